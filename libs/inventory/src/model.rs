@@ -202,7 +202,7 @@ pub struct Ssh {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Senders {
-    /// Source addresses; empty when the device has a DNS name only.
+    /// Source addresses, never none.
     pub sources: Vec<IpAddr>,
 }
 
