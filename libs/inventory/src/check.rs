@@ -356,17 +356,20 @@ impl<'a> Checker<'a> {
     }
 
     fn addresses(&mut self, device: &Device, path: &str, taken: &mut Taken<String>) {
-        let ips = [device.ipv4.map(IpAddr::V4), device.ipv6.map(IpAddr::V6)];
         let main = device.address.to_string();
-        let others = ips
+        // The main address stands under `address`, or is one of `addresses`.
+        let given = self
+            .root
+            .is_none_or(|root| root.has(&format!("{path}.address")));
+        let of_family = [
+            ("addresses.ipv4", device.ipv4.map(|ip| ip.to_string())),
+            ("addresses.ipv6", device.ipv6.map(|ip| ip.to_string())),
+        ];
+        let of_family = of_family
             .into_iter()
-            .flatten()
-            .map(|ip| ip.to_string())
-            .filter(|ip| *ip != main);
-        for (key, address) in [("address", main.clone())]
-            .into_iter()
-            .chain(others.map(|ip| ("addresses", ip)))
-        {
+            .filter_map(|(key, ip)| ip.map(|ip| (key, ip)));
+        let others: Vec<_> = of_family.filter(|(_, ip)| !given || *ip != main).collect();
+        for (key, address) in given.then_some(("address", main)).into_iter().chain(others) {
             let what = format!("the address {}", names::shown(&address));
             self.claim(taken, address, &what, format!("{path}.{key}"));
         }
@@ -427,6 +430,3 @@ fn index_device(inventory: &mut Inventory, device: Device) {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-#[cfg(test)]
-mod tests;

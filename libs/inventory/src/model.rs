@@ -202,7 +202,7 @@ pub struct Ssh {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Senders {
-    /// Source addresses; empty when the device has a DNS name only.
+    /// Source addresses, never none.
     pub sources: Vec<IpAddr>,
 }
 
@@ -257,6 +257,18 @@ impl Inventory {
     /// [`Error::Invalid`] with every problem that could be found, [`Error::TooLarge`] above [`MAX_BYTES`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, Error> {
         crate::check::parse(text, &origin.display().to_string())
+    }
+
+    /// The inventory in the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Inventory::parse`], and when the file cannot be read or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = crate::file::read(path)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::NotText {
+            origin: path.display().to_string(),
+        })?;
+        Self::parse(text, path)
     }
 
     /// The inventory that `document` describes; problems carry paths and no lines.

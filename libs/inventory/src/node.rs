@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use serde_saphyr::budget::BudgetBreach;
 
 use crate::problem::Problem;
 
@@ -42,8 +43,10 @@ pub(crate) struct Key {
 
 /// Bound of the values of one document, those that aliases repeat included.
 const MAX_NODES: usize = 3_000_000;
-/// Bound of the values that aliases repeat.
-const MAX_REPEATED: usize = 200_000;
+/// Bound of the values that aliases repeat: ten for each of [`MAX_DEVICES`](crate::MAX_DEVICES), and some.
+const MAX_REPEATED: usize = 500_000;
+/// Bound of the aliases, and of the merge keys.
+const MAX_ALIASES: usize = 200_000;
 const MAX_DEPTH: usize = 16;
 
 /// The tree of `text`; the error is the first one that the YAML parser meets.
@@ -61,12 +64,17 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
             max_documents: 1,
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
+            max_aliases: MAX_ALIASES,
+            max_merge_keys: MAX_ALIASES,
             max_recorded_anchor_events: MAX_REPEATED,
+            // One set of values that every device takes is no attack; what it grows to is bounded above.
+            enforce_alias_anchor_ratio: false,
             max_total_scalar_bytes: crate::MAX_BYTES,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: MAX_REPEATED,
             max_replay_stack_depth: MAX_DEPTH,
+            max_alias_expansions_per_anchor: MAX_ALIASES,
         },
     };
     serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options)
@@ -80,6 +88,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, Problem> {
 /// The message of the parser on one line, without the place, which is told apart.
 fn plain(error: &serde_saphyr::Error) -> String {
     match error.without_snippet() {
+        serde_saphyr::Error::AliasError { error, .. } => plain(error),
         serde_saphyr::Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or_default();
             format!(
@@ -87,14 +96,44 @@ fn plain(error: &serde_saphyr::Error) -> String {
                 crate::names::shown(key)
             )
         }
+        serde_saphyr::Error::Budget { breach, .. } => bound(breach),
+        serde_saphyr::Error::AliasReplayLimitExceeded { .. }
+        | serde_saphyr::Error::AliasExpansionLimitExceeded { .. }
+        | serde_saphyr::Error::AliasReplayStackDepthExceeded { .. } => repeated(),
         error => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
-            line.find(" at line ")
-                .map_or(line, |end| &line[..end])
-                .to_owned()
+            match line.find(" at line ").map_or(line, |end| &line[..end]) {
+                // The parser's own bound on brackets, which is told before the budget's.
+                "recursion limit exceeded" => bound(&BudgetBreach::Depth { depth: MAX_DEPTH }),
+                line => line.to_owned(),
+            }
         }
     }
+}
+
+/// Which bound of the document was passed.
+fn bound(breach: &BudgetBreach) -> String {
+    match breach {
+        BudgetBreach::Documents { .. } => "a second document begins here; expected one".to_owned(),
+        BudgetBreach::Depth { .. } => {
+            format!("nested too deep; expected {MAX_DEPTH} levels at most")
+        }
+        BudgetBreach::Events { .. } | BudgetBreach::Nodes { .. } => {
+            format!("too many values; expected {MAX_NODES} at most")
+        }
+        BudgetBreach::Aliases { .. } | BudgetBreach::MergeKeys { .. } => {
+            format!("too many aliases; expected {MAX_ALIASES} at most")
+        }
+        BudgetBreach::RecordedAnchorEvents { .. } | BudgetBreach::RecordedAnchorBytes { .. } => {
+            repeated()
+        }
+        _ => "the document is too large".to_owned(),
+    }
+}
+
+fn repeated() -> String {
+    format!("aliases repeat too much; expected {MAX_REPEATED} values at most")
 }
 
 fn at(place: &serde_saphyr::Location) -> At {
@@ -239,6 +278,16 @@ impl Node {
 
     /// The place of `path` (`devices[3].ping.interval`), or of the nearest thing that holds it.
     pub(crate) fn locate(&self, path: &str) -> At {
+        self.walk(path).0.at
+    }
+
+    /// Whether there is something at `path`.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.walk(path).1
+    }
+
+    /// The nearest value on the way to `path`, and whether it is the one that was asked for.
+    fn walk(&self, path: &str) -> (&Node, bool) {
         let mut node = self;
         for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
             let next = match (&node.value, part.strip_suffix(']')) {
@@ -248,9 +297,11 @@ impl Node {
                     .and_then(|index| list.get(index)),
                 _ => node.get(part),
             };
-            let Some(next) = next else { break };
-            node = next;
+            match next {
+                Some(next) => node = next,
+                None => return (node, false),
+            }
         }
-        node.at
+        (node, true)
     }
 }

@@ -94,8 +94,8 @@ impl Checker<'_> {
                     port: ssh.port.unwrap_or(SSH_PORT),
                     credentials: ssh.credentials,
                 }),
-            flow: senders(settings.flow, &addresses),
-            syslog: senders(settings.syslog, &addresses),
+            flow: self.senders_of(settings.flow, &addresses, path, "flow"),
+            syslog: self.senders_of(settings.syslog, &addresses, path, "syslog"),
             mqtt: settings
                 .mqtt
                 .filter(|mqtt| mqtt.enabled.unwrap_or(true))
@@ -171,6 +171,7 @@ impl Checker<'_> {
             Family::Ipv4 => dns || addresses.ipv4.is_some(),
             Family::Ipv6 => dns || addresses.ipv6.is_some(),
         };
+        let mut noted = own.as_ref().is_some_and(Vec::is_empty);
         if let Some(missing) = own
             .unwrap_or_default()
             .into_iter()
@@ -181,6 +182,7 @@ impl Checker<'_> {
                 missing.as_str()
             );
             self.problem(format!("{path}.ping.families"), message);
+            noted = true;
         }
         if settings.enabled == Some(false) {
             return None;
@@ -202,7 +204,7 @@ impl Checker<'_> {
                 known(family)
             }
         });
-        if families.is_empty() {
+        if families.is_empty() && !noted {
             let message =
                 "the device has no address of the families that its groups name; expected one";
             self.problem(path.to_owned(), message.to_owned());
@@ -213,22 +215,31 @@ impl Checker<'_> {
             families,
         })
     }
-}
 
-fn senders(settings: Option<SendersSettings>, addresses: &Addresses) -> Option<Senders> {
-    let settings = settings.filter(|settings| settings.enabled.unwrap_or(true))?;
-    let own = || {
-        [
-            addresses.ipv4.map(IpAddr::V4),
-            addresses.ipv6.map(IpAddr::V6),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    };
-    Some(Senders {
-        sources: settings.sources.unwrap_or_else(own),
-    })
+    fn senders_of(
+        &mut self,
+        settings: Option<SendersSettings>,
+        addresses: &Addresses,
+        path: &str,
+        job: &str,
+    ) -> Option<Senders> {
+        let settings = settings.filter(|settings| settings.enabled.unwrap_or(true))?;
+        let sources: Vec<IpAddr> = settings.sources.unwrap_or_else(|| {
+            let own = [
+                addresses.ipv4.map(IpAddr::V4),
+                addresses.ipv6.map(IpAddr::V6),
+            ];
+            let own: Vec<_> = own.into_iter().flatten().collect();
+            if own.is_empty() {
+                let message = format!(
+                    "a DNS name does not tell what the device sends from; expected {job}.sources"
+                );
+                self.problem(path.to_owned(), message);
+            }
+            own
+        });
+        Some(Senders { sources })
+    }
 }
 
 /// What the device says itself, in the form of a group's defaults.

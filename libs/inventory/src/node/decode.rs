@@ -163,7 +163,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     }
 
     numbers! {
-        deserialize_u16 visit_u16 u16, "a whole number from 0 to 65535";
+        deserialize_u16 visit_u16 u16, "a whole number from 1 to 65535";
         deserialize_u32 visit_u32 u32, "a whole number from 0 to 4294967295";
         deserialize_u64 visit_u64 u64, "a whole number";
         deserialize_i64 visit_i64 i64, "a whole number";
