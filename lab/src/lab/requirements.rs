@@ -29,18 +29,23 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// The programs that a lab of this user runs, and the Debian package of each.
-pub(crate) fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
+fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
     let root = geteuid().is_root();
     REQUIRED
         .into_iter()
         .filter(move |(_, package)| !root || *package != "uidmap")
 }
 
+/// The programs of a lab that are not on this machine, and the Debian package of each.
+pub(crate) fn missing() -> Vec<(&'static str, &'static str)> {
+    requirements()
+        .filter(|(program, _)| find(program).is_none())
+        .collect()
+}
+
 /// Names everything that is missing, in one error.
 pub(super) fn check() -> Result<(), Error> {
-    let missing: Vec<(&str, &str)> = requirements()
-        .filter(|(program, _)| find(program).is_none())
-        .collect();
+    let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }
