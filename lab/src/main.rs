@@ -3,6 +3,7 @@
 
 mod cli;
 mod demo;
+mod doctor;
 mod lab;
 mod stack;
 
