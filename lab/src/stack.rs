@@ -4,7 +4,7 @@ mod args;
 mod configs;
 pub(crate) mod download;
 pub(crate) mod fetch;
-mod forward;
+pub(crate) mod forward;
 pub(crate) mod home;
 pub(crate) mod http;
 pub(crate) mod inner;

@@ -98,6 +98,7 @@ impl Supervisor {
     }
 
     /// A view of the states that can be waited on.
+    #[cfg(test)]
     pub(crate) fn states(&self) -> watch::Receiver<States> {
         self.board.watch()
     }

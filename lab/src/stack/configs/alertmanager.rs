@@ -12,7 +12,7 @@ pub(crate) enum Error {
     Read(String, #[source] std::io::Error),
     /// The file is not YAML.
     #[error("{0} is not YAML")]
-    Parse(String, #[source] serde_saphyr::Error),
+    Parse(String, #[source] Box<serde_saphyr::Error>),
     /// The file has no `route`.
     #[error("{0}: expected a mapping `route`")]
     Route(String),
@@ -32,7 +32,7 @@ pub(crate) fn impatient(file: Option<&Path>) -> Result<String, Error> {
             let name = path.display().to_string();
             let text =
                 std::fs::read_to_string(path).map_err(|error| Error::Read(name.clone(), error))?;
-            serde_saphyr::from_str(&text).map_err(|error| Error::Parse(name, error))?
+            serde_saphyr::from_str(&text).map_err(|error| Error::Parse(name, Box::new(error)))?
         }
     };
     let name = file.map_or_else(String::new, |path| path.display().to_string());

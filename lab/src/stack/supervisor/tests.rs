@@ -10,11 +10,11 @@ fn shell(name: &str, script: &str) -> Process {
     Process::new(name, vec!["/bin/sh".into(), "-c".into(), script.into()])
 }
 
-fn start(processes: Vec<Process>, logs: Option<&Path>) -> Supervisor {
+fn start(processes: &[Process], logs: Option<&Path>) -> Supervisor {
     let names = || processes.iter().map(|process| process.name.as_str());
     let output = Output::new(names(), Show::Events, logs).unwrap();
     let board = Board::new(names(), None);
-    Supervisor::start(processes.clone(), Arc::new(output), Arc::new(board)).unwrap()
+    Supervisor::start(processes.to_vec(), Arc::new(output), Arc::new(board)).unwrap()
 }
 
 async fn wait(supervisor: &Supervisor, what: impl FnMut(&States) -> bool) -> States {
@@ -69,7 +69,7 @@ async fn a_process_that_ends_is_started_again_after_a_pause() {
         count.display()
     );
     let began = Instant::now();
-    let supervisor = start(vec![shell("flaky", &script)], None);
+    let supervisor = start(&[shell("flaky", &script)], None);
     let lines = || {
         std::fs::read_to_string(&count)
             .unwrap_or_default()
@@ -98,7 +98,7 @@ async fn bad_usage_and_missing_programs_are_not_started_again() {
     let mut needed = Process::new("missing", vec!["/nonexistent/program".into()]);
     needed.needed = true;
     let supervisor = start(
-        vec![
+        &[
             shell("usage", "echo bad flag >&2; exit 64").needed(),
             needed,
         ],
@@ -126,7 +126,7 @@ async fn one_waits_for_the_readiness_of_another() {
     let url = format!("http://{}/ready", listener.local_addr().unwrap());
     let first = shell("first", "exec sleep 60").ready_at(url);
     let second = shell("second", "exec sleep 60").after("first").needed();
-    let supervisor = start(vec![first, second], None);
+    let supervisor = start(&[first, second], None);
     wait(&supervisor, |states| states["first"] == State::Starting).await;
     sleep(Duration::from_millis(300)).await;
     assert_eq!(supervisor.states().borrow()["second"], State::Waiting);
@@ -177,7 +177,7 @@ async fn the_end_goes_backwards_and_leaves_nothing() {
         &mark,
     );
     let supervisor = start(
-        vec![
+        &[
             polite("one"),
             polite("two").after("one"),
             polite("three").after("two"),
