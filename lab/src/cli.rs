@@ -1,13 +1,14 @@
 //! The command line: one subcommand for each thing a person does with a lab.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, lab, stack};
+use crate::topology::{SHIPPED, Shape, Topology};
+use crate::{demo, inside, lab, stack, traffic};
 
 /// A real network of routers in namespaces, and the local stack that watches it.
 #[derive(Debug, Parser)]
@@ -35,6 +36,11 @@ enum Command {
     Inventory(Name),
     /// List the topologies that come with this program.
     Topologies,
+    /// Send or receive the test stream between two hosts.
+    Traffic(traffic::Args),
+    /// What the lab starts itself with.
+    #[command(subcommand, hide = true)]
+    Inside(inside::Inside),
     /// Start the monitoring stack.
     Stack(stack::Args),
     /// Start the lab and the stack together and show what to look at.
@@ -58,9 +64,18 @@ struct Up {
     /// Seconds that the network may take until all of it is up.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     deadline: u64,
+    /// How links with delay and loss are made: by the kernel's netem where it has it, or always in user space.
+    #[arg(long, value_enum, default_value = "auto")]
+    links: Links,
     /// Stay, and end the lab when this process ends in whatever way.
     #[arg(long)]
     foreground: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Links {
+    Auto,
+    Tun,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +104,12 @@ struct Break {
     name: Name,
     /// The link, as `r1-r2`.
     link: String,
+    /// Do not cut it, but delay each packet by this many milliseconds, each way.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=5_000))]
+    delay: Option<u32>,
+    /// Do not cut it, but lose this share of packets, each way, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    loss: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -117,37 +138,85 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("expected 0 to 100".to_owned()),
+    }
+}
+
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(up) => {
-            let lab = lab::up(lab::Options {
-                name: up.name.name,
-                topology: up.topology,
-                deadline: Duration::from_secs(up.deadline),
-                life: lab::Life::Detached,
-            })?;
-            println!("{}", lab.state_dir().display());
-        }
+        Command::Up(args) => up(args)?,
         Command::Down(name) => lab::Lab::open(&name.name)?.down()?,
         Command::Status(status) => {
-            let _ = status.json;
-            let _: PathBuf = lab::Lab::open(&status.name.name)?.state_dir().into();
+            let lab = lab::Lab::open(&status.name.name)?;
+            if status.json {
+                println!("{:#}", lab.status_json()?);
+            } else {
+                print!("{}", lab.status_table()?);
+            }
         }
-        Command::Exec(exec) => {
-            let node = (exec.node != "box").then_some(exec.node.as_str());
-            let status = lab::Lab::open(&exec.name.name)?
-                .enter_command(node, &exec.argv)?
-                .status()?;
-            return Ok(ExitCode::from(
-                u8::try_from(status.code().unwrap_or(1)).unwrap_or(1),
-            ));
-        }
-        Command::Break(cut) => lab::Lab::open(&cut.name.name)?.break_link(&cut.link)?,
+        Command::Exec(exec) => return run_in(&exec),
+        Command::Break(args) => cut(&args)?,
         Command::Heal(heal) => lab::Lab::open(&heal.name.name)?.heal(heal.link.as_deref())?,
-        Command::Inventory(name) => print!("{}", lab::Lab::open(&name.name)?.inventory_yaml()?),
-        Command::Topologies => println!("triangle\ncampus\nwan"),
+        Command::Inventory(name) => print!("{}", lab::Lab::open(&name.name)?.inventory_yaml()),
+        Command::Topologies => {
+            for (name, text) in SHIPPED {
+                println!("{name:10} {}", Topology::parse(text, name)?.title);
+            }
+        }
+        Command::Traffic(args) => traffic::run(&args)?,
+        Command::Inside(inside) => return inside::run(inside),
         Command::Stack(args) => return stack::run(args),
         Command::Demo(args) => return demo::run(args),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn up(args: Up) -> anyhow::Result<()> {
+    let options = lab::Options {
+        name: args.name.name,
+        topology: args.topology,
+        deadline: Duration::from_secs(args.deadline),
+        life: if args.foreground {
+            lab::Life::Attached
+        } else {
+            lab::Life::Detached
+        },
+        user_space_links: args.links == Links::Tun,
+    };
+    let lab = lab::up(&options)?;
+    print!("{}", lab.status_table()?);
+    if args.foreground {
+        lab.wait();
+    }
+    Ok(())
+}
+
+/// Exit status is the command's own, or 128 and the number of the signal that ended it, as shells have it.
+fn run_in(exec: &Exec) -> anyhow::Result<ExitCode> {
+    let node = (exec.node != "box").then_some(exec.node.as_str());
+    let status = lab::Lab::open(&exec.name.name)?
+        .enter_command(node, &exec.argv)?
+        .status()?;
+    let code = status
+        .code()
+        .or_else(|| Some(128 + status.signal()?))
+        .unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+fn cut(args: &Break) -> anyhow::Result<()> {
+    let lab = lab::Lab::open(&args.name.name)?;
+    if args.delay.is_none() && args.loss.is_none() {
+        return Ok(lab.break_link(&args.link)?);
+    }
+    Ok(lab.shape_link(&args.link, |now| Shape {
+        delay: args
+            .delay
+            .map_or(now.delay, |ms| Duration::from_millis(ms.into())),
+        loss: args.loss.map_or(now.loss, |percent| percent / 100.0),
+        ..now
+    })?)
 }

@@ -79,6 +79,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         topology: args.topology.clone(),
         deadline: Duration::from_secs(args.deadline),
         life: Life::Attached,
+        user_space_links: false,
     })?;
     let result = runtime.block_on(show::run(&args, &lab, &found, &home));
     // The lab ends in any case; the first error is the one to tell.

@@ -68,23 +68,10 @@ pub(crate) async fn wanted(fetch: &Fetch, with_lab: bool) -> BTreeSet<&'static s
             packages.extend(kind.package);
         }
     }
-    let programs = if with_lab { lab::requirements() } else { &[] };
-    packages.extend(
-        programs
-            .iter()
-            .filter(|(program, _)| !there(program))
-            .map(|(_, package)| *package),
-    );
-    packages
-}
-
-/// Whether a program named by path or by name is on this machine.
-fn there(program: &str) -> bool {
-    if program.contains('/') {
-        Path::new(program).exists()
-    } else {
-        on_path(program).is_some()
+    if with_lab {
+        packages.extend(lab::missing().into_iter().map(|(_, package)| package));
     }
+    packages
 }
 
 /// Installs `packages`, after asking where somebody can be asked.

@@ -2,10 +2,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cli;
+mod credentials;
 mod demo;
 mod doctor;
+mod icmp;
+mod inside;
 mod lab;
+mod line;
+mod node;
 mod stack;
+mod supervise;
+mod topology;
+mod traffic;
 
 use std::process::ExitCode;
 

@@ -40,7 +40,7 @@ pub(super) async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
     let state = folder(lab)?;
     let inventory = state.join("inventory.yaml");
-    std::fs::write(&inventory, lab.inventory_yaml()?)
+    std::fs::write(&inventory, lab.inventory_yaml())
         .with_context(|| inventory.display().to_string())?;
     let inside = usual_ports();
     let (doors, outside) = doors()?;
