@@ -74,7 +74,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let found = runtime.block_on(stack::plan::find(&args.common))?;
     let home = stack::home::Home::find(args.common.home.as_deref())?;
     eprintln!("building the network {}", args.topology);
-    let lab = lab::up(lab::Options {
+    let lab = lab::up(&lab::Options {
         name: args.name.clone(),
         topology: args.topology.clone(),
         deadline: Duration::from_secs(args.deadline),
