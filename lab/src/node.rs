@@ -54,6 +54,8 @@ impl Spec {
 pub(crate) enum Request {
     /// Addresses, routes, daemons; sent once, when all links are in place.
     Start { patience: Duration },
+    /// The network is whole.
+    Whole,
     /// What runs and what it says.
     Status,
     /// One end of a link.
@@ -128,6 +130,8 @@ fn answer(spec: &Spec, supervisor: &Supervisor, request: Request) -> anyhow::Res
             configure(spec)?;
             daemons::start(spec, supervisor, patience)?;
         }
+        Request::Whole if spec.node().is_router() => daemons::log_commands(spec)?,
+        Request::Whole => {}
         Request::Status => return Ok(Answer::Status(status(spec, supervisor))),
         Request::Link { interface, up } => {
             run_ip(&format!(

@@ -133,6 +133,7 @@ fn build(args: &InBox) -> anyhow::Result<Arc<Network>> {
     network.start(deadline)?;
     progress("daemons answer");
     ready::wait(&network, deadline)?;
+    network.all(&node::Request::Whole, PATIENCE)?;
     Ok(network)
 }
 
@@ -202,32 +203,10 @@ fn order(node: &Node, request: &node::Request, patience: Duration) -> anyhow::Re
 }
 
 impl Network {
-    /// Starts the daemons of all nodes at the same time.
+    /// Starts the daemons of all nodes.
     fn start(&self, deadline: Instant) -> anyhow::Result<()> {
         let patience = deadline.saturating_duration_since(Instant::now());
-        let start = |node| {
-            order(
-                node,
-                &node::Request::Start { patience },
-                patience + PATIENCE,
-            )
-        };
-        let results: Vec<anyhow::Result<node::Answer>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .topology
-                .nodes
-                .iter()
-                .map(|node| scope.spawn(move || start(node)))
-                .collect();
-            let lost = || Err(anyhow::anyhow!("a starting thread was lost"));
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| lost()))
-                .collect()
-        });
-        for (node, result) in self.topology.nodes.iter().zip(results) {
-            result.with_context(|| format!("start of {}", node.name))?;
-        }
+        self.all(&node::Request::Start { patience }, patience + PATIENCE)?;
         for link in &self.topology.links {
             let netem = self
                 .link(&link.name)
@@ -240,6 +219,22 @@ impl Network {
             }
         }
         network::routes(&self.topology)
+    }
+
+    /// The same order to all nodes at the same time.
+    fn all(&self, request: &node::Request, patience: Duration) -> anyhow::Result<()> {
+        let results: Vec<anyhow::Result<node::Answer>> = std::thread::scope(|scope| {
+            let one = |node| scope.spawn(move || order(node, request, patience));
+            let threads: Vec<_> = self.topology.nodes.iter().map(one).collect();
+            let lost = || Err(anyhow::anyhow!("a thread was lost"));
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| lost()))
+                .collect()
+        });
+        results
+            .into_iter()
+            .try_for_each(|result| result.map(|_| ()))
     }
 
     fn link(&self, name: &str) -> Option<LinkStatus> {

@@ -2,13 +2,14 @@
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use super::frr::LOG_COMMANDS;
 use super::place::softflowd_arguments;
 use super::{Spec, place, protocols};
 use crate::inside;
@@ -55,6 +56,10 @@ pub(super) fn start(
         wait("snmpd", &|| connect(705).is_some())?;
         for (name, snmp) in FRR {
             supervisor.keep(frr(name, snmp, &at));
+            if name == "zebra" {
+                // Who does not find it looks again only ten seconds later.
+                wait(name, &|| UnixStream::connect("/run/frr/zserv.api").is_ok())?;
+            }
         }
         for (name, _) in FRR {
             wait(name, &|| protocols::answers(name))?;
@@ -186,19 +191,30 @@ fn frr(name: &'static str, snmp: bool, at: &Path) -> Daemon {
 
 /// Gives the daemons their configuration.
 fn load(spec: &Spec) -> anyhow::Result<()> {
+    let first = Path::new("/etc/frr").join(place::FIRST_CONFIGURATION);
+    vtysh(spec, &["-f", &first.display().to_string()])
+}
+
+/// From now on the daemons log the commands that they are given.
+pub(super) fn log_commands(spec: &Spec) -> anyhow::Result<()> {
+    vtysh(spec, &["-c", "configure", "-c", LOG_COMMANDS])
+}
+
+fn vtysh(spec: &Spec, args: &[&str]) -> anyhow::Result<()> {
     let out = Command::new("vtysh")
-        .arg("-b")
+        .args(args)
         .stdin(Stdio::null())
         .output()
-        .context("vtysh -b")?;
+        .context("vtysh")?;
     if !out.status.success() {
         let (said, erred) = (
             String::from_utf8_lossy(&out.stdout),
             String::from_utf8_lossy(&out.stderr),
         );
         bail!(
-            "{}: vtysh -b: {}: {said}{erred}",
+            "{}: vtysh {}: {}: {said}{erred}",
             spec.node().name,
+            args.join(" "),
             out.status
         );
     }

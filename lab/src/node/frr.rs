@@ -1,16 +1,23 @@
 //! The configuration of FRR on one router, as `vtysh -b` reads it.
 
-use std::fmt::Write as _;
-
 use crate::topology::{COLLECTOR, Interface, STATION, Topology};
 
-/// FRR's configuration of the router at `index`.
+/// Every command of every session goes to the log.
+pub(crate) const LOG_COMMANDS: &str = "log commands";
+
+/// FRR's configuration of the router at `index`, as it is saved.
+pub(crate) fn configuration(topology: &Topology, index: usize) -> String {
+    format!("{}{LOG_COMMANDS}\n", first_configuration(topology, index))
+}
+
+/// The same without the log of commands, which would begin with these and with every question that is asked until
+/// the network is whole; [`LOG_COMMANDS`] is said after that.
 ///
 /// OSPF runs on every interface and carries loopbacks, links and what hangs behind hosts; a router with an AS
 /// number also speaks BGP on every link to another such router and announces its hosts there, and BGP wins.
 /// OSPF timers are short so that a network is whole within seconds. BGP's hold time is three times longer than
 /// would do: a cut link ends its session at once anyway, and a busy machine must not.
-pub(crate) fn configuration(topology: &Topology, index: usize) -> String {
+pub(crate) fn first_configuration(topology: &Topology, index: usize) -> String {
     let node = &topology.nodes[index];
     let interfaces = topology.interfaces(index);
     let gateway = topology.gateway == index;
@@ -21,7 +28,6 @@ pub(crate) fn configuration(topology: &Topology, index: usize) -> String {
     for text in [
         "log syslog informational",
         "log stdout informational",
-        "log commands",
         "service integrated-vtysh-config",
         "agentx",
         "ip forwarding",
@@ -47,6 +53,8 @@ pub(crate) fn configuration(topology: &Topology, index: usize) -> String {
     line(o, " log-adjacency-changes");
     line(o, " redistribute static");
     line(o, " timers throttle spf 10 100 1000");
+    line(o, " timers throttle lsa all 100");
+    line(o, " timers lsa min-arrival 50");
     line(o, "exit\n!");
     if let Some(asn) = node.asn() {
         bgp(o, asn, topology, index, &interfaces);
@@ -66,22 +74,19 @@ fn hosts<'a>(interfaces: &'a [Interface<'a>]) -> impl Iterator<Item = &'a Interf
 }
 
 fn ospf_interface(out: &mut String, interface: &Interface) {
-    // Writing to a string cannot fail.
-    let _ = write!(
-        out,
-        "interface {}\n description link {}\n ip ospf area 0\n ip ospf cost {}\n",
-        interface.name, interface.link.name, interface.link.cost
-    );
-    line(
-        out,
-        if interface.peer.is_router() {
-            " ip ospf network point-to-point\n ip ospf hello-interval 1\n ip ospf dead-interval 5\n \
-             ip ospf retransmit-interval 2"
-        } else {
-            " ip ospf passive"
-        },
-    );
-    line(out, "exit\n!");
+    line(out, &format!("interface {}", interface.name));
+    line(out, &format!(" description link {}", interface.link.name));
+    line(out, &format!(" ip ospf cost {}", interface.link.cost));
+    if interface.peer.is_router() {
+        line(out, " ip ospf network point-to-point");
+        line(out, " ip ospf hello-interval 1");
+        line(out, " ip ospf dead-interval 5");
+        line(out, " ip ospf retransmit-interval 1");
+    } else {
+        line(out, " ip ospf passive");
+    }
+    // Last: it starts the protocol, and a hello that was sent with default timers costs ten seconds.
+    line(out, " ip ospf area 0\nexit\n!");
 }
 
 fn bgp(out: &mut String, asn: u32, topology: &Topology, index: usize, interfaces: &[Interface]) {

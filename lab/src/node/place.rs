@@ -21,6 +21,9 @@ const LOGIN_UID: u32 = 2_000;
 /// UDP port of the syslog collector.
 const SYSLOG_PORT: u16 = 514;
 
+/// FRR's configuration for its first start, beside `frr.conf`.
+pub(super) const FIRST_CONFIGURATION: &str = "first.conf";
+
 /// Where NetFlow or IPFIX goes: port of the collector.
 pub(crate) fn flow_port(version: FlowVersion) -> u16 {
     match version {
@@ -235,11 +238,18 @@ fn frr_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     folder(&etc, 0o755)?;
     folder(&run, 0o755)?;
     let text = frr::configuration(&spec.topology, spec.index);
+    let first = frr::first_configuration(&spec.topology, spec.index);
+    // The login was checked by sshd; asking for it again is what the second line avoids.
+    let vtysh = format!(
+        "service integrated-vtysh-config\nusername {} nopassword\n",
+        spec.credentials.user
+    );
     for (name, text) in [
-        ("frr.conf", text.as_str()),
-        ("vtysh.conf", "service integrated-vtysh-config\n"),
+        ("frr.conf", text),
+        (FIRST_CONFIGURATION, first),
+        ("vtysh.conf", vtysh),
     ] {
-        file(&etc.join(name), text, 0o640)?;
+        file(&etc.join(name), &text, 0o640)?;
         give(&etc.join(name), "frr")?;
         // The login user saves with `write memory`, through its group.
         let group = Group::from_name("frrvty")?.map(|group| group.gid);
