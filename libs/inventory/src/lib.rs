@@ -11,6 +11,7 @@
 mod check;
 pub mod document;
 mod feed;
+mod file;
 pub mod labels;
 mod model;
 mod names;

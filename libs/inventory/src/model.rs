@@ -259,6 +259,18 @@ impl Inventory {
         crate::check::parse(text, &origin.display().to_string())
     }
 
+    /// The inventory in the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Inventory::parse`], and when the file cannot be read or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = crate::file::read(path)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::NotText {
+            origin: path.display().to_string(),
+        })?;
+        Self::parse(text, path)
+    }
+
     /// The inventory that `document` describes; problems carry paths and no lines.
     ///
     /// # Errors

@@ -5,20 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{blocking, file, parse};
+use super::{blocking, parse};
 use crate::model::Inventory;
 use crate::problem::Error;
 
 pub(super) async fn read(path: &Path) -> Result<Inventory, Error> {
     let owned = path.to_owned();
-    let bytes = blocking(move || {
-        let opened = File::open(&owned).map_err(|source| Error::Read {
-            path: owned.display().to_string(),
-            source,
-        })?;
-        file::bounded(opened, &owned)
-    })
-    .await?;
+    let bytes = blocking(move || crate::file::read(&owned)).await?;
     parse(bytes, path.display().to_string()).await
 }
 

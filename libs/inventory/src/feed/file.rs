@@ -1,7 +1,6 @@
 //! A file, looked at by content: Kubernetes swaps links under a watcher, and editors replace files.
 
 use std::fs::{File, Metadata};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use super::{Seen, blocking, parse};
-use crate::model::MAX_BYTES;
+use crate::file::bounded;
 use crate::problem::Error;
 
 /// A file is read whole at least this often, whatever its times say.
@@ -121,22 +120,4 @@ fn read(path: &Path, known: Option<Stamp>) -> Result<Option<(Stamp, Vec<u8>)>, E
     let stamp = Stamp::of(&file.metadata().map_err(failed)?);
     let bytes = bounded(file, path)?;
     Ok(Some((stamp, bytes)))
-}
-
-/// All of `file`, or an error when it is longer than an inventory can be.
-pub(super) fn bounded(file: File, path: &Path) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let mut limited = file.take(MAX_BYTES as u64 + 1);
-    limited
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::Read {
-            path: path.display().to_string(),
-            source,
-        })?;
-    if bytes.len() > MAX_BYTES {
-        return Err(Error::TooLarge {
-            origin: path.display().to_string(),
-        });
-    }
-    Ok(bytes)
 }
