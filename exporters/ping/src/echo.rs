@@ -138,6 +138,8 @@ pub fn decode_reply(family: Family, mode: Mode, bytes: &[u8]) -> Option<Reply<'_
 /// (RFC 792), so the tag can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quote {
+    /// Identifier of the ICMP header.
+    pub identifier: u16,
     /// Sequence number of the ICMP header.
     pub sequence: u16,
     /// The tag, when it was quoted and bears our token.
@@ -150,8 +152,9 @@ pub fn decode_quote(family: Family, token: Token, bytes: &[u8]) -> Option<Quote>
         Family::V4 => 8,
         Family::V6 => 128,
     };
-    let &[kind, _code, _, _, _, _, high, low] = bytes.first_chunk::<HEADER_BYTES>()?;
+    let &[kind, _code, _, _, id_high, id_low, high, low] = bytes.first_chunk::<HEADER_BYTES>()?;
     (kind == expected).then(|| Quote {
+        identifier: u16::from_be_bytes([id_high, id_low]),
         sequence: u16::from_be_bytes([high, low]),
         tag: bytes
             .get(HEADER_BYTES..)

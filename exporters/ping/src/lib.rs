@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! inventory ─► targets ─► commands ─► engine (own thread: sockets, timers, accounts) ─► tallies ─► /metrics
-//!                 ▲                                                             
+//!                 ▲
 //! DNS ─► resolve ─┘
 //! ```
 //!
@@ -11,8 +11,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod account;
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod echo;
+pub mod engine;
+pub mod metrics;
 pub mod reason;
+mod resolve;
 pub mod tally;
+pub mod targets;
 pub mod wheel;

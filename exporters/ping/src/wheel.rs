@@ -29,6 +29,11 @@ impl<T: Copy> Wheel<T> {
         }
     }
 
+    /// The first tick that an event can still be due at.
+    pub fn soonest(&self) -> u64 {
+        self.now + 1
+    }
+
     /// Adds an event; one in the past is due at the next tick.
     pub fn add(&mut self, tick: u64, event: T) {
         let tick = tick.max(self.now + 1);

@@ -91,7 +91,7 @@ proptest! {
             prop_assert_eq!(quote, None);
         } else {
             let whole = kept >= HEADER_BYTES + TAG_BYTES;
-            let expected = Quote { sequence: tag.sequence as u16, tag: whole.then_some(tag) };
+            let expected = Quote { identifier: 7, sequence: tag.sequence as u16, tag: whole.then_some(tag) };
             prop_assert_eq!(quote, Some(expected));
         }
     }
