@@ -4,6 +4,7 @@
 mod cli;
 mod credentials;
 mod demo;
+mod doctor;
 mod icmp;
 mod inside;
 mod lab;
