@@ -245,14 +245,10 @@ async fn sigterm_drains_in_order() {
 #[tokio::test]
 async fn request_in_flight_is_answered_before_the_end() {
     let mut service = start(&[]).await;
-    let url = service.url("/slow");
+    let url = service.url("/slow?ms=3000");
     let asked = tokio::spawn(async move { testkit::client().get(url).send().await?.text().await });
     eventually(SOON, || async {
-        let busy = service
-            .scrape()
-            .await?
-            .value("sotp_http_requests_in_flight", &[]);
-        anyhow::ensure!(busy >= Some(2.0), "{busy:?}");
+        anyhow::ensure!(service.log().contains("slow request"), "not asked yet");
         Ok(())
     })
     .await
@@ -371,4 +367,23 @@ async fn json_lines_are_json() {
             "{line}"
         );
     }
+}
+
+#[tokio::test]
+async fn head_without_end_does_not_hold_up_the_end() {
+    use tokio::io::AsyncWriteExt as _;
+    let mut service = start(&["--drain.timeout=10s"]).await;
+    let mut stream = tokio::net::TcpStream::connect(service.address())
+        .await
+        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+    service.get("/-/healthy").await.unwrap();
+    let began = Instant::now();
+    service.terminate().unwrap();
+    assert!(service.wait(SOON).await.unwrap().success());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{SOON, ask, response, start};
-use testkit::{Process, eventually};
+use testkit::{Process, TempDir, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -184,64 +184,71 @@ async fn response_that_is_read_in_drips_is_cut_off() {
     closed(&service, "response_time", 1.0).await;
 }
 
-#[tokio::test]
-async fn more_requests_than_allowed_get_503() {
-    let service = start(&["--web.max-requests=2"]).await;
-    let slow: Vec<_> = (0..2)
-        .map(|_| {
-            let url = service.url("/slow");
-            tokio::spawn(async move {
-                testkit::client()
-                    .get(url)
-                    .send()
-                    .await
-                    .unwrap()
-                    .status()
-                    .as_u16()
-            })
-        })
-        .collect();
+/// A service whose `/wait` ends when [`release`] changes the configuration.
+async fn waiting(dir: &TempDir, flag: &str) -> Process {
+    let path = dir.write("config.yaml", "greeting: one\n").unwrap();
+    let config = format!("--config.file={}", path.display());
+    start(&[&config, "--config.auto-reload-interval=0s", flag]).await
+}
+
+fn release(dir: &TempDir, service: &Process) {
+    dir.write("config.yaml", "greeting: two\n").unwrap();
+    service.hang_up().unwrap();
+}
+
+/// Waits until so many requests have reached the handler of `/wait`.
+async fn reached(service: &Process, count: usize) {
     eventually(SOON, || async {
-        let (code, _) = service.get("/metrics").await?;
-        anyhow::ensure!(code == 503, "{code}");
+        let seen = service.log().matches("waiting for a change").count();
+        anyhow::ensure!(seen >= count, "{seen} requests wait");
         Ok(())
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn more_requests_than_allowed_get_503() {
+    let dir = TempDir::new().unwrap();
+    let service = waiting(&dir, "--web.max-requests=2").await;
+    let waits: Vec<_> = (0..2)
+        .map(|_| {
+            let url = service.url("/wait");
+            tokio::spawn(async move { testkit::client().get(url).send().await.unwrap().status() })
+        })
+        .collect();
+    reached(&service, 2).await;
+    assert_eq!(service.get("/metrics").await.unwrap().0, 503);
     assert_eq!(service.get("/echo").await.unwrap().0, 503);
     assert_eq!(service.get("/-/healthy").await.unwrap().0, 200);
-    for answer in slow {
+    release(&dir, &service);
+    for answer in waits {
         assert_eq!(answer.await.unwrap(), 200);
     }
     assert_eq!(service.get("/metrics").await.unwrap().0, 200);
-    assert!(refused(&service, "max_requests").await >= 2.0);
+    assert_eq!(refused(&service, "max_requests").await, 2.0);
 }
 
 #[tokio::test]
 async fn busy_connections_are_not_evicted() {
-    let service = start(&["--web.max-connections=2"]).await;
+    let dir = TempDir::new().unwrap();
+    let service = waiting(&dir, "--web.max-connections=2").await;
     let mut busy = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(service.address()).await.unwrap();
         stream
-            .write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+            .write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n")
             .await
             .unwrap();
         busy.push(stream);
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    reached(&service, 2).await;
     let mut third = TcpStream::connect(service.address()).await.unwrap();
-    assert!(
-        until_closed(&mut third).await < Duration::from_millis(1500),
-        "the third waits for a place"
-    );
-    for mut stream in busy {
-        assert!(
-            response(&mut stream)
-                .await
-                .unwrap()
-                .starts_with("HTTP/1.1 200")
-        );
+    until_closed(&mut third).await;
+    release(&dir, &service);
+    for stream in &mut busy {
+        let answer = response(stream).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
     closed(&service, "connections", 1.0).await;
 }
@@ -315,4 +322,29 @@ async fn ten_thousand_connections_keep_health_answered() {
         "memory grew from {before} to {after}"
     );
     assert!(worst < Duration::from_secs(5), "{worst:?}");
+}
+
+#[tokio::test]
+async fn stuck_metrics_take_one_thread_and_leave_health_alone() {
+    let service = start(&["--web.request-timeout=300ms"]).await;
+    service.post("/stick", "").await.unwrap();
+    let threads = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Threads:"));
+        line.unwrap().trim().parse::<usize>().unwrap()
+    };
+    assert_eq!(service.get("/metrics").await.unwrap().0, 503);
+    let before = threads();
+    for _ in 0..5 {
+        assert_eq!(service.get("/metrics").await.unwrap().0, 503);
+        assert_eq!(service.get("/-/healthy").await.unwrap().0, 200);
+    }
+    assert!(
+        threads() <= before + 1,
+        "each scrape holds a thread: {before} became {}",
+        threads()
+    );
+    assert_eq!(service.post("/-/reload", "").await.unwrap().0, 200);
 }

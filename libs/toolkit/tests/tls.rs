@@ -354,3 +354,45 @@ async fn handshake_that_stands_still_is_cut_off_and_counted() {
         assert!(metrics.contains(&line), "{reason}: {metrics}");
     }
 }
+
+#[tokio::test]
+async fn http2_connection_without_requests_is_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (authority, dir) = (Authority::new("servers"), TempDir::new().unwrap());
+    authority.issue(&["localhost"]).write(&dir, "server");
+    let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    let web = dir.write("web.yml", text).unwrap();
+    let args = [
+        format!("--web.config.file={}", web.display()),
+        "--web.idle-timeout=500ms".to_owned(),
+    ];
+    let service = spawn(&args).https().start().await.unwrap();
+    let mut config = (*client(&authority, &[&TLS13], None)).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut stream = connect(service.address(), config.into()).await.unwrap();
+    // The preface and an empty SETTINGS frame, RFC 9113 section 3.4; then a PING again and again.
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let pings = async {
+        while write
+            .write_all(b"\0\0\x08\x06\0\0\0\0\0pingping")
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let mut rest = Vec::new();
+    let end = async {
+        tokio::select! {
+            _ = read.read_to_end(&mut rest) => {}
+            () = pings => {}
+        }
+    };
+    tokio::time::timeout(SOON, end)
+        .await
+        .expect("pings keep the connection open");
+}

@@ -91,6 +91,12 @@ impl Conn {
         (state.phase != Phase::Busy && !state.evicted).then_some(state.since)
     }
 
+    /// Whether nothing is being answered or written.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let state = self.lock();
+        state.phase != Phase::Busy && state.sending.is_none()
+    }
+
     /// The next limit and its name.
     fn deadline(&self, limits: &Limits) -> Option<(Instant, &'static str)> {
         let state = self.lock();

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::StatusCode;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
 };
@@ -24,7 +25,8 @@ pub(crate) struct Scrape {
     sources: Vec<Arc<dyn Collect>>,
     metrics: Arc<Metrics>,
     took: Latency,
-    last: Mutex<Option<Body>>,
+    /// Held by the thread that encodes, so that one stuck in a source is not joined by more.
+    last: Arc<Mutex<Option<Body>>>,
 }
 
 /// An encoded exposition and when its encoding began.
@@ -53,7 +55,7 @@ impl Scrape {
             sources,
             metrics,
             took,
-            last: Mutex::new(None),
+            last: Arc::default(),
         }
     }
 
@@ -62,19 +64,18 @@ impl Scrape {
         let format = wanted_format(headers);
         let gzip = wants_gzip(headers);
         let asked = Instant::now();
-        let mut last = self.last.lock().await;
+        let mut last = Arc::clone(&self.last).lock_owned().await;
         // Scrapes that waited while another one was encoded share the next encoding: it began after they asked.
-        let shared = last
-            .clone()
-            .filter(|body| body.began >= asked && body.format == format && body.gzip == gzip);
-        let bytes = if let Some(body) = shared {
-            body.bytes
-        } else {
-            let own = Arc::clone(self);
-            let began = Instant::now();
-            let room = last.take().map_or(4096, |body| body.bytes.len());
-            match tokio::task::spawn_blocking(move || own.encode(format, gzip, room)).await {
-                Ok(bytes) => {
+        let fits = |body: &&Body| body.began >= asked && body.format == format && body.gzip == gzip;
+        let shared = last.as_ref().filter(fits).map(|body| body.bytes.clone());
+        let encoded = match shared {
+            Some(bytes) => Ok(bytes),
+            None => {
+                let own = Arc::clone(self);
+                let began = Instant::now();
+                tokio::task::spawn_blocking(move || {
+                    let room = last.take().map_or(4096, |body| body.bytes.len());
+                    let bytes = own.encode(format, gzip, room);
                     *last = Some(Body {
                         began,
                         format,
@@ -82,17 +83,17 @@ impl Scrape {
                         bytes: bytes.clone(),
                     });
                     bytes
-                }
-                Err(error) => {
-                    tracing::error!(%error, "metrics cannot be collected");
-                    return super::response::text(
-                        http::StatusCode::INTERNAL_SERVER_ERROR,
-                        "metrics cannot be collected, see the log",
-                    );
-                }
+                })
+                .await
             }
         };
-        drop(last);
+        let Ok(bytes) = encoded else {
+            // The panic hook has logged why.
+            return super::response::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the metrics cannot be collected, see the log",
+            );
+        };
         let mut response = Response::new(Full::new(bytes));
         let fields = response.headers_mut();
         fields.insert(

@@ -66,6 +66,8 @@ fn affordable(wanted: usize) -> usize {
     wanted.min(room)
 }
 
+/// Time for a quiet connection to be closed in good order.
+const FAREWELL: Duration = Duration::from_millis(250);
 /// Most fields in the head of a request.
 const MOST_HEADERS: usize = 100;
 /// Most requests at a time on one HTTP/2 connection.
@@ -150,12 +152,25 @@ impl Server {
             let reason = tokio::select! {
                 reason = own.talk(stream, &conn, &peer) => reason,
                 reason = conn.exhausted(&own.site.limits) => Some(reason),
+                () = own.parting(&conn) => None,
             };
             if let Some(reason) = reason {
                 own.site.metrics.closed.with_label_values(&[reason]).inc();
                 tracing::debug!(peer, reason, "connection closed");
             }
         });
+    }
+
+    /// Waits for the end of the server and a moment for farewells, then for the connection to be quiet: who is only about to ask, or
+    /// sends a head without end, does not hold up the end.
+    async fn parting(&self, conn: &Conn) {
+        self.stop.cancelled().await;
+        loop {
+            tokio::time::sleep(FAREWELL).await;
+            if conn.is_quiet() {
+                return;
+            }
+        }
     }
 
     /// Handshake and requests; returns the limit that ended it, if one did.
