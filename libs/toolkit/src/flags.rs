@@ -152,6 +152,8 @@ pub(crate) fn command<S: Service>() -> clap::Command {
         .bin_name(identity.name)
         .about(identity.about)
         .version(version)
+        // A value in the environment may be a secret.
+        .mut_args(|arg| arg.hide_env_values(true))
         .after_help(format!("Without --web.listen-address the service listens on :{}.\nExit codes: 0 done, 1 failed, 64 wrong flags or configuration.", identity.port))
 }
 

@@ -1,0 +1,40 @@
+# The door. Each target is one line that calls something real; what has logic is Rust (`sotp-lab`, `sotp-checks`).
+# `make` alone prints what there is.
+
+CARGO   ?= cargo
+PROFILE ?= release
+BIN     := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+DEMO    ?=
+INVENTORY ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo up test lint bench docs
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
+	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-inventory -p sotp-ping
+
+demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
+	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
+
+up: build ## the same stack on your own network: make up INVENTORY=my.yaml
+	$(BIN)/sotp-lab stack up --inventory $(or $(INVENTORY),$(error say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)))
+
+test: ## everything CI runs; installs what the tests talk to
+	$(CARGO) run -q -p sotp-lab -- doctor --install
+	$(MAKE) lint
+	$(CARGO) test --workspace --no-fail-fast
+
+lint: ## format, lints, documentation, dependency audit and house rules
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
+	$(CARGO) test -q -p sotp-checks --test houses --test audit
+
+bench: ## what is measured so far (figures land in target/bench/)
+	$(CARGO) run --release -p sotp-checks --bin sotp-bench
+
+docs: ## the API documentation of every crate, in target/doc
+	$(CARGO) doc --workspace --no-deps
