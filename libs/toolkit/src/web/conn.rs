@@ -70,6 +70,8 @@ impl Conn {
         let mut state = self.lock();
         state.multiplexed = true;
         (state.phase, state.since) = (Phase::Idle, Instant::now());
+        drop(state);
+        self.sooner.notify_one();
     }
 
     /// A request begins; it ends when the returned value is dropped.
