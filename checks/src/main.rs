@@ -13,7 +13,12 @@ use sotp_checks::prometheus::Prometheus;
 #[command(name = "sotp-panels", version)]
 struct Flags {
     /// Address of the Prometheus to ask.
-    #[arg(long, value_name = "URL", env = "SOTP_PROMETHEUS_URL", default_value = "http://127.0.0.1:9090")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SOTP_PROMETHEUS_URL",
+        default_value = "http://127.0.0.1:9090"
+    )]
     prometheus: String,
     /// Ask only the panels that need this condition (such as `firing`); they are left out otherwise.
     #[arg(long = "while", value_name = "CONDITION")]
@@ -50,7 +55,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         scrape: flags.scrape_interval.max(1),
         within: Duration::from_secs(flags.within),
     };
-    let outcome = panels::run(&flags.dashboards, &Prometheus::new(&flags.prometheus)?, &wanted).await?;
+    let outcome = panels::run(
+        &flags.dashboards,
+        &Prometheus::new(&flags.prometheus)?,
+        &wanted,
+    )
+    .await?;
     println!("{outcome}");
     Ok(ExitCode::from(u8::from(!outcome.empty.is_empty())))
 }
