@@ -243,7 +243,6 @@ impl<'a> Checker<'a> {
         let json = document.to_json();
         inventory.version = hex(&Sha256::digest(&json)[..16]);
         inventory.json = json.into();
-        inventory.document = document;
         Ok(inventory)
     }
 

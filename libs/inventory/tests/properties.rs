@@ -126,7 +126,7 @@ proptest! {
         let inventory = Inventory::check(document.clone(), Path::new("t")).unwrap();
         let json = String::from_utf8(inventory.json().to_vec()).unwrap();
         let again = Inventory::parse(&json, Path::new("t")).unwrap();
-        prop_assert_eq!(again.document(), &document);
+        prop_assert_eq!(again.document(), document);
         prop_assert_eq!(again.version(), inventory.version());
         prop_assert_eq!(again.devices(), inventory.devices());
         for device in inventory.devices() {
