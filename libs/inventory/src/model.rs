@@ -33,7 +33,7 @@ pub struct Inventory {
     pub(crate) site_by_name: HashMap<Text, usize>,
     pub(crate) by_name: HashMap<Text, usize>,
     pub(crate) by_ip: HashMap<IpAddr, usize>,
-    pub(crate) by_dns: HashMap<String, usize>,
+    pub(crate) by_dns: HashMap<Text, usize>,
     pub(crate) flow_sources: HashMap<IpAddr, usize>,
     pub(crate) syslog_sources: HashMap<IpAddr, usize>,
 }
@@ -335,7 +335,7 @@ impl Inventory {
             Ok(ip) => self.by_ip(ip),
             Err(_) => {
                 let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-                self.by_dns.get(&name).map(|index| &self.devices[*index])
+                self.by_dns.get(&*name).map(|index| &self.devices[*index])
             }
         }
     }
