@@ -281,9 +281,10 @@ impl Node {
         let mut node = self;
         for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
             let next = match (&node.value, part.strip_suffix(']')) {
-                (Value::List(list), Some(index)) => {
-                    index.parse::<usize>().ok().and_then(|index| list.get(index))
-                }
+                (Value::List(list), Some(index)) => index
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| list.get(index)),
                 _ => node.get(part),
             };
             let Some(next) = next else { break };
