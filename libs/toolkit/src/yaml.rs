@@ -41,6 +41,20 @@ pub fn locate(text: &str, path: &str) -> Option<(u64, u64)> {
     Some((at.line(), at.column()))
 }
 
+/// The path of a key below another one, in quotes where it needs them to be read back.
+#[must_use]
+pub fn join(parent: &str, key: &str) -> String {
+    let plain = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    if plain {
+        format!("{parent}.{key}")
+    } else {
+        format!("{parent}.\"{key}\"")
+    }
+}
+
 fn is_empty(text: &str) -> bool {
     text.lines()
         .map(str::trim)
@@ -66,7 +80,9 @@ fn refused(error: &serde_saphyr::Error, origin: &Path, path: Option<String>) -> 
         .unwrap_or_default()
         .trim()
         .to_owned();
-    let path = path.filter(|path| path != "." && !path.is_empty());
+    // A question mark stands for an element that the path does not name.
+    let path = path.map(|path| path.trim_end_matches('?').trim_end_matches('.').to_owned());
+    let path = path.filter(|path| !path.is_empty());
     ConfigError {
         origin: origin.to_owned(),
         place,

@@ -80,7 +80,7 @@ impl Server {
         match bound {
             Bound::Tcp(listener) => {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                tokio::spawn(async move {
+                self.connections.spawn(async move {
                     loop {
                         tokio::select! {
                             () = own.stop.cancelled() => return,
@@ -94,7 +94,7 @@ impl Server {
             }
             Bound::Unix(listener, path) => {
                 let listener = tokio::net::UnixListener::from_std(listener)?;
-                tokio::spawn(async move {
+                self.connections.spawn(async move {
                     loop {
                         tokio::select! {
                             () = own.stop.cancelled() => break,
