@@ -201,9 +201,9 @@ fn processes_tell_no_secret(net: &Net) {
 fn isolation(net: &Net) {
     // An address without a device has nowhere to go, and there is no default route at all.
     let error = net.echo("box", "198.18.77.7").unwrap_err();
-    assert!(error.contains("unreachable"), "{error}");
+    assert!(error.contains("No route to host"), "{error}");
     let error = net.echo("box", "192.0.2.1").unwrap_err();
-    assert!(error.contains("unreachable"), "{error}");
+    assert!(error.contains("Network is unreachable"), "{error}");
     assert_eq!(net.exec("r2", &["hostname"]).trim(), "r2");
     assert_eq!(net.exec("box", &["hostname"]).trim(), "box");
     let interfaces = net.exec("r2", &["ls", "/sys/class/net"]);
@@ -365,7 +365,7 @@ fn flows(net: &Net) {
         let path = folder.display().to_string();
         let _collector = Inside::start(net, &["nfcapd", "-w", &path, "-p", port, "-t", "2"]);
         let filter = "src ip 198.18.0.101 and dst ip 198.18.0.102 and dst port 5201";
-        // Protocol, bytes, packets, duration; one line a flow.
+        // Protocol (6 is TCP, 17 is UDP), bytes, packets, seconds; one line a flow.
         let format = "fmt:%pr,%byt,%pkt,%td";
         eventually(&format!("flows of {router}"), 40 * SECOND, || {
             let mut command = Command::new("nfdump");
@@ -375,9 +375,9 @@ fn flows(net: &Net) {
                 .lines()
                 .map(|line| line.split(',').map(|word| word.trim().to_owned()).collect())
                 .collect();
-            for protocol in ["TCP", "UDP"] {
+            for protocol in ["6", "17"] {
                 let Some(flow) = flows.iter().find(|flow| flow[0] == protocol) else {
-                    return Err(format!("no {protocol}: {lines}"));
+                    return Err(format!("no flow of protocol {protocol}: {lines}"));
                 };
                 let number = |field: usize| {
                     flow[field]
