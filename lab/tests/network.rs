@@ -7,7 +7,7 @@ mod network;
 mod processes;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -587,6 +587,39 @@ fn a_lab_in_the_foreground_ends_with_its_program_however_that_ends() {
 }
 
 #[test]
+fn a_start_that_is_interrupted_leaves_nothing() {
+    let _alone = alone();
+    let net = Net::prepare("half");
+    let mut command = Command::new(LAB);
+    command.args(["up", "--name", "half"]);
+    command
+        .env("XDG_RUNTIME_DIR", net.folder.path())
+        .env(Mark::KEY, net.mark.word());
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("half a lab", START, || {
+        let living = net.mark.living();
+        if living.iter().any(|line| line.contains("zebra")) {
+            Ok(())
+        } else {
+            Err(format!("{living:?}"))
+        }
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    net.mark.assert_gone(5 * SECOND);
+    // What is left on disk goes with `down`.
+    assert!(Path::new(&net.state("credentials.json")).exists());
+    assert!(net.lab(&["down"]).status.success());
+    assert!(!Path::new(&net.state("")).exists());
+    assert_eq!(net.lab(&["down"]).status.code(), Some(1));
+}
+
+#[test]
 fn the_campus_has_ten_routers() {
     let _alone = alone();
     let net = Net::up("campus", "campus");
@@ -695,8 +728,8 @@ fn an_ordinary_user_brings_up_the_triangle() {
         began.elapsed().as_secs_f64()
     );
     let config = user
-        .folder
-        .join("run/sotp-lab/lab/ssh_config")
+        .run
+        .join("sotp-lab/lab/ssh_config")
         .display()
         .to_string();
     let version = user.lab(&[
@@ -740,8 +773,9 @@ fn an_ordinary_user_brings_up_the_triangle() {
 /// A user of this machine for one test, with ranges of subordinate ids.
 struct OrdinaryUser {
     name: String,
-    folder: testkit::TempDir,
+    _folder: testkit::TempDir,
     program: String,
+    run: PathBuf,
     mark: Mark,
 }
 
@@ -762,7 +796,8 @@ impl OrdinaryUser {
             return None;
         }
         let folder = testkit::TempDir::new().unwrap();
-        let (program, run) = (folder.join("sotp-lab"), folder.join("run"));
+        // The state folder lies where users have it, below a folder that the box covers with its own.
+        let (program, run) = (folder.join("sotp-lab"), Path::new("/run").join(&name));
         // Its own copy: the build folder may be closed to it.
         std::fs::copy(LAB, &program).unwrap();
         std::fs::create_dir(&run).unwrap();
@@ -778,7 +813,8 @@ impl OrdinaryUser {
         let user = Self {
             name,
             program: program.display().to_string(),
-            folder,
+            _folder: folder,
+            run,
             mark: Mark::new(),
         };
         let namespaces = user.run(&["unshare", "--map-root-user", "--map-auto", "--net", "true"]);
@@ -798,7 +834,7 @@ impl OrdinaryUser {
             .args(["-u", &self.name, "--", "timeout", "--kill-after=5", "90"])
             .args(argv);
         command
-            .env("XDG_RUNTIME_DIR", self.folder.join("run"))
+            .env("XDG_RUNTIME_DIR", &self.run)
             .env(Mark::KEY, self.mark.word());
         command
             .current_dir("/")
@@ -815,6 +851,7 @@ impl OrdinaryUser {
 impl Drop for OrdinaryUser {
     fn drop(&mut self) {
         let _ = self.lab(&["down"]);
+        let _ = std::fs::remove_dir_all(&self.run);
         let _ = Command::new("userdel").arg(&self.name).status();
     }
 }
