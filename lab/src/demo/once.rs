@@ -49,9 +49,9 @@ pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
     for command in &args.while_up {
         hook(stage, command).await?;
     }
-    let lost = watch.probe().await?.lost;
+    let failed = watch.probe().await?.failed;
     let mut timeline = Timeline::begin("the link is cut");
-    let played = play(stage, &watch, lost, &mut timeline).await;
+    let played = play(stage, &watch, failed, &mut timeline).await;
     println!("{} is cut: what follows\n{}", args.link, timeline.render());
     if let Some(file) = &args.timeline {
         std::fs::write(file, timeline.json()).with_context(|| file.display().to_string())?;
@@ -62,16 +62,16 @@ pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
 async fn play(
     stage: &Stage<'_>,
     watch: &Watch<'_>,
-    lost_before: f64,
+    failed_before: f64,
     timeline: &mut Timeline,
 ) -> anyhow::Result<()> {
     let link = &stage.args.link;
     stage.lab.break_link(link)?;
 
-    let lost = until("a lost ping", STEP, async || {
-        Ok((watch.probe().await?.lost > lost_before).then_some(()))
+    let failed = until("a failed ping", STEP, async || {
+        Ok((watch.probe().await?.failed > failed_before).then_some(()))
     });
-    timeline.add_at("the first ping is lost", lost.await?.1);
+    timeline.add_at("the first ping fails", failed.await?.1);
     let down = until("ping_up 0", STEP, async || {
         Ok((!watch.probe().await?.up).then_some(()))
     });

@@ -22,11 +22,11 @@ pub(super) fn yaml(topology: &Topology) -> String {
     }
     o.push_str(
         "groups:\n  \
-         - name: lab-routers\n    platform: frr\n    \
-         ping: {enabled: true, interval: 1s, timeout: 1s}\n    \
-         snmp: {module: if_mib, auth: lab_v3, port: 161}\n    \
+         - name: lab-routers\n    defaults:\n      platform: frr\n      \
+         ping: {enabled: true, interval: 1s, timeout: 1s}\n      \
+         snmp: {module: if_mib, auth: lab_v3, port: 161}\n      \
          ssh: {port: 22, credentials: lab}\n  \
-         - name: lab-hosts\n    platform: linux\n    \
+         - name: lab-hosts\n    defaults:\n      platform: linux\n      \
          ping: {enabled: true, interval: 1s, timeout: 1s}\n\
          devices:\n",
     );
