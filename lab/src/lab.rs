@@ -192,15 +192,11 @@ impl Lab {
                     known: names.join(", "),
                 });
             }
-            let status = self.status()?;
-            let pid = status
-                .nodes
-                .iter()
-                .find(|node| node.name == name)
-                .map_or(0, |node| node.pid);
-            if pid == 0 {
-                return Err(Error::Refused(format!("{name} does not answer")));
-            }
+            let pid = match self.call(&Request::Processes)? {
+                Answer::Processes(processes) => processes.get(name).copied(),
+                _ => None,
+            };
+            let pid = pid.ok_or_else(|| Error::Refused(format!("{name} has no process")))?;
             command.args([
                 "nsenter",
                 "--target",
@@ -254,7 +250,7 @@ impl Lab {
         match self.call(&Request::Status)? {
             Answer::Status(status) => Ok(status),
             Answer::Failed(text) => Err(Error::Refused(text)),
-            Answer::Done => Err(Error::Refused("the box sent no status".to_owned())),
+            _ => Err(Error::Refused("the box sent no status".to_owned())),
         }
     }
 
@@ -307,7 +303,7 @@ impl Lab {
     fn order(&self, request: &Request) -> Result<(), Error> {
         match self.call(request)? {
             Answer::Failed(text) => Err(Error::Refused(text)),
-            Answer::Done | Answer::Status(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 

@@ -153,19 +153,20 @@ fn answer(spec: &Spec, supervisor: &Supervisor, request: Request) -> anyhow::Res
 }
 
 fn status(spec: &Spec, supervisor: &Supervisor) -> NodeStatus {
-    let router = spec.node().is_router();
-    let has_bgp = spec.node().asn().is_some();
-    NodeStatus {
+    let mut status = NodeStatus {
         name: spec.node().name.clone(),
         pid: std::process::id(),
         daemons: supervisor.status(),
-        ospf: router
-            .then(|| protocols::ospf_neighbors().unwrap_or_default())
-            .unwrap_or_default(),
-        bgp: has_bgp
-            .then(|| protocols::bgp_peers().unwrap_or_default())
-            .unwrap_or_default(),
+        ..NodeStatus::default()
+    };
+    // A daemon that does not answer shows as one without neighbours.
+    if spec.node().is_router() {
+        status.ospf = protocols::ospf_neighbors().unwrap_or_default();
     }
+    if spec.node().asn().is_some() {
+        status.bgp = protocols::bgp_peers().unwrap_or_default();
+    }
+    status
 }
 
 /// Addresses and routes of this network namespace.

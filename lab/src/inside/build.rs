@@ -36,6 +36,8 @@ pub(crate) enum Event {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     Status,
+    /// The process of each node.
+    Processes,
     /// Cuts a link, or changes what it does to packets.
     Break {
         link: String,
@@ -53,6 +55,8 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     Done,
     Status(BoxStatus),
+    /// Node and process id in the box.
+    Processes(HashMap<String, u32>),
     Failed(String),
 }
 
@@ -80,6 +84,7 @@ pub(crate) struct LinkStatus {
 #[derive(Debug)]
 struct Network {
     state: State,
+    processes: HashMap<String, u32>,
     topology: Topology,
     links: Mutex<HashMap<String, LinkStatus>>,
 }
@@ -125,7 +130,9 @@ fn build(args: &InBox) -> anyhow::Result<Arc<Network>> {
     let links = network::links(&state, &topology, &pids, netem, deadline)?;
     network::known_hosts(&state, &topology)?;
     progress(&format!("{} links are laid", topology.links.len()));
+    let names = topology.nodes.iter().map(|node| node.name.clone());
     let network = Arc::new(Network {
+        processes: names.zip(pids).collect(),
         state,
         topology,
         links: Mutex::new(links),
@@ -253,6 +260,7 @@ impl Network {
     fn answer(&self, request: Request) -> anyhow::Result<Answer> {
         match request {
             Request::Status => return Ok(Answer::Status(self.status())),
+            Request::Processes => return Ok(Answer::Processes(self.processes.clone())),
             Request::Break { link, shape: None } => {
                 self.find(&link)?;
                 self.set_up(&link, false)?;

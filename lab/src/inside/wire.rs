@@ -150,10 +150,10 @@ fn carry(
                     match impairment.next(Instant::now(), now_shape) {
                         Fate::Lost => count(&counters.lost),
                         Fate::Delivered(_) if in_flight.len() >= IN_FLIGHT_MAX => {
-                            count(&counters.dropped)
+                            count(&counters.dropped);
                         }
                         Fate::Delivered(due) => {
-                            in_flight.push_back((due, buffer[..length].to_vec()))
+                            in_flight.push_back((due, buffer[..length].to_vec()));
                         }
                     }
                 }

@@ -161,6 +161,9 @@ fn shape(now: &LinkStatus) -> String {
         shape.jitter,
         shape.loss * 100.0
     );
+    if now.medium == Medium::Tun && now.wire.is_none() {
+        text.push_str("; its process does not answer");
+    }
     if let Some(wire) = &now.wire {
         let _ = write!(
             text,

@@ -290,10 +290,11 @@ fn ssh_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     let authorized = folder_path.join("authorized_keys");
     let public = fs::read_to_string(spec.state.join("ssh_key.pub"))?;
     file(&authorized, &public, 0o644)?;
+    // Strict modes would refuse the key where `/` belongs to a user that the user namespace does not know.
     let text = format!(
         "Port 22\nListenAddress 0.0.0.0\nHostKey {key}\nAuthorizedKeysFile {authorized}\nPidFile none\n\
          AllowUsers {user}\nPermitRootLogin no\nPasswordAuthentication yes\n\
-         KbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nX11Forwarding no\nAllowTcpForwarding no\n\
+         StrictModes no\nKbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nX11Forwarding no\nAllowTcpForwarding no\n\
          AllowAgentForwarding no\nPermitTunnel no\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\n",
         key = key.display(),
         authorized = authorized.display(),

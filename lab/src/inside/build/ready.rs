@@ -13,6 +13,9 @@ use crate::topology::Topology;
 /// Between two looks at a network that is not whole yet.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long one echo may take: longer than the longest way there and back of a sensible topology.
+const ECHO: Duration = Duration::from_secs(1);
+
 /// What a whole network has: done and wanted of each kind, and the first thing that is missing.
 #[derive(Debug, Default)]
 struct Tally {
@@ -137,7 +140,7 @@ fn reach(network: &Network, deadline: Instant) -> anyhow::Result<()> {
         until(
             deadline,
             &format!("the box does not reach {}", node.name),
-            || Ok(crate::icmp::echo(node.loopback, Duration::from_secs(1)).map(|_| ())?),
+            || Ok(crate::icmp::echo(node.loopback, ECHO).map(|_| ())?),
         )?;
     }
     progress("the box reaches every node");
