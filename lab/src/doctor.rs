@@ -17,7 +17,7 @@ use anyhow::Context;
 use crate::lab;
 use crate::stack::fetch::agreed;
 use crate::stack::programs::{ALERTMANAGER, Kind, PROMETHEUS, on_path};
-use crate::stack::{Fetch, Install};
+use crate::stack::{Download, Install, Programs};
 
 /// Debian's hook that is asked before a package starts a daemon.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -29,10 +29,16 @@ const FORBIDDEN: i32 = 101;
 /// # Errors
 /// A package could not be installed.
 pub(crate) async fn run(install: &Install) -> anyhow::Result<ExitCode> {
-    packages(&wanted(&install.fetch, !install.no_lab).await, install.yes)?;
-    downloads(&install.fetch).await?;
+    let Install {
+        yes,
+        no_lab,
+        programs,
+        download,
+    } = install;
+    packages(&wanted(programs, !no_lab).await, *yes, !no_lab)?;
+    downloads(programs, download, *yes).await?;
     let mut missing = Vec::new();
-    for (kind, found) in install.fetch.find_all().await {
+    for (kind, found) in programs.find_all().await {
         let Some(program) = found else {
             println!("{:13} missing", kind.name);
             missing.extend(kind.package.map(|_| kind.name));
@@ -57,20 +63,20 @@ pub(crate) async fn run(install: &Install) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// The list of pins is at fault.
-pub(crate) async fn downloads(fetch: &Fetch) -> anyhow::Result<()> {
-    let missing: Vec<&Kind> = fetch
-        .find_all()
-        .await
-        .into_iter()
-        .filter(|(_, found)| found.is_none())
-        .map(|(kind, _)| kind)
-        .collect();
-    fetch.download(&missing).await
+pub(crate) async fn downloads(
+    programs: &Programs,
+    download: &Download,
+    yes: bool,
+) -> anyhow::Result<()> {
+    let found = programs.find_all().await;
+    let missing = found.into_iter().filter(|(_, found)| found.is_none());
+    let missing: Vec<&Kind> = missing.map(|(kind, _)| kind).collect();
+    download.fetch(programs, &missing, yes).await
 }
 
 /// The Debian packages that are missing, for the stack and, if asked for, for the lab.
-pub(crate) async fn wanted(fetch: &Fetch, with_lab: bool) -> BTreeSet<&'static str> {
-    let finder = fetch.finder();
+pub(crate) async fn wanted(programs: &Programs, with_lab: bool) -> BTreeSet<&'static str> {
+    let finder = programs.finder();
     let mut packages = BTreeSet::new();
     for kind in [&PROMETHEUS, &ALERTMANAGER] {
         if finder.find(kind).await.is_none() {
@@ -87,7 +93,7 @@ pub(crate) async fn wanted(fetch: &Fetch, with_lab: bool) -> BTreeSet<&'static s
 ///
 /// # Errors
 /// They cannot be installed by this user, or apt failed; the error names the command to run.
-pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool) -> anyhow::Result<()> {
+pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool, with_lab: bool) -> anyhow::Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
@@ -103,7 +109,7 @@ pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool) -> anyhow::Result<(
         anyhow::bail!("{by_hand}");
     }
     if !nix::unistd::geteuid().is_root() {
-        return as_root().with_context(|| by_hand);
+        return as_root(with_lab).with_context(|| by_hand);
     }
     let policy = Policy::forbid(Path::new(POLICY)).context(by_hand.clone())?;
     eprintln!("installing {list}; {}", policy.says());
@@ -132,14 +138,18 @@ fn apt_get() -> Command {
 }
 
 /// Runs this program's own `stack install` by sudo, which asks for the password itself.
-fn as_root() -> anyhow::Result<()> {
+fn as_root(with_lab: bool) -> anyhow::Result<()> {
     let sudo = on_path("sudo").context("not root, and no sudo")?;
     let program = std::env::current_exe()?;
-    let status = Command::new(sudo)
+    let mut command = Command::new(sudo);
+    command
         .arg("--")
         .arg(program)
-        .args(["stack", "install", "--yes", "--no-download"])
-        .status()?;
+        .args(["stack", "install", "--yes", "--no-download"]);
+    if !with_lab {
+        command.arg("--no-lab");
+    }
+    let status = command.status()?;
     anyhow::ensure!(status.success(), "sudo ended with {status}");
     Ok(())
 }

@@ -79,7 +79,6 @@ pub(super) async fn run(
                 args,
                 lab,
                 setting: &setting,
-                state: &state,
             };
             return once::run(&stage).await;
         }
