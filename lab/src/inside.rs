@@ -43,6 +43,8 @@ pub(crate) enum Inside {
     Wire(wire::Args),
     /// The interfaces of a router, to syslog.
     LinkWatch,
+    /// One echo request, where no ping program is installed: prints the time it took in milliseconds.
+    Echo { address: std::net::Ipv4Addr },
 }
 
 /// What the box must know.
@@ -92,6 +94,10 @@ pub(crate) fn run(inside: Inside) -> anyhow::Result<ExitCode> {
         }
         Inside::Wire(args) => wire::run(&args)?,
         Inside::LinkWatch => node::watch_links()?,
+        Inside::Echo { address } => {
+            let took = crate::icmp::echo(address, std::time::Duration::from_secs(1))?;
+            println!("{:.3}", took.as_secs_f64() * 1_000.0);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

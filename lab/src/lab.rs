@@ -272,6 +272,8 @@ impl Lab {
     /// Returns when the lab ends, by `down` or by accident.
     pub(crate) fn wait(mut self) {
         if let Some(keeper) = &mut self.keeper {
+            // Waiting would close it, and with it the box.
+            let _lifeline = keeper.stdin.take();
             let _ = keeper.wait();
         }
     }
