@@ -315,3 +315,42 @@ async fn bad_certificate_leaves_the_old_one_and_says_so() {
     let lines = it.service.log().matches("configuration refused").count();
     assert!(lines <= 2, "{}", it.service.log());
 }
+
+#[tokio::test]
+async fn handshake_that_stands_still_is_cut_off_and_counted() {
+    use tokio::io::AsyncReadExt as _;
+    let (authority, dir) = (Authority::new("servers"), TempDir::new().unwrap());
+    authority.issue(&["localhost"]).write(&dir, "server");
+    let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    let web = dir.write("web.yml", text).unwrap();
+    let args = [
+        format!("--web.config.file={}", web.display()),
+        "--web.header-timeout=500ms".to_owned(),
+    ];
+    let it = Secured {
+        service: spawn(&args).https().start().await.unwrap(),
+        authority,
+        dir,
+    };
+    let mut silent = tokio::net::TcpStream::connect(it.service.address())
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(SOON, silent.read_to_end(&mut rest)).await;
+    assert!(
+        closed.is_ok(),
+        "a client that says nothing keeps its connection"
+    );
+    let mut plain = tokio::net::TcpStream::connect(it.service.address())
+        .await
+        .unwrap();
+    let _ = ask(&mut plain, HEALTH).await;
+    let mut stream = connect(it.service.address(), client(&it.authority, &[&TLS13], None))
+        .await
+        .unwrap();
+    let metrics = ask(&mut stream, "GET /metrics HTTP/1.1").await.unwrap();
+    for reason in ["header_time", "tls_handshake"] {
+        let line = format!("sotp_http_connections_closed_total{{reason=\"{reason}\"}} 1\n");
+        assert!(metrics.contains(&line), "{reason}: {metrics}");
+    }
+}

@@ -35,7 +35,7 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(flags: &Flags) -> Self {
         Self {
-            connections: flags.web_max_connections,
+            connections: affordable(flags.web_max_connections),
             header_bytes: flags.web_max_header_bytes,
             body_bytes: flags.web_max_body_bytes,
             header: flags.web_header_timeout,
@@ -44,6 +44,26 @@ impl Limits {
             idle: flags.web_idle_timeout,
         }
     }
+}
+
+/// Files that are no connections: libraries, logs, the service's own.
+const OTHER_FILES: usize = 128;
+
+/// As many connections as the limit of open files leaves room for.
+fn affordable(wanted: usize) -> usize {
+    let Some(files) = crate::process::most_files() else {
+        return wanted;
+    };
+    let room = files.saturating_sub(OTHER_FILES).max(16);
+    if wanted > room {
+        tracing::warn!(
+            wanted,
+            room,
+            files,
+            "fewer connections than configured, the limit of open files is low"
+        );
+    }
+    wanted.min(room)
 }
 
 /// Most fields in the head of a request.
