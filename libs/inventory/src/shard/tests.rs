@@ -1,0 +1,1 @@
+//! Sharding: each device in one shard, and few that move.
