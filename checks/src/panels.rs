@@ -61,7 +61,8 @@ pub struct Outcome {
 /// When the file cannot be read or is not of that form.
 pub fn conditions(folder: &Path) -> anyhow::Result<Vec<Conditional>> {
     let path = folder.join("conditions.yaml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
 }
 
@@ -69,23 +70,46 @@ pub fn conditions(folder: &Path) -> anyhow::Result<Vec<Conditional>> {
 #[must_use]
 pub fn condition_problems(conditions: &[Conditional], dashboards: &[Dashboard]) -> Vec<String> {
     let there = |conditional: &&Conditional| {
-        let mut of_uid = dashboards.iter().filter(|dashboard| dashboard.uid == conditional.dashboard);
-        of_uid.any(|dashboard| dashboard.queries().iter().any(|query| query.place == conditional.panel))
+        let mut of_uid = dashboards
+            .iter()
+            .filter(|dashboard| dashboard.uid == conditional.dashboard);
+        of_uid.any(|dashboard| {
+            dashboard
+                .queries()
+                .iter()
+                .any(|query| query.place == conditional.panel)
+        })
     };
     let lost = conditions.iter().filter(|conditional| !there(conditional));
-    lost.map(|lost| format!("conditions.yaml: `{}` has no panel `{}`", lost.dashboard, lost.panel)).collect()
+    lost.map(|lost| {
+        format!(
+            "conditions.yaml: `{}` has no panel `{}`",
+            lost.dashboard, lost.panel
+        )
+    })
+    .collect()
 }
 
 /// Asks every query of the dashboards in `folder`.
 ///
 /// # Errors
 /// When the dashboards cannot be read, or `wanted` names a condition that no panel has.
-pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> anyhow::Result<Outcome> {
+pub async fn run(
+    folder: &Path,
+    prometheus: &Prometheus,
+    wanted: &Wanted,
+) -> anyhow::Result<Outcome> {
     let dashboards = dashboards::read(folder)?;
-    ensure!(!dashboards.is_empty(), "{} holds no dashboard", folder.display());
+    ensure!(
+        !dashboards.is_empty(),
+        "{} holds no dashboard",
+        folder.display()
+    );
     let conditions = conditions(folder)?;
     if let Some(condition) = &wanted.condition {
-        let known = conditions.iter().any(|conditional| conditional.condition == *condition);
+        let known = conditions
+            .iter()
+            .any(|conditional| conditional.condition == *condition);
         ensure!(known, "no panel is conditional on `{condition}`");
     }
     let deadline = Instant::now() + wanted.within;
@@ -102,7 +126,9 @@ pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> any
             let place = format!("{} / {} {}", dashboard.uid, query.place, query.name);
             if condition(&conditions, dashboard, &query) != wanted.condition.as_deref() {
                 outcome.left_out.push(place);
-            } else if let Err(error) = eventually(prometheus, &query, &values, wanted, deadline).await {
+            } else if let Err(error) =
+                eventually(prometheus, &query, &values, wanted, deadline).await
+            {
                 outcome.empty.push(format!("{place}: {error:#}"));
             } else {
                 outcome.filled += 1;
@@ -112,9 +138,16 @@ pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> any
     Ok(outcome)
 }
 
-fn condition<'a>(conditions: &'a [Conditional], dashboard: &Dashboard, query: &Query) -> Option<&'a str> {
-    let mut own = conditions.iter().filter(|conditional| conditional.dashboard == dashboard.uid);
-    own.find(|conditional| conditional.panel == query.place).map(|conditional| conditional.condition.as_str())
+fn condition<'a>(
+    conditions: &'a [Conditional],
+    dashboard: &Dashboard,
+    query: &Query,
+) -> Option<&'a str> {
+    let mut own = conditions
+        .iter()
+        .filter(|conditional| conditional.dashboard == dashboard.uid);
+    own.find(|conditional| conditional.panel == query.place)
+        .map(|conditional| conditional.condition.as_str())
 }
 
 /// Fills the variables in their order, as Grafana does when a dashboard is opened.
@@ -127,17 +160,31 @@ async fn variables(
     let mut values = Values::builtin(wanted.range, step(wanted), wanted.scrape);
     for variable in dashboard.variables() {
         let place = format!("variable `{}`", variable.name);
-        let query = values.fill(&variable.query).map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
-        let (selector, label) = label_values(&query).with_context(|| format!("{place}: {query}"))?;
+        let query = values
+            .fill(&variable.query)
+            .map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
+        let (selector, label) =
+            label_values(&query).with_context(|| format!("{place}: {query}"))?;
         let found = loop {
-            let found = prometheus.label_values(&selector, &label).await.with_context(|| place.clone())?;
+            let found = prometheus
+                .label_values(&selector, &label)
+                .await
+                .with_context(|| place.clone())?;
             if !found.is_empty() || Instant::now() >= deadline {
                 break found;
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         };
-        let first = found.into_iter().next().with_context(|| format!("{place}: {query} found no value"))?;
-        let value = wanted.variables.get(&variable.name).cloned().or(variable.all).unwrap_or(first);
+        let first = found
+            .into_iter()
+            .next()
+            .with_context(|| format!("{place}: {query} found no value"))?;
+        let value = wanted
+            .variables
+            .get(&variable.name)
+            .cloned()
+            .or(variable.all)
+            .unwrap_or(first);
         values.set(&variable.name, value);
     }
     Ok(values)
@@ -146,7 +193,10 @@ async fn variables(
 /// The two parts of `label_values(selector, label)`.
 #[must_use]
 pub fn label_values(query: &str) -> Option<(String, String)> {
-    let inner = query.trim().strip_prefix("label_values(")?.strip_suffix(')')?;
+    let inner = query
+        .trim()
+        .strip_prefix("label_values(")?
+        .strip_suffix(')')?;
     let (selector, label) = inner.rsplit_once(',')?;
     Some((selector.trim().to_owned(), label.trim().to_owned()))
 }
@@ -158,7 +208,9 @@ async fn eventually(
     wanted: &Wanted,
     deadline: Instant,
 ) -> anyhow::Result<()> {
-    let text = values.fill(&query.text).map_err(|name| anyhow::anyhow!("`${name}` has no value"))?;
+    let text = values
+        .fill(&query.text)
+        .map_err(|name| anyhow::anyhow!("`${name}` has no value"))?;
     loop {
         let found = if query.instant {
             prometheus.instant(&text).await
@@ -185,6 +237,9 @@ impl std::fmt::Display for Outcome {
             writeln!(f, "empty: {empty}")?;
         }
         let (filled, empty, left_out) = (self.filled, self.empty.len(), self.left_out.len());
-        write!(f, "{filled} queries with data, {empty} without, {left_out} not asked (they need another condition)")
+        write!(
+            f,
+            "{filled} queries with data, {empty} without, {left_out} not asked (they need another condition)"
+        )
     }
 }

@@ -73,7 +73,7 @@ fn owner(name: &str, of: u16) -> u16 {
         .unwrap_or(0)
 }
 
-/// FNV-1a, 64 bits (RFC 9923): the same on every machine and in every version.
+/// FNV-1a, 64 bits (Fowler, Noll and Vo): the same on every machine and in every version.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

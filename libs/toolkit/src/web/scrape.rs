@@ -142,7 +142,7 @@ pub(crate) fn wanted_format(headers: &HeaderMap) -> Format {
             "application/openmetrics-text"
                 if version.is_none_or(|v| v == "1.0.0" || v == "0.0.1") =>
             {
-                open = f32::max(open, quality)
+                open = f32::max(open, quality);
             }
             "text/plain" | "text/*" | "*/*" => text = f32::max(text, quality),
             _ => {}
@@ -197,4 +197,54 @@ fn ranges(headers: &HeaderMap, name: &str) -> Vec<(String, Vec<String>, f32)> {
             ))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: http::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn format_is_what_the_client_prefers() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,\
+                          text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, wanted) in [
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
+            (prometheus, Format::OpenMetrics),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0", Format::Text),
+            ("application/openmetrics-text;version=9.0.0", Format::Text),
+            (
+                "application/openmetrics-text;q=0.1,text/plain;q=0.9",
+                Format::Text,
+            ),
+            ("application/openmetrics-text;q=x", Format::Text),
+        ] {
+            assert_eq!(wanted_format(&headers(ACCEPT, accept)), wanted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_when_taken() {
+        for (value, wanted) in [
+            ("gzip", true),
+            ("gzip;q=0", false),
+            ("identity", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("br, gzip;q=0.5", true),
+        ] {
+            assert_eq!(
+                wants_gzip(&headers(ACCEPT_ENCODING, value)),
+                wanted,
+                "{value}"
+            );
+        }
+        assert!(!wants_gzip(&HeaderMap::new()));
+    }
 }
