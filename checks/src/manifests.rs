@@ -109,6 +109,11 @@ pub fn fit_problems(objects: &[Value]) -> Vec<String> {
                 problems.push(format!("{owner}: mounts {needed}, which is not there"));
             }
         }
+        problems.extend(
+            pods::nested(pod)
+                .into_iter()
+                .map(|problem| format!("{owner}: {problem}")),
+        );
         for url in pods::urls(pod) {
             problems
                 .extend(address_problem(&url, &ports).map(|problem| format!("{owner}: {problem}")));
@@ -128,14 +133,18 @@ fn chosen(selector: &Value, labels: &Value) -> bool {
         .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels[key] == *value))
 }
 
-fn service_ports(objects: &[Value]) -> BTreeMap<String, Vec<u64>> {
+/// The ports of each service, by number and by name.
+fn service_ports(objects: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
     let services = objects.iter().filter(|object| object["kind"] == "Service");
     let ports = |service: &Value| {
-        service["spec"]["ports"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|port| port["port"].as_u64())
+        let ports = service["spec"]["ports"].as_array().into_iter().flatten();
+        ports
+            .flat_map(|port| {
+                [
+                    port["port"].to_string(),
+                    port["name"].as_str().unwrap_or_default().to_owned(),
+                ]
+            })
             .collect()
     };
     services
@@ -153,7 +162,7 @@ fn service_ports(objects: &[Value]) -> BTreeMap<String, Vec<u64>> {
 
 /// `host:port`, with a scheme before it or a path behind it, must be a service with that port. Names with dots in them
 /// and addresses of the pod itself lie outside.
-fn address_problem(address: &str, ports: &BTreeMap<String, Vec<u64>>) -> Option<String> {
+fn address_problem(address: &str, ports: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     let (host, port) = rest
         .split('/')
@@ -163,9 +172,7 @@ fn address_problem(address: &str, ports: &BTreeMap<String, Vec<u64>>) -> Option<
     if host.contains('.') || host == "localhost" {
         return None;
     }
-    let known = ports
-        .get(host)
-        .is_some_and(|ports| port.parse().is_ok_and(|port| ports.contains(&port)));
+    let known = ports.get(host).is_some_and(|ports| ports.contains(port));
     (!known).then(|| format!("no service answers at {host}:{port}"))
 }
 
@@ -181,6 +188,18 @@ fn scraped(objects: &[Value]) -> Vec<String> {
         }
     }
     found
+}
+
+/// The address behind one name of a DNS discovery: for an A record the port stands beside it, for an SRV record
+/// (`_port._tcp.service`) it is the port of that name.
+fn discovered(name: &str, discovery: &Value) -> String {
+    match name
+        .strip_prefix('_')
+        .and_then(|rest| rest.split_once("._tcp."))
+    {
+        Some((port, service)) => format!("{service}:{port}"),
+        None => format!("{name}:{}", discovery["port"]),
+    }
 }
 
 fn collect(value: &Value, found: &mut Vec<String>) {
@@ -203,7 +222,7 @@ fn collect(value: &Value, found: &mut Vec<String>) {
                             .into_iter()
                             .flatten()
                             .filter_map(Value::as_str);
-                        found.extend(names.map(|name| format!("{name}:{}", one["port"])));
+                        found.extend(names.map(|name| discovered(name, one)));
                     }
                 } else {
                     collect(value, found);

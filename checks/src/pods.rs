@@ -191,6 +191,26 @@ pub fn sources(pod: &Value) -> Vec<String> {
     needed
 }
 
+/// Mounts that lie inside another mount: the runtime would have to make a folder in a volume that is read-only.
+#[must_use]
+pub fn nested(pod: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    for container in items(&pod["spec"]["containers"]) {
+        let paths: Vec<&str> = items(&container["volumeMounts"])
+            .filter_map(|mount| mount["mountPath"].as_str())
+            .collect();
+        for inner in &paths {
+            let outer = paths.iter().find(|outer| {
+                inner
+                    .strip_prefix(**outer)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            });
+            problems.extend(outer.map(|outer| format!("mounts {inner} inside {outer}")));
+        }
+    }
+    problems
+}
+
 /// The addresses in the arguments and the environment of a pod.
 #[must_use]
 pub fn urls(pod: &Value) -> Vec<String> {

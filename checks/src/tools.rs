@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
 
@@ -36,13 +37,23 @@ pub fn run(program: impl AsRef<Path>, arguments: &[&str]) -> anyhow::Result<Stri
 /// # Errors
 /// When there is no Python, or the registry cannot be reached and nothing was installed before.
 pub fn python(root: &Path) -> anyhow::Result<PathBuf> {
-    let folder = root.join("target/checks/python");
+    // Once a process: two tests must not build the environment under each other's feet.
+    static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let ready = READY.get_or_init(|| {
+        install(&root.join("target/checks/python")).map_err(|error| format!("{error:#}"))
+    });
+    ready.clone().map_err(anyhow::Error::msg)
+}
+
+fn install(folder: &Path) -> anyhow::Result<PathBuf> {
     let (marker, pins) = (folder.join("pins"), PINS.join("\n"));
     if std::fs::read_to_string(&marker).is_ok_and(|found| found == pins) {
         return Ok(folder.join("bin"));
     }
-    let text = folder.display().to_string();
-    run("python3", &["-m", "venv", "--clear", &text])?;
+    run(
+        "python3",
+        &["-m", "venv", "--clear", &folder.display().to_string()],
+    )?;
     let mut arguments = vec![
         "install",
         "--quiet",

@@ -44,7 +44,7 @@ impl Values {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Name(name) => {
-                    filled.push_str(self.0.get(name).ok_or_else(|| name.to_owned())?)
+                    filled.push_str(self.0.get(name).ok_or_else(|| name.to_owned())?);
                 }
             }
         }

@@ -20,8 +20,10 @@ fn our_manifests_and_sources_keep_the_house_rules() {
     assert_eq!(houses::sources(&crates).unwrap(), Vec::<String>::new());
 }
 
-/// A workspace of packages, each with the kind of what it builds and its dependencies with their kinds.
-fn workspace(packages: &[(&str, &str, &[(&str, &str)])]) -> Crates {
+/// A package: its name, the kind of what it builds, and its dependencies with their kinds.
+type Sketch<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn workspace(packages: &[Sketch<'_>]) -> Crates {
     let json: Vec<_> = packages
         .iter()
         .map(|(name, kind, dependencies)| {
