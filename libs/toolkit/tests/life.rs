@@ -319,8 +319,10 @@ async fn task_that_panics_is_started_again_and_counted() {
     })
     .await
     .unwrap();
-    let log = service.log();
-    assert!(log.contains("panicked: as the flag asked"), "{log}");
+    service
+        .logged("panicked: as the flag asked", SOON)
+        .await
+        .unwrap();
     assert_eq!(
         service
             .scrape()

@@ -156,8 +156,7 @@ async fn spans_arrive_with_the_trace_of_the_caller() {
             );
         }
         // The line that the handler logged on the other pool names the trace.
-        let log = service.log();
-        let line = log.lines().find(|line| line.contains("msg=asked")).unwrap();
+        let line = service.logged("msg=asked", SOON).await.unwrap();
         assert!(
             line.contains(&format!("trace_id={TRACE}")) && line.contains("name=r1"),
             "{line}"
@@ -241,8 +240,7 @@ async fn without_a_collector_the_context_is_carried_and_nothing_is_built() {
         .await
         .unwrap();
     ask(&service, "/echo/r1").await;
-    let log = service.log();
-    let line = log.lines().find(|line| line.contains("msg=asked")).unwrap();
+    let line = service.logged("msg=asked", SOON).await.unwrap();
     assert!(line.contains(&format!("trace_id={TRACE}")), "{line}");
     assert_eq!(
         service

@@ -36,7 +36,7 @@ async fn pages_are_there() {
     );
     assert_eq!(service.get("/nothing").await.unwrap().0, 404);
     assert_eq!(service.get("/panic").await.unwrap().0, 500);
-    assert!(service.log().contains("asked to"), "{}", service.log());
+    service.logged("asked to", SOON).await.unwrap();
     assert_eq!(service.get("/-/healthy").await.unwrap().0, 200);
     assert!(
         !service
