@@ -38,6 +38,16 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Inventory, Error> {
     Checker::new(problems, Some(&root)).run(read)
 }
 
+/// The document that `json` was written from; the empty one for no text at all.
+pub(crate) fn document(json: &[u8]) -> Document {
+    let text = std::str::from_utf8(json).unwrap_or_default();
+    let mut problems = Problems::new("");
+    crate::node::parse(text).map_or_else(
+        |_| Document::default(),
+        |root| read(&root, text, &mut problems).document,
+    )
+}
+
 pub(crate) fn check(document: Document, origin: &str) -> Result<Inventory, Error> {
     let whole = |count: usize| vec![true; count];
     let sound = (

@@ -281,8 +281,8 @@ impl Inventory {
     /// The document the inventory was made of, read back from its JSON form: to be changed and checked again.
     #[must_use]
     pub fn document(&self) -> Document {
-        // The form was written from a document; the inventory of a feed that read nothing yet has none.
-        serde_json::from_slice(&self.json).unwrap_or_default()
+        // Numbers are read back to the last bit, which not every JSON reader does.
+        crate::check::document(&self.json)
     }
 
     /// The document as JSON: what `GET /api/v1/inventory` answers and [`Inventory::parse`] reads back.
