@@ -312,6 +312,21 @@ fn ssh(net: &Net) {
             "{version}"
         );
     }
+    // A change by the login user is saved, and nothing but the answer is said.
+    let saved = net
+        .inside("box", &["ssh", "-F", &config, "r1", "write memory"])
+        .output()
+        .unwrap();
+    assert!(
+        saved.status.success() && !said(&saved).contains("pam"),
+        "{}",
+        said(&saved)
+    );
+    let file = net.exec("r1", &["cat", "/etc/frr/frr.conf"]);
+    assert!(
+        file.contains("log commands") && file.contains("router bgp 65001"),
+        "{file}"
+    );
     // A terminal and a dialogue: the prompt is the router's.
     let mut command = net.inside("box", &["ssh", "-tt", "-F", &config, "r3"]);
     let mut child = command

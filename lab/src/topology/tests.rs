@@ -219,3 +219,20 @@ fn a_shape_is_read_in_its_units() {
     };
     assert_eq!(shape, expected);
 }
+
+#[test]
+fn the_example_of_the_documentation_is_a_good_topology() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lab.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let topology = Topology::parse(example, "docs/lab.md").unwrap();
+    assert_eq!(
+        (
+            topology.nodes.len(),
+            topology.links.len(),
+            topology.traffic.len()
+        ),
+        (4, 3, 1)
+    );
+}
