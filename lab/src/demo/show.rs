@@ -57,10 +57,10 @@ pub(super) async fn run(
         retention: "1d",
         show: args.logs,
     };
-    for line in tell::moved_ports(&setting) {
+    let plan = plan::write(&setting)?;
+    for line in tell::moved_ports(&setting, &plan) {
         eprintln!("{line}");
     }
-    let plan = plan::write(&setting)?;
     let mut stack = Inner::start(lab, &state, &plan)?;
     let mut forwards = JoinSet::new();
     for (name, listener) in doors {
