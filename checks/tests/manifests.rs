@@ -197,6 +197,31 @@ fn promtool_accepts_the_configuration_of_prometheus_with_its_rules() {
     assert!(report.contains("2 rule files found"), "{report}");
 }
 
+#[test]
+fn every_inventory_that_is_shipped_is_one() {
+    for path in [
+        "kustomize/apps/inventory/inventory.yaml",
+        "kustomize/overlays/all-in-one/inventory.yaml",
+    ] {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        inventory::Inventory::parse(&text, Path::new(path)).unwrap();
+        // The network in the comment is one too.
+        let comment: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .collect();
+        if let Some(start) = comment.iter().position(|line| *line == "sites:") {
+            let end = comment
+                .iter()
+                .rposition(|line| line.starts_with(' '))
+                .unwrap();
+            let devices =
+                inventory::Inventory::parse(&comment[start..=end].join("\n"), Path::new(path)).unwrap();
+            assert_eq!(devices.devices().len(), 1);
+        }
+    }
+}
+
 /// A pod that keeps every rule, changed by `change`.
 fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut pod = json!({
