@@ -24,7 +24,7 @@ pub(crate) struct Flags {
     /// The folder of the dashboards.
     #[arg(long, value_name = "FOLDER", default_value = "dashboards")]
     pub(crate) dashboards: PathBuf,
-    /// The value of a variable, instead of the first that is found; may be given several times.
+    /// The value of a variable, instead of each that is found in turn; may be given several times.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     variables: Vec<(String, String)>,
     /// Length of the time range, in seconds.

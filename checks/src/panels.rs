@@ -3,16 +3,21 @@
 //! Some panels are empty as long as all is well. `dashboards/conditions.yaml` names them and the condition under which
 //! they show something; they are asked for only when the caller says that the condition holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use crate::dashboards::{self, Dashboard, Query};
+use crate::dashboards::{self, Dashboard, Query, Variable};
 use crate::prometheus::Prometheus;
 use crate::variables::Values;
+
+/// How many values of a variable are tried at most.
+const CHOICES: usize = 20;
+/// Between two looks at something that is still empty.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A panel that is empty unless its condition holds.
 #[derive(Debug, Clone, Deserialize)]
@@ -115,8 +120,8 @@ pub async fn run(
     let deadline = Instant::now() + wanted.within;
     let mut outcome = Outcome::default();
     for dashboard in &dashboards {
-        let values = match variables(dashboard, prometheus, wanted, deadline).await {
-            Ok(values) => values,
+        let choices = match variables(dashboard, prometheus, wanted, deadline).await {
+            Ok(choices) => choices,
             Err(error) => {
                 outcome.empty.push(format!("{}: {error:#}", dashboard.uid));
                 continue;
@@ -127,7 +132,7 @@ pub async fn run(
             if condition(&conditions, dashboard, &query) != wanted.condition.as_deref() {
                 outcome.left_out.push(place);
             } else if let Err(error) =
-                eventually(prometheus, &query, &values, wanted, deadline).await
+                eventually(prometheus, &query, &choices, wanted, deadline).await
             {
                 outcome.empty.push(format!("{place}: {error:#}"));
             } else {
@@ -150,44 +155,59 @@ fn condition<'a>(
         .map(|conditional| conditional.condition.as_str())
 }
 
-/// Fills the variables in their order, as Grafana does when a dashboard is opened.
+/// Fills the variables in their order, as Grafana does when a dashboard is opened. Where the reader must choose one value,
+/// each is a choice: a device that is down has no round trip to show, and one that is up has no alert.
 async fn variables(
     dashboard: &Dashboard,
     prometheus: &Prometheus,
     wanted: &Wanted,
     deadline: Instant,
-) -> anyhow::Result<Values> {
-    let mut values = Values::builtin(wanted.range, step(wanted), wanted.scrape);
+) -> anyhow::Result<Vec<Values>> {
+    let mut choices = vec![Values::builtin(wanted.range, step(wanted), wanted.scrape)];
     for variable in dashboard.variables() {
-        let place = format!("variable `{}`", variable.name);
-        let query = values
-            .fill(&variable.query)
-            .map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
-        let (selector, label) =
-            label_values(&query).with_context(|| format!("{place}: {query}"))?;
-        let found = loop {
-            let found = prometheus
-                .label_values(&selector, &label)
-                .await
-                .with_context(|| place.clone())?;
-            if !found.is_empty() || Instant::now() >= deadline {
-                break found;
+        let mut filled = Vec::new();
+        for values in choices {
+            let found = found(&variable, &values, prometheus, deadline).await?;
+            let chosen = wanted
+                .variables
+                .get(&variable.name)
+                .cloned()
+                .or_else(|| variable.all.clone());
+            for value in chosen.map_or(found, |value| vec![value]) {
+                let mut values = values.clone();
+                values.set(&variable.name, value);
+                filled.push(values);
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        };
-        let first = found
-            .into_iter()
-            .next()
-            .with_context(|| format!("{place}: {query} found no value"))?;
-        let value = wanted
-            .variables
-            .get(&variable.name)
-            .cloned()
-            .or(variable.all)
-            .unwrap_or(first);
-        values.set(&variable.name, value);
+        }
+        filled.truncate(CHOICES);
+        choices = filled;
     }
-    Ok(values)
+    Ok(choices)
+}
+
+/// The values that the query of a variable finds; none of them by the deadline is an error.
+async fn found(
+    variable: &Variable,
+    values: &Values,
+    prometheus: &Prometheus,
+    deadline: Instant,
+) -> anyhow::Result<Vec<String>> {
+    let place = format!("variable `{}`", variable.name);
+    let query = values
+        .fill(&variable.query)
+        .map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
+    let (selector, label) = label_values(&query).with_context(|| format!("{place}: {query}"))?;
+    loop {
+        let found = prometheus
+            .label_values(&selector, &label)
+            .await
+            .with_context(|| place.clone())?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "{place}: {query} found no value");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// The two parts of `label_values(selector, label)`.
@@ -201,28 +221,38 @@ pub fn label_values(query: &str) -> Option<(String, String)> {
     Some((selector.trim().to_owned(), label.trim().to_owned()))
 }
 
+/// Asks a query with each choice of the variables until one of them returns data.
 async fn eventually(
     prometheus: &Prometheus,
     query: &Query,
-    values: &Values,
+    choices: &[Values],
     wanted: &Wanted,
     deadline: Instant,
 ) -> anyhow::Result<()> {
-    let text = values
-        .fill(&query.text)
-        .map_err(|name| anyhow::anyhow!("`${name}` has no value"))?;
+    let fill = |values: &Values| {
+        values
+            .fill(&query.text)
+            .map_err(|name| anyhow::anyhow!("`${name}` has no value"))
+    };
+    let texts: BTreeSet<String> = choices.iter().map(fill).collect::<Result<_, _>>()?;
     loop {
-        let found = if query.instant {
-            prometheus.instant(&text).await
-        } else {
-            prometheus.range(&text, wanted.range, step(wanted)).await
+        for text in &texts {
+            let found = if query.instant {
+                prometheus.instant(text).await
+            } else {
+                prometheus.range(text, wanted.range, step(wanted)).await
+            };
+            if found.with_context(|| text.clone())? > 0 {
+                return Ok(());
+            }
         }
-        .with_context(|| text.clone())?;
-        if found > 0 {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "no data: {text}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let others = texts.len().saturating_sub(1);
+        let first = texts.first().map_or("", String::as_str);
+        ensure!(
+            Instant::now() < deadline,
+            "no data: {first} (and {others} more choices of the variables)"
+        );
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

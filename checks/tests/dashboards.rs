@@ -114,34 +114,34 @@ fn each_fault_is_found() {
     type Change = fn(&mut Value);
     let faults: [(&str, Change); 15] = [
         ("has no title", |json| {
-            json["panels"][0]["title"] = json!("")
+            json["panels"][0]["title"] = json!("");
         }),
         ("has no description", |json| {
-            json["panels"][0]["description"] = json!(null)
+            json["panels"][0]["description"] = json!(null);
         }),
         ("has no unit", |json| {
-            json["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!("bananas")
+            json["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!("bananas");
         }),
         ("without data", |json| {
-            json["panels"][0]["fieldConfig"]["defaults"]["noValue"] = json!("")
+            json["panels"][0]["fieldConfig"]["defaults"]["noValue"] = json!("");
         }),
         ("`elsewhere` is not provisioned", |json| {
-            json["panels"][0]["datasource"]["uid"] = json!("elsewhere")
+            json["panels"][0]["datasource"]["uid"] = json!("elsewhere");
         }),
         ("must ask for an instant", |json| {
-            json["panels"][0]["targets"][0]["instant"] = json!(false)
+            json["panels"][0]["targets"][0]["instant"] = json!(false);
         }),
         ("does not parse", |json| {
-            json["panels"][0]["targets"][0]["expr"] = json!("sum(")
+            json["panels"][0]["targets"][0]["expr"] = json!("sum(");
         }),
         ("`$sight` is not declared", |json| {
-            json["panels"][0]["targets"][0]["expr"] = json!("up{site=\"$sight\"}")
+            json["panels"][0]["targets"][0]["expr"] = json!("up{site=\"$sight\"}");
         }),
         ("fixed window", |json| {
-            json["panels"][0]["targets"][0]["expr"] = json!("rate(up[5m])")
+            json["panels"][0]["targets"][0]["expr"] = json!("rate(up[5m])");
         }),
         ("its id is missing or taken", |json| {
-            json["panels"][0]["id"] = json!(null)
+            json["panels"][0]["id"] = json!(null);
         }),
         ("lies over `Up`", |json| {
             let mut second = json["panels"][0].clone();
@@ -150,16 +150,16 @@ fn each_fault_is_found() {
             json["panels"].as_array_mut().unwrap().push(second);
         }),
         ("does not fit the grid", |json| {
-            json["panels"][0]["gridPos"]["w"] = json!(25)
+            json["panels"][0]["gridPos"]["w"] = json!(25);
         }),
         ("leads to the dashboard `y`", |json| {
-            json["links"] = json!([{"url": "/d/y/y?${__url_time_range}"}])
+            json["links"] = json!([{"url": "/d/y/y?${__url_time_range}"}]);
         }),
         ("sets `role`, which `x` does not have", |json| {
-            json["links"] = json!([{"url": "/d/x/x?var-role=a&${__url_time_range}"}])
+            json["links"] = json!([{"url": "/d/x/x?var-role=a&${__url_time_range}"}]);
         }),
         ("loses the time range", |json| {
-            json["links"] = json!([{"url": "/d/x/x?var-site=${site}"}])
+            json["links"] = json!([{"url": "/d/x/x?var-site=${site}"}]);
         }),
     ];
     for (expected, change) in faults {

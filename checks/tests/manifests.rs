@@ -197,6 +197,31 @@ fn promtool_accepts_the_configuration_of_prometheus_with_its_rules() {
     assert!(report.contains("2 rule files found"), "{report}");
 }
 
+#[test]
+fn every_inventory_that_is_shipped_is_one() {
+    for path in [
+        "kustomize/apps/inventory/inventory.yaml",
+        "kustomize/overlays/all-in-one/inventory.yaml",
+    ] {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        inventory::Inventory::parse(&text, Path::new(path)).unwrap();
+        // The network in the comment is one too.
+        let comment: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .collect();
+        if let Some(start) = comment.iter().position(|line| *line == "sites:") {
+            let end = comment
+                .iter()
+                .rposition(|line| line.starts_with(' '))
+                .unwrap();
+            let devices =
+                inventory::Inventory::parse(&comment[start..=end].join("\n"), Path::new(path)).unwrap();
+            assert_eq!(devices.devices().len(), 1);
+        }
+    }
+}
+
 /// A pod that keeps every rule, changed by `change`.
 fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut pod = json!({
@@ -221,56 +246,57 @@ fn each_fault_of_a_pod_is_found() {
     type Change = fn(&mut Value);
     let faults: [(&str, Change); 16] = [
         ("hostNetwork", |pod| {
-            pod["spec"]["hostNetwork"] = json!(true)
+            pod["spec"]["hostNetwork"] = json!(true);
         }),
         ("runAsNonRoot", |pod| {
-            pod["spec"]["securityContext"]["runAsNonRoot"] = json!(null)
+            pod["spec"]["securityContext"]["runAsNonRoot"] = json!(null);
         }),
         ("runAsUser", |pod| {
-            pod["spec"]["securityContext"]["runAsUser"] = json!(0)
+            pod["spec"]["securityContext"]["runAsUser"] = json!(0);
         }),
         ("seccompProfile", |pod| {
-            pod["spec"]["securityContext"]["seccompProfile"] = json!(null)
+            pod["spec"]["securityContext"]["seccompProfile"] = json!(null);
         }),
         ("automount", |pod| {
-            pod["spec"]["automountServiceAccountToken"] = json!(null)
+            pod["spec"]["automountServiceAccountToken"] = json!(null);
         }),
         ("not a safe one", |pod| {
             pod["spec"]["securityContext"]["sysctls"] =
-                json!([{"name": "kernel.msgmax", "value": "1"}])
+                json!([{"name": "kernel.msgmax", "value": "1"}]);
         }),
         ("is a hostPath", |pod| {
-            pod["spec"]["volumes"] = json!([{"name": "v", "hostPath": {"path": "/"}}])
+            pod["spec"]["volumes"] = json!([{"name": "v", "hostPath": {"path": "/"}}]);
         }),
         ("must be optional", |pod| {
-            pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "s"}}])
+            pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "s"}}]);
         }),
         ("allowPrivilegeEscalation", |pod| {
             pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] =
-                json!(null)
+                json!(null);
         }),
         ("readOnlyRootFilesystem", |pod| {
-            pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] = json!(false)
+            pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] =
+                json!(false);
         }),
         ("drop ALL", |pod| {
             pod["spec"]["containers"][0]["securityContext"]["capabilities"] =
-                json!({"drop": ["NET_RAW"]})
+                json!({"drop": ["NET_RAW"]});
         }),
         ("not add", |pod| {
             pod["spec"]["containers"][0]["securityContext"]["capabilities"]["add"] =
-                json!(["NET_RAW"])
+                json!(["NET_RAW"]);
         }),
         ("version or a digest", |pod| {
-            pod["spec"]["containers"][0]["image"] = json!("registry.example:5000/x")
+            pod["spec"]["containers"][0]["image"] = json!("registry.example:5000/x");
         }),
         ("version or a digest", |pod| {
-            pod["spec"]["containers"][0]["image"] = json!("x:latest")
+            pod["spec"]["containers"][0]["image"] = json!("x:latest");
         }),
         ("livenessProbe", |pod| {
-            pod["spec"]["containers"][0]["livenessProbe"] = json!(null)
+            pod["spec"]["containers"][0]["livenessProbe"] = json!(null);
         }),
         ("limit memory", |pod| {
-            pod["spec"]["containers"][0]["resources"]["limits"] = json!(null)
+            pod["spec"]["containers"][0]["resources"]["limits"] = json!(null);
         }),
     ];
     for (expected, change) in faults {
