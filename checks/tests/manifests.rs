@@ -216,7 +216,8 @@ fn every_inventory_that_is_shipped_is_one() {
                 .rposition(|line| line.starts_with(' '))
                 .unwrap();
             let devices =
-                inventory::Inventory::parse(&comment[start..=end].join("\n"), Path::new(path)).unwrap();
+                inventory::Inventory::parse(&comment[start..=end].join("\n"), Path::new(path))
+                    .unwrap();
             assert_eq!(devices.devices().len(), 1);
         }
     }
