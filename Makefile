@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up test lint bench docs
+.PHONY: help build demo up test lint bench bench-toolkit docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,8 +33,10 @@ lint: ## format, lints, documentation, dependency audit and house rules
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 	$(CARGO) test -q -p sotp-checks --test houses --test audit
 
-bench: ## what is measured so far (figures land in target/bench/)
-	$(CARGO) run --release -p sotp-checks --bin sotp-bench
+bench: bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+
+bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
+	$(CARGO) bench -q -p toolkit --bench exposition
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

@@ -59,6 +59,19 @@ fn a_program_in_the_tests_of_a_library_is_found() {
 }
 
 #[test]
+fn fuzz_targets_may_call_into_a_program_and_nothing_may_call_them() {
+    let crates = workspace(&[
+        ("sotp-ping", "bin", &[]),
+        ("sotp-fuzz", "bin", &[("sotp-ping", "")]),
+        ("lab", "lib", &[("sotp-fuzz", "")]),
+    ]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        ["lab depends on sotp-fuzz, which is a program; talk to it as a process"]
+    );
+}
+
+#[test]
 fn a_foundation_that_stands_on_another_is_found_and_its_test_harness_is_not() {
     let crates = workspace(&[
         ("inventory", "lib", &[]),

@@ -1,5 +1,6 @@
 //! Harness of SOTP's own tests: real processes, a client, parsed metrics, waiting without sleeping.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(
     clippy::missing_panics_doc,
     reason = "a harness panics when a test is written wrongly"

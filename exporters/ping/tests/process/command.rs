@@ -78,6 +78,10 @@ fn without_permission_it_says_what_to_do_in_one_line() {
     else {
         return;
     };
+    if !namespace.can_change_user {
+        eprintln!("skipped: a user namespace with one group cannot forbid it unprivileged ICMP");
+        return;
+    }
     namespace::allow_groups("1 0");
     let (status, error) = Files::new("devices: []\n", "").run(&namespace);
     assert_eq!(status.code(), Some(1), "{error}");

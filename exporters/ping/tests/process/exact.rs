@@ -10,7 +10,7 @@ use crate::responder::{Act, Responder, Truth};
 use crate::service::{Files, errors, of};
 
 /// What happens at each address: its last byte, and the acts in turn.
-const RULES: [(u8, &[Act]); 9] = [
+const RULES: [(u8, &[Act]); 10] = [
     (1, &[Act::Answer]),
     (2, &[Act::Answer, Act::Answer, Act::Drop]),
     (3, &[Act::Answer, Act::Twice]),
@@ -20,6 +20,7 @@ const RULES: [(u8, &[Act]); 9] = [
     (7, &[Act::Answer, Act::Cut]),
     (8, &[Act::Elsewhere, Act::Answer]),
     (9, &[Act::AnswerThenUnreachable]),
+    (10, &[Act::Answer, Act::Expired]),
 ];
 
 fn rule(last: u8, number: u64) -> Act {
@@ -104,7 +105,9 @@ fn check(last: u8, truth: &Truth, samples: &Samples) {
     let counted = |name| of(samples, name, &device, "ipv4");
     let answered = done(&[Act::Answer, Act::Twice, Act::AnswerThenUnreachable]);
     let lost = done(&[Act::Drop, Act::Corrupt, Act::Cut, Act::Late, Act::Elsewhere]);
-    let failed = done(&[Act::Unreachable, Act::UnreachableBare]);
+    let unreachable = done(&[Act::Unreachable, Act::UnreachableBare]);
+    let expired = done(&[Act::Expired]);
+    let failed = unreachable + expired;
     assert_eq!(
         counted("ping_requests_total"),
         answered + lost + failed,
@@ -117,11 +120,16 @@ fn check(last: u8, truth: &Truth, samples: &Samples) {
     );
     assert_eq!(counted("ping_lost_total"), lost, "{device}: lost");
     assert_eq!(counted("ping_errors_total"), failed, "{device}: errors");
-    assert_eq!(
-        errors(samples, &device, "ipv4", "host_unreachable"),
-        failed,
-        "{device}: reason"
-    );
+    for (reason, count) in [
+        ("host_unreachable", unreachable),
+        ("time_exceeded", expired),
+    ] {
+        assert_eq!(
+            errors(samples, &device, "ipv4", reason),
+            count,
+            "{device}: {reason}"
+        );
+    }
     assert_eq!(
         counted("ping_late_responses_total"),
         done(&[Act::Late]),

@@ -28,6 +28,8 @@ pub(crate) enum Act {
     Unreachable,
     /// Host unreachable, with eight bytes of the request quoted.
     UnreachableBare,
+    /// Time exceeded on the way, with the whole request quoted.
+    Expired,
     /// Answers, and a moment later answers with an error too.
     AnswerThenUnreachable,
 }
@@ -134,12 +136,13 @@ fn packets(act: Act, request: &[u8]) -> Vec<(Duration, Vec<u8>)> {
             packet[15] = 250;
             vec![soon(finish(packet))]
         }
-        Act::Unreachable => vec![soon(unreachable(request, request.len()))],
-        Act::UnreachableBare => vec![soon(unreachable(request, 28))],
+        Act::Unreachable => vec![soon(error([3, 1], request, request.len()))],
+        Act::UnreachableBare => vec![soon(error([3, 1], request, 28))],
+        Act::Expired => vec![soon(error([11, 0], request, request.len()))],
         Act::AnswerThenUnreachable => {
             vec![
                 soon(answer),
-                (Duration::from_millis(50), unreachable(request, 28)),
+                (Duration::from_millis(50), error([3, 1], request, 28)),
             ]
         }
     }
@@ -153,12 +156,12 @@ fn reply(request: &[u8]) -> Vec<u8> {
     finish(packet)
 }
 
-/// Type 3, code 1, from the router 198.18.50.254, with so many bytes of the request.
-fn unreachable(request: &[u8], quoted: usize) -> Vec<u8> {
+/// An ICMP error of this type and code from the router 198.18.50.254, with so many bytes of the request.
+fn error([kind, code]: [u8; 2], request: &[u8], quoted: usize) -> Vec<u8> {
     let mut packet = request[..20].to_vec();
     packet[12..16].copy_from_slice(&[198, 18, 50, 254]);
     packet[16..20].copy_from_slice(&request[12..16]);
-    packet.extend_from_slice(&[3, 1, 0, 0, 0, 0, 0, 0]);
+    packet.extend_from_slice(&[kind, code, 0, 0, 0, 0, 0, 0]);
     packet.extend_from_slice(&request[..quoted]);
     finish(packet)
 }
