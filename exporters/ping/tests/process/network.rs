@@ -74,6 +74,12 @@ async fn both_families_answer_an_unprivileged_process_with_kernel_stamps() {
     );
     let mean = samples.sum("ping_rtt_seconds_sum", &[]) / answers;
     assert!(mean > 0.0 && mean < 0.005, "{mean} s on average");
+
+    let (status, log) = service.terminate();
+    assert!(
+        status.success() && !log.contains("level=ERROR") && !log.contains("level=WARN"),
+        "{log}"
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use testkit::{Samples, TempDir, eventually};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use testkit::{Samples, Signal, TempDir, eventually};
 
 use crate::namespace::{NOBODY, Namespace};
 
@@ -132,6 +134,14 @@ impl Service {
             .await
             .ok()?;
         response.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// Asks it to end as a service manager does: how it ended and what it wrote on standard error.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        let status = self.child.wait().unwrap();
+        (status, self.log())
     }
 
     /// Stops it and answers what it wrote on standard error.
