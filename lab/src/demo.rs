@@ -70,10 +70,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
     if !args.no_install {
         let programs = &args.common.programs;
+        let scope = doctor::Scope {
+            lab: true,
+            tests: false,
+        };
         doctor::packages(
-            &runtime.block_on(doctor::wanted(programs, true)),
+            &runtime.block_on(doctor::wanted(programs, scope)),
             false,
-            true,
+            scope,
         )?;
         runtime.block_on(doctor::downloads(programs, &args.download, false))?;
     }
