@@ -1,9 +1,12 @@
 //! Asks devices over SNMP and exports what `snmp.yml` says: the parts of `sotp-snmp`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod agent;
 pub mod codec;
 pub mod config;
 pub mod convert;
 pub mod expose;
 pub mod oid;
+pub mod reason;
+pub mod scrape;
 pub mod value;
