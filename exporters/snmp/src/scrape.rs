@@ -142,7 +142,7 @@ pub struct Scrape {
     pace: Pace,
     failures: Vec<Failure>,
     answered: bool,
-    name: Vec<u32>,
+    names: Vec<u32>,
 }
 
 impl Scrape {
@@ -162,7 +162,7 @@ impl Scrape {
             pace,
             failures: Vec::new(),
             answered: false,
-            name: Vec::new(),
+            names: Vec::new(),
         };
         for (at, work) in works.into_iter().enumerate() {
             if work.get {
@@ -418,48 +418,46 @@ impl Scrape {
         if let Some(walk) = cursor.as_walk_mut() {
             walk.last = walk.next();
         }
-        let mut name = std::mem::take(&mut self.name);
-        let mut read = 0u32;
-        let mut after = None;
-        for varbind in codec::Varbinds::new(pdu.varbinds) {
-            let taken = match varbind {
-                Ok((octets, value)) => {
-                    name.clear();
-                    if oid::decode(octets, &mut name).is_ok() { self.take(cursor, &name, value, params) } else { Err(Reason::Decode) }
-                }
-                Err(_) => Err(Reason::Decode),
-            };
-            match taken {
-                Ok(Taken::Kept) => read += 1,
+        let mut names = std::mem::take(&mut self.names);
+        let answer = Answer::read(pdu, &mut names);
+        let after = self.take_answer(cursor, &answer, &names, octets, params);
+        self.names = names;
+        after
+    }
+
+    fn take_answer(&mut self, cursor: &mut Cursor, answer: &Answer<'_>, names: &[u32], octets: usize, params: Params) -> After {
+        // Out of order, nothing in it can be trusted: a value may have been passed over.
+        if !params.allow_nonincreasing && !answer.increases(names, cursor.as_walk().map_or(&[], |walk| &walk.last)) {
+            return self.doubt(cursor, Reason::NonIncreasing);
+        }
+        let mut kept = 0;
+        let mut wrong = answer.cut;
+        for (name, value) in &answer.values {
+            match self.take(cursor, &names[name.clone()], *value) {
+                Ok(Taken::Kept) => kept += 1,
                 Ok(Taken::End) => {
-                    after = Some(self.end_of_walk(cursor));
-                    break;
+                    if kept > 0 {
+                        self.pace.size(octets, kept);
+                    }
+                    return self.end_of_walk(cursor);
                 }
-                // What came before the bad value counts; the next request begins at the bad one.
-                Err(_) if read > 0 => break,
                 Err(reason) => {
-                    after = Some(self.doubt(cursor, reason));
+                    wrong = Some(reason);
                     break;
                 }
             }
         }
-        self.name = name;
-        if let Some(after) = after {
-            if read > 0 {
-                self.pace.size(octets, read);
-            }
-            return after;
+        if kept == 0 {
+            return self.doubt(cursor, wrong.unwrap_or(Reason::BadAnswer));
         }
-        if read == 0 {
-            return self.doubt(cursor, Reason::BadAnswer);
-        }
-        self.pace.size(octets, read);
+        // What came before a bad value counts; the next request begins at the bad one.
+        self.pace.size(octets, kept);
         cursor.trust();
         After::Again
     }
 
     /// Takes one value of a walk.
-    fn take(&mut self, cursor: &mut Cursor, ids: &[u32], value: Raw<'_>, params: Params) -> Result<Taken, Reason> {
+    fn take(&mut self, cursor: &mut Cursor, ids: &[u32], value: Raw<'_>) -> Result<Taken, Reason> {
         let work = cursor.work;
         let Some(walk) = cursor.as_walk_mut() else { return Err(Reason::BadAnswer) };
         match value {
@@ -469,9 +467,6 @@ impl Scrape {
             _ => {}
         }
         let forward = ids > walk.last.as_slice();
-        if !forward && !params.allow_nonincreasing {
-            return Err(Reason::NonIncreasing);
-        }
         loop {
             let Some(column) = walk.columns.front() else { return Ok(Taken::End) };
             if oid::within(ids, column.ids()) {
@@ -604,6 +599,46 @@ impl Scrape {
             }
         }
         Ok(())
+    }
+}
+
+/// The values of an answer up to the first that cannot be read.
+struct Answer<'a> {
+    values: Vec<(std::ops::Range<usize>, Raw<'a>)>,
+    cut: Option<Reason>,
+}
+
+impl<'a> Answer<'a> {
+    fn read(pdu: &codec::Pdu<'a>, names: &mut Vec<u32>) -> Self {
+        names.clear();
+        let mut answer = Self { values: Vec::with_capacity(64), cut: None };
+        for varbind in codec::Varbinds::new(pdu.varbinds) {
+            let start = names.len();
+            match varbind {
+                Ok((octets, value)) if oid::decode(octets, names).is_ok() => answer.values.push((start..names.len(), value)),
+                _ => {
+                    answer.cut = Some(Reason::Decode);
+                    break;
+                }
+            }
+        }
+        answer
+    }
+
+    /// Whether every name lies behind the one before, and the first behind `last`. What follows the end of the view does not count.
+    fn increases(&self, names: &[u32], last: &[u32]) -> bool {
+        let mut last = last;
+        for (name, value) in &self.values {
+            if matches!(value, Raw::EndOfMibView | Raw::Missing) {
+                return true;
+            }
+            let name = &names[name.clone()];
+            if name <= last {
+                return false;
+            }
+            last = name;
+        }
+        true
     }
 }
 
