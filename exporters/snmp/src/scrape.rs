@@ -267,6 +267,18 @@ impl Scrape {
         self.ids.contains_key(&id)
     }
 
+    /// Whether this id is under way and was sent more than once.
+    #[must_use]
+    pub fn repeated(&self, id: i32) -> bool {
+        self.ids.get(&id).and_then(|at| self.flights.get(at)).is_some_and(|flight| flight.tries > 1)
+    }
+
+    /// How often the most patient request was sent while nothing was answered at all.
+    #[must_use]
+    pub fn silence(&self) -> u32 {
+        if self.answered { 0 } else { self.flights.values().map(|flight| flight.tries).max().unwrap_or(0) }
+    }
+
     /// Ends the scrape.
     #[must_use]
     pub fn finish(mut self) -> Outcome {
