@@ -13,7 +13,7 @@ pub use duration::GoDuration;
 pub use error::Error;
 pub use module::{EnumValues, Extract, Filter, Index, IndexType, Lookup, Metric, Module};
 pub use pattern::{Pattern, unanchored};
-pub use read::{Options, load, parse};
+pub use read::{Options, load, matching, parse, read};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

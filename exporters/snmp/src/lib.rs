@@ -2,12 +2,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod agent;
+pub mod app;
 pub mod codec;
 pub mod config;
 pub mod convert;
 pub mod engine;
 pub mod expose;
+pub mod flags;
+pub mod metrics;
 pub mod oid;
+pub mod probe;
 pub mod reason;
 pub mod scrape;
 pub mod usm;

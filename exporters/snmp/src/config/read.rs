@@ -26,6 +26,12 @@ pub struct Options {
 /// The first mistake, with file and line. Two files must not name the same auth or module, and together they must hold one of each.
 pub fn load(patterns: &[String], options: Options) -> Result<Config, Error> {
     let mut config = Config::default();
+    collect(&mut config, patterns, options)?;
+    let origin = config.files.first().cloned().unwrap_or_else(|| PathBuf::from(patterns.first().cloned().unwrap_or_default()));
+    complete(config, &origin)
+}
+
+fn collect(config: &mut Config, patterns: &[String], options: Options) -> Result<(), Error> {
     for pattern in patterns {
         let files = matching(pattern).map_err(|message| Error::new(Path::new(pattern), message))?;
         if files.is_empty() {
@@ -33,12 +39,11 @@ pub fn load(patterns: &[String], options: Options) -> Result<Config, Error> {
         }
         for file in files {
             let text = std::fs::read_to_string(&file).map_err(|error| Error::new(&file, error.to_string()))?;
-            merge(&mut config, &text, &file, options)?;
+            merge(config, &text, &file, options)?;
             config.files.push(file);
         }
     }
-    let origin = config.files.first().cloned().unwrap_or_else(|| PathBuf::from(patterns.first().cloned().unwrap_or_default()));
-    complete(config, &origin)
+    Ok(())
 }
 
 /// Reads one text. `origin` stands in messages, and paths in it are relative to its folder.
@@ -48,6 +53,17 @@ pub fn load(patterns: &[String], options: Options) -> Result<Config, Error> {
 pub fn parse(text: &str, origin: &Path, options: Options) -> Result<Config, Error> {
     let mut config = Config::default();
     merge(&mut config, text, origin, options)?;
+    complete(config, origin)
+}
+
+/// Reads one text, and then the files that `more` patterns name, into one configuration.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(text: &str, origin: &Path, more: &[String], options: Options) -> Result<Config, Error> {
+    let mut config = Config::default();
+    merge(&mut config, text, origin, options)?;
+    collect(&mut config, more, options)?;
     complete(config, origin)
 }
 
@@ -371,8 +387,12 @@ fn is_label_name(name: &str) -> bool {
     is_metric_name(name) && !name.contains(':') && !name.starts_with("__")
 }
 
-/// The files that a pattern names, in order. `*`, `?` and `[…]` match in the last part of the path only.
-fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
+/// The files that a pattern names, in order.
+///
+/// # Errors
+/// A name without a pattern does not exist, or the pattern is malformed.
+/// `*`, `?` and `[…]` match in the last part of the path only.
+pub fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
     let path = Path::new(pattern);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if !name.contains(['*', '?', '[']) {
