@@ -283,3 +283,35 @@ fn encoded(tag: &str, value: &str) -> Option<Vec<u8>> {
     }
     Some(out)
 }
+
+/// Answers on a socket until it fails. Each answer leaves `delay` after its request came, many at a time.
+pub fn serve(socket: &std::net::UdpSocket, agent: &Agent, delay: std::time::Duration) {
+    let mut late: std::collections::VecDeque<(std::time::Instant, std::net::SocketAddr, Vec<u8>)> = std::collections::VecDeque::new();
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let now = std::time::Instant::now();
+        while late.front().is_some_and(|(due, _, _)| *due <= now) {
+            if let Some((_, to, answer)) = late.pop_front() {
+                let _ = socket.send_to(&answer, to);
+            }
+        }
+        let wait = late.front().map(|(due, _, _)| due.saturating_duration_since(now).max(std::time::Duration::from_micros(20)));
+        if socket.set_read_timeout(wait).is_err() {
+            return;
+        }
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                if let Some(answer) = agent.answer(&buffer[..length]) {
+                    if delay.is_zero() {
+                        let _ = socket.send_to(&answer, from);
+                    } else {
+                        late.push_back((std::time::Instant::now() + delay, from, answer));
+                    }
+                }
+            }
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::Interrupted) => {}
+            Err(_) => return,
+        }
+    }
+}
