@@ -58,7 +58,11 @@ impl Agent {
                 (oid.ids().to_vec(), out)
             })
             .collect();
-        Self { objects, largest: FRAME, community: b"public".to_vec() }
+        Self {
+            objects,
+            largest: FRAME,
+            community: b"public".to_vec(),
+        }
     }
 
     /// From lines of `oid|tag|value`, tags as in snmprec files: 2, 4, 4x, 6, 64, 64x, 65, 66, 67, 68x, 70.
@@ -67,11 +71,22 @@ impl Agent {
     /// The first line that cannot be read.
     pub fn from_snmprec(text: &str) -> Result<Self, String> {
         let mut objects = BTreeMap::new();
-        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+        for (at, line) in text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        {
             let bad = || format!("line {}: expected oid|tag|value", at + 1);
             let mut parts = line.splitn(3, '|');
-            let (Some(oid), Some(tag), Some(value)) = (parts.next(), parts.next(), parts.next()) else { return Err(bad()) };
-            objects.insert(oid.parse::<Oid>().map_err(|error| format!("line {}: {error}", at + 1))?, encoded(tag, value).ok_or_else(bad)?);
+            let (Some(oid), Some(tag), Some(value)) = (parts.next(), parts.next(), parts.next())
+            else {
+                return Err(bad());
+            };
+            objects.insert(
+                oid.parse::<Oid>()
+                    .map_err(|error| format!("line {}: {error}", at + 1))?,
+                encoded(tag, value).ok_or_else(bad)?,
+            );
         }
         Ok(Self::new(objects))
     }
@@ -102,17 +117,43 @@ impl Agent {
                 let _ = writeln!(text, "1.3.6.1.2.1.2.2.1.{column}.{index}|{value}");
             }
             for column in 10..=20 {
-                let _ = writeln!(text, "1.3.6.1.2.1.2.2.1.{column}.{index}|65|{}", index.wrapping_mul(2_654_435) ^ column);
+                let _ = writeln!(
+                    text,
+                    "1.3.6.1.2.1.2.2.1.{column}.{index}|65|{}",
+                    index.wrapping_mul(2_654_435) ^ column
+                );
             }
-            let _ = writeln!(text, "1.3.6.1.2.1.2.2.1.21.{index}|66|0\n1.3.6.1.2.1.2.2.1.22.{index}|6|0.0");
-            let _ = writeln!(text, "1.3.6.1.2.1.31.1.1.1.1.{index}|4|Gi{}/0/{}", index / 48, index % 48);
+            let _ = writeln!(
+                text,
+                "1.3.6.1.2.1.2.2.1.21.{index}|66|0\n1.3.6.1.2.1.2.2.1.22.{index}|6|0.0"
+            );
+            let _ = writeln!(
+                text,
+                "1.3.6.1.2.1.31.1.1.1.1.{index}|4|Gi{}/0/{}",
+                index / 48,
+                index % 48
+            );
             for column in 2..=5 {
-                let _ = writeln!(text, "1.3.6.1.2.1.31.1.1.1.{column}.{index}|65|{}", index * column);
+                let _ = writeln!(
+                    text,
+                    "1.3.6.1.2.1.31.1.1.1.{column}.{index}|65|{}",
+                    index * column
+                );
             }
             for column in 6u32..=13 {
-                let _ = writeln!(text, "1.3.6.1.2.1.31.1.1.1.{column}.{index}|70|{}", u64::from(index) * 1_000_000_007 * u64::from(column));
+                let _ = writeln!(
+                    text,
+                    "1.3.6.1.2.1.31.1.1.1.{column}.{index}|70|{}",
+                    u64::from(index) * 1_000_000_007 * u64::from(column)
+                );
             }
-            for (column, value) in [(14, "2|1"), (15, "66|1000"), (16, "2|2"), (17, "2|1"), (19, "67|0")] {
+            for (column, value) in [
+                (14, "2|1"),
+                (15, "66|1000"),
+                (16, "2|2"),
+                (17, "2|1"),
+                (19, "67|0"),
+            ] {
                 let _ = writeln!(text, "1.3.6.1.2.1.31.1.1.1.{column}.{index}|{value}");
             }
             let _ = writeln!(text, "1.3.6.1.2.1.31.1.1.1.18.{index}|4|to rack {index}");
@@ -149,13 +190,17 @@ impl Agent {
             tag => {
                 for (at, oid) in request.oids.iter().enumerate() {
                     let found = if tag == 0xa0 {
-                        self.objects.binary_search_by(|(name, _)| name.as_slice().cmp(oid)).ok()
+                        self.objects
+                            .binary_search_by(|(name, _)| name.as_slice().cmp(oid))
+                            .ok()
                     } else {
                         Some(self.behind(oid)).filter(|next| *next < self.objects.len())
                     };
                     match found {
                         Some(found) => list.extend_from_slice(&self.objects[found].1),
-                        None if v1 => return response(request, 2, at as i64 + 1, &echo(&request.oids)),
+                        None if v1 => {
+                            return response(request, 2, at as i64 + 1, &echo(&request.oids));
+                        }
                         None => exception(oid, if tag == 0xa0 { 0x81 } else { 0x82 }, &mut list),
                     }
                 }
@@ -168,24 +213,32 @@ impl Agent {
     }
 
     fn behind(&self, oid: &[u32]) -> usize {
-        self.objects.partition_point(|(name, _)| name.as_slice() <= oid)
+        self.objects
+            .partition_point(|(name, _)| name.as_slice() <= oid)
     }
 
     fn bulk(&self, request: &Request, list: &mut Vec<u8>) {
         let room = self.largest.saturating_sub(40 + request.community.len());
-        let plain = usize::try_from(request.second).unwrap_or(0).min(request.oids.len());
+        let plain = usize::try_from(request.second)
+            .unwrap_or(0)
+            .min(request.oids.len());
         for oid in &request.oids[..plain] {
             match self.objects.get(self.behind(oid)) {
                 Some((_, object)) => list.extend_from_slice(object),
                 None => exception(oid, 0x82, list),
             }
         }
-        let mut next: Vec<usize> = request.oids[plain..].iter().map(|oid| self.behind(oid)).collect();
+        let mut next: Vec<usize> = request.oids[plain..]
+            .iter()
+            .map(|oid| self.behind(oid))
+            .collect();
         for _ in 0..request.third.clamp(0, 10_000) {
             if next.iter().all(|at| *at >= self.objects.len()) {
                 if let Some(oid) = request.oids.get(plain).filter(|_| list.is_empty()) {
                     exception(oid, 0x82, list);
-                } else if let Some((last, _)) = self.objects.last().filter(|_| list.len() + 40 < room) {
+                } else if let Some((last, _)) =
+                    self.objects.last().filter(|_| list.len() + 40 < room)
+                {
                     exception(last, 0x82, list);
                 }
                 return;
@@ -210,15 +263,33 @@ pub fn read(message: &[u8]) -> Option<Request> {
     let community = reader.read_asn_octetstring().ok()?.to_vec();
     let tag = reader.peek_byte().ok()?;
     let mut body = AsnReader::from_bytes(reader.read_raw(tag).ok()?);
-    let (id, second, third) = (body.read_asn_integer().ok()?, body.read_asn_integer().ok()?, body.read_asn_integer().ok()?);
+    let (id, second, third) = (
+        body.read_asn_integer().ok()?,
+        body.read_asn_integer().ok()?,
+        body.read_asn_integer().ok()?,
+    );
     let mut list = AsnReader::from_bytes(body.read_raw(0x30).ok()?);
     let mut oids = Vec::new();
     while list.bytes_left() > 0 {
         let mut ids = Vec::new();
-        oid::decode(AsnReader::from_bytes(list.read_raw(0x30).ok()?).read_raw(0x06).ok()?, &mut ids).ok()?;
+        oid::decode(
+            AsnReader::from_bytes(list.read_raw(0x30).ok()?)
+                .read_raw(0x06)
+                .ok()?,
+            &mut ids,
+        )
+        .ok()?;
         oids.push(ids);
     }
-    Some(Request { version, community, tag, id, second, third, oids })
+    Some(Request {
+        version,
+        community,
+        tag,
+        id,
+        second,
+        third,
+        oids,
+    })
 }
 
 /// A response with this error status and varbind list.
@@ -253,10 +324,15 @@ fn exception(oid: &[u32], tag: u8, list: &mut Vec<u8>) {
 
 fn encoded(tag: &str, value: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    let (number, hex) = tag.strip_suffix('x').map_or((tag, false), |number| (number, true));
+    let (number, hex) = tag
+        .strip_suffix('x')
+        .map_or((tag, false), |number| (number, true));
     let tag: u8 = number.parse().ok()?;
     if hex {
-        let digits = value.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        let digits = value
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
         push(tag, &digits.collect::<Option<Vec<u8>>>()?, &mut out);
         return Some(out);
     }
@@ -267,7 +343,11 @@ fn encoded(tag: &str, value: &str) -> Option<Vec<u8>> {
             oid::encode(value.parse::<Oid>().ok()?.ids(), &mut content);
             push(6, &content, &mut out);
         }
-        64 => push(64, &value.parse::<std::net::Ipv4Addr>().ok()?.octets(), &mut out),
+        64 => push(
+            64,
+            &value.parse::<std::net::Ipv4Addr>().ok()?.octets(),
+            &mut out,
+        ),
         65..=67 | 70 => {
             let number: u64 = value.parse().ok()?;
             let bytes = number.to_be_bytes();
@@ -286,7 +366,8 @@ fn encoded(tag: &str, value: &str) -> Option<Vec<u8>> {
 
 /// Answers on a socket until it fails. Each answer leaves `delay` after its request came, many at a time.
 pub fn serve(socket: &std::net::UdpSocket, agent: &Agent, delay: std::time::Duration) {
-    let mut late: std::collections::VecDeque<(std::time::Instant, std::net::SocketAddr, Vec<u8>)> = std::collections::VecDeque::new();
+    let mut late: std::collections::VecDeque<(std::time::Instant, std::net::SocketAddr, Vec<u8>)> =
+        std::collections::VecDeque::new();
     let mut buffer = vec![0; 65_536];
     loop {
         let now = std::time::Instant::now();
@@ -295,7 +376,10 @@ pub fn serve(socket: &std::net::UdpSocket, agent: &Agent, delay: std::time::Dura
                 let _ = socket.send_to(&answer, to);
             }
         }
-        let wait = late.front().map(|(due, _, _)| due.saturating_duration_since(now).max(std::time::Duration::from_micros(20)));
+        let wait = late.front().map(|(due, _, _)| {
+            due.saturating_duration_since(now)
+                .max(std::time::Duration::from_micros(20))
+        });
         if socket.set_read_timeout(wait).is_err() {
             return;
         }
@@ -309,8 +393,16 @@ pub fn serve(socket: &std::net::UdpSocket, agent: &Agent, delay: std::time::Dura
                     }
                 }
             }
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::Interrupted) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::Interrupted
+                ) => {}
             Err(_) => return,
         }
     }

@@ -36,10 +36,20 @@ impl Configuration for Checked {
 
     fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let early = Early::current();
-        let options = Options { expand_environment: early.expand_environment };
-        let config = config::read(text, origin, &early.patterns, options)
-            .map_err(|error| ConfigError { origin: error.origin, place: error.place, path: None, message: error.message })?;
-        Ok(Self(Arc::new(Ready::new(config, GENERATION.fetch_add(1, Ordering::Relaxed)))))
+        let options = Options {
+            expand_environment: early.expand_environment,
+        };
+        let config =
+            config::read(text, origin, &early.patterns, options).map_err(|error| ConfigError {
+                origin: error.origin,
+                place: error.place,
+                path: None,
+                message: error.message,
+            })?;
+        Ok(Self(Arc::new(Ready::new(
+            config,
+            GENERATION.fetch_add(1, Ordering::Relaxed),
+        ))))
     }
 
     fn masked(&self) -> String {
@@ -75,7 +85,11 @@ impl Service for Snmp {
     type Config = Checked;
 
     async fn build(flags: Flags, config: Live<Checked>, app: &mut App) -> anyhow::Result<()> {
-        let settings = Settings { source: flags.source_address, window: flags.window.into(), ..Settings::default() };
+        let settings = Settings {
+            source: flags.source_address,
+            window: flags.window.into(),
+            ..Settings::default()
+        };
         let engine = Engine::start(settings).context("SNMP sockets cannot be bound")?;
         let metrics = Metrics::new(app.registry())?;
         metrics.modules(config.current().0.config.modules.keys());
@@ -99,8 +113,12 @@ impl Service for Snmp {
             coalesce: Coalesce::default(),
         });
         let of_form = Arc::clone(&shared);
-        app.route(Method::GET, "/snmp", move |request| snmp(Arc::clone(&shared), request));
-        app.route(Method::GET, "/form", move |_| std::future::ready(page::form(&of_form.live.current().0.config)));
+        app.route(Method::GET, "/snmp", move |request| {
+            snmp(Arc::clone(&shared), request)
+        });
+        app.route(Method::GET, "/form", move |_| {
+            std::future::ready(page::form(&of_form.live.current().0.config))
+        });
         app.link("/form", "Scrape", "Ask one device by hand");
         Ok(())
     }
@@ -108,29 +126,59 @@ impl Service for Snmp {
 
 async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
     let ready = Arc::clone(&shared.live.current().0);
-    let ask = match Ask::read(request.query_pairs()).and_then(|ask| ask.check(&ready.config).map(|()| ask)) {
+    let ask = match Ask::read(request.query_pairs())
+        .and_then(|ask| ask.check(&ready.config).map(|()| ask))
+    {
         Ok(ask) => ask,
         Err(refusal) => {
             shared.metrics.request_errors.inc();
             return response::text(StatusCode::BAD_REQUEST, refusal.to_string());
         }
     };
-    let deadline = Instant::now() + time_allowed(request.header("x-prometheus-scrape-timeout-seconds"), shared.offset);
-    let answer = shared.coalesce.run((ready.generation, ask.clone()), deadline, &shared.metrics.coalesced, || {
-        let (shared, ready, ask) = (Arc::clone(&shared), Arc::clone(&ready), ask.clone());
-        async move {
-            shared.metrics.in_flight.inc();
-            let answer = probe::run(&shared.engine, &ready, &shared.metrics, &ask, shared.rules, deadline).await;
-            shared.metrics.in_flight.dec();
-            for failure in &answer.failures {
-                tracing::info!(target = ask.target, module = failure.module, root = failure.root, reason = failure.reason.name(), "scrape failed");
+    let deadline = Instant::now()
+        + time_allowed(
+            request.header("x-prometheus-scrape-timeout-seconds"),
+            shared.offset,
+        );
+    let answer = shared.coalesce.run(
+        (ready.generation, ask.clone()),
+        deadline,
+        &shared.metrics.coalesced,
+        || {
+            let (shared, ready, ask) = (Arc::clone(&shared), Arc::clone(&ready), ask.clone());
+            async move {
+                shared.metrics.in_flight.inc();
+                let answer = probe::run(
+                    &shared.engine,
+                    &ready,
+                    &shared.metrics,
+                    &ask,
+                    shared.rules,
+                    deadline,
+                )
+                .await;
+                shared.metrics.in_flight.dec();
+                for failure in &answer.failures {
+                    tracing::info!(
+                        target = ask.target,
+                        module = failure.module,
+                        root = failure.root,
+                        reason = failure.reason.name(),
+                        "scrape failed"
+                    );
+                }
+                if shared.debug {
+                    tracing::debug!(
+                        target = ask.target,
+                        status = answer.status,
+                        seconds = answer.took.as_secs_f64(),
+                        "scrape ended"
+                    );
+                }
+                answer
             }
-            if shared.debug {
-                tracing::debug!(target = ask.target, status = answer.status, seconds = answer.took.as_secs_f64(), "scrape ended");
-            }
-            answer
-        }
-    });
+        },
+    );
     let answer = answer.await;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status != StatusCode::OK {

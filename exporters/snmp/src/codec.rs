@@ -85,7 +85,10 @@ pub fn push(tag: u8, content: &[u8], out: &mut Vec<u8>) {
 pub fn push_integer(number: i64, out: &mut Vec<u8>) {
     let bytes = number.to_be_bytes();
     let mut start = 0;
-    while start < 7 && ((bytes[start] == 0 && bytes[start + 1] < 0x80) || (bytes[start] == 0xff && bytes[start + 1] >= 0x80)) {
+    while start < 7
+        && ((bytes[start] == 0 && bytes[start + 1] < 0x80)
+            || (bytes[start] == 0xff && bytes[start + 1] >= 0x80))
+    {
         start += 1;
     }
     push(0x02, &bytes[start..], out);
@@ -113,7 +116,14 @@ pub fn pdu(operation: Operation, id: i32, varbinds: &[u8]) -> Vec<u8> {
     let mut content = Vec::with_capacity(varbinds.len() + 24);
     push_integer(id.into(), &mut content);
     push_integer(0, &mut content);
-    push_integer(if let Operation::GetBulk(repetitions) = operation { repetitions.into() } else { 0 }, &mut content);
+    push_integer(
+        if let Operation::GetBulk(repetitions) = operation {
+            repetitions.into()
+        } else {
+            0
+        },
+        &mut content,
+    );
     push(0x30, varbinds, &mut content);
     let mut out = Vec::with_capacity(content.len() + 8);
     push(operation.tag(), &content, &mut out);
@@ -122,7 +132,13 @@ pub fn pdu(operation: Operation, id: i32, varbinds: &[u8]) -> Vec<u8> {
 
 /// A whole version 1 or 2c message.
 #[must_use]
-pub fn message(version: u8, community: &[u8], operation: Operation, id: i32, oids: &[&[u32]]) -> Vec<u8> {
+pub fn message(
+    version: u8,
+    community: &[u8],
+    operation: Operation,
+    id: i32,
+    oids: &[&[u32]],
+) -> Vec<u8> {
     let mut content = Vec::with_capacity(64 + oids.len() * 24);
     push_integer(if version == 1 { 0 } else { 1 }, &mut content);
     push(0x04, community, &mut content);
@@ -160,9 +176,16 @@ pub fn read_pdu(bytes: &[u8]) -> Result<Pdu<'_>, Error> {
         other => return Err(Error::Kind(other)),
     };
     let mut body = AsnReader::from_bytes(reader.read_raw(tag)?);
-    let id = i32::try_from(body.read_asn_integer()?).map_err(|_| Error::Structure("request id out of range".to_owned()))?;
+    let id = i32::try_from(body.read_asn_integer()?)
+        .map_err(|_| Error::Structure("request id out of range".to_owned()))?;
     let (status, index) = (body.read_asn_integer()?, body.read_asn_integer()?);
-    Ok(Pdu { kind, id, status, index, varbinds: body.read_raw(0x30)? })
+    Ok(Pdu {
+        kind,
+        id,
+        status,
+        index,
+        varbinds: body.read_raw(0x30)?,
+    })
 }
 
 /// The outermost layer of a message.
@@ -195,11 +218,17 @@ pub fn read_message(bytes: &[u8]) -> Result<Message<'_>, Error> {
         version @ (0 | 1) => {
             let community = reader.read_asn_octetstring()?;
             let pdu = &content[content.len() - reader.bytes_left()..];
-            Ok(Message::Community { version: version as u8 + 1, community, pdu })
+            Ok(Message::Community {
+                version: version as u8 + 1,
+                community,
+                pdu,
+            })
         }
         3 => {
             let mut header = AsnReader::from_bytes(reader.read_raw(0x30)?);
-            Ok(Message::V3 { id: header.read_asn_integer()? })
+            Ok(Message::V3 {
+                id: header.read_asn_integer()?,
+            })
         }
         other => Err(Error::Structure(format!("SNMP version number {other}"))),
     }
@@ -224,7 +253,9 @@ impl<'a> Varbinds<'a> {
     /// Over the content octets of a varbind list.
     #[must_use]
     pub fn new(list: &'a [u8]) -> Self {
-        Self { reader: AsnReader::from_bytes(list) }
+        Self {
+            reader: AsnReader::from_bytes(list),
+        }
     }
 
     fn read(&mut self) -> Result<(&'a [u8], Raw<'a>), Error> {
@@ -286,11 +317,30 @@ mod tests {
 
     #[test]
     fn snmp2_reads_what_we_write() {
-        let bytes = message(2, b"public", Operation::GetBulk(25), 1_234_567, &[&[1, 3, 6, 1, 2, 1, 2], &[1, 3, 6, 1, 2, 1, 31]]);
+        let bytes = message(
+            2,
+            b"public",
+            Operation::GetBulk(25),
+            1_234_567,
+            &[&[1, 3, 6, 1, 2, 1, 2], &[1, 3, 6, 1, 2, 1, 31]],
+        );
         let pdu = snmp2::Pdu::from_bytes(&bytes).unwrap();
-        assert_eq!((pdu.req_id, pdu.error_status, pdu.error_index), (1_234_567, 0, 25));
-        let names: Vec<String> = pdu.varbinds.clone().map(|(name, _)| name.to_string()).collect();
-        assert_eq!((pdu.community, names), (&b"public"[..], vec!["1.3.6.1.2.1.2".to_owned(), "1.3.6.1.2.1.31".to_owned()]));
+        assert_eq!(
+            (pdu.req_id, pdu.error_status, pdu.error_index),
+            (1_234_567, 0, 25)
+        );
+        let names: Vec<String> = pdu
+            .varbinds
+            .clone()
+            .map(|(name, _)| name.to_string())
+            .collect();
+        assert_eq!(
+            (pdu.community, names),
+            (
+                &b"public"[..],
+                vec!["1.3.6.1.2.1.2".to_owned(), "1.3.6.1.2.1.31".to_owned()]
+            )
+        );
     }
 
     #[test]
@@ -298,7 +348,9 @@ mod tests {
         let good = [0x30, 6, 0x06, 1, 0x2b, 0x02, 1, 5];
         let strange = [0x30, 6, 0x06, 1, 0x2b, 0x4f, 1, 5];
         let bytes = response(&[&good[..], &strange, &good].concat());
-        let Message::Community { pdu, .. } = read_message(&bytes).unwrap() else { unreachable!("version 2c") };
+        let Message::Community { pdu, .. } = read_message(&bytes).unwrap() else {
+            unreachable!("version 2c")
+        };
         let read: Vec<_> = Varbinds::new(read_pdu(pdu).unwrap().varbinds).collect();
         assert_eq!(read.len(), 2);
         assert_eq!(read[0], Ok((&[0x2b][..], Raw::Integer(5))));

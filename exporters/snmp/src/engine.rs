@@ -37,22 +37,37 @@ struct Known {
 impl Memory {
     fn recall(&self, key: &(SocketAddr, String)) -> (Option<Pace>, Option<Peer>) {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).map_or((None, None), |one| (Some(one.pace.clone()), one.peer.clone()))
+        known.get(key).map_or((None, None), |one| {
+            (Some(one.pace.clone()), one.peer.clone())
+        })
     }
 
     fn keep(&self, key: (SocketAddr, String), pace: Pace, peer: Option<Peer>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED && !known.contains_key(&key) {
-            let oldest = known.iter().min_by_key(|(_, one)| one.used).map(|(key, _)| key.clone());
+            let oldest = known
+                .iter()
+                .min_by_key(|(_, one)| one.used)
+                .map(|(key, _)| key.clone());
             oldest.map(|oldest| known.remove(&oldest));
         }
-        known.insert(key, Known { used: Instant::now(), pace, peer });
+        known.insert(
+            key,
+            Known {
+                used: Instant::now(),
+                pace,
+                peer,
+            },
+        );
     }
 
     /// How many targets are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Whether none is.
@@ -63,7 +78,10 @@ impl Memory {
 
     /// Forgets everything, as when credentials change.
     pub fn clear(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -80,7 +98,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { source: None, window: 32, octets: 512 << 20 }
+        Self {
+            source: None,
+            window: 32,
+            octets: 512 << 20,
+        }
     }
 }
 
@@ -113,7 +135,9 @@ impl Engine {
     /// # Errors
     /// The sockets cannot be bound, or the thread cannot be started.
     pub fn start(settings: Settings) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let handle = runtime.handle().clone();
         let sockets = {
             let _inside = runtime.enter();
@@ -121,14 +145,24 @@ impl Engine {
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let reading = Arc::clone(&sockets);
-        std::thread::Builder::new().name("snmp".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                let readers = reading.read_all();
-                let _ = stopped.await;
-                readers.iter().for_each(tokio::task::JoinHandle::abort);
-            });
-        })?;
-        Ok(Self { inner: Arc::new(Inner { handle, sockets, memory: Arc::default(), settings, stop: Some(stop) }) })
+        std::thread::Builder::new()
+            .name("snmp".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let readers = reading.read_all();
+                    let _ = stopped.await;
+                    readers.iter().for_each(tokio::task::JoinHandle::abort);
+                });
+            })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                handle,
+                sockets,
+                memory: Arc::default(),
+                settings,
+                stop: Some(stop),
+            }),
+        })
     }
 
     /// What is remembered of targets.
@@ -145,10 +179,19 @@ impl Engine {
 
     /// Runs a conversation on the engine's thread.
     pub async fn run(&self, asked: Asked) -> Report {
-        let (sockets, memory, settings) = (Arc::clone(&self.inner.sockets), Arc::clone(&self.inner.memory), self.inner.settings.clone());
-        let task = self.inner.handle.spawn(async move { talk::converse(&sockets, &memory, &settings, asked).await });
+        let (sockets, memory, settings) = (
+            Arc::clone(&self.inner.sockets),
+            Arc::clone(&self.inner.memory),
+            self.inner.settings.clone(),
+        );
+        let task = self
+            .inner
+            .handle
+            .spawn(async move { talk::converse(&sockets, &memory, &settings, asked).await });
         let guard = Abort(task.abort_handle());
-        let report = task.await.unwrap_or_else(|_| Report::failed(crate::reason::Reason::Send));
+        let report = task
+            .await
+            .unwrap_or_else(|_| Report::failed(crate::reason::Reason::Send));
         drop(guard);
         report
     }

@@ -58,7 +58,10 @@ pub fn number(value: f64, out: &mut String) {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else if value.abs() < 1e6 && value == value.trunc() && !(value == 0.0 && value.is_sign_negative()) {
+    } else if value.abs() < 1e6
+        && value == value.trunc()
+        && !(value == 0.0 && value.is_sign_negative())
+    {
         small(value as i64, out);
     } else {
         shortest(value, out);
@@ -134,6 +137,9 @@ mod tests {
         let mut out = String::new();
         head("a", "say \"x\"\\\nb", "gauge", &mut out);
         label("l", "\"x\"\\\n", &mut out);
-        assert_eq!(out, "# HELP a say \"x\"\\\\\\nb\n# TYPE a gauge\nl=\"\\\"x\\\"\\\\\\n\"");
+        assert_eq!(
+            out,
+            "# HELP a say \"x\"\\\\\\nb\n# TYPE a gauge\nl=\"\\\"x\\\"\\\\\\n\""
+        );
     }
 }

@@ -76,7 +76,11 @@ impl FromStr for Oid {
             }
             ids.push(part.parse().map_err(|_| OidError::Text)?);
         }
-        if ids.len() > MAX_SUB_IDS { Err(OidError::Long) } else { Ok(Self(ids)) }
+        if ids.len() > MAX_SUB_IDS {
+            Err(OidError::Long)
+        } else {
+            Ok(Self(ids))
+        }
     }
 }
 
@@ -105,7 +109,8 @@ impl fmt::Display for Dotted<'_> {
 impl<'de> Deserialize<'de> for Oid {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let text = String::deserialize(source)?;
-        text.parse().map_err(|error| de::Error::custom(format!("`{text}`: {error}")))
+        text.parse()
+            .map_err(|error| de::Error::custom(format!("`{text}`: {error}")))
     }
 }
 
@@ -169,7 +174,11 @@ fn decode_into(bytes: &[u8], out: &mut Vec<u32>) -> Result<(), OidError> {
         }
         id = 0;
     }
-    if open { Err(OidError::Encoding) } else { Ok(()) }
+    if open {
+        Err(OidError::Encoding)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +190,16 @@ mod tests {
     fn text_is_read_with_and_without_the_leading_dot() {
         assert_eq!("1.3.6".parse(), Ok(Oid::new([1, 3, 6])));
         assert_eq!(".1.3.6".parse(), Ok(Oid::new([1, 3, 6])));
-        for bad in ["", ".", "1..3", "1.3.", "1.a", "1.-3", "1.4294967296", "+1.3"] {
+        for bad in [
+            "",
+            ".",
+            "1..3",
+            "1.3.",
+            "1.a",
+            "1.-3",
+            "1.4294967296",
+            "+1.3",
+        ] {
             assert_eq!(bad.parse::<Oid>(), Err(OidError::Text), "{bad}");
         }
     }
@@ -195,7 +213,11 @@ mod tests {
 
     #[test]
     fn a_cut_off_or_too_large_sub_identifier_is_refused() {
-        for bad in [&[0x2b, 0x86][..], &[0x2b, 0x90, 0x80, 0x80, 0x80, 0x00], &[0x2b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]] {
+        for bad in [
+            &[0x2b, 0x86][..],
+            &[0x2b, 0x90, 0x80, 0x80, 0x80, 0x00],
+            &[0x2b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+        ] {
             let mut out = vec![9];
             assert_eq!(decode(bad, &mut out), Err(OidError::Encoding));
             assert_eq!(out, [9]);

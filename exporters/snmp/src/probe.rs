@@ -33,8 +33,16 @@ impl Ready {
     /// Works everything out.
     #[must_use]
     pub fn new(config: Config, generation: u64) -> Self {
-        let plans = config.modules.iter().map(|(name, module)| (name.clone(), Plan::new(module))).collect();
-        Self { config, plans, generation }
+        let plans = config
+            .modules
+            .iter()
+            .map(|(name, module)| (name.clone(), Plan::new(module)))
+            .collect();
+        Self {
+            config,
+            plans,
+            generation,
+        }
     }
 }
 
@@ -63,16 +71,28 @@ pub struct ModuleStats {
 }
 
 /// Runs a scrape to its answer.
-pub async fn run(engine: &Engine, ready: &Arc<Ready>, metrics: &Metrics, ask: &Ask, rules: Rules, deadline: Instant) -> Answer {
+pub async fn run(
+    engine: &Engine,
+    ready: &Arc<Ready>,
+    metrics: &Metrics,
+    ask: &Ask,
+    rules: Rules,
+    deadline: Instant,
+) -> Answer {
     let began = Instant::now();
-    let rules = Rules { strict: rules.strict || ready.config.strict, ..rules };
+    let rules = Rules {
+        strict: rules.strict || ready.config.strict,
+        ..rules
+    };
     let collected = collect(engine, ready, metrics, ask, rules, deadline).await;
     let walked = began.elapsed();
     let ready = Arc::clone(ready);
     let ask = ask.clone();
     let times = (began, walked);
     // Rendering is work for a processor, not for an event loop.
-    let answer = tokio::task::spawn_blocking(move || write(&ready, &ask, collected, rules, times)).await.unwrap_or_else(|_| Answer::broken());
+    let answer = tokio::task::spawn_blocking(move || write(&ready, &ask, collected, rules, times))
+        .await
+        .unwrap_or_else(|_| Answer::broken());
     for (module, took) in ask_modules(&answer) {
         metrics.collection(module, took);
     }
@@ -83,7 +103,10 @@ pub async fn run(engine: &Engine, ready: &Arc<Ready>, metrics: &Metrics, ask: &A
 }
 
 fn ask_modules(answer: &Answer) -> impl Iterator<Item = (&str, Duration)> {
-    answer.modules.iter().map(|module| (module.as_str(), answer.took))
+    answer
+        .modules
+        .iter()
+        .map(|module| (module.as_str(), answer.took))
 }
 
 /// What the target gave to all modules together.
@@ -97,33 +120,72 @@ struct Collected {
 
 impl Collected {
     fn failed(ask: &Ask, reason: Reason) -> Self {
-        let failures = ask.modules.iter().map(|module| Outcome { module: module.clone(), root: String::new(), reason }).collect();
+        let failures = ask
+            .modules
+            .iter()
+            .map(|module| Outcome {
+                module: module.clone(),
+                root: String::new(),
+                reason,
+            })
+            .collect();
         let scopes = vec![Scope::default(); ask.modules.len()];
         let stats = vec![ModuleStats::default(); ask.modules.len()];
-        Self { table: crate::value::Table::default(), scopes, stats, failures, answered: false }
+        Self {
+            table: crate::value::Table::default(),
+            scopes,
+            stats,
+            failures,
+            answered: false,
+        }
     }
 }
 
-async fn collect(engine: &Engine, ready: &Ready, metrics: &Metrics, ask: &Ask, rules: Rules, deadline: Instant) -> Collected {
-    let Ok(target) = Target::parse(&ask.target) else { return Collected::failed(ask, Reason::Configuration) };
-    let Some(address) = target.resolve(deadline).await else { return Collected::failed(ask, Reason::Dns) };
-    let (Some(auth), Some(views)) = (ready.config.auths.get(&ask.auth), plan::views(ready, ask)) else {
+async fn collect(
+    engine: &Engine,
+    ready: &Ready,
+    metrics: &Metrics,
+    ask: &Ask,
+    rules: Rules,
+    deadline: Instant,
+) -> Collected {
+    let Ok(target) = Target::parse(&ask.target) else {
         return Collected::failed(ask, Reason::Configuration);
     };
-    let credentials = auth.targets.get(&target.host).or_else(|| auth.targets.get(&ask.target)).unwrap_or(&auth.credentials);
-    let context = if ask.context.is_empty() { auth.context_name.clone() } else { ask.context.clone() };
+    let Some(address) = target.resolve(deadline).await else {
+        return Collected::failed(ask, Reason::Dns);
+    };
+    let (Some(auth), Some(views)) = (ready.config.auths.get(&ask.auth), plan::views(ready, ask))
+    else {
+        return Collected::failed(ask, Reason::Configuration);
+    };
+    let credentials = auth
+        .targets
+        .get(&target.host)
+        .or_else(|| auth.targets.get(&ask.target))
+        .unwrap_or(&auth.credentials);
+    let context = if ask.context.is_empty() {
+        auth.context_name.clone()
+    } else {
+        ask.context.clone()
+    };
     let line = Line {
         engine,
         metrics,
         asked: Template {
             target: address,
-            identity: format!("{}\0{}\0{context}\0{}", ready.generation, ask.auth, rules.strict),
+            identity: format!(
+                "{}\0{}\0{context}\0{}",
+                ready.generation, ask.auth, rules.strict
+            ),
             auth: Arc::new(auth.clone()),
             credentials: credentials.clone(),
             context,
             deadline,
             strict: rules.strict,
-            any_source: views.iter().any(|view| view.module.use_unconnected_udp_socket),
+            any_source: views
+                .iter()
+                .any(|view| view.module.use_unconnected_udp_socket),
         },
     };
     let filtered = filter::apply(&line, &views).await;
@@ -143,11 +205,24 @@ async fn collect(engine: &Engine, ready: &Ready, metrics: &Metrics, ask: &Ask, r
     for failure in &report.outcome.failures {
         for owner in planned.owners.get(failure.work).into_iter().flatten() {
             let root = planned.works[failure.work].root.to_string();
-            failures.push(Outcome { module: views[*owner].name.to_owned(), root, reason: failure.reason });
+            failures.push(Outcome {
+                module: views[*owner].name.to_owned(),
+                root,
+                reason: failure.reason,
+            });
         }
     }
-    let scopes = filtered.into_iter().map(|one| Scope::new(one.walk.into_iter().chain(one.get))).collect();
-    Collected { table: report.outcome.table, scopes, stats, failures, answered: report.outcome.answered }
+    let scopes = filtered
+        .into_iter()
+        .map(|one| Scope::new(one.walk.into_iter().chain(one.get)))
+        .collect();
+    Collected {
+        table: report.outcome.table,
+        scopes,
+        stats,
+        failures,
+        answered: report.outcome.answered,
+    }
 }
 
 /// Everything but the works of an [`Asked`].
@@ -171,7 +246,16 @@ struct Line<'a> {
 
 impl Line<'_> {
     async fn ask(&self, works: Vec<crate::scrape::Work>) -> Report {
-        let Template { target, identity, auth, credentials, context, deadline, strict, any_source } = &self.asked;
+        let Template {
+            target,
+            identity,
+            auth,
+            credentials,
+            context,
+            deadline,
+            strict,
+            any_source,
+        } = &self.asked;
         let asked = Asked {
             target: *target,
             identity: identity.clone(),
@@ -189,10 +273,31 @@ impl Line<'_> {
     }
 }
 
-fn write(ready: &Ready, ask: &Ask, collected: Collected, rules: Rules, times: (Instant, Duration)) -> Answer {
-    let Collected { table, scopes, stats, mut failures, answered } = collected;
+fn write(
+    ready: &Ready,
+    ask: &Ask,
+    collected: Collected,
+    rules: Rules,
+    times: (Instant, Duration),
+) -> Answer {
+    let Collected {
+        table,
+        scopes,
+        stats,
+        mut failures,
+        answered,
+    } = collected;
     let views: Vec<View<'_>> = match plan::views(ready, ask) {
-        Some(views) => views.into_iter().zip(&scopes).map(|(view, scope)| View { name: view.name, module: view.module, plan: view.plan, scope }).collect(),
+        Some(views) => views
+            .into_iter()
+            .zip(&scopes)
+            .map(|(view, scope)| View {
+                name: view.name,
+                module: view.module,
+                plan: view.plan,
+                scope,
+            })
+            .collect(),
         None => Vec::new(),
     };
     let rendered = render(&views, &table, rules.wrap);

@@ -166,14 +166,21 @@ impl Scrape {
         };
         for (at, work) in works.into_iter().enumerate() {
             if work.get {
-                let chunk = if limits.v1 { 1 } else { work.params.repetitions.clamp(1, 60) as usize };
+                let chunk = if limits.v1 {
+                    1
+                } else {
+                    work.params.repetitions.clamp(1, 60) as usize
+                };
                 for oids in work.oids.chunks(chunk) {
                     scrape.push(Cursor::get(at, oids.to_vec()));
                 }
             } else if !work.oids.is_empty() {
                 scrape.push(Cursor::walk(at, work.oids.iter().cloned().collect()));
             }
-            scrape.works.push(Progress { work, counts: Counts::default() });
+            scrape.works.push(Progress {
+                work,
+                counts: Counts::default(),
+            });
         }
         scrape
     }
@@ -187,7 +194,11 @@ impl Scrape {
     /// The next message to send now, if any. Call until it gives nothing.
     pub fn poll(&mut self, now: Instant) -> Option<Outgoing> {
         if now >= self.limits.deadline {
-            let reason = if self.answered { Reason::Deadline } else { Reason::Timeout };
+            let reason = if self.answered {
+                Reason::Deadline
+            } else {
+                Reason::Timeout
+            };
             self.abort(reason);
             return None;
         }
@@ -207,7 +218,10 @@ impl Scrape {
     /// When [`Self::poll`] must be called again, if nothing comes before.
     #[must_use]
     pub fn wake(&self) -> Instant {
-        self.flights.values().map(|flight| flight.next).fold(self.limits.deadline, Instant::min)
+        self.flights
+            .values()
+            .map(|flight| flight.next)
+            .fold(self.limits.deadline, Instant::min)
     }
 
     /// Takes an answer of `octets` octets. Gives the round trip when the request was sent once.
@@ -227,7 +241,11 @@ impl Scrape {
         if flight.ids.first() != Some(&pdu.id) {
             self.pace.cap_repetitions(flight.repetitions);
         }
-        let after = if cursor.is_get() { self.got(&mut cursor, pdu) } else { self.walked(&mut cursor, pdu, octets, flight.repetitions) };
+        let after = if cursor.is_get() {
+            self.got(&mut cursor, pdu)
+        } else {
+            self.walked(&mut cursor, pdu, octets, flight.repetitions)
+        };
         match after {
             After::Done => {}
             After::Again => {
@@ -270,13 +288,24 @@ impl Scrape {
     /// Whether this id is under way and was sent more than once.
     #[must_use]
     pub fn repeated(&self, id: i32) -> bool {
-        self.ids.get(&id).and_then(|at| self.flights.get(at)).is_some_and(|flight| flight.tries > 1)
+        self.ids
+            .get(&id)
+            .and_then(|at| self.flights.get(at))
+            .is_some_and(|flight| flight.tries > 1)
     }
 
     /// How often the most patient request was sent while nothing was answered at all.
     #[must_use]
     pub fn silence(&self) -> u32 {
-        if self.answered { 0 } else { self.flights.values().map(|flight| flight.tries).max().unwrap_or(0) }
+        if self.answered {
+            0
+        } else {
+            self.flights
+                .values()
+                .map(|flight| flight.tries)
+                .max()
+                .unwrap_or(0)
+        }
     }
 
     /// Ends the scrape.
@@ -287,7 +316,13 @@ impl Scrape {
         self.failures.sort();
         self.failures.dedup();
         let counts = self.works.iter().map(|progress| progress.counts).collect();
-        Outcome { table: self.table, failures: self.failures, counts, answered: self.answered, pace: self.pace }
+        Outcome {
+            table: self.table,
+            failures: self.failures,
+            counts,
+            answered: self.answered,
+            pace: self.pace,
+        }
     }
 
     fn push(&mut self, cursor: Cursor) {
@@ -311,7 +346,13 @@ impl Scrape {
         if self.limits.strict {
             return configured.min(cursor.repetitions);
         }
-        let wanted = if configured < 25 { configured } else { self.pace.repetitions(FRAME, &REPETITIONS).unwrap_or(configured) };
+        let wanted = if configured < 25 {
+            configured
+        } else {
+            self.pace
+                .repetitions(FRAME, &REPETITIONS)
+                .unwrap_or(configured)
+        };
         wanted.min(cursor.repetitions).max(1)
     }
 
@@ -319,14 +360,31 @@ impl Scrape {
         let id = self.fresh_id();
         let wait = self.pace.timeout(self.timeout_of(at));
         let outgoing = self.outgoing(at, id, false);
-        let repetitions = if let Operation::GetBulk(repetitions) = outgoing.operation { repetitions } else { 1 };
+        let repetitions = if let Operation::GetBulk(repetitions) = outgoing.operation {
+            repetitions
+        } else {
+            1
+        };
         self.ids.insert(id, at);
-        self.flights.insert(at, Flight { ids: vec![id], first: now, sent: now, tries: 1, next: now + wait, wait, repetitions });
+        self.flights.insert(
+            at,
+            Flight {
+                ids: vec![id],
+                first: now,
+                sent: now,
+                tries: 1,
+                next: now + wait,
+                wait,
+                repetitions,
+            },
+        );
         outgoing
     }
 
     fn timeout_of(&self, at: usize) -> Duration {
-        self.cursors[at].as_ref().map_or(Duration::from_secs(5), |cursor| self.params(cursor).timeout)
+        self.cursors[at]
+            .as_ref()
+            .map_or(Duration::from_secs(5), |cursor| self.params(cursor).timeout)
     }
 
     fn fresh_id(&self) -> i32 {
@@ -339,26 +397,51 @@ impl Scrape {
     }
 
     fn outgoing(&mut self, at: usize, id: i32, again: bool) -> Outgoing {
-        let Some(cursor) = &self.cursors[at] else { unreachable!("a cursor that is sent for is open") };
+        let Some(cursor) = &self.cursors[at] else {
+            unreachable!("a cursor that is sent for is open")
+        };
         let (operation, oids) = match &cursor.task {
-            Task::Get(oids) => (Operation::Get, oids.iter().map(|oid| oid.ids().to_vec()).collect()),
-            Task::Walk(walk) if self.limits.v1 || walk.single => (Operation::GetNext, vec![walk.next()]),
-            Task::Walk(walk) => (Operation::GetBulk(self.repetitions(cursor)), vec![walk.next()]),
+            Task::Get(oids) => (
+                Operation::Get,
+                oids.iter().map(|oid| oid.ids().to_vec()).collect(),
+            ),
+            Task::Walk(walk) if self.limits.v1 || walk.single => {
+                (Operation::GetNext, vec![walk.next()])
+            }
+            Task::Walk(walk) => (
+                Operation::GetBulk(self.repetitions(cursor)),
+                vec![walk.next()],
+            ),
         };
         let counts = &mut self.works[cursor.work].counts;
         counts.sent += 1;
         counts.again += u64::from(again);
-        Outgoing { id, operation, oids, again }
+        Outgoing {
+            id,
+            operation,
+            oids,
+            again,
+        }
     }
 
     /// A request whose time is over: sent again, or given up.
     fn repeat(&mut self, now: Instant) -> Option<Outgoing> {
         loop {
-            let at = *self.flights.iter().find(|(_, flight)| flight.next <= now)?.0;
+            let at = *self
+                .flights
+                .iter()
+                .find(|(_, flight)| flight.next <= now)?
+                .0;
             let flight = self.flights.get_mut(&at)?;
-            let params = self.cursors[at].as_ref().map(|cursor| self.works[cursor.work].work.params)?;
+            let params = self.cursors[at]
+                .as_ref()
+                .map(|cursor| self.works[cursor.work].work.params)?;
             let patience = params.timeout * (params.retries + 1);
-            let most = if params.retries == 0 { 1 } else { params.retries + 1 + QUICK_REPEATS };
+            let most = if params.retries == 0 {
+                1
+            } else {
+                params.retries + 1 + QUICK_REPEATS
+            };
             if now >= flight.first + patience {
                 self.give_up(at);
                 continue;
@@ -369,7 +452,9 @@ impl Scrape {
             }
             flight.tries += 1;
             flight.sent = now;
-            flight.wait = (flight.wait * 2).min(params.timeout).max(Duration::from_millis(1));
+            flight.wait = (flight.wait * 2)
+                .min(params.timeout)
+                .max(Duration::from_millis(1));
             flight.next = (now + flight.wait).min(flight.first + patience);
             let tries = flight.tries;
             self.pace.lost();
@@ -414,15 +499,25 @@ impl Scrape {
             let walk = cursor.as_ref()?.as_walk()?;
             (walk.columns.len() > 1).then(|| (at, walk.remaining() / per_answer))
         });
-        let Some((at, answers)) = longest.max_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+        let Some((at, answers)) = longest.max_by(|a, b| a.1.total_cmp(&b.1)) else {
+            return;
+        };
         if answers < 4.0 {
             return;
         }
-        let Some(half) = self.cursors[at].as_mut().and_then(Cursor::split) else { return };
+        let Some(half) = self.cursors[at].as_mut().and_then(Cursor::split) else {
+            return;
+        };
         self.push(half);
     }
 
-    fn walked(&mut self, cursor: &mut Cursor, pdu: &codec::Pdu<'_>, octets: usize, asked: u32) -> After {
+    fn walked(
+        &mut self,
+        cursor: &mut Cursor,
+        pdu: &codec::Pdu<'_>,
+        octets: usize,
+        asked: u32,
+    ) -> After {
         if pdu.status != 0 {
             return self.refused_walk(cursor, pdu.status, asked);
         }
@@ -437,9 +532,18 @@ impl Scrape {
         after
     }
 
-    fn take_answer(&mut self, cursor: &mut Cursor, answer: &Answer<'_>, names: &[u32], octets: usize, params: Params) -> After {
+    fn take_answer(
+        &mut self,
+        cursor: &mut Cursor,
+        answer: &Answer<'_>,
+        names: &[u32],
+        octets: usize,
+        params: Params,
+    ) -> After {
         // Out of order, nothing in it can be trusted: a value may have been passed over.
-        if !params.allow_nonincreasing && !answer.increases(names, cursor.as_walk().map_or(&[], |walk| &walk.last)) {
+        if !params.allow_nonincreasing
+            && !answer.increases(names, cursor.as_walk().map_or(&[], |walk| &walk.last))
+        {
             return self.doubt(cursor, Reason::NonIncreasing);
         }
         let mut kept = 0;
@@ -471,16 +575,26 @@ impl Scrape {
     /// Takes one value of a walk.
     fn take(&mut self, cursor: &mut Cursor, ids: &[u32], value: Raw<'_>) -> Result<Taken, Reason> {
         let work = cursor.work;
-        let Some(walk) = cursor.as_walk_mut() else { return Err(Reason::BadAnswer) };
+        let Some(walk) = cursor.as_walk_mut() else {
+            return Err(Reason::BadAnswer);
+        };
         match value {
             Raw::EndOfMibView => return Ok(Taken::End),
             // Not an answer to GETNEXT; some agents mean the end by it.
-            Raw::Missing => return if walk.rows == 0 { Ok(Taken::End) } else { Err(Reason::BadAnswer) },
+            Raw::Missing => {
+                return if walk.rows == 0 {
+                    Ok(Taken::End)
+                } else {
+                    Err(Reason::BadAnswer)
+                };
+            }
             _ => {}
         }
         let forward = ids > walk.last.as_slice();
         loop {
-            let Some(column) = walk.columns.front() else { return Ok(Taken::End) };
+            let Some(column) = walk.columns.front() else {
+                return Ok(Taken::End);
+            };
             if oid::within(ids, column.ids()) {
                 self.table.insert(ids, value).map_err(|_| Reason::Decode)?;
                 self.works[work].counts.values += 1;
@@ -513,7 +627,9 @@ impl Scrape {
     fn end_of_walk(&mut self, cursor: &mut Cursor) -> After {
         let work = cursor.work;
         loop {
-            let Some(ended) = cursor.as_walk_mut().and_then(cursor::Walk::next_column) else { return After::Done };
+            let Some(ended) = cursor.as_walk_mut().and_then(cursor::Walk::next_column) else {
+                return After::Done;
+            };
             self.column_ended(work, Some(ended));
         }
     }
@@ -535,10 +651,16 @@ impl Scrape {
     /// Leaves the column at hand and goes on with the next.
     fn skip_column(&mut self, cursor: &mut Cursor) -> After {
         cursor.trust();
-        let Some(walk) = cursor.as_walk_mut() else { return After::Done };
+        let Some(walk) = cursor.as_walk_mut() else {
+            return After::Done;
+        };
         walk.single = false;
         walk.next_column();
-        if walk.columns.is_empty() { After::Done } else { After::Again }
+        if walk.columns.is_empty() {
+            After::Done
+        } else {
+            After::Again
+        }
     }
 
     fn refused_walk(&mut self, cursor: &mut Cursor, status: i64, asked: u32) -> After {
@@ -555,13 +677,22 @@ impl Scrape {
     }
 
     fn got(&mut self, cursor: &mut Cursor, pdu: &codec::Pdu<'_>) -> After {
-        let Task::Get(oids) = &mut cursor.task else { return After::Done };
+        let Task::Get(oids) = &mut cursor.task else {
+            return After::Done;
+        };
         if pdu.status == 2 {
             // noSuchName names the culprit; the others are asked for again.
-            let culprit = usize::try_from(pdu.index).ok().and_then(|index| index.checked_sub(1)).filter(|at| *at < oids.len());
+            let culprit = usize::try_from(pdu.index)
+                .ok()
+                .and_then(|index| index.checked_sub(1))
+                .filter(|at| *at < oids.len());
             if let Some(at) = culprit {
                 oids.remove(at);
-                return if oids.is_empty() { After::Done } else { After::Again };
+                return if oids.is_empty() {
+                    After::Done
+                } else {
+                    After::Again
+                };
             }
             if oids.len() == 1 {
                 return After::Done;
@@ -575,7 +706,9 @@ impl Scrape {
         } else {
             of_status(pdu.status)
         };
-        let Task::Get(oids) = &mut cursor.task else { return After::Done };
+        let Task::Get(oids) = &mut cursor.task else {
+            return After::Done;
+        };
         if oids.len() > 1 {
             let rest = oids.split_off(oids.len() / 2);
             let work = cursor.work;
@@ -591,8 +724,12 @@ impl Scrape {
     }
 
     fn take_all(&mut self, cursor: &Cursor, pdu: &codec::Pdu<'_>) -> Result<(), Reason> {
-        let Task::Get(oids) = &cursor.task else { return Err(Reason::BadAnswer) };
-        let varbinds: Vec<_> = codec::Varbinds::new(pdu.varbinds).collect::<Result<_, _>>().map_err(|_| Reason::Decode)?;
+        let Task::Get(oids) = &cursor.task else {
+            return Err(Reason::BadAnswer);
+        };
+        let varbinds: Vec<_> = codec::Varbinds::new(pdu.varbinds)
+            .collect::<Result<_, _>>()
+            .map_err(|_| Reason::Decode)?;
         if varbinds.len() != oids.len() {
             return Err(Reason::BadAnswer);
         }
@@ -607,7 +744,9 @@ impl Scrape {
         for ((_, value), oid) in varbinds.into_iter().zip(oids) {
             if !matches!(value, Raw::Missing | Raw::EndOfMibView) {
                 self.works[cursor.work].counts.values += 1;
-                self.table.insert(oid.ids(), value).map_err(|_| Reason::Decode)?;
+                self.table
+                    .insert(oid.ids(), value)
+                    .map_err(|_| Reason::Decode)?;
             }
         }
         Ok(())
@@ -623,11 +762,16 @@ struct Answer<'a> {
 impl<'a> Answer<'a> {
     fn read(pdu: &codec::Pdu<'a>, names: &mut Vec<u32>) -> Self {
         names.clear();
-        let mut answer = Self { values: Vec::with_capacity(64), cut: None };
+        let mut answer = Self {
+            values: Vec::with_capacity(64),
+            cut: None,
+        };
         for varbind in codec::Varbinds::new(pdu.varbinds) {
             let start = names.len();
             match varbind {
-                Ok((octets, value)) if oid::decode(octets, names).is_ok() => answer.values.push((start..names.len(), value)),
+                Ok((octets, value)) if oid::decode(octets, names).is_ok() => {
+                    answer.values.push((start..names.len(), value))
+                }
                 _ => {
                     answer.cut = Some(Reason::Decode);
                     break;

@@ -9,7 +9,9 @@
 use std::time::Instant;
 
 use snmp2::asn1::AsnReader;
-use snmp2::v3::{Auth as Level, AuthErrorKind, AuthProtocol as Digest, Cipher, KeyExtension, Security};
+use snmp2::v3::{
+    Auth as Level, AuthErrorKind, AuthProtocol as Digest, Cipher, KeyExtension, Security,
+};
 use snmp2::{MessageType, Pdu, Value, Varbinds};
 
 use crate::codec::{self, Operation, push, push_integer};
@@ -42,11 +44,18 @@ impl Peer {
     ///
     /// # Errors
     /// A password is missing, or the engine gave no identity.
-    pub fn new(auth: &Auth, credentials: &Credentials, context: &str, engine: &[u8]) -> Result<Self, KeyError> {
+    pub fn new(
+        auth: &Auth,
+        credentials: &Credentials,
+        context: &str,
+        engine: &[u8],
+    ) -> Result<Self, KeyError> {
         if engine.is_empty() {
             return Err(KeyError("the engine has no identity".to_owned()));
         }
-        let needs = |level: SecurityLevel| auth.security_level == level || auth.security_level == SecurityLevel::AuthPriv;
+        let needs = |level: SecurityLevel| {
+            auth.security_level == level || auth.security_level == SecurityLevel::AuthPriv
+        };
         if needs(SecurityLevel::AuthNoPriv) && credentials.password.is_empty() {
             return Err(KeyError("password is missing".to_owned()));
         }
@@ -57,7 +66,10 @@ impl Peer {
         let level = match auth.security_level {
             SecurityLevel::NoAuthNoPriv => Level::NoAuthNoPriv,
             SecurityLevel::AuthNoPriv => Level::AuthNoPriv,
-            SecurityLevel::AuthPriv => Level::AuthPriv { cipher, privacy_password: credentials.priv_password.reveal().to_vec() },
+            SecurityLevel::AuthPriv => Level::AuthPriv {
+                cipher,
+                privacy_password: credentials.priv_password.reveal().to_vec(),
+            },
         };
         let keys = Security::new(credentials.username.reveal(), credentials.password.reveal())
             .with_auth_protocol(digest(auth.auth_protocol))
@@ -71,7 +83,14 @@ impl Peer {
             SecurityLevel::AuthNoPriv => AUTH,
             SecurityLevel::AuthPriv => AUTH | PRIV,
         };
-        Ok(Self { engine: engine.to_vec(), boots: 0, time: 0, learnt: Instant::now(), level, keys })
+        Ok(Self {
+            engine: engine.to_vec(),
+            boots: 0,
+            time: 0,
+            learnt: Instant::now(),
+            level,
+            keys,
+        })
     }
 
     /// The engine's identity.
@@ -88,7 +107,8 @@ impl Peer {
     /// The engine's clock as it must be now.
     #[must_use]
     pub fn clock(&self, now: Instant) -> (i64, i64) {
-        let passed = i64::try_from(now.saturating_duration_since(self.learnt).as_secs()).unwrap_or(0);
+        let passed =
+            i64::try_from(now.saturating_duration_since(self.learnt).as_secs()).unwrap_or(0);
         (self.boots, (self.time + passed).min(i64::from(i32::MAX)))
     }
 
@@ -102,23 +122,40 @@ impl Peer {
         let mut keys = self.keys.clone().with_auth(Level::AuthNoPriv);
         keys.reset_engine_id();
         let keys = keys.with_engine_id(&self.engine).ok()?;
-        Some(Self { level: AUTH, keys, ..self.clone() })
+        Some(Self {
+            level: AUTH,
+            keys,
+            ..self.clone()
+        })
     }
 
     /// A request as a message.
     ///
     /// # Errors
     /// The keys do not fit the cipher.
-    pub fn encode(&self, operation: Operation, id: i32, oids: &[&[u32]], now: Instant) -> Result<Vec<u8>, KeyError> {
+    pub fn encode(
+        &self,
+        operation: Operation,
+        id: i32,
+        oids: &[&[u32]],
+        now: Instant,
+    ) -> Result<Vec<u8>, KeyError> {
         let (boots, time) = self.clock(now);
         let security = self.at(boots, time);
         let template = template();
-        let mut blank = Security::new(b"", b"").with_auth(Level::NoAuthNoPriv).with_engine_id(b"sotp").map_err(wrong)?;
+        let mut blank = Security::new(b"", b"")
+            .with_auth(Level::NoAuthNoPriv)
+            .with_engine_id(b"sotp")
+            .map_err(wrong)?;
         let mut pdu = Pdu::from_bytes_with_security(&template, Some(&mut blank)).map_err(wrong)?;
         let list = codec::varbinds(oids);
         pdu.req_id = id;
         pdu.error_status = 0;
-        pdu.error_index = if let Operation::GetBulk(repetitions) = operation { repetitions } else { 0 };
+        pdu.error_index = if let Operation::GetBulk(repetitions) = operation {
+            repetitions
+        } else {
+            0
+        };
         pdu.message_type = match operation {
             Operation::Get => MessageType::GetRequest,
             Operation::GetNext => MessageType::GetNextRequest,
@@ -130,7 +167,9 @@ impl Peer {
 
     /// Reads an answer. The clock follows what the engine says in an authenticated message.
     pub fn decode(&mut self, mut message: Vec<u8>, now: Instant) -> Heard {
-        let Some(header) = Header::read(&message) else { return Heard::Nothing(Reason::Decode) };
+        let Some(header) = Header::read(&message) else {
+            return Heard::Nothing(Reason::Decode);
+        };
         if let Some(report) = header.report(&message) {
             return self.heard_report(&header, report, &mut message, now);
         }
@@ -160,19 +199,42 @@ impl Peer {
     }
 
     /// Checks digest and decrypts. Gives the PDU in plain encoding when it was encrypted.
-    fn open(&self, message: &mut [u8], boots: i64, time: i64, encrypted: bool) -> Result<Vec<u8>, Reason> {
+    fn open(
+        &self,
+        message: &mut [u8],
+        boots: i64,
+        time: i64,
+        encrypted: bool,
+    ) -> Result<Vec<u8>, Reason> {
         let mut security = self.at(boots, time);
-        let pdu = Pdu::from_bytes_with_security(message, Some(&mut security)).map_err(|error| match error {
-            snmp2::Error::AuthFailure(AuthErrorKind::SignatureMismatch | AuthErrorKind::NotAuthenticated) => Reason::BadReplyDigest,
-            snmp2::Error::AuthFailure(AuthErrorKind::UsernameMismatch) => Reason::UnknownUser,
-            snmp2::Error::AuthFailure(AuthErrorKind::ReplyNotEncrypted) => Reason::SecurityLevel,
-            snmp2::Error::AuthFailure(AuthErrorKind::PrivLengthMismatch | AuthErrorKind::PayloadLengthMismatch) => Reason::Decrypt,
-            _ => Reason::Decode,
-        })?;
+        let pdu =
+            Pdu::from_bytes_with_security(message, Some(&mut security)).map_err(
+                |error| match error {
+                    snmp2::Error::AuthFailure(
+                        AuthErrorKind::SignatureMismatch | AuthErrorKind::NotAuthenticated,
+                    ) => Reason::BadReplyDigest,
+                    snmp2::Error::AuthFailure(AuthErrorKind::UsernameMismatch) => {
+                        Reason::UnknownUser
+                    }
+                    snmp2::Error::AuthFailure(AuthErrorKind::ReplyNotEncrypted) => {
+                        Reason::SecurityLevel
+                    }
+                    snmp2::Error::AuthFailure(
+                        AuthErrorKind::PrivLengthMismatch | AuthErrorKind::PayloadLengthMismatch,
+                    ) => Reason::Decrypt,
+                    _ => Reason::Decode,
+                },
+            )?;
         Ok(if encrypted { plain(&pdu) } else { Vec::new() })
     }
 
-    fn heard_report(&mut self, header: &Header, report: u32, message: &mut [u8], now: Instant) -> Heard {
+    fn heard_report(
+        &mut self,
+        header: &Header,
+        report: u32,
+        message: &mut [u8],
+        now: Instant,
+    ) -> Heard {
         match report {
             UNKNOWN_ENGINES => Heard::Engine(header.engine.clone(), header.boots, header.time),
             NOT_IN_WINDOWS => {
@@ -255,9 +317,13 @@ impl Header {
         global.read_asn_integer().ok()?;
         let flags = *global.read_asn_octetstring().ok()?.first()?;
         let parameters = reader.read_asn_octetstring().ok()?;
-        let mut parameters = AsnReader::from_bytes(AsnReader::from_bytes(parameters).read_raw(0x30).ok()?);
+        let mut parameters =
+            AsnReader::from_bytes(AsnReader::from_bytes(parameters).read_raw(0x30).ok()?);
         let engine = parameters.read_asn_octetstring().ok()?.to_vec();
-        let (boots, time) = (parameters.read_asn_integer().ok()?, parameters.read_asn_integer().ok()?);
+        let (boots, time) = (
+            parameters.read_asn_integer().ok()?,
+            parameters.read_asn_integer().ok()?,
+        );
         let clock = 0..=i64::from(i32::MAX);
         (clock.contains(&boots) && clock.contains(&time) && engine.len() <= 64).then_some(())?;
         let plain = if reader.peek_byte().ok()? == 0x30 {
@@ -270,7 +336,13 @@ impl Header {
         } else {
             None
         };
-        Some(Self { flags, engine, boots, time, plain })
+        Some(Self {
+            flags,
+            engine,
+            boots,
+            time,
+            plain,
+        })
     }
 
     /// The object of a Report that is not encrypted.
@@ -337,7 +409,15 @@ fn plain(pdu: &Pdu<'_>) -> Vec<u8> {
     push_integer(pdu.error_index.into(), &mut content);
     push(0x30, &list, &mut content);
     let mut out = Vec::with_capacity(content.len() + 8);
-    push(if pdu.message_type == MessageType::Response { 0xa2 } else { 0xa3 }, &content, &mut out);
+    push(
+        if pdu.message_type == MessageType::Response {
+            0xa2
+        } else {
+            0xa3
+        },
+        &content,
+        &mut out,
+    );
     out
 }
 
@@ -391,7 +471,8 @@ fn template() -> Vec<u8> {
 }
 
 fn unsecured(id: i32, engine: &[u8], pdu: &[u8]) -> Vec<u8> {
-    let (mut global, mut usm, mut parameters, mut scoped, mut content, mut out) = <(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)>::default();
+    let (mut global, mut usm, mut parameters, mut scoped, mut content, mut out) =
+        <(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)>::default();
     push_integer(id.into(), &mut global);
     push_integer(LARGEST, &mut global);
     push(0x04, &[4], &mut global);
@@ -417,9 +498,18 @@ fn unsecured(id: i32, engine: &[u8], pdu: &[u8]) -> Vec<u8> {
 /// Reads any octets as an answer of an engine; for fuzzing.
 pub fn fuzz(bytes: &[u8]) {
     let _ = discovered(bytes);
-    let keys = Security::new(b"user", b"password").with_auth(Level::NoAuthNoPriv).with_engine_id(b"sotp");
+    let keys = Security::new(b"user", b"password")
+        .with_auth(Level::NoAuthNoPriv)
+        .with_engine_id(b"sotp");
     if let Ok(keys) = keys {
-        let mut peer = Peer { engine: b"sotp".to_vec(), boots: 1, time: 1, learnt: Instant::now(), level: 0, keys };
+        let mut peer = Peer {
+            engine: b"sotp".to_vec(),
+            boots: 1,
+            time: 1,
+            learnt: Instant::now(),
+            level: 0,
+            keys,
+        };
         let _ = peer.decode(bytes.to_vec(), Instant::now());
     }
 }

@@ -61,9 +61,15 @@ pub fn read(tag: u8, content: &[u8]) -> Result<Raw<'_>, ValueError> {
             [] => Raw::Null,
             [a, b, c, d] => Raw::Ip(Ipv4Addr::new(a, b, c, d).into()),
             _ => {
-                let octets: [u8; 16] = content.try_into().map_err(|_| ValueError::Address(content.len()))?;
+                let octets: [u8; 16] = content
+                    .try_into()
+                    .map_err(|_| ValueError::Address(content.len()))?;
                 let address = Ipv6Addr::from(octets);
-                Raw::Ip(address.to_ipv4_mapped().map_or(address.into(), IpAddr::from))
+                Raw::Ip(
+                    address
+                        .to_ipv4_mapped()
+                        .map_or(address.into(), IpAddr::from),
+                )
             }
         },
         0x41..=0x43 | 0x47 => Raw::Unsigned(unsigned(content)? & 0xffff_ffff),
@@ -79,21 +85,31 @@ fn signed(content: &[u8]) -> Result<i64, ValueError> {
     if content.len() > 8 {
         return Err(ValueError::TooLong);
     }
-    let start = if content.first().is_some_and(|byte| byte & 0x80 != 0) { -1 } else { 0 };
-    Ok(content.iter().fold(start, |number, byte| (number << 8) | i64::from(*byte)))
+    let start = if content.first().is_some_and(|byte| byte & 0x80 != 0) {
+        -1
+    } else {
+        0
+    };
+    Ok(content
+        .iter()
+        .fold(start, |number, byte| (number << 8) | i64::from(*byte)))
 }
 
 fn unsigned(content: &[u8]) -> Result<u64, ValueError> {
     if content.len() > 9 || (content.len() == 9 && content[0] != 0) {
         return Err(ValueError::TooLong);
     }
-    Ok(content.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+    Ok(content
+        .iter()
+        .fold(0, |number, byte| (number << 8) | u64::from(*byte)))
 }
 
 fn opaque(content: &[u8]) -> Raw<'_> {
     match *content {
         [0x9f, 0x78, 4, a, b, c, d] => Raw::Float(f32::from_be_bytes([a, b, c, d])),
-        [0x9f, 0x79, 8, a, b, c, d, e, f, g, h] => Raw::Double(f64::from_be_bytes([a, b, c, d, e, f, g, h])),
+        [0x9f, 0x79, 8, a, b, c, d, e, f, g, h] => {
+            Raw::Double(f64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        }
         _ => Raw::Octets(content),
     }
 }
@@ -176,11 +192,20 @@ impl Table {
         prefixes.sort();
         let mut columns: Vec<Column> = Vec::with_capacity(prefixes.len());
         for prefix in prefixes {
-            if !columns.last().is_some_and(|last| oid::within(prefix.ids(), last.prefix.ids())) {
-                columns.push(Column { prefix, ..Column::default() });
+            if !columns
+                .last()
+                .is_some_and(|last| oid::within(prefix.ids(), last.prefix.ids()))
+            {
+                columns.push(Column {
+                    prefix,
+                    ..Column::default()
+                });
             }
         }
-        Self { columns, ..Self::default() }
+        Self {
+            columns,
+            ..Self::default()
+        }
     }
 
     /// The columns, ordered by identifier.
@@ -192,7 +217,9 @@ impl Table {
     /// The column that holds what is at or below `ids`.
     #[must_use]
     pub fn column_of(&self, ids: &[u32]) -> Option<usize> {
-        let after = self.columns.partition_point(|column| column.prefix.ids() <= ids);
+        let after = self
+            .columns
+            .partition_point(|column| column.prefix.ids() <= ids);
         let at = after.checked_sub(1)?;
         oid::within(ids, self.columns[at].prefix.ids()).then_some(at)
     }
@@ -202,7 +229,11 @@ impl Table {
     /// # Errors
     /// The value is an object identifier that cannot be read.
     pub fn insert(&mut self, ids: &[u32], value: Raw<'_>) -> Result<bool, OidError> {
-        if !self.columns.get(self.last).is_some_and(|column| oid::within(ids, column.prefix.ids())) {
+        if !self
+            .columns
+            .get(self.last)
+            .is_some_and(|column| oid::within(ids, column.prefix.ids()))
+        {
             match self.column_of(ids) {
                 Some(at) => self.last = at,
                 None => return Ok(false),
@@ -234,7 +265,10 @@ impl Table {
             column.disordered |= slice(&self.ids, previous.oid) >= ids;
         }
         self.ids.extend_from_slice(ids);
-        column.entries.push(Entry { oid: span(at, ids.len()), value });
+        column.entries.push(Entry {
+            oid: span(at, ids.len()),
+            value,
+        });
         self.count += 1;
         Ok(true)
     }
@@ -244,8 +278,12 @@ impl Table {
         let ids = &self.ids;
         for column in self.columns.iter_mut().filter(|column| column.disordered) {
             column.entries.reverse();
-            column.entries.sort_by(|a, b| slice(ids, a.oid).cmp(slice(ids, b.oid)));
-            column.entries.dedup_by(|later, first| slice(ids, later.oid) == slice(ids, first.oid));
+            column
+                .entries
+                .sort_by(|a, b| slice(ids, a.oid).cmp(slice(ids, b.oid)));
+            column
+                .entries
+                .dedup_by(|later, first| slice(ids, later.oid) == slice(ids, first.oid));
             column.disordered = false;
         }
     }
@@ -277,7 +315,9 @@ impl Table {
     /// The octets of a value.
     #[must_use]
     pub fn octets(&self, span: Span) -> &[u8] {
-        self.octets.get(span.at as usize..(span.at + span.len) as usize).unwrap_or_default()
+        self.octets
+            .get(span.at as usize..(span.at + span.len) as usize)
+            .unwrap_or_default()
     }
 
     /// The sub-identifiers of a value.
@@ -288,13 +328,20 @@ impl Table {
 
     /// What is at or below `root`, in order. The table must be sorted.
     pub fn below<'a>(&'a self, root: &'a [u32]) -> impl Iterator<Item = &'a Entry> {
-        let first = self.column_of(root).unwrap_or_else(|| self.columns.partition_point(|column| column.prefix.ids() < root));
+        let first = self.column_of(root).unwrap_or_else(|| {
+            self.columns
+                .partition_point(|column| column.prefix.ids() < root)
+        });
         let columns = self.columns[first..].iter().take_while(move |column| {
             oid::within(column.prefix.ids(), root) || oid::within(root, column.prefix.ids())
         });
         columns.flat_map(move |column| {
-            let start = column.entries.partition_point(|entry| self.ids(entry) < root);
-            column.entries[start..].iter().take_while(move |entry| oid::within(self.ids(entry), root))
+            let start = column
+                .entries
+                .partition_point(|entry| self.ids(entry) < root);
+            column.entries[start..]
+                .iter()
+                .take_while(move |entry| oid::within(self.ids(entry), root))
         })
     }
 
@@ -302,17 +349,24 @@ impl Table {
     #[must_use]
     pub fn get(&self, ids: &[u32]) -> Option<&Value> {
         let column = &self.columns[self.column_of(ids)?];
-        let at = column.entries.binary_search_by(|entry| self.ids(entry).cmp(ids)).ok()?;
+        let at = column
+            .entries
+            .binary_search_by(|entry| self.ids(entry).cmp(ids))
+            .ok()?;
         Some(&column.entries[at].value)
     }
 }
 
 fn span(at: usize, len: usize) -> Span {
-    Span { at: u32::try_from(at).unwrap_or(u32::MAX), len: u32::try_from(len).unwrap_or(0) }
+    Span {
+        at: u32::try_from(at).unwrap_or(u32::MAX),
+        len: u32::try_from(len).unwrap_or(0),
+    }
 }
 
 fn slice(ids: &[u32], span: Span) -> &[u32] {
-    ids.get(span.at as usize..(span.at + span.len) as usize).unwrap_or_default()
+    ids.get(span.at as usize..(span.at + span.len) as usize)
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -325,15 +379,35 @@ mod tests {
             (0x02, &[0xff], Raw::Integer(-1)),
             (0x02, &[0, 0x80], Raw::Integer(128)),
             (0x02, &[], Raw::Integer(0)),
-            (0x41, &[0, 0xff, 0xff, 0xff, 0xff], Raw::Unsigned(u64::from(u32::MAX))),
-            (0x42, &[0xff, 0xff, 0xff, 0xff], Raw::Unsigned(u64::from(u32::MAX))),
+            (
+                0x41,
+                &[0, 0xff, 0xff, 0xff, 0xff],
+                Raw::Unsigned(u64::from(u32::MAX)),
+            ),
+            (
+                0x42,
+                &[0xff, 0xff, 0xff, 0xff],
+                Raw::Unsigned(u64::from(u32::MAX)),
+            ),
             (0x43, &[], Raw::Unsigned(0)),
             (0x47, &[7], Raw::Unsigned(7)),
-            (0x46, &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Raw::Counter64(u64::MAX)),
-            (0x40, &[198, 18, 0, 1], Raw::Ip(IpAddr::from([198, 18, 0, 1]))),
+            (
+                0x46,
+                &[0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+                Raw::Counter64(u64::MAX),
+            ),
+            (
+                0x40,
+                &[198, 18, 0, 1],
+                Raw::Ip(IpAddr::from([198, 18, 0, 1])),
+            ),
             (0x40, &[], Raw::Null),
             (0x44, &[0x9f, 0x78, 4, 0x3f, 0x80, 0, 0], Raw::Float(1.0)),
-            (0x44, &[0x9f, 0x79, 8, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0], Raw::Double(1.0)),
+            (
+                0x44,
+                &[0x9f, 0x79, 8, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0],
+                Raw::Double(1.0),
+            ),
             (0x44, &[1, 2], Raw::Octets(&[1, 2])),
             (0x45, &[1], Raw::Octets(&[1])),
             (0x82, &[], Raw::EndOfMibView),
@@ -363,14 +437,27 @@ mod tests {
         }
         assert!(table.insert(&[1, 3, 1, 1], Raw::Oid(&[0x80])).is_err());
         table.sort();
-        let shown = |root: &[u32]| -> Vec<(Vec<u32>, Value)> { table.below(root).map(|entry| (table.ids(entry).to_vec(), entry.value)).collect() };
-        assert_eq!(shown(&[1, 3, 1]), [(vec![1, 3, 1, 5, 1], Value::Integer(5)), (vec![1, 3, 1, 9], Value::Integer(10))]);
+        let shown = |root: &[u32]| -> Vec<(Vec<u32>, Value)> {
+            table
+                .below(root)
+                .map(|entry| (table.ids(entry).to_vec(), entry.value))
+                .collect()
+        };
+        assert_eq!(
+            shown(&[1, 3, 1]),
+            [
+                (vec![1, 3, 1, 5, 1], Value::Integer(5)),
+                (vec![1, 3, 1, 9], Value::Integer(10))
+            ]
+        );
         assert_eq!(shown(&[1, 3, 1, 5]).len(), 1);
         assert_eq!(shown(&[1, 3]).len(), 3);
         assert_eq!(shown(&[1, 3, 4]).len(), 0);
         assert_eq!(table.get(&[1, 3, 1, 9]), Some(&Value::Integer(10)));
         assert_eq!(table.get(&[1, 3, 1, 8]), None);
-        let Some(Value::Octets(span)) = table.get(&[1, 3, 2, 9]).copied() else { unreachable!("an octet string was put in") };
+        let Some(Value::Octets(span)) = table.get(&[1, 3, 2, 9]).copied() else {
+            unreachable!("an octet string was put in")
+        };
         assert_eq!(table.octets(span), b"x");
     }
 }

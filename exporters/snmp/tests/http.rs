@@ -26,7 +26,12 @@ async fn start(flags: &[&str]) -> (TempDir, Process) {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.join("snmp.yml"), YML).unwrap();
     let file = format!("--config.file={}", dir.join("snmp.yml").display());
-    let process = Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp")).args([file]).args(flags.iter().copied()).start().await.unwrap();
+    let process = Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp"))
+        .args([file])
+        .args(flags.iter().copied())
+        .start()
+        .await
+        .unwrap();
     (dir, process)
 }
 
@@ -38,7 +43,9 @@ fn agent(change: impl Fn(&agent::Request, Vec<u8>) -> Option<Vec<u8>> + Send + '
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            let Some(request) = agent::read(&buffer[..length]) else { continue };
+            let Some(request) = agent::read(&buffer[..length]) else {
+                continue;
+            };
             if request.community != b"public" {
                 continue;
             }
@@ -55,7 +62,12 @@ fn healthy() -> String {
 }
 
 async fn get(process: &Process, query: &str) -> (u16, String) {
-    let response = testkit::client().get(process.url(query)).timeout(Duration::from_secs(30)).send().await.unwrap();
+    let response = testkit::client()
+        .get(process.url(query))
+        .timeout(Duration::from_secs(30))
+        .send()
+        .await
+        .unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
@@ -65,28 +77,68 @@ async fn requests_are_answered_or_refused_as_by_snmp_exporter() {
     let target = healthy();
     let (status, text) = get(&process, &format!("/snmp?target={target}")).await;
     let samples = Samples::parse(&text).unwrap();
-    assert_eq!((status, samples.select("ifMtu", &[]).count(), samples.value("sysUpTime", &[])), (200, 40, Some(123_456_789.0)));
-    assert_eq!(samples.value("snmp_scrape_complete", &[("module", "if_mib")]), Some(1.0));
-    let (_, both) = get(&process, &format!("/snmp?target={target}&module=up,if_mib&auth=public_v2")).await;
-    assert_eq!(Samples::parse(&both).unwrap().value("snmp_scrape_packets_sent", &[("module", "up")]), Some(1.0));
+    assert_eq!(
+        (
+            status,
+            samples.select("ifMtu", &[]).count(),
+            samples.value("sysUpTime", &[])
+        ),
+        (200, 40, Some(123_456_789.0))
+    );
+    assert_eq!(
+        samples.value("snmp_scrape_complete", &[("module", "if_mib")]),
+        Some(1.0)
+    );
+    let (_, both) = get(
+        &process,
+        &format!("/snmp?target={target}&module=up,if_mib&auth=public_v2"),
+    )
+    .await;
+    assert_eq!(
+        Samples::parse(&both)
+            .unwrap()
+            .value("snmp_scrape_packets_sent", &[("module", "up")]),
+        Some(1.0)
+    );
     for (query, text) in [
         ("/snmp", "'target' parameter must be specified once"),
-        ("/snmp?target=a&target=b", "'target' parameter must be specified once"),
+        (
+            "/snmp?target=a&target=b",
+            "'target' parameter must be specified once",
+        ),
         ("/snmp?target=a&auth=none", "Unknown auth 'none'"),
         ("/snmp?target=a&module=none", "Unknown module 'none'"),
-        ("/snmp?target=a&module=,", "'module' parameter must contain at least one module name"),
+        (
+            "/snmp?target=a&module=,",
+            "'module' parameter must contain at least one module name",
+        ),
     ] {
-        assert_eq!(get(&process, query).await, (400, format!("{text}\n")), "{query}");
+        assert_eq!(
+            get(&process, query).await,
+            (400, format!("{text}\n")),
+            "{query}"
+        );
     }
     let (_, own) = get(&process, "/metrics").await;
     let own = Samples::parse(&own).unwrap();
     assert_eq!(own.value("snmp_request_errors_total", &[]), Some(5.0));
-    assert_eq!(own.value("snmp_collection_duration_seconds_count", &[("module", "if_mib")]), Some(2.0));
+    assert_eq!(
+        own.value(
+            "snmp_collection_duration_seconds_count",
+            &[("module", "if_mib")]
+        ),
+        Some(2.0)
+    );
     assert!(own.value("snmp_packets_total", &[]).unwrap() >= 5.0);
     for path in ["/", "/form", "/-/healthy", "/-/ready", "/config"] {
         assert_eq!(get(&process, path).await.0, 200, "{path}");
     }
-    assert!(!get(&process, "/config").await.1.contains("community: other"));
+    assert!(
+        !get(&process, "/config")
+            .await
+            .1
+            .contains("community: other")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +150,11 @@ async fn failures_say_why_and_end_in_time() {
         closed.local_addr().unwrap()
     };
     for (target, auth, reason) in [
-        (silent.local_addr().unwrap().to_string(), "public_v2", "timeout"),
+        (
+            silent.local_addr().unwrap().to_string(),
+            "public_v2",
+            "timeout",
+        ),
         (healthy(), "other", "timeout"),
         (refused.to_string(), "public_v2", "icmp_refused"),
         ("no-such-name.invalid".to_owned(), "public_v2", "dns"),
@@ -106,43 +162,89 @@ async fn failures_say_why_and_end_in_time() {
         ("127.0.0.1:99999".to_owned(), "public_v2", "configuration"),
     ] {
         let (status, text) = get(&process, &format!("/snmp?target={target}&auth={auth}")).await;
-        assert!(status == 500 && text.contains(&format!(": {reason}: ")), "{target}: {status} {text}");
+        assert!(
+            status == 500 && text.contains(&format!(": {reason}: ")),
+            "{target}: {status} {text}"
+        );
         assert!(text.contains("fqName: \"snmp_error\""), "{text}");
     }
     let began = Instant::now();
     let client = testkit::client();
     let url = process.url(&format!("/snmp?target={}", silent.local_addr().unwrap()));
-    let response = client.get(url).header("X-Prometheus-Scrape-Timeout-Seconds", "0.8").send().await.unwrap();
+    let response = client
+        .get(url)
+        .header("X-Prometheus-Scrape-Timeout-Seconds", "0.8")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status().as_u16(), 500);
-    assert!(began.elapsed() < Duration::from_millis(700), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(700),
+        "{:?}",
+        began.elapsed()
+    );
     let own = Samples::parse(&get(&process, "/metrics").await.1).unwrap();
-    assert!(own.value("snmp_errors_total", &[("reason", "icmp_refused")]).unwrap() >= 2.0);
+    assert!(
+        own.value("snmp_errors_total", &[("reason", "icmp_refused")])
+            .unwrap()
+            >= 2.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_partial_result_is_marked_and_can_be_refused() {
     let refuses_names = || {
         agent(|request, answer| {
-            let names = request.oids.iter().any(|oid| oid.starts_with(&[1, 3, 6, 1, 2, 1, 2, 2, 1, 2]));
-            Some(if names { agent::response(request, 5, 1, &[]) } else { answer })
+            let names = request
+                .oids
+                .iter()
+                .any(|oid| oid.starts_with(&[1, 3, 6, 1, 2, 1, 2, 2, 1, 2]));
+            Some(if names {
+                agent::response(request, 5, 1, &[])
+            } else {
+                answer
+            })
         })
     };
     let (_dir, process) = start(&[]).await;
     let (status, text) = get(&process, &format!("/snmp?target={}", refuses_names())).await;
     let samples = Samples::parse(&text).unwrap();
     assert_eq!((status, samples.select("ifMtu", &[]).count()), (200, 40));
-    let labels = [("module", "if_mib"), ("reason", "gen_err"), ("root", "1.3.6.1.2.1.2.2.1")];
+    let labels = [
+        ("module", "if_mib"),
+        ("reason", "gen_err"),
+        ("root", "1.3.6.1.2.1.2.2.1"),
+    ];
     assert_eq!(samples.value("snmp_error", &labels), Some(1.0));
-    assert_eq!(samples.value("snmp_scrape_complete", &[("module", "if_mib")]), Some(0.0));
+    assert_eq!(
+        samples.value("snmp_scrape_complete", &[("module", "if_mib")]),
+        Some(0.0)
+    );
     for flag in ["--snmp.partial=refuse", "--snmp.strict"] {
         let (_dir, process) = start(&[flag]).await;
         let (status, text) = get(&process, &format!("/snmp?target={}", refuses_names())).await;
-        assert!(status == 500 && text.contains(": gen_err: "), "{flag}: {text}");
+        assert!(
+            status == 500 && text.contains(": gen_err: "),
+            "{flag}: {text}"
+        );
     }
     let (_dir, process) = start(&["--snmp.failure=series"]).await;
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (status, text) = get(&process, &format!("/snmp?target={}", silent.local_addr().unwrap())).await;
-    assert_eq!((status, Samples::parse(&text).unwrap().select("snmp_error", &[("reason", "timeout")]).count()), (200, 2));
+    let (status, text) = get(
+        &process,
+        &format!("/snmp?target={}", silent.local_addr().unwrap()),
+    )
+    .await;
+    assert_eq!(
+        (
+            status,
+            Samples::parse(&text)
+                .unwrap()
+                .select("snmp_error", &[("reason", "timeout")])
+                .count()
+        ),
+        (200, 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,10 +252,24 @@ async fn identical_scrapes_under_way_are_one() {
     let (_dir, process) = start(&[]).await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let target = socket.local_addr().unwrap().to_string();
-    std::thread::spawn(move || serve(&socket, &Agent::with_interfaces(5), Duration::from_millis(150)));
+    std::thread::spawn(move || {
+        serve(
+            &socket,
+            &Agent::with_interfaces(5),
+            Duration::from_millis(150),
+        )
+    });
     let query = format!("/snmp?target={target}");
-    let answers = tokio::join!(get(&process, &query), get(&process, &query), get(&process, &query));
-    assert!([&answers.0, &answers.1, &answers.2].iter().all(|(status, _)| *status == 200));
+    let answers = tokio::join!(
+        get(&process, &query),
+        get(&process, &query),
+        get(&process, &query)
+    );
+    assert!(
+        [&answers.0, &answers.1, &answers.2]
+            .iter()
+            .all(|(status, _)| *status == 200)
+    );
     let own = Samples::parse(&get(&process, "/metrics").await.1).unwrap();
     assert!(own.value("snmp_coalesced_scrapes_total", &[]).unwrap() >= 1.0);
 }
@@ -162,15 +278,41 @@ async fn identical_scrapes_under_way_are_one() {
 async fn a_bad_file_is_refused_and_the_old_one_stays() {
     let (dir, process) = start(&["--config.auto-reload-interval=0s"]).await;
     std::fs::write(dir.join("snmp.yml"), YML.replace("if_mib", "renamed")).unwrap();
-    let reload = || async { testkit::client().post(process.url("/-/reload")).send().await.unwrap() };
+    let reload = || async {
+        testkit::client()
+            .post(process.url("/-/reload"))
+            .send()
+            .await
+            .unwrap()
+    };
     assert_eq!(reload().await.status().as_u16(), 200);
-    assert_eq!(get(&process, "/snmp?target=127.0.0.1:9&module=if_mib").await.1, "Unknown module 'if_mib'\n");
-    std::fs::write(dir.join("snmp.yml"), "auths: {a: {version: 9}}\nmodules: {m: {}}\n").unwrap();
+    assert_eq!(
+        get(&process, "/snmp?target=127.0.0.1:9&module=if_mib")
+            .await
+            .1,
+        "Unknown module 'if_mib'\n"
+    );
+    std::fs::write(
+        dir.join("snmp.yml"),
+        "auths: {a: {version: 9}}\nmodules: {m: {}}\n",
+    )
+    .unwrap();
     let refused = reload().await;
     assert_eq!(refused.status().as_u16(), 500);
     let text = refused.text().await.unwrap();
-    assert!(text.contains("snmp.yml:1:12: auths.a: version: 9 is no SNMP version"), "{text}");
-    assert_eq!(get(&process, &format!("/snmp?target={}&module=renamed", healthy())).await.0, 200);
+    assert!(
+        text.contains("snmp.yml:1:12: auths.a: version: 9 is no SNMP version"),
+        "{text}"
+    );
+    assert_eq!(
+        get(
+            &process,
+            &format!("/snmp?target={}&module=renamed", healthy())
+        )
+        .await
+        .0,
+        200
+    );
 }
 
 #[test]
@@ -185,11 +327,18 @@ fn files_are_checked_from_the_command_line() {
             command.arg("--config.file").arg(dir.join(file));
         }
         let output = command.arg("--dry-run").output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     assert_eq!(check(&["a.yml", "b.yml"]).0, Some(0));
     let (code, text) = check(&["a.yml"]);
     assert!(code == Some(64) && text.contains("no modules"), "{text}");
     let (code, text) = check(&["[abc].yml"]);
-    assert!(code == Some(64) && text.contains("c.yml:1:14: modules.m: another file has a module of this name"), "{text}");
+    assert!(
+        code == Some(64)
+            && text.contains("c.yml:1:14: modules.m: another file has a module of this name"),
+        "{text}"
+    );
 }

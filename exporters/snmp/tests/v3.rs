@@ -9,10 +9,22 @@ use std::time::{Duration, Instant};
 use testkit::{Process, Samples, Spawn, TempDir};
 
 const SNMPD: &str = "/usr/sbin/snmpd";
-const AUTH: [(&str, &str); 6] =
-    [("MD5", "MD5"), ("SHA", "SHA"), ("SHA224", "SHA-224"), ("SHA256", "SHA-256"), ("SHA384", "SHA-384"), ("SHA512", "SHA-512")];
-const PRIV: [(&str, &str); 6] =
-    [("DES", "DES"), ("AES", "AES"), ("AES192", "AES-192"), ("AES256", "AES-256"), ("AES192C", "AES192C"), ("AES256C", "AES256C")];
+const AUTH: [(&str, &str); 6] = [
+    ("MD5", "MD5"),
+    ("SHA", "SHA"),
+    ("SHA224", "SHA-224"),
+    ("SHA256", "SHA-256"),
+    ("SHA384", "SHA-384"),
+    ("SHA512", "SHA-512"),
+];
+const PRIV: [(&str, &str); 6] = [
+    ("DES", "DES"),
+    ("AES", "AES"),
+    ("AES192", "AES-192"),
+    ("AES256", "AES-256"),
+    ("AES192C", "AES192C"),
+    ("AES256C", "AES256C"),
+];
 
 struct Snmpd {
     dir: TempDir,
@@ -30,7 +42,11 @@ impl Drop for Snmpd {
 impl Snmpd {
     fn start(engine: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = std::net::UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         Self::configure(&dir, port, engine);
         let child = Self::spawn(&dir);
         let snmpd = Self { dir, port, child };
@@ -43,9 +59,15 @@ impl Snmpd {
             "agentaddress udp:127.0.0.1:{port}\nrocommunity public 127.0.0.1\nengineID {engine}\ncreateUser plain\nrouser plain noauth\nsysName device\n"
         );
         for (auth, theirs) in AUTH {
-            let _ = writeln!(text, "createUser a{auth} {theirs} authpassword\nrouser a{auth} auth");
+            let _ = writeln!(
+                text,
+                "createUser a{auth} {theirs} authpassword\nrouser a{auth} auth"
+            );
             for (cipher, their_cipher) in PRIV {
-                let _ = writeln!(text, "createUser p{auth}{cipher} {theirs} authpassword {their_cipher} privpassword\nrouser p{auth}{cipher} priv");
+                let _ = writeln!(
+                    text,
+                    "createUser p{auth}{cipher} {theirs} authpassword {their_cipher} privpassword\nrouser p{auth}{cipher} priv"
+                );
             }
         }
         std::fs::write(dir.join("snmpd.conf"), text).unwrap();
@@ -71,17 +93,28 @@ impl Snmpd {
     fn wait(&self) {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.connect(("127.0.0.1", self.port)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(200)))
+            .unwrap();
         let up_time: [&[u32]; 1] = [&[1, 3, 6, 1, 2, 1, 1, 3, 0]];
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(60) {
-            let _ = socket.send(&sotp_snmp::codec::message(2, b"public", sotp_snmp::codec::Operation::Get, 1, &up_time));
+            let _ = socket.send(&sotp_snmp::codec::message(
+                2,
+                b"public",
+                sotp_snmp::codec::Operation::Get,
+                1,
+                &up_time,
+            ));
             if socket.recv(&mut [0; 1500]).is_ok() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("snmpd does not answer: {}", std::fs::read_to_string(self.dir.join("log")).unwrap_or_default());
+        panic!(
+            "snmpd does not answer: {}",
+            std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+        );
     }
 
     fn stop(&mut self) {
@@ -102,30 +135,103 @@ impl Snmpd {
     /// The users that this build of net-snmp made.
     fn lacks(&self, protocol: &str) -> bool {
         let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-        log.lines().any(|line| line.contains("nvalid") && line.contains(protocol))
+        log.lines()
+            .any(|line| line.contains("nvalid") && line.contains(protocol))
     }
 }
 
 fn config() -> String {
-    let mut out = String::from("auths:\n  plain: {version: 3, username: plain}\n  nobody: {version: 3, username: nobody}\n");
-    let user = |name: &str, user: &str, level: &str, auth: &str, password: &str, cipher: &str, secret: &str| {
+    let mut out = String::from(
+        "auths:\n  plain: {version: 3, username: plain}\n  nobody: {version: 3, username: nobody}\n",
+    );
+    let user = |name: &str,
+                user: &str,
+                level: &str,
+                auth: &str,
+                password: &str,
+                cipher: &str,
+                secret: &str| {
         format!(
             "  {name}: {{version: 3, username: {user}, security_level: {level}, auth_protocol: {auth}, password: {password}, priv_protocol: {cipher}, \
              priv_password: {secret}}}\n"
         )
     };
     for (auth, _) in AUTH {
-        out += &user(&format!("a{auth}"), &format!("a{auth}"), "authNoPriv", auth, "authpassword", "DES", "x");
+        out += &user(
+            &format!("a{auth}"),
+            &format!("a{auth}"),
+            "authNoPriv",
+            auth,
+            "authpassword",
+            "DES",
+            "x",
+        );
         for (cipher, _) in PRIV {
-            out += &user(&format!("p{auth}{cipher}"), &format!("p{auth}{cipher}"), "authPriv", auth, "authpassword", cipher, "privpassword");
+            out += &user(
+                &format!("p{auth}{cipher}"),
+                &format!("p{auth}{cipher}"),
+                "authPriv",
+                auth,
+                "authpassword",
+                cipher,
+                "privpassword",
+            );
         }
     }
-    out += &user("wrong_password", "pSHAAES", "authPriv", "SHA", "wrongpassword", "AES", "privpassword");
-    out += &user("wrong_protocol", "pSHAAES", "authPriv", "MD5", "authpassword", "AES", "privpassword");
-    out += &user("wrong_key", "pSHAAES", "authPriv", "SHA", "authpassword", "AES", "wrongpassword");
-    out += &user("wrong_cipher", "pSHAAES", "authPriv", "SHA", "authpassword", "DES", "privpassword");
-    out += &user("low_level", "pSHAAES", "authNoPriv", "SHA", "authpassword", "DES", "x");
-    out += &user("high_level", "aSHA", "authPriv", "SHA", "authpassword", "AES", "privpassword");
+    out += &user(
+        "wrong_password",
+        "pSHAAES",
+        "authPriv",
+        "SHA",
+        "wrongpassword",
+        "AES",
+        "privpassword",
+    );
+    out += &user(
+        "wrong_protocol",
+        "pSHAAES",
+        "authPriv",
+        "MD5",
+        "authpassword",
+        "AES",
+        "privpassword",
+    );
+    out += &user(
+        "wrong_key",
+        "pSHAAES",
+        "authPriv",
+        "SHA",
+        "authpassword",
+        "AES",
+        "wrongpassword",
+    );
+    out += &user(
+        "wrong_cipher",
+        "pSHAAES",
+        "authPriv",
+        "SHA",
+        "authpassword",
+        "DES",
+        "privpassword",
+    );
+    out += &user(
+        "low_level",
+        "pSHAAES",
+        "authNoPriv",
+        "SHA",
+        "authpassword",
+        "DES",
+        "x",
+    );
+    out += &user(
+        "high_level",
+        "aSHA",
+        "authPriv",
+        "SHA",
+        "authpassword",
+        "AES",
+        "privpassword",
+    );
     out += "modules:\n  system:\n    walk: [1.3.6.1.2.1.1]\n    metrics:\n    - {name: sysUpTime, oid: 1.3.6.1.2.1.1.3, type: gauge, help: h}\n    \
             - {name: sysName, oid: 1.3.6.1.2.1.1.5, type: DisplayString, help: h}\n    \
             - {name: sysORDescr, oid: 1.3.6.1.2.1.1.9.1.3, type: DisplayString, help: h, indexes: [{labelname: i, type: gauge}]}\n";
@@ -135,12 +241,21 @@ fn config() -> String {
 async fn ours(dir: &TempDir) -> Process {
     std::fs::write(dir.join("snmp.yml"), config()).unwrap();
     let file = format!("--config.file={}", dir.join("snmp.yml").display());
-    Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp")).args([file]).start().await.unwrap()
+    Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp"))
+        .args([file])
+        .start()
+        .await
+        .unwrap()
 }
 
 async fn scrape(process: &Process, port: u16, auth: &str) -> (u16, String) {
-    let url = process.url(&format!("/snmp?target=127.0.0.1:{port}&module=system&auth={auth}"));
-    let request = testkit::client().get(url).header("X-Prometheus-Scrape-Timeout-Seconds", "15").timeout(Duration::from_secs(30));
+    let url = process.url(&format!(
+        "/snmp?target=127.0.0.1:{port}&module=system&auth={auth}"
+    ));
+    let request = testkit::client()
+        .get(url)
+        .header("X-Prometheus-Scrape-Timeout-Seconds", "15")
+        .timeout(Duration::from_secs(30));
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
@@ -149,7 +264,11 @@ async fn good(process: &Process, port: u16, auth: &str) -> Samples {
     let (status, text) = scrape(process, port, auth).await;
     assert_eq!(status, 200, "{auth}: {text}");
     let samples = Samples::parse(&text).unwrap();
-    assert_eq!(samples.value("sysName", &[("sysName", "device")]), Some(1.0), "{auth}: {text}");
+    assert_eq!(
+        samples.value("sysName", &[("sysName", "device")]),
+        Some(1.0),
+        "{auth}: {text}"
+    );
     assert!(samples.select("sysORDescr", &[]).count() >= 5, "{auth}");
     samples
 }
@@ -193,10 +312,16 @@ async fn every_protocol_and_every_wrong_credential() {
         ("high_level", "security_level"),
     ] {
         let (status, text) = scrape(&process, snmpd.port, auth).await;
-        assert!(status == 500 && text.contains(&format!(": {reason}: ")), "{auth}: {status} {text}");
+        assert!(
+            status == 500 && text.contains(&format!(": {reason}: ")),
+            "{auth}: {status} {text}"
+        );
     }
     let (status, text) = scrape(&process, snmpd.port, "low_level").await;
-    assert!(status == 500 && text.contains(": authorization: "), "low_level: {status} {text}");
+    assert!(
+        status == 500 && text.contains(": authorization: "),
+        "low_level: {status} {text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -208,8 +333,18 @@ async fn a_known_engine_is_not_asked_again_and_every_change_heals_inside_one_scr
     let dir = TempDir::new().unwrap();
     let process = ours(&dir).await;
     let discoveries = async || {
-        let text = testkit::client().get(process.url("/metrics")).send().await.unwrap().text().await.unwrap();
-        Samples::parse(&text).unwrap().value("snmp_engine_discoveries_total", &[]).unwrap()
+        let text = testkit::client()
+            .get(process.url("/metrics"))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        Samples::parse(&text)
+            .unwrap()
+            .value("snmp_engine_discoveries_total", &[])
+            .unwrap()
     };
     good(&process, snmpd.port, "pSHA256AES").await;
     let first = discoveries().await;

@@ -23,12 +23,21 @@ impl Coalesce {
     /// The answer to `key`: that of a scrape under way which ends in time, or that of a new one.
     ///
     /// A scrape goes on when the one who asked first has gone, since others may wait for it.
-    pub(super) async fn run<F>(&self, key: Key, deadline: Instant, shared: &IntCounter, begin: impl FnOnce() -> F) -> Arc<Answer>
+    pub(super) async fn run<F>(
+        &self,
+        key: Key,
+        deadline: Instant,
+        shared: &IntCounter,
+        begin: impl FnOnce() -> F,
+    ) -> Arc<Answer>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
         let (mut waiting, sender) = {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut under_way = self
+                .under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match under_way.get(&key) {
                 Some((ends, waiting)) if *ends <= deadline => {
                     shared.inc();
@@ -47,7 +56,10 @@ impl Coalesce {
             tokio::spawn(async move {
                 let answer = scrape.await;
                 let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
-                if under_way.get(&key).is_some_and(|(ends, _)| *ends == deadline) {
+                if under_way
+                    .get(&key)
+                    .is_some_and(|(ends, _)| *ends == deadline)
+                {
                     under_way.remove(&key);
                 }
                 drop(under_way);
@@ -55,6 +67,9 @@ impl Coalesce {
             });
         }
         let answer = waiting.wait_for(Option::is_some).await;
-        answer.ok().and_then(|answer| answer.clone()).unwrap_or_else(|| Arc::new(Answer::broken()))
+        answer
+            .ok()
+            .and_then(|answer| answer.clone())
+            .unwrap_or_else(|| Arc::new(Answer::broken()))
     }
 }

@@ -21,14 +21,20 @@ pub(super) async fn respond(answer: &Arc<Answer>, accept: Option<&str>) -> Respo
     let own = Arc::clone(answer);
     let body = if compressed {
         // Level 1: level 6 costs as much again as the whole scrape, for a few percent.
-        tokio::task::spawn_blocking(move || pack(own.body.as_bytes())).await.unwrap_or_default()
+        tokio::task::spawn_blocking(move || pack(own.body.as_bytes()))
+            .await
+            .unwrap_or_default()
     } else {
         Bytes::copy_from_slice(own.body.as_bytes())
     };
     let mut response = response::new(StatusCode::OK, TEXT, body);
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if compressed {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }
@@ -44,8 +50,12 @@ fn pack(text: &[u8]) -> Bytes {
 fn wants(accept: &str) -> bool {
     accept.split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let refused = |part: &str| part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0);
-        parts.next().is_some_and(|coding| coding.eq_ignore_ascii_case("gzip") || coding == "*") && !parts.any(refused)
+        let refused =
+            |part: &str| part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0);
+        parts
+            .next()
+            .is_some_and(|coding| coding.eq_ignore_ascii_case("gzip") || coding == "*")
+            && !parts.any(refused)
     })
 }
 
@@ -55,7 +65,14 @@ mod tests {
 
     #[test]
     fn compression_is_the_clients_choice() {
-        for (accept, wanted) in [("gzip", true), ("deflate, GZIP;q=0.5", true), ("gzip;q=0", false), ("*", true), ("br", false), ("", false)] {
+        for (accept, wanted) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("*", true),
+            ("br", false),
+            ("", false),
+        ] {
             assert_eq!(wants(accept), wanted, "{accept}");
         }
     }
@@ -64,7 +81,8 @@ mod tests {
     fn what_is_packed_unpacks() {
         let mut out = String::new();
         let packed = pack(b"a 1\n");
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed.as_ref()), &mut out).unwrap();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed.as_ref()), &mut out)
+            .unwrap();
         assert_eq!(out, "a 1\n");
     }
 }

@@ -32,9 +32,17 @@ pub(super) struct EngineSeries(pub(super) Engine);
 
 impl Collect for EngineSeries {
     fn collect(&self, out: &mut Encoder) {
-        out.family("snmp_targets_remembered", Kind::Gauge, "Targets whose speed and engine are remembered.");
+        out.family(
+            "snmp_targets_remembered",
+            Kind::Gauge,
+            "Targets whose speed and engine are remembered.",
+        );
         out.sample(&Labels::default(), self.0.memory().len() as f64);
-        out.family("snmp_stray_answers_total", Kind::Counter, "Datagrams that no scrape waited for, by reason.");
+        out.family(
+            "snmp_stray_answers_total",
+            Kind::Counter,
+            "Datagrams that no scrape waited for, by reason.",
+        );
         for (reason, count) in self.0.stray() {
             out.sample(&Labels::new([("reason", reason)]), count as f64);
         }

@@ -47,13 +47,19 @@ impl Credential {
     /// A literal value.
     #[must_use]
     pub fn literal(value: impl Into<Vec<u8>>) -> Self {
-        Self { value: value.into(), file: None }
+        Self {
+            value: value.into(),
+            file: None,
+        }
     }
 
     /// A value that was read from `file`.
     #[must_use]
     pub fn from_file(value: impl Into<Vec<u8>>, file: PathBuf) -> Self {
-        Self { value: value.into(), file: Some(file) }
+        Self {
+            value: value.into(),
+            file: Some(file),
+        }
     }
 
     /// The octets of the secret.
@@ -77,7 +83,11 @@ impl Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.value.is_empty() { "none" } else { "<secret>" })
+        out.write_str(if self.value.is_empty() {
+            "none"
+        } else {
+            "<secret>"
+        })
     }
 }
 

@@ -10,8 +10,16 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoDuration(pub Duration);
 
-const UNITS: [(&str, f64); 8] =
-    [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("μs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+const UNITS: [(&str, f64); 8] = [
+    ("ns", 1e-9),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("μs", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+];
 
 impl FromStr for GoDuration {
     type Err = String;
@@ -26,25 +34,42 @@ impl FromStr for GoDuration {
             return Err(expected());
         }
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(expected)?;
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .ok_or_else(expected)?;
             let number: f64 = rest[..digits].parse().map_err(|_| expected())?;
             rest = &rest[digits..];
-            let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-            let (_, scale) = UNITS.iter().find(|(name, _)| *name == &rest[..unit]).ok_or_else(expected)?;
+            let unit = rest
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(rest.len());
+            let (_, scale) = UNITS
+                .iter()
+                .find(|(name, _)| *name == &rest[..unit])
+                .ok_or_else(expected)?;
             seconds += number * scale;
             rest = &rest[unit..];
         }
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| expected())
+        Duration::try_from_secs_f64(seconds)
+            .map(Self)
+            .map_err(|_| expected())
     }
 }
 
 impl fmt::Display for GoDuration {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = self.0.as_secs();
-        let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, self.0.as_secs_f64() - (whole / 60 * 60) as f64);
+        let (hours, minutes, seconds) = (
+            whole / 3600,
+            whole / 60 % 60,
+            self.0.as_secs_f64() - (whole / 60 * 60) as f64,
+        );
         if whole == 0 && !self.0.is_zero() {
             let millis = self.0.as_secs_f64() * 1e3;
-            return if millis >= 1.0 { write!(out, "{millis}ms") } else { write!(out, "{}ns", self.0.as_nanos()) };
+            return if millis >= 1.0 {
+                write!(out, "{millis}ms")
+            } else {
+                write!(out, "{}ns", self.0.as_nanos())
+            };
         }
         if hours > 0 {
             write!(out, "{hours}h")?;
@@ -58,7 +83,9 @@ impl fmt::Display for GoDuration {
 
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        String::deserialize(source)?.parse().map_err(de::Error::custom)
+        String::deserialize(source)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 

@@ -16,11 +16,19 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(origin: &Path, message: impl Into<String>) -> Self {
-        Self { origin: origin.to_owned(), place: None, message: message.into() }
+        Self {
+            origin: origin.to_owned(),
+            place: None,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn at(origin: &Path, place: (u64, u64), message: impl Into<String>) -> Self {
-        Self { origin: origin.to_owned(), place: Some(place), message: message.into() }
+        Self {
+            origin: origin.to_owned(),
+            place: Some(place),
+            message: message.into(),
+        }
     }
 }
 

@@ -19,7 +19,10 @@ impl Pattern {
     /// What is wrong with the expression.
     pub fn new(text: &str) -> Result<Self, String> {
         let anchored = format!("^(?:{text})$");
-        Ok(Self { regex: compile(&anchored)?, text: anchored })
+        Ok(Self {
+            regex: compile(&anchored)?,
+            text: anchored,
+        })
     }
 
     /// The anchored expression, as written.
@@ -57,7 +60,10 @@ fn compile(text: &str) -> Result<Regex, String> {
     Regex::new(&translate(text)).map_err(|error| {
         let reason = error.to_string();
         let last = reason.lines().last().unwrap_or_default();
-        format!("regular expression `{text}`: {}", last.strip_prefix("error: ").unwrap_or(last))
+        format!(
+            "regular expression `{text}`: {}",
+            last.strip_prefix("error: ").unwrap_or(last)
+        )
     })
 }
 
@@ -76,9 +82,17 @@ fn translate(text: &str) -> String {
                 }
                 Some('d') => out.push_str(if in_class { "0-9" } else { "[0-9]" }),
                 Some('D') => out.push_str("[^0-9]"),
-                Some('w') => out.push_str(if in_class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
+                Some('w') => out.push_str(if in_class {
+                    "0-9A-Za-z_"
+                } else {
+                    "[0-9A-Za-z_]"
+                }),
                 Some('W') => out.push_str("[^0-9A-Za-z_]"),
-                Some('s') => out.push_str(if in_class { "\\t\\n\\f\\r " } else { "[\\t\\n\\f\\r ]" }),
+                Some('s') => out.push_str(if in_class {
+                    "\\t\\n\\f\\r "
+                } else {
+                    "[\\t\\n\\f\\r ]"
+                }),
                 Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
                 Some(b @ ('b' | 'B')) if !in_class => {
                     out.push_str("(?-u:\\");
@@ -92,7 +106,11 @@ fn translate(text: &str) -> String {
                 }
                 None => out.push('\\'),
             },
-            '[' if in_class => out.push_str(if rest.as_str().starts_with(':') { "[" } else { "\\[" }),
+            '[' if in_class => out.push_str(if rest.as_str().starts_with(':') {
+                "["
+            } else {
+                "\\["
+            }),
             '[' => {
                 in_class = true;
                 out.push('[');
@@ -104,7 +122,12 @@ fn translate(text: &str) -> String {
                     }
                 }
             }
-            ']' if in_class && out.ends_with(':') && out.rfind("[:").is_some_and(|at| !out[at..].contains(']')) => out.push(']'),
+            ']' if in_class
+                && out.ends_with(':')
+                && out.rfind("[:").is_some_and(|at| !out[at..].contains(']')) =>
+            {
+                out.push(']')
+            }
             ']' => {
                 in_class = false;
                 out.push(']');
@@ -143,7 +166,10 @@ mod tests {
         assert_eq!(extract(r"[\d.]+", "1.5", "$0").as_deref(), Some("1.5"));
         assert_eq!(extract(r"\Qa.b\E", "axb", ""), None);
         assert_eq!(extract(r"\Qa.b\E+", "a.bb", "$0").as_deref(), Some("a.bb"));
-        assert_eq!(extract(r"[[:alpha:]]+", "abc", "$0").as_deref(), Some("abc"));
+        assert_eq!(
+            extract(r"[[:alpha:]]+", "abc", "$0").as_deref(),
+            Some("abc")
+        );
         assert_eq!(extract(r"[]a]+", "]a", "$0").as_deref(), Some("]a"));
         assert_eq!(extract(r"[^\s]+", "ab", "$0").as_deref(), Some("ab"));
         assert_eq!(extract(r"[a&&b]+", "&", "$0").as_deref(), Some("&"));

@@ -35,7 +35,11 @@ fn show_auth(auth: &Auth, out: &mut String) {
     secret("password", &auth.credentials.password);
     secret("priv_password", &auth.credentials.priv_password);
     if !auth.credentials.username.is_empty() {
-        let _ = writeln!(out, "    username: {}", quoted(&String::from_utf8_lossy(auth.credentials.username.reveal())));
+        let _ = writeln!(
+            out,
+            "    username: {}",
+            quoted(&String::from_utf8_lossy(auth.credentials.username.reveal()))
+        );
     }
     let _ = writeln!(out, "    security_level: {}", auth.security_level.name());
     let _ = writeln!(out, "    auth_protocol: {}", auth.auth_protocol.name());
@@ -61,7 +65,11 @@ fn show_module(module: &Module, out: &mut String) {
             }
         }
     }
-    out.push_str(if module.metrics.is_empty() { "    metrics: []\n" } else { "    metrics:\n" });
+    out.push_str(if module.metrics.is_empty() {
+        "    metrics: []\n"
+    } else {
+        "    metrics:\n"
+    });
     for metric in &module.metrics {
         show_metric(metric, out);
     }
@@ -119,7 +127,10 @@ fn show_metric(metric: &Metric, out: &mut String) {
         if !lookup.labels.is_empty() {
             let _ = writeln!(out, "        oid: {}", lookup.oid);
         }
-        for (key, value) in [("type", &lookup.kind), ("display_hint", &lookup.display_hint)] {
+        for (key, value) in [
+            ("type", &lookup.kind),
+            ("display_hint", &lookup.display_hint),
+        ] {
             if !value.is_empty() {
                 let _ = writeln!(out, "        {key}: {}", quoted(value));
             }
@@ -136,7 +147,10 @@ fn show_metric(metric: &Metric, out: &mut String) {
             let _ = writeln!(out, "          regex: {}", quoted(one.regex.text()));
         }
     }
-    for (key, value) in [("datetime_pattern", &metric.datetime_pattern), ("display_hint", &metric.display_hint)] {
+    for (key, value) in [
+        ("datetime_pattern", &metric.datetime_pattern),
+        ("display_hint", &metric.display_hint),
+    ] {
         if !value.is_empty() {
             let _ = writeln!(out, "      {key}: {}", quoted(value));
         }
@@ -176,8 +190,11 @@ fn index_name(kind: IndexType) -> &'static str {
 /// A YAML scalar that reads back as the same string: plain where nothing can be misread, else double quoted.
 fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
-        && !["y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&text.to_ascii_lowercase().as_str());
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        && !["y", "n", "yes", "no", "on", "off", "true", "false", "null"]
+            .contains(&text.to_ascii_lowercase().as_str());
     if plain {
         return text.to_owned();
     }

@@ -35,7 +35,9 @@ pub fn apply(hint: &str, octets: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn read(hint: &[u8]) -> Option<(Spec, &[u8])> {
-    let (repeated, hint) = hint.strip_prefix(b"*").map_or((false, hint), |rest| (true, rest));
+    let (repeated, hint) = hint
+        .strip_prefix(b"*")
+        .map_or((false, hint), |rest| (true, rest));
     let digits = hint.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let take = std::str::from_utf8(&hint[..digits]).ok()?.parse().ok()?;
     let (format, mut rest) = hint[digits..].split_first()?;
@@ -52,7 +54,16 @@ fn read(hint: &[u8]) -> Option<(Spec, &[u8])> {
     };
     let separator = mark();
     let terminator = if repeated { mark() } else { None };
-    Some((Spec { repeated, take, format: *format, separator, terminator }, rest))
+    Some((
+        Spec {
+            repeated,
+            take,
+            format: *format,
+            separator,
+            terminator,
+        },
+        rest,
+    ))
 }
 
 fn write<'a>(spec: &Spec, octets: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
@@ -74,15 +85,28 @@ fn write<'a>(spec: &Spec, octets: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8
                 if chunk.len() > 8 {
                     return None;
                 }
-                let number = chunk.iter().fold(0u64, |number, octet| (number << 8) | u64::from(*octet));
-                let text = if spec.format == b'd' { number.to_string() } else { format!("{number:o}") };
+                let number = chunk
+                    .iter()
+                    .fold(0u64, |number, octet| (number << 8) | u64::from(*octet));
+                let text = if spec.format == b'd' {
+                    number.to_string()
+                } else {
+                    format!("{number:o}")
+                };
                 out.extend(text.into_bytes());
             }
-            b'x' => out.extend(chunk.iter().flat_map(|octet| format!("{octet:02X}").into_bytes())),
+            b'x' => out.extend(
+                chunk
+                    .iter()
+                    .flat_map(|octet| format!("{octet:02X}").into_bytes()),
+            ),
             _ => out.extend(chunk),
         }
         let last_of_group = spec.terminator.is_some() && round + 1 == count;
-        if let Some(separator) = spec.separator.filter(|_| !rest.is_empty() && !last_of_group) {
+        if let Some(separator) = spec
+            .separator
+            .filter(|_| !rest.is_empty() && !last_of_group)
+        {
             out.push(separator);
         }
     }
@@ -103,9 +127,21 @@ mod tests {
             ("1d.1d.1d.1d", &[192u8, 168, 1, 1][..], Some("192.168.1.1")),
             ("1x:", &[0, 26, 43, 60, 77, 94], Some("00:1A:2B:3C:4D:5E")),
             ("255a", b"Hello", Some("Hello")),
-            ("2d-1d-1d,1d:1d:1d.1d", &[7, 0xe8, 6, 15, 10, 30, 5, 1], Some("2024-6-15,10:30:5.1")),
-            ("2d-1d-1d,1d:1d:1d.1d,1a1d:1d", &[7, 0xe8, 6, 15, 10, 30, 5, 1, b'+', 2, 0], Some("2024-6-15,10:30:5.1,+2:0")),
-            ("*1x:/1x:", &[2, 0xaa, 0xbb, 0xcc, 0xdd], Some("AA:BB/CC:DD")),
+            (
+                "2d-1d-1d,1d:1d:1d.1d",
+                &[7, 0xe8, 6, 15, 10, 30, 5, 1],
+                Some("2024-6-15,10:30:5.1"),
+            ),
+            (
+                "2d-1d-1d,1d:1d:1d.1d,1a1d:1d",
+                &[7, 0xe8, 6, 15, 10, 30, 5, 1, b'+', 2, 0],
+                Some("2024-6-15,10:30:5.1,+2:0"),
+            ),
+            (
+                "*1x:/1x:",
+                &[2, 0xaa, 0xbb, 0xcc, 0xdd],
+                Some("AA:BB/CC:DD"),
+            ),
             ("1o", &[8], Some("10")),
             ("9d", &[1, 2, 3, 4, 5, 6, 7, 8, 9], None),
             ("0a", b"x", None),
@@ -115,7 +151,13 @@ mod tests {
             ("1d", b"", None),
             ("99999999999999999999d", b"x", None),
         ] {
-            assert_eq!(apply(hint, octets).map(|text| String::from_utf8(text).unwrap()).as_deref(), text, "{hint}");
+            assert_eq!(
+                apply(hint, octets)
+                    .map(|text| String::from_utf8(text).unwrap())
+                    .as_deref(),
+                text,
+                "{hint}"
+            );
         }
     }
 

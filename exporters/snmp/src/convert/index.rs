@@ -34,30 +34,68 @@ pub fn combined(kind: Kind, subtype: i64) -> Option<Kind> {
 
 /// Reads one index. Missing sub-identifiers count as 0, since some agents leave trailing zeros out.
 #[must_use]
-pub fn read<'a>(ids: &'a [u32], kind: IndexType, fixed_size: usize, implied: bool, names: &EnumValues) -> Read<'a> {
+pub fn read<'a>(
+    ids: &'a [u32],
+    kind: IndexType,
+    fixed_size: usize,
+    implied: bool,
+    names: &EnumValues,
+) -> Read<'a> {
     match kind {
-        Kind::InetAddress | Kind::LldpPortId | Kind::InetAddressMissingSize => read_combined(ids, kind, names),
+        Kind::InetAddress | Kind::LldpPortId | Kind::InetAddressMissingSize => {
+            read_combined(ids, kind, names)
+        }
         Kind::Number | Kind::Enumeration => {
             let (used, rest) = split(ids, 1);
-            let named = if kind == Kind::Enumeration { names.get(&i64::from(used[0])) } else { None };
-            Read { text: named.cloned().unwrap_or_else(|| used[0].to_string()).into_bytes(), used, rest }
+            let named = if kind == Kind::Enumeration {
+                names.get(&i64::from(used[0]))
+            } else {
+                None
+            };
+            Read {
+                text: named
+                    .cloned()
+                    .unwrap_or_else(|| used[0].to_string())
+                    .into_bytes(),
+                used,
+                rest,
+            }
         }
         Kind::PhysAddress48 => {
             let (used, rest) = split(ids, 6);
-            Read { text: joined(&used, ":", |id| format!("{id:02X}")), used, rest }
+            Read {
+                text: joined(&used, ":", |id| format!("{id:02X}")),
+                used,
+                rest,
+            }
         }
         Kind::InetAddressIpv4 => {
             let (used, rest) = split(ids, 4);
-            Read { text: joined(&used, ".", |id| id.to_string()), used, rest }
+            Read {
+                text: joined(&used, ".", |id| id.to_string()),
+                used,
+                rest,
+            }
         }
         Kind::InetAddressIpv6 => {
             let (used, rest) = split(ids, 16);
-            let groups: Vec<String> = used.chunks(2).map(|pair| format!("{:02X}{:02X}", pair[0], pair[1])).collect();
-            Read { text: groups.join(":").into_bytes(), used, rest }
+            let groups: Vec<String> = used
+                .chunks(2)
+                .map(|pair| format!("{:02X}{:02X}", pair[0], pair[1]))
+                .collect();
+            Read {
+                text: groups.join(":").into_bytes(),
+                used,
+                rest,
+            }
         }
         Kind::OctetString | Kind::DisplayString => {
             let (content, used, rest) = string(ids, fixed_size, implied);
-            let text = if kind == Kind::DisplayString { content } else { super::text::hex(&content).into_bytes() };
+            let text = if kind == Kind::DisplayString {
+                content
+            } else {
+                super::text::hex(&content).into_bytes()
+            };
             Read { text, used, rest }
         }
     }
@@ -69,7 +107,11 @@ fn read_combined<'a>(ids: &'a [u32], kind: IndexType, names: &EnumValues) -> Rea
     if let Some(kind) = combined(kind, used[0].into()) {
         let inner = read(rest, kind, 0, false, names);
         used.extend(inner.used);
-        return Read { text: inner.text, used, rest: inner.rest };
+        return Read {
+            text: inner.text,
+            used,
+            rest: inner.rest,
+        };
     }
     if missing_size {
         return read(ids, Kind::OctetString, 0, true, names);
@@ -113,7 +155,10 @@ mod tests {
     fn text(ids: &[u32], kind: Kind, fixed_size: usize, implied: bool) -> (String, usize) {
         let names = EnumValues::from([(3, "up".to_owned())]);
         let read = read(ids, kind, fixed_size, implied, &names);
-        (String::from_utf8_lossy(&read.text).into_owned(), read.rest.len())
+        (
+            String::from_utf8_lossy(&read.text).into_owned(),
+            read.rest.len(),
+        )
     }
 
     #[test]
@@ -124,7 +169,14 @@ mod tests {
             (&[], Kind::Number, 0, false, "0", 0),
             (&[3], Kind::Enumeration, 0, false, "up", 0),
             (&[4], Kind::Enumeration, 0, false, "4", 0),
-            (&[1, 2, 3, 4, 5, 255, 9], Kind::PhysAddress48, 0, false, "01:02:03:04:05:FF", 1),
+            (
+                &[1, 2, 3, 4, 5, 255, 9],
+                Kind::PhysAddress48,
+                0,
+                false,
+                "01:02:03:04:05:FF",
+                1,
+            ),
             (&[1], Kind::PhysAddress48, 0, false, "01:00:00:00:00:00", 0),
             (&[2, 65, 66, 9], Kind::OctetString, 0, false, "0x4142", 1),
             (&[65, 66, 9], Kind::OctetString, 2, false, "0x4142", 1),
@@ -134,23 +186,87 @@ mod tests {
             (&[3, 65], Kind::OctetString, 0, false, "0x410000", 0),
             (&[2, 65, 322, 9], Kind::DisplayString, 0, false, "AB", 1),
             (&[65, 66], Kind::DisplayString, 0, true, "AB", 0),
-            (&[10, 1, 2, 3, 4], Kind::InetAddressIpv4, 0, false, "10.1.2.3", 1),
-            (&v6, Kind::InetAddressIpv6, 0, false, "2001:0DB8:0000:0000:0000:0000:0000:0001", 0),
-            (&[1, 4, 10, 0, 0, 1, 5], Kind::InetAddress, 0, false, "10.0.0.1", 1),
-            (&[16, 2, 65, 66, 5], Kind::InetAddress, 0, false, "0x10024142", 1),
-            (&[1, 10, 0, 0, 1, 5], Kind::InetAddressMissingSize, 0, false, "10.0.0.1", 1),
-            (&[5, 10, 0], Kind::InetAddressMissingSize, 0, false, "0x050A00", 0),
+            (
+                &[10, 1, 2, 3, 4],
+                Kind::InetAddressIpv4,
+                0,
+                false,
+                "10.1.2.3",
+                1,
+            ),
+            (
+                &v6,
+                Kind::InetAddressIpv6,
+                0,
+                false,
+                "2001:0DB8:0000:0000:0000:0000:0000:0001",
+                0,
+            ),
+            (
+                &[1, 4, 10, 0, 0, 1, 5],
+                Kind::InetAddress,
+                0,
+                false,
+                "10.0.0.1",
+                1,
+            ),
+            (
+                &[16, 2, 65, 66, 5],
+                Kind::InetAddress,
+                0,
+                false,
+                "0x10024142",
+                1,
+            ),
+            (
+                &[1, 10, 0, 0, 1, 5],
+                Kind::InetAddressMissingSize,
+                0,
+                false,
+                "10.0.0.1",
+                1,
+            ),
+            (
+                &[5, 10, 0],
+                Kind::InetAddressMissingSize,
+                0,
+                false,
+                "0x050A00",
+                0,
+            ),
             (&[5, 4, 3, 65, 66, 67], Kind::LldpPortId, 0, false, "ABC", 0),
-            (&[3, 6, 1, 2, 3, 4, 5, 6], Kind::LldpPortId, 0, false, "01:02:03:04:05:06", 0),
+            (
+                &[3, 6, 1, 2, 3, 4, 5, 6],
+                Kind::LldpPortId,
+                0,
+                false,
+                "01:02:03:04:05:06",
+                0,
+            ),
             (&[9, 1, 65], Kind::LldpPortId, 0, false, "0x090141", 0),
         ] {
-            assert_eq!(text(ids, kind, fixed, implied), (shown.to_owned(), left), "{kind:?} {ids:?}");
+            assert_eq!(
+                text(ids, kind, fixed, implied),
+                (shown.to_owned(), left),
+                "{kind:?} {ids:?}"
+            );
         }
     }
 
     #[test]
     fn a_false_length_costs_no_memory() {
-        assert_eq!(read(&[u32::MAX, 1], Kind::OctetString, 0, false, &EnumValues::new()).used.len(), LONGEST + 1);
+        assert_eq!(
+            read(
+                &[u32::MAX, 1],
+                Kind::OctetString,
+                0,
+                false,
+                &EnumValues::new()
+            )
+            .used
+            .len(),
+            LONGEST + 1
+        );
     }
 
     proptest! {

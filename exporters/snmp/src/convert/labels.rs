@@ -22,7 +22,10 @@ impl Shape {
     /// Of a metric's indexes and lookups.
     #[must_use]
     pub fn new(indexes: &[Index], lookups: &[Lookup]) -> Self {
-        let mut names: Vec<String> = indexes.iter().map(|index| index.labelname.clone()).collect();
+        let mut names: Vec<String> = indexes
+            .iter()
+            .map(|index| index.labelname.clone())
+            .collect();
         for lookup in lookups {
             names.retain(|name| *name != lookup.labelname);
             if !lookup.labels.is_empty() {
@@ -31,7 +34,11 @@ impl Shape {
         }
         names.sort();
         names.dedup();
-        Self { indexes: indexes.to_vec(), lookups: lookups.to_vec(), names }
+        Self {
+            indexes: indexes.to_vec(),
+            lookups: lookups.to_vec(),
+            names,
+        }
     }
 
     /// Names of the labels, sorted.
@@ -42,18 +49,33 @@ impl Shape {
 
     /// Columns that are looked up.
     pub fn columns(&self) -> impl Iterator<Item = Oid> {
-        self.lookups.iter().filter(|lookup| !lookup.labels.is_empty()).flat_map(|lookup| {
-            let typed = is_combined(&lookup.kind).then(|| lookup.oid.previous()).flatten();
-            std::iter::once(lookup.oid.clone()).chain(typed)
-        })
+        self.lookups
+            .iter()
+            .filter(|lookup| !lookup.labels.is_empty())
+            .flat_map(|lookup| {
+                let typed = is_combined(&lookup.kind)
+                    .then(|| lookup.oid.previous())
+                    .flatten();
+                std::iter::once(lookup.oid.clone()).chain(typed)
+            })
     }
 
     fn read(&self, tail: &[u32], table: &Table, scope: &Scope) -> Working<'_> {
         let mut row = Working::default();
         let mut rest = tail;
         for index in &self.indexes {
-            let read = index::read(rest, index.kind, index.fixed_size, index.implied, &index.enum_values);
-            row.set(&index.labelname, text::valid_utf8(&read.text), Some(Some(read.used)));
+            let read = index::read(
+                rest,
+                index.kind,
+                index.fixed_size,
+                index.implied,
+                &index.enum_values,
+            );
+            row.set(
+                &index.labelname,
+                text::valid_utf8(&read.text),
+                Some(Some(read.used)),
+            );
             rest = read.rest;
         }
         for lookup in &self.lookups {
@@ -66,7 +88,13 @@ impl Shape {
         row
     }
 
-    fn look_up<'a>(&'a self, lookup: &'a Lookup, row: &mut Working<'a>, table: &Table, scope: &Scope) {
+    fn look_up<'a>(
+        &'a self,
+        lookup: &'a Lookup,
+        row: &mut Working<'a>,
+        table: &Table,
+        scope: &Scope,
+    ) {
         let Some(ids) = row.instance(&lookup.oid, &lookup.labels) else {
             row.set(&lookup.labelname, String::new(), None);
             return;
@@ -77,7 +105,10 @@ impl Shape {
         };
         let mut kind = lookup.kind.as_str();
         if is_combined(kind)
-            && let Some(previous) = lookup.oid.previous().and_then(|oid| row.instance(&oid, &lookup.labels))
+            && let Some(previous) = lookup
+                .oid
+                .previous()
+                .and_then(|oid| row.instance(&oid, &lookup.labels))
             && let Some(subtype) = table.get(&previous).filter(|_| scope.covers(&previous))
         {
             kind = combined_name(kind, text::number(subtype, true) as i64).unwrap_or(kind);
@@ -88,18 +119,28 @@ impl Shape {
         } else {
             text::label(table, value, kind, &lookup.display_hint)
         };
-        row.set(&lookup.labelname, shown, Some(u32::try_from(number).ok().map(|number| vec![number])));
+        row.set(
+            &lookup.labelname,
+            shown,
+            Some(u32::try_from(number).ok().map(|number| vec![number])),
+        );
     }
 }
 
 /// The name of a value, or the number.
 pub(super) fn named(names: &EnumValues, number: i64) -> String {
-    names.get(&number).cloned().unwrap_or_else(|| number.to_string())
+    names
+        .get(&number)
+        .cloned()
+        .unwrap_or_else(|| number.to_string())
 }
 
 /// Whether the real type of a column stands in the column before it.
 pub(super) fn is_combined(kind: &str) -> bool {
-    matches!(kind, "InetAddress" | "InetAddressMissingSize" | "LldpPortId")
+    matches!(
+        kind,
+        "InetAddress" | "InetAddressMissingSize" | "LldpPortId"
+    )
 }
 
 /// The real type's name.
@@ -158,7 +199,15 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(super) fn new(shape: &'a Shape) -> Self {
-        Self { shape, known: HashMap::new(), tails: Vec::new(), text: String::new(), bounds: Vec::new(), order: Vec::new(), unique: true }
+        Self {
+            shape,
+            known: HashMap::new(),
+            tails: Vec::new(),
+            text: String::new(),
+            bounds: Vec::new(),
+            order: Vec::new(),
+            unique: true,
+        }
     }
 
     /// The row with this index, made when it is new. `hint` is where it probably is.
@@ -189,7 +238,9 @@ impl<'a> Rows<'a> {
     pub(super) fn finish(&mut self) {
         let mut order: Vec<u32> = (0..self.tails.len() as u32).collect();
         order.sort_by(|a, b| self.labels(*a).cmp(self.labels(*b)));
-        self.unique = order.windows(2).all(|pair| self.labels(pair[0]) != self.labels(pair[1]));
+        self.unique = order
+            .windows(2)
+            .all(|pair| self.labels(pair[0]) != self.labels(pair[1]));
         self.order = order;
     }
 
@@ -222,9 +273,16 @@ impl<'a> Rows<'a> {
 
     /// The rendered labels with one more at its place.
     pub(super) fn labels_with(&self, row: u32, name: &str, value: &str) -> String {
-        let at = self.shape.names.partition_point(|other| other.as_str() < name);
+        let at = self
+            .shape
+            .names
+            .partition_point(|other| other.as_str() < name);
         let first = row as usize * self.width();
-        let (start, middle, end) = (self.bounds[first] as usize, self.bounds[first + at] as usize, self.bounds[first + self.width() - 1] as usize);
+        let (start, middle, end) = (
+            self.bounds[first] as usize,
+            self.bounds[first + at] as usize,
+            self.bounds[first + self.width() - 1] as usize,
+        );
         let mut out = String::with_capacity(end - start + name.len() + value.len() + 8);
         out.push_str(&self.text[start..middle]);
         if middle > start {

@@ -50,23 +50,35 @@ impl Plan {
                 continue;
             }
             let shape = Shape::new(&metric.indexes, &metric.lookups);
-            let place = shapes.iter().position(|other| *other == shape).unwrap_or_else(|| {
-                wanted.extend(shape.columns());
-                shapes.push(shape);
-                shapes.len() - 1
-            });
+            let place = shapes
+                .iter()
+                .position(|other| *other == shape)
+                .unwrap_or_else(|| {
+                    wanted.extend(shape.columns());
+                    shapes.push(shape);
+                    shapes.len() - 1
+                });
             metrics.push((at, place));
             wanted.push(metric.oid.clone());
             if is_combined(&metric.kind) {
                 wanted.extend(metric.oid.previous());
             }
             let of_metric = metrics.len() - 1;
-            families.extend(parts(metric).into_iter().map(|(name, part)| Family { name, metric: of_metric, part }));
+            families.extend(parts(metric).into_iter().map(|(name, part)| Family {
+                name,
+                metric: of_metric,
+                part,
+            }));
         }
         wanted.sort();
         wanted.dedup();
         families.sort();
-        Self { shapes, metrics, families, wanted }
+        Self {
+            shapes,
+            metrics,
+            families,
+            wanted,
+        }
     }
 
     /// The columns that matter, sorted.
@@ -98,14 +110,20 @@ fn reached(metrics: &[Metric], at: usize) -> bool {
 
 fn parts(metric: &Metric) -> Vec<(String, Part)> {
     match metric.kind.as_str() {
-        "gauge" | "counter" | "Float" | "Double" | "DateAndTime" | "ParseDateAndTime" | "NTPTimeStamp" => {
+        "gauge" | "counter" | "Float" | "Double" | "DateAndTime" | "ParseDateAndTime"
+        | "NTPTimeStamp" => {
             vec![(metric.name.clone(), Part::Number)]
         }
         "EnumAsInfo" => vec![(format!("{}_info", metric.name), Part::Info)],
         "EnumAsStateSet" => vec![(metric.name.clone(), Part::States)],
         "Bits" => vec![(metric.name.clone(), Part::Bits)],
         _ if metric.regex_extracts.is_empty() => vec![(metric.name.clone(), Part::Text)],
-        _ => metric.regex_extracts.keys().enumerate().map(|(at, suffix)| (format!("{}{suffix}", metric.name), Part::Extract(at))).collect(),
+        _ => metric
+            .regex_extracts
+            .keys()
+            .enumerate()
+            .map(|(at, suffix)| (format!("{}{suffix}", metric.name), Part::Extract(at)))
+            .collect(),
     }
 }
 
@@ -123,7 +141,10 @@ impl Scope {
         all.sort();
         let mut roots: Vec<Oid> = Vec::with_capacity(all.len());
         for root in all {
-            if !roots.last().is_some_and(|last| oid::within(root.ids(), last.ids())) {
+            if !roots
+                .last()
+                .is_some_and(|last| oid::within(root.ids(), last.ids()))
+            {
                 roots.push(root);
             }
         }
@@ -134,7 +155,9 @@ impl Scope {
     #[must_use]
     pub fn covers(&self, ids: &[u32]) -> bool {
         let after = self.roots.partition_point(|root| root.ids() <= ids);
-        after.checked_sub(1).is_some_and(|at| oid::within(ids, self.roots[at].ids()))
+        after
+            .checked_sub(1)
+            .is_some_and(|at| oid::within(ids, self.roots[at].ids()))
     }
 }
 
@@ -187,13 +210,24 @@ pub fn render(views: &[View<'_>], table: &Table, wrap: bool) -> Rendered {
     for one in &filled {
         for family in &one.view.plan.families {
             if !one.entries[family.metric].is_empty() {
-                families.entry(&family.name).or_default().push((one, family));
+                families
+                    .entry(&family.name)
+                    .or_default()
+                    .push((one, family));
             }
         }
     }
-    let mut out = Rendered { text: String::with_capacity(table.len() * 96), ..Rendered::default() };
+    let mut out = Rendered {
+        text: String::with_capacity(table.len() * 96),
+        ..Rendered::default()
+    };
     for (name, members) in families {
-        Writer { table, wrap, out: &mut out }.family(name, &members);
+        Writer {
+            table,
+            wrap,
+            out: &mut out,
+        }
+        .family(name, &members);
     }
     out
 }
@@ -217,7 +251,11 @@ fn fill<'a>(view: &'a View<'a>, table: &'a Table) -> Filled<'a> {
         entries.push(list);
     }
     rows.iter_mut().for_each(Rows::finish);
-    Filled { view, rows, entries }
+    Filled {
+        view,
+        rows,
+        entries,
+    }
 }
 
 struct Writer<'a> {
@@ -281,9 +319,18 @@ impl Writer<'_> {
         }
         let mut headed = false;
         for row in rows.order() {
-            let Some(value) = by_row[*row as usize].and_then(|entry| self.value(metric, &entry.value)) else { continue };
+            let Some(value) =
+                by_row[*row as usize].and_then(|entry| self.value(metric, &entry.value))
+            else {
+                continue;
+            };
             if !headed {
-                expose::head(name, &help(metric, family.part), kind(metric, family.part), &mut self.out.text);
+                expose::head(
+                    name,
+                    &help(metric, family.part),
+                    kind(metric, family.part),
+                    &mut self.out.text,
+                );
                 headed = true;
             }
             expose::sample(name, rows.labels(*row), value, &mut self.out.text);
@@ -299,32 +346,56 @@ impl Writer<'_> {
             let row = *row;
             let labels = || rows.labels(row).to_owned();
             match family.part {
-                Part::Number => out.extend(self.value(metric, &entry.value).map(|value| (labels(), value))),
+                Part::Number => out.extend(
+                    self.value(metric, &entry.value)
+                        .map(|value| (labels(), value)),
+                ),
                 Part::Text => {
                     let value = scaled(metric, 1.0);
                     if labelled {
                         out.push((labels(), value));
                     } else {
-                        out.push((rows.labels_with(row, &metric.name, &self.text(filled, metric, entry)), value));
+                        out.push((
+                            rows.labels_with(row, &metric.name, &self.text(filled, metric, entry)),
+                            value,
+                        ));
                     }
                 }
                 Part::Extract(at) => {
                     let text = self.text(filled, metric, entry);
-                    let list = metric.regex_extracts.values().nth(at).map(Vec::as_slice).unwrap_or_default();
-                    let found = list.iter().find_map(|one| one.regex.expand(&text, &one.value)?.parse::<f64>().ok());
+                    let list = metric
+                        .regex_extracts
+                        .values()
+                        .nth(at)
+                        .map(Vec::as_slice)
+                        .unwrap_or_default();
+                    let found = list
+                        .iter()
+                        .find_map(|one| one.regex.expand(&text, &one.value)?.parse::<f64>().ok());
                     out.extend(found.map(|value| (labels(), scaled(metric, value))));
                 }
                 Part::Info if labelled => {}
                 Part::States | Part::Bits if labelled => self.fault(filled, metric, "inconsistent"),
                 Part::Info => {
-                    let state = named(&metric.enum_values, text::number(&entry.value, self.wrap) as i64);
+                    let state = named(
+                        &metric.enum_values,
+                        text::number(&entry.value, self.wrap) as i64,
+                    );
                     out.push((rows.labels_with(row, &metric.name, &state), 1.0));
                 }
                 Part::States => {
                     let current = text::number(&entry.value, self.wrap) as i64;
-                    out.push((rows.labels_with(row, &metric.name, &named(&metric.enum_values, current)), 1.0));
-                    let others = metric.enum_values.iter().filter(|(number, _)| **number != current);
-                    out.extend(others.map(|(_, state)| (rows.labels_with(row, &metric.name, state), 0.0)));
+                    out.push((
+                        rows.labels_with(row, &metric.name, &named(&metric.enum_values, current)),
+                        1.0,
+                    ));
+                    let others = metric
+                        .enum_values
+                        .iter()
+                        .filter(|(number, _)| **number != current);
+                    out.extend(
+                        others.map(|(_, state)| (rows.labels_with(row, &metric.name, state), 0.0)),
+                    );
                 }
                 Part::Bits => {
                     let Value::Octets(span) = entry.value else {
@@ -333,9 +404,16 @@ impl Writer<'_> {
                     };
                     let octets = self.table.octets(span);
                     out.extend(metric.enum_values.iter().map(|(bit, state)| {
-                        let octet = usize::try_from(bit / 8).ok().and_then(|at| octets.get(at)).copied().unwrap_or(0);
+                        let octet = usize::try_from(bit / 8)
+                            .ok()
+                            .and_then(|at| octets.get(at))
+                            .copied()
+                            .unwrap_or(0);
                         let set = *bit >= 0 && octet & (128 >> (bit % 8)) != 0;
-                        (rows.labels_with(row, &metric.name, state), f64::from(u8::from(set)))
+                        (
+                            rows.labels_with(row, &metric.name, state),
+                            f64::from(u8::from(set)),
+                        )
                     }));
                 }
             }
@@ -351,7 +429,10 @@ impl Writer<'_> {
         let number = match metric.kind.as_str() {
             "DateAndTime" => time::date_and_time(octets()?)? as f64,
             "NTPTimeStamp" => time::ntp(octets()?)? as f64,
-            "ParseDateAndTime" => time::parse(&text::label(self.table, value, "DisplayString", ""), &metric.datetime_pattern)? as f64,
+            "ParseDateAndTime" => time::parse(
+                &text::label(self.table, value, "DisplayString", ""),
+                &metric.datetime_pattern,
+            )? as f64,
             _ => text::number(value, self.wrap),
         };
         Some(scaled(metric, number))
@@ -361,15 +442,26 @@ impl Writer<'_> {
     fn text(&self, filled: &Filled<'_>, metric: &Metric, entry: &Entry) -> String {
         let mut kind = metric.kind.as_str();
         if is_combined(kind) {
-            let previous = metric.oid.previous().map(|oid| oid.join(&self.table.ids(entry)[metric.oid.ids().len()..]));
-            let subtype = previous.filter(|oid| filled.view.scope.covers(oid.ids())).and_then(|oid| self.table.get(oid.ids()).copied());
-            kind = subtype.and_then(|value| combined_name(kind, text::number(&value, true) as i64)).unwrap_or("OctetString");
+            let previous = metric
+                .oid
+                .previous()
+                .map(|oid| oid.join(&self.table.ids(entry)[metric.oid.ids().len()..]));
+            let subtype = previous
+                .filter(|oid| filled.view.scope.covers(oid.ids()))
+                .and_then(|oid| self.table.get(oid.ids()).copied());
+            kind = subtype
+                .and_then(|value| combined_name(kind, text::number(&value, true) as i64))
+                .unwrap_or("OctetString");
         }
         text::label(self.table, &entry.value, kind, &metric.display_hint)
     }
 
     fn fault(&mut self, filled: &Filled<'_>, metric: &Metric, reason: &'static str) {
-        let fault = Fault { module: filled.view.name.to_owned(), metric: metric.name.clone(), reason };
+        let fault = Fault {
+            module: filled.view.name.to_owned(),
+            metric: metric.name.clone(),
+            reason,
+        };
         if !self.out.faults.contains(&fault) {
             self.out.faults.push(fault);
         }
@@ -381,7 +473,11 @@ fn metric_of<'a>(filled: &Filled<'a>, family: &Family) -> &'a Metric {
 }
 
 fn scaled(metric: &Metric, value: f64) -> f64 {
-    (if metric.scale == 0.0 { value } else { value * metric.scale }) + metric.offset
+    (if metric.scale == 0.0 {
+        value
+    } else {
+        value * metric.scale
+    }) + metric.offset
 }
 
 fn help(metric: &Metric, part: Part) -> String {
@@ -396,9 +492,12 @@ fn help(metric: &Metric, part: Part) -> String {
 }
 
 fn kind(metric: &Metric, part: Part) -> &'static str {
-    if part == Part::Number && metric.kind == "counter" { "counter" } else { "gauge" }
+    if part == Part::Number && metric.kind == "counter" {
+        "counter"
+    } else {
+        "gauge"
+    }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,9 @@ pub fn octets(octets: &[u8], kind: &str, display_hint: &str) -> String {
         "" | "Bits" | "OctetString" => hex(octets),
         "DisplayString" => valid_utf8(octets),
         _ => {
-            let Some(kind) = Kind::named(kind) else { return hex(octets) };
+            let Some(kind) = Kind::named(kind) else {
+                return hex(octets);
+            };
             let ids: Vec<u32> = octets.iter().map(|octet| u32::from(*octet)).collect();
             valid_utf8(&index::read(&ids, kind, 0, false, &EnumValues::new()).text)
         }
@@ -135,14 +137,29 @@ mod tests {
             (&[0x80], "Bits", "", "0x80"),
             (&[1], "", "", "0x01"),
             (b"eth0", "DisplayString", "", "eth0"),
-            (&[1, 2, 3, 4, 5, 0xab], "PhysAddress48", "", "01:02:03:04:05:AB"),
+            (
+                &[1, 2, 3, 4, 5, 0xab],
+                "PhysAddress48",
+                "",
+                "01:02:03:04:05:AB",
+            ),
             (&[1, 2], "PhysAddress48", "", "01:02:00:00:00:00"),
             (&[198, 18, 0, 1], "InetAddressIPv4", "", "198.18.0.1"),
-            (&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "InetAddressIPv6", "", "2001:0DB8:0000:0000:0000:0000:0000:0001"),
+            (
+                &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+                "InetAddressIPv6",
+                "",
+                "2001:0DB8:0000:0000:0000:0000:0000:0001",
+            ),
             (&[7, 8], "gauge", "", "7"),
             (&[], "gauge", "", "0"),
             (&[0xab], "Float", "", "0xAB"),
-            (&[192, 168, 1, 1], "OctetString", "1d.1d.1d.1d", "192.168.1.1"),
+            (
+                &[192, 168, 1, 1],
+                "OctetString",
+                "1d.1d.1d.1d",
+                "192.168.1.1",
+            ),
             (&[0x1a, 0x2b], "", "1x:", "1A:2B"),
             (&[0x1a, 0x2b], "DisplayString", "1x:", "\u{1a}+"),
             (&[1], "OctetString", "bad", "0x01"),
@@ -154,10 +171,16 @@ mod tests {
     #[test]
     fn numbers_wrap_where_a_double_stops_counting() {
         assert_eq!(number(&Value::Counter64((1 << 53) + 5), true), 5.0);
-        assert_eq!(number(&Value::Counter64((1 << 53) + 2), false), 9_007_199_254_740_994.0);
+        assert_eq!(
+            number(&Value::Counter64((1 << 53) + 2), false),
+            9_007_199_254_740_994.0
+        );
         assert_eq!(number(&Value::Integer(-3), true), -3.0);
         assert_eq!(number(&Value::Null, true), 0.0);
         assert_eq!(label(&Table::default(), &Value::Float(0.1), "", ""), "0.1");
-        assert_eq!(label(&Table::default(), &Value::Double(f64::INFINITY), "", ""), "+Inf");
+        assert_eq!(
+            label(&Table::default(), &Value::Double(f64::INFINITY), "", ""),
+            "+Inf"
+        );
     }
 }

@@ -52,12 +52,21 @@ pub fn ntp(octets: &[u8]) -> Option<i64> {
 #[must_use]
 pub fn parse(text: &str, pattern: &str) -> Option<i64> {
     let read = strtime::parse(pattern, text).ok()?;
-    let date = days(read.year().unwrap_or(1900).into(), read.month().unwrap_or(1).into(), read.day().unwrap_or(1).into());
+    let date = days(
+        read.year().unwrap_or(1900).into(),
+        read.month().unwrap_or(1).into(),
+        read.day().unwrap_or(1).into(),
+    );
     if let Some(stamp) = read.to_timestamp().ok().filter(|_| read.offset().is_some()) {
         return Some(stamp.as_second());
     }
     let clock = |part: Option<i8>| i64::from(part.unwrap_or(0));
-    Some(date * 86_400 + clock(read.hour()) * 3600 + clock(read.minute()) * 60 + clock(read.second()))
+    Some(
+        date * 86_400
+            + clock(read.hour()) * 3600
+            + clock(read.minute()) * 60
+            + clock(read.second()),
+    )
 }
 
 #[cfg(test)]
@@ -68,19 +77,45 @@ mod tests {
     fn dates_read_with_and_without_a_zone() {
         let date = [7, 226, 1, 2, 3, 4, 5, 6];
         assert_eq!(date_and_time(&date), Some(1_514_862_245));
-        assert_eq!(date_and_time(&[&date[..], &[b'+', 1, 0]].concat()), Some(1_514_862_245 - 3600));
-        assert_eq!(date_and_time(&[&date[..], &[b'-', 5, 30]].concat()), Some(1_514_862_245 + 19_800));
-        for bad in [&date[..7], &[&date[..], b"x\x01\x00"].concat(), &[&date[..], &[b'+', 25, 0]].concat(), &[0; 9]] {
+        assert_eq!(
+            date_and_time(&[&date[..], &[b'+', 1, 0]].concat()),
+            Some(1_514_862_245 - 3600)
+        );
+        assert_eq!(
+            date_and_time(&[&date[..], &[b'-', 5, 30]].concat()),
+            Some(1_514_862_245 + 19_800)
+        );
+        for bad in [
+            &date[..7],
+            &[&date[..], b"x\x01\x00"].concat(),
+            &[&date[..], &[b'+', 25, 0]].concat(),
+            &[0; 9],
+        ] {
             assert_eq!(date_and_time(bad), None);
         }
-        assert_eq!(date_and_time(&[0x07, 0xb2, 13, 1, 0, 0, 0, 0]), Some(31_536_000));
+        assert_eq!(
+            date_and_time(&[0x07, 0xb2, 13, 1, 0, 0, 0, 0]),
+            Some(31_536_000)
+        );
         assert_eq!(date_and_time(&[0; 8]), Some(-62_169_984_000));
     }
 
     #[test]
     fn days_agree_with_the_calendar_of_jiff() {
-        for (year, month, day) in [(1600, 2, 29), (1970, 1, 1), (2000, 12, 31), (2024, 2, 29), (2100, 3, 1), (1, 1, 1)] {
-            let expected = jiff::civil::date(year, month, day).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second() / 86_400;
+        for (year, month, day) in [
+            (1600, 2, 29),
+            (1970, 1, 1),
+            (2000, 12, 31),
+            (2024, 2, 29),
+            (2100, 3, 1),
+            (1, 1, 1),
+        ] {
+            let expected = jiff::civil::date(year, month, day)
+                .to_zoned(jiff::tz::TimeZone::UTC)
+                .unwrap()
+                .timestamp()
+                .as_second()
+                / 86_400;
             assert_eq!(days(year.into(), month.into(), day.into()), expected);
         }
     }
@@ -88,8 +123,14 @@ mod tests {
     #[test]
     fn patterns_of_the_default_file_read() {
         assert_eq!(parse("Jan 02 2024", "%b %d %Y"), Some(1_704_153_600));
-        assert_eq!(parse("Tue Jan 02 03:04:05 2024", "%a %b %d %H:%M:%S %Y"), Some(1_704_164_645));
-        assert_eq!(parse("2024-01-02T03:04:05+0100", "%Y-%m-%dT%H:%M:%S%z"), Some(1_704_161_045));
+        assert_eq!(
+            parse("Tue Jan 02 03:04:05 2024", "%a %b %d %H:%M:%S %Y"),
+            Some(1_704_164_645)
+        );
+        assert_eq!(
+            parse("2024-01-02T03:04:05+0100", "%Y-%m-%dT%H:%M:%S%z"),
+            Some(1_704_161_045)
+        );
         assert_eq!(parse("nonsense", "%b %d %Y"), None);
         assert_eq!(parse("Jan 02 2024x", "%b %d %Y"), None);
     }

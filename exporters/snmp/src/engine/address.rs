@@ -37,18 +37,38 @@ impl Target {
             return Err(TargetError::Transport(transport.to_owned()));
         }
         if let Ok(address) = rest.parse::<IpAddr>() {
-            return Ok(Self { host: address.to_string(), port: PORT });
+            return Ok(Self {
+                host: address.to_string(),
+                port: PORT,
+            });
         }
-        if let Some(inner) = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return Ok(Self { host: inner.to_owned(), port: PORT });
+        if let Some(inner) = rest
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            return Ok(Self {
+                host: inner.to_owned(),
+                port: PORT,
+            });
         }
         match rest.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                let port = port.parse().map_err(|_| TargetError::Port(text.to_owned()))?;
-                let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-                Ok(Self { host: host.to_owned(), port })
+                let port = port
+                    .parse()
+                    .map_err(|_| TargetError::Port(text.to_owned()))?;
+                let host = host
+                    .strip_prefix('[')
+                    .and_then(|host| host.strip_suffix(']'))
+                    .unwrap_or(host);
+                Ok(Self {
+                    host: host.to_owned(),
+                    port,
+                })
             }
-            _ => Ok(Self { host: rest.to_owned(), port: PORT }),
+            _ => Ok(Self {
+                host: rest.to_owned(),
+                port: PORT,
+            }),
         }
     }
 
@@ -58,7 +78,11 @@ impl Target {
             return Some(SocketAddr::new(address, self.port));
         }
         // Scoped addresses (fe80::1%eth0) and names both go through the system's resolver.
-        let found = tokio::time::timeout_at(deadline.into(), tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+        let found = tokio::time::timeout_at(
+            deadline.into(),
+            tokio::net::lookup_host((self.host.as_str(), self.port)),
+        )
+        .await;
         found.ok()?.ok()?.next()
     }
 }
@@ -80,10 +104,26 @@ mod tests {
             ("fe80::1%lo", "fe80::1%lo", 161),
             ("udp://198.18.0.1:1161", "198.18.0.1", 1161),
         ] {
-            assert_eq!(Target::parse(text), Ok(Target { host: host.to_owned(), port }), "{text}");
+            assert_eq!(
+                Target::parse(text),
+                Ok(Target {
+                    host: host.to_owned(),
+                    port
+                }),
+                "{text}"
+            );
         }
-        assert!(matches!(Target::parse("router:x"), Err(TargetError::Port(_))));
-        assert!(matches!(Target::parse("router:70000"), Err(TargetError::Port(_))));
-        assert!(matches!(Target::parse("tls://router"), Err(TargetError::Transport(_))));
+        assert!(matches!(
+            Target::parse("router:x"),
+            Err(TargetError::Port(_))
+        ));
+        assert!(matches!(
+            Target::parse("router:70000"),
+            Err(TargetError::Port(_))
+        ));
+        assert!(matches!(
+            Target::parse("tls://router"),
+            Err(TargetError::Transport(_))
+        ));
     }
 }

@@ -7,7 +7,9 @@ use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -73,7 +75,11 @@ impl Sockets {
     /// The IPv4 sockets, or those of the given source, cannot be bound.
     pub fn bind(source: Option<SocketAddr>) -> io::Result<Self> {
         let fixed = source.is_some_and(|source| source.port() != 0);
-        let many = |address: SocketAddr| (0..if fixed { 1 } else { SPREAD }).map(|_| bind(address).map(Arc::new)).collect::<io::Result<Vec<_>>>();
+        let many = |address: SocketAddr| {
+            (0..if fixed { 1 } else { SPREAD })
+                .map(|_| bind(address).map(Arc::new))
+                .collect::<io::Result<Vec<_>>>()
+        };
         let any4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let any6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
         let (v4, v6) = match source {
@@ -81,13 +87,25 @@ impl Sockets {
             Some(source) => (Vec::new(), many(source)?),
             None => (many(any4)?, many(any6).unwrap_or_default()),
         };
-        Ok(Self { v4, v6, routes: Arc::default(), stray: Arc::default() })
+        Ok(Self {
+            v4,
+            v6,
+            routes: Arc::default(),
+            stray: Arc::default(),
+        })
     }
 
     /// Starts a reader for each socket.
     pub(super) fn read_all(&self) -> Vec<JoinHandle<()>> {
         let all = self.v4.iter().chain(&self.v6);
-        all.map(|socket| tokio::spawn(read(Arc::clone(socket), Arc::clone(&self.routes), Arc::clone(&self.stray)))).collect()
+        all.map(|socket| {
+            tokio::spawn(read(
+                Arc::clone(socket),
+                Arc::clone(&self.routes),
+                Arc::clone(&self.stray),
+            ))
+        })
+        .collect()
     }
 
     /// Opens a line to a target.
@@ -98,14 +116,31 @@ impl Sockets {
         let (sender, inbox) = mpsc::channel(INBOX);
         let number = routes.next;
         routes.next += 1;
-        routes.lines.insert(number, Line { target, inbox: sender });
+        routes.lines.insert(
+            number,
+            Line {
+                target,
+                inbox: sender,
+            },
+        );
         drop(routes);
-        Some(Open { routes: Arc::clone(&self.routes), number, ids: Vec::new(), target, socket, inbox })
+        Some(Open {
+            routes: Arc::clone(&self.routes),
+            number,
+            ids: Vec::new(),
+            target,
+            socket,
+            inbox,
+        })
     }
 
     pub(super) fn stray(&self) -> [(&'static str, u64); 3] {
         let count = |at: usize| self.stray[at].load(Ordering::Relaxed);
-        [("malformed", count(MALFORMED)), ("unknown_id", count(UNKNOWN)), ("full", count(FULL))]
+        [
+            ("malformed", count(MALFORMED)),
+            ("unknown_id", count(UNKNOWN)),
+            ("full", count(FULL)),
+        ]
     }
 }
 
@@ -144,7 +179,10 @@ impl Open {
 fn pending(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::ConnectionReset
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::ConnectionReset
     )
 }
 
@@ -159,7 +197,11 @@ impl Drop for Open {
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
         setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
@@ -194,13 +236,23 @@ async fn read(socket: Arc<UdpSocket>, routes: Arc<Mutex<Routes>>, stray: Arc<[At
 fn deliver(datagram: &[u8], from: SocketAddr, routes: &Mutex<Routes>) -> Result<(), usize> {
     let id = codec::id_of(datagram).ok_or(MALFORMED)?;
     let routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
-    let line = routes.ids.get(&id).and_then(|number| routes.lines.get(number)).ok_or(UNKNOWN)?;
-    line.inbox.try_send(Arrival::Datagram(datagram.to_vec(), from)).map_err(|_| FULL)
+    let line = routes
+        .ids
+        .get(&id)
+        .and_then(|number| routes.lines.get(number))
+        .ok_or(UNKNOWN)?;
+    line.inbox
+        .try_send(Arrival::Datagram(datagram.to_vec(), from))
+        .map_err(|_| FULL)
 }
 
 fn tell(target: SocketAddr, reason: Reason, routes: &Mutex<Routes>) {
     let routes = routes.lock().unwrap_or_else(PoisonError::into_inner);
-    for line in routes.lines.values().filter(|line| line.target.ip() == target.ip() && line.target.port() == target.port()) {
+    for line in routes
+        .lines
+        .values()
+        .filter(|line| line.target.ip() == target.ip() && line.target.port() == target.port())
+    {
         let _ = line.inbox.try_send(Arrival::Unreachable(reason));
     }
 }
@@ -211,15 +263,28 @@ fn icmp(socket: &UdpSocket) -> Option<(SocketAddr, Reason)> {
     let mut parts = [IoSliceMut::new(&mut payload)];
     let mut control = [0u8; 512];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags).ok()?;
+    let message =
+        recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)
+            .ok()?;
     let target = message.address.and_then(|address| {
-        let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::new(IpAddr::V6(v6.ip()), v6.port())))
+        let v4 = address
+            .as_sockaddr_in()
+            .map(|v4| SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
+        v4.or_else(|| {
+            address
+                .as_sockaddr_in6()
+                .map(|v6| SocketAddr::new(IpAddr::V6(v6.ip()), v6.port()))
+        })
     })?;
     let mut reason = Reason::IcmpUnreachable;
     for control in message.cmsgs().ok()? {
-        let (ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _)) = control else { continue };
-        let refused = (error.ee_type, error.ee_code) == (3, 3) && target.is_ipv4() || (error.ee_type, error.ee_code) == (1, 4) && target.is_ipv6();
+        let (ControlMessageOwned::Ipv4RecvErr(error, _)
+        | ControlMessageOwned::Ipv6RecvErr(error, _)) = control
+        else {
+            continue;
+        };
+        let refused = (error.ee_type, error.ee_code) == (3, 3) && target.is_ipv4()
+            || (error.ee_type, error.ee_code) == (1, 4) && target.is_ipv6();
         if refused {
             reason = Reason::IcmpRefused;
         }

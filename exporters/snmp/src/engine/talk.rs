@@ -60,8 +60,19 @@ impl Report {
     #[must_use]
     pub fn failed(reason: Reason) -> Self {
         let failures = vec![Failure { work: 0, reason }];
-        let outcome = Outcome { table: Table::default(), failures, counts: vec![Counts::default()], answered: false, pace: Pace::default() };
-        Self { outcome, trips: Vec::new(), discovery: 0, ignored: BTreeMap::new() }
+        let outcome = Outcome {
+            table: Table::default(),
+            failures,
+            counts: vec![Counts::default()],
+            answered: false,
+            pace: Pace::default(),
+        };
+        Self {
+            outcome,
+            trips: Vec::new(),
+            discovery: 0,
+            ignored: BTreeMap::new(),
+        }
     }
 }
 
@@ -82,27 +93,48 @@ pub struct Talk<'a> {
     probe: Option<(i32, Box<Peer>)>,
 }
 
-pub(super) async fn converse(sockets: &Sockets, memory: &Memory, settings: &Settings, mut asked: Asked) -> Report {
+pub(super) async fn converse(
+    sockets: &Sockets,
+    memory: &Memory,
+    settings: &Settings,
+    mut asked: Asked,
+) -> Report {
     let works = std::mem::take(&mut asked.works);
     let all_failed = |reason| {
         let mut report = Report::failed(reason);
-        report.outcome.failures = (0..works.len().max(1)).map(|work| Failure { work, reason }).collect();
+        report.outcome.failures = (0..works.len().max(1))
+            .map(|work| Failure { work, reason })
+            .collect();
         report.outcome.counts = vec![Counts::default(); works.len().max(1)];
         report
     };
-    let Some(line) = sockets.open(asked.target) else { return all_failed(Reason::Send) };
+    let Some(line) = sockets.open(asked.target) else {
+        return all_failed(Reason::Send);
+    };
     let key = (asked.target, asked.identity.clone());
     let (pace, peer) = memory.recall(&key);
     let pace = pace.unwrap_or_else(|| Pace::up_to(settings.window));
-    let mut talk = Talk { asked: &asked, line, discovery: 0, ignored: BTreeMap::new(), trips: Vec::new(), probe: None };
-    let patience = works.first().map_or(Duration::from_secs(5), |work| work.params.timeout * (work.params.retries + 1));
+    let mut talk = Talk {
+        asked: &asked,
+        line,
+        discovery: 0,
+        ignored: BTreeMap::new(),
+        trips: Vec::new(),
+        probe: None,
+    };
+    let patience = works.first().map_or(Duration::from_secs(5), |work| {
+        work.params.timeout * (work.params.retries + 1)
+    });
     let mut wire = if asked.auth.version == 3 {
         let peer = match peer {
             Some(peer) => Ok(peer),
             None => talk.discover(patience).await,
         };
         match peer {
-            Ok(peer) => Wire::Usm { peer: Box::new(peer), healings: 0 },
+            Ok(peer) => Wire::Usm {
+                peer: Box::new(peer),
+                healings: 0,
+            },
             Err(reason) => {
                 let mut report = all_failed(reason);
                 (report.discovery, report.ignored) = (talk.discovery, talk.ignored);
@@ -112,18 +144,32 @@ pub(super) async fn converse(sockets: &Sockets, memory: &Memory, settings: &Sett
     } else {
         Wire::Community(asked.auth.version)
     };
-    let limits = Limits { deadline: asked.deadline, v1: asked.auth.version == 1, strict: asked.strict, octets: settings.octets };
+    let limits = Limits {
+        deadline: asked.deadline,
+        v1: asked.auth.version == 1,
+        strict: asked.strict,
+        octets: settings.octets,
+    };
     let mut scrape = Scrape::new(works, limits, pace);
     talk.run(&mut scrape, &mut wire).await;
     let mut outcome = scrape.finish();
     if !outcome.answered {
         talk.explain(&mut outcome);
     }
-    let peer = if let Wire::Usm { peer, .. } = wire { Some(*peer) } else { None };
+    let peer = if let Wire::Usm { peer, .. } = wire {
+        Some(*peer)
+    } else {
+        None
+    };
     if outcome.answered || peer.is_some() {
         memory.keep(key, outcome.pace.clone(), peer);
     }
-    Report { outcome, trips: talk.trips, discovery: talk.discovery, ignored: talk.ignored }
+    Report {
+        outcome,
+        trips: talk.trips,
+        discovery: talk.discovery,
+        ignored: talk.ignored,
+    }
 }
 
 impl Talk<'_> {
@@ -159,12 +205,22 @@ impl Talk<'_> {
     async fn send(&mut self, wire: &Wire, outgoing: &Outgoing, now: Instant) -> Result<(), Reason> {
         let oids: Vec<&[u32]> = outgoing.oids.iter().map(Vec::as_slice).collect();
         let message = match wire {
-            Wire::Community(version) => {
-                codec::message(*version, self.asked.credentials.community.reveal(), outgoing.operation, outgoing.id, &oids)
-            }
-            Wire::Usm { peer, .. } => peer.encode(outgoing.operation, outgoing.id, &oids, now).map_err(|_| Reason::Configuration)?,
+            Wire::Community(version) => codec::message(
+                *version,
+                self.asked.credentials.community.reveal(),
+                outgoing.operation,
+                outgoing.id,
+                &oids,
+            ),
+            Wire::Usm { peer, .. } => peer
+                .encode(outgoing.operation, outgoing.id, &oids, now)
+                .map_err(|_| Reason::Configuration)?,
         };
-        self.line.send(outgoing.id, &message).await.map(|_| ()).map_err(|_| Reason::Send)
+        self.line
+            .send(outgoing.id, &message)
+            .await
+            .map(|_| ())
+            .map_err(|_| Reason::Send)
     }
 
     fn ignore(&mut self, reason: Reason) {
@@ -178,7 +234,9 @@ impl Talk<'_> {
             // The target answered before: it may be starting anew.
             Arrival::Unreachable(reason) => return self.ignore(reason),
         };
-        let Some(id) = codec::id_of(&message) else { return self.ignore(Reason::Decode) };
+        let Some(id) = codec::id_of(&message) else {
+            return self.ignore(Reason::Decode);
+        };
         // An agent with several addresses may answer from another one: believed when the right one stays silent.
         if !same(from, self.asked.target) && !self.asked.any_source && !scrape.repeated(id) {
             return self.ignore(Reason::BadAnswer);
@@ -189,7 +247,9 @@ impl Talk<'_> {
         let octets = message.len();
         match wire {
             Wire::Community(_) => {
-                let Ok(Message::Community { pdu, .. }) = codec::read_message(&message) else { return self.ignore(Reason::Decode) };
+                let Ok(Message::Community { pdu, .. }) = codec::read_message(&message) else {
+                    return self.ignore(Reason::Decode);
+                };
                 self.take(pdu, octets, scrape, now);
             }
             Wire::Usm { peer, healings } => match peer.decode(message, now) {
@@ -198,7 +258,11 @@ impl Talk<'_> {
                 Heard::Nothing(reason) => self.ignore(reason),
                 Heard::Clock => {
                     *healings += 1;
-                    if *healings > HEALINGS { scrape.abort(Reason::NotInWindow) } else { scrape.resend(now) }
+                    if *healings > HEALINGS {
+                        scrape.abort(Reason::NotInWindow)
+                    } else {
+                        scrape.resend(now)
+                    }
                 }
                 Heard::Engine(engine, boots, time) => {
                     *healings += 1;
@@ -241,10 +305,14 @@ impl Talk<'_> {
             self.discovery += 1;
             let again = (Instant::now() + wait).min(end);
             wait *= 2;
-            while let Ok(Some(arrival)) = tokio::time::timeout_at(again.into(), self.line.inbox.recv()).await {
+            while let Ok(Some(arrival)) =
+                tokio::time::timeout_at(again.into(), self.line.inbox.recv()).await
+            {
                 match arrival {
                     Arrival::Unreachable(reason) => return Err(reason),
-                    Arrival::Datagram(message, from) if same(from, self.asked.target) || self.asked.any_source => {
+                    Arrival::Datagram(message, from)
+                        if same(from, self.asked.target) || self.asked.any_source =>
+                    {
                         let Some((engine, boots, time)) = usm::discovered(&message) else {
                             self.ignore(Reason::Decode);
                             continue;
@@ -267,8 +335,11 @@ impl Talk<'_> {
     async fn localise(&self, engine: &[u8]) -> Result<Peer, Reason> {
         let (auth, credentials) = (Arc::clone(&self.asked.auth), self.asked.credentials.clone());
         let (context, engine) = (self.asked.context.clone(), engine.to_vec());
-        let made = tokio::task::spawn_blocking(move || Peer::new(&auth, &credentials, &context, &engine)).await;
-        made.map_err(|_| Reason::Configuration)?.map_err(|_| Reason::Configuration)
+        let made =
+            tokio::task::spawn_blocking(move || Peer::new(&auth, &credentials, &context, &engine))
+                .await;
+        made.map_err(|_| Reason::Configuration)?
+            .map_err(|_| Reason::Configuration)
     }
 
     /// Agents drop silently what they cannot decrypt. Asked without privacy, they show whether the rest is right.
@@ -277,7 +348,9 @@ impl Talk<'_> {
         if self.asked.auth.security_level != SecurityLevel::AuthPriv {
             return;
         }
-        let Some(plain) = peer.without_privacy() else { return };
+        let Some(plain) = peer.without_privacy() else {
+            return;
+        };
         let id = fastrand::i32(1..i32::MAX);
         if let Ok(message) = plain.encode(Operation::Get, id, &[&UP_TIME], Instant::now()) {
             let _ = self.line.send(id, &message).await;
@@ -286,10 +359,14 @@ impl Talk<'_> {
     }
 
     fn heard_probe(&mut self, message: Vec<u8>, scrape: &mut Scrape, now: Instant) {
-        let Some((_, peer)) = &mut self.probe else { return };
+        let Some((_, peer)) = &mut self.probe else {
+            return;
+        };
         match peer.decode(message, now) {
             // The digest was right, so the key of the cipher is not.
-            Heard::Pdu(_) | Heard::Refused(Reason::SecurityLevel | Reason::UnknownContext) => scrape.abort(Reason::Decrypt),
+            Heard::Pdu(_) | Heard::Refused(Reason::SecurityLevel | Reason::UnknownContext) => {
+                scrape.abort(Reason::Decrypt)
+            }
             Heard::Refused(reason) => scrape.abort(reason),
             Heard::Engine(..) | Heard::Clock | Heard::Nothing(_) => {}
         }
@@ -297,8 +374,14 @@ impl Talk<'_> {
 
     /// Silence has a better name when answers came that did not count.
     fn explain(&self, outcome: &mut Outcome) {
-        let Some((reason, _)) = self.ignored.iter().max_by_key(|(_, count)| **count) else { return };
-        for failure in outcome.failures.iter_mut().filter(|failure| failure.reason == Reason::Timeout) {
+        let Some((reason, _)) = self.ignored.iter().max_by_key(|(_, count)| **count) else {
+            return;
+        };
+        for failure in outcome
+            .failures
+            .iter_mut()
+            .filter(|failure| failure.reason == Reason::Timeout)
+        {
             failure.reason = *reason;
         }
     }

@@ -38,7 +38,13 @@ pub struct Answer {
 impl Answer {
     pub(crate) fn broken() -> Self {
         let body = "the answer could not be written, see the log\n".to_owned();
-        Self { status: 500, body, failures: Vec::new(), modules: Vec::new(), took: Duration::ZERO }
+        Self {
+            status: 500,
+            body,
+            failures: Vec::new(),
+            modules: Vec::new(),
+            took: Duration::ZERO,
+        }
     }
 
     pub(super) fn new(
@@ -51,7 +57,9 @@ impl Answer {
         (began, walked): (Instant, Duration),
     ) -> Self {
         let nothing = !answered || (rendered.series == 0 && !failures.is_empty());
-        let refused = !failures.is_empty() && (rules.strict || rules.refuse_partial || nothing) && !rules.failure_as_series;
+        let refused = !failures.is_empty()
+            && (rules.strict || rules.refuse_partial || nothing)
+            && !rules.failure_as_series;
         let (status, body) = if refused {
             (500, error_text(&ask.target, &failures))
         } else {
@@ -59,7 +67,13 @@ impl Answer {
             per_scrape(&mut body, ask, rules, stats, &failures, (began, walked));
             (200, body)
         };
-        Self { status, body, failures, modules: ask.modules.clone(), took: began.elapsed() }
+        Self {
+            status,
+            body,
+            failures,
+            modules: ask.modules.clone(),
+            took: began.elapsed(),
+        }
     }
 
     /// How often each reason occurred.
@@ -81,8 +95,16 @@ fn error_text(target: &str, failures: &[Outcome]) -> String {
     }
     for failure in failures {
         let bullet = if failures.len() > 1 { "* " } else { "" };
-        let Outcome { module, root, reason } = failure;
-        let place = if root.is_empty() { String::new() } else { format!(" at {root}") };
+        let Outcome {
+            module,
+            root,
+            reason,
+        } = failure;
+        let place = if root.is_empty() {
+            String::new()
+        } else {
+            format!(" at {root}")
+        };
         let _ = writeln!(
             out,
             "{bullet}error collecting metric Desc{{fqName: \"snmp_error\", help: \"Error scraping target\", constLabels: {{module=\"{module}\"}}, \
@@ -96,14 +118,41 @@ fn error_text(target: &str, failures: &[Outcome]) -> String {
 
 type PerModule = fn(&ModuleStats, Duration, Duration) -> f64;
 
-fn per_scrape(out: &mut String, ask: &Ask, rules: Rules, stats: &[ModuleStats], failures: &[Outcome], times: (Instant, Duration)) {
+fn per_scrape(
+    out: &mut String,
+    ask: &Ask,
+    rules: Rules,
+    stats: &[ModuleStats],
+    failures: &[Outcome],
+    times: (Instant, Duration),
+) {
     let (began, walked) = times;
     let families: [(&str, &str, PerModule); 5] = [
-        ("snmp_scrape_duration_seconds", "Total SNMP time scrape took (walk and processing).", |_, took, _| took.as_secs_f64()),
-        ("snmp_scrape_packets_retried", "Packets retried for get, bulkget, and walk.", |stats, _, _| stats.again as f64),
-        ("snmp_scrape_packets_sent", "Packets sent for get, bulkget, and walk; including retries.", |stats, _, _| stats.sent as f64),
-        ("snmp_scrape_pdus_returned", "PDUs returned from get, bulkget, and walk.", |stats, _, _| stats.values as f64),
-        ("snmp_scrape_walk_duration_seconds", "Time SNMP walk/bulkwalk took.", |_, _, walked| walked.as_secs_f64()),
+        (
+            "snmp_scrape_duration_seconds",
+            "Total SNMP time scrape took (walk and processing).",
+            |_, took, _| took.as_secs_f64(),
+        ),
+        (
+            "snmp_scrape_packets_retried",
+            "Packets retried for get, bulkget, and walk.",
+            |stats, _, _| stats.again as f64,
+        ),
+        (
+            "snmp_scrape_packets_sent",
+            "Packets sent for get, bulkget, and walk; including retries.",
+            |stats, _, _| stats.sent as f64,
+        ),
+        (
+            "snmp_scrape_pdus_returned",
+            "PDUs returned from get, bulkget, and walk.",
+            |stats, _, _| stats.values as f64,
+        ),
+        (
+            "snmp_scrape_walk_duration_seconds",
+            "Time SNMP walk/bulkwalk took.",
+            |_, _, walked| walked.as_secs_f64(),
+        ),
     ];
     let mut labels: Vec<(String, &ModuleStats, bool)> = ask
         .modules
@@ -112,17 +161,30 @@ fn per_scrape(out: &mut String, ask: &Ask, rules: Rules, stats: &[ModuleStats], 
         .map(|(module, stats)| {
             let mut label = String::new();
             expose::label("module", module, &mut label);
-            (label, stats, !failures.iter().any(|failure| failure.module == *module))
+            (
+                label,
+                stats,
+                !failures.iter().any(|failure| failure.module == *module),
+            )
         })
         .collect();
     labels.sort_by(|a, b| a.0.cmp(&b.0));
     if !rules.strict {
         if !failures.is_empty() {
-            expose::head("snmp_error", "What could not be collected, and why.", "gauge", out);
+            expose::head(
+                "snmp_error",
+                "What could not be collected, and why.",
+                "gauge",
+                out,
+            );
         }
         for failure in failures {
             let mut label = String::new();
-            for (name, value) in [("module", failure.module.as_str()), ("reason", failure.reason.name()), ("root", &failure.root)] {
+            for (name, value) in [
+                ("module", failure.module.as_str()),
+                ("reason", failure.reason.name()),
+                ("root", &failure.root),
+            ] {
                 if !label.is_empty() {
                     label.push(',');
                 }
@@ -130,9 +192,19 @@ fn per_scrape(out: &mut String, ask: &Ask, rules: Rules, stats: &[ModuleStats], 
             }
             expose::sample("snmp_error", &label, 1.0, out);
         }
-        expose::head("snmp_scrape_complete", "Whether everything the module asks for was collected.", "gauge", out);
+        expose::head(
+            "snmp_scrape_complete",
+            "Whether everything the module asks for was collected.",
+            "gauge",
+            out,
+        );
         for (label, _, complete) in &labels {
-            expose::sample("snmp_scrape_complete", label, f64::from(u8::from(*complete)), out);
+            expose::sample(
+                "snmp_scrape_complete",
+                label,
+                f64::from(u8::from(*complete)),
+                out,
+            );
         }
     }
     let took = began.elapsed();

@@ -14,10 +14,18 @@ use crate::value::Table;
 pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Vec<Roots> {
     let mut out = Vec::with_capacity(views.len());
     for view in views {
-        let mut roots = Roots { walk: view.module.walk.clone(), get: view.module.get.clone() };
+        let mut roots = Roots {
+            walk: view.module.walk.clone(),
+            get: view.module.get.clone(),
+        };
         let mut allowed: Vec<(Oid, Vec<u32>)> = Vec::new();
         for filter in &view.module.filters {
-            let work = Work { root: filter.oid.clone(), params: params(view.module), oids: vec![filter.oid.clone()], get: false };
+            let work = Work {
+                root: filter.oid.clone(),
+                params: params(view.module),
+                oids: vec![filter.oid.clone()],
+                get: false,
+            };
             let report = line.ask(vec![work]).await;
             if !report.outcome.failures.is_empty() {
                 continue;
@@ -33,7 +41,9 @@ pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Vec<Roots> {
         }
         for (target, rows) in allowed {
             roots.get.retain(|oid| !begins(oid, &target));
-            roots.get.extend(rows.into_iter().map(|row| target.join(&[row])));
+            roots
+                .get
+                .extend(rows.into_iter().map(|row| target.join(&[row])));
         }
         out.push(roots);
     }
@@ -68,8 +78,20 @@ mod tests {
         }
         table.insert(&[1, 3, 1, 4, 10], Raw::Integer(10)).unwrap();
         table.sort();
-        let values = ["eth", "^1"].map(|text| crate::config::unanchored(text).unwrap()).into();
-        assert_eq!(matching(&Filter { oid: Oid::new([1, 3, 1]), targets: Vec::new(), values }, &table), [7, 9, 10]);
+        let values = ["eth", "^1"]
+            .map(|text| crate::config::unanchored(text).unwrap())
+            .into();
+        assert_eq!(
+            matching(
+                &Filter {
+                    oid: Oid::new([1, 3, 1]),
+                    targets: Vec::new(),
+                    values
+                },
+                &table
+            ),
+            [7, 9, 10]
+        );
     }
 
     #[test]

@@ -17,7 +17,11 @@ pub(super) struct Wanted<'a> {
 pub(super) fn views<'a>(ready: &'a Ready, ask: &Ask) -> Option<Vec<Wanted<'a>>> {
     let one = |name: &String| {
         let (name, module) = ready.config.modules.get_key_value(name)?;
-        Some(Wanted { name, module, plan: ready.plans.get(name)? })
+        Some(Wanted {
+            name,
+            module,
+            plan: ready.plans.get(name)?,
+        })
     };
     ask.modules.iter().map(one).collect()
 }
@@ -46,23 +50,38 @@ pub(super) fn params(module: &Module) -> Params {
 
 /// `strict` walks whole subtrees, as snmp_exporter does; else only the columns that become series or labels.
 pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Planned {
-    let mut planned = Planned { works: Vec::new(), owners: Vec::new() };
+    let mut planned = Planned {
+        works: Vec::new(),
+        owners: Vec::new(),
+    };
     let mut fetched: Vec<(Oid, usize)> = Vec::new();
     for (at, (view, roots)) in views.iter().zip(roots).enumerate() {
         let gets: Vec<Oid> = if strict {
             roots.get.clone()
         } else {
-            roots.get.iter().filter(|oid| view.plan.columns_of(oid).next().is_some()).cloned().collect()
+            roots
+                .get
+                .iter()
+                .filter(|oid| view.plan.columns_of(oid).next().is_some())
+                .cloned()
+                .collect()
         };
         let walks = roots.walk.iter().map(|root| {
-            let columns = if strict { vec![root.clone()] } else { smallest(view.plan.columns_of(root).collect()) };
+            let columns = if strict {
+                vec![root.clone()]
+            } else {
+                smallest(view.plan.columns_of(root).collect())
+            };
             (root.clone(), columns, false)
         });
         let gets = (!gets.is_empty()).then(|| (gets[0].clone(), gets.clone(), true));
         for (root, oids, get) in gets.into_iter().chain(walks) {
             let mut mine = Vec::new();
             for oid in oids {
-                match fetched.iter().find(|(other, _)| oid::within(oid.ids(), other.ids())) {
+                match fetched
+                    .iter()
+                    .find(|(other, _)| oid::within(oid.ids(), other.ids()))
+                {
                     Some((_, work)) => {
                         if !planned.owners[*work].contains(&at) {
                             planned.owners[*work].push(at);
@@ -73,7 +92,12 @@ pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Plan
             }
             if !mine.is_empty() {
                 fetched.extend(mine.iter().map(|oid| (oid.clone(), planned.works.len())));
-                planned.works.push(Work { root, params: params(view.module), oids: mine, get });
+                planned.works.push(Work {
+                    root,
+                    params: params(view.module),
+                    oids: mine,
+                    get,
+                });
                 planned.owners.push(vec![at]);
             }
         }
@@ -86,7 +110,10 @@ fn smallest(mut oids: Vec<Oid>) -> Vec<Oid> {
     oids.sort();
     let mut out: Vec<Oid> = Vec::with_capacity(oids.len());
     for oid in oids {
-        if !out.last().is_some_and(|last| oid::within(oid.ids(), last.ids())) {
+        if !out
+            .last()
+            .is_some_and(|last| oid::within(oid.ids(), last.ids()))
+        {
             out.push(oid);
         }
     }

@@ -32,7 +32,9 @@ pub enum Refusal {
     #[error("Unknown module '{0}'")]
     Module(String),
     /// `snmp_engineid` is not served.
-    #[error("'snmp_engineid' parameter is not supported: the context engine is always the engine that answers")]
+    #[error(
+        "'snmp_engineid' parameter is not supported: the context engine is always the engine that answers"
+    )]
     EngineId,
 }
 
@@ -42,7 +44,8 @@ impl Ask {
     /// # Errors
     /// A parameter is missing, repeated or not served.
     pub fn read(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Refusal> {
-        let (mut targets, mut auths, mut contexts, mut modules, mut engines) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut targets, mut auths, mut contexts, mut modules, mut engines) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (key, value) in pairs {
             match key.as_str() {
                 "target" => targets.push(value),
@@ -53,7 +56,9 @@ impl Ask {
                 _ => {}
             }
         }
-        let [target] = targets.as_slice() else { return Err(Refusal::Target) };
+        let [target] = targets.as_slice() else {
+            return Err(Refusal::Target);
+        };
         if target.is_empty() {
             return Err(Refusal::Target);
         }
@@ -73,7 +78,11 @@ impl Ask {
             modules.push("if_mib".to_owned());
         }
         let mut unique: Vec<String> = Vec::new();
-        for name in modules.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()) {
+        for name in modules
+            .iter()
+            .flat_map(|list| list.split(','))
+            .filter(|name| !name.is_empty())
+        {
             if !unique.iter().any(|known| known == name) {
                 unique.push(name.to_owned());
             }
@@ -81,7 +90,12 @@ impl Ask {
         if unique.is_empty() {
             return Err(Refusal::NoModule);
         }
-        Ok(Self { target: target.clone(), auth, modules: unique, context })
+        Ok(Self {
+            target: target.clone(),
+            auth,
+            modules: unique,
+            context,
+        })
     }
 
     /// Checks the names against a configuration.
@@ -92,7 +106,11 @@ impl Ask {
         if !config.auths.contains_key(&self.auth) {
             return Err(Refusal::Auth(self.auth.clone()));
         }
-        match self.modules.iter().find(|name| !config.modules.contains_key(*name)) {
+        match self
+            .modules
+            .iter()
+            .find(|name| !config.modules.contains_key(*name))
+        {
             Some(name) => Err(Refusal::Module(name.clone())),
             None => Ok(()),
         }
@@ -104,16 +122,24 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<Ask, Refusal> {
-        Ask::read(query.split('&').filter(|part| !part.is_empty()).map(|part| {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            (key.to_owned(), value.to_owned())
-        }))
+        Ask::read(
+            query
+                .split('&')
+                .filter(|part| !part.is_empty())
+                .map(|part| {
+                    let (key, value) = part.split_once('=').unwrap_or((part, ""));
+                    (key.to_owned(), value.to_owned())
+                }),
+        )
     }
 
     #[test]
     fn queries_read_as_in_snmp_exporter() {
         let ask = read("target=r1&module=a,b,,a&module=c").unwrap();
-        assert_eq!((ask.auth.as_str(), ask.modules.join("+").as_str()), ("public_v2", "a+b+c"));
+        assert_eq!(
+            (ask.auth.as_str(), ask.modules.join("+").as_str()),
+            ("public_v2", "a+b+c")
+        );
         assert_eq!(read("target=r1&auth=").unwrap().modules, ["if_mib"]);
         assert_eq!(read("target=r1&snmp_context=x").unwrap().context, "x");
         for (query, refusal) in [
@@ -121,7 +147,10 @@ mod tests {
             ("target=", Refusal::Target),
             ("target=a&target=b", Refusal::Target),
             ("target=a&auth=x&auth=y", Refusal::Repeated("auth")),
-            ("target=a&snmp_context=x&snmp_context=y", Refusal::Repeated("snmp_context")),
+            (
+                "target=a&snmp_context=x&snmp_context=y",
+                Refusal::Repeated("snmp_context"),
+            ),
             ("target=a&module=,", Refusal::NoModule),
             ("target=a&snmp_engineid=80", Refusal::EngineId),
         ] {

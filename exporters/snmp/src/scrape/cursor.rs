@@ -37,12 +37,28 @@ pub(super) struct Walk {
 
 impl Cursor {
     pub(super) fn get(work: usize, oids: Vec<Oid>) -> Self {
-        Self { work, task: Task::Get(oids), repetitions: u32::MAX, doubts: 0 }
+        Self {
+            work,
+            task: Task::Get(oids),
+            repetitions: u32::MAX,
+            doubts: 0,
+        }
     }
 
     pub(super) fn walk(work: usize, columns: VecDeque<Oid>) -> Self {
-        let walk = Walk { columns, last: Vec::new(), rows: 0, tallest: 0, single: false };
-        Self { work, task: Task::Walk(walk), repetitions: u32::MAX, doubts: 0 }
+        let walk = Walk {
+            columns,
+            last: Vec::new(),
+            rows: 0,
+            tallest: 0,
+            single: false,
+        };
+        Self {
+            work,
+            task: Task::Walk(walk),
+            repetitions: u32::MAX,
+            doubts: 0,
+        }
     }
 
     pub(super) fn is_get(&self) -> bool {
@@ -50,11 +66,19 @@ impl Cursor {
     }
 
     pub(super) fn as_walk(&self) -> Option<&Walk> {
-        if let Task::Walk(walk) = &self.task { Some(walk) } else { None }
+        if let Task::Walk(walk) = &self.task {
+            Some(walk)
+        } else {
+            None
+        }
     }
 
     pub(super) fn as_walk_mut(&mut self) -> Option<&mut Walk> {
-        if let Task::Walk(walk) = &mut self.task { Some(walk) } else { None }
+        if let Task::Walk(walk) = &mut self.task {
+            Some(walk)
+        } else {
+            None
+        }
     }
 
     /// The agent answered well: doubts are over.
@@ -78,8 +102,19 @@ impl Cursor {
             return None;
         }
         let tallest = walk.tallest.max(walk.rows);
-        let walk = Walk { columns, last: Vec::new(), rows: 0, tallest, single: false };
-        Some(Self { work, task: Task::Walk(walk), repetitions, doubts: 0 })
+        let walk = Walk {
+            columns,
+            last: Vec::new(),
+            rows: 0,
+            tallest,
+            single: false,
+        };
+        Some(Self {
+            work,
+            task: Task::Walk(walk),
+            repetitions,
+            doubts: 0,
+        })
     }
 }
 

@@ -40,11 +40,18 @@ impl Pace {
     /// A pace whose window never grows beyond `most`.
     #[must_use]
     pub fn up_to(most: usize) -> Self {
-        Self { most: most.max(1) as f64, ..Self::default() }
+        Self {
+            most: most.max(1) as f64,
+            ..Self::default()
+        }
     }
 
     pub(super) fn begin(&mut self, strict: bool) {
-        self.window = if strict { 1.0 } else { self.window.clamp(1.0, self.most) };
+        self.window = if strict {
+            1.0
+        } else {
+            self.window.clamp(1.0, self.most)
+        };
         if strict {
             self.most = 1.0;
         }
@@ -92,13 +99,20 @@ impl Pace {
 
     /// How long to wait before a request is sent again, at most `timeout` (after RFC 6298).
     pub(super) fn timeout(&self, timeout: Duration) -> Duration {
-        self.smoothed.map_or(FIRST, |smoothed| (smoothed + self.variation * 4).max(SHORTEST)).min(timeout)
+        self.smoothed
+            .map_or(FIRST, |smoothed| {
+                (smoothed + self.variation * 4).max(SHORTEST)
+            })
+            .min(timeout)
     }
 
     /// An answer of `octets` octets held `values` values.
     pub(super) fn size(&mut self, octets: usize, values: u32) {
         let now = octets as f64 / f64::from(values.max(1));
-        self.per_value = Some(self.per_value.map_or(now, |known| (known * 3.0 + now) / 4.0));
+        self.per_value = Some(
+            self.per_value
+                .map_or(now, |known| (known * 3.0 + now) / 4.0),
+        );
     }
 
     /// Repetitions whose answer fills `frame` octets.
@@ -120,7 +134,9 @@ mod tests {
     fn after(trips: impl IntoIterator<Item = u64>) -> Pace {
         let mut pace = Pace::default();
         pace.begin(false);
-        trips.into_iter().for_each(|micros| pace.answered(Some(Duration::from_micros(micros))));
+        trips
+            .into_iter()
+            .for_each(|micros| pace.answered(Some(Duration::from_micros(micros))));
         pace
     }
 
@@ -157,6 +173,9 @@ mod tests {
         assert_eq!(Pace::default().timeout(Duration::from_secs(5)), FIRST);
         assert_eq!(after([1000; 50]).timeout(Duration::from_secs(5)), SHORTEST);
         assert!(after([100_000; 50]).timeout(Duration::from_secs(5)) < Duration::from_millis(130));
-        assert_eq!(after([100_000; 50]).timeout(Duration::from_millis(50)), Duration::from_millis(50));
+        assert_eq!(
+            after([100_000; 50]).timeout(Duration::from_millis(50)),
+            Duration::from_millis(50)
+        );
     }
 }

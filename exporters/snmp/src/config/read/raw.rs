@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Spanned;
 
-use crate::config::{AuthProtocol, GoDuration, IndexType, Pattern, PrivProtocol, SecurityLevel, unanchored};
+use crate::config::{
+    AuthProtocol, GoDuration, IndexType, Pattern, PrivProtocol, SecurityLevel, unanchored,
+};
 use crate::oid::Oid;
 
 #[derive(Debug, Deserialize)]
@@ -186,7 +188,9 @@ pub(super) struct Anywhere(pub(super) regex::Regex);
 
 impl<'de> Deserialize<'de> for Anywhere {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        unanchored(&String::deserialize(source)?).map(Self).map_err(de::Error::custom)
+        unanchored(&String::deserialize(source)?)
+            .map(Self)
+            .map_err(de::Error::custom)
     }
 }
 
