@@ -140,8 +140,9 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
             request.header("x-prometheus-scrape-timeout-seconds"),
             shared.offset,
         );
+    let gzip = gzip::wanted(request.header("accept-encoding"));
     let answer = shared.coalesce.run(
-        (ready.generation, ask.clone()),
+        (ready.generation, gzip, ask.clone()),
         deadline,
         &shared.metrics.coalesced,
         || {
@@ -154,6 +155,7 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
                     &shared.metrics,
                     &ask,
                     shared.rules,
+                    gzip,
                     deadline,
                 )
                 .await;
@@ -180,9 +182,5 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
         },
     );
     let answer = answer.await;
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if status != StatusCode::OK {
-        return response::text(status, answer.body.clone());
-    }
-    gzip::respond(&answer, request.header("accept-encoding")).await
+    gzip::respond(&answer)
 }

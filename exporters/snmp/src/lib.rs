@@ -16,3 +16,4 @@ pub mod reason;
 pub mod scrape;
 pub mod usm;
 pub mod value;
+pub mod vitals;

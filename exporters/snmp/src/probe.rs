@@ -2,21 +2,24 @@
 
 mod answer;
 mod filter;
+mod pack;
 mod plan;
 mod request;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Outcome};
 pub use request::{Ask, Refusal};
+use tokio::sync::Semaphore;
 
 use crate::config::{Config, Credentials};
 use crate::convert::{Plan, Scope, View, render};
 use crate::engine::{Asked, Engine, Report, Target};
 use crate::metrics::Metrics;
 use crate::reason::Reason;
+use crate::vitals;
 
 /// A configuration with everything worked out from it.
 #[derive(Debug)]
@@ -27,21 +30,33 @@ pub struct Ready {
     pub plans: BTreeMap<String, Plan>,
     /// Distinguishes this configuration from the one before it.
     pub generation: u64,
+    /// The module `vitals` is ours, not one of the file.
+    pub vitals: bool,
 }
 
 impl Ready {
     /// Works everything out.
     #[must_use]
-    pub fn new(config: Config, generation: u64) -> Self {
-        let plans = config
+    pub fn new(mut config: Config, generation: u64) -> Self {
+        let vitals = !config.modules.contains_key(vitals::NAME);
+        if vitals {
+            config
+                .modules
+                .insert(vitals::NAME.to_owned(), vitals::module());
+        }
+        let mut plans: BTreeMap<String, Plan> = config
             .modules
             .iter()
             .map(|(name, module)| (name.clone(), Plan::new(module)))
             .collect();
+        if vitals {
+            plans.insert(vitals::NAME.to_owned(), Plan::of_columns(vitals::columns()));
+        }
         Self {
             config,
             plans,
             generation,
+            vitals,
         }
     }
 }
@@ -70,13 +85,18 @@ pub struct ModuleStats {
     pub values: u64,
 }
 
-/// Runs a scrape to its answer.
+/// Answers that are written at a time: more would only wait for a processor, each with its text in memory.
+static WRITERS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
+
+/// Runs a scrape to its answer, compressed when `gzip` is set.
 pub async fn run(
     engine: &Engine,
     ready: &Arc<Ready>,
     metrics: &Metrics,
     ask: &Ask,
     rules: Rules,
+    gzip: bool,
     deadline: Instant,
 ) -> Answer {
     let began = Instant::now();
@@ -90,9 +110,14 @@ pub async fn run(
     let ask = ask.clone();
     let times = (began, walked);
     // Rendering is work for a processor, not for an event loop.
-    let answer = tokio::task::spawn_blocking(move || write(&ready, &ask, collected, rules, times))
-        .await
-        .unwrap_or_else(|_| Answer::broken());
+    let turn = WRITERS.acquire().await;
+    let answer = tokio::task::spawn_blocking(move || {
+        let answer = write(&ready, &ask, collected, rules, times);
+        if gzip { answer.packed() } else { answer }
+    })
+    .await
+    .unwrap_or_else(|_| Answer::broken());
+    drop(turn);
     for (module, took) in ask_modules(&answer) {
         metrics.collection(module, took);
     }
@@ -300,7 +325,10 @@ fn write(
             .collect(),
         None => Vec::new(),
     };
-    let rendered = render(&views, &table, rules.wrap);
+    let mut rendered = render(&views, &table, rules.wrap);
+    if ready.vitals && ask.modules.iter().any(|module| module == vitals::NAME) {
+        rendered.series += vitals::render(&table, &mut rendered.text);
+    }
     failures.extend(rendered.faults.iter().map(|fault| Outcome {
         module: fault.module.clone(),
         root: fault.metric.clone(),
@@ -312,5 +340,6 @@ fn write(
     }));
     failures.sort();
     failures.dedup();
+    drop(table);
     Answer::new(ask, rules, answered, rendered, &stats, failures, times)
 }

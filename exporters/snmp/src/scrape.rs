@@ -112,6 +112,8 @@ pub struct Outcome {
 const REPETITIONS: std::ops::RangeInclusive<u32> = 10..=100;
 /// Octets of varbinds that fit an Ethernet frame beside the headers.
 const FRAME: f64 = 1380.0;
+/// The fewest answers that a walk must still be worth for a part of it to be given away: a part costs one answer more.
+const SPLIT: f64 = 6.0;
 /// Repeats beyond the module's `retries` that the round trip may cause.
 const QUICK_REPEATS: u32 = 4;
 
@@ -502,7 +504,7 @@ impl Scrape {
         let Some((at, answers)) = longest.max_by(|a, b| a.1.total_cmp(&b.1)) else {
             return;
         };
-        if answers < 4.0 {
+        if answers < SPLIT {
             return;
         }
         let Some(half) = self.cursors[at].as_mut().and_then(Cursor::split) else {

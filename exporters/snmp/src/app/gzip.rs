@@ -1,11 +1,5 @@
-//! The body of a scrape, compressed where the client takes it.
+//! A scrape's answer as an HTTP response.
 
-use std::io::Write as _;
-use std::sync::Arc;
-
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use toolkit::Response;
@@ -16,22 +10,16 @@ use crate::probe::Answer;
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
 /// The answer as a response.
-pub(super) async fn respond(answer: &Arc<Answer>, accept: Option<&str>) -> Response {
-    let compressed = accept.is_some_and(wants);
-    let own = Arc::clone(answer);
-    let body = if compressed {
-        // Level 1: level 6 costs as much again as the whole scrape, for a few percent.
-        tokio::task::spawn_blocking(move || pack(own.body.as_bytes()))
-            .await
-            .unwrap_or_default()
-    } else {
-        Bytes::copy_from_slice(own.body.as_bytes())
-    };
-    let mut response = response::new(StatusCode::OK, TEXT, body);
+pub(super) fn respond(answer: &Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if status != StatusCode::OK {
+        return response::text(status, String::from_utf8_lossy(&answer.body).into_owned());
+    }
+    let mut response = response::new(StatusCode::OK, TEXT, answer.body.clone());
     response
         .headers_mut()
         .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if compressed {
+    if answer.packed {
         response
             .headers_mut()
             .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -39,16 +27,9 @@ pub(super) async fn respond(answer: &Arc<Answer>, accept: Option<&str>) -> Respo
     response
 }
 
-fn pack(text: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 6 + 64), Compression::new(1));
-    // Writing into memory cannot fail.
-    let _ = encoder.write_all(text);
-    encoder.finish().unwrap_or_default().into()
-}
-
 /// Whether the client takes gzip (RFC 9110 §12.5.3).
-fn wants(accept: &str) -> bool {
-    accept.split(',').any(|item| {
+pub(super) fn wanted(accept: Option<&str>) -> bool {
+    accept.unwrap_or_default().split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
         let refused =
             |part: &str| part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0);
@@ -65,7 +46,7 @@ mod tests {
 
     #[test]
     fn compression_is_the_clients_choice() {
-        for (accept, wanted) in [
+        for (accept, wish) in [
             ("gzip", true),
             ("deflate, GZIP;q=0.5", true),
             ("gzip;q=0", false),
@@ -73,16 +54,8 @@ mod tests {
             ("br", false),
             ("", false),
         ] {
-            assert_eq!(wants(accept), wanted, "{accept}");
+            assert_eq!(wanted(Some(accept)), wish, "{accept}");
         }
-    }
-
-    #[test]
-    fn what_is_packed_unpacks() {
-        let mut out = String::new();
-        let packed = pack(b"a 1\n");
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed.as_ref()), &mut out)
-            .unwrap();
-        assert_eq!(out, "a 1\n");
+        assert!(!wanted(None));
     }
 }

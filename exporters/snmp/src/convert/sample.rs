@@ -81,6 +81,18 @@ impl Plan {
         }
     }
 
+    /// Of columns that somebody else turns into series.
+    #[must_use]
+    pub fn of_columns(mut wanted: Vec<Oid>) -> Self {
+        wanted.sort();
+        Self {
+            shapes: Vec::new(),
+            metrics: Vec::new(),
+            families: Vec::new(),
+            wanted,
+        }
+    }
+
     /// The columns that matter, sorted.
     #[must_use]
     pub fn wanted(&self) -> &[Oid] {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::{Ask, ModuleStats, Rules};
 use crate::convert::Rendered;
 use crate::expose;
@@ -26,7 +28,9 @@ pub struct Answer {
     /// 200 or 500.
     pub status: u16,
     /// The exposition, or what went wrong.
-    pub body: String,
+    pub body: Bytes,
+    /// Whether the body is compressed.
+    pub packed: bool,
     /// What is missing.
     pub failures: Vec<Outcome>,
     /// The modules asked for.
@@ -37,10 +41,11 @@ pub struct Answer {
 
 impl Answer {
     pub(crate) fn broken() -> Self {
-        let body = "the answer could not be written, see the log\n".to_owned();
+        let body = Bytes::from_static(b"the answer could not be written, see the log\n");
         Self {
             status: 500,
             body,
+            packed: false,
             failures: Vec::new(),
             modules: Vec::new(),
             took: Duration::ZERO,
@@ -69,7 +74,8 @@ impl Answer {
         };
         Self {
             status,
-            body,
+            body: body.into(),
+            packed: false,
             failures,
             modules: ask.modules.clone(),
             took: began.elapsed(),
