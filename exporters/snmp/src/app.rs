@@ -4,6 +4,7 @@ mod coalesce;
 mod gzip;
 mod page;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +13,14 @@ use std::time::Instant;
 use anyhow::Context as _;
 use http::{Method, StatusCode};
 use toolkit::web::response;
-use toolkit::{App, ConfigError, Configuration, Identity, Live, Request, Response, Service};
+use toolkit::{App, ConfigError, Configuration, Identity, Live, OnEnd, Request, Response, Service};
 
 use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
 use crate::flags::{Early, Failure, Flags, Partial, time_allowed};
 use crate::metrics::Metrics;
 use crate::probe::{self, Ask, Ready, Rules};
+use crate::traps::{Receiver, TrapMetrics};
 use coalesce::Coalesce;
 
 /// The SNMP exporter.
@@ -103,6 +105,9 @@ impl Service for Snmp {
             failure_as_series: flags.failure == Failure::Series,
         };
         app.collect(page::EngineSeries(engine.clone()));
+        if let Some(address) = flags.traps_listen_address {
+            receive_traps(address, &config, app)?;
+        }
         let shared = Arc::new(Shared {
             live: config,
             engine,
@@ -122,6 +127,27 @@ impl Service for Snmp {
         app.link("/form", "Scrape", "Ask one device by hand");
         Ok(())
     }
+}
+
+/// Binds the trap port and takes what comes.
+fn receive_traps(address: SocketAddr, config: &Live<Checked>, app: &mut App) -> anyhow::Result<()> {
+    let socket = std::net::UdpSocket::bind(address)
+        .with_context(|| format!("trap address {address} cannot be bound"))?;
+    socket.set_nonblocking(true)?;
+    let socket = Arc::new(tokio::net::UdpSocket::from_std(socket)?);
+    tracing::info!(address = %socket.local_addr()?, "receiving traps");
+    let receiver = Arc::new(Receiver::new(TrapMetrics::new(app.registry())?));
+    let config = config.clone();
+    app.spawn("traps", OnEnd::Restart, move |stop| {
+        let (socket, receiver, config) =
+            (Arc::clone(&socket), Arc::clone(&receiver), config.clone());
+        async move {
+            receiver
+                .run(&socket, || Arc::clone(&config.current().0), stop)
+                .await
+        }
+    });
+    Ok(())
 }
 
 async fn snmp(shared: Arc<Shared>, request: Request) -> Response {

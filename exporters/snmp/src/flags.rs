@@ -87,6 +87,9 @@ pub struct Flags {
         help_heading = "SNMP"
     )]
     pub failure: Failure,
+    /// Address and port on which traps and informs are received, as :162 or 127.0.0.1:1162; none unless given.
+    #[arg(long = "traps.listen-address", env = "SOTP_TRAPS_LISTEN_ADDRESS", value_name = "ADDRESS", value_parser = listen, help_heading = "SNMP")]
+    pub traps_listen_address: Option<SocketAddr>,
     /// Seconds taken off the scrape timeout that Prometheus names.
     #[arg(
         long = "timeout-offset",
@@ -96,6 +99,17 @@ pub struct Flags {
         help_heading = "SNMP"
     )]
     pub timeout_offset: f64,
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let whole = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    whole
+        .parse()
+        .map_err(|_| format!("expected :162 or an address and a port, found {text:?}"))
 }
 
 fn source(text: &str) -> Result<SocketAddr, String> {

@@ -14,6 +14,7 @@ pub mod oid;
 pub mod probe;
 pub mod reason;
 pub mod scrape;
+pub mod traps;
 pub mod usm;
 pub mod value;
 pub mod vitals;

@@ -302,6 +302,7 @@ const UNKNOWN_CONTEXTS: u32 = 100;
 struct Header {
     flags: u8,
     engine: Vec<u8>,
+    user: Vec<u8>,
     boots: i64,
     time: i64,
     plain: Option<std::ops::Range<usize>>,
@@ -324,6 +325,7 @@ impl Header {
             parameters.read_asn_integer().ok()?,
             parameters.read_asn_integer().ok()?,
         );
+        let user = parameters.read_asn_octetstring().ok()?.to_vec();
         let clock = 0..=i64::from(i32::MAX);
         (clock.contains(&boots) && clock.contains(&time) && engine.len() <= 64).then_some(())?;
         let plain = if reader.peek_byte().ok()? == 0x30 {
@@ -339,6 +341,7 @@ impl Header {
         Some(Self {
             flags,
             engine,
+            user,
             boots,
             time,
             plain,
@@ -410,10 +413,11 @@ fn plain(pdu: &Pdu<'_>) -> Vec<u8> {
     push(0x30, &list, &mut content);
     let mut out = Vec::with_capacity(content.len() + 8);
     push(
-        if pdu.message_type == MessageType::Response {
-            0xa2
-        } else {
-            0xa3
+        match pdu.message_type {
+            MessageType::Response => 0xa2,
+            MessageType::InformRequest => 0xa6,
+            MessageType::Trap => 0xa7,
+            _ => 0xa3,
         },
         &content,
         &mut out,
@@ -443,6 +447,25 @@ fn push_value(value: &Value<'_>, out: &mut Vec<u8>) {
         // A type that SNMP does not have: the reader behind refuses it.
         _ => push(0x30, &[], out),
     }
+}
+
+/// Who sent a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Its engine.
+    pub engine: Vec<u8>,
+    /// Its user.
+    pub user: Vec<u8>,
+}
+
+/// Who claims to have sent a message, before anything is checked.
+#[must_use]
+pub fn sender(message: &[u8]) -> Option<Sender> {
+    let header = Header::read(message)?;
+    (!header.engine.is_empty()).then_some(Sender {
+        engine: header.engine,
+        user: header.user,
+    })
 }
 
 /// The message that asks an engine who it is (RFC 3414 §4).
