@@ -103,6 +103,7 @@ impl Service for Snmp {
             wrap: flags.wrap_large_counters,
             refuse_partial: flags.partial == Partial::Refuse,
             failure_as_series: flags.failure == Failure::Series,
+            show_modules: false,
         };
         app.collect(page::EngineSeries(engine.clone()));
         if let Some(address) = flags.traps_listen_address {

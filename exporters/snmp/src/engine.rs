@@ -25,7 +25,11 @@ const REMEMBERED: usize = 20_000;
 #[derive(Debug, Default)]
 pub struct Memory {
     known: Mutex<HashMap<(SocketAddr, String), Known>>,
+    modules: Mutex<HashMap<(SocketAddr, String), (Instant, Vec<String>)>>,
 }
+
+/// How long a device's choice of modules is believed.
+const MODULES_BELIEVED: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 struct Known {
@@ -59,6 +63,33 @@ impl Memory {
                 peer,
             },
         );
+    }
+
+    /// The modules that a device chose within the last hour.
+    #[must_use]
+    pub fn modules(&self, key: &(SocketAddr, String)) -> Option<Vec<String>> {
+        let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        let (chosen, names) = modules.get(key)?;
+        (chosen.elapsed() < MODULES_BELIEVED).then(|| names.clone())
+    }
+
+    /// Remembers the modules that a device chose.
+    pub fn keep_modules(&self, key: (SocketAddr, String), names: Vec<String>) {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if modules.len() >= REMEMBERED {
+            modules.retain(|_, (chosen, _)| chosen.elapsed() < MODULES_BELIEVED);
+        }
+        if modules.len() < REMEMBERED {
+            modules.insert(key, (Instant::now(), names));
+        }
+    }
+
+    /// Lets a device choose anew.
+    pub fn forget_modules(&self, key: &(SocketAddr, String)) {
+        self.modules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 
     /// How many targets are remembered.

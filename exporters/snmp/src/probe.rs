@@ -1,6 +1,7 @@
 //! One `/snmp` request: what it asks, the scrape, and the answer.
 
 mod answer;
+mod auto;
 mod filter;
 mod pack;
 mod plan;
@@ -61,6 +62,9 @@ impl Ready {
     }
 }
 
+/// The module name that stands for those that fit the device.
+pub const AUTO: &str = "auto";
+
 /// How answers are made.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -72,6 +76,8 @@ pub struct Rules {
     pub refuse_partial: bool,
     /// A failed scrape answers 200 with `snmp_error` alone.
     pub failure_as_series: bool,
+    /// The device chose the modules: say which.
+    pub show_modules: bool,
 }
 
 /// Times and counts of one module.
@@ -104,14 +110,18 @@ pub async fn run(
         strict: rules.strict || ready.config.strict,
         ..rules
     };
-    let collected = collect(engine, ready, metrics, ask, rules, deadline).await;
+    let chosen_by_device = ask.modules.iter().any(|module| module == AUTO);
+    let (ask, collected) = collect(engine, ready, metrics, ask, rules, deadline).await;
     let walked = began.elapsed();
     let ready = Arc::clone(ready);
-    let ask = ask.clone();
     let times = (began, walked);
     // Rendering is work for a processor, not for an event loop.
     let turn = WRITERS.acquire().await;
     let answer = tokio::task::spawn_blocking(move || {
+        let rules = Rules {
+            show_modules: chosen_by_device,
+            ..rules
+        };
         let answer = write(&ready, &ask, collected, rules, times);
         if gzip { answer.packed() } else { answer }
     })
@@ -173,16 +183,15 @@ async fn collect(
     ask: &Ask,
     rules: Rules,
     deadline: Instant,
-) -> Collected {
+) -> (Ask, Collected) {
     let Ok(target) = Target::parse(&ask.target) else {
-        return Collected::failed(ask, Reason::Configuration);
+        return (ask.clone(), Collected::failed(ask, Reason::Configuration));
     };
     let Some(address) = target.resolve(deadline).await else {
-        return Collected::failed(ask, Reason::Dns);
+        return (ask.clone(), Collected::failed(ask, Reason::Dns));
     };
-    let (Some(auth), Some(views)) = (ready.config.auths.get(&ask.auth), plan::views(ready, ask))
-    else {
-        return Collected::failed(ask, Reason::Configuration);
+    let Some(auth) = ready.config.auths.get(&ask.auth) else {
+        return (ask.clone(), Collected::failed(ask, Reason::Configuration));
     };
     let credentials = auth
         .targets
@@ -208,10 +217,19 @@ async fn collect(
             context,
             deadline,
             strict: rules.strict,
-            any_source: views
+            any_source: ask
+                .modules
                 .iter()
-                .any(|view| view.module.use_unconnected_udp_socket),
+                .filter_map(|name| ready.config.modules.get(name))
+                .any(|module| module.use_unconnected_udp_socket),
         },
+    };
+    let ask = match auto::expand(&line, ready, ask).await {
+        Ok(ask) => ask,
+        Err(reason) => return (ask.clone(), Collected::failed(ask, reason)),
+    };
+    let Some(views) = plan::views(ready, &ask) else {
+        return (ask.clone(), Collected::failed(&ask, Reason::Configuration));
     };
     let filtered = filter::apply(&line, &views).await;
     let planned = plan::works(&views, &filtered, rules.strict);
@@ -241,13 +259,20 @@ async fn collect(
         .into_iter()
         .map(|one| Scope::new(one.walk.into_iter().chain(one.get)))
         .collect();
-    Collected {
-        table: report.outcome.table,
-        scopes,
-        stats,
-        failures,
-        answered: report.outcome.answered,
+    let answered = report.outcome.answered;
+    if !answered {
+        engine.memory().forget_modules(&line.key());
     }
+    (
+        ask,
+        Collected {
+            table: report.outcome.table,
+            scopes,
+            stats,
+            failures,
+            answered,
+        },
+    )
 }
 
 /// Everything but the works of an [`Asked`].
@@ -270,6 +295,10 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
+    fn key(&self) -> (std::net::SocketAddr, String) {
+        (self.asked.target, self.asked.identity.clone())
+    }
+
     async fn ask(&self, works: Vec<crate::scrape::Work>) -> Report {
         let Template {
             target,
@@ -325,7 +354,7 @@ fn write(
             .collect(),
         None => Vec::new(),
     };
-    let mut rendered = render(&views, &table, rules.wrap);
+    let mut rendered = render(&views, &table, rules.wrap, rules.strict);
     if ready.vitals && ask.modules.iter().any(|module| module == vitals::NAME) {
         rendered.series += vitals::render(&table, &mut rendered.text);
     }

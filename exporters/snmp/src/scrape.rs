@@ -45,6 +45,8 @@ pub struct Work {
     pub oids: Vec<Oid>,
     /// Whether `oids` are instances.
     pub get: bool,
+    /// Whether only the first instance below each of `oids` is asked for, to see whether there is one.
+    pub probe: bool,
 }
 
 /// Bounds of a scrape.
@@ -114,6 +116,8 @@ const REPETITIONS: std::ops::RangeInclusive<u32> = 10..=100;
 const FRAME: f64 = 1380.0;
 /// The fewest answers that a walk must still be worth for a part of it to be given away: a part costs one answer more.
 const SPLIT: f64 = 6.0;
+/// The least time that the rest of a walk must take for a part of it to be given away.
+const WORTH: Duration = Duration::from_millis(10);
 /// Repeats beyond the module's `retries` that the round trip may cause.
 const QUICK_REPEATS: u32 = 4;
 
@@ -167,14 +171,17 @@ impl Scrape {
             names: Vec::new(),
         };
         for (at, work) in works.into_iter().enumerate() {
-            if work.get {
+            if work.get || work.probe {
                 let chunk = if limits.v1 {
                     1
                 } else {
                     work.params.repetitions.clamp(1, 60) as usize
                 };
                 for oids in work.oids.chunks(chunk) {
-                    scrape.push(Cursor::get(at, oids.to_vec()));
+                    scrape.push(Cursor {
+                        next: work.probe,
+                        ..Cursor::get(at, oids.to_vec())
+                    });
                 }
             } else if !work.oids.is_empty() {
                 scrape.push(Cursor::walk(at, work.oids.iter().cloned().collect()));
@@ -404,7 +411,11 @@ impl Scrape {
         };
         let (operation, oids) = match &cursor.task {
             Task::Get(oids) => (
-                Operation::Get,
+                if cursor.next {
+                    Operation::GetNext
+                } else {
+                    Operation::Get
+                },
                 oids.iter().map(|oid| oid.ids().to_vec()).collect(),
             ),
             Task::Walk(walk) if self.limits.v1 || walk.single => {
@@ -504,7 +515,7 @@ impl Scrape {
         let Some((at, answers)) = longest.max_by(|a, b| a.1.total_cmp(&b.1)) else {
             return;
         };
-        if answers < SPLIT {
+        if answers < SPLIT || self.pace.expected(answers) < WORTH {
             return;
         }
         let Some(half) = self.cursors[at].as_mut().and_then(Cursor::split) else {
@@ -714,7 +725,11 @@ impl Scrape {
         if oids.len() > 1 {
             let rest = oids.split_off(oids.len() / 2);
             let work = cursor.work;
-            self.push(Cursor::get(work, rest));
+            let next = cursor.next;
+            self.push(Cursor {
+                next,
+                ..Cursor::get(work, rest)
+            });
             return After::Again;
         }
         if cursor.doubts < 2 {
@@ -735,20 +750,20 @@ impl Scrape {
         if varbinds.len() != oids.len() {
             return Err(Reason::BadAnswer);
         }
-        let mut name = Vec::new();
+        let (mut name, mut names) = (Vec::new(), Vec::new());
         for ((octets, _), oid) in varbinds.iter().zip(oids) {
             name.clear();
             oid::decode(octets, &mut name).map_err(|_| Reason::Decode)?;
-            if name != oid.ids() {
+            if name != oid.ids() && !cursor.next {
                 return Err(Reason::BadAnswer);
             }
+            names.push(name.clone());
         }
-        for ((_, value), oid) in varbinds.into_iter().zip(oids) {
-            if !matches!(value, Raw::Missing | Raw::EndOfMibView) {
+        for (((_, value), oid), name) in varbinds.into_iter().zip(oids).zip(&names) {
+            let there = !matches!(value, Raw::Missing | Raw::EndOfMibView);
+            if there && oid::within(name, oid.ids()) {
                 self.works[cursor.work].counts.values += 1;
-                self.table
-                    .insert(oid.ids(), value)
-                    .map_err(|_| Reason::Decode)?;
+                self.table.insert(name, value).map_err(|_| Reason::Decode)?;
             }
         }
         Ok(())

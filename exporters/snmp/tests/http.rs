@@ -275,6 +275,39 @@ async fn identical_scrapes_under_way_are_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_device_chooses_its_modules_once() {
+    let process = Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp"))
+        .start()
+        .await
+        .unwrap();
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = std::sync::Arc::clone(&asked);
+    let target = agent(move |request, answer| {
+        // Only the choice asks with GETNEXT.
+        counter.fetch_add(usize::from(request.tag == 0xa1), std::sync::atomic::Ordering::Relaxed);
+        Some(answer)
+    });
+    let (status, text) = get(&process, &format!("/snmp?target={target}&module=auto")).await;
+    let samples = Samples::parse(&text).unwrap();
+    let chosen: Vec<&str> = samples
+        .select("snmp_module_chosen", &[])
+        .filter_map(|sample| sample.labels.get("module").map(String::as_str))
+        .collect();
+    assert_eq!((status, chosen), (200, vec!["if_mib", "system"]), "{text}");
+    assert_eq!(samples.select("ifHCInOctets", &[]).count(), 40);
+    // sysUpTime belongs to both: it is there once, and nothing is wrong.
+    assert_eq!(samples.select("sysUpTime", &[]).count(), 1);
+    assert_eq!(
+        samples.value("snmp_scrape_complete", &[("module", "system")]),
+        Some(1.0)
+    );
+    let first = asked.load(std::sync::atomic::Ordering::Relaxed);
+    get(&process, &format!("/snmp?target={target}&module=auto")).await;
+    let second = asked.load(std::sync::atomic::Ordering::Relaxed) - first;
+    assert!(first > 0 && second == 0, "{first} requests, then {second}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_file_is_refused_and_the_old_one_stays() {
     let (dir, process) = start(&["--config.auto-reload-interval=0s"]).await;
     std::fs::write(dir.join("snmp.yml"), YML.replace("if_mib", "renamed")).unwrap();

@@ -214,9 +214,10 @@ struct Filled<'a> {
     entries: Vec<Vec<(u32, &'a Entry)>>,
 }
 
-/// Writes every family of the modules from what the table holds. `wrap` wraps Counter64 at 2^53. The table must be sorted.
+/// Writes every family of the modules from what the table holds. `wrap` wraps Counter64 at 2^53.
+/// A series that several modules give is written once; with `strict` that is a fault. The table must be sorted.
 #[must_use]
-pub fn render(views: &[View<'_>], table: &Table, wrap: bool) -> Rendered {
+pub fn render(views: &[View<'_>], table: &Table, wrap: bool, strict: bool) -> Rendered {
     let filled: Vec<Filled<'_>> = views.iter().map(|view| fill(view, table)).collect();
     let mut families: BTreeMap<&str, Vec<(&Filled<'_>, &Family)>> = BTreeMap::new();
     for one in &filled {
@@ -237,6 +238,7 @@ pub fn render(views: &[View<'_>], table: &Table, wrap: bool) -> Rendered {
         Writer {
             table,
             wrap,
+            strict,
             out: &mut out,
         }
         .family(name, &members);
@@ -273,6 +275,7 @@ fn fill<'a>(view: &'a View<'a>, table: &'a Table) -> Filled<'a> {
 struct Writer<'a> {
     table: &'a Table,
     wrap: bool,
+    strict: bool,
     out: &'a mut Rendered,
 }
 
@@ -285,39 +288,46 @@ impl Writer<'_> {
             self.numbers(name, filled, family);
             return;
         }
-        let mut samples: Vec<(String, f64)> = Vec::new();
-        let mut head: Option<(String, &str)> = None;
-        for (filled, family) in members {
-            let before = samples.len();
-            self.samples(filled, family, &mut samples);
-            if samples.len() == before {
+        let mut samples: Vec<(String, f64, usize)> = Vec::new();
+        let mut found: Vec<(String, f64)> = Vec::new();
+        let mut head: Option<(String, &str, &str)> = None;
+        for (member, (filled, family)) in members.iter().enumerate() {
+            self.samples(filled, family, &mut found);
+            if found.is_empty() {
                 continue;
             }
+            samples.extend(
+                found
+                    .drain(..)
+                    .map(|(labels, value)| (labels, value, member)),
+            );
             let metric = metric_of(filled, family);
-            let this = (help(metric, family.part), kind(metric, family.part));
+            let (help, kind) = (help(metric, family.part), kind(metric, family.part));
             match &head {
-                Some(first) if *first != this => self.fault(filled, metric, "inconsistent"),
-                Some(_) => {}
-                None => head = Some(this),
+                Some((first_help, first_kind, module)) => {
+                    let differs = *first_help != help || *first_kind != kind;
+                    if differs && (self.strict || *module == filled.view.name) {
+                        self.fault(filled, metric, "inconsistent");
+                    }
+                }
+                None => head = Some((help, kind, filled.view.name)),
             }
         }
-        let Some((help, kind)) = head else { return };
+        let Some((help, kind, _)) = head else { return };
         expose::head(name, &help, kind, &mut self.out.text);
         samples.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut last: Option<&str> = None;
-        let mut repeated = false;
-        for (labels, value) in &samples {
-            if last == Some(labels) {
-                repeated = true;
+        let mut last: Option<(&str, usize)> = None;
+        for (labels, value, member) in &samples {
+            if let Some((_, first)) = last.filter(|(text, _)| text == labels) {
+                let ((one, _), (other, family)) = (members[first], members[*member]);
+                if self.strict || one.view.name == other.view.name {
+                    self.fault(other, metric_of(other, family), "duplicate");
+                }
                 continue;
             }
             expose::sample(name, labels, *value, &mut self.out.text);
             self.out.series += 1;
-            last = Some(labels);
-        }
-        if repeated {
-            let (filled, family) = members[members.len() - 1];
-            self.fault(filled, metric_of(filled, family), "duplicate");
+            last = Some((labels, *member));
         }
     }
 

@@ -214,6 +214,17 @@ fn per_scrape(
         }
     }
     let took = began.elapsed();
+    if rules.show_modules {
+        expose::head(
+            "snmp_module_chosen",
+            "Modules that module=auto chose for the device.",
+            "gauge",
+            out,
+        );
+        for (label, ..) in &labels {
+            expose::sample("snmp_module_chosen", label, 1.0, out);
+        }
+    }
     for (name, help, value) in families {
         expose::head(name, help, "gauge", out);
         for (label, stats, _) in &labels {

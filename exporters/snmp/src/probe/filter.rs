@@ -25,6 +25,7 @@ pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Vec<Roots> {
                 params: params(view.module),
                 oids: vec![filter.oid.clone()],
                 get: false,
+                probe: false,
             };
             let report = line.ask(vec![work]).await;
             if !report.outcome.failures.is_empty() {

@@ -97,6 +97,7 @@ pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Plan
                     params: params(view.module),
                     oids: mine,
                     get,
+                    probe: false,
                 });
                 planned.owners.push(vec![at]);
             }

@@ -106,11 +106,8 @@ impl Ask {
         if !config.auths.contains_key(&self.auth) {
             return Err(Refusal::Auth(self.auth.clone()));
         }
-        match self
-            .modules
-            .iter()
-            .find(|name| !config.modules.contains_key(*name))
-        {
+        let unknown = |name: &&String| !config.modules.contains_key(*name) && *name != super::AUTO;
+        match self.modules.iter().find(unknown) {
             Some(name) => Err(Refusal::Module(name.clone())),
             None => Ok(()),
         }

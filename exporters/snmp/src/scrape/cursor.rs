@@ -13,6 +13,8 @@ pub(super) struct Cursor {
     pub(super) repetitions: u32,
     /// Answers in a row that could not be right.
     pub(super) doubts: u32,
+    /// A get asks for what is behind each name.
+    pub(super) next: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Cursor {
             task: Task::Get(oids),
             repetitions: u32::MAX,
             doubts: 0,
+            next: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl Cursor {
             task: Task::Walk(walk),
             repetitions: u32::MAX,
             doubts: 0,
+            next: false,
         }
     }
 
@@ -114,6 +118,7 @@ impl Cursor {
             task: Task::Walk(walk),
             repetitions,
             doubts: 0,
+            next: false,
         })
     }
 }

@@ -106,6 +106,11 @@ impl Pace {
             .min(timeout)
     }
 
+    /// How long so many answers take one after the other.
+    pub(super) fn expected(&self, answers: f64) -> Duration {
+        self.smoothed.unwrap_or(FIRST).mul_f64(answers.clamp(0.0, 1e6))
+    }
+
     /// An answer of `octets` octets held `values` values.
     pub(super) fn size(&mut self, octets: usize, values: u32) {
         let now = octets as f64 / f64::from(values.max(1));

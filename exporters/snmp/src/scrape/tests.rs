@@ -19,6 +19,7 @@ fn walk(root: &str, columns: &[&str]) -> Work {
         params: params(),
         oids: columns.iter().map(|oid| oid.parse().unwrap()).collect(),
         get: false,
+        probe: false,
     }
 }
 
@@ -40,6 +41,7 @@ fn if_mib() -> Vec<Work> {
             params: params(),
             oids,
             get: false,
+            probe: false,
         }
     };
     vec![

@@ -28,6 +28,7 @@ fn rendered(metrics: &str, values: &[(&str, Raw<'_>)]) -> Rendered {
         }],
         &table,
         true,
+        false,
     )
 }
 
