@@ -21,11 +21,16 @@ use crate::usm::Peer;
 /// Targets that are remembered; beyond it the one asked longest ago is forgotten.
 const REMEMBERED: usize = 20_000;
 
+/// A target, and as whom it is asked.
+type Key = (SocketAddr, String);
+/// When a device chose which modules.
+type Choice = (Instant, Vec<String>);
+
 /// What is remembered of targets from scrape to scrape.
 #[derive(Debug, Default)]
 pub struct Memory {
-    known: Mutex<HashMap<(SocketAddr, String), Known>>,
-    modules: Mutex<HashMap<(SocketAddr, String), (Instant, Vec<String>)>>,
+    known: Mutex<HashMap<Key, Known>>,
+    modules: Mutex<HashMap<Key, Choice>>,
 }
 
 /// How long a device's choice of modules is believed.

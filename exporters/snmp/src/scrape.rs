@@ -787,7 +787,7 @@ impl<'a> Answer<'a> {
             let start = names.len();
             match varbind {
                 Ok((octets, value)) if oid::decode(octets, names).is_ok() => {
-                    answer.values.push((start..names.len(), value))
+                    answer.values.push((start..names.len(), value));
                 }
                 _ => {
                     answer.cut = Some(Reason::Decode);

@@ -145,9 +145,8 @@ impl Peer {
         let template = template();
         let mut blank = Security::new(b"", b"")
             .with_auth(Level::NoAuthNoPriv)
-            .with_engine_id(b"sotp")
-            .map_err(wrong)?;
-        let mut pdu = Pdu::from_bytes_with_security(&template, Some(&mut blank)).map_err(wrong)?;
+            .with_engine_id(b"sotp")?;
+        let mut pdu = Pdu::from_bytes_with_security(&template, Some(&mut blank))?;
         let list = codec::varbinds(oids);
         pdu.req_id = id;
         pdu.error_status = 0;
@@ -162,7 +161,8 @@ impl Peer {
             Operation::GetBulk(_) => MessageType::GetBulkRequest,
         };
         pdu.varbinds = Varbinds::from_bytes(&list);
-        pdu.to_bytes_with_security(Some(&security)).map_err(wrong)
+        pdu.to_bytes_with_security(Some(&security))
+            .map_err(KeyError::from)
     }
 
     /// Reads an answer. The clock follows what the engine says in an authenticated message.
@@ -371,8 +371,10 @@ fn trailing(message: &[u8]) -> Option<usize> {
     Some(reader.bytes_left())
 }
 
-fn wrong(error: snmp2::Error) -> KeyError {
-    KeyError(error.to_string())
+impl From<snmp2::Error> for KeyError {
+    fn from(error: snmp2::Error) -> Self {
+        Self(error.to_string())
+    }
 }
 
 fn digest(protocol: AuthProtocol) -> Digest {

@@ -257,7 +257,7 @@ async fn identical_scrapes_under_way_are_one() {
             &socket,
             &Agent::with_interfaces(5),
             Duration::from_millis(150),
-        )
+        );
     });
     let query = format!("/snmp?target={target}");
     let answers = tokio::join!(
@@ -284,7 +284,10 @@ async fn the_device_chooses_its_modules_once() {
     let counter = std::sync::Arc::clone(&asked);
     let target = agent(move |request, answer| {
         // Only the choice asks with GETNEXT.
-        counter.fetch_add(usize::from(request.tag == 0xa1), std::sync::atomic::Ordering::Relaxed);
+        counter.fetch_add(
+            usize::from(request.tag == 0xa1),
+            std::sync::atomic::Ordering::Relaxed,
+        );
         Some(answer)
     });
     let (status, text) = get(&process, &format!("/snmp?target={target}&module=auto")).await;

@@ -126,7 +126,7 @@ fn translate(text: &str) -> String {
                 && out.ends_with(':')
                 && out.rfind("[:").is_some_and(|at| !out[at..].contains(']')) =>
             {
-                out.push(']')
+                out.push(']');
             }
             ']' => {
                 in_class = false;

@@ -259,9 +259,9 @@ impl Talk<'_> {
                 Heard::Clock => {
                     *healings += 1;
                     if *healings > HEALINGS {
-                        scrape.abort(Reason::NotInWindow)
+                        scrape.abort(Reason::NotInWindow);
                     } else {
-                        scrape.resend(now)
+                        scrape.resend(now);
                     }
                 }
                 Heard::Engine(engine, boots, time) => {
@@ -365,7 +365,7 @@ impl Talk<'_> {
         match peer.decode(message, now) {
             // The digest was right, so the key of the cipher is not.
             Heard::Pdu(_) | Heard::Refused(Reason::SecurityLevel | Reason::UnknownContext) => {
-                scrape.abort(Reason::Decrypt)
+                scrape.abort(Reason::Decrypt);
             }
             Heard::Refused(reason) => scrape.abort(reason),
             Heard::Engine(..) | Heard::Clock | Heard::Nothing(_) => {}

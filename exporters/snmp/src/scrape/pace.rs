@@ -108,7 +108,9 @@ impl Pace {
 
     /// How long so many answers take one after the other.
     pub(super) fn expected(&self, answers: f64) -> Duration {
-        self.smoothed.unwrap_or(FIRST).mul_f64(answers.clamp(0.0, 1e6))
+        self.smoothed
+            .unwrap_or(FIRST)
+            .mul_f64(answers.clamp(0.0, 1e6))
     }
 
     /// An answer of `octets` octets held `values` values.
