@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up test lint bench docs
+.PHONY: help build demo up test lint style bench bench-toolkit docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,21 +20,27 @@ demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows 
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
 
 up: build ## the same stack on your own network: make up INVENTORY=my.yaml
+	$(BIN)/sotp-lab stack install --no-lab
 	$(BIN)/sotp-lab stack up --inventory $(or $(INVENTORY),$(error say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)))
 
 test: ## everything CI runs; installs what the tests talk to
-	$(CARGO) run -q -p sotp-lab -- doctor --install
-	$(MAKE) lint
+	$(CARGO) build --workspace
+	target/debug/sotp-lab stack install --tests --no-download
+	$(MAKE) style
 	$(CARGO) test --workspace --no-fail-fast
 
-lint: ## format, lints, documentation, dependency audit and house rules
+lint: style ## format, lints, documentation, dependency audit and house rules
+	$(CARGO) test -q -p sotp-checks --test houses --test audit
+
+style: ## the part of lint that is no test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
-	$(CARGO) test -q -p sotp-checks --test houses --test audit
 
-bench: ## what is measured so far (figures land in target/bench/)
-	$(CARGO) run --release -p sotp-checks --bin sotp-bench
+bench: bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+
+bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
+	$(CARGO) bench -q -p toolkit --bench exposition
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

@@ -41,7 +41,9 @@ pub fn database() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
-    named.or_else(|| home.map(|home| home.join("advisory-db"))).filter(|path| path.join("crates").is_dir())
+    named
+        .or_else(|| home.map(|home| home.join("advisory-db")))
+        .filter(|path| path.join("crates").is_dir())
 }
 
 /// Packages that an advisory of `database` touches and that the rules do not accept.
@@ -58,9 +60,18 @@ pub fn check(rules: &Rules, packages: &[Package], database: &Path) -> anyhow::Re
         for path in crate::files(&folder, ".md")? {
             let text = std::fs::read_to_string(&path)?;
             if let Some(id) = touches(&text, package).with_context(|| path.display().to_string())?
-                && !rules.advisories.ignore.iter().any(|ignored| ignored.id == id)
+                && !rules
+                    .advisories
+                    .ignore
+                    .iter()
+                    .any(|ignored| ignored.id == id)
             {
-                problems.push(format!("{} {}: {id} ({})", package.name, package.version, path.display()));
+                problems.push(format!(
+                    "{} {}: {id} ({})",
+                    package.name,
+                    package.version,
+                    path.display()
+                ));
             }
         }
     }
@@ -68,10 +79,22 @@ pub fn check(rules: &Rules, packages: &[Package], database: &Path) -> anyhow::Re
 }
 
 fn touches(text: &str, package: &Package) -> anyhow::Result<Option<String>> {
-    let block = text.split_once("```toml").and_then(|(_, rest)| rest.split_once("```")).context("no TOML block")?.0;
+    let block = text
+        .split_once("```toml")
+        .and_then(|(_, rest)| rest.split_once("```"))
+        .context("no TOML block")?
+        .0;
     let document: Document = toml::from_str(block)?;
     let version: Version = package.version.parse()?;
-    let safe = document.versions.patched.iter().chain(&document.versions.unaffected).any(|good| good.matches(&version));
+    let safe = document
+        .versions
+        .patched
+        .iter()
+        .chain(&document.versions.unaffected)
+        .any(|good| good.matches(&version));
     let counts = document.advisory.informational.is_none() && document.advisory.withdrawn.is_none();
-    Ok((counts && !safe && document.advisory.package == package.name).then_some(document.advisory.id))
+    Ok(
+        (counts && !safe && document.advisory.package == package.name)
+            .then_some(document.advisory.id),
+    )
 }

@@ -75,7 +75,11 @@ const RUNBOOKS: &str = "alerts/runbooks";
 /// When a file cannot be read or is no file of rules.
 pub fn rules(folder: &Path) -> anyhow::Result<Vec<Rule>> {
     let files: Vec<RuleFile> = all(folder)?;
-    Ok(files.into_iter().flat_map(|file| file.groups).flat_map(|group| group.rules).collect())
+    Ok(files
+        .into_iter()
+        .flat_map(|file| file.groups)
+        .flat_map(|group| group.rules)
+        .collect())
 }
 
 /// Every test case under `folder`.
@@ -98,18 +102,32 @@ fn all<T: serde::de::DeserializeOwned>(folder: &Path) -> anyhow::Result<Vec<T>> 
 /// What is wrong with one alert, where `runbooks` are the names of the runbook files.
 #[must_use]
 pub fn rule_problems(rule: &Rule, runbooks: &BTreeSet<String>) -> Vec<String> {
-    let Some(name) = &rule.alert else { return Vec::new() };
+    let Some(name) = &rule.alert else {
+        return Vec::new();
+    };
     let mut problems = Vec::new();
     for annotation in ["summary", "description", "runbook_url"] {
-        if rule.annotations.get(annotation).is_none_or(String::is_empty) {
+        if rule
+            .annotations
+            .get(annotation)
+            .is_none_or(String::is_empty)
+        {
             problems.push(format!("{name}: has no {annotation}"));
         }
     }
-    if !rule.labels.get("severity").is_some_and(|severity| SEVERITIES.contains(&severity.as_str())) {
+    if !rule
+        .labels
+        .get("severity")
+        .is_some_and(|severity| SEVERITIES.contains(&severity.as_str()))
+    {
         problems.push(format!("{name}: severity must be one of {SEVERITIES:?}"));
     }
     let expected = format!("{RUNBOOKS}/{name}.md");
-    if rule.annotations.get("runbook_url").is_some_and(|url| !url.ends_with(&expected)) {
+    if rule
+        .annotations
+        .get("runbook_url")
+        .is_some_and(|url| !url.ends_with(&expected))
+    {
         problems.push(format!("{name}: runbook_url must end with {expected}"));
     }
     if !runbooks.contains(name) {
@@ -127,7 +145,9 @@ pub fn runbook_problems(name: &str, text: &str, alerts: &BTreeSet<String>) -> Ve
     }
     for chapter in CHAPTERS {
         if !text.lines().any(|line| line == chapter) {
-            problems.push(format!("{RUNBOOKS}/{name}.md: the chapter `{chapter}` is missing"));
+            problems.push(format!(
+                "{RUNBOOKS}/{name}.md: the chapter `{chapter}` is missing"
+            ));
         }
     }
     problems
@@ -153,7 +173,9 @@ pub fn coverage_problems(alerts: &BTreeSet<String>, cases: &[Case]) -> Vec<Strin
             problems.push(format!("{alert}: no test shows it silent and then firing"));
         }
         if !shown([true, false]) {
-            problems.push(format!("{alert}: no test shows it firing and then silent again"));
+            problems.push(format!(
+                "{alert}: no test shows it firing and then silent again"
+            ));
         }
     }
     problems

@@ -56,7 +56,9 @@ impl Package {
     /// Whether the package builds a program.
     #[must_use]
     pub fn is_program(&self) -> bool {
-        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "bin"))
+        self.targets
+            .iter()
+            .any(|target| target.kind.iter().any(|kind| kind == "bin"))
     }
 
     /// The folder of the package.
@@ -73,17 +75,25 @@ impl Crates {
     /// When cargo cannot be run or answers something else than metadata.
     pub fn read(root: &Path, platforms: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["metadata", "--format-version", "1", "--offline", "--locked"]).current_dir(root);
+        command
+            .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+            .current_dir(root);
         for platform in platforms {
             command.args(["--filter-platform", platform]);
         }
         let output = command.output().context("cannot run cargo metadata")?;
-        ensure!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        ensure!(
+            output.status.success(),
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         serde_json::from_slice(&output.stdout).context("cargo metadata answered in an unknown form")
     }
 
     /// The packages that are ours.
     pub fn ours(&self) -> impl Iterator<Item = &Package> {
-        self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
+        self.packages
+            .iter()
+            .filter(|package| self.workspace_members.contains(&package.id))
     }
 }

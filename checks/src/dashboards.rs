@@ -68,9 +68,17 @@ pub fn read(folder: &Path) -> anyhow::Result<Vec<Dashboard>> {
 /// # Errors
 /// When it is not JSON or has no uid.
 pub fn parse(path: &Path, text: &str) -> anyhow::Result<Dashboard> {
-    let json: Value = serde_json::from_str(text).with_context(|| format!("{} is not JSON", path.display()))?;
-    let uid = json["uid"].as_str().with_context(|| format!("{} has no uid", path.display()))?.to_owned();
-    Ok(Dashboard { path: path.to_path_buf(), uid, json })
+    let json: Value =
+        serde_json::from_str(text).with_context(|| format!("{} is not JSON", path.display()))?;
+    let uid = json["uid"]
+        .as_str()
+        .with_context(|| format!("{} has no uid", path.display()))?
+        .to_owned();
+    Ok(Dashboard {
+        path: path.to_path_buf(),
+        uid,
+        json,
+    })
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
@@ -88,7 +96,10 @@ impl Dashboard {
 
     /// Every panel that shows something.
     pub fn panels(&self) -> Vec<Panel<'_>> {
-        self.all().into_iter().filter(|panel| panel.kind() != "row").collect()
+        self.all()
+            .into_iter()
+            .filter(|panel| panel.kind() != "row")
+            .collect()
     }
 
     /// Every variable that a query fills.
@@ -98,7 +109,9 @@ impl Dashboard {
             .filter(|variable| variable["type"] == "query")
             .map(|variable| Variable {
                 name: text(&variable["name"]),
-                query: variable["query"]["query"].as_str().map_or_else(|| text(&variable["query"]), str::to_owned),
+                query: variable["query"]["query"]
+                    .as_str()
+                    .map_or_else(|| text(&variable["query"]), str::to_owned),
                 all: (variable["includeAll"] == true)
                     .then(|| variable["allValue"].as_str().unwrap_or(".*").to_owned()),
             })
@@ -174,7 +187,9 @@ impl Panel<'_> {
             .map(|target| Query {
                 place: self.title(),
                 name: text(&target["refId"]),
-                source: target["datasource"]["uid"].as_str().map_or_else(|| own.clone(), str::to_owned),
+                source: target["datasource"]["uid"]
+                    .as_str()
+                    .map_or_else(|| own.clone(), str::to_owned),
                 text: text(&target["expr"]),
                 instant: target["instant"] == true,
             })

@@ -96,7 +96,8 @@ impl Rules {
     /// # Errors
     /// When the file cannot be read or is not of that form.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} is not a deny.toml", path.display()))
     }
 }
@@ -104,7 +105,10 @@ impl Rules {
 /// Packages whose licence is missing, unknown, or not allowed.
 #[must_use]
 pub fn licences(rules: &Rules, packages: &[Package]) -> Vec<String> {
-    packages.iter().filter_map(|package| licence(rules, package)).collect()
+    packages
+        .iter()
+        .filter_map(|package| licence(rules, package))
+        .collect()
 }
 
 fn licence(rules: &Rules, package: &Package) -> Option<String> {
@@ -115,7 +119,12 @@ fn licence(rules: &Rules, package: &Package) -> Option<String> {
     // Old manifests write a slash for OR.
     let expression = match spdx::Expression::parse_mode(text, spdx::ParseMode::LAX) {
         Ok(expression) => expression,
-        Err(error) => return Some(format!("{who}: `{text}` is no SPDX expression: {}", error.reason)),
+        Err(error) => {
+            return Some(format!(
+                "{who}: `{text}` is no SPDX expression: {}",
+                error.reason
+            ));
+        }
     };
     let mut allowed: BTreeSet<&str> = rules.licenses.allow.iter().map(String::as_str).collect();
     for exception in &rules.licenses.exceptions {
@@ -123,7 +132,8 @@ fn licence(rules: &Rules, package: &Package) -> Option<String> {
             allowed.extend(exception.allow.iter().map(String::as_str));
         }
     }
-    let good = expression.evaluate(|requirement| allowed.contains(requirement.to_string().as_str()));
+    let good =
+        expression.evaluate(|requirement| allowed.contains(requirement.to_string().as_str()));
     (!good).then(|| format!("{who}: licence `{text}` is not on the list of deny.toml"))
 }
 
@@ -132,7 +142,10 @@ fn licence(rules: &Rules, package: &Package) -> Option<String> {
 pub fn bans(rules: &Rules, packages: &[Package]) -> Vec<String> {
     let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for package in packages {
-        versions.entry(&package.name).or_default().insert(&package.version);
+        versions
+            .entry(&package.name)
+            .or_default()
+            .insert(&package.version);
     }
     let mut problems = Vec::new();
     for denied in &rules.bans.deny {
@@ -147,17 +160,27 @@ pub fn bans(rules: &Rules, packages: &[Package]) -> Vec<String> {
         if skip.reason.as_deref().unwrap_or_default().is_empty() {
             problems.push(format!("{}: skipped without a reason", skip.krate));
         }
-        let present = versions.get(name).is_some_and(|found| found.len() > 1 && found.contains(version));
+        let present = versions
+            .get(name)
+            .is_some_and(|found| found.len() > 1 && found.contains(version));
         if present {
             skipped.insert((name, version));
         } else {
-            problems.push(format!("{}: skipped, but not there twice; take the line out", skip.krate));
+            problems.push(format!(
+                "{}: skipped, but not there twice; take the line out",
+                skip.krate
+            ));
         }
     }
     for (name, found) in &versions {
-        let left: Vec<&&str> = found.iter().filter(|version| !skipped.contains(&(name, version))).collect();
+        let left: Vec<&&str> = found
+            .iter()
+            .filter(|version| !skipped.contains(&(name, version)))
+            .collect();
         if left.len() > 1 {
-            problems.push(format!("{name}: several versions ({left:?}); choose one, or skip one with a reason"));
+            problems.push(format!(
+                "{name}: several versions ({left:?}); choose one, or skip one with a reason"
+            ));
         }
     }
     problems

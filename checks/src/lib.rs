@@ -4,7 +4,10 @@
 //! was expected; an empty list is a pass. The tests of this package ask for an empty list on the repository, and for the
 //! right sentence on a bad example, so that no check can pass by looking at nothing.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may end where it stands"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test may end where it stands")
+)]
 
 pub mod advisories;
 pub mod alerts;
@@ -28,13 +31,19 @@ use std::path::{Path, PathBuf};
 /// The folder of the repository that this package lies in.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the package lies in the repository")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .expect("the package lies in the repository")
 }
 
 /// A path as the reader of a message knows it: from the repository's folder on.
 #[must_use]
 pub fn short(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+    path.strip_prefix(root())
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// Every file under `folder` whose name ends with `ending`, sorted, build results and hidden folders left out.

@@ -17,11 +17,21 @@ pub fn problems(path: &Path) -> anyhow::Result<Vec<String>> {
             continue;
         }
         let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
-        let target = if file.is_empty() { path.to_path_buf() } else { folder.join(file) };
+        let target = if file.is_empty() {
+            path.to_path_buf()
+        } else {
+            folder.join(file)
+        };
         if !target.exists() {
             problems.push(format!("{}: `{link}` points at nothing", short(path)));
-        } else if !heading.is_empty() && target.is_file() && !headings(&std::fs::read_to_string(&target)?).contains(&heading.to_owned()) {
-            problems.push(format!("{}: `{link}` names a heading that is not there", short(path)));
+        } else if !heading.is_empty()
+            && target.is_file()
+            && !headings(&std::fs::read_to_string(&target)?).contains(&heading.to_owned())
+        {
+            problems.push(format!(
+                "{}: `{link}` names a heading that is not there",
+                short(path)
+            ));
         }
     }
     Ok(problems)
@@ -46,9 +56,15 @@ pub fn targets(text: &str) -> Vec<String> {
 /// The anchors of the headings of a Markdown text, as the usual web front ends make them.
 #[must_use]
 pub fn headings(text: &str) -> Vec<String> {
-    let titles = prose(text).filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let titles = prose(text)
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim());
     let anchor = |title: &str| {
-        let kept = title.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
+        let kept = title
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .collect::<String>();
         kept.replace(' ', "-")
     };
     titles.map(anchor).collect()

@@ -3,16 +3,21 @@
 //! Some panels are empty as long as all is well. `dashboards/conditions.yaml` names them and the condition under which
 //! they show something; they are asked for only when the caller says that the condition holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use crate::dashboards::{self, Dashboard, Query};
+use crate::dashboards::{self, Dashboard, Query, Variable};
 use crate::prometheus::Prometheus;
 use crate::variables::Values;
+
+/// How many values of a variable are tried at most.
+const CHOICES: usize = 20;
+/// Between two looks at something that is still empty.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A panel that is empty unless its condition holds.
 #[derive(Debug, Clone, Deserialize)]
@@ -61,7 +66,8 @@ pub struct Outcome {
 /// When the file cannot be read or is not of that form.
 pub fn conditions(folder: &Path) -> anyhow::Result<Vec<Conditional>> {
     let path = folder.join("conditions.yaml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
 }
 
@@ -69,30 +75,53 @@ pub fn conditions(folder: &Path) -> anyhow::Result<Vec<Conditional>> {
 #[must_use]
 pub fn condition_problems(conditions: &[Conditional], dashboards: &[Dashboard]) -> Vec<String> {
     let there = |conditional: &&Conditional| {
-        let mut of_uid = dashboards.iter().filter(|dashboard| dashboard.uid == conditional.dashboard);
-        of_uid.any(|dashboard| dashboard.queries().iter().any(|query| query.place == conditional.panel))
+        let mut of_uid = dashboards
+            .iter()
+            .filter(|dashboard| dashboard.uid == conditional.dashboard);
+        of_uid.any(|dashboard| {
+            dashboard
+                .queries()
+                .iter()
+                .any(|query| query.place == conditional.panel)
+        })
     };
     let lost = conditions.iter().filter(|conditional| !there(conditional));
-    lost.map(|lost| format!("conditions.yaml: `{}` has no panel `{}`", lost.dashboard, lost.panel)).collect()
+    lost.map(|lost| {
+        format!(
+            "conditions.yaml: `{}` has no panel `{}`",
+            lost.dashboard, lost.panel
+        )
+    })
+    .collect()
 }
 
 /// Asks every query of the dashboards in `folder`.
 ///
 /// # Errors
 /// When the dashboards cannot be read, or `wanted` names a condition that no panel has.
-pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> anyhow::Result<Outcome> {
+pub async fn run(
+    folder: &Path,
+    prometheus: &Prometheus,
+    wanted: &Wanted,
+) -> anyhow::Result<Outcome> {
     let dashboards = dashboards::read(folder)?;
-    ensure!(!dashboards.is_empty(), "{} holds no dashboard", folder.display());
+    ensure!(
+        !dashboards.is_empty(),
+        "{} holds no dashboard",
+        folder.display()
+    );
     let conditions = conditions(folder)?;
     if let Some(condition) = &wanted.condition {
-        let known = conditions.iter().any(|conditional| conditional.condition == *condition);
+        let known = conditions
+            .iter()
+            .any(|conditional| conditional.condition == *condition);
         ensure!(known, "no panel is conditional on `{condition}`");
     }
     let deadline = Instant::now() + wanted.within;
     let mut outcome = Outcome::default();
     for dashboard in &dashboards {
-        let values = match variables(dashboard, prometheus, wanted, deadline).await {
-            Ok(values) => values,
+        let choices = match variables(dashboard, prometheus, wanted, deadline).await {
+            Ok(choices) => choices,
             Err(error) => {
                 outcome.empty.push(format!("{}: {error:#}", dashboard.uid));
                 continue;
@@ -102,7 +131,9 @@ pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> any
             let place = format!("{} / {} {}", dashboard.uid, query.place, query.name);
             if condition(&conditions, dashboard, &query) != wanted.condition.as_deref() {
                 outcome.left_out.push(place);
-            } else if let Err(error) = eventually(prometheus, &query, &values, wanted, deadline).await {
+            } else if let Err(error) =
+                eventually(prometheus, &query, &choices, wanted, deadline).await
+            {
                 outcome.empty.push(format!("{place}: {error:#}"));
             } else {
                 outcome.filled += 1;
@@ -112,65 +143,116 @@ pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> any
     Ok(outcome)
 }
 
-fn condition<'a>(conditions: &'a [Conditional], dashboard: &Dashboard, query: &Query) -> Option<&'a str> {
-    let mut own = conditions.iter().filter(|conditional| conditional.dashboard == dashboard.uid);
-    own.find(|conditional| conditional.panel == query.place).map(|conditional| conditional.condition.as_str())
+fn condition<'a>(
+    conditions: &'a [Conditional],
+    dashboard: &Dashboard,
+    query: &Query,
+) -> Option<&'a str> {
+    let mut own = conditions
+        .iter()
+        .filter(|conditional| conditional.dashboard == dashboard.uid);
+    own.find(|conditional| conditional.panel == query.place)
+        .map(|conditional| conditional.condition.as_str())
 }
 
-/// Fills the variables in their order, as Grafana does when a dashboard is opened.
+/// Fills the variables in their order, as Grafana does when a dashboard is opened. Where the reader must choose one value,
+/// each is a choice: a device that is down has no round trip to show, and one that is up has no alert.
 async fn variables(
     dashboard: &Dashboard,
     prometheus: &Prometheus,
     wanted: &Wanted,
     deadline: Instant,
-) -> anyhow::Result<Values> {
-    let mut values = Values::builtin(wanted.range, step(wanted), wanted.scrape);
+) -> anyhow::Result<Vec<Values>> {
+    let mut choices = vec![Values::builtin(wanted.range, step(wanted), wanted.scrape)];
     for variable in dashboard.variables() {
-        let place = format!("variable `{}`", variable.name);
-        let query = values.fill(&variable.query).map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
-        let (selector, label) = label_values(&query).with_context(|| format!("{place}: {query}"))?;
-        let found = loop {
-            let found = prometheus.label_values(&selector, &label).await.with_context(|| place.clone())?;
-            if !found.is_empty() || Instant::now() >= deadline {
-                break found;
+        let mut filled = Vec::new();
+        for values in choices {
+            let found = found(&variable, &values, prometheus, deadline).await?;
+            let chosen = wanted
+                .variables
+                .get(&variable.name)
+                .cloned()
+                .or_else(|| variable.all.clone());
+            for value in chosen.map_or(found, |value| vec![value]) {
+                let mut values = values.clone();
+                values.set(&variable.name, value);
+                filled.push(values);
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        };
-        let first = found.into_iter().next().with_context(|| format!("{place}: {query} found no value"))?;
-        let value = wanted.variables.get(&variable.name).cloned().or(variable.all).unwrap_or(first);
-        values.set(&variable.name, value);
+        }
+        filled.truncate(CHOICES);
+        choices = filled;
     }
-    Ok(values)
+    Ok(choices)
+}
+
+/// The values that the query of a variable finds; none of them by the deadline is an error.
+async fn found(
+    variable: &Variable,
+    values: &Values,
+    prometheus: &Prometheus,
+    deadline: Instant,
+) -> anyhow::Result<Vec<String>> {
+    let place = format!("variable `{}`", variable.name);
+    let query = values
+        .fill(&variable.query)
+        .map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
+    let (selector, label) = label_values(&query).with_context(|| format!("{place}: {query}"))?;
+    loop {
+        let found = prometheus
+            .label_values(&selector, &label)
+            .await
+            .with_context(|| place.clone())?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        ensure!(Instant::now() < deadline, "{place}: {query} found no value");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// The two parts of `label_values(selector, label)`.
 #[must_use]
 pub fn label_values(query: &str) -> Option<(String, String)> {
-    let inner = query.trim().strip_prefix("label_values(")?.strip_suffix(')')?;
+    let inner = query
+        .trim()
+        .strip_prefix("label_values(")?
+        .strip_suffix(')')?;
     let (selector, label) = inner.rsplit_once(',')?;
     Some((selector.trim().to_owned(), label.trim().to_owned()))
 }
 
+/// Asks a query with each choice of the variables until one of them returns data.
 async fn eventually(
     prometheus: &Prometheus,
     query: &Query,
-    values: &Values,
+    choices: &[Values],
     wanted: &Wanted,
     deadline: Instant,
 ) -> anyhow::Result<()> {
-    let text = values.fill(&query.text).map_err(|name| anyhow::anyhow!("`${name}` has no value"))?;
+    let fill = |values: &Values| {
+        values
+            .fill(&query.text)
+            .map_err(|name| anyhow::anyhow!("`${name}` has no value"))
+    };
+    let texts: BTreeSet<String> = choices.iter().map(fill).collect::<Result<_, _>>()?;
     loop {
-        let found = if query.instant {
-            prometheus.instant(&text).await
-        } else {
-            prometheus.range(&text, wanted.range, step(wanted)).await
+        for text in &texts {
+            let found = if query.instant {
+                prometheus.instant(text).await
+            } else {
+                prometheus.range(text, wanted.range, step(wanted)).await
+            };
+            if found.with_context(|| text.clone())? > 0 {
+                return Ok(());
+            }
         }
-        .with_context(|| text.clone())?;
-        if found > 0 {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "no data: {text}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let others = texts.len().saturating_sub(1);
+        let first = texts.first().map_or("", String::as_str);
+        ensure!(
+            Instant::now() < deadline,
+            "no data: {first} (and {others} more choices of the variables)"
+        );
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -185,6 +267,9 @@ impl std::fmt::Display for Outcome {
             writeln!(f, "empty: {empty}")?;
         }
         let (filled, empty, left_out) = (self.filled, self.empty.len(), self.left_out.len());
-        write!(f, "{filled} queries with data, {empty} without, {left_out} not asked (they need another condition)")
+        write!(
+            f,
+            "{filled} queries with data, {empty} without, {left_out} not asked (they need another condition)"
+        )
     }
 }

@@ -4,7 +4,14 @@ use serde_json::Value;
 
 /// Kinds of volume that `restricted` allows.
 const VOLUMES: [&str; 8] = [
-    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret",
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
 ];
 /// Kernel settings that a pod may change for itself without a node's consent.
 const SYSCTLS: [&str; 5] = [
@@ -20,7 +27,9 @@ const SYSCTLS: [&str; 5] = [
 pub fn template(object: &Value) -> Option<&Value> {
     match object["kind"].as_str()? {
         "Pod" => Some(object),
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => Some(&object["spec"]["template"]),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
+            Some(&object["spec"]["template"])
+        }
         "CronJob" => Some(&object["spec"]["jobTemplate"]["spec"]["template"]),
         _ => None,
     }
@@ -29,7 +38,9 @@ pub fn template(object: &Value) -> Option<&Value> {
 /// What is wrong with the pod that an object makes.
 #[must_use]
 pub fn problems(object: &Value) -> Vec<String> {
-    let Some(pod) = template(object) else { return Vec::new() };
+    let Some(pod) = template(object) else {
+        return Vec::new();
+    };
     let spec = &pod["spec"];
     let mut problems = Vec::new();
     let mut ask = |good: bool, problem: &str| {
@@ -42,23 +53,55 @@ pub fn problems(object: &Value) -> Vec<String> {
         ask(spec[host] != true, &format!("{host} must not be true"));
     }
     ask(context["runAsNonRoot"] == true, "runAsNonRoot must be true");
-    ask(context["runAsUser"].as_u64().is_some_and(|user| user > 0), "runAsUser must be a user that is not 0");
-    ask(context["seccompProfile"]["type"] == "RuntimeDefault", "seccompProfile must be RuntimeDefault");
-    ask(spec["automountServiceAccountToken"] == false, "automountServiceAccountToken must be false");
+    ask(
+        context["runAsUser"].as_u64().is_some_and(|user| user > 0),
+        "runAsUser must be a user that is not 0",
+    );
+    ask(
+        context["seccompProfile"]["type"] == "RuntimeDefault",
+        "seccompProfile must be RuntimeDefault",
+    );
+    ask(
+        spec["automountServiceAccountToken"] == false,
+        "automountServiceAccountToken must be false",
+    );
     for sysctl in items(&context["sysctls"]) {
-        ask(SYSCTLS.iter().any(|safe| sysctl["name"] == *safe), &format!("sysctl {} is not a safe one", sysctl["name"]));
+        ask(
+            SYSCTLS.iter().any(|safe| sysctl["name"] == *safe),
+            &format!("sysctl {} is not a safe one", sysctl["name"]),
+        );
     }
     for volume in items(&spec["volumes"]) {
-        let kinds = volume.as_object().into_iter().flat_map(|fields| fields.keys()).filter(|key| *key != "name");
+        let kinds = volume
+            .as_object()
+            .into_iter()
+            .flat_map(|fields| fields.keys())
+            .filter(|key| *key != "name");
         for kind in kinds {
-            ask(VOLUMES.contains(&kind.as_str()), &format!("volume {} is a {kind}", volume["name"]));
+            ask(
+                VOLUMES.contains(&kind.as_str()),
+                &format!("volume {} is a {kind}", volume["name"]),
+            );
         }
-        ask(volume["secret"].is_null() || volume["secret"]["optional"] == true, "a mounted secret must be optional");
+        ask(
+            volume["secret"].is_null() || volume["secret"]["optional"] == true,
+            "a mounted secret must be optional",
+        );
     }
-    ask(items(&spec["containers"]).next().is_some(), "has no container");
+    ask(
+        items(&spec["containers"]).next().is_some(),
+        "has no container",
+    );
     for container in items(&spec["containers"]).chain(items(&spec["initContainers"])) {
-        let found = container_problems(container, items(&spec["containers"]).any(|one| one == container));
-        problems.extend(found.into_iter().map(|problem| format!("container {}: {problem}", container["name"])));
+        let found = container_problems(
+            container,
+            items(&spec["containers"]).any(|one| one == container),
+        );
+        problems.extend(
+            found
+                .into_iter()
+                .map(|problem| format!("container {}: {problem}", container["name"])),
+        );
     }
     problems
 }
@@ -71,23 +114,53 @@ fn container_problems(container: &Value, serves: bool) -> Vec<String> {
         }
     };
     let context = &container["securityContext"];
-    ask(context["allowPrivilegeEscalation"] == false, "allowPrivilegeEscalation must be false");
-    ask(context["readOnlyRootFilesystem"] == true, "readOnlyRootFilesystem must be true");
+    ask(
+        context["allowPrivilegeEscalation"] == false,
+        "allowPrivilegeEscalation must be false",
+    );
+    ask(
+        context["readOnlyRootFilesystem"] == true,
+        "readOnlyRootFilesystem must be true",
+    );
     ask(context["privileged"] != true, "must not be privileged");
-    ask(items(&context["capabilities"]["drop"]).any(|one| one == "ALL"), "must drop ALL capabilities");
-    ask(items(&context["capabilities"]["add"]).next().is_none(), "must not add capabilities");
-    ask(items(&container["ports"]).all(|port| port["hostPort"].is_null()), "must not take ports of the host");
-    ask(container["image"].as_str().is_some_and(pinned), "image must have a version or a digest");
+    ask(
+        items(&context["capabilities"]["drop"]).any(|one| one == "ALL"),
+        "must drop ALL capabilities",
+    );
+    ask(
+        items(&context["capabilities"]["add"]).next().is_none(),
+        "must not add capabilities",
+    );
+    ask(
+        items(&container["ports"]).all(|port| port["hostPort"].is_null()),
+        "must not take ports of the host",
+    );
+    ask(
+        container["image"].as_str().is_some_and(pinned),
+        "image must have a version or a digest",
+    );
     for amount in ["cpu", "memory"] {
-        ask(!container["resources"]["requests"][amount].is_null(), &format!("must request {amount}"));
+        ask(
+            !container["resources"]["requests"][amount].is_null(),
+            &format!("must request {amount}"),
+        );
     }
-    ask(!container["resources"]["limits"]["memory"].is_null(), "must limit memory");
+    ask(
+        !container["resources"]["limits"]["memory"].is_null(),
+        "must limit memory",
+    );
     for probe in ["livenessProbe", "readinessProbe"] {
-        ask(!serves || !container[probe].is_null(), &format!("must have a {probe}"));
+        ask(
+            !serves || !container[probe].is_null(),
+            &format!("must have a {probe}"),
+        );
     }
     for variable in items(&container["env"]) {
         let secret = !variable["valueFrom"]["secretKeyRef"].is_null();
-        ask(!secret, "takes a secret from the environment; mount it as a file");
+        ask(
+            !secret,
+            "takes a secret from the environment; mount it as a file",
+        );
     }
     problems
 }
@@ -96,7 +169,9 @@ fn container_problems(container: &Value, serves: bool) -> Vec<String> {
 fn pinned(image: &str) -> bool {
     let last = image.rsplit('/').next().unwrap_or(image);
     image.contains("@sha256:")
-        || last.rsplit_once(':').is_some_and(|(_, tag)| tag.contains(|c: char| c.is_ascii_digit()) && tag.contains('.'))
+        || last
+            .rsplit_once(':')
+            .is_some_and(|(_, tag)| tag.contains(|c: char| c.is_ascii_digit()) && tag.contains('.'))
 }
 
 /// The objects that the volumes of a pod need, by kind and name.
@@ -116,13 +191,41 @@ pub fn sources(pod: &Value) -> Vec<String> {
     needed
 }
 
+/// Mounts that lie inside another mount: the runtime would have to make a folder in a volume that is read-only.
+#[must_use]
+pub fn nested(pod: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    for container in items(&pod["spec"]["containers"]) {
+        let paths: Vec<&str> = items(&container["volumeMounts"])
+            .filter_map(|mount| mount["mountPath"].as_str())
+            .collect();
+        for inner in &paths {
+            let outer = paths.iter().find(|outer| {
+                inner
+                    .strip_prefix(**outer)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            });
+            problems.extend(outer.map(|outer| format!("mounts {inner} inside {outer}")));
+        }
+    }
+    problems
+}
+
 /// The addresses in the arguments and the environment of a pod.
 #[must_use]
 pub fn urls(pod: &Value) -> Vec<String> {
     let containers = || items(&pod["spec"]["containers"]);
-    let variables = containers().flat_map(|container| items(&container["env"])).filter_map(|one| one["value"].as_str());
-    let arguments = containers().flat_map(|container| items(&container["args"])).filter_map(Value::as_str);
-    let url = |text: &str| text.find("http").map(|at| text[at..].to_owned()).filter(|url| url.contains("://"));
+    let variables = containers()
+        .flat_map(|container| items(&container["env"]))
+        .filter_map(|one| one["value"].as_str());
+    let arguments = containers()
+        .flat_map(|container| items(&container["args"]))
+        .filter_map(Value::as_str);
+    let url = |text: &str| {
+        text.find("http")
+            .map(|at| text[at..].to_owned())
+            .filter(|url| url.contains("://"))
+    };
     variables.chain(arguments).filter_map(url).collect()
 }
 

@@ -46,7 +46,10 @@ mod tests {
     fn names_are_found_in_every_corner_of_a_query() {
         let query = "histogram_quantile(0.9, sum by (le) (rate(a_bucket[1m]))) + on (x) group_left b or avg_over_time(max(c)[5m:])";
         let found = series(query).unwrap();
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a_bucket", "b", "c"]);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["a_bucket", "b", "c"]
+        );
     }
 
     #[test]

@@ -15,9 +15,13 @@ pub const BUILTIN: [&str; 3] = ["ALERTS", "ALERTS_FOR_STATE", "up"];
 /// When the file cannot be read.
 pub fn ours(root: &Path) -> anyhow::Result<BTreeSet<String>> {
     let path = root.join("checks/series.txt");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let mut names = BTreeSet::new();
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+    for line in text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+    {
         match line.strip_prefix("histogram ") {
             Some(name) => names.extend(expand(name, "histogram")),
             None if line.is_empty() => {}
@@ -31,7 +35,10 @@ pub fn ours(root: &Path) -> anyhow::Result<BTreeSet<String>> {
 #[must_use]
 pub fn exposed(page: &str) -> BTreeSet<String> {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    types.filter_map(|line| line.split_once(' ')).flat_map(|(name, kind)| expand(name, kind)).collect()
+    types
+        .filter_map(|line| line.split_once(' '))
+        .flat_map(|(name, kind)| expand(name, kind))
+        .collect()
 }
 
 fn expand(name: &str, kind: &str) -> Vec<String> {
@@ -50,6 +57,9 @@ mod tests {
     #[test]
     fn a_page_offers_the_parts_of_its_histograms() {
         let names = exposed("# HELP a x\n# TYPE a counter\na 1\n# TYPE b histogram\n");
-        assert_eq!(names.into_iter().collect::<Vec<_>>(), ["a", "b_bucket", "b_count", "b_sum"]);
+        assert_eq!(
+            names.into_iter().collect::<Vec<_>>(),
+            ["a", "b_bucket", "b_count", "b_sum"]
+        );
     }
 }

@@ -48,11 +48,20 @@ impl Server {
             "--log.level=warn".to_owned(),
         ];
         // Debian's name first: upstream's would be another program on some systems.
-        let program = if crate::tools::on_path("prometheus-alertmanager") { "prometheus-alertmanager" } else { "alertmanager" };
+        let program = if crate::tools::on_path("prometheus-alertmanager") {
+            "prometheus-alertmanager"
+        } else {
+            "alertmanager"
+        };
         Self::start(program, &arguments, folder, port).await
     }
 
-    async fn start(program: &str, arguments: &[String], folder: &Path, port: u16) -> anyhow::Result<Self> {
+    async fn start(
+        program: &str,
+        arguments: &[String],
+        folder: &Path,
+        port: u16,
+    ) -> anyhow::Result<Self> {
         let log = std::fs::File::create(folder.join("log"))?;
         let child = Command::new(program)
             .args(arguments)
@@ -61,11 +70,18 @@ impl Server {
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
-        let mut server = Self { child, folder: folder.to_path_buf(), url: format!("http://127.0.0.1:{port}") };
+        let mut server = Self {
+            child,
+            folder: folder.to_path_buf(),
+            url: format!("http://127.0.0.1:{port}"),
+        };
         let deadline = Instant::now() + Duration::from_secs(30);
         while server.get("/-/ready").await.is_err() {
             if server.child.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("{program} did not become ready:\n{}", std::fs::read_to_string(folder.join("log"))?);
+                bail!(
+                    "{program} did not become ready:\n{}",
+                    std::fs::read_to_string(folder.join("log"))?
+                );
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -77,7 +93,13 @@ impl Server {
     /// # Errors
     /// When the server does not answer, or with another status than a good one.
     pub async fn get(&self, path: &str) -> anyhow::Result<String> {
-        Ok(client()?.get(format!("{}{path}", self.url)).send().await?.error_for_status()?.text().await?)
+        Ok(client()?
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await?)
     }
 
     /// Sends a JSON body to `path`.
@@ -85,7 +107,12 @@ impl Server {
     /// # Errors
     /// As [`Server::get`].
     pub async fn post(&self, path: &str, body: &serde_json::Value) -> anyhow::Result<()> {
-        client()?.post(format!("{}{path}", self.url)).json(body).send().await?.error_for_status()?;
+        client()?
+            .post(format!("{}{path}", self.url))
+            .json(body)
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 }
@@ -101,7 +128,10 @@ impl Drop for Server {
 
 fn client() -> anyhow::Result<reqwest::Client> {
     drop(rustls::crypto::ring::default_provider().install_default());
-    Ok(reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build()?)
+    Ok(reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .no_proxy()
+        .build()?)
 }
 
 fn prepare(folder: &Path, name: &str, text: &str) -> anyhow::Result<PathBuf> {

@@ -16,7 +16,10 @@ impl Values {
         values.set("__range_s", range.to_string());
         values.set("__interval", format!("{step}s"));
         // Grafana's own rule: four scrapes at least, else a step and a scrape.
-        values.set("__rate_interval", format!("{}s", (4 * scrape).max(step + scrape)));
+        values.set(
+            "__rate_interval",
+            format!("{}s", (4 * scrape).max(step + scrape)),
+        );
         values
     }
 
@@ -40,7 +43,9 @@ impl Values {
         for piece in pieces(text) {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
-                Piece::Name(name) => filled.push_str(self.0.get(name).ok_or_else(|| name.to_owned())?),
+                Piece::Name(name) => {
+                    filled.push_str(self.0.get(name).ok_or_else(|| name.to_owned())?);
+                }
             }
         }
         Ok(filled)
@@ -50,7 +55,16 @@ impl Values {
 /// The names of the variables in `text`.
 #[must_use]
 pub fn names(text: &str) -> BTreeSet<&str> {
-    pieces(text).into_iter().filter_map(|piece| if let Piece::Name(name) = piece { Some(name) } else { None }).collect()
+    pieces(text)
+        .into_iter()
+        .filter_map(|piece| {
+            if let Piece::Name(name) = piece {
+                Some(name)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 enum Piece<'a> {
@@ -66,9 +80,14 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         let (name, end) = if let Some(braced) = after.strip_prefix('{') {
             let Some(close) = braced.find('}') else { break };
             let inner = &braced[..close];
-            (inner.split([':', '.', '[']).next().unwrap_or(inner), close + 2)
+            (
+                inner.split([':', '.', '[']).next().unwrap_or(inner),
+                close + 2,
+            )
         } else {
-            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            let end = after
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(after.len());
             (&after[..end], end)
         };
         pieces.push(Piece::Text(&rest[..at]));
@@ -92,13 +111,18 @@ mod tests {
     fn variables_are_replaced_in_each_spelling() {
         let mut values = Values::builtin(300, 1, 1);
         values.set("site", "north");
-        let filled = values.fill(r#"a{site=~"|$site",b="${site:regex}"}[$__rate_interval] $1"#).unwrap();
+        let filled = values
+            .fill(r#"a{site=~"|$site",b="${site:regex}"}[$__rate_interval] $1"#)
+            .unwrap();
         assert_eq!(filled, r#"a{site=~"|north",b="north"}[4s] $1"#);
     }
 
     #[test]
     fn a_variable_without_a_value_is_named() {
         assert_eq!(Values::default().fill("a{b='$c'}"), Err("c".to_owned()));
-        assert_eq!(names("${__url_time_range} $site ${__data.fields.device}"), BTreeSet::from(["__data", "__url_time_range", "site"]));
+        assert_eq!(
+            names("${__url_time_range} $site ${__data.fields.device}"),
+            BTreeSet::from(["__data", "__url_time_range", "site"])
+        );
     }
 }

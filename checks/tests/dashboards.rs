@@ -13,7 +13,12 @@ use sotp_checks::{panels, root, short};
 fn sources() -> BTreeSet<String> {
     let path = root().join("dashboards/provisioning/datasources/sotp.yaml");
     let file: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    file["datasources"].as_array().unwrap().iter().map(|source| source["uid"].as_str().unwrap().to_owned()).collect()
+    file["datasources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| source["uid"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn ours() -> Vec<Dashboard> {
@@ -22,7 +27,10 @@ fn ours() -> Vec<Dashboard> {
 
 #[test]
 fn the_data_sources_have_their_fixed_uids() {
-    assert_eq!(sources(), ["am", "loki", "prom", "tempo"].map(str::to_owned).into());
+    assert_eq!(
+        sources(),
+        ["am", "loki", "prom", "tempo"].map(str::to_owned).into()
+    );
 }
 
 #[test]
@@ -30,7 +38,12 @@ fn provisioning_keeps_the_dollar_signs_that_grafana_needs() {
     for path in sotp_checks::files(&root().join("dashboards/provisioning"), ".yaml").unwrap() {
         let text = std::fs::read_to_string(&path).unwrap();
         for line in text.lines().filter(|line| line.contains("${__")) {
-            assert!(line.contains("$${__"), "{}: `{}` would be filled at start; write `$$`", short(&path), line.trim());
+            assert!(
+                line.contains("$${__"),
+                "{}: `{}` would be filled at start; write `$$`",
+                short(&path),
+                line.trim()
+            );
         }
     }
 }
@@ -51,7 +64,10 @@ fn every_dashboard_is_complete() {
 #[test]
 fn every_conditional_panel_is_there() {
     let conditions = panels::conditions(&root().join("dashboards")).unwrap();
-    assert_eq!(panels::condition_problems(&conditions, &ours()), Vec::<String>::new());
+    assert_eq!(
+        panels::condition_problems(&conditions, &ours()),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -59,8 +75,16 @@ fn the_kustomization_takes_every_dashboard() {
     let text = std::fs::read_to_string(root().join("dashboards/kustomization.yaml")).unwrap();
     let folder = root().join("dashboards");
     for dashboard in ours() {
-        let name = dashboard.path.strip_prefix(&folder).unwrap().display().to_string();
-        assert!(text.contains(&format!("- {name}\n")), "dashboards/kustomization.yaml leaves out {name}");
+        let name = dashboard
+            .path
+            .strip_prefix(&folder)
+            .unwrap()
+            .display()
+            .to_string();
+        assert!(
+            text.contains(&format!("- {name}\n")),
+            "dashboards/kustomization.yaml leaves out {name}"
+        );
     }
 }
 
@@ -89,35 +113,72 @@ fn a_good_example_passes() {
 fn each_fault_is_found() {
     type Change = fn(&mut Value);
     let faults: [(&str, Change); 15] = [
-        ("has no title", |json| json["panels"][0]["title"] = json!("")),
-        ("has no description", |json| json["panels"][0]["description"] = json!(null)),
-        ("has no unit", |json| json["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!("bananas")),
-        ("without data", |json| json["panels"][0]["fieldConfig"]["defaults"]["noValue"] = json!("")),
-        ("`elsewhere` is not provisioned", |json| json["panels"][0]["datasource"]["uid"] = json!("elsewhere")),
-        ("must ask for an instant", |json| json["panels"][0]["targets"][0]["instant"] = json!(false)),
-        ("does not parse", |json| json["panels"][0]["targets"][0]["expr"] = json!("sum(")),
-        ("`$sight` is not declared", |json| json["panels"][0]["targets"][0]["expr"] = json!("up{site=\"$sight\"}")),
-        ("fixed window", |json| json["panels"][0]["targets"][0]["expr"] = json!("rate(up[5m])")),
-        ("its id is missing or taken", |json| json["panels"][0]["id"] = json!(null)),
+        ("has no title", |json| {
+            json["panels"][0]["title"] = json!("");
+        }),
+        ("has no description", |json| {
+            json["panels"][0]["description"] = json!(null);
+        }),
+        ("has no unit", |json| {
+            json["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!("bananas");
+        }),
+        ("without data", |json| {
+            json["panels"][0]["fieldConfig"]["defaults"]["noValue"] = json!("");
+        }),
+        ("`elsewhere` is not provisioned", |json| {
+            json["panels"][0]["datasource"]["uid"] = json!("elsewhere");
+        }),
+        ("must ask for an instant", |json| {
+            json["panels"][0]["targets"][0]["instant"] = json!(false);
+        }),
+        ("does not parse", |json| {
+            json["panels"][0]["targets"][0]["expr"] = json!("sum(");
+        }),
+        ("`$sight` is not declared", |json| {
+            json["panels"][0]["targets"][0]["expr"] = json!("up{site=\"$sight\"}");
+        }),
+        ("fixed window", |json| {
+            json["panels"][0]["targets"][0]["expr"] = json!("rate(up[5m])");
+        }),
+        ("its id is missing or taken", |json| {
+            json["panels"][0]["id"] = json!(null);
+        }),
         ("lies over `Up`", |json| {
             let mut second = json["panels"][0].clone();
             second["id"] = json!(2);
             second["gridPos"]["x"] = json!(3);
             json["panels"].as_array_mut().unwrap().push(second);
         }),
-        ("does not fit the grid", |json| json["panels"][0]["gridPos"]["w"] = json!(25)),
-        ("leads to the dashboard `y`", |json| json["links"] = json!([{"url": "/d/y/y?${__url_time_range}"}])),
-        ("sets `role`, which `x` does not have", |json| json["links"] = json!([{"url": "/d/x/x?var-role=a&${__url_time_range}"}])),
-        ("loses the time range", |json| json["links"] = json!([{"url": "/d/x/x?var-site=${site}"}])),
+        ("does not fit the grid", |json| {
+            json["panels"][0]["gridPos"]["w"] = json!(25);
+        }),
+        ("leads to the dashboard `y`", |json| {
+            json["links"] = json!([{"url": "/d/y/y?${__url_time_range}"}]);
+        }),
+        ("sets `role`, which `x` does not have", |json| {
+            json["links"] = json!([{"url": "/d/x/x?var-role=a&${__url_time_range}"}]);
+        }),
+        ("loses the time range", |json| {
+            json["links"] = json!([{"url": "/d/x/x?var-site=${site}"}]);
+        }),
     ];
     for (expected, change) in faults {
         let problems = example(change);
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "expected `{expected}` in {problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "expected `{expected}` in {problems:?}"
+        );
     }
 }
 
 #[test]
 fn a_doubled_dollar_sign_is_found() {
-    assert_eq!(dashboards::file_problems("x.json", "{\"a\": \"$${b}\"}\n").len(), 1);
-    assert_eq!(dashboards::file_problems("x.json", "{\"a\": \"${b}\"}\n").len(), 0);
+    assert_eq!(
+        dashboards::file_problems("x.json", "{\"a\": \"$${b}\"}\n").len(),
+        1
+    );
+    assert_eq!(
+        dashboards::file_problems("x.json", "{\"a\": \"${b}\"}\n").len(),
+        0
+    );
 }

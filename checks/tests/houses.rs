@@ -20,8 +20,10 @@ fn our_manifests_and_sources_keep_the_house_rules() {
     assert_eq!(houses::sources(&crates).unwrap(), Vec::<String>::new());
 }
 
-/// A workspace of packages, each with the kind of what it builds and its dependencies with their kinds.
-fn workspace(packages: &[(&str, &str, &[(&str, &str)])]) -> Crates {
+/// A package: its name, the kind of what it builds, and its dependencies with their kinds.
+type Sketch<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn workspace(packages: &[Sketch<'_>]) -> Crates {
     let json: Vec<_> = packages
         .iter()
         .map(|(name, kind, dependencies)| {
@@ -34,25 +36,39 @@ fn workspace(packages: &[(&str, &str, &[(&str, &str)])]) -> Crates {
         })
         .collect();
     let members: Vec<_> = packages.iter().map(|(name, ..)| name).collect();
-    serde_json::from_value(serde_json::json!({"packages": json, "workspace_members": members})).unwrap()
+    serde_json::from_value(serde_json::json!({"packages": json, "workspace_members": members}))
+        .unwrap()
 }
 
 #[test]
 fn a_program_in_a_program_is_found() {
     let crates = workspace(&[("ping", "bin", &[]), ("lab", "bin", &[("ping", "")])]);
-    assert_eq!(houses::dependencies(&crates), ["lab depends on ping, which is a program; talk to it as a process"]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        ["lab depends on ping, which is a program; talk to it as a process"]
+    );
 }
 
 #[test]
 fn a_program_in_the_tests_of_a_library_is_found() {
     let crates = workspace(&[("ping", "bin", &[]), ("device", "lib", &[("ping", "dev")])]);
-    assert_eq!(houses::dependencies(&crates), ["device depends on ping, which is a program; talk to it as a process"]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        ["device depends on ping, which is a program; talk to it as a process"]
+    );
 }
 
 #[test]
 fn fuzz_targets_may_call_into_a_program_and_nothing_may_call_them() {
-    let crates = workspace(&[("sotp-ping", "bin", &[]), ("sotp-fuzz", "bin", &[("sotp-ping", "")]), ("lab", "lib", &[("sotp-fuzz", "")])]);
-    assert_eq!(houses::dependencies(&crates), ["lab depends on sotp-fuzz, which is a program; talk to it as a process"]);
+    let crates = workspace(&[
+        ("sotp-ping", "bin", &[]),
+        ("sotp-fuzz", "bin", &[("sotp-ping", "")]),
+        ("lab", "lib", &[("sotp-fuzz", "")]),
+    ]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        ["lab depends on sotp-fuzz, which is a program; talk to it as a process"]
+    );
 }
 
 #[test]
@@ -62,18 +78,27 @@ fn a_foundation_that_stands_on_another_is_found_and_its_test_harness_is_not() {
         ("testkit", "lib", &[]),
         ("toolkit", "lib", &[("inventory", ""), ("testkit", "dev")]),
     ]);
-    assert_eq!(houses::dependencies(&crates), ["toolkit depends on inventory, but stands on nothing of ours"]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        ["toolkit depends on inventory, but stands on nothing of ours"]
+    );
 }
 
 #[test]
 fn a_harness_that_is_shipped_is_found() {
     let crates = workspace(&[("testkit", "lib", &[]), ("ping", "bin", &[("testkit", "")])]);
-    assert_eq!(houses::dependencies(&crates), ["ping depends on testkit outside its tests; make it a dev-dependency"]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        ["ping depends on testkit outside its tests; make it a dev-dependency"]
+    );
 }
 
 #[test]
 fn a_manifest_outside_the_table_is_found() {
-    let problems = houses::manifest("x", "[dependencies]\nanyhow = \"1\"\nserde.workspace = true\n");
+    let problems = houses::manifest(
+        "x",
+        "[dependencies]\nanyhow = \"1\"\nserde.workspace = true\n",
+    );
     assert_eq!(
         problems,
         [
@@ -86,10 +111,29 @@ fn a_manifest_outside_the_table_is_found() {
 #[test]
 fn a_long_main_and_a_lifted_guard_are_found() {
     let long = "\n".repeat(61);
-    assert_eq!(houses::source("x", Path::new("x/src/main.rs"), &long).len(), 1);
-    assert_eq!(houses::source("x", Path::new("x/src/main.rs"), &long[..60]).len(), 0);
-    assert_eq!(houses::source("x", Path::new("x/src/foo/mod.rs"), "").len(), 1);
+    assert_eq!(
+        houses::source("x", Path::new("x/src/main.rs"), &long).len(),
+        1
+    );
+    assert_eq!(
+        houses::source("x", Path::new("x/src/main.rs"), &long[..60]).len(),
+        0
+    );
+    assert_eq!(
+        houses::source("x", Path::new("x/src/foo/mod.rs"), "").len(),
+        1
+    );
+    assert_eq!(
+        houses::source("x", Path::new("x/tests/support/mod.rs"), "").len(),
+        0
+    );
     let lifted = format!("#![{}(unsafe_code, reason = \"fast\")]", "allow");
-    assert_eq!(houses::source("x", Path::new("x/src/lib.rs"), &lifted).len(), 1);
-    assert_eq!(houses::source("netio", Path::new("x/src/lib.rs"), &lifted).len(), 0);
+    assert_eq!(
+        houses::source("x", Path::new("x/src/lib.rs"), &lifted).len(),
+        1
+    );
+    assert_eq!(
+        houses::source("netio", Path::new("x/src/lib.rs"), &lifted).len(),
+        0
+    );
 }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,9 +23,16 @@ async fn exporter(without: &'static [&'static str]) -> String {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let tenths = (began.elapsed().as_millis() / 100).to_string();
-            let kept = page.lines().filter(|line| !without.iter().any(|name| line.contains(name)));
-            let body: String = kept.map(|line| line.replace("{n}", &tenths) + "\n").collect();
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let kept = page
+                .lines()
+                .filter(|line| !without.iter().any(|name| line.contains(name)));
+            let body: String = kept
+                .map(|line| line.replace("{n}", &tenths) + "\n")
+                .collect();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
             let mut request = [0; 4096];
             // One read holds the whole request of a scrape.
             if stream.read(&mut request).await.is_ok() {
@@ -48,41 +54,74 @@ async fn prometheus(name: &str, exporter: &str) -> Server {
          - job_name: ping\n  static_configs: [{{targets: ['{exporter}']}}]\n",
         rules.display()
     );
-    Server::prometheus(&folder.join(name), &config).await.unwrap()
+    Server::prometheus(&folder.join(name), &config)
+        .await
+        .unwrap()
 }
 
 fn dashboards() -> PathBuf {
     root().join("dashboards")
 }
 
-async fn ask(server: &Server, condition: Option<&str>, device: &str, within: u64) -> Outcome {
+async fn ask(
+    server: &Server,
+    condition: Option<&str>,
+    device: Option<&str>,
+    within: u64,
+) -> Outcome {
     let wanted = Wanted {
         condition: condition.map(str::to_owned),
-        variables: BTreeMap::from([("device".to_owned(), device.to_owned())]),
+        variables: device
+            .map(|name| ("device".to_owned(), name.to_owned()))
+            .into_iter()
+            .collect(),
         range: 300,
         scrape: 1,
         within: Duration::from_secs(within),
     };
-    panels::run(&dashboards(), &Prometheus::new(&server.url).unwrap(), &wanted).await.unwrap()
+    panels::run(
+        &dashboards(),
+        &Prometheus::new(&server.url).unwrap(),
+        &wanted,
+    )
+    .await
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_panel_shows_something_when_every_series_is_there() {
     let server = prometheus("panels-full", &exporter(&[]).await).await;
-    let outcome = ask(&server, None, "r1", 60).await;
+    let outcome = ask(&server, None, Some("r1"), 60).await;
     assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
     assert!(outcome.filled > 50, "{outcome}");
-    // r2 is down in the samples, and an alert fires for it.
-    let outcome = ask(&server, Some("firing"), "r2", 60).await;
+    // r2 is down in the samples, an alert fires for it, and nobody has to say which device it is.
+    let outcome = ask(&server, Some("firing"), None, 60).await;
     assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
     assert_eq!(outcome.filled, 4, "{outcome}");
+    let outcome = ask(&server, None, Some("r2"), 1).await;
+    let last = outcome
+        .empty
+        .iter()
+        .find(|line| line.contains("Round trip, last answer"));
+    assert!(
+        last.is_some_and(|line| line.contains("device=\"r2\"")),
+        "{outcome}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panel_without_its_series_is_named() {
-    let server = prometheus("panels-empty", &exporter(&["ping_socket_mode_info", "sotp_site_l"]).await).await;
-    let outcome = ask(&server, None, "r1", 20).await;
-    let mut named: Vec<&str> = outcome.empty.iter().filter_map(|line| line.split(':').next()).collect();
+    let server = prometheus(
+        "panels-empty",
+        &exporter(&["ping_socket_mode_info", "sotp_site_l"]).await,
+    )
+    .await;
+    let outcome = ask(&server, None, Some("r1"), 20).await;
+    let mut named: Vec<&str> = outcome
+        .empty
+        .iter()
+        .filter_map(|line| line.split(':').next())
+        .collect();
     named.sort_unstable();
     assert_eq!(
         named,
@@ -100,8 +139,11 @@ async fn a_panel_without_its_series_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dashboard_whose_variables_stay_empty_is_named() {
     let server = prometheus("panels-none", &exporter(&["ping_", "sotp_"]).await).await;
-    let outcome = ask(&server, None, "r1", 2).await;
+    let outcome = ask(&server, None, Some("r1"), 2).await;
     assert_eq!(outcome.filled, 0, "{outcome}");
     assert_eq!(outcome.empty.len(), 2, "{outcome}");
-    assert!(outcome.empty[1].starts_with("sotp-now: variable `site`"), "{outcome}");
+    assert!(
+        outcome.empty[1].starts_with("sotp-now: variable `site`"),
+        "{outcome}"
+    );
 }

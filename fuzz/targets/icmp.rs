@@ -7,7 +7,9 @@ use sotp_ping::echo::{self, Mode};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = Control::decode(bytes);
-    let Some((token, rest)) = bytes.split_first_chunk::<8>() else { return };
+    let Some((token, rest)) = bytes.split_first_chunk::<8>() else {
+        return;
+    };
     for family in [Family::V4, Family::V6] {
         for mode in [Mode::Unprivileged, Mode::Raw] {
             if let Some(reply) = echo::decode_reply(family, mode, rest) {

@@ -62,7 +62,7 @@ struct Up {
     #[arg(long, default_value = "triangle", env = "SOTP_LAB_TOPOLOGY")]
     topology: String,
     /// Seconds that the network may take until all of it is up.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     deadline: u64,
     /// How links with delay and loss are made: by the kernel's netem where it has it, or always in user space.
     #[arg(long, value_enum, default_value = "auto")]
@@ -148,7 +148,7 @@ fn percent(text: &str) -> Result<f64, String> {
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => up(args)?,
-        Command::Down(name) => lab::Lab::open(&name.name)?.down()?,
+        Command::Down(name) => lab::down(&name.name)?,
         Command::Status(status) => {
             let lab = lab::Lab::open(&status.name.name)?;
             if status.json {

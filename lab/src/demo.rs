@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::lab::{self, Lab, Life};
 use crate::stack::output::Show;
-use crate::stack::{Common, runtime};
+use crate::stack::{Common, Download, runtime};
 use crate::{doctor, stack};
 
 /// Flags of `sotp-lab demo`.
@@ -27,7 +27,8 @@ struct Flags {
     #[arg(long)]
     once: bool,
     /// With --once: run this shell command in the box when everything is up, before the cut; repeatable.
-    /// SOTP_PROMETHEUS_URL and SOTP_ALERTMANAGER_URL are set. The demo fails when it fails.
+    /// SOTP_PROMETHEUS_URL, SOTP_ALERTMANAGER_URL, SOTP_PING_URL and SOTP_INVENTORY_URL are set. The
+    /// demo fails when it fails.
     #[arg(long, value_name = "CMD", requires = "once")]
     while_up: Vec<String>,
     /// With --once: the same, while the alert fires.
@@ -59,6 +60,8 @@ struct Flags {
     logs: Show,
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    download: Download,
 }
 
 /// Starts both, shows where to look, and stays until it is interrupted; or runs the scenario once.
@@ -66,9 +69,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let args = *args.flags;
     let runtime = runtime()?;
     if !args.no_install {
-        let fetch = &args.common.fetch;
-        doctor::packages(&runtime.block_on(doctor::wanted(fetch, true)), false)?;
-        runtime.block_on(doctor::downloads(fetch))?;
+        let programs = &args.common.programs;
+        let scope = doctor::Scope {
+            lab: true,
+            tests: false,
+        };
+        doctor::packages(
+            &runtime.block_on(doctor::wanted(programs, scope)),
+            false,
+            scope,
+        )?;
+        runtime.block_on(doctor::downloads(programs, &args.download, false))?;
     }
     // What can be wrong is found before anything is built.
     let found = runtime.block_on(stack::plan::find(&args.common))?;

@@ -3,7 +3,8 @@
 //! A package of a daemon starts and enables that daemon, which nobody asked for: the stack and the lab
 //! run their own copies. So while apt runs a `policy-rc.d` forbids starts (Debian's own interface for
 //! that, invoke-rc.d(8)) unless the machine has one already, and afterwards the units that came with
-//! the new packages are disabled.
+//! the new packages are disabled. The hook forbids only while this process lives, so that a run that
+//! is killed leaves nothing that matters.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -16,7 +17,7 @@ use anyhow::Context;
 use crate::lab;
 use crate::stack::fetch::agreed;
 use crate::stack::programs::{ALERTMANAGER, Kind, PROMETHEUS, on_path};
-use crate::stack::{Fetch, Install};
+use crate::stack::{Download, Install, Programs};
 
 /// Debian's hook that is asked before a package starts a daemon.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -28,19 +29,38 @@ const FORBIDDEN: i32 = 101;
 /// # Errors
 /// A package could not be installed.
 pub(crate) async fn run(install: &Install) -> anyhow::Result<ExitCode> {
-    packages(&wanted(&install.fetch, !install.no_lab).await, install.yes)?;
-    downloads(&install.fetch).await?;
-    for (kind, found) in install.fetch.find_all().await {
-        match found {
-            Some(program) => println!(
-                "{:13} {:9} {}",
-                kind.name,
-                program.version,
-                program.path.display()
-            ),
-            None => println!("{:13} missing", kind.name),
-        }
+    let Install {
+        yes,
+        no_lab,
+        tests,
+        programs,
+        download,
+    } = install;
+    let scope = Scope {
+        lab: !no_lab,
+        tests: *tests,
+    };
+    packages(&wanted(programs, scope).await, *yes, scope)?;
+    downloads(programs, download, *yes).await?;
+    let mut missing = Vec::new();
+    for (kind, found) in programs.find_all().await {
+        let Some(program) = found else {
+            println!("{:13} missing", kind.name);
+            missing.extend(kind.package.map(|_| kind.name));
+            continue;
+        };
+        println!(
+            "{:13} {:9} {}",
+            kind.name,
+            program.version,
+            program.path.display()
+        );
     }
+    anyhow::ensure!(
+        missing.is_empty(),
+        "the stack needs {}",
+        missing.join(" and ")
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -48,28 +68,41 @@ pub(crate) async fn run(install: &Install) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// The list of pins is at fault.
-pub(crate) async fn downloads(fetch: &Fetch) -> anyhow::Result<()> {
-    let missing: Vec<&Kind> = fetch
-        .find_all()
-        .await
-        .into_iter()
-        .filter(|(_, found)| found.is_none())
-        .map(|(kind, _)| kind)
-        .collect();
-    fetch.download(&missing).await
+pub(crate) async fn downloads(
+    programs: &Programs,
+    download: &Download,
+    yes: bool,
+) -> anyhow::Result<()> {
+    let found = programs.find_all().await;
+    let missing = found.into_iter().filter(|(_, found)| found.is_none());
+    let missing: Vec<&Kind> = missing.map(|(kind, _)| kind).collect();
+    download.fetch(programs, &missing, yes).await
 }
 
-/// The Debian packages that are missing, for the stack and, if asked for, for the lab.
-pub(crate) async fn wanted(fetch: &Fetch, with_lab: bool) -> BTreeSet<&'static str> {
-    let finder = fetch.finder();
+/// What is wanted besides the stack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope {
+    /// The programs of the lab.
+    pub(crate) lab: bool,
+    /// What the tests of this project call.
+    pub(crate) tests: bool,
+}
+
+/// The Debian packages that are missing, for the stack and for `scope`.
+pub(crate) async fn wanted(programs: &Programs, scope: Scope) -> BTreeSet<&'static str> {
+    let finder = programs.finder();
     let mut packages = BTreeSet::new();
     for kind in [&PROMETHEUS, &ALERTMANAGER] {
         if finder.find(kind).await.is_none() {
             packages.extend(kind.package);
         }
     }
-    if with_lab {
+    if scope.lab {
         packages.extend(lab::missing().into_iter().map(|(_, package)| package));
+    }
+    if scope.tests {
+        let missing = lab::missing_for_tests();
+        packages.extend(missing.into_iter().map(|(_, package)| package));
     }
     packages
 }
@@ -78,7 +111,7 @@ pub(crate) async fn wanted(fetch: &Fetch, with_lab: bool) -> BTreeSet<&'static s
 ///
 /// # Errors
 /// They cannot be installed by this user, or apt failed; the error names the command to run.
-pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool) -> anyhow::Result<()> {
+pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool, scope: Scope) -> anyhow::Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
@@ -94,17 +127,16 @@ pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool) -> anyhow::Result<(
         anyhow::bail!("{by_hand}");
     }
     if !nix::unistd::geteuid().is_root() {
-        return as_root().with_context(|| by_hand);
+        return as_root(scope).with_context(|| by_hand);
     }
     let policy = Policy::forbid(Path::new(POLICY)).context(by_hand.clone())?;
     eprintln!("installing {list}; {}", policy.says());
     let before = units();
-    let status = Command::new("apt-get")
+    // A fresh machine has no lists yet; where this fails the installation says what matters.
+    let _ = apt_get().arg("update").status();
+    let status = apt_get()
         .args(["install", "--yes", "--no-install-recommends"])
         .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
         .status()?;
     drop(policy);
     disable(&before);
@@ -112,17 +144,45 @@ pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool) -> anyhow::Result<(
     Ok(())
 }
 
+/// apt-get, quiet, asking nothing, writing to standard error.
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .args(["--quiet=2", "-o", "Dpkg::Use-Pty=0"])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr());
+    command
+}
+
 /// Runs this program's own `stack install` by sudo, which asks for the password itself.
-fn as_root() -> anyhow::Result<()> {
+fn as_root(scope: Scope) -> anyhow::Result<()> {
     let sudo = on_path("sudo").context("not root, and no sudo")?;
     let program = std::env::current_exe()?;
-    let status = Command::new(sudo)
+    let mut command = Command::new(sudo);
+    command
         .arg("--")
         .arg(program)
-        .args(["stack", "install", "--yes", "--no-download"])
-        .status()?;
+        .args(["stack", "install", "--yes", "--no-download"]);
+    if !scope.lab {
+        command.arg("--no-lab");
+    }
+    if scope.tests {
+        command.arg("--tests");
+    }
+    let status = command.status()?;
     anyhow::ensure!(status.success(), "sudo ended with {status}");
     Ok(())
+}
+
+/// The hook: forbids while the process `pid` lives, and takes itself away after that.
+fn hook_text(pid: u32) -> String {
+    format!(
+        "#!/bin/sh\n\
+         # Written by sotp-lab while it installs packages: their daemons shall not start.\n\
+         if grep -q sotp /proc/{pid}/comm 2>/dev/null; then exit {FORBIDDEN}; fi\n\
+         rm -f \"$0\"\n"
+    )
 }
 
 /// No daemon is started by a package while this value lives.
@@ -144,7 +204,7 @@ impl Policy {
                 let policy = Self {
                     ours: Some(path.to_path_buf()),
                 };
-                file.write_all(format!("#!/bin/sh\nexit {FORBIDDEN}\n").as_bytes())?;
+                file.write_all(hook_text(std::process::id()).as_bytes())?;
                 Ok(policy)
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -236,6 +296,26 @@ mod tests {
         let answer = Command::new(&path).args(["frr", "start"]).status().unwrap();
         assert_eq!(answer.code(), Some(FORBIDDEN));
         drop(policy);
+        assert!(!path.exists());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_hook_that_was_left_behind_allows_and_takes_itself_away() {
+        let folder = folder("left");
+        let path = folder.join("policy-rc.d");
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        std::fs::write(&path, hook_text(gone.id())).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        assert_eq!(
+            Command::new(&path)
+                .args(["frr", "start"])
+                .status()
+                .unwrap()
+                .code(),
+            Some(0)
+        );
         assert!(!path.exists());
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -20,6 +20,8 @@ use crate::topology::Shape;
 
 /// The box's own folder, in memory, gone with it.
 pub(crate) const RUN: &str = "/run/sotp-lab-box";
+/// What makes the box independent of who started it.
+pub(crate) const RELEASE: &[u8] = b"r";
 /// Where Debian keeps FRR's daemons.
 pub(crate) const FRR_PROGRAMS: &str = "/usr/lib/frr";
 
@@ -43,6 +45,8 @@ pub(crate) enum Inside {
     Wire(wire::Args),
     /// The interfaces of a router, to syslog.
     LinkWatch,
+    /// One echo request, where no ping program is installed: prints the time it took in milliseconds.
+    Echo { address: std::net::Ipv4Addr },
 }
 
 /// What the box must know.
@@ -50,9 +54,6 @@ pub(crate) enum Inside {
 pub(crate) struct InBox {
     #[arg(long)]
     pub(crate) state: PathBuf,
-    /// End when standard input does.
-    #[arg(long)]
-    pub(crate) attached: bool,
     /// Never use netem.
     #[arg(long)]
     pub(crate) tun: bool,
@@ -66,7 +67,6 @@ impl InBox {
         let mut arguments = vec!["inside".to_owned(), role.to_owned(), "--state".to_owned()];
         arguments.push(self.state.display().to_string());
         arguments.push(format!("--deadline-seconds={}", self.deadline_seconds));
-        arguments.extend(self.attached.then(|| "--attached".to_owned()));
         arguments.extend(self.tun.then(|| "--tun".to_owned()));
         arguments
     }
@@ -92,6 +92,10 @@ pub(crate) fn run(inside: Inside) -> anyhow::Result<ExitCode> {
         }
         Inside::Wire(args) => wire::run(&args)?,
         Inside::LinkWatch => node::watch_links()?,
+        Inside::Echo { address } => {
+            let took = crate::icmp::echo(address, std::time::Duration::from_secs(1))?;
+            println!("{:.3}", took.as_secs_f64() * 1_000.0);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -119,15 +123,18 @@ fn keeper(args: &InBox) -> anyhow::Result<()> {
     Err(command.exec()).context("unshare")
 }
 
-/// Process 1: starts the builder, ends with it, and buries what is left to it by others. When it ends, the
-/// kernel ends everything in the box.
+/// Process 1: starts the builder, ends with it, and buries what is left to it by others. It also ends when its
+/// standard input does, unless [`RELEASE`] came before. When it ends, the kernel ends everything in the box.
 fn init(args: &InBox) -> anyhow::Result<ExitCode> {
-    if args.attached {
-        std::thread::spawn(|| {
-            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    std::thread::spawn(|| {
+        // Nothing more comes from who started the lab: it is gone, and the lab must not outlive it.
+        if !std::io::stdin()
+            .read(&mut [0])
+            .is_ok_and(|length| length == 1)
+        {
             std::process::exit(0);
-        });
-    }
+        }
+    });
     let builder = Command::new(std::env::current_exe()?)
         .args(args.arguments("build"))
         .stdin(Stdio::null())

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-pub(crate) use requirements::missing;
+pub(crate) use requirements::{missing, missing_for_tests};
 pub(crate) use start::up;
 
 use crate::credentials::Credentials;
@@ -87,6 +87,8 @@ pub(crate) enum Error {
     /// The box refused an order.
     #[error("{0}")]
     Refused(String),
+    #[error("the lab {0} is still starting")]
+    Starting(String),
     #[error("the lab {name} does not answer")]
     Silent {
         name: String,
@@ -118,6 +120,26 @@ fn missing_packages(missing: &[(&str, &str)]) -> String {
     packages.sort_unstable();
     packages.dedup();
     packages.join(" ")
+}
+
+/// Ends the lab of this name; of one that was killed, removes what it left on disk.
+pub(crate) fn down(name: &str) -> Result<(), Error> {
+    match Lab::open(name) {
+        Err(Error::NotRunning(_)) => {
+            let state = State::named(name)?;
+            let Ok(lock) = std::fs::File::open(state.lock()) else {
+                return Err(Error::NotRunning(name.to_owned()));
+            };
+            if lock.try_lock().is_err() {
+                return Err(Error::Starting(name.to_owned()));
+            }
+            state
+                .remove()
+                .map_err(|error| Error::state(state.path(), error))
+        }
+        Err(error) => Err(error),
+        Ok(lab) => lab.down(),
+    }
 }
 
 /// A handle on a running lab.
@@ -272,6 +294,8 @@ impl Lab {
     /// Returns when the lab ends, by `down` or by accident.
     pub(crate) fn wait(mut self) {
         if let Some(keeper) = &mut self.keeper {
+            // Waiting would close it, and with it the box.
+            let _lifeline = keeper.stdin.take();
             let _ = keeper.wait();
         }
     }
@@ -308,9 +332,12 @@ impl Lab {
     }
 
     fn call(&self, request: &Request) -> Result<Answer, Error> {
-        line::call(&self.state.control(), request, PATIENCE).map_err(|source| Error::Silent {
-            name: self.name.clone(),
-            source,
+        line::call(&self.state.control(), request, PATIENCE).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Starting(self.name.clone()),
+            _ => Error::Silent {
+                name: self.name.clone(),
+                source,
+            },
         })
     }
 }

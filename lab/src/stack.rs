@@ -25,7 +25,7 @@ mod up;
 use std::process::ExitCode;
 
 use args::Command;
-pub(crate) use args::{Args, Common, Fetch, Install};
+pub(crate) use args::{Args, Common, Download, Install, Programs};
 
 /// Runs the subcommand and returns its exit status.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {

@@ -13,6 +13,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A daemon that ran this long begins with the first pause again.
 const SETTLED: Duration = Duration::from_secs(30);
+/// How long a daemon may take to listen after it was started again.
+const PREPARE: Duration = Duration::from_secs(10);
 /// Size of a log at which it starts over when its daemon does.
 const LOG_MAX: u64 = 4 << 20;
 
@@ -24,7 +26,7 @@ pub(crate) struct Daemon {
     pub(crate) program: String,
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
-    /// What to run after it was started again.
+    /// What to run after it was started again, until it succeeds; nothing when empty.
     pub(crate) after_restart: Vec<String>,
 }
 
@@ -91,12 +93,8 @@ impl Supervisor {
                     let pid = child.id();
                     let again = self.status()[slot].restarts > 0;
                     self.set(slot, |status| status.pid = Some(pid));
-                    if again && let [program, args @ ..] = &daemon.after_restart[..] {
-                        // A failure of it shows in the daemon's own state.
-                        let _ = Command::new(program)
-                            .args(args)
-                            .stdin(Stdio::null())
-                            .status();
+                    if again {
+                        prepare(daemon);
                     }
                     match child.wait() {
                         Ok(status) => status.to_string(),
@@ -117,6 +115,30 @@ impl Supervisor {
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
+}
+
+/// Runs what a daemon needs after it was started again, as often as it takes until the daemon listens to it.
+fn prepare(daemon: &Daemon) {
+    let [program, args @ ..] = &daemon.after_restart[..] else {
+        return;
+    };
+    let end = Instant::now() + PREPARE;
+    while Instant::now() < end {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if command.status().is_ok_and(|status| status.success()) {
+            return;
+        }
+        std::thread::sleep(PAUSE_MIN);
+    }
+    eprintln!(
+        "{} was started again and does not take its configuration",
+        daemon.name
+    );
 }
 
 fn start(daemon: &Daemon, log: &Path) -> std::io::Result<Child> {

@@ -5,10 +5,13 @@
 mod processes;
 
 use std::collections::BTreeSet;
-use std::process::{Command, Output, Stdio};
+use std::fs::File;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use processes::{LAB, Mark, binaries};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use processes::{LAB, Mark, binaries, ended, eventually};
 use testkit::TempDir;
 
 /// Runs the demo once under its own name and mark; nothing of it may be left.
@@ -85,7 +88,7 @@ fn a_cut_link_fires_and_resolves_the_alert_and_nothing_is_left() {
         .collect();
     let needed = [
         "the link is cut",
-        "the first ping is lost",
+        "the first ping fails",
         "ping_up is 0 in the exporter",
         "the alert fires in Prometheus",
         "the alert is active in Alertmanager",
@@ -107,6 +110,104 @@ fn a_cut_link_fires_and_resolves_the_alert_and_nothing_is_left() {
     assert!(times.is_sorted(), "{times:?}");
     for name in needed {
         assert!(said.contains(name), "{name}: {said}");
+    }
+}
+
+#[test]
+fn without_once_it_stays_until_it_is_interrupted() {
+    let mut show = Show::start("test-show");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(
+        show.child.try_wait().unwrap().is_none(),
+        "it stays: {}",
+        show.out()
+    );
+    let url = show
+        .out()
+        .split_whitespace()
+        .find(|word| word.ends_with("/alerts"))
+        .unwrap()
+        .to_owned();
+    let ready = Command::new("curl")
+        .args(["-fsS", &url.replace("/alerts", "/-/ready")])
+        .output()
+        .unwrap();
+    assert!(
+        ready.status.success(),
+        "a browser of this machine reaches {url}: {ready:?}"
+    );
+    show.signal(Signal::SIGINT);
+    let status = ended(&mut show.child, Duration::from_secs(30));
+    assert_eq!(status.code(), Some(0), "{}", show.out());
+    show.mark.assert_gone(Duration::from_secs(2));
+    assert!(!show.folder.join("sotp-lab/test-show").exists());
+}
+
+#[test]
+fn a_killed_demo_leaves_no_process() {
+    let mut show = Show::start("test-kill");
+    assert!(show.mark.living().len() > 20, "{:?}", show.mark.living());
+    show.signal(Signal::SIGKILL);
+    let _ = show.child.wait();
+    show.mark.assert_gone(Duration::from_secs(20));
+}
+
+/// A demo that stays, up to its table.
+struct Show {
+    child: Child,
+    folder: TempDir,
+    mark: Mark,
+}
+
+impl Show {
+    fn start(name: &str) -> Self {
+        let (mark, folder) = (Mark::new(), TempDir::new().unwrap());
+        let out = File::create(folder.join("out")).unwrap();
+        let child = Command::new(LAB)
+            .args(["demo", "--no-install", "--name", name, "--bin-dir"])
+            .arg(binaries())
+            .env(Mark::KEY, mark.word())
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env("SOTP_STACK_DIR", folder.join("none"))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        let mut show = Self {
+            child,
+            folder,
+            mark,
+        };
+        eventually("the table", Duration::from_secs(120), || {
+            let out = show.out();
+            assert!(show.child.try_wait().unwrap().is_none(), "it ended: {out}");
+            if out.contains("Ctrl-C ends all of it") {
+                Ok(())
+            } else {
+                Err(out)
+            }
+        });
+        show
+    }
+
+    fn out(&self) -> String {
+        std::fs::read_to_string(self.folder.join("out")).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            signal,
+        )
+        .unwrap();
+    }
+}
+
+impl Drop for Show {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -24,7 +24,10 @@ impl toolkit::Service for Service {
     type Config = Config;
 
     async fn build(flags: cli::Flags, _: Live<Config>, app: &mut App) -> anyhow::Result<()> {
-        let feed = Feed::open(Source::File(flags.source)).await?;
+        let feed = match Feed::open(Source::File(flags.source)).await {
+            Ok(feed) => feed,
+            Err(error) => cli::refuse(error),
+        };
         app.collect(Series::new(feed.clone()));
         discovery(app, &feed);
         views(app, &feed);

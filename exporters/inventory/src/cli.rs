@@ -41,7 +41,7 @@ struct All {
     own: Flags,
 }
 
-/// The end of a run that needs no service: the schema, or an inventory that is wrong.
+/// The end of a run that needs no service: the schema, or an inventory that is checked and wrong.
 ///
 /// Flags that are wrong are left to the toolkit, which says so for every service alike.
 pub(crate) fn early() -> Option<ExitCode> {
@@ -54,28 +54,30 @@ pub(crate) fn early() -> Option<ExitCode> {
             ExitCode::FAILURE
         });
     }
-    if toolkit.config_print_default {
+    if !toolkit.config_check || toolkit.config_print_default {
         return None;
     }
-    match check(&own.source) {
-        Ok(line) if toolkit.config_check => {
-            let _ = writeln!(std::io::stdout(), "{line}");
+    match Inventory::read(&own.source) {
+        Ok(inventory) => {
+            let (devices, sites) = (inventory.devices().len(), inventory.sites().len());
+            let path = own.source.display();
+            let _ = writeln!(
+                std::io::stdout(),
+                "{path}: inventory is good: {devices} devices, {sites} sites"
+            );
             None
         }
-        Ok(_) => None,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            Some(ExitCode::from(USAGE))
-        }
+        Err(error) => Some(ExitCode::from(told(error))),
     }
 }
 
-/// Reads the whole inventory; answers what there is in it.
-fn check(path: &std::path::Path) -> anyhow::Result<String> {
-    let inventory = Inventory::read(path)?;
-    let (devices, sites) = (inventory.devices().len(), inventory.sites().len());
-    Ok(format!(
-        "{}: inventory is good: {devices} devices, {sites} sites",
-        path.display()
-    ))
+/// Ends the process over an inventory that is wrong at the start, when nothing runs yet.
+pub(crate) fn refuse(error: inventory::Error) -> ! {
+    std::process::exit(told(error).into())
+}
+
+/// Says what is wrong; answers the exit code.
+fn told(error: inventory::Error) -> u8 {
+    let _ = writeln!(std::io::stderr(), "error: {:#}", anyhow::Error::from(error));
+    USAGE
 }

@@ -30,6 +30,19 @@ pub struct Timing {
     pub down_after: u32,
 }
 
+/// An answer as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Which request it names.
+    pub sequence: u32,
+    /// The kernel's stamp in nanoseconds since 1970 (UTC).
+    pub received: Option<u64>,
+    /// The hop limit it arrived with.
+    pub hop_limit: Option<u8>,
+    /// The content is what was sent.
+    pub whole: bool,
+}
+
 /// What an arriving answer or error was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -156,15 +169,14 @@ impl Account {
             .is_some_and(|request| request.transmitted != 0)
     }
 
-    /// An answer was read at `read`; `received` is the kernel's stamp in nanoseconds since 1970 (UTC), `whole` says
-    /// that the content is what was sent.
-    pub fn answered(
-        &mut self,
-        sequence: u32,
-        received: Option<u64>,
-        read: Moment,
-        whole: bool,
-    ) -> Verdict {
+    /// An answer was read at `read`.
+    pub fn answered(&mut self, answer: Answer, read: Moment) -> Verdict {
+        let Answer {
+            sequence,
+            received,
+            hop_limit,
+            whole,
+        } = answer;
         let timeout = self.timing.timeout;
         let Some(request) = self.find_mut(sequence) else {
             return Verdict::Stale;
@@ -186,7 +198,7 @@ impl Account {
                     return Verdict::Late;
                 }
                 self.counters.observe(nanos);
-                self.answered_at(sequence);
+                self.answered_at(sequence, hop_limit);
                 Verdict::Counted(Some(source))
             }
             Fate::Missed => {
@@ -259,13 +271,19 @@ impl Account {
         self.find(sequence).map(|request| request.sequence)
     }
 
-    fn answered_at(&mut self, sequence: u32) {
+    fn answered_at(&mut self, sequence: u32, hop_limit: Option<u8>) {
         if self
             .newest_answered
             .is_none_or(|newest| is_after(sequence, newest))
         {
             self.newest_answered = Some(sequence);
             self.failures = 0;
+        } else {
+            self.counters.reordered += 1;
+        }
+        if let Some(hop_limit) = hop_limit.map(u64::from) {
+            let before = std::mem::replace(&mut self.counters.hop_limit, hop_limit);
+            self.counters.hop_limit_changes += u64::from(before != 0 && before != hop_limit);
         }
         self.counters.state = State::Up;
     }

@@ -147,7 +147,11 @@ impl Control {
             tokio::select! {
                 _ = self.feed.changed() => {}
                 () = self.config.changed() => {}
-                changed = self.known.changed() => changed.context("the resolver is gone")?,
+                changed = self.known.changed() => if changed.is_err() {
+                    // The supervisor keeps the other end until the process drains.
+                    stop.requested().await;
+                    return Ok(());
+                },
                 () = stop.requested() => return Ok(()),
             }
         }

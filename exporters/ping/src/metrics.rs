@@ -61,7 +61,7 @@ impl Metrics {
 /// Counter families of a target: name, help, value.
 type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const COUNTERS: [CounterFamily; 6] = [
+const COUNTERS: [CounterFamily; 8] = [
     ("ping_requests_total", "Echo requests made.", |c| c.requests),
     (
         "ping_responses_total",
@@ -87,6 +87,16 @@ const COUNTERS: [CounterFamily; 6] = [
         "ping_corrupt_responses_total",
         "Answers with another content or length than was sent.",
         |c| c.corrupt,
+    ),
+    (
+        "ping_reordered_responses_total",
+        "Answers that came after the answer to a later request.",
+        |c| c.reordered,
+    ),
+    (
+        "ping_reply_hop_limit_changes_total",
+        "How often the hop limit (TTL) of the answers changed: another path, or another host.",
+        |c| c.hop_limit_changes,
     ),
 ];
 
@@ -180,6 +190,14 @@ impl Metrics {
         );
         for (row, counters) in rows.iter().filter(|(_, counters)| counters.responses > 0) {
             out.sample(&row.labels, seconds(counters.last_nanos));
+        }
+        out.family(
+            "ping_reply_hop_limit",
+            Kind::Gauge,
+            "Hop limit (TTL) of the last answer as it arrived.",
+        );
+        for (row, counters) in rows.iter().filter(|(_, counters)| counters.hop_limit > 0) {
+            out.sample(&row.labels, counters.hop_limit);
         }
     }
 

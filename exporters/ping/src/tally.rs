@@ -47,6 +47,12 @@ pub struct Counters {
     pub duplicates: u64,
     /// Answers whose content or length is not what was sent.
     pub corrupt: u64,
+    /// Answers that came after the answer to a later request (RFC 4737).
+    pub reordered: u64,
+    /// Hop limit of the last answer as it arrived; 0 before the first.
+    pub hop_limit: u64,
+    /// How often it was another than that of the answer before.
+    pub hop_limit_changes: u64,
     /// Round trips of [`responses`](Self::responses): per bound of [`BOUNDS_NANOS`], and one for what is above.
     pub buckets: [u64; BOUNDS_NANOS.len() + 1],
     /// Sum of these round trips in nanoseconds.
@@ -57,7 +63,7 @@ pub struct Counters {
     pub state: State,
 }
 
-const FIXED: usize = 10;
+const FIXED: usize = 13;
 const ERRORS: usize = Reason::ALL.len();
 const CELLS: usize = FIXED + ERRORS + BOUNDS_NANOS.len() + 1;
 
@@ -75,6 +81,9 @@ impl Counters {
             self.sum_nanos,
             self.last_nanos,
             self.state as u64,
+            self.reordered,
+            self.hop_limit,
+            self.hop_limit_changes,
         ]);
         cells[FIXED..FIXED + ERRORS].copy_from_slice(&self.errors);
         cells[FIXED + ERRORS..].copy_from_slice(&self.buckets);
@@ -97,6 +106,9 @@ impl Counters {
                 2 => State::Up,
                 _ => State::Unknown,
             },
+            reordered: cells[10],
+            hop_limit: cells[11],
+            hop_limit_changes: cells[12],
             ..Self::default()
         };
         counters
@@ -188,14 +200,11 @@ mod tests {
 
     #[test]
     fn what_is_published_is_read() {
-        let mut counters = Counters {
-            requests: 9,
-            lost: 3,
-            state: State::Up,
-            ..Counters::default()
-        };
-        counters.observe(70_000);
-        counters.errors[Reason::NotSent.index()] = 4;
+        // Every cell another number, so that none can be left out or exchanged.
+        let mut cells: [u64; CELLS] = std::array::from_fn(|at| 100 + at as u64);
+        cells[9] = State::Up as u64;
+        let counters = Counters::from_cells(&cells);
+        assert_eq!(counters.to_cells(), cells);
         let tally = Tally::default();
         assert_eq!(tally.read(), Counters::default());
         tally.publish(&counters);

@@ -1,6 +1,5 @@
 //! The scenario: a link is cut, the alert fires, the link is healed, the alert resolves.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,7 +27,6 @@ pub(super) struct Stage<'a> {
     pub(super) args: &'a Flags,
     pub(super) lab: &'a Lab,
     pub(super) setting: &'a Setting<'a>,
-    pub(super) state: &'a Path,
 }
 
 /// Plays it and prints the timeline.
@@ -49,9 +47,9 @@ pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
     for command in &args.while_up {
         hook(stage, command).await?;
     }
-    let lost = watch.probe().await?.lost;
+    let failed = watch.probe().await?.failed;
     let mut timeline = Timeline::begin("the link is cut");
-    let played = play(stage, &watch, lost, &mut timeline).await;
+    let played = play(stage, &watch, failed, &mut timeline).await;
     println!("{} is cut: what follows\n{}", args.link, timeline.render());
     if let Some(file) = &args.timeline {
         std::fs::write(file, timeline.json()).with_context(|| file.display().to_string())?;
@@ -62,16 +60,16 @@ pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
 async fn play(
     stage: &Stage<'_>,
     watch: &Watch<'_>,
-    lost_before: f64,
+    failed_before: f64,
     timeline: &mut Timeline,
 ) -> anyhow::Result<()> {
     let link = &stage.args.link;
     stage.lab.break_link(link)?;
 
-    let lost = until("a lost ping", STEP, async || {
-        Ok((watch.probe().await?.lost > lost_before).then_some(()))
+    let failed = until("a failed ping", STEP, async || {
+        Ok((watch.probe().await?.failed > failed_before).then_some(()))
     });
-    timeline.add_at("the first ping is lost", lost.await?.1);
+    timeline.add_at("the first ping fails", failed.await?.1);
     let down = until("ping_up 0", STEP, async || {
         Ok((!watch.probe().await?.up).then_some(()))
     });
@@ -147,16 +145,18 @@ async fn calm(watch: &Watch<'_>) -> anyhow::Result<()> {
 async fn hook(stage: &Stage<'_>, command: &str) -> anyhow::Result<()> {
     let url = |name: &str| format!("http://127.0.0.1:{}", stage.setting.inside[name]);
     let here = std::env::current_dir()?;
-    let argv = [
-        "env".to_owned(),
-        format!("--chdir={}", here.display()),
-        format!("SOTP_PROMETHEUS_URL={}", url("prometheus")),
-        format!("SOTP_ALERTMANAGER_URL={}", url("alertmanager")),
-        format!("SOTP_STACK_STATE={}", stage.state.display()),
-        "sh".to_owned(),
-        "-c".to_owned(),
-        command.to_owned(),
-    ];
+    let mut argv = vec!["env".to_owned(), format!("--chdir={}", here.display())];
+    let services = stage
+        .setting
+        .found
+        .services
+        .iter()
+        .map(|(service, _)| service.name);
+    for name in ["prometheus", "alertmanager"].into_iter().chain(services) {
+        let short = name.strip_prefix("sotp-").unwrap_or(name).to_uppercase();
+        argv.push(format!("SOTP_{short}_URL={}", url(name)));
+    }
+    argv.extend(["sh", "-c", command].map(str::to_owned));
     eprintln!("running in the box: {command}");
     let mut child = Command::from(stage.lab.enter_command(None, &argv)?);
     let status = timeout(HOOK, child.kill_on_drop(true).status());

@@ -5,7 +5,7 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -57,10 +57,10 @@ pub(super) async fn run(
         retention: "1d",
         show: args.logs,
     };
-    for line in tell::moved_ports(&setting) {
+    let plan = plan::write(&setting)?;
+    for line in tell::moved_ports(&setting, &plan) {
         eprintln!("{line}");
     }
-    let plan = plan::write(&setting)?;
     let mut stack = Inner::start(lab, &state, &plan)?;
     let mut forwards = JoinSet::new();
     for (name, listener) in doors {
@@ -79,7 +79,6 @@ pub(super) async fn run(
                 args,
                 lab,
                 setting: &setting,
-                state: &state,
             };
             return once::run(&stage).await;
         }
@@ -162,6 +161,8 @@ fn to_try(args: &Flags) -> Vec<Row> {
 /// The inner half of the launcher. It ends when its standard input does.
 struct Inner {
     child: Child,
+    // Apart from the child, which would close it when it is waited for.
+    input: Option<ChildStdin>,
     status: PathBuf,
 }
 
@@ -179,12 +180,13 @@ impl Inner {
         ];
         let mut command = Command::from(lab.enter_command(None, &argv)?);
         // Its own process group: a Ctrl-C is for the outer half, which ends things in order.
-        let child = command
+        let mut child = command
             .stdin(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         Ok(Self {
+            input: child.stdin.take(),
             child,
             status: plan.status.clone(),
         })
@@ -214,13 +216,12 @@ impl Inner {
                 .iter()
                 .find(|process| process.needed && !ready(&process.name));
             if let Some(process) = lost.or(unready.filter(|_| late)) {
-                let log = plan.logs.join(format!("{}.log", process.name));
-                let tail = tail(&log);
-                let state = states.get(&process.name);
-                anyhow::bail!(
-                    "{} did not become ready ({state:?}); its last lines:\n{tail}",
-                    process.name
-                );
+                let tail = tail(&plan.logs.join(format!("{}.log", process.name)));
+                let why = match states.get(&process.name) {
+                    Some(State::Failed { why } | State::Restarting { why }) => why.as_str(),
+                    _ => "is not ready in time",
+                };
+                anyhow::bail!("{} {why}; its last lines:\n{tail}", process.name);
             }
             if late
                 || plan
@@ -236,7 +237,7 @@ impl Inner {
 
     /// Ends it in order; by force when it takes too long.
     async fn end(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.input.take());
         if timeout(END + Duration::from_secs(5), self.child.wait())
             .await
             .is_err()

@@ -26,8 +26,8 @@ pub(super) struct Watch<'a> {
 pub(super) struct Probe {
     /// Whether any address family of it is up.
     pub(super) up: bool,
-    /// Requests that were lost, all address families.
-    pub(super) lost: f64,
+    /// Requests that were lost or ended in an error, all address families.
+    pub(super) failed: f64,
 }
 
 impl Watch<'_> {
@@ -46,10 +46,11 @@ impl Watch<'_> {
             "the exporter has no ping_up for {}",
             self.device
         );
-        let lost = samples(&text, "ping_lost_total", self.device).iter().sum();
+        let failed =
+            ["ping_lost_total", "ping_errors_total"].map(|name| samples(&text, name, self.device));
         Ok(Probe {
             up: up.contains(&1.0),
-            lost,
+            failed: failed.iter().flatten().sum(),
         })
     }
 

@@ -125,6 +125,10 @@ fn build(args: &InBox) -> anyhow::Result<Arc<Network>> {
     network::root(&state)?;
     let mut children = start_nodes(&state, &topology)?;
     let pids = await_nodes(&state, &topology, &mut children, deadline)?;
+    for mut child in children {
+        // A node that ends shows as one that does not answer.
+        std::thread::spawn(move || child.wait());
+    }
     progress(&format!("{} nodes have namespaces", topology.nodes.len()));
     let netem = !args.tun && network::has_netem();
     let links = network::links(&state, &topology, &pids, netem, deadline)?;

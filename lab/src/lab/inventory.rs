@@ -4,6 +4,21 @@ use std::fmt::Write as _;
 
 use crate::topology::{Kind, Topology};
 
+/// What all routers and all hosts have in common.
+const GROUPS: &str = "groups:
+  - name: lab-routers
+    defaults:
+      platform: frr
+      ping: {enabled: true, interval: 1s, timeout: 1s}
+      snmp: {module: if_mib, auth: lab_v3, port: 161}
+      ssh: {port: 22, credentials: lab}
+  - name: lab-hosts
+    defaults:
+      platform: linux
+      ping: {enabled: true, interval: 1s, timeout: 1s}
+devices:
+";
+
 /// Sites, groups and devices of this topology as YAML.
 pub(super) fn yaml(topology: &Topology) -> String {
     let mut out =
@@ -20,16 +35,7 @@ pub(super) fn yaml(topology: &Topology) -> String {
             site.longitude
         );
     }
-    o.push_str(
-        "groups:\n  \
-         - name: lab-routers\n    platform: frr\n    \
-         ping: {enabled: true, interval: 1s, timeout: 1s}\n    \
-         snmp: {module: if_mib, auth: lab_v3, port: 161}\n    \
-         ssh: {port: 22, credentials: lab}\n  \
-         - name: lab-hosts\n    platform: linux\n    \
-         ping: {enabled: true, interval: 1s, timeout: 1s}\n\
-         devices:\n",
-    );
+    o.push_str(GROUPS);
     for node in &topology.nodes {
         let group = if node.is_router() {
             "lab-routers"

@@ -1,7 +1,7 @@
 //! Bringing a lab up, from outside the box.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use nix::unistd::geteuid;
 use super::state::{Process, Running, State};
 use super::{Error, Lab, Life, Options, requirements};
 use crate::credentials::Credentials;
-use crate::inside::{Event, InBox, tail};
+use crate::inside::{Event, InBox, RELEASE, tail};
 use crate::topology::{self, Topology};
 
 /// How much longer than its own deadline the box may take to say so.
@@ -35,8 +35,16 @@ pub(crate) fn up(options: &Options) -> Result<Lab, Error> {
     state.clear()?;
     write_state(&state, &topology, &text)?;
     let mut child = spawn(&state, options)?;
-    let life = Life::Attached == options.life;
-    let result = follow(&state, &mut child, options, begun);
+    let result = follow(&state, &mut child, options, begun).and_then(|()| {
+        if options.life == Life::Detached
+            && let Some(mut lifeline) = child.stdin.take()
+        {
+            lifeline
+                .write_all(RELEASE)
+                .map_err(|_| Error::Gone(options.name.clone()))?;
+        }
+        Ok(())
+    });
     match result {
         Ok(()) => Ok(Lab {
             name: options.name.clone(),
@@ -45,7 +53,7 @@ pub(crate) fn up(options: &Options) -> Result<Lab, Error> {
                 .running()
                 .ok_or_else(|| Error::Gone(options.name.clone()))?,
             state,
-            keeper: life.then_some(child),
+            keeper: (options.life == Life::Attached).then_some(child),
         }),
         Err(error) => {
             // Its first process ends with it, and everything with that.
@@ -112,10 +120,8 @@ fn ssh_config(state: &State, topology: &Topology, user: &str) -> String {
 }
 
 fn spawn(state: &State, options: &Options) -> Result<Child, Error> {
-    let attached = options.life == Life::Attached;
     let in_box = InBox {
         state: state.path().to_owned(),
-        attached,
         tun: options.user_space_links,
         deadline_seconds: options.deadline.as_secs(),
     };
@@ -126,11 +132,7 @@ fn spawn(state: &State, options: &Options) -> Result<Child, Error> {
         .args(in_box.arguments("keeper"))
         .env("PATH", requirements::search_path())
         .current_dir("/")
-        .stdin(if attached {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

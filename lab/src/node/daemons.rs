@@ -1,5 +1,6 @@
 //! The daemons of a node: which, in which order, and how to know that each answers.
 
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
@@ -15,6 +16,8 @@ use crate::inside;
 use crate::supervise::{Daemon, Supervisor};
 use crate::topology::{Kind, Node};
 
+/// Between two descriptions of flow records.
+const TEMPLATES: Duration = Duration::from_secs(5);
 /// Where sshd listens.
 const SSH: u16 = 22;
 /// Between two looks at a daemon that does not answer yet.
@@ -70,7 +73,15 @@ pub(super) fn start(
             let arguments = softflowd_arguments(&at, flow);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             supervisor.keep(daemon("softflowd", "softflowd", &arguments));
-            wait("softflowd", &|| at.join("softflowd.ctl").exists())?;
+            let control = at.join("softflowd.ctl");
+            wait("softflowd", &|| control.exists())?;
+            std::thread::spawn(move || {
+                loop {
+                    // Until softflowd is there again, there is nobody to tell.
+                    let _ = send_template(&control);
+                    std::thread::sleep(TEMPLATES);
+                }
+            });
         }
         // A connection would leave a line of complaint in its log.
         wait("sshd", &|| listens(SSH))?;
@@ -216,6 +227,16 @@ fn vtysh(spec: &Spec, args: &[&str]) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Has softflowd say again what its records look like (RFC 3954 section 9). Of itself it does so with every
+/// sixteenth packet only, and a collector that started late would wait minutes at this rate.
+fn send_template(control: &Path) -> std::io::Result<()> {
+    let mut stream = UnixStream::connect(control)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(b"send-template\n")?;
+    // It writes its answer before it goes on with its work.
+    stream.read_to_end(&mut Vec::new()).map(|_| ())
 }
 
 /// Whether something listens on this TCP port of all addresses (`proc_net_tcp`: 0A is the state LISTEN).

@@ -113,7 +113,7 @@ pub(crate) fn devices(at: &Path) -> anyhow::Result<()> {
         at,
         Some("tmpfs"),
         MsFlags::MS_NOSUID,
-        Some("mode=755,size=1m"),
+        Some("mode=755,size=64m"),
     )
     .with_context(|| format!("mount tmpfs on {}", at.display()))?;
     folder(&at.join("net"), 0o755)?;

@@ -58,8 +58,13 @@ pub(crate) struct Install {
     /// Only the packages that the stack needs, not those of the lab.
     #[arg(long)]
     pub(crate) no_lab: bool,
+    /// Also what the tests of this project call.
+    #[arg(long)]
+    pub(crate) tests: bool,
     #[command(flatten)]
-    pub(crate) fetch: Fetch,
+    pub(crate) programs: Programs,
+    #[command(flatten)]
+    pub(crate) download: Download,
 }
 
 /// Flags that say where the parts of the stack are.
@@ -72,16 +77,21 @@ pub(crate) struct Common {
     #[arg(long, value_name = "DIR", env = "SOTP_HOME")]
     pub(crate) home: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) fetch: Fetch,
+    pub(crate) programs: Programs,
 }
 
-/// Flags about programs of others.
+/// Where programs of others are.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Fetch {
+pub(crate) struct Programs {
     /// Folder searched before PATH for Prometheus, Alertmanager, Grafana, Loki and Tempo; downloads go
     /// there [default: ~/.cache/sotp/stack]
     #[arg(long, value_name = "DIR", env = "SOTP_STACK_DIR")]
     pub(crate) stack_dir: Option<PathBuf>,
+}
+
+/// What may be downloaded.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Download {
     /// Pinned versions and checksums instead of those that come with this program.
     #[arg(long, value_name = "FILE", env = "SOTP_STACK_PINS")]
     pub(crate) pins: Option<PathBuf>,

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use super::args::Fetch;
+use super::args::{Download, Programs};
 use super::download::{self, Error};
 use super::http;
 use super::pins::Pins;
@@ -12,7 +12,7 @@ use super::programs::{ALERTMANAGER, Finder, GRAFANA, Kind, LOKI, PROMETHEUS, Pro
 /// Every program of others that the stack knows, the needed ones first.
 pub(crate) const ALL: [&Kind; 5] = [&PROMETHEUS, &ALERTMANAGER, &GRAFANA, &LOKI, &TEMPO];
 
-impl Fetch {
+impl Programs {
     /// The folder that is searched first and that downloads go to.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
         let cache = || {
@@ -42,13 +42,21 @@ impl Fetch {
         }
         found
     }
+}
 
-    /// Downloads those of `kinds` that are pinned, one after the other. Nothing here is fatal: what
-    /// cannot be had is said in one line each, and no network in one line for all.
+impl Download {
+    /// Downloads those of `kinds` that are pinned into the folder of `programs`, one after the other.
+    /// Nothing here is fatal: what cannot be had is said in one line each, and no network in one line
+    /// for all.
     ///
     /// # Errors
     /// The list of pins is at fault.
-    pub(crate) async fn download(&self, kinds: &[&Kind]) -> anyhow::Result<()> {
+    pub(crate) async fn fetch(
+        &self,
+        programs: &Programs,
+        kinds: &[&Kind],
+        yes: bool,
+    ) -> anyhow::Result<()> {
         let pins = Pins::load(self.pins.as_deref())?;
         let pinned: Vec<_> = kinds
             .iter()
@@ -58,19 +66,21 @@ impl Fetch {
             .iter()
             .map(|pin| format!("{} {}", pin.name, pin.version))
             .collect();
-        let Some(folder) = self.folder().filter(|_| !pinned.is_empty()) else {
+        let Some(folder) = programs.folder().filter(|_| !pinned.is_empty()) else {
             return Ok(());
         };
-        if self.no_download
-            || !agreed(&format!(
-                "Download {} into {}?",
-                names.join(", "),
-                folder.display()
-            ))
-        {
+        let question = format!("Download {} into {}?", names.join(", "), folder.display());
+        if self.no_download || !(yes || agreed(&question)) {
             return Ok(());
         }
-        let client = http::publishers()?;
+        let https_only = pinned.iter().all(|pin| pin.url.starts_with("https:"));
+        let client = match http::publishers(https_only) {
+            Ok(client) => client,
+            Err(error) => {
+                eprintln!("going on without {}: {error}", names.join(", "));
+                return Ok(());
+            }
+        };
         for pin in pinned {
             eprintln!("downloading {} {} from {}", pin.name, pin.version, pin.url);
             match download::fetch(&client, pin, &folder).await {

@@ -17,16 +17,18 @@ pub(crate) fn local() -> Client {
         .expect("a client without certificates, proxies or names to look up has nothing to fail on")
 }
 
-/// A client for files of publishers: the system's certificate authorities and proxy variables, few redirects.
+/// A client for files of publishers: the system's certificate authorities and proxy variables, few
+/// redirects, none of them to plain HTTP when `https_only`.
 ///
 /// # Errors
 /// The system has no usable certificate authorities.
-pub(crate) fn publishers() -> reqwest::Result<Client> {
+pub(crate) fn publishers(https_only: bool) -> reqwest::Result<Client> {
     provider();
     Client::builder()
         .connect_timeout(Duration::from_secs(4))
         .read_timeout(Duration::from_secs(20))
         .redirect(reqwest::redirect::Policy::limited(5))
+        .https_only(https_only)
         .build()
 }
 

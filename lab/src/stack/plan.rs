@@ -94,7 +94,7 @@ pub(crate) struct Setting<'a> {
 /// Something is missing without which there is no stack; the error says how to get it.
 pub(crate) async fn find(common: &Common) -> anyhow::Result<Found> {
     let services = services::binaries(common.bin_dir.as_deref())?;
-    let finder = common.fetch.finder();
+    let finder = common.programs.finder();
     let needed = async |kind: &Kind| {
         finder.find(kind).await.with_context(|| {
             let package = kind.package.unwrap_or(kind.name);

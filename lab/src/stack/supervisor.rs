@@ -4,15 +4,15 @@
 //! launcher alone; it dies with the launcher (`setpriv --pdeathsig`); after [`Supervisor::end`] none
 //! of the processes and nothing of their groups is left.
 
-use std::process::{ExitStatus, Stdio};
+mod child;
+
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::{Signal, kill};
 use reqwest::Client;
 use tokio::io::{AsyncBufRead, BufReader};
-use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -21,6 +21,7 @@ use super::http;
 use super::output::Output;
 use super::process::{ListError, Process, order};
 use super::status::{Board, State, States};
+use child::Running;
 
 /// First pause before a restart; it doubles with each end that follows soon.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -364,63 +365,6 @@ fn ending(status: std::io::Result<ExitStatus>, said: &str) -> End {
         Some(USAGE | CANNOT_RUN | NOT_FOUND) => End::Hopeless(why),
         _ => End::Again(why),
     }
-}
-
-/// A child whose whole process group is gone when this value is.
-struct Running {
-    child: Child,
-    pid: Pid,
-}
-
-impl Running {
-    fn spawn(process: &Process) -> std::io::Result<Self> {
-        let mut command = tied(&process.argv);
-        command
-            .envs(&process.env)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let child = command.spawn()?;
-        let id = child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .unwrap_or_default();
-        Ok(Self {
-            child,
-            pid: Pid::from_raw(id),
-        })
-    }
-
-    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
-        self.child.wait().await
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.pid.as_raw() > 1 {
-            let _ = killpg(self.pid, Signal::SIGKILL);
-        }
-    }
-}
-
-/// A command for `argv` that the kernel kills when the thread that started it is gone.
-///
-/// Standard Rust has no safe way to ask for that in the child, util-linux's `setpriv` has. Where it
-/// is missing the command runs all the same and only an orderly end of the launcher ends it.
-fn tied(argv: &[String]) -> Command {
-    let mut command = match super::programs::on_path("setpriv") {
-        Some(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(&argv[0]);
-            command
-        }
-        None => Command::new(&argv[0]),
-    };
-    command.args(&argv[1..]);
-    command
 }
 
 /// `pause` give or take a quarter, so that processes that fell together do not rise together.

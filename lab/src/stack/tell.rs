@@ -1,6 +1,7 @@
 //! The table of the stack: what runs where, what to look at, what is missing and how to get it.
 
-use super::plan::{Found, Setting};
+use super::plan::{Found, Plan, Setting};
+use super::process::Process;
 use super::programs::{GRAFANA, LOKI, TEMPO};
 use super::status::{State, States};
 use super::table::Row;
@@ -93,12 +94,13 @@ fn missing(found: &Found) -> Vec<Row> {
     parts.into_iter().filter_map(row).collect()
 }
 
-/// One line for each port that is not the usual one.
-pub(crate) fn moved_ports(setting: &Setting) -> Vec<String> {
+/// One line for each process of the plan whose port is not the usual one.
+pub(crate) fn moved_ports(setting: &Setting, plan: &Plan) -> Vec<String> {
     let usual = super::plan::usual_ports();
-    let moved = |(name, port): (&String, &u16)| {
-        let wanted = usual.get(name)?;
+    let moved = |process: &Process| {
+        let name = &process.name;
+        let (wanted, port) = (usual.get(name)?, setting.outside.get(name)?);
         (wanted != port).then(|| format!("port {wanted} is taken: {name} is at {port}"))
     };
-    setting.outside.iter().filter_map(moved).collect()
+    plan.processes.iter().filter_map(moved).collect()
 }

@@ -49,10 +49,10 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         retention: &up.retention,
         show: up.logs,
     };
-    for line in tell::moved_ports(&setting) {
+    let plan = plan::write(&setting)?;
+    for line in tell::moved_ports(&setting, &plan) {
         eprintln!("{line}");
     }
-    let plan = plan::write(&setting)?;
     let supervisor = inner::start(&plan)?;
     let show = async {
         let states = supervisor.ready(READY).await?;

@@ -1,22 +1,24 @@
 //! From the document to the checked inventory: every entry by itself, then what they say of each other.
 
 use std::collections::HashMap;
-use std::hash::Hash;
-use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
 use crate::document::{DeviceEntry, Document, GroupEntry, SiteEntry};
-use crate::model::{Device, Inventory, MAX_BYTES, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site};
+use crate::model::{Inventory, MAX_BYTES, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site};
 use crate::names;
-use crate::node::{At, Node, Value, decode::decode};
+use crate::node::{At, Node};
 use crate::problem::{Error, Problem, Problems};
 use crate::text::Text;
 
 mod device;
+mod read;
 mod settings;
+mod unique;
 
+use read::{Read, read};
 use settings::Settings;
+use unique::{Exclusive, Place, Taken, index_device};
 
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Inventory, Error> {
     if text.len() > MAX_BYTES {
@@ -36,6 +38,16 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Inventory, Error> {
     Checker::new(problems, Some(&root)).run(read)
 }
 
+/// The document that `json` was written from; the empty one for no text at all.
+pub(crate) fn document(json: &[u8]) -> Document {
+    let text = std::str::from_utf8(json).unwrap_or_default();
+    let mut problems = Problems::new("");
+    crate::node::parse(text).map_or_else(
+        |_| Document::default(),
+        |root| read(&root, text, &mut problems).document,
+    )
+}
+
 pub(crate) fn check(document: Document, origin: &str) -> Result<Inventory, Error> {
     let whole = |count: usize| vec![true; count];
     let sound = (
@@ -51,111 +63,12 @@ pub(crate) fn check(document: Document, origin: &str) -> Result<Inventory, Error
     })
 }
 
-/// A document, and which of its entries could be read; the others hold their name at most.
-struct Read {
-    document: Document,
-    sites: Vec<bool>,
-    groups: Vec<bool>,
-    devices: Vec<bool>,
-}
-
-fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
-    const KEYS: [&str; 3] = ["sites", "groups", "devices"];
-    match &root.value {
-        Value::Map(entries) => {
-            for (key, _) in entries
-                .iter()
-                .filter(|(key, _)| !KEYS.contains(&&*key.name))
-            {
-                let message = format!(
-                    "unknown key \"{}\"; expected one of {}",
-                    names::shown(&key.name),
-                    KEYS.join(", ")
-                );
-                problems.push(Problem::new(key.at, String::new(), message));
-            }
-        }
-        Value::Null => {}
-        _ => {
-            let message = format!(
-                "expected a mapping with {}, found {}",
-                KEYS.join(", "),
-                root.describe(text)
-            );
-            problems.push(Problem::new(root.at, String::new(), message));
-        }
-    }
-    let (sites, sound_sites) = list(root, text, "sites", problems, |name| SiteEntry {
-        name,
-        ..Default::default()
-    });
-    let (groups, sound_groups) = list(root, text, "groups", problems, |name| GroupEntry {
-        name,
-        ..Default::default()
-    });
-    let (devices, sound_devices) = list(root, text, "devices", problems, |name| DeviceEntry {
-        name,
-        ..Default::default()
-    });
-    Read {
-        document: Document {
-            sites,
-            groups,
-            devices,
-        },
-        sites: sound_sites,
-        groups: sound_groups,
-        devices: sound_devices,
-    }
-}
-
-/// The entries under `key`; one that cannot be read is stood in for by its name, so that it is known to the others.
-fn list<T: serde::de::DeserializeOwned>(
-    root: &Node,
-    text: &str,
-    key: &str,
-    problems: &mut Problems,
-    named: impl Fn(String) -> T,
-) -> (Vec<T>, Vec<bool>) {
-    let Some(node) = root.get(key) else {
-        return Default::default();
-    };
-    let items = match &node.value {
-        Value::List(items) => items.as_slice(),
-        Value::Null => &[],
-        _ => {
-            let message = format!("expected a list, found {}", node.describe(text));
-            problems.push(Problem::new(node.at, key.to_owned(), message));
-            &[]
-        }
-    };
-    let read = |(index, item): (usize, &Node)| match decode(
-        item,
-        text,
-        &format!("{key}[{index}]"),
-        problems,
-    ) {
-        Some(entry) => (entry, true),
-        None => {
-            let name = item.get("name").map(|name| match &name.value {
-                Value::String(name) => name.to_string(),
-                _ => name.number(text).unwrap_or_default().to_owned(),
-            });
-            (named(name.unwrap_or_default()), false)
-        }
-    };
-    items.iter().enumerate().map(read).unzip()
-}
-
 /// The state of one check.
 struct Checker<'a> {
     problems: Problems,
     root: Option<&'a Node>,
     texts: HashMap<Box<str>, Text>,
 }
-
-/// Who holds a name or an address already.
-type Taken<K> = HashMap<K, String>;
 
 impl<'a> Checker<'a> {
     fn new(problems: Problems, root: Option<&'a Node>) -> Self {
@@ -199,34 +112,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Notes that `key` belongs to `path`, or that another entry has it.
-    fn claim<K: Hash + Eq>(
-        &mut self,
-        taken: &mut Taken<K>,
-        key: K,
-        what: &str,
-        path: String,
-    ) -> bool {
-        match taken.get(&key) {
-            None => {
-                taken.insert(key, path);
-                true
-            }
-            Some(holder) => {
-                let holder = holder.clone();
-                let place = match self.at(&holder).line {
-                    0 => holder,
-                    line => format!("{holder} on line {line}"),
-                };
-                self.problem(
-                    path,
-                    format!("{what} is taken by {place}; expected each once"),
-                );
-                false
-            }
-        }
-    }
-
     fn run(mut self, read: Read) -> Result<Inventory, Error> {
         let document = read.document;
         self.bounded("sites", document.sites.len(), MAX_SITES);
@@ -243,7 +128,6 @@ impl<'a> Checker<'a> {
         let json = document.to_json();
         inventory.version = hex(&Sha256::digest(&json)[..16]);
         inventory.json = json.into();
-        inventory.document = document;
         Ok(inventory)
     }
 
@@ -254,8 +138,14 @@ impl<'a> Checker<'a> {
             if !sound[index] && entry.name.is_empty() {
                 continue;
             }
-            let what = format!("the site name \"{}\"", names::shown(&entry.name));
-            self.claim(&mut names, entry.name.clone(), &what, path("name"));
+            let place = Place {
+                list: "sites",
+                index,
+                key: "name",
+            };
+            self.claim(&mut names, &*entry.name, place, || {
+                format!("the site name \"{}\"", names::shown(&entry.name))
+            });
             self.noted(|| path("name"), names::name(&entry.name, names::MAX_NAME));
             let region = entry.region.as_deref().unwrap_or_default();
             self.noted(|| path("region"), names::free_text(region, 128));
@@ -303,8 +193,14 @@ impl<'a> Checker<'a> {
                 continue;
             }
             let path = || format!("groups[{index}].name");
-            let what = format!("the group name \"{}\"", names::shown(&entry.name));
-            self.claim(&mut names, entry.name.clone(), &what, path());
+            let place = Place {
+                list: "groups",
+                index,
+                key: "name",
+            };
+            self.claim(&mut names, &*entry.name, place, || {
+                format!("the group name \"{}\"", names::shown(&entry.name))
+            });
             self.noted(path, names::name(&entry.name, names::MAX_NAME));
             let settings = self.settings(
                 &entry.defaults,
@@ -324,19 +220,18 @@ impl<'a> Checker<'a> {
         inventory: &mut Inventory,
     ) {
         let mut names = Taken::new();
-        let mut addresses = Taken::new();
-        let mut flow = Taken::new();
-        let mut syslog = Taken::new();
+        let mut taken = Exclusive::default();
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("devices[{index}]");
             if !entry.name.is_empty() || sound[index] {
-                let what = format!("the device name \"{}\"", names::shown(&entry.name));
-                self.claim(
-                    &mut names,
-                    entry.name.clone(),
-                    &what,
-                    format!("{path}.name"),
-                );
+                let place = Place {
+                    list: "devices",
+                    index,
+                    key: "name",
+                };
+                self.claim(&mut names, &*entry.name, place, || {
+                    format!("the device name \"{}\"", names::shown(&entry.name))
+                });
                 self.noted(
                     || format!("{path}.name"),
                     names::name(&entry.name, names::MAX_DEVICE_NAME),
@@ -348,83 +243,10 @@ impl<'a> Checker<'a> {
             let Some(device) = self.device(entry, &path, groups, inventory) else {
                 continue;
             };
-            self.addresses(&device, &path, &mut addresses);
-            self.senders(&mut flow, device.flow.as_ref(), "flow", &path);
-            self.senders(&mut syslog, device.syslog.as_ref(), "syslog", &path);
+            self.exclusive(&mut taken, entry, &device, index);
             index_device(inventory, device);
         }
     }
-
-    fn addresses(&mut self, device: &Device, path: &str, taken: &mut Taken<String>) {
-        let main = device.address.to_string();
-        // The main address stands under `address`, or is one of `addresses`.
-        let given = self
-            .root
-            .is_none_or(|root| root.has(&format!("{path}.address")));
-        let of_family = [
-            ("addresses.ipv4", device.ipv4.map(|ip| ip.to_string())),
-            ("addresses.ipv6", device.ipv6.map(|ip| ip.to_string())),
-        ];
-        let of_family = of_family
-            .into_iter()
-            .filter_map(|(key, ip)| ip.map(|ip| (key, ip)));
-        let others: Vec<_> = of_family.filter(|(_, ip)| !given || *ip != main).collect();
-        for (key, address) in given.then_some(("address", main)).into_iter().chain(others) {
-            let what = format!("the address {}", names::shown(&address));
-            self.claim(taken, address, &what, format!("{path}.{key}"));
-        }
-    }
-
-    fn senders(
-        &mut self,
-        taken: &mut Taken<IpAddr>,
-        senders: Option<&crate::Senders>,
-        job: &str,
-        path: &str,
-    ) {
-        for source in senders
-            .map(|senders| senders.sources.as_slice())
-            .unwrap_or_default()
-        {
-            self.claim(
-                taken,
-                *source,
-                &format!("the {job} source {source}"),
-                format!("{path}.{job}.sources"),
-            );
-        }
-    }
-}
-
-fn index_device(inventory: &mut Inventory, device: Device) {
-    let index = inventory.devices.len();
-    inventory.by_name.insert(device.name.clone(), index);
-    for ip in [device.ipv4.map(IpAddr::V4), device.ipv6.map(IpAddr::V6)]
-        .into_iter()
-        .flatten()
-    {
-        inventory.by_ip.insert(ip, index);
-    }
-    if let crate::Address::Dns(name) = &device.address {
-        inventory.by_dns.insert(name.to_string(), index);
-    }
-    let sources = |senders: &Option<crate::Senders>| {
-        senders
-            .as_ref()
-            .map(|s| s.sources.clone())
-            .unwrap_or_default()
-    };
-    inventory.flow_sources.extend(
-        sources(&device.flow)
-            .into_iter()
-            .map(|source| (source, index)),
-    );
-    inventory.syslog_sources.extend(
-        sources(&device.syslog)
-            .into_iter()
-            .map(|source| (source, index)),
-    );
-    inventory.devices.push(device);
 }
 
 fn hex(bytes: &[u8]) -> String {

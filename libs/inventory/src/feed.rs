@@ -91,14 +91,16 @@ impl Feed {
             }
         };
         let feed = Self::new(source, reader);
-        match (feed.refresh().await, &feed.shared.source) {
-            (Err(error), Source::File(_)) => return Err(error),
-            (Err(_), Source::Url { options, .. }) => {
-                if let Some(path) = &options.cache_file {
+        match &feed.shared.source {
+            Source::File(_) => {
+                let seen = feed.see(true).await?;
+                feed.noted(seen);
+            }
+            Source::Url { options, .. } => {
+                if let (Err(_), Some(path)) = (feed.refresh().await, &options.cache_file) {
                     feed.recover(path).await;
                 }
             }
-            (Ok(_), _) => {}
         }
         Ok(feed)
     }
@@ -188,20 +190,28 @@ impl Feed {
     }
 
     async fn look(&self, force: bool) -> Result<bool, Error> {
-        let mut reader = self.shared.reader.lock().await;
-        let seen = match &mut *reader {
-            Reader::File(reader) => reader.look(force).await,
-            Reader::Url(reader) => reader.look().await,
-            Reader::Fixed => Ok(Seen::Same),
-        };
-        match seen {
-            Ok(Seen::New(inventory)) => Ok(self.succeeded(Some(*inventory))),
-            Ok(Seen::Same) => Ok(self.succeeded(None)),
-            Ok(Seen::StillBad) => Ok(false),
+        match self.see(force).await {
+            Ok(seen) => Ok(self.noted(seen)),
             Err(error) => {
                 self.failed(&error);
                 Err(error)
             }
+        }
+    }
+
+    async fn see(&self, force: bool) -> Result<Seen, Error> {
+        match &mut *self.shared.reader.lock().await {
+            Reader::File(reader) => reader.look(force).await,
+            Reader::Url(reader) => reader.look().await,
+            Reader::Fixed => Ok(Seen::Same),
+        }
+    }
+
+    fn noted(&self, seen: Seen) -> bool {
+        match seen {
+            Seen::New(inventory) => self.succeeded(Some(*inventory)),
+            Seen::Same => self.succeeded(None),
+            Seen::StillBad => false,
         }
     }
 

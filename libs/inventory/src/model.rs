@@ -26,7 +26,6 @@ pub const MAX_GROUPS: usize = 1_000;
 /// A checked inventory. It never changes; a change makes a new one.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    pub(crate) document: Document,
     pub(crate) json: Arc<[u8]>,
     pub(crate) version: String,
     pub(crate) sites: Vec<Site>,
@@ -34,7 +33,7 @@ pub struct Inventory {
     pub(crate) site_by_name: HashMap<Text, usize>,
     pub(crate) by_name: HashMap<Text, usize>,
     pub(crate) by_ip: HashMap<IpAddr, usize>,
-    pub(crate) by_dns: HashMap<String, usize>,
+    pub(crate) by_dns: HashMap<Text, usize>,
     pub(crate) flow_sources: HashMap<IpAddr, usize>,
     pub(crate) syslog_sources: HashMap<IpAddr, usize>,
 }
@@ -279,10 +278,11 @@ impl Inventory {
         crate::check::check(document, &origin.display().to_string())
     }
 
-    /// The document the inventory was made of.
+    /// The document the inventory was made of, read back from its JSON form: to be changed and checked again.
     #[must_use]
-    pub fn document(&self) -> &Document {
-        &self.document
+    pub fn document(&self) -> Document {
+        // Numbers are read back to the last bit, which not every JSON reader does.
+        crate::check::document(&self.json)
     }
 
     /// The document as JSON: what `GET /api/v1/inventory` answers and [`Inventory::parse`] reads back.
@@ -335,7 +335,7 @@ impl Inventory {
             Ok(ip) => self.by_ip(ip),
             Err(_) => {
                 let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-                self.by_dns.get(&name).map(|index| &self.devices[*index])
+                self.by_dns.get(&*name).map(|index| &self.devices[*index])
             }
         }
     }

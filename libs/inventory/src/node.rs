@@ -278,16 +278,6 @@ impl Node {
 
     /// The place of `path` (`devices[3].ping.interval`), or of the nearest thing that holds it.
     pub(crate) fn locate(&self, path: &str) -> At {
-        self.walk(path).0.at
-    }
-
-    /// Whether there is something at `path`.
-    pub(crate) fn has(&self, path: &str) -> bool {
-        self.walk(path).1
-    }
-
-    /// The nearest value on the way to `path`, and whether it is the one that was asked for.
-    fn walk(&self, path: &str) -> (&Node, bool) {
         let mut node = self;
         for part in path.split(['.', '[']).filter(|part| !part.is_empty()) {
             let next = match (&node.value, part.strip_suffix(']')) {
@@ -297,11 +287,9 @@ impl Node {
                     .and_then(|index| list.get(index)),
                 _ => node.get(part),
             };
-            match next {
-                Some(next) => node = next,
-                None => return (node, false),
-            }
+            let Some(next) = next else { break };
+            node = next;
         }
-        (node, true)
+        node.at
     }
 }

@@ -62,7 +62,7 @@ prop_compose! {
         coordinates in vec(option::of((-90.0..=90.0, -180.0..=180.0)), sites),
         roles in vec(option::of("[a-z]{1,6}"), groups),
         devices in vec(device(sites, groups), 0..12),
-        (sites, groups) in Just((sites, groups)),
+        sites in Just(sites),
     ) -> Document {
         let mut document = Document::default();
         for index in 0..sites {
@@ -73,9 +73,9 @@ prop_compose! {
                 longitude: coordinates[index].map(|(_, longitude)| longitude),
             });
         }
-        for index in 0..groups {
+        for (index, role) in roles.into_iter().enumerate() {
             let mut group = GroupEntry { name: format!("g{index}"), ..GroupEntry::default() };
-            group.defaults.role = roles[index].clone();
+            group.defaults.role = role;
             document.groups.push(group);
         }
         let mut seen = std::collections::HashSet::new();
@@ -126,7 +126,7 @@ proptest! {
         let inventory = Inventory::check(document.clone(), Path::new("t")).unwrap();
         let json = String::from_utf8(inventory.json().to_vec()).unwrap();
         let again = Inventory::parse(&json, Path::new("t")).unwrap();
-        prop_assert_eq!(again.document(), &document);
+        prop_assert_eq!(again.document(), document);
         prop_assert_eq!(again.version(), inventory.version());
         prop_assert_eq!(again.devices(), inventory.devices());
         for device in inventory.devices() {

@@ -1,5 +1,6 @@
 //! Harness of SOTP's own tests: real processes, a client, parsed metrics, waiting without sleeping.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(
     clippy::missing_panics_doc,
     reason = "a harness panics when a test is written wrongly"
@@ -8,11 +9,13 @@
 mod dir;
 mod process;
 mod samples;
+mod skip;
 mod wait;
 
 pub use dir::TempDir;
 pub use process::{Process, Spawn};
 pub use samples::{Sample, Samples};
+pub use skip::skip;
 pub use wait::eventually;
 
 pub use nix::sys::signal::Signal;

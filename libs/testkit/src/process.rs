@@ -86,21 +86,23 @@ impl Spawn {
             .spawn()
             .with_context(|| format!("{} cannot be started", self.binary.display()))?;
         let log = Arc::new(Mutex::new(String::new()));
+        let mut reader = None;
         if let Some(stderr) = child.stderr.take() {
             let log = Arc::clone(&log);
-            std::thread::spawn(move || {
+            reader = Some(std::thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
                     log.push_str(&line);
                     log.push('\n');
                 }
-            });
+            }));
         }
         let mut process = Process {
             child,
             address: String::new(),
             scheme: self.scheme,
             log,
+            reader,
             client: client(),
             _dir: dir,
         };
@@ -116,6 +118,7 @@ pub struct Process {
     address: String,
     scheme: &'static str,
     log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
     client: reqwest::Client,
     _dir: TempDir,
 }
@@ -139,12 +142,25 @@ impl Process {
                 return Ok(line.trim().to_owned());
             }
             if let Some(status) = self.child.try_wait()? {
-                // What it wrote last may still be on its way through the pipe.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                self.read_out().await;
                 bail!("ended with {status} before it listened:\n{}", self.log());
             }
             if began.elapsed() > START {
                 bail!("does not listen after {START:?}:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the log of the ended process is read to its end; a child of it that lives on may hold the pipe open.
+    async fn read_out(&self) {
+        for _ in 0..200 {
+            if self
+                .reader
+                .as_ref()
+                .is_none_or(std::thread::JoinHandle::is_finished)
+            {
+                return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -175,6 +191,20 @@ impl Process {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Waits for a line of its log that holds `text`, and returns it: what it wrote may still be on its way through the pipe.
+    ///
+    /// # Errors
+    /// There is none within `timeout`.
+    pub async fn logged(&self, text: &str, timeout: Duration) -> anyhow::Result<String> {
+        eventually(timeout, || async {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains(text));
+            line.map(str::to_owned)
+                .with_context(|| format!("{text:?} is not in the log:\n{log}"))
+        })
+        .await
     }
 
     /// Status and body of a GET.
@@ -255,8 +285,7 @@ impl Process {
         let began = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                // Lets the reader of its log see the end too.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                self.read_out().await;
                 return Ok(status);
             }
             if began.elapsed() > timeout {

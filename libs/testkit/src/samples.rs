@@ -125,3 +125,46 @@ fn pairs<'a>(mut rest: &'a str, labels: &mut BTreeMap<String, String>) -> anyhow
         rest = rest.strip_prefix(',').unwrap_or(rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_read() {
+        let text = "# HELP a A.\na{x=\"1\",y=\"a \\\"b\\\" \\\\ \\n}\"} 2\na{x=\"2\"} 3 1700000000000\nb +Inf\nc_bucket{le=\"1.0\"} 4 # {trace_id=\"ab\"} 0.5\n# EOF\n";
+        let samples = Samples::parse(text).unwrap();
+        assert_eq!(samples.value("a", &[("x", "1")]), Some(2.0));
+        assert_eq!(samples.all()[0].labels["y"], "a \"b\" \\ \n}");
+        assert_eq!(samples.sum("a", &[]), 5.0);
+        assert_eq!(samples.value("b", &[]), Some(f64::INFINITY));
+        assert_eq!(samples.value("missing", &[]), None);
+        assert_eq!(
+            samples.all()[3].exemplar.as_deref(),
+            Some("{trace_id=\"ab\"} 0.5")
+        );
+    }
+
+    #[test]
+    fn what_is_no_sample_is_refused() {
+        for text in [
+            "a",
+            "a{",
+            "a{x=\"1\"",
+            "a{x} 1",
+            "a b",
+            "a{x=\"1\",x=\"2\"} 1",
+            "a{x=\"\\q\"} 1",
+        ] {
+            assert!(Samples::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "several samples fit")]
+    fn ambiguous_question_is_a_mistake_of_the_test() {
+        let _ = Samples::parse("a{x=\"1\"} 1\na{x=\"2\"} 2\n")
+            .unwrap()
+            .value("a", &[]);
+    }
+}

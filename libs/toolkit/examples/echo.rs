@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -50,6 +52,13 @@ struct Flags {
         help_heading = "Echo"
     )]
     task_fails: Option<u64>,
+    /// Ends the task that must not end after so many milliseconds.
+    #[arg(
+        long = "echo.wait-ends",
+        env = "SOTP_ECHO_WAIT_ENDS",
+        help_heading = "Echo"
+    )]
+    wait_ends: Option<u64>,
 }
 
 /// The checked configuration.
@@ -98,19 +107,24 @@ impl Configuration for Config {
 }
 
 /// A source of one family.
-struct Answers(Live<Config>);
+struct Answers {
+    config: Live<Config>,
+    stuck: Arc<AtomicBool>,
+}
 
 impl Collect for Answers {
     fn collect(&self, out: &mut Encoder) {
+        while self.stuck.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let config = self.config.current();
         out.family(
             "echo_repeat",
             Kind::Gauge,
             "How often the greeting is repeated.",
         );
-        out.sample(
-            &Labels::new([("greeting", &self.0.current().greeting)]),
-            self.0.current().repeat,
-        );
+        let labels = Labels::new([("greeting", &config.greeting)]);
+        out.sample(&labels, config.repeat);
     }
 }
 
@@ -127,7 +141,15 @@ impl Service for Echo {
     type Config = Config;
 
     async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
-        app.collect(Answers(config.clone()));
+        let stuck = Arc::new(AtomicBool::new(false));
+        app.collect(Answers {
+            config: config.clone(),
+            stuck: Arc::clone(&stuck),
+        });
+        app.route(Method::POST, "/stick", move |_| {
+            stuck.store(true, Ordering::Relaxed);
+            async { response::text(StatusCode::OK, "metrics are stuck") }
+        });
         app.link("/echo?text=hello", "Echo", "answers its text");
         let live = config.clone();
         app.route(Method::GET, "/echo", move |request| {
@@ -154,9 +176,20 @@ impl Service for Echo {
             }
             response::text(StatusCode::OK, "blocked")
         });
-        app.route(Method::GET, "/slow", |_| async move {
-            tokio::time::sleep(Duration::from_secs(2)).await;
+        app.route(Method::GET, "/slow", |request| async move {
+            tracing::info!("slow request");
+            let millis = request.query("ms").and_then(|text| text.parse().ok());
+            tokio::time::sleep(Duration::from_millis(millis.unwrap_or(2000))).await;
             response::text(StatusCode::OK, "slow")
+        });
+        let live = config.clone();
+        app.route(Method::GET, "/wait", move |_| {
+            let mut live = live.clone();
+            async move {
+                tracing::info!("waiting for a change");
+                live.changed().await;
+                response::text(StatusCode::OK, "changed")
+            }
         });
         app.route(Method::GET, "/large", |_| async move {
             response::text(StatusCode::OK, "x".repeat(64 << 20))
@@ -169,8 +202,9 @@ impl Service for Echo {
             gate.open();
         }
         let flush = Duration::from_millis(flags.flush);
+        let ends = flags.wait_ends.map_or(Duration::MAX, Duration::from_millis);
         app.spawn("wait", OnEnd::Fail, move |stop| async move {
-            stop.requested().await;
+            let _ = tokio::time::timeout(ends, stop.requested()).await;
             tokio::time::sleep(flush).await;
             tracing::info!("flushed");
             Ok(())

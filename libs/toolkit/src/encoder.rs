@@ -7,6 +7,8 @@
 mod labels;
 mod number;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 

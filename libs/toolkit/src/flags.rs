@@ -152,6 +152,8 @@ pub(crate) fn command<S: Service>() -> clap::Command {
         .bin_name(identity.name)
         .about(identity.about)
         .version(version)
+        // A value in the environment may be a secret.
+        .mut_args(|arg| arg.hide_env_values(true))
         .after_help(format!("Without --web.listen-address the service listens on :{}.\nExit codes: 0 done, 1 failed, 64 wrong flags or configuration.", identity.port))
 }
 
@@ -235,5 +237,43 @@ fn web_path(text: &str) -> Result<String, String> {
         Err(format!(
             "expected a path such as /metrics that is not taken by another page, found {text:?}"
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read() {
+        for (text, millis) in [
+            ("0", 0),
+            ("0s", 0),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1m30s", 90_000),
+            ("1h", 3_600_000),
+            ("2d", 172_800_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "1w",
+            "99999999999s",
+            "4294967295d",
+            "1s5",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -185,3 +185,37 @@ impl Collect for Latency {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Format;
+
+    #[test]
+    fn observations_are_cumulative_and_label_sets_bounded() {
+        let latency =
+            Latency::with_buckets("x_seconds", "X.", &["path"], Buckets::new(&[0.1, 1.0]));
+        for millis in [50, 100, 500, 5000] {
+            latency.observe(&["/a"], Duration::from_millis(millis));
+        }
+        for number in 0..MOST_SERIES + 50 {
+            latency.observe(&[&format!("/{number}")], Duration::ZERO);
+        }
+        let mut out = Encoder::new(Format::Text);
+        latency.collect(&mut out);
+        let text = String::from_utf8(out.finish()).unwrap();
+        for line in [
+            "x_seconds_bucket{path=\"/a\",le=\"0.1\"} 2",
+            "x_seconds_bucket{path=\"/a\",le=\"1\"} 3",
+            "x_seconds_bucket{path=\"/a\",le=\"+Inf\"} 4",
+            "x_seconds_sum{path=\"/a\"} 5.65",
+            "x_seconds_count{path=\"other\"} 51",
+        ] {
+            assert!(
+                text.contains(&format!("{line}\n")),
+                "{line} is not in {text}"
+            );
+        }
+        assert_eq!(text.matches("x_seconds_count").count(), MOST_SERIES + 1);
+    }
+}

@@ -81,3 +81,34 @@ impl<C> Swap<C> {
         self.value.load_full()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_handle_sees_the_change_once() {
+        let (swap, mut first) = Swap::new(1);
+        let mut second = first.clone();
+        swap.set(2);
+        for live in [&mut first, &mut second] {
+            live.changed().await;
+            assert_eq!(*live.current(), 2);
+            let again = tokio::time::timeout(Duration::from_millis(20), live.changed()).await;
+            assert!(again.is_err(), "one change was seen twice");
+        }
+    }
+
+    #[tokio::test]
+    async fn fixed_value_never_changes() {
+        let mut live = Live::fixed(1);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), live.changed())
+                .await
+                .is_err()
+        );
+        assert_eq!(*live.current(), 1);
+    }
+}

@@ -135,15 +135,55 @@ fn open_files() -> Option<f64> {
     u32::try_from(count).ok().map(f64::from)
 }
 
+/// How many files the process may have open.
+pub(crate) fn most_files() -> Option<usize> {
+    let text = fs::read_to_string("/proc/self/limits").ok()?;
+    soft(&text, "Max open files")?.parse().ok()
+}
+
 /// The soft limit; an unlimited one is the largest number, as other exporters show it.
 fn limit(name: &str) -> Option<f64> {
     let text = fs::read_to_string("/proc/self/limits").ok()?;
-    let soft = text
+    match soft(&text, name)? {
+        "unlimited" => Some(18_446_744_073_709_551_615.0),
+        number => number.parse().ok(),
+    }
+}
+
+fn soft<'a>(limits: &'a str, name: &str) -> Option<&'a str> {
+    limits
         .lines()
-        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next())?;
-    if soft == "unlimited" {
-        Some(18_446_744_073_709_551_615.0)
-    } else {
-        soft.parse().ok()
+        .find_map(|line| line.strip_prefix(name)?.split_whitespace().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_name_may_hold_anything() {
+        let stat = "7 (a) b 1 (c)) S 1 7 7 0 -1 4194560 9 0 0 0 150 50 0 0 20 0 3 0 12345 1000000 250 18446744073709551615";
+        let stat = Stat::parse(stat).unwrap();
+        assert_eq!(
+            (stat.cpu_ticks, stat.threads, stat.start_ticks),
+            (200.0, 3.0, 12345.0)
+        );
+        assert_eq!(
+            (stat.virtual_bytes, stat.resident_pages),
+            (1_000_000.0, 250.0)
+        );
+    }
+
+    #[test]
+    fn short_line_is_no_stat() {
+        assert!(Stat::parse("7 (a) S 1").is_none());
+        assert!(Stat::parse("").is_none());
+    }
+
+    #[test]
+    fn this_process_has_sizes() {
+        assert!(Stat::read().unwrap().resident_pages > 0.0);
+        assert!(page_size() >= 4096.0);
+        assert!(most_files().unwrap() > 3);
     }
 }

@@ -144,3 +144,46 @@ fn stamp(path: &Path) -> std::io::Result<Stamp> {
         changed: (meta.ctime(), meta.ctime_nsec()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_does_not_show() {
+        let secret: Secret = serde_json::from_str("\"hunter2\"").unwrap();
+        let shown = [
+            format!("{secret}"),
+            format!("{secret:?}"),
+            serde_json::to_string(&secret).unwrap(),
+        ];
+        assert!(
+            shown
+                .iter()
+                .all(|text| !text.contains("hunter2") && text.contains(MASK)),
+            "{shown:?}"
+        );
+        assert_eq!(secret.reveal(), "hunter2");
+    }
+
+    #[test]
+    fn file_is_read_again_when_it_changes_and_kept_when_it_is_gone() {
+        let dir = testkit::TempDir::new().unwrap();
+        let path = dir.write("password", "first\r\n").unwrap();
+        let file = SecretFile::open(&path).unwrap();
+        assert_eq!(file.current().reveal(), "first");
+        dir.write("password", "other").unwrap();
+        assert_eq!(file.current().reveal(), "other");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(file.current().reveal(), "other");
+        dir.write("password", "third\n\n").unwrap();
+        assert_eq!(file.current().reveal(), "third\n");
+    }
+
+    #[test]
+    fn huge_file_is_no_secret() {
+        let dir = testkit::TempDir::new().unwrap();
+        let path = dir.write("password", vec![b'x'; 70_000]).unwrap();
+        assert!(SecretFile::open(&path).is_err());
+    }
+}

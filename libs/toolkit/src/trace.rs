@@ -121,3 +121,57 @@ impl Injector for Outgoing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn parts(traceparent: &str) -> Parts {
+        let request = http::Request::builder()
+            .header("traceparent", traceparent)
+            .body(());
+        request.unwrap().into_parts().0
+    }
+
+    async fn outgoing(traceparent: &str) -> (Option<String>, Option<String>, HeaderMap) {
+        let span = Span::of_request(&parts(traceparent), "/x", true, "peer");
+        span.around(async {
+            let mut headers = HeaderMap::new();
+            inject(&mut headers);
+            (current_id(), sampled_id(), headers)
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn context_of_the_caller_goes_out_again() {
+        let (id, sampled, headers) = outgoing(PARENT).await;
+        assert_eq!(id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        assert_eq!(id, sampled);
+        assert_eq!(headers["traceparent"], PARENT);
+        let (id, sampled, _) = outgoing(&PARENT.replace("-01", "-00")).await;
+        assert!(
+            id.is_some() && sampled.is_none(),
+            "who does not sample gets no exemplar"
+        );
+    }
+
+    #[tokio::test]
+    async fn broken_context_is_none() {
+        for broken in [
+            "",
+            "00-0-0-01",
+            "zz",
+            &PARENT
+                .replace('4', "0")
+                .replace(|c: char| c.is_ascii_hexdigit() && c != '0' && c != '1', "0"),
+        ] {
+            let (id, _, headers) = outgoing(broken).await;
+            assert_eq!(id, None, "{broken}");
+            assert!(headers.get("traceparent").is_none(), "{broken}");
+        }
+        assert_eq!(current_id(), None);
+    }
+}

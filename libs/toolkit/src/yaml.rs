@@ -41,14 +41,33 @@ pub fn locate(text: &str, path: &str) -> Option<(u64, u64)> {
     Some((at.line(), at.column()))
 }
 
+/// The path of a key below another one, in quotes where it needs them to be read back.
+#[must_use]
+pub fn join(parent: &str, key: &str) -> String {
+    let plain = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    if plain {
+        format!("{parent}.{key}")
+    } else {
+        format!("{parent}.\"{key}\"")
+    }
+}
+
 fn is_empty(text: &str) -> bool {
     text.lines()
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
+/// Values that aliases may stand for in one document, so that a small file never becomes a large one.
+const MOST_REPLAYED: usize = 200_000;
+
 fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! { with_snippet: false }
+    let mut options = serde_saphyr::options! { with_snippet: false };
+    options.alias_limits.max_total_replayed_events = MOST_REPLAYED;
+    options
 }
 
 fn refused(error: &serde_saphyr::Error, origin: &Path, path: Option<String>) -> ConfigError {
@@ -66,11 +85,123 @@ fn refused(error: &serde_saphyr::Error, origin: &Path, path: Option<String>) -> 
         .unwrap_or_default()
         .trim()
         .to_owned();
-    let path = path.filter(|path| path != "." && !path.is_empty());
+    // A question mark stands for an element that the path does not name.
+    let path = path.map(|path| path.trim_end_matches('?').trim_end_matches('.').to_owned());
+    let path = path.filter(|path| !path.is_empty());
     ConfigError {
         origin: origin.to_owned(),
         place,
         path,
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields, default)]
+    struct Example {
+        name: String,
+        devices: Vec<Device>,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields, default)]
+    struct Device {
+        address: String,
+        port: u16,
+    }
+
+    fn error(text: &str) -> String {
+        parse::<Example>(text, Path::new("x.yaml"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn mistakes_name_line_column_and_path() {
+        let wrong_type = error("name: a\ndevices:\n  - address: b\n    port: many\n");
+        assert!(
+            wrong_type.starts_with("x.yaml:4:11: devices[0].port: "),
+            "{wrong_type}"
+        );
+        let unknown = error("devices:\n  - adress: b\n");
+        assert!(
+            unknown.starts_with("x.yaml:2:5: devices[0].adress: unknown field `adress`"),
+            "{unknown}"
+        );
+        let twice = error("name: a\nname: b\n");
+        assert!(
+            twice.starts_with("x.yaml:2:1: ") && twice.contains("duplicate"),
+            "{twice}"
+        );
+    }
+
+    #[test]
+    fn message_quotes_no_other_line() {
+        let error = error("name: hunter2\ndevices: 5\n# hunter2\n");
+        assert!(!error.contains("hunter2"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+
+    #[test]
+    fn nothing_is_an_empty_mapping() {
+        for text in ["", "\n\n", "# a comment\n", "---\n"] {
+            assert_eq!(
+                parse::<Example>(text, Path::new("x")),
+                Ok(Example::default()),
+                "{text:?}"
+            );
+        }
+        assert!(parse::<Example>("5", Path::new("x")).is_err());
+    }
+
+    #[test]
+    fn alias_bomb_is_refused() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let row = vec![format!("*a{}", level - 1); 9].join(", ");
+            text.push_str(&format!("a{level}: &a{level} [{row}]\n"));
+        }
+        let began = std::time::Instant::now();
+        assert!(
+            parse::<std::collections::BTreeMap<String, serde::de::IgnoredAny>>(
+                &text,
+                Path::new("x")
+            )
+            .is_err()
+        );
+        assert!(began.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[test]
+    fn places_are_found_from_paths() {
+        let text =
+            "name: a\ndevices:\n  - address: b\n  - address: c\n    port: 5\nusers:\n  j.doe: x\n";
+        for (path, place) in [
+            ("name", (1, 7)),
+            ("devices[1].port", (5, 11)),
+            ("devices[1].missing", (4, 5)),
+            ("users.\"j.doe\"", (7, 10)),
+            ("nothing", (1, 1)),
+        ] {
+            assert_eq!(locate(text, path), Some(place), "{path}");
+        }
+        assert_eq!(join("users", "j.doe"), "users.\"j.doe\"");
+        assert_eq!(locate("[", "a"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[-a-z0-9:{}\\[\\]&*!|>'\"#%@,? \n\t]{0,200}", path in any::<String>()) {
+            let _ = parse::<Example>(&text, Path::new("x"));
+            let _ = crate::web_config::parse(&text, Path::new("x"));
+            let _ = locate(&text, &path);
+        }
     }
 }

@@ -22,6 +22,15 @@ fn at(millis: u64) -> Moment {
     }
 }
 
+fn answer(sequence: u32, received: Option<u64>, whole: bool) -> Answer {
+    Answer {
+        sequence,
+        received,
+        hop_limit: Some(64),
+        whole,
+    }
+}
+
 fn balance(counters: &Counters) {
     let errors: u64 = counters.errors.iter().sum();
     assert_eq!(
@@ -131,7 +140,7 @@ proptest! {
             match event {
                 None => sequences.push(account.sent(at(when)).unwrap()),
                 Some(Event::Reply { whole }) => {
-                    account.answered(sequences[number], Some(at(when).real), at(when), *whole);
+                    account.answered(answer(sequences[number], Some(at(when).real), *whole), at(when));
                 }
                 Some(Event::Error(reason)) => {
                     account.failed(sequences[number], *reason, at(when).mono);
@@ -148,7 +157,10 @@ proptest! {
             by_definition(events, timeout, cut - sent, &mut expected);
         }
         let mut counted = *account.counters();
+        // These depend on the order among requests and have tests of their own.
         expected.last_nanos = counted.last_nanos;
+        counted.reordered = 0;
+        counted.hop_limit = 0;
         counted.state = State::Unknown;
         prop_assert_eq!(counted, expected);
     }
@@ -164,7 +176,7 @@ proptest! {
             let near = first.wrapping_add(number % 64);
             match kind {
                 0 => { let _ = account.sent(at(millis)); }
-                1 => { account.answered(near, Some(number.into()), at(millis), whole); }
+                1 => { account.answered(answer(near, Some(number.into()), whole), at(millis)); }
                 2 => { account.failed(near, Reason::OtherIcmp, millis * MILLI); }
                 3 => { account.expire(millis * MILLI); }
                 _ => account.retime(timing(millis + 1, u64::from(number % 5_000) + 1)),
@@ -201,7 +213,7 @@ fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
     }
     assert_eq!(account.counters().state, State::Down);
     let sequence = account.sent(at(3_000)).unwrap();
-    account.answered(sequence, None, at(3_001), true);
+    account.answered(answer(sequence, None, true), at(3_001));
     assert_eq!(account.counters().state, State::Up);
 }
 
@@ -211,7 +223,7 @@ fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
     for number in 0..5 {
         account.sent(at(number * 1_000));
     }
-    account.answered(4, None, at(4_001), true);
+    account.answered(answer(4, None, true), at(4_001));
     account.expire(60_000 * MILLI);
     assert_eq!(account.counters().lost, 4);
     assert_eq!(account.counters().state, State::Up);
@@ -232,7 +244,7 @@ fn a_change_of_timing_keeps_counters_and_requests_in_flight() {
     }
     for number in 0..6_u32 {
         let sequence = (u32::MAX - 3).wrapping_add(number);
-        let verdict = account.answered(sequence, None, at(600), true);
+        let verdict = account.answered(answer(sequence, None, true), at(600));
         assert_eq!(verdict, Verdict::Counted(Some(Source::Userland)));
     }
     assert_eq!(account.counters().responses, 6);
@@ -262,4 +274,46 @@ fn low_bits_find_the_newest_request() {
     }
     assert_eq!(account.by_low_bits(2), None);
     assert_eq!(account.by_low_bits(0xfffd), None);
+}
+
+#[test]
+fn an_answer_behind_a_later_one_is_reordered() {
+    let mut account = Account::new(timing(100, 1_000), u32::MAX);
+    for number in 0..4 {
+        account.sent(at(number * 100));
+    }
+    let order = [0_u32, 2, 1, 1, 3];
+    for back in order {
+        account.answered(answer(u32::MAX.wrapping_add(back), None, true), at(400));
+    }
+    let counters = account.counters();
+    assert_eq!(
+        (counters.responses, counters.reordered, counters.duplicates),
+        (4, 1, 1)
+    );
+}
+
+#[test]
+fn a_change_of_the_hop_limit_is_counted() {
+    let mut account = Account::new(timing(100, 1_000), 0);
+    for (number, hop_limit) in [Some(61), Some(61), None, Some(60), Some(61)]
+        .into_iter()
+        .enumerate()
+    {
+        let sequence = account.sent(at(number as u64 * 100)).unwrap();
+        account.answered(
+            Answer {
+                hop_limit,
+                ..answer(sequence, None, true)
+            },
+            at(number as u64 * 100 + 1),
+        );
+    }
+    assert_eq!(
+        (
+            account.counters().hop_limit,
+            account.counters().hop_limit_changes
+        ),
+        (61, 2)
+    );
 }

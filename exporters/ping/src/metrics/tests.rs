@@ -40,6 +40,9 @@ fn the_whole_page_is_as_in_the_golden_file() {
         lost: 2,
         in_flight: 1,
         late: 1,
+        reordered: 1,
+        hop_limit: 61,
+        hop_limit_changes: 2,
         state: State::Up,
         ..Counters::default()
     };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -116,18 +116,28 @@ pub(super) fn links(
         ));
     }
     run_ip(&batch)?;
-    for link in &topology.links {
-        if links[&link.name].medium == Medium::Tun {
-            start_wire(state, &link.name, [pids[link.a], pids[link.b]])?;
-        }
+    let tun = topology
+        .links
+        .iter()
+        .filter(|link| links[&link.name].medium == Medium::Tun);
+    let mut wires = Vec::new();
+    for link in tun {
+        wires.push((
+            &link.name,
+            start_wire(state, &link.name, [pids[link.a], pids[link.b]])?,
+        ));
     }
-    for link in links.values().filter(|link| link.medium == Medium::Tun) {
-        while !wire::socket(&link.name).exists() {
-            if Instant::now() > deadline {
-                bail!("link {}: {}", link.name, tail(&wire_log(state, &link.name)));
+    for (name, mut child) in wires {
+        while !wire::socket(name).exists() {
+            if child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!(
+                    "link {name} in user space: {}",
+                    tail(&wire_log(state, name))
+                );
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+        std::thread::spawn(move || child.wait());
     }
     Ok(links)
 }
@@ -136,9 +146,9 @@ fn wire_log(state: &State, link: &str) -> std::path::PathBuf {
     state.logs().join(format!("link-{link}.log"))
 }
 
-fn start_wire(state: &State, link: &str, pids: [u32; 2]) -> anyhow::Result<()> {
+fn start_wire(state: &State, link: &str, pids: [u32; 2]) -> anyhow::Result<Child> {
     let log = File::create(wire_log(state, link))?;
-    let mut child = Command::new(std::env::current_exe()?)
+    Command::new(std::env::current_exe()?)
         .args(["inside", "wire", "--link", link, "--state"])
         .arg(state.path())
         .arg("--pids")
@@ -147,9 +157,7 @@ fn start_wire(state: &State, link: &str, pids: [u32; 2]) -> anyhow::Result<()> {
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
-        .context("link in user space")?;
-    std::thread::spawn(move || child.wait());
-    Ok(())
+        .context("link in user space")
 }
 
 /// The box's root reaches every address through the gateway router, from an address that the network knows a

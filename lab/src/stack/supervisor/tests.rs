@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use testkit::TempDir;
+
 use super::*;
 use crate::stack::output::Show;
 
@@ -62,7 +64,7 @@ fn with(mut process: Process, mark: &str) -> Process {
 
 #[tokio::test]
 async fn a_process_that_ends_is_started_again_after_a_pause() {
-    let folder = tempdir("again");
+    let folder = TempDir::new().unwrap();
     let count = folder.join("count");
     let script = format!(
         "echo x >> {0}; [ $(wc -l < {0}) -ge 3 ] && exec sleep 60; exit 7",
@@ -158,7 +160,7 @@ async fn one_waits_for_the_readiness_of_another() {
 
 #[tokio::test]
 async fn the_end_goes_backwards_and_leaves_nothing() {
-    let folder = tempdir("end");
+    let folder = TempDir::new().unwrap();
     let note = folder.join("order");
     let mark = mark();
     let polite = |name: &str| {
@@ -183,7 +185,7 @@ async fn the_end_goes_backwards_and_leaves_nothing() {
             polite("three").after("two"),
             stubborn,
         ],
-        Some(&folder),
+        Some(folder.path()),
     );
     let up = |name: &str| {
         std::fs::read_to_string(folder.join(format!("{name}.log"))).is_ok_and(|log| log == "up\n")
@@ -219,14 +221,4 @@ fn a_pause_is_jittered_by_a_quarter_at_most() {
         let pause = jittered(Duration::from_secs(4)).as_secs_f64();
         assert!((3.0..=5.0).contains(&pause), "{pause}");
     }
-}
-
-fn tempdir(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!(
-        "sotp-{name}-{}-{}",
-        std::process::id(),
-        fastrand::u64(..)
-    ));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use inventory::{Source, UrlOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 #[derive(Default)]
 struct State {
@@ -22,6 +23,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Over TLS, with the certificate and key in `config`.
+    pub(crate) async fn start_tls(config: rustls::ServerConfig) -> Self {
+        Self::listen(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let state = Arc::new(Mutex::new(State::default()));
@@ -32,7 +42,17 @@ impl Server {
                 tokio::select! {
                     _ = stopped.wait_for(|stop| *stop) => return,
                     accepted = listener.accept() => {
-                        tokio::spawn(serve(accepted.unwrap().0, Arc::clone(&shared)));
+                        let (stream, shared, tls) = (accepted.unwrap().0, Arc::clone(&shared), tls.clone());
+                        tokio::spawn(async move {
+                            match tls {
+                                None => serve(stream, shared).await,
+                                Some(tls) => {
+                                    if let Ok(stream) = tls.accept(stream).await {
+                                        serve(stream, shared).await;
+                                    }
+                                }
+                            }
+                        });
                     }
                 }
             }
@@ -72,7 +92,7 @@ impl Server {
 }
 
 /// One request; the connection ends with its answer.
-async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<State>>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && head.len() < 16_384 {
         match stream.read_u8().await {

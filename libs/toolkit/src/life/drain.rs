@@ -64,7 +64,14 @@ pub(crate) async fn until_stopped(
             _ = poll.tick(), if !every.is_zero() => "poll",
         };
         let control = Arc::clone(control);
-        let _ = tokio::task::spawn_blocking(move || control.reload(why)).await;
+        let reload = tokio::task::spawn_blocking(move || control.reload(why));
+        // Reading a file may hang; the signals must not.
+        tokio::select! {
+            biased;
+            _ = signals.terminate.recv() => break true,
+            _ = signals.interrupt.recv() => break true,
+            _ = reload => {}
+        }
     };
     tracing::info!(
         deadline_seconds = flags.drain_timeout.as_secs_f64(),

@@ -137,3 +137,37 @@ fn logfmt(out: &mut String, value: &str) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_when_they_must_be() {
+        for (value, wanted) in [
+            ("plain", " k=plain"),
+            ("", " k=\"\""),
+            ("two words", " k=\"two words\""),
+            ("a=b", " k=\"a=b\""),
+            ("say \"x\"\n", " k=\"say \\\"x\\\"\\n\""),
+            ("\u{1b}[31m", " k=\"\\u001b[31m\""),
+        ] {
+            let mut out = String::new();
+            pair(&mut out, LogFormat::Logfmt, "k", value, true);
+            assert_eq!(out, wanted);
+        }
+    }
+
+    #[test]
+    fn json_values_keep_their_type() {
+        let mut out = "{\"a\":1".to_owned();
+        pair(&mut out, LogFormat::Json, "number", "5", false);
+        pair(&mut out, LogFormat::Json, "text", "5\n\"", true);
+        out.push('}');
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            value,
+            serde_json::json!({"a": 1, "number": 5, "text": "5\n\""})
+        );
+    }
+}

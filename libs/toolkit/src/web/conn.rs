@@ -70,6 +70,8 @@ impl Conn {
         let mut state = self.lock();
         state.multiplexed = true;
         (state.phase, state.since) = (Phase::Idle, Instant::now());
+        drop(state);
+        self.sooner.notify_one();
     }
 
     /// A request begins; it ends when the returned value is dropped.
@@ -89,6 +91,12 @@ impl Conn {
     fn waiting_since(&self) -> Option<Instant> {
         let state = self.lock();
         (state.phase != Phase::Busy && !state.evicted).then_some(state.since)
+    }
+
+    /// Whether nothing is being answered or written.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let state = self.lock();
+        state.phase != Phase::Busy && state.sending.is_none()
     }
 
     /// The next limit and its name.

@@ -35,3 +35,28 @@ impl Bucket {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn bucket_empties_and_fills_again() {
+        let bucket = Bucket::new(RateLimit {
+            interval: Duration::from_secs(1),
+            burst: 2,
+        });
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let taken: Vec<bool> = [0, 0, 0, 999, 1500, 1600, 60_000, 60_000, 60_000]
+            .into_iter()
+            .map(|ms| bucket.take(at(ms)))
+            .collect();
+        assert_eq!(
+            taken,
+            [true, true, false, false, true, false, true, true, false]
+        );
+    }
+}

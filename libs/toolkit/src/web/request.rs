@@ -135,3 +135,35 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     }
     String::from_utf8_lossy(&out).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn query_is_decoded() {
+        let request = Request::new(
+            Method::GET,
+            "/sd?shard=1&of=3&name=a%20b+c&empty&broken=%zz&shard=2",
+            "",
+        )
+        .unwrap();
+        assert_eq!(request.query("shard").as_deref(), Some("1"));
+        assert_eq!(request.query("name").as_deref(), Some("a b c"));
+        assert_eq!(request.query("empty").as_deref(), Some(""));
+        assert_eq!(request.query("broken").as_deref(), Some("%zz"));
+        assert_eq!(request.query("none"), None);
+        assert_eq!(request.query_pairs().count(), 6);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_decoded(text in any::<String>()) {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(decode(&encoded, true), text.clone());
+            decode(&text, true);
+        }
+    }
+}

@@ -170,3 +170,51 @@ fn matched<'p>(pattern: &'p str, path: &str) -> Option<Vec<(&'p str, String)>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router() -> Router {
+        let mut router = Router::new("/metrics");
+        let handler: Handler = Arc::new(|_| {
+            Box::pin(async { super::super::response::text(http::StatusCode::OK, "") })
+        });
+        router.add(Method::GET, "/sd/{job}", Arc::clone(&handler));
+        router.add(Method::GET, "/sd/{job}/{part}", handler);
+        router
+    }
+
+    #[test]
+    fn segments_match_whole() {
+        let router = router();
+        for (path, wanted) in [
+            ("/sd/ping", "/sd/{job}"),
+            ("/sd/a/b", "/sd/{job}/{part}"),
+            ("/sd/", "other"),
+            ("/sd", "other"),
+            ("/sd/a/b/c", "other"),
+            ("//", "other"),
+        ] {
+            assert_eq!(router.find(&Method::GET, path).route().0, wanted, "{path}");
+        }
+        let Found::Route { params, .. } = router.find(&Method::HEAD, "/sd/a%2Fb/c") else {
+            panic!("no route")
+        };
+        assert_eq!(
+            (params["job"].as_str(), params["part"].as_str()),
+            ("a/b", "c")
+        );
+    }
+
+    #[test]
+    fn route_that_is_taken_is_told() {
+        let mut router = router();
+        let handler: Handler = Arc::new(|_| {
+            Box::pin(async { super::super::response::text(http::StatusCode::OK, "") })
+        });
+        router.add(Method::GET, "/metrics", Arc::clone(&handler));
+        router.add(Method::GET, "no-slash", handler);
+        assert_eq!(router.clashes(), ["GET /metrics", "GET no-slash"]);
+    }
+}

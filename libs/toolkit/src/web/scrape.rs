@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::StatusCode;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
 };
@@ -24,7 +25,8 @@ pub(crate) struct Scrape {
     sources: Vec<Arc<dyn Collect>>,
     metrics: Arc<Metrics>,
     took: Latency,
-    last: Mutex<Option<Body>>,
+    /// Held by the thread that encodes, so that one stuck in a source is not joined by more.
+    last: Arc<Mutex<Option<Body>>>,
 }
 
 /// An encoded exposition and when its encoding began.
@@ -53,7 +55,7 @@ impl Scrape {
             sources,
             metrics,
             took,
-            last: Mutex::new(None),
+            last: Arc::default(),
         }
     }
 
@@ -62,19 +64,18 @@ impl Scrape {
         let format = wanted_format(headers);
         let gzip = wants_gzip(headers);
         let asked = Instant::now();
-        let mut last = self.last.lock().await;
+        let mut last = Arc::clone(&self.last).lock_owned().await;
         // Scrapes that waited while another one was encoded share the next encoding: it began after they asked.
-        let shared = last
-            .clone()
-            .filter(|body| body.began >= asked && body.format == format && body.gzip == gzip);
-        let bytes = if let Some(body) = shared {
-            body.bytes
-        } else {
-            let own = Arc::clone(self);
-            let began = Instant::now();
-            let room = last.take().map_or(4096, |body| body.bytes.len());
-            match tokio::task::spawn_blocking(move || own.encode(format, gzip, room)).await {
-                Ok(bytes) => {
+        let fits = |body: &&Body| body.began >= asked && body.format == format && body.gzip == gzip;
+        let shared = last.as_ref().filter(fits).map(|body| body.bytes.clone());
+        let encoded = match shared {
+            Some(bytes) => Ok(bytes),
+            None => {
+                let own = Arc::clone(self);
+                let began = Instant::now();
+                tokio::task::spawn_blocking(move || {
+                    let room = last.take().map_or(4096, |body| body.bytes.len());
+                    let bytes = own.encode(format, gzip, room);
                     *last = Some(Body {
                         began,
                         format,
@@ -82,17 +83,17 @@ impl Scrape {
                         bytes: bytes.clone(),
                     });
                     bytes
-                }
-                Err(error) => {
-                    tracing::error!(%error, "metrics cannot be collected");
-                    return super::response::text(
-                        http::StatusCode::INTERNAL_SERVER_ERROR,
-                        "metrics cannot be collected, see the log",
-                    );
-                }
+                })
+                .await
             }
         };
-        drop(last);
+        let Ok(bytes) = encoded else {
+            // The panic hook has logged why.
+            return super::response::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the metrics cannot be collected, see the log",
+            );
+        };
         let mut response = Response::new(Full::new(bytes));
         let fields = response.headers_mut();
         fields.insert(
@@ -142,7 +143,7 @@ pub(crate) fn wanted_format(headers: &HeaderMap) -> Format {
             "application/openmetrics-text"
                 if version.is_none_or(|v| v == "1.0.0" || v == "0.0.1") =>
             {
-                open = f32::max(open, quality)
+                open = f32::max(open, quality);
             }
             "text/plain" | "text/*" | "*/*" => text = f32::max(text, quality),
             _ => {}
@@ -197,4 +198,54 @@ fn ranges(headers: &HeaderMap, name: &str) -> Vec<(String, Vec<String>, f32)> {
             ))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: http::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn format_is_what_the_client_prefers() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,\
+                          text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, wanted) in [
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Text),
+            (prometheus, Format::OpenMetrics),
+            ("application/openmetrics-text", Format::OpenMetrics),
+            ("application/openmetrics-text;q=0", Format::Text),
+            ("application/openmetrics-text;version=9.0.0", Format::Text),
+            (
+                "application/openmetrics-text;q=0.1,text/plain;q=0.9",
+                Format::Text,
+            ),
+            ("application/openmetrics-text;q=x", Format::Text),
+        ] {
+            assert_eq!(wanted_format(&headers(ACCEPT, accept)), wanted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_sent_when_taken() {
+        for (value, wanted) in [
+            ("gzip", true),
+            ("gzip;q=0", false),
+            ("identity", false),
+            ("*", true),
+            ("*;q=0", false),
+            ("br, gzip;q=0.5", true),
+        ] {
+            assert_eq!(
+                wants_gzip(&headers(ACCEPT_ENCODING, value)),
+                wanted,
+                "{value}"
+            );
+        }
+        assert!(!wants_gzip(&HeaderMap::new()));
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Limits {
 impl Limits {
     pub(crate) fn new(flags: &Flags) -> Self {
         Self {
-            connections: flags.web_max_connections,
+            connections: affordable(flags.web_max_connections),
             header_bytes: flags.web_max_header_bytes,
             body_bytes: flags.web_max_body_bytes,
             header: flags.web_header_timeout,
@@ -46,6 +46,28 @@ impl Limits {
     }
 }
 
+/// Files that are no connections: libraries, logs, the service's own.
+const OTHER_FILES: usize = 128;
+
+/// As many connections as the limit of open files leaves room for.
+fn affordable(wanted: usize) -> usize {
+    let Some(files) = crate::process::most_files() else {
+        return wanted;
+    };
+    let room = files.saturating_sub(OTHER_FILES).max(16);
+    if wanted > room {
+        tracing::warn!(
+            wanted,
+            room,
+            files,
+            "fewer connections than configured, the limit of open files is low"
+        );
+    }
+    wanted.min(room)
+}
+
+/// Time for a quiet connection to be closed in good order.
+const FAREWELL: Duration = Duration::from_millis(250);
 /// Most fields in the head of a request.
 const MOST_HEADERS: usize = 100;
 /// Most requests at a time on one HTTP/2 connection.
@@ -80,7 +102,7 @@ impl Server {
         match bound {
             Bound::Tcp(listener) => {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                tokio::spawn(async move {
+                self.connections.spawn(async move {
                     loop {
                         tokio::select! {
                             () = own.stop.cancelled() => return,
@@ -94,7 +116,7 @@ impl Server {
             }
             Bound::Unix(listener, path) => {
                 let listener = tokio::net::UnixListener::from_std(listener)?;
-                tokio::spawn(async move {
+                self.connections.spawn(async move {
                     loop {
                         tokio::select! {
                             () = own.stop.cancelled() => break,
@@ -130,12 +152,25 @@ impl Server {
             let reason = tokio::select! {
                 reason = own.talk(stream, &conn, &peer) => reason,
                 reason = conn.exhausted(&own.site.limits) => Some(reason),
+                () = own.parting(&conn) => None,
             };
             if let Some(reason) = reason {
                 own.site.metrics.closed.with_label_values(&[reason]).inc();
                 tracing::debug!(peer, reason, "connection closed");
             }
         });
+    }
+
+    /// Waits for the end of the server and a moment for farewells, then for the connection to be quiet: who is only about to ask, or
+    /// sends a head without end, does not hold up the end.
+    async fn parting(&self, conn: &Conn) {
+        self.stop.cancelled().await;
+        loop {
+            tokio::time::sleep(FAREWELL).await;
+            if conn.is_quiet() {
+                return;
+            }
+        }
     }
 
     /// Handshake and requests; returns the limit that ended it, if one did.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::access::{RateLimit, User};
 use super::tls::{ClientAuth, Source, Tls, curve, suite, version};
 use crate::Secret;
+use crate::yaml::join;
 
 /// Path inside the file and what is wrong there.
 type Wrong = (String, String);
@@ -77,7 +78,7 @@ impl WebConfig {
             .collect::<Result<_, _>>()?;
         let users = self.basic_auth_users.unwrap_or_default();
         let users = users.into_iter().map(|(name, hash)| {
-            let path = format!("basic_auth_users.\"{name}\"");
+            let path = join("basic_auth_users", &name);
             User::new(name, hash).map_err(|message| (path, message))
         });
         Ok(super::WebConfig {
@@ -236,7 +237,7 @@ fn named<T>(
 
 /// The fields that exporter-toolkit lets set, with the values it lets them have.
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Wrong> {
-    let path = format!("http_server_config.headers.\"{name}\"");
+    let path = join("http_server_config.headers", name);
     let allowed: &[&str] = match name.to_ascii_lowercase().as_str() {
         "strict-transport-security" | "x-xss-protection" | "content-security-policy" => &[],
         "x-content-type-options" => &["nosniff"],
