@@ -43,6 +43,12 @@ pub fn main<S: Service>() -> ExitCode {
     run::<S>(std::env::args_os())
 }
 
+/// As [`main`], with a command line that the service has rewritten: for one that keeps forms of another program's flags.
+#[must_use]
+pub fn main_from<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run::<S>(args)
+}
+
 fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (flags, own) = match flags::read::<S>(args) {
         Ok(read) => read,
