@@ -24,6 +24,8 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
     assert!(built.success(), "the services do not build");
 
     let dashboards = root().join("dashboards");
+    // Its own place, so that two runs on one machine do not meet.
+    let place = testkit::TempDir::new().unwrap();
     let ask = format!("'{PANELS}' --dashboards '{}'", dashboards.display());
     // A guard against a test that never ends; the demo bounds every wait of its own.
     let output = Command::new("timeout")
@@ -32,6 +34,7 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
         .args(["demo", "--once", "--no-install", "--name", "panels"])
         .args(["--while-up", &ask])
         .args(["--while-firing", &format!("{ask} --while firing")])
+        .env("XDG_RUNTIME_DIR", place.path())
         .current_dir(root())
         .stdin(Stdio::null())
         .output()

@@ -50,7 +50,7 @@ struct Flags {
     #[arg(long, default_value = "triangle", env = "SOTP_LAB_TOPOLOGY")]
     topology: String,
     /// Seconds that the network may take until all of it is up.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     deadline: u64,
     /// Install no packages and download nothing; fail where something needed is missing.
     #[arg(long)]
