@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up test lint style bench bench-toolkit docs
+.PHONY: help build demo up test lint style bench bench-toolkit bench-snmp docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,10 +37,13 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-toolkit bench-snmp ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition
+
+bench-snmp: ## one device and 500, beside Debian's snmp_exporter
+	$(CARGO) run --release -q -p sotp-snmp --example bench
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

@@ -29,11 +29,12 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 11] = [
+const TESTED: [(&str, &str); 12] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
     ("snmpget", "snmp"),
+    ("prometheus-snmp-exporter", "prometheus-snmp-exporter"),
     ("nfcapd", "nfdump"),
     ("newuidmap", "uidmap"),
     ("runuser", "util-linux"),
