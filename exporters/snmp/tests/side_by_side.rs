@@ -59,7 +59,7 @@ fn series(text: &str) -> BTreeSet<String> {
 
 async fn compare(name: &str, yml: &str, agent: Agent) {
     if !Path::new(THEIRS).exists() {
-        eprintln!("skipped: {THEIRS} is not installed");
+        testkit::skip(format_args!("{THEIRS} is not installed"));
         return;
     }
     let dir = TempDir::new().unwrap();

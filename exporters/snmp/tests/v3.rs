@@ -276,7 +276,7 @@ async fn good(process: &Process, port: u16, auth: &str) -> Samples {
 fn installed() -> bool {
     let there = Path::new(SNMPD).exists();
     if !there {
-        eprintln!("skipped: {SNMPD} is not installed");
+        testkit::skip(format_args!("{SNMPD} is not installed"));
     }
     there
 }
