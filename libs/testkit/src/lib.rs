@@ -1,1 +1,42 @@
-//! testkit
+//! Harness of SOTP's own tests: real processes, a client, parsed metrics, waiting without sleeping.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a harness panics when a test is written wrongly"
+)]
+
+mod dir;
+mod process;
+mod samples;
+mod wait;
+
+pub use dir::TempDir;
+pub use process::{Process, Spawn};
+pub use samples::{Sample, Samples};
+pub use wait::eventually;
+
+pub use nix::sys::signal::Signal;
+
+/// An HTTP client that trusts nothing but plain text: for services on loopback.
+///
+/// # Panics
+/// The client cannot be built.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "a harness that cannot build its client cannot go on"
+)]
+pub fn client() -> reqwest::Client {
+    crypto();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(std::time::Duration::from_secs(30))
+        .build()
+        .expect("a client without options is always built")
+}
+
+/// Makes ring the process' provider of cryptography, once.
+pub fn crypto() {
+    // An error says that it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

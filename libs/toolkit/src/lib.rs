@@ -1,1 +1,40 @@
-//! toolkit
+//! What every SOTP service shares: its life from flags to drain.
+//!
+//! A service implements [`Service`] and its `main.rs` says `toolkit::main::<Ping>()`. The toolkit then reads the flags, checks the
+//! configuration, binds, lets the service build itself on an [`App`], answers HTTP, reloads, supervises tasks and drains.
+//!
+//! Two thread pools exist. The main pool carries the service's tasks and routes. A small second one carries the web server, signals
+//! and reload, so that health, metrics and a stop request are answered while the main pool is busy or blocked.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod app;
+mod config;
+mod encoder;
+mod flags;
+mod identity;
+mod latency;
+mod life;
+mod live;
+pub mod log;
+mod metrics;
+mod process;
+mod secret;
+mod supervise;
+mod trace;
+pub mod web;
+pub mod yaml;
+
+pub use app::{App, Collect};
+pub use config::{ConfigError, Configuration, Service};
+pub use encoder::{Buckets, Encoder, Exemplar, Format, Kind, Labels};
+pub use flags::Flags;
+pub use identity::Identity;
+pub use latency::{Latency, Series};
+pub use life::main;
+pub use live::Live;
+pub use secret::{Secret, SecretFile};
+pub use supervise::{Latch, OnEnd, Spawner, Stop};
+pub use web::{Request, Response};
+
+pub use {anyhow, clap, http, prometheus, tracing};

@@ -1,0 +1,190 @@
+//! The smallest real service: it answers what it is asked. The process tests of the toolkit run it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use toolkit::web::response;
+use toolkit::{
+    App, Collect, ConfigError, Configuration, Encoder, Identity, Kind, Labels, Live, OnEnd, Secret,
+    Service, yaml,
+};
+
+fn main() -> ExitCode {
+    toolkit::main::<Echo>()
+}
+
+struct Echo;
+
+#[derive(Debug, Clone, clap::Args)]
+struct Flags {
+    /// Seconds for which every thread of the main pool is blocked once /block is asked for.
+    #[arg(
+        long = "echo.block",
+        env = "SOTP_ECHO_BLOCK",
+        default_value_t = 5,
+        help_heading = "Echo"
+    )]
+    block: u64,
+    /// Milliseconds that the task needs to end when the service drains.
+    #[arg(
+        long = "echo.flush",
+        env = "SOTP_ECHO_FLUSH",
+        default_value_t = 0,
+        help_heading = "Echo"
+    )]
+    flush: u64,
+    /// Keeps the service from becoming ready.
+    #[arg(
+        long = "echo.never-ready",
+        env = "SOTP_ECHO_NEVER_READY",
+        help_heading = "Echo"
+    )]
+    never_ready: bool,
+    /// Lets the task fail after so many milliseconds.
+    #[arg(
+        long = "echo.task-fails",
+        env = "SOTP_ECHO_TASK_FAILS",
+        help_heading = "Echo"
+    )]
+    task_fails: Option<u64>,
+}
+
+/// The checked configuration.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    greeting: String,
+    repeat: u8,
+    password: Secret,
+    extra_files: Vec<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            greeting: "hello".to_owned(),
+            repeat: 1,
+            password: Secret::default(),
+            extra_files: Vec::new(),
+        }
+    }
+}
+
+impl Configuration for Config {
+    const DEFAULT: &'static str = "# What is answered.\ngreeting: hello\n# How often, 1 to 9.\nrepeat: 1\n# Shown to nobody.\npassword: \"\"\n# Further files that belong to the configuration.\nextra_files: []\n";
+
+    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let config: Self = yaml::parse(text, origin)?;
+        if !(1..=9).contains(&config.repeat) {
+            let message = format!("expected a number from 1 to 9, found {}", config.repeat);
+            return Err(ConfigError::at(text, origin, "repeat", message));
+        }
+        Ok(config)
+    }
+
+    fn masked(&self) -> String {
+        format!(
+            "greeting: {:?}\nrepeat: {}\npassword: {}\n",
+            self.greeting, self.repeat, self.password
+        )
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.extra_files.clone()
+    }
+}
+
+/// A source of one family.
+struct Answers(Live<Config>);
+
+impl Collect for Answers {
+    fn collect(&self, out: &mut Encoder) {
+        out.family(
+            "echo_repeat",
+            Kind::Gauge,
+            "How often the greeting is repeated.",
+        );
+        out.sample(
+            &Labels::new([("greeting", &self.0.current().greeting)]),
+            self.0.current().repeat,
+        );
+    }
+}
+
+impl Service for Echo {
+    const IDENTITY: Identity = Identity {
+        name: "echo",
+        title: "Echo",
+        about: "Answers what it is asked, to test what every service shares",
+        port: 19999,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "docs/toolkit.md",
+    };
+    type Flags = Flags;
+    type Config = Config;
+
+    async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
+        app.collect(Answers(config.clone()));
+        app.link("/echo?text=hello", "Echo", "answers its text");
+        let live = config.clone();
+        app.route(Method::GET, "/echo", move |request| {
+            let config = live.current();
+            async move {
+                let text = request
+                    .query("text")
+                    .unwrap_or_else(|| config.greeting.clone());
+                response::text(StatusCode::OK, text.repeat(usize::from(config.repeat)))
+            }
+        });
+        app.route(Method::POST, "/echo/{name}", |request| async move {
+            let name = request.param("name").unwrap_or_default();
+            tracing::info!(name, "asked");
+            response::text(
+                StatusCode::OK,
+                format!("{name}: {} bytes", request.body().len()),
+            )
+        });
+        let block = Duration::from_secs(flags.block);
+        app.route(Method::GET, "/block", move |_| async move {
+            for _ in 0..256 {
+                tokio::spawn(async move { std::thread::sleep(block) });
+            }
+            response::text(StatusCode::OK, "blocked")
+        });
+        app.route(Method::GET, "/slow", |_| async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            response::text(StatusCode::OK, "slow")
+        });
+        app.route(Method::GET, "/large", |_| async move {
+            response::text(StatusCode::OK, "x".repeat(64 << 20))
+        });
+        app.route(Method::GET, "/panic", |_| async move {
+            panic!("asked to");
+        });
+        let gate = app.gate("the wish to be ready");
+        if !flags.never_ready {
+            gate.open();
+        }
+        let flush = Duration::from_millis(flags.flush);
+        app.spawn("wait", OnEnd::Fail, move |stop| async move {
+            stop.requested().await;
+            tokio::time::sleep(flush).await;
+            tracing::info!("flushed");
+            Ok(())
+        });
+        app.spawn("restless", OnEnd::Restart, move |stop| async move {
+            match flags.task_fails {
+                Some(after) => {
+                    tokio::time::sleep(Duration::from_millis(after)).await;
+                    panic!("as the flag asked");
+                }
+                None => stop.requested().await,
+            }
+            Ok(())
+        });
+        Ok(())
+    }
+}

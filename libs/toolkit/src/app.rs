@@ -1,0 +1,126 @@
+//! What a service registers while it builds itself.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::supervise::Gates;
+use crate::web::router::{Handler, Router};
+use crate::{Encoder, Latch, Latency, OnEnd, Request, Response, Spawner, Stop};
+
+/// A source of many series, asked at every scrape.
+///
+/// It runs on a thread that may block for some milliseconds, never on the main pool; two scrapes never run at the same time.
+pub trait Collect: Send + Sync + 'static {
+    /// Writes whole families.
+    fn collect(&self, out: &mut Encoder);
+}
+
+impl<C: Collect> Collect for Arc<C> {
+    fn collect(&self, out: &mut Encoder) {
+        C::collect(self, out);
+    }
+}
+
+/// An entry of the landing page.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) path: String,
+    pub(crate) title: String,
+    pub(crate) text: String,
+}
+
+/// The service while it is being built.
+pub struct App {
+    pub(crate) registry: prometheus::Registry,
+    pub(crate) sources: Vec<Arc<dyn Collect>>,
+    pub(crate) router: Router,
+    pub(crate) links: Vec<Link>,
+    pub(crate) gates: Gates,
+    pub(crate) spawner: Spawner,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    pub(crate) fn new(registry: prometheus::Registry, router: Router, spawner: Spawner) -> Self {
+        Self {
+            registry,
+            sources: Vec::new(),
+            router,
+            links: Vec::new(),
+            gates: Gates::default(),
+            spawner,
+        }
+    }
+
+    /// The registry of the service's own metrics.
+    #[must_use]
+    pub fn registry(&self) -> &prometheus::Registry {
+        &self.registry
+    }
+
+    /// Adds a source of bulk series to `/metrics`.
+    pub fn collect(&mut self, source: impl Collect) {
+        self.sources.push(Arc::new(source));
+    }
+
+    /// Adds a histogram of the service's own latencies to `/metrics`.
+    pub fn latency(&mut self, latency: &Latency) {
+        self.sources.push(Arc::new(latency.clone()));
+    }
+
+    /// Answers `path` with `handler`, which runs on the main pool within the request timeout.
+    ///
+    /// A segment `{name}` matches any one segment; [`Request::param`] gives it. `HEAD` comes with `GET`. The pattern, not the path asked
+    /// for, is the label in the metrics. A path that is taken already fails the start of the service.
+    pub fn route<H, F>(&mut self, method: Method, path: &'static str, handler: H)
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
+        self.router.add(method, path, handler);
+    }
+
+    /// Adds an entry to the landing page.
+    pub fn link(
+        &mut self,
+        path: impl Into<String>,
+        title: impl Into<String>,
+        text: impl Into<String>,
+    ) {
+        self.links.push(Link {
+            path: path.into(),
+            title: title.into(),
+            text: text.into(),
+        });
+    }
+
+    /// Adds a condition of readiness, closed at first.
+    pub fn gate(&mut self, name: &str) -> Latch {
+        self.gates.add(name)
+    }
+
+    /// Adds a supervised task. It starts when the service is built; `make` is called again for each restart.
+    pub fn spawn<F, M>(&mut self, name: &'static str, policy: OnEnd, make: M)
+    where
+        M: Fn(Stop) -> F + Send + 'static,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        self.spawner.spawn(name, policy, make);
+    }
+
+    /// Starts supervised tasks later, from inside other tasks.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        self.spawner.clone()
+    }
+}

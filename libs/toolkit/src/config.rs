@@ -1,0 +1,102 @@
+//! The contract between a service and the toolkit.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use crate::{App, Identity, Live};
+
+/// One binary of ours.
+pub trait Service: Sized + Send + Sync + 'static {
+    /// Name, title, default port.
+    const IDENTITY: Identity;
+    /// Flags of its own; each is read from a `SOTP_*` environment variable too.
+    type Flags: clap::Args + Clone + std::fmt::Debug + Send + Sync + 'static;
+    /// The checked configuration.
+    type Config: Configuration;
+
+    /// Binds what the service needs and registers routes, metrics and tasks on `app`.
+    ///
+    /// Nothing is answered and no task runs before it returns `Ok`. An error ends the process with exit code 1.
+    fn build(
+        flags: Self::Flags,
+        config: Live<Self::Config>,
+        app: &mut App,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// The checked configuration of a service.
+pub trait Configuration: Sized + Send + Sync + 'static {
+    /// The annotated default as YAML: what `--config.print-default` prints and what runs without `--config.file`.
+    const DEFAULT: &'static str;
+
+    /// Parses and validates the whole text. `origin` is the file it came from: for messages, and to resolve relative paths.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line and path where known, and what was expected.
+    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError>;
+
+    /// The configuration as YAML with every secret masked: the body of `/config`.
+    fn masked(&self) -> String;
+
+    /// Further files whose content belongs to the configuration; a change of one is a change of the configuration.
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+/// Why a configuration was refused: `file:line:column: path: what was expected`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.line())]
+pub struct ConfigError {
+    /// The file, or what stands for it.
+    pub origin: PathBuf,
+    /// Line and column, counted from 1, where known.
+    pub place: Option<(u64, u64)>,
+    /// Path inside the document, `devices[3].address`, where known.
+    pub path: Option<String>,
+    /// What is wrong and what was expected.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// An error about the file as a whole.
+    pub fn new(origin: &Path, message: impl Into<String>) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            place: None,
+            path: None,
+            message: message.into(),
+        }
+    }
+
+    /// An error about the value at `path` (`devices[3].address`) of the YAML `text`; the line is found from the path.
+    pub fn at(
+        text: &str,
+        origin: &Path,
+        path: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        let path = path.into();
+        let place = crate::yaml::locate(text, &path);
+        Self {
+            origin: origin.to_owned(),
+            place,
+            path: Some(path),
+            message: message.into(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let mut line = self.origin.display().to_string();
+        if let Some((row, column)) = self.place {
+            line.push_str(&format!(":{row}:{column}"));
+        }
+        if let Some(path) = self.path.as_deref().filter(|path| !path.is_empty()) {
+            line.push_str(": ");
+            line.push_str(path);
+        }
+        line.push_str(": ");
+        line.push_str(&self.message);
+        line
+    }
+}

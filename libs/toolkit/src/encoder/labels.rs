@@ -1,0 +1,83 @@
+//! Labels, escaped once.
+
+use std::fmt;
+
+/// Label pairs as they stand between the braces of a sample: `device="r1",site="lab"`.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Labels(Box<str>);
+
+impl Labels {
+    /// Renders pairs in the order given. A pair whose name is not a label name is left out.
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut text = String::new();
+        for (name, value) in pairs {
+            push(&mut text, name.as_ref(), value.as_ref());
+        }
+        Self(text.into())
+    }
+
+    /// No labels.
+    #[must_use]
+    pub fn none() -> &'static Self {
+        static NONE: std::sync::LazyLock<Labels> = std::sync::LazyLock::new(Labels::default);
+        &NONE
+    }
+
+    /// These labels and one more.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut text = String::from(&*self.0);
+        push(&mut text, name, value);
+        Self(text.into())
+    }
+
+    /// The rendered pairs without braces.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}}}", self.0)
+    }
+}
+
+fn push(text: &mut String, name: &str, value: &str) {
+    if !is_label_name(name) {
+        return;
+    }
+    if !text.is_empty() {
+        text.push(',');
+    }
+    text.push_str(name);
+    text.push_str("=\"");
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+}
+
+/// `[a-zA-Z_][a-zA-Z0-9_]*`
+fn is_label_name(name: &str) -> bool {
+    name.bytes()
+        .next()
+        .is_some_and(|first| !first.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// `[a-zA-Z_:][a-zA-Z0-9_:]*`
+pub(super) fn is_metric_name(name: &str) -> bool {
+    name.bytes()
+        .next()
+        .is_some_and(|first| !first.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
+}

@@ -1,0 +1,227 @@
+//! The life of a service, from flags to exit code.
+
+mod drain;
+mod files;
+mod reload;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::metrics::Metrics;
+use crate::web::dispatch::Site;
+use crate::web::listen::{self, Bound};
+use crate::web::router::Router;
+use crate::web::scrape::Scrape;
+use crate::web::serve::{Limits, Server};
+use crate::{App, Configuration as _, Flags, Live, Service, Spawner, flags};
+
+use reload::Reloader;
+
+/// Exit code for flags or a configuration that are not right: EX_USAGE of sysexits(3).
+const USAGE: u8 = 64;
+
+/// Runs a service: the whole body of its `main`.
+///
+/// Exit code 0 after a requested stop, 1 when it failed, 64 when flags or configuration are wrong.
+#[must_use]
+pub fn main<S: Service>() -> ExitCode {
+    run::<S>(std::env::args_os())
+}
+
+fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (flags, own) = match flags::read::<S>(args) {
+        Ok(read) => read,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    if flags.config_print_default {
+        let _ = std::io::stdout().write_all(S::Config::DEFAULT.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let loaded = match Reloader::<S::Config>::load(flags.config_file.clone()) {
+        Ok(loaded) => loaded,
+        Err(error) => return refused(&error),
+    };
+    if flags.config_check {
+        let name = flags.config_file.as_deref().map_or_else(
+            || "the built-in default".to_owned(),
+            |path| path.display().to_string(),
+        );
+        let _ = writeln!(std::io::stdout(), "{name}: configuration is good");
+        return ExitCode::SUCCESS;
+    }
+    start_log(&flags);
+    match live::<S>(&flags, own, loaded) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "service failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refused(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::from(USAGE)
+}
+
+fn start_log(flags: &Flags) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .event_format(crate::log::Lines(flags.log_format))
+        .fmt_fields(crate::log::Rendered(flags.log_format));
+    let _ = tracing_subscriber::registry()
+        .with(flags.log_level.targets())
+        .with(lines)
+        .try_init();
+}
+
+fn pool(name: &'static str, threads: Option<usize>) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.thread_name(name).enable_all().build()
+}
+
+fn live<S: Service>(
+    flags: &Flags,
+    own: S::Flags,
+    loaded: reload::Loaded<S::Config>,
+) -> anyhow::Result<ExitCode> {
+    let identity = S::IDENTITY;
+    let registry = prometheus::Registry::new();
+    let metrics = Arc::new(Metrics::new(&registry, &identity)?);
+    let (reloader, config) = Reloader::start(loaded, Arc::clone(&metrics));
+    let reloader = Arc::new(reloader);
+    let bound = flags
+        .listen(&identity)
+        .iter()
+        .map(|address| listen::bind(address))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    // The web pool outlives the main one, so that health is answered to the end.
+    let web = pool("web", Some(2)).context("threads of the web server cannot be started")?;
+    let main = pool("main", None).context("threads of the main pool cannot be started")?;
+    let (spawner, failures) = Spawner::new(main.handle().clone(), &registry)?;
+    let ended = web.block_on(async {
+        let mut signals = drain::Signals::new().context("signals cannot be caught")?;
+        let app = App::new(
+            registry,
+            Router::new(&flags.web_telemetry_path),
+            spawner.clone(),
+        );
+        let build = main.spawn(build::<S>(own, config, app));
+        let app = tokio::select! {
+            built = build => built.context("the service panicked while it was built")??,
+            () = signals.stop() => return Ok(true),
+        };
+        let server = serve::<S>(flags, app, &metrics, &reloader, &main, bound)?;
+        spawner.start();
+        drain::until_stopped(flags, &mut signals, failures, &reloader, &server, &spawner).await
+    });
+    main.shutdown_background();
+    web.shutdown_background();
+    Ok(if ended? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn build<S: Service>(
+    own: S::Flags,
+    config: Live<S::Config>,
+    mut app: App,
+) -> anyhow::Result<App> {
+    S::build(own, config, &mut app).await?;
+    Ok(app)
+}
+
+/// Puts the built service behind the bound sockets.
+fn serve<S: Service>(
+    flags: &Flags,
+    app: App,
+    metrics: &Arc<Metrics>,
+    reloader: &Arc<Reloader<S::Config>>,
+    main: &Runtime,
+    bound: Vec<Bound>,
+) -> anyhow::Result<Server> {
+    let App {
+        registry,
+        mut sources,
+        router,
+        links,
+        gates,
+        ..
+    } = app;
+    anyhow::ensure!(
+        router.clashes().is_empty(),
+        "routes are taken or wrong: {}",
+        router.clashes().join(", ")
+    );
+    sources.push(Arc::new(crate::process::Process));
+    sources.push(Arc::new(metrics.request_seconds.clone()));
+    let site = Site {
+        identity: S::IDENTITY,
+        telemetry: flags.web_telemetry_path.clone(),
+        links,
+        router,
+        scrape: Arc::new(Scrape::new(registry, sources, Arc::clone(metrics))),
+        gates,
+        control: Arc::clone(reloader) as Arc<_>,
+        metrics: Arc::clone(metrics),
+        limits: Limits::new(flags),
+        slots: (flags.web_max_requests > 0)
+            .then(|| Arc::new(Semaphore::new(flags.web_max_requests))),
+        pool: main.handle().clone(),
+        draining: AtomicBool::new(false),
+    };
+    let server = Server::new(Arc::new(site));
+    let addresses: Vec<String> = bound.iter().map(ToString::to_string).collect();
+    for socket in bound {
+        server
+            .listen(socket)
+            .context("a listening socket cannot be used")?;
+    }
+    for address in &addresses {
+        tracing::info!(
+            address,
+            service = S::IDENTITY.name,
+            version = S::IDENTITY.version,
+            "listening"
+        );
+    }
+    if let (Some(path), Some(first)) = (&flags.web_port_file, addresses.first()) {
+        write_whole(path, first)
+            .with_context(|| format!("port file {} cannot be written", path.display()))?;
+    }
+    Ok(server)
+}
+
+/// Writes beside and renames, so that a reader sees all of it or nothing.
+fn write_whole(path: &Path, line: &str) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, format!("{line}\n"))?;
+    std::fs::rename(&beside, path)
+}
+
+impl Server {
+    fn not_ready(&self) {
+        self.site().draining.store(true, Ordering::Release);
+    }
+}

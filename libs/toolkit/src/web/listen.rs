@@ -1,0 +1,146 @@
+//! Listening sockets.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections the kernel holds before we accept them; `net.core.somaxconn` may lower it.
+const BACKLOG: i32 = 4096;
+
+/// A bound socket that does not answer yet.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => write!(f, "{address}"),
+                Err(error) => write!(f, "unknown ({error})"),
+            },
+            Self::Unix(_, path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("listen address {0:?}: expected HOST:PORT, :PORT or unix:PATH")]
+    Address(String),
+    #[error("listen address {address}: {operation} failed")]
+    Socket {
+        address: String,
+        operation: &'static str,
+        source: io::Error,
+    },
+    #[error("listen address unix:{0}: the path exists and is not a socket")]
+    NotASocket(String),
+    #[error("listen address unix:{0}: another process listens there")]
+    InUse(String),
+}
+
+/// Binds one address.
+pub(crate) fn bind(address: &str) -> Result<Bound, ListenError> {
+    if let Some(path) = address.strip_prefix("unix:") {
+        return unix(Path::new(path));
+    }
+    let (host, port) = address
+        .rsplit_once(':')
+        .ok_or_else(|| ListenError::Address(address.to_owned()))?;
+    let port: u16 = port
+        .parse()
+        .map_err(|_| ListenError::Address(address.to_owned()))?;
+    if host.is_empty() {
+        return match tcp(
+            address,
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+            true,
+        ) {
+            // A kernel without IPv6.
+            Err(ListenError::Socket {
+                operation: "socket",
+                ..
+            }) => tcp(
+                address,
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+                false,
+            ),
+            done => done,
+        };
+    }
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let resolved = match bare.parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, port),
+        Err(_) => (host, port)
+            .to_socket_addrs()
+            .map_err(|source| ListenError::Socket {
+                address: address.to_owned(),
+                operation: "name lookup",
+                source,
+            })?
+            .next()
+            .ok_or_else(|| ListenError::Address(address.to_owned()))?,
+    };
+    tcp(address, resolved, false)
+}
+
+fn tcp(named: &str, address: SocketAddr, both: bool) -> Result<Bound, ListenError> {
+    let failed = |operation| {
+        move |source| ListenError::Socket {
+            address: named.to_owned(),
+            operation,
+            source,
+        }
+    };
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )
+    .map_err(failed("socket"))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!both).map_err(failed("IPV6_V6ONLY"))?;
+    }
+    socket
+        .set_reuse_address(true)
+        .map_err(failed("SO_REUSEADDR"))?;
+    socket.bind(&address.into()).map_err(failed("bind"))?;
+    socket.listen(BACKLOG).map_err(failed("listen"))?;
+    socket.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
+    Ok(Bound::Tcp(socket.into()))
+}
+
+fn unix(path: &Path) -> Result<Bound, ListenError> {
+    let named = path.display().to_string();
+    if let Ok(meta) = std::fs::symlink_metadata(path) {
+        if !meta.file_type().is_socket() {
+            return Err(ListenError::NotASocket(named));
+        }
+        // A socket that nobody answers was left by a process that is gone.
+        if UnixStream::connect(path).is_ok() {
+            return Err(ListenError::InUse(named));
+        }
+        let _ = std::fs::remove_file(path);
+    }
+    let failed = |operation| {
+        move |source| ListenError::Socket {
+            address: format!("unix:{}", path.display()),
+            operation,
+            source,
+        }
+    };
+    let listener = UnixListener::bind(path).map_err(failed("bind"))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(failed("O_NONBLOCK"))?;
+    Ok(Bound::Unix(listener, path.to_owned()))
+}

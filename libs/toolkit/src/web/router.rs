@@ -1,0 +1,159 @@
+//! From method and path to a handler.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::request::decode;
+use super::{Request, Response};
+
+/// A handler of the service.
+pub(crate) type Handler =
+    Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Send + Sync>;
+
+/// A page that the toolkit answers itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Landing,
+    Metrics,
+    Healthy,
+    Ready,
+    Reload,
+    Config,
+}
+
+/// Who answers a route.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    Page(Page),
+    Service(Handler),
+}
+
+struct Route {
+    method: Method,
+    pattern: String,
+    answer: Answer,
+}
+
+/// Every route; few enough to be compared one after the other.
+#[derive(Default)]
+pub(crate) struct Router {
+    routes: Vec<Route>,
+    clashes: Vec<String>,
+}
+
+/// What a request leads to.
+pub(crate) enum Found<'a> {
+    Route {
+        pattern: &'a str,
+        answer: Answer,
+        params: HashMap<String, String>,
+    },
+    WrongMethod {
+        pattern: &'a str,
+        allow: String,
+    },
+    Nothing,
+}
+
+impl Router {
+    /// The pages of the toolkit.
+    pub(crate) fn new(telemetry: &str) -> Self {
+        let mut router = Self::default();
+        for (method, path, page) in [
+            (Method::GET, "/", Page::Landing),
+            (Method::GET, telemetry, Page::Metrics),
+            (Method::GET, "/-/healthy", Page::Healthy),
+            (Method::GET, "/-/ready", Page::Ready),
+            (Method::POST, "/-/reload", Page::Reload),
+            (Method::PUT, "/-/reload", Page::Reload),
+            (Method::GET, "/config", Page::Config),
+        ] {
+            router.push(method, path.to_owned(), Answer::Page(page));
+        }
+        router
+    }
+
+    pub(crate) fn add(&mut self, method: Method, path: &'static str, handler: Handler) {
+        self.push(method, path.to_owned(), Answer::Service(handler));
+    }
+
+    fn push(&mut self, method: Method, pattern: String, answer: Answer) {
+        let taken = self
+            .routes
+            .iter()
+            .any(|route| route.method == method && route.pattern == pattern);
+        if taken || !pattern.starts_with('/') {
+            self.clashes.push(format!("{method} {pattern}"));
+        } else {
+            self.routes.push(Route {
+                method,
+                pattern,
+                answer,
+            });
+        }
+    }
+
+    /// Routes that were registered twice or do not begin with a slash.
+    pub(crate) fn clashes(&self) -> &[String] {
+        &self.clashes
+    }
+
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Found<'_> {
+        let wanted = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let mut allow: Vec<&str> = Vec::new();
+        let mut first = None;
+        for route in &self.routes {
+            let Some(params) = matched(&route.pattern, path) else {
+                continue;
+            };
+            if route.method == *wanted {
+                let params = params
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect();
+                return Found::Route {
+                    pattern: &route.pattern,
+                    answer: route.answer.clone(),
+                    params,
+                };
+            }
+            first = first.or(Some(route.pattern.as_str()));
+            allow.push(route.method.as_str());
+            if route.method == Method::GET {
+                allow.push("HEAD");
+            }
+        }
+        first.map_or(Found::Nothing, |pattern| Found::WrongMethod {
+            pattern,
+            allow: allow.join(", "),
+        })
+    }
+}
+
+/// The parameters when the path matches the pattern segment by segment.
+fn matched<'p>(pattern: &'p str, path: &str) -> Option<Vec<(&'p str, String)>> {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    let mut params = Vec::new();
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(params),
+            (Some(want), Some(have)) => match want
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'))
+            {
+                Some(name) if !have.is_empty() => params.push((name, decode(have, false))),
+                None if want == have => {}
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+}
