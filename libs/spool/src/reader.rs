@@ -43,6 +43,12 @@ impl Batch {
             })
     }
 
+    /// Bytes of all contents together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many records there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -6,6 +6,7 @@
 )]
 
 mod dir;
+pub mod loki;
 mod process;
 mod samples;
 mod wait;
