@@ -1,2 +1,22 @@
-//! x
-fn main() {}
+//! A real network of routers in namespaces, the local stack and its demo.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod cli;
+mod credentials;
+mod demo;
+mod doctor;
+mod icmp;
+mod inside;
+mod lab;
+mod line;
+mod node;
+mod stack;
+mod supervise;
+mod topology;
+mod traffic;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -1,1 +1,36 @@
-//! inventory
+//! The devices of a network: the inventory file, its checks, its sources, and who answers for which device.
+//!
+//! [`Inventory::parse`] turns text (YAML, or its JSON form) into a checked, immutable [`Inventory`].
+//! [`Feed`] follows a file or the inventory service and keeps the last good one. [`sd`] renders
+//! Prometheus `http_sd`, and [`Shard`] divides the devices among processes.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
+)]
+
+mod check;
+pub mod document;
+mod feed;
+mod file;
+pub mod labels;
+mod model;
+mod names;
+mod node;
+mod problem;
+mod schema;
+pub mod sd;
+mod shard;
+mod source;
+mod text;
+
+pub use document::{Document, Family};
+pub use feed::{Feed, Health};
+pub use model::{
+    Address, Device, Inventory, MAX_BYTES, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Mqtt, Ping, Senders,
+    Site, Snmp, Ssh, Window,
+};
+pub use problem::{Error, Problem, Problems};
+pub use schema::json_schema;
+pub use shard::{InvalidShard, Shard};
+pub use source::{InvalidSource, Source, UrlOptions};
+pub use text::Text;

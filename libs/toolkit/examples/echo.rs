@@ -50,6 +50,13 @@ struct Flags {
         help_heading = "Echo"
     )]
     task_fails: Option<u64>,
+    /// Ends the task that must not end after so many milliseconds.
+    #[arg(
+        long = "echo.wait-ends",
+        env = "SOTP_ECHO_WAIT_ENDS",
+        help_heading = "Echo"
+    )]
+    wait_ends: Option<u64>,
 }
 
 /// The checked configuration.
@@ -169,8 +176,9 @@ impl Service for Echo {
             gate.open();
         }
         let flush = Duration::from_millis(flags.flush);
+        let ends = flags.wait_ends.map_or(Duration::MAX, Duration::from_millis);
         app.spawn("wait", OnEnd::Fail, move |stop| async move {
-            stop.requested().await;
+            let _ = tokio::time::timeout(ends, stop.requested()).await;
             tokio::time::sleep(flush).await;
             tracing::info!("flushed");
             Ok(())

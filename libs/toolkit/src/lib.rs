@@ -21,8 +21,9 @@ mod metrics;
 mod process;
 mod secret;
 mod supervise;
-mod trace;
+pub mod trace;
 pub mod web;
+pub mod web_config;
 pub mod yaml;
 
 pub use app::{App, Collect};

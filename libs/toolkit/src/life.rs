@@ -14,21 +14,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::metrics::Metrics;
+use crate::trace::Exporter;
 use crate::web::dispatch::Site;
+use crate::web::door::Door;
 use crate::web::listen::{self, Bound};
 use crate::web::router::Router;
 use crate::web::scrape::Scrape;
 use crate::web::serve::{Limits, Server};
-use crate::{App, Configuration as _, Flags, Live, Service, Spawner, flags};
+use crate::{App, Configuration as _, Flags, Live, Service, Spawner, flags, supervise, trace};
 
-use reload::Reloader;
+use reload::{Loaded, Paths, Reloader};
 
 /// Exit code for flags or a configuration that are not right: EX_USAGE of sysexits(3).
 const USAGE: u8 = 64;
+/// Time for the last spans after the drain.
+const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Runs a service: the whole body of its `main`.
 ///
@@ -51,42 +56,74 @@ fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let _ = std::io::stdout().write_all(S::Config::DEFAULT.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let loaded = match Reloader::<S::Config>::load(flags.config_file.clone()) {
-        Ok(loaded) => loaded,
-        Err(error) => return refused(&error),
+    // Clients of the service take the process' provider of cryptography; with one named nothing is left to guess. An error says that
+    // there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let paths = Paths {
+        config: flags.config_file.clone(),
+        web: flags.web_config_file.clone(),
+    };
+    let (config, door) = match (paths.load(), paths.load_web(None)) {
+        (Ok(config), Ok(door)) => (config, door),
+        (config, door) => {
+            for error in [config.err(), door.err()].into_iter().flatten() {
+                let _ = writeln!(std::io::stderr(), "error: {error}");
+            }
+            return ExitCode::from(USAGE);
+        }
     };
     if flags.config_check {
-        let name = flags.config_file.as_deref().map_or_else(
-            || "the built-in default".to_owned(),
-            |path| path.display().to_string(),
-        );
-        let _ = writeln!(std::io::stdout(), "{name}: configuration is good");
+        let names = [paths
+            .config
+            .as_deref()
+            .unwrap_or(Path::new("built-in default"))];
+        for name in names.into_iter().chain(paths.web.as_deref()) {
+            let _ = writeln!(std::io::stdout(), "{}: good", name.display());
+        }
         return ExitCode::SUCCESS;
     }
-    start_log(&flags);
-    match live::<S>(&flags, own, loaded) {
+    match live::<S>(&flags, own, paths, config, door) {
         Ok(code) => code,
         Err(error) => {
+            // The log may not have been started yet, and an error before it must be seen too.
+            let _ = start_log(&flags, None);
             tracing::error!(error = format!("{error:#}"), "service failed");
             ExitCode::FAILURE
         }
     }
 }
 
-fn refused(error: &dyn std::error::Error) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {error}");
-    ExitCode::from(USAGE)
-}
-
-fn start_log(flags: &Flags) {
+fn start_log(flags: &Flags, exporter: Option<&Exporter>) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .event_format(crate::log::Lines(flags.log_format))
-        .fmt_fields(crate::log::Rendered(flags.log_format));
-    let _ = tracing_subscriber::registry()
-        .with(flags.log_level.targets())
-        .with(lines)
-        .try_init();
+        .fmt_fields(crate::log::Rendered(flags.log_format))
+        .with_filter(flags.log_level.targets());
+    let subscriber = tracing_subscriber::registry()
+        .with(exporter.map(trace::layer))
+        .with(lines);
+    subscriber.try_init()?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let reason = supervise::panic_text(panic.payload());
+        tracing::error!(place, reason, "panicked");
+    }));
+    Ok(())
+}
+
+/// An error with its causes, for messages that carry one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 fn pool(name: &'static str, threads: Option<usize>) -> std::io::Result<Runtime> {
@@ -100,22 +137,34 @@ fn pool(name: &'static str, threads: Option<usize>) -> std::io::Result<Runtime> 
 fn live<S: Service>(
     flags: &Flags,
     own: S::Flags,
-    loaded: reload::Loaded<S::Config>,
+    paths: Paths,
+    config: Loaded<S::Config>,
+    door: Loaded<Door>,
 ) -> anyhow::Result<ExitCode> {
     let identity = S::IDENTITY;
     let registry = prometheus::Registry::new();
+    // The web pool outlives the main one, so that health is answered to the end.
+    let web = pool("web", Some(2)).context("threads of the web server cannot be started")?;
+    let main = pool("main", None).context("threads of the main pool cannot be started")?;
+    let exporter = {
+        let _inside = web.enter();
+        match Exporter::start(&identity, &registry) {
+            Ok(exporter) => exporter,
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "error: {error:#}");
+                return Ok(ExitCode::from(USAGE));
+            }
+        }
+    };
+    start_log(flags, exporter.as_ref())?;
     let metrics = Arc::new(Metrics::new(&registry, &identity)?);
-    let (reloader, config) = Reloader::start(loaded, Arc::clone(&metrics));
+    let (reloader, config) = Reloader::start(paths, config, door, Arc::clone(&metrics));
     let reloader = Arc::new(reloader);
     let bound = flags
         .listen(&identity)
         .iter()
         .map(|address| listen::bind(address))
         .collect::<Result<Vec<_>, _>>()?;
-
-    // The web pool outlives the main one, so that health is answered to the end.
-    let web = pool("web", Some(2)).context("threads of the web server cannot be started")?;
-    let main = pool("main", None).context("threads of the main pool cannot be started")?;
     let (spawner, failures) = Spawner::new(main.handle().clone(), &registry)?;
     let ended = web.block_on(async {
         let mut signals = drain::Signals::new().context("signals cannot be caught")?;
@@ -133,6 +182,9 @@ fn live<S: Service>(
         spawner.start();
         drain::until_stopped(flags, &mut signals, failures, &reloader, &server, &spawner).await
     });
+    if let Some(exporter) = exporter {
+        exporter.finish(LAST_SPANS);
+    }
     main.shutdown_background();
     web.shutdown_background();
     Ok(if ended? {
@@ -183,6 +235,7 @@ fn serve<S: Service>(
         scrape: Arc::new(Scrape::new(registry, sources, Arc::clone(metrics))),
         gates,
         control: Arc::clone(reloader) as Arc<_>,
+        door: reloader.door(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),
         slots: (flags.web_max_requests > 0)

@@ -33,9 +33,24 @@ pub enum LogLevel {
     Error,
 }
 
+/// Libraries below ours: they log nothing but warnings, and their spans are not sent.
+pub(crate) const CARRIERS: &[&str] = &[
+    "h2",
+    "hickory_net",
+    "hickory_proto",
+    "hickory_resolver",
+    "hyper",
+    "hyper_util",
+    "opentelemetry",
+    "reqwest",
+    "rustls",
+    "tokio_util",
+    "tonic",
+    "tower",
+];
+
 impl LogLevel {
-    /// Our own code logs at this level; the libraries below stay at warnings, and those that carry traces out at errors,
-    /// since what they log while sending would be sent again.
+    /// Our own code logs at this level, the libraries below at warnings at most.
     pub(crate) fn targets(self) -> Targets {
         let level = match self {
             Self::Debug => LevelFilter::DEBUG,
@@ -44,20 +59,8 @@ impl LogLevel {
             Self::Error => LevelFilter::ERROR,
         };
         let mut targets = Targets::new().with_default(level);
-        for quiet in [
-            "h2",
-            "hyper",
-            "hyper_util",
-            "reqwest",
-            "rustls",
-            "tokio_util",
-            "tonic",
-            "tower",
-            "hickory_proto",
-            "hickory_resolver",
-            "hickory_net",
-        ] {
-            targets = targets.with_target(quiet, level.min(LevelFilter::WARN));
+        for carrier in CARRIERS {
+            targets = targets.with_target(*carrier, level.min(LevelFilter::WARN));
         }
         targets
     }

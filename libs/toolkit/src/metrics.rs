@@ -4,6 +4,28 @@ use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Regist
 
 use crate::{Identity, Latency};
 
+/// Why the server closes a connection.
+const CLOSED: &[&str] = &[
+    "connections",
+    "evicted",
+    "header_size",
+    "header_time",
+    "idle",
+    "response_time",
+    "slow_reader",
+    "tls_handshake",
+];
+/// Why the server refuses a request.
+const REFUSED: &[&str] = &[
+    "auth",
+    "auth_queue",
+    "body_size",
+    "draining",
+    "max_requests",
+    "rate",
+    "request_time",
+];
+
 /// Handles on the series that every service has.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -81,6 +103,12 @@ impl Metrics {
                 "Metric families left out of a scrape because they were there twice or badly formed.",
             )?,
         };
+        for reason in CLOSED {
+            metrics.closed.with_label_values(&[*reason]);
+        }
+        for reason in REFUSED {
+            metrics.refused.with_label_values(&[*reason]);
+        }
         registry.register(Box::new(build))?;
         registry.register(Box::new(metrics.reload_good.clone()))?;
         registry.register(Box::new(metrics.reload_time.clone()))?;

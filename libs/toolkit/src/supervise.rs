@@ -73,16 +73,16 @@ impl Latch {
 
 /// The conditions of readiness.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Gates(Arc<Mutex<Vec<(String, Arc<AtomicBool>)>>>);
+pub(crate) struct Gates(Arc<Mutex<Vec<(String, Latch)>>>);
 
 impl Gates {
     pub(crate) fn add(&self, name: &str) -> Latch {
-        let flag = Arc::new(AtomicBool::new(false));
+        let latch = Latch(Arc::new(AtomicBool::new(false)));
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push((name.to_owned(), Arc::clone(&flag)));
-        Latch(flag)
+            .push((name.to_owned(), latch.clone()));
+        latch
     }
 
     /// Names of the closed ones.
@@ -90,7 +90,7 @@ impl Gates {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gates
             .iter()
-            .filter(|(_, open)| !open.load(Ordering::Acquire))
+            .filter(|(_, open)| !open.0.load(Ordering::Acquire))
             .map(|(name, _)| name.clone())
             .collect()
     }

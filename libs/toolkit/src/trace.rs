@@ -1,10 +1,34 @@
-//! Traces.
+//! Traces: W3C context in and out, spans over OTLP when a collector is named.
+//!
+//! The standard variables decide (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>). Without
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` nothing is built; the context of a caller is still carried
+//! into log lines, exemplars and outgoing requests.
 
+mod export;
+
+use std::future::Future;
+
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use opentelemetry::Context;
+use opentelemetry::context::FutureExt as _;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// The id of the trace that is active on this thread.
-pub(crate) fn current_id() -> Option<String> {
-    let context = opentelemetry::Context::current();
+pub(crate) use export::{Exporter, layer};
+
+/// Puts the active trace context into the header fields of an outgoing request, as W3C `traceparent` and `tracestate`.
+pub fn inject(headers: &mut HeaderMap) {
+    TraceContextPropagator::new().inject_context(&Context::current(), &mut Outgoing(headers));
+}
+
+/// The id of the trace that is active here, as 32 hexadecimal digits.
+#[must_use]
+pub fn current_id() -> Option<String> {
+    let context = Context::current();
     let span = context.span();
     let span = span.span_context();
     span.is_valid().then(|| span.trace_id().to_string())
@@ -12,8 +36,88 @@ pub(crate) fn current_id() -> Option<String> {
 
 /// The id of the active trace when it is sampled, so that somebody can look it up.
 pub(crate) fn sampled_id() -> Option<String> {
-    let context = opentelemetry::Context::current();
+    let context = Context::current();
     let span = context.span();
     let span = span.span_context();
     (span.is_valid() && span.is_sampled()).then(|| span.trace_id().to_string())
+}
+
+/// The span of one request and the context it came with.
+pub(crate) struct Span {
+    span: tracing::Span,
+    caller: Option<Context>,
+}
+
+impl Span {
+    /// The span of a request. The pages of the toolkit have one only when the caller traces, or probes would fill the trace store.
+    pub(crate) fn of_request(parts: &Parts, route: &str, is_page: bool, peer: &str) -> Self {
+        let caller = parts.headers.contains_key("traceparent").then(|| {
+            TraceContextPropagator::new()
+                .extract_with_context(&Context::new(), &Fields(&parts.headers))
+        });
+        let caller = caller.filter(|context| context.span().span_context().is_valid());
+        if is_page && caller.is_none() {
+            return Self {
+                span: tracing::Span::none(),
+                caller,
+            };
+        }
+        let span = tracing::info_span!(
+            "request",
+            otel.name = format!("{} {route}", parts.method),
+            otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
+            http.request.method = parts.method.as_str(),
+            http.route = route,
+            http.response.status_code = tracing::field::Empty,
+            client.address = peer,
+        );
+        if let Some(caller) = &caller {
+            // Fails only when the span is disabled or began before, neither of which loses anything.
+            let _ = span.set_parent(caller.clone());
+        }
+        Self { span, caller }
+    }
+
+    /// Runs a future inside the span and the caller's context.
+    pub(crate) async fn around<F: Future>(self, inner: F) -> F::Output {
+        let context = self.caller.unwrap_or_default();
+        inner.instrument(self.span).with_context(context).await
+    }
+}
+
+/// Carries the active span and context with a future to another thread.
+pub(crate) fn carried<F: Future>(inner: F) -> impl Future<Output = F::Output> {
+    inner.in_current_span().with_context(Context::current())
+}
+
+/// Notes the status of the response on the span of its request.
+pub(crate) fn answered(status: StatusCode) {
+    let span = tracing::Span::current();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+struct Fields<'a>(&'a HeaderMap);
+
+impl Extractor for Fields<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+struct Outgoing<'a>(&'a mut HeaderMap);
+
+impl Injector for Outgoing<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (key.parse::<http::HeaderName>(), value.parse()) {
+            self.0.insert(name, value);
+        }
+    }
 }

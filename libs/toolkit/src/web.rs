@@ -1,13 +1,19 @@
 //! The web server: metrics, health, reload and the pages of the service.
 
+mod auth;
+mod client_cert;
+mod conn;
 pub(crate) mod dispatch;
+pub(crate) mod door;
 pub(crate) mod landing;
 pub(crate) mod listen;
+mod rate;
 mod request;
 pub mod response;
 pub(crate) mod router;
 pub(crate) mod scrape;
 pub(crate) mod serve;
+mod tls;
 
 pub use request::Request;
 pub use response::Response;

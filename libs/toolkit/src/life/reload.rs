@@ -1,115 +1,215 @@
-//! Reading the configuration, and reading it again.
+//! Reading the configurations, and reading them again.
+//!
+//! Two files are watched, that of the service and that of the web server. Each is judged by the checksum of its content and of the
+//! files it names, parsed and built whole, and then swapped. An error in one leaves its old value in force and does not hold up the
+//! other: a bad edit must not keep a new certificate out.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
+
 use super::files::{self, Checksum};
 use crate::live::Swap;
 use crate::metrics::Metrics;
 use crate::web::dispatch::Control;
-use crate::{ConfigError, Configuration, Live};
+use crate::web::door::{Door, LiveDoor};
+use crate::{ConfigError, Configuration, Live, web_config};
 
-/// A configuration and the content it was made of.
-pub(crate) struct Loaded<C> {
-    path: Option<PathBuf>,
-    value: C,
-    state: State,
+/// A value and the content it was made of.
+pub(crate) struct Loaded<T> {
+    value: T,
+    seen: Seen,
 }
 
-struct State {
+/// What the value in force was made of, and why what is there now was refused.
+struct Seen {
     files: Vec<PathBuf>,
     checksum: Checksum,
+    refused: Option<String>,
 }
 
-/// Swaps the configuration when the content of its files has changed and is good.
+/// Swaps each configuration when the content of its files has changed and is good.
 pub(crate) struct Reloader<C> {
-    path: Option<PathBuf>,
+    paths: Paths,
     swap: Swap<C>,
-    state: Mutex<State>,
+    door: LiveDoor,
+    seen: Mutex<(Seen, Seen)>,
     metrics: Arc<Metrics>,
 }
 
-impl<C: Configuration> Reloader<C> {
-    /// Reads and checks the file, or the built-in default.
-    pub(crate) fn load(path: Option<PathBuf>) -> Result<Loaded<C>, ConfigError> {
-        // The checksum is taken first: a change while we parse is seen by the next look.
-        let main: Vec<PathBuf> = path.iter().cloned().collect();
-        let before = files::checksum(&main);
-        let value = match &path {
-            None => C::parse(C::DEFAULT, Path::new("built-in default"))?,
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| ConfigError::new(path, format!("cannot be read: {error}")))?;
-                C::parse(&text, path)?
-            }
-        };
-        let mut all = main;
-        all.extend(value.files());
-        let checksum = if all.len() > usize::from(path.is_some()) {
-            files::checksum(&all)
-        } else {
-            before
-        };
-        Ok(Loaded {
-            path,
-            value,
-            state: State {
-                files: all,
-                checksum,
-            },
+/// The two files, where given.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) web: Option<PathBuf>,
+}
+
+impl Paths {
+    /// Reads and checks the configuration of the service, or its built-in default.
+    pub(crate) fn load<C: Configuration>(&self) -> Result<Loaded<C>, ConfigError> {
+        load(self.config.as_deref(), |text, path| {
+            let value = match (text, path) {
+                (Some(text), Some(path)) => C::parse(text, path)?,
+                _ => C::parse(C::DEFAULT, Path::new("built-in default"))?,
+            };
+            let files = value.files();
+            Ok((value, files))
         })
     }
 
-    pub(crate) fn start(loaded: Loaded<C>, metrics: Arc<Metrics>) -> (Self, Live<C>) {
-        let (swap, live) = Swap::new(loaded.value);
+    /// Reads and checks the configuration of the web server; without one everything is open and plain.
+    pub(crate) fn load_web(&self, before: Option<&Door>) -> Result<Loaded<Door>, ConfigError> {
+        load(self.web.as_deref(), |text, path| {
+            let (Some(text), Some(path)) = (text, path) else {
+                return Ok((Door::default(), Vec::new()));
+            };
+            let config = web_config::parse(text, path)?;
+            Ok((Door::build(&config, path, before)?, config.files()))
+        })
+    }
+}
+
+fn load<T>(
+    path: Option<&Path>,
+    parse: impl Fn(Option<&str>, Option<&Path>) -> Result<(T, Vec<PathBuf>), ConfigError>,
+) -> Result<Loaded<T>, ConfigError> {
+    // Checksums are taken before the content is used, so that a change in between is seen by the next look. Which further files
+    // belong to it is known only after parsing, hence the second round when they changed meanwhile.
+    let mut files: Vec<PathBuf> = path.map(Path::to_owned).into_iter().collect();
+    loop {
+        let checksum = files::checksum(&files);
+        let text = path.map(files::read).transpose()?;
+        let (value, further) = parse(text.as_deref(), path)?;
+        let all: Vec<PathBuf> = path
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(further)
+            .collect();
+        if all == files {
+            return Ok(Loaded {
+                value,
+                seen: Seen {
+                    files,
+                    checksum,
+                    refused: None,
+                },
+            });
+        }
+        files = all;
+    }
+}
+
+impl<C: Configuration> Reloader<C> {
+    pub(crate) fn start(
+        paths: Paths,
+        config: Loaded<C>,
+        door: Loaded<Door>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, Live<C>) {
+        let (swap, live) = Swap::new(config.value);
+        let door = (Arc::new(ArcSwap::from_pointee(door.value)), door.seen);
         let own = Self {
-            path: loaded.path,
+            paths,
             swap,
-            state: Mutex::new(loaded.state),
+            door: door.0,
+            seen: Mutex::new((config.seen, door.1)),
             metrics,
         };
-        own.succeeded();
+        own.judged(true);
         (own, live)
     }
 
-    fn succeeded(&self) {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0.0, |since| since.as_secs_f64());
-        self.metrics.reload_good.set(1);
-        self.metrics.reload_time.set(now);
+    /// The web configuration in force.
+    pub(crate) fn door(&self) -> LiveDoor {
+        Arc::clone(&self.door)
+    }
+
+    fn judged(&self, good: bool) {
+        self.metrics.reload_good.set(i64::from(good));
+        if good {
+            let now = SystemTime::UNIX_EPOCH
+                .elapsed()
+                .map_or(0.0, |since| since.as_secs_f64());
+            self.metrics.reload_time.set(now);
+        }
+    }
+}
+
+/// Looks at one configuration: `Some` when it has changed and is good, an error when it is not.
+fn look<T>(
+    seen: &mut Seen,
+    which: &'static str,
+    why: &'static str,
+    load: impl FnOnce() -> Result<Loaded<T>, ConfigError>,
+) -> Result<Option<T>, String> {
+    if files::checksum(&seen.files) == seen.checksum {
+        if seen.refused.take().is_some() {
+            tracing::info!(which, why, "configuration is again the one that runs");
+        }
+        return Ok(None);
+    }
+    match load() {
+        Ok(loaded) => {
+            *seen = loaded.seen;
+            tracing::info!(which, why, "configuration reloaded");
+            Ok(Some(loaded.value))
+        }
+        Err(error) => {
+            let error = error.to_string();
+            // The poll comes back each second; the same reason is logged once.
+            if why != "poll" || seen.refused.as_ref() != Some(&error) {
+                tracing::error!(
+                    which,
+                    why,
+                    error,
+                    "configuration refused, the old one stays"
+                );
+            }
+            seen.refused = Some(error.clone());
+            Err(error)
+        }
     }
 }
 
 impl<C: Configuration> Control for Reloader<C> {
     fn reload(&self, why: &'static str) -> Result<bool, String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if files::checksum(&state.files) == state.checksum {
-            if why != "poll" {
-                tracing::info!(why, "configuration unchanged");
-                self.succeeded();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_refused = seen.0.refused.is_some() || seen.1.refused.is_some();
+        let config = look(&mut seen.0, "service", why, || self.paths.load());
+        let web = look(&mut seen.1, "web", why, || {
+            self.paths.load_web(Some(&self.door.load()))
+        });
+        let mut changed = false;
+        let mut refused = Vec::new();
+        match config {
+            Ok(Some(value)) => {
+                self.swap.set(value);
+                changed = true;
             }
-            return Ok(false);
+            Ok(None) => {}
+            Err(error) => refused.push(error),
         }
-        match Self::load(self.path.clone()) {
-            Ok(loaded) => {
-                *state = loaded.state;
-                self.swap.set(loaded.value);
-                self.succeeded();
-                tracing::info!(why, "configuration reloaded");
-                Ok(true)
+        match web {
+            Ok(Some(door)) => {
+                self.door.store(Arc::new(door));
+                changed = true;
             }
-            Err(error) => {
-                self.metrics.reload_good.set(0);
-                tracing::error!(
-                    why,
-                    error = error.to_string(),
-                    "configuration refused, the old one stays"
-                );
-                Err(error.to_string())
-            }
+            Ok(None) => {}
+            Err(error) => refused.push(error),
         }
+        if !refused.is_empty() {
+            self.judged(false);
+            return Err(refused.join("; "));
+        }
+        if changed || was_refused || why != "poll" {
+            self.judged(true);
+        }
+        if !changed && why != "poll" {
+            tracing::info!(why, "configuration unchanged");
+        }
+        Ok(changed)
     }
 
     fn masked(&self) -> String {

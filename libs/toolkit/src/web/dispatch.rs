@@ -1,4 +1,4 @@
-//! One request: limits, route, answer, count.
+//! One request: rate, user, route, answer, count.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,21 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::auth::Verdict;
+use super::door::{Door, LiveDoor};
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
+use super::serve::Limits;
 use super::{Request, Response, landing, response};
-use crate::Identity;
 use crate::app::Link;
 use crate::metrics::Metrics;
 use crate::supervise::Gates;
-use crate::web::serve::Limits;
+use crate::{Identity, trace};
 
 /// What the server asks of the configuration.
 pub(crate) trait Control: Send + Sync + 'static {
@@ -39,6 +41,7 @@ pub(crate) struct Site {
     pub(crate) scrape: Arc<Scrape>,
     pub(crate) gates: Gates,
     pub(crate) control: Arc<dyn Control>,
+    pub(crate) door: LiveDoor,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) slots: Option<Arc<Semaphore>>,
@@ -46,28 +49,31 @@ pub(crate) struct Site {
     pub(crate) draining: AtomicBool,
 }
 
+/// An admitted request and what its route made of its path.
+struct Asked<'a> {
+    parts: Parts,
+    body: Incoming,
+    params: HashMap<String, String>,
+    peer: &'a str,
+    user: Option<String>,
+}
+
+/// A refusal, boxed because responses are large beside what else a check returns.
+type Refused = Box<Response>;
+
 impl Site {
     /// Answers one request and counts it.
-    pub(crate) async fn serve(
-        self: &Arc<Self>,
-        request: http::Request<Incoming>,
-        peer: &str,
-    ) -> Response {
+    pub(crate) async fn serve(&self, request: http::Request<Incoming>, peer: &str) -> Response {
         let began = Instant::now();
-        self.metrics.in_flight.inc();
-        let head = *request.method() == Method::HEAD;
+        let _counted = Counted::new(&self.metrics.in_flight);
+        let door = self.door.load_full();
         let (parts, body) = request.into_parts();
-        let (pattern, answered) = {
-            let found = self.router.find(&parts.method, parts.uri.path());
-            let pattern = match &found {
-                Found::Route { pattern, .. } | Found::WrongMethod { pattern, .. } => {
-                    (*pattern).to_owned()
-                }
-                Found::Nothing => "other".to_owned(),
-            };
-            (pattern, self.limited(found, parts.clone(), body, peer))
-        };
-        let mut answer = answered.await;
+        let head = parts.method == Method::HEAD;
+        let found = self.router.find(&parts.method, parts.uri.path());
+        let (route, is_page) = found.route();
+        let span = trace::Span::of_request(&parts, route, is_page, peer);
+        let answer = span.around(self.admitted(found, &door, parts, body, peer));
+        let (mut answer, traced) = answer.await;
         if head {
             let length = answer.body().size_hint().exact();
             *answer.body_mut() = Full::new(Bytes::new());
@@ -77,46 +83,96 @@ impl Site {
                     .insert(CONTENT_LENGTH, HeaderValue::from(length));
             }
         }
-        self.metrics.in_flight.dec();
-        self.metrics
-            .requests
-            .with_label_values(&[pattern.as_str(), answer.status().as_str()])
-            .inc();
+        for (name, value) in &door.headers {
+            answer.headers_mut().insert(name, value.clone());
+        }
+        let status = answer.status();
+        let labels = [route, status.as_str()];
+        self.metrics.requests.with_label_values(&labels).inc();
         self.metrics
             .request_seconds
-            .observe(&[&pattern], began.elapsed());
+            .with(&[route])
+            .observe_traced(began.elapsed(), traced);
         answer
     }
 
-    async fn limited(
-        self: &Arc<Self>,
+    /// Rate and user, then route and answer; and the id of the trace when it is sampled.
+    async fn admitted(
+        &self,
+        found: Found<'_>,
+        door: &Door,
+        parts: Parts,
+        body: Incoming,
+        peer: &str,
+    ) -> (Response, Option<String>) {
+        let answer = match self.admit(door, &parts).await {
+            Ok(user) => self.routed(found, parts, body, peer, user).await,
+            Err(refused) => *refused,
+        };
+        trace::answered(answer.status());
+        (answer, trace::sampled_id())
+    }
+
+    /// Rate limit and authentication: the user, or the refusal.
+    async fn admit(&self, door: &Door, parts: &Parts) -> Result<Option<String>, Refused> {
+        if door
+            .bucket
+            .as_ref()
+            .is_some_and(|bucket| !bucket.take(Instant::now()))
+        {
+            return Err(self.refuse("rate", StatusCode::TOO_MANY_REQUESTS, "too many requests"));
+        }
+        let Some(auth) = &door.auth else {
+            return Ok(None);
+        };
+        match auth.check(&parts.headers).await {
+            Verdict::Allowed(user) => Ok(Some(user)),
+            Verdict::Busy => Err(self.refuse(
+                "auth_queue",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many logins at a time",
+            )),
+            Verdict::Denied => {
+                let mut refused = self.refuse("auth", StatusCode::UNAUTHORIZED, "unauthorized");
+                let ask = HeaderValue::from_static("Basic realm=\"SOTP\", charset=\"UTF-8\"");
+                refused.headers_mut().insert(WWW_AUTHENTICATE, ask);
+                Err(refused)
+            }
+        }
+    }
+
+    async fn routed(
+        &self,
         found: Found<'_>,
         parts: Parts,
         body: Incoming,
         peer: &str,
+        user: Option<String>,
     ) -> Response {
         let (answer, params) = match found {
             Found::Nothing => return response::text(StatusCode::NOT_FOUND, "no such page"),
-            Found::WrongMethod { allow, .. } => {
-                let mut refused = response::text(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    format!("expected one of: {allow}"),
-                );
-                if let Ok(allow) = HeaderValue::from_str(&allow) {
-                    refused.headers_mut().insert(ALLOW, allow);
-                }
-                return refused;
-            }
+            Found::WrongMethod { allow, .. } => return wrong_method(&allow),
             Found::Route { answer, params, .. } => (answer, params),
         };
-        match tokio::time::timeout(
-            self.limits.request,
-            self.answer(answer, params, parts, body, peer),
-        )
-        .await
-        {
+        let asked = Asked {
+            parts,
+            body,
+            params,
+            peer,
+            user,
+        };
+        let answered = async {
+            match answer {
+                Answer::Page(page) => self.page(page, asked).await,
+                Answer::Service(handler) => self
+                    .service(handler, asked)
+                    .await
+                    .unwrap_or_else(|refused| *refused),
+            }
+        };
+        match tokio::time::timeout(self.limits.request, answered).await {
             Ok(answer) => answer,
-            Err(_) => self.refuse(
+            Err(_) => *self.refuse(
                 "request_time",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the request took too long",
@@ -124,20 +180,7 @@ impl Site {
         }
     }
 
-    async fn answer(
-        self: &Arc<Self>,
-        answer: Answer,
-        params: HashMap<String, String>,
-        parts: Parts,
-        body: Incoming,
-        peer: &str,
-    ) -> Response {
-        let page = match answer {
-            Answer::Page(page) => page,
-            Answer::Service(handler) => {
-                return self.service(handler, params, parts, body, peer).await;
-            }
-        };
+    async fn page(&self, page: Page, asked: Asked<'_>) -> Response {
         match page {
             Page::Healthy => response::text(StatusCode::OK, "healthy"),
             Page::Ready => self.ready(),
@@ -152,7 +195,7 @@ impl Site {
             ),
             Page::Reload => self.reload().await,
             Page::Metrics => match self.slot() {
-                Ok(_slot) => self.scrape.answer(&parts.headers).await,
+                Ok(_slot) => self.scrape.answer(&asked.parts.headers).await,
                 Err(refused) => *refused,
             },
         }
@@ -167,39 +210,40 @@ impl Site {
         }
         let closed = self.gates.closed();
         if closed.is_empty() {
-            response::text(StatusCode::OK, "ready")
-        } else {
-            response::text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("not ready: waiting for {}", closed.join(", ")),
-            )
+            return response::text(StatusCode::OK, "ready");
         }
+        let closed = closed.join(", ");
+        response::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: waiting for {closed}"),
+        )
     }
 
     async fn reload(&self) -> Response {
         let control = Arc::clone(&self.control);
+        let failed = |reason: &str| {
+            response::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("configuration not reloaded: {reason}"),
+            )
+        };
         match tokio::task::spawn_blocking(move || control.reload("request")).await {
             Ok(Ok(true)) => response::text(StatusCode::OK, "configuration reloaded"),
             Ok(Ok(false)) => response::text(StatusCode::OK, "configuration unchanged"),
-            Ok(Err(reason)) => response::text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("configuration not reloaded: {reason}"),
-            ),
-            Err(_) => response::text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "configuration not reloaded: reading it panicked, see the log",
-            ),
+            Ok(Err(reason)) => failed(&reason),
+            Err(_) => failed("reading it panicked, see the log"),
         }
     }
 
     /// One of the places for expensive requests, or the refusal.
-    fn slot(&self) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Box<Response>> {
+    fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, Refused> {
         let Some(slots) = &self.slots else {
             return Ok(None);
         };
-        match Arc::clone(slots).try_acquire_owned() {
-            Ok(permit) => Ok(Some(permit)),
-            Err(_) => {
+        Arc::clone(slots)
+            .try_acquire_owned()
+            .map(Some)
+            .map_err(|_| {
                 let mut refused = self.refuse(
                     "max_requests",
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -208,67 +252,63 @@ impl Site {
                 refused
                     .headers_mut()
                     .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                Err(Box::new(refused))
-            }
-        }
+                refused
+            })
     }
 
-    async fn service(
-        &self,
-        handler: Handler,
-        params: HashMap<String, String>,
-        parts: Parts,
-        body: Incoming,
-        peer: &str,
-    ) -> Response {
+    /// A handler of the service, on the main pool.
+    async fn service(&self, handler: Handler, asked: Asked<'_>) -> Result<Response, Refused> {
         if self.draining.load(Ordering::Acquire) {
-            return response::text(StatusCode::SERVICE_UNAVAILABLE, "the service is ending");
+            return Err(self.refuse(
+                "draining",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the service is ending",
+            ));
         }
-        let slot = match self.slot() {
-            Ok(slot) => slot,
-            Err(refused) => return *refused,
-        };
-        let body = match self.body(body).await {
-            Ok(body) => body,
-            Err(refused) => return *refused,
-        };
+        let _slot = self.slot()?;
+        let body = self.body(asked.body).await?;
         let Parts {
             method,
             uri,
             headers,
             ..
-        } = parts;
+        } = asked.parts;
+        let (params, user) = (asked.params, asked.user);
         let request = Request {
             method,
             uri,
             headers,
             body,
             params,
-            peer: peer.to_owned(),
-            user: None,
+            peer: asked.peer.to_owned(),
+            user,
         };
-        let task = AbortOnDrop(self.pool.spawn(async move { handler(request).await }));
-        let answer = task.await;
-        drop(slot);
-        answer.unwrap_or_else(|_| {
+        let handled = trace::carried(async move { handler(request).await });
+        let task = AbortOnDrop(self.pool.spawn(handled));
+        // The panic hook has logged why.
+        Ok(task.await.unwrap_or_else(|_| {
             response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the request failed, see the log",
             )
-        })
+        }))
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, Box<Response>> {
-        match Limited::new(body, self.limits.body_bytes).collect().await {
+    async fn body(&self, body: Incoming) -> Result<Bytes, Refused> {
+        let most = self.limits.body_bytes;
+        let too_large = || {
+            self.refuse(
+                "body_size",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("the body may have {most} bytes"),
+            )
+        };
+        if body.size_hint().lower() > most as u64 {
+            return Err(too_large());
+        }
+        match Limited::new(body, most).collect().await {
             Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let most = self.limits.body_bytes;
-                Err(Box::new(self.refuse(
-                    "body_size",
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    &format!("the body may have {most} bytes"),
-                )))
-            }
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
             Err(_) => Err(Box::new(response::text(
                 StatusCode::BAD_REQUEST,
                 "the body cannot be read",
@@ -276,9 +316,36 @@ impl Site {
         }
     }
 
-    pub(crate) fn refuse(&self, reason: &str, status: StatusCode, text: &str) -> Response {
+    fn refuse(&self, reason: &str, status: StatusCode, text: &str) -> Refused {
         self.metrics.refused.with_label_values(&[reason]).inc();
-        response::text(status, text)
+        Box::new(response::text(status, text))
+    }
+}
+
+fn wrong_method(allow: &str) -> Response {
+    let mut refused = response::text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("expected one of: {allow}"),
+    );
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        refused.headers_mut().insert(ALLOW, allow);
+    }
+    refused
+}
+
+/// One more in a gauge for as long as it lives.
+struct Counted(prometheus::IntGauge);
+
+impl Counted {
+    fn new(gauge: &prometheus::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

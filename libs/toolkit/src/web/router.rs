@@ -59,6 +59,19 @@ pub(crate) enum Found<'a> {
     Nothing,
 }
 
+impl<'a> Found<'a> {
+    /// The label of the route in metrics and traces, and whether the toolkit answers it itself.
+    pub(crate) fn route(&self) -> (&'a str, bool) {
+        match self {
+            Self::Route {
+                pattern, answer, ..
+            } => (pattern, matches!(answer, Answer::Page(_))),
+            Self::WrongMethod { pattern, .. } => (pattern, true),
+            Self::Nothing => ("other", true),
+        }
+    }
+}
+
 impl Router {
     /// The pages of the toolkit.
     pub(crate) fn new(telemetry: &str) -> Self {

@@ -142,7 +142,7 @@ pub(crate) fn wanted_format(headers: &HeaderMap) -> Format {
             "application/openmetrics-text"
                 if version.is_none_or(|v| v == "1.0.0" || v == "0.0.1") =>
             {
-                open = f32::max(open, quality)
+                open = f32::max(open, quality);
             }
             "text/plain" | "text/*" | "*/*" => text = f32::max(text, quality),
             _ => {}

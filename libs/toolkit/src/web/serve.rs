@@ -1,16 +1,21 @@
 //! Accepting and carrying connections.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Response;
+use super::conn::{Conn, Open, Watched};
 use super::dispatch::Site;
 use super::listen::Bound;
 use crate::Flags;
@@ -41,12 +46,18 @@ impl Limits {
     }
 }
 
+/// Most fields in the head of a request.
+const MOST_HEADERS: usize = 100;
+/// Most requests at a time on one HTTP/2 connection.
+const MOST_STREAMS: u32 = 32;
+
 /// The running server.
 #[derive(Clone)]
 pub(crate) struct Server {
     site: Arc<Site>,
     stop: CancellationToken,
     connections: TaskTracker,
+    open: Arc<Open>,
 }
 
 impl Server {
@@ -55,6 +66,7 @@ impl Server {
             site,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
+            open: Arc::default(),
         }
     }
 
@@ -68,7 +80,7 @@ impl Server {
         match bound {
             Bound::Tcp(listener) => {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                tokio::spawn(async move {
+                self.connections.spawn(async move {
                     loop {
                         tokio::select! {
                             () = own.stop.cancelled() => return,
@@ -82,7 +94,7 @@ impl Server {
             }
             Bound::Unix(listener, path) => {
                 let listener = tokio::net::UnixListener::from_std(listener)?;
-                tokio::spawn(async move {
+                self.connections.spawn(async move {
                     loop {
                         tokio::select! {
                             () = own.stop.cancelled() => break,
@@ -99,31 +111,125 @@ impl Server {
         Ok(())
     }
 
-    fn carry(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: String) {
-        let site = Arc::clone(&self.site);
-        let stop = self.stop.clone();
+    /// Gives the stream a place among the open connections and carries it there.
+    fn carry<S>(&self, stream: S, peer: String)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let metrics = &self.site.metrics;
+        let Some(place) = self.open.enter(self.site.limits.connections) else {
+            metrics.closed.with_label_values(&["connections"]).inc();
+            return;
+        };
+        let own = self.clone();
+        metrics.connections.inc();
         self.connections.spawn(async move {
-            let service = service_fn(|request| {
-                let (site, peer) = (Arc::clone(&site), peer.clone());
-                async move { Ok::<_, Infallible>(site.serve(request, &peer).await) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(site.limits.header)
-                .max_buf_size(site.limits.header_bytes)
-                .serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            let gauge = own.site.metrics.connections.clone();
+            let _left = OnDrop(move || gauge.dec());
+            let conn = Arc::clone(&place.conn);
+            let reason = tokio::select! {
+                reason = own.talk(stream, &conn, &peer) => reason,
+                reason = conn.exhausted(&own.site.limits) => Some(reason),
             };
-            if let Err(error) = ended {
-                tracing::debug!(peer, %error, "connection ended");
+            if let Some(reason) = reason {
+                own.site.metrics.closed.with_label_values(&[reason]).inc();
+                tracing::debug!(peer, reason, "connection closed");
             }
         });
+    }
+
+    /// Handshake and requests; returns the limit that ended it, if one did.
+    async fn talk<S>(&self, stream: S, conn: &Arc<Conn>, peer: &str) -> Option<&'static str>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let stream = Watched::new(stream, Arc::clone(conn));
+        let tls = self.site.door.load().tls.clone();
+        let Some(tls) = tls else {
+            return self.http1(stream, conn, peer).await;
+        };
+        match TlsAcceptor::from(tls).accept(stream).await {
+            Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                self.http2(stream, conn, peer).await
+            }
+            Ok(stream) => self.http1(stream, conn, peer).await,
+            Err(error) => {
+                tracing::debug!(peer, %error, "TLS handshake failed");
+                Some("tls_handshake")
+            }
+        }
+    }
+
+    async fn http1<S>(&self, stream: S, conn: &Arc<Conn>, peer: &str) -> Option<&'static str>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let limits = &self.site.limits;
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // The connection has its own clock for heads.
+            .header_read_timeout(None)
+            .max_header_size(limits.header_bytes)
+            .max_headers(MOST_HEADERS)
+            .serve_connection(TokioIo::new(stream), self.service(conn, peer));
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        self.ended(ended, peer)
+    }
+
+    async fn http2<S>(&self, stream: S, conn: &Arc<Conn>, peer: &str) -> Option<&'static str>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        conn.multiplex();
+        let limits = &self.site.limits;
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MOST_STREAMS)
+            .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+            .serve_connection(TokioIo::new(stream), self.service(conn, peer));
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        self.ended(ended, peer)
+    }
+
+    fn service(
+        &self,
+        conn: &Arc<Conn>,
+        peer: &str,
+    ) -> impl Service<
+        http::Request<Incoming>,
+        Response = Response,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response, Infallible>> + Send + use<>,
+    > + use<> {
+        let (site, conn, peer) = (Arc::clone(&self.site), Arc::clone(conn), peer.to_owned());
+        service_fn(move |request| {
+            let (site, peer, busy) = (Arc::clone(&site), peer.clone(), conn.request());
+            async move {
+                let answer = site.serve(request, &peer).await;
+                drop(busy);
+                Ok(answer)
+            }
+        })
+    }
+
+    fn ended(&self, ended: hyper::Result<()>, peer: &str) -> Option<&'static str> {
+        let error = ended.err()?;
+        tracing::debug!(peer, %error, "connection ended");
+        error.is_parse_too_large().then_some("header_size")
     }
 
     /// Stops accepting, lets requests in flight end and waits for every connection.
@@ -137,4 +243,13 @@ impl Server {
 async fn pause(error: &std::io::Error) {
     tracing::warn!(%error, "connection cannot be accepted");
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// Calls at the end, however it comes.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }

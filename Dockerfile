@@ -1,0 +1,20 @@
+# One service as one image: `docker build --build-arg BIN=sotp-ping .`
+#
+# THIS FILE HAS NOT BEEN RUN by the project: there is no container engine where it is tested.
+# The image holds one static binary and the certificate authorities, and runs as nobody's user 65532.
+
+FROM rust:1.95.0-bookworm AS build
+ARG BIN
+WORKDIR /src
+COPY . .
+# A static binary needs its target named, or build scripts and macros would be built static too.
+RUN test -n "$BIN" || { echo 'name the service: --build-arg BIN=sotp-ping' >&2; exit 1; } \
+ && target=$(rustc -vV | sed -n 's/^host: //p') \
+ && RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile dist --bin "$BIN" --target "$target" \
+ && install -D -m 0755 "target/$target/dist/$BIN" /out/service
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/service /service
+USER 65532:65532
+ENTRYPOINT ["/service"]

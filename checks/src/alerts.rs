@@ -1,0 +1,166 @@
+//! Alert rules, their runbooks and their tests: whether each has the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+/// A file of rules.
+#[derive(Debug, Deserialize)]
+pub struct RuleFile {
+    /// Its groups.
+    pub groups: Vec<Group>,
+}
+
+/// A group of rules.
+#[derive(Debug, Deserialize)]
+pub struct Group {
+    /// Its rules.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule, of either kind.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Rule {
+    /// Name of the alert, when it is one.
+    pub alert: Option<String>,
+    /// Name of the series, when it records one.
+    pub record: Option<String>,
+    /// The query.
+    pub expr: String,
+    /// What is added to the labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What is told to people.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A file of promtool tests.
+#[derive(Debug, Deserialize)]
+pub struct TestFile {
+    /// Its cases.
+    pub tests: Vec<Case>,
+}
+
+/// One case: series, and what they lead to.
+#[derive(Debug, Deserialize)]
+pub struct Case {
+    /// What is expected when, in the order of the file.
+    #[serde(default)]
+    pub alert_rule_test: Vec<Moment>,
+}
+
+/// What is expected of one alert at one moment.
+#[derive(Debug, Deserialize)]
+pub struct Moment {
+    /// Name of the alert.
+    pub alertname: String,
+    /// What fires.
+    #[serde(default)]
+    pub exp_alerts: Vec<serde_json::Value>,
+}
+
+/// Severities that the routes know.
+const SEVERITIES: [&str; 2] = ["critical", "warning"];
+/// What every runbook tells.
+const CHAPTERS: [&str; 4] = ["## What it means", "## Check", "## Fix", "## Escalate"];
+/// Where runbooks lie, seen from the repository's folder.
+const RUNBOOKS: &str = "alerts/runbooks";
+
+/// Every rule under `folder`.
+///
+/// # Errors
+/// When a file cannot be read or is no file of rules.
+pub fn rules(folder: &Path) -> anyhow::Result<Vec<Rule>> {
+    let files: Vec<RuleFile> = all(folder)?;
+    Ok(files.into_iter().flat_map(|file| file.groups).flat_map(|group| group.rules).collect())
+}
+
+/// Every test case under `folder`.
+///
+/// # Errors
+/// When a file cannot be read or is no file of tests.
+pub fn cases(folder: &Path) -> anyhow::Result<Vec<Case>> {
+    let files: Vec<TestFile> = all(folder)?;
+    Ok(files.into_iter().flat_map(|file| file.tests).collect())
+}
+
+fn all<T: serde::de::DeserializeOwned>(folder: &Path) -> anyhow::Result<Vec<T>> {
+    let read = |path: &std::path::PathBuf| -> anyhow::Result<T> {
+        let text = std::fs::read_to_string(path)?;
+        serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+    };
+    crate::files(folder, ".yaml")?.iter().map(read).collect()
+}
+
+/// What is wrong with one alert, where `runbooks` are the names of the runbook files.
+#[must_use]
+pub fn rule_problems(rule: &Rule, runbooks: &BTreeSet<String>) -> Vec<String> {
+    let Some(name) = &rule.alert else { return Vec::new() };
+    let mut problems = Vec::new();
+    for annotation in ["summary", "description", "runbook_url"] {
+        if rule.annotations.get(annotation).is_none_or(String::is_empty) {
+            problems.push(format!("{name}: has no {annotation}"));
+        }
+    }
+    if !rule.labels.get("severity").is_some_and(|severity| SEVERITIES.contains(&severity.as_str())) {
+        problems.push(format!("{name}: severity must be one of {SEVERITIES:?}"));
+    }
+    let expected = format!("{RUNBOOKS}/{name}.md");
+    if rule.annotations.get("runbook_url").is_some_and(|url| !url.ends_with(&expected)) {
+        problems.push(format!("{name}: runbook_url must end with {expected}"));
+    }
+    if !runbooks.contains(name) {
+        problems.push(format!("{name}: {expected} is missing"));
+    }
+    problems
+}
+
+/// What is wrong with a runbook, where `alerts` are the names of all alerts.
+#[must_use]
+pub fn runbook_problems(name: &str, text: &str, alerts: &BTreeSet<String>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !alerts.contains(name) {
+        problems.push(format!("{RUNBOOKS}/{name}.md: there is no such alert"));
+    }
+    for chapter in CHAPTERS {
+        if !text.lines().any(|line| line == chapter) {
+            problems.push(format!("{RUNBOOKS}/{name}.md: the chapter `{chapter}` is missing"));
+        }
+    }
+    problems
+}
+
+/// Alerts that no case shows silent, then firing, and then silent again.
+#[must_use]
+pub fn coverage_problems(alerts: &BTreeSet<String>, cases: &[Case]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for alert in alerts {
+        let shown = |pattern: [bool; 2]| {
+            cases.iter().any(|case| {
+                let moments: Vec<bool> = case
+                    .alert_rule_test
+                    .iter()
+                    .filter(|moment| moment.alertname == *alert)
+                    .map(|moment| !moment.exp_alerts.is_empty())
+                    .collect();
+                moments.windows(2).any(|pair| pair == pattern)
+            })
+        };
+        if !shown([false, true]) {
+            problems.push(format!("{alert}: no test shows it silent and then firing"));
+        }
+        if !shown([true, false]) {
+            problems.push(format!("{alert}: no test shows it firing and then silent again"));
+        }
+    }
+    problems
+}
+
+/// The names of the alerts among `rules`.
+#[must_use]
+pub fn names(rules: &[Rule]) -> BTreeSet<String> {
+    rules.iter().filter_map(|rule| rule.alert.clone()).collect()
+}

@@ -1,0 +1,97 @@
+//! The dependency rule and the house rules that a program can check.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::crates::{Crates, Package};
+use crate::short;
+
+/// Libraries that stand on nothing of ours.
+const FOUNDATIONS: [&str; 3] = ["inventory", "netio", "toolkit"];
+/// The harness of the tests: never part of what is shipped.
+const HARNESS: &str = "testkit";
+/// The one crate that may speak to the kernel without the compiler's guard.
+const UNSAFE: &str = "netio";
+/// A `main.rs` hands over; it does not work.
+const MAIN_LINES: usize = 60;
+
+/// What is wrong with the dependencies between our packages.
+#[must_use]
+pub fn dependencies(crates: &Crates) -> Vec<String> {
+    let ours: BTreeMap<&str, &Package> = crates.ours().map(|package| (package.name.as_str(), package)).collect();
+    let mut problems = Vec::new();
+    for package in ours.values() {
+        for dependency in &package.dependencies {
+            let Some(target) = ours.get(dependency.name.as_str()) else { continue };
+            let (from, to) = (&package.name, &target.name);
+            let test_only = dependency.kind.as_deref() == Some("dev");
+            if target.is_program() {
+                problems.push(format!("{from} depends on {to}, which is a program; talk to it as a process"));
+            } else if to == HARNESS && !test_only {
+                problems.push(format!("{from} depends on {HARNESS} outside its tests; make it a dev-dependency"));
+            } else if FOUNDATIONS.contains(&from.as_str()) && to != HARNESS {
+                problems.push(format!("{from} depends on {to}, but stands on nothing of ours"));
+            }
+        }
+    }
+    problems
+}
+
+/// What is wrong with the manifest of one of our packages, given as text.
+#[must_use]
+pub fn manifest(name: &str, text: &str) -> Vec<String> {
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(error) => return vec![format!("{name}: Cargo.toml does not parse: {error}")],
+    };
+    let mut problems = Vec::new();
+    let lints = table.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool);
+    if lints != Some(true) {
+        problems.push(format!("{name}: Cargo.toml must take the lints of the workspace (`[lints] workspace = true`)"));
+    }
+    for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        for (dependency, value) in table.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
+            if value.get("workspace").and_then(toml::Value::as_bool) != Some(true) {
+                problems.push(format!(
+                    "{name}: {section}.{dependency} must come from the one table (`{dependency}.workspace = true`)"
+                ));
+            }
+        }
+    }
+    problems
+}
+
+/// What is wrong with one source file of the package `name`, given as text.
+#[must_use]
+pub fn source(name: &str, path: &Path, text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let file = short(path);
+    let lines = text.lines().count();
+    let ends_with = |ending: &str| path.ends_with(ending);
+    if ends_with("src/main.rs") && lines > MAIN_LINES {
+        problems.push(format!("{file}: {lines} lines; a main.rs hands over in at most {MAIN_LINES}"));
+    }
+    if path.file_name().is_some_and(|file| file == "mod.rs") {
+        problems.push(format!("{file}: write `foo.rs` beside `foo/` instead of mod.rs"));
+    }
+    let lifts = |level: &str| text.lines().any(|line| line.trim_start().starts_with('#') && line.contains(level));
+    if name != UNSAFE && (lifts("allow(unsafe_code") || lifts("expect(unsafe_code")) {
+        problems.push(format!("{file}: only {UNSAFE} may allow unsafe code"));
+    }
+    problems
+}
+
+/// Every problem of our manifests and sources.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn sources(crates: &Crates) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for package in crates.ours() {
+        problems.extend(manifest(&package.name, &std::fs::read_to_string(&package.manifest_path)?));
+        for path in crate::files(package.folder(), ".rs")? {
+            problems.extend(source(&package.name, &path, &std::fs::read_to_string(&path)?));
+        }
+    }
+    Ok(problems)
+}

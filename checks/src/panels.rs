@@ -1,0 +1,190 @@
+//! Every query of every dashboard, asked of a real Prometheus: a panel that stays empty is a fault.
+//!
+//! Some panels are empty as long as all is well. `dashboards/conditions.yaml` names them and the condition under which
+//! they show something; they are asked for only when the caller says that the condition holds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+
+use crate::dashboards::{self, Dashboard, Query};
+use crate::prometheus::Prometheus;
+use crate::variables::Values;
+
+/// A panel that is empty unless its condition holds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conditional {
+    /// Uid of the dashboard.
+    pub dashboard: String,
+    /// Title of the panel.
+    pub panel: String,
+    /// Name of the condition.
+    #[serde(rename = "while")]
+    pub condition: String,
+    /// Why the panel is empty otherwise.
+    pub reason: String,
+}
+
+/// What to ask for, and how long to wait for it.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The condition that holds: only its panels are asked. Without one, all panels that need none.
+    pub condition: Option<String>,
+    /// Values that the caller sets, by variable.
+    pub variables: BTreeMap<String, String>,
+    /// The time range, in seconds.
+    pub range: u64,
+    /// The interval between two scrapes, in seconds.
+    pub scrape: u64,
+    /// How long an empty panel may take to fill.
+    pub within: Duration,
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Queries that returned data.
+    pub filled: usize,
+    /// Panels that were not asked, since their condition is not the one that holds.
+    pub left_out: Vec<String>,
+    /// Each query without data, or refused, with the reason.
+    pub empty: Vec<String>,
+}
+
+/// The conditional panels of `folder`.
+///
+/// # Errors
+/// When the file cannot be read or is not of that form.
+pub fn conditions(folder: &Path) -> anyhow::Result<Vec<Conditional>> {
+    let path = folder.join("conditions.yaml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// Conditional panels that no dashboard has.
+#[must_use]
+pub fn condition_problems(conditions: &[Conditional], dashboards: &[Dashboard]) -> Vec<String> {
+    let there = |conditional: &&Conditional| {
+        let mut of_uid = dashboards.iter().filter(|dashboard| dashboard.uid == conditional.dashboard);
+        of_uid.any(|dashboard| dashboard.queries().iter().any(|query| query.place == conditional.panel))
+    };
+    let lost = conditions.iter().filter(|conditional| !there(conditional));
+    lost.map(|lost| format!("conditions.yaml: `{}` has no panel `{}`", lost.dashboard, lost.panel)).collect()
+}
+
+/// Asks every query of the dashboards in `folder`.
+///
+/// # Errors
+/// When the dashboards cannot be read, or `wanted` names a condition that no panel has.
+pub async fn run(folder: &Path, prometheus: &Prometheus, wanted: &Wanted) -> anyhow::Result<Outcome> {
+    let dashboards = dashboards::read(folder)?;
+    ensure!(!dashboards.is_empty(), "{} holds no dashboard", folder.display());
+    let conditions = conditions(folder)?;
+    if let Some(condition) = &wanted.condition {
+        let known = conditions.iter().any(|conditional| conditional.condition == *condition);
+        ensure!(known, "no panel is conditional on `{condition}`");
+    }
+    let deadline = Instant::now() + wanted.within;
+    let mut outcome = Outcome::default();
+    for dashboard in &dashboards {
+        let values = match variables(dashboard, prometheus, wanted, deadline).await {
+            Ok(values) => values,
+            Err(error) => {
+                outcome.empty.push(format!("{}: {error:#}", dashboard.uid));
+                continue;
+            }
+        };
+        for query in dashboard.queries() {
+            let place = format!("{} / {} {}", dashboard.uid, query.place, query.name);
+            if condition(&conditions, dashboard, &query) != wanted.condition.as_deref() {
+                outcome.left_out.push(place);
+            } else if let Err(error) = eventually(prometheus, &query, &values, wanted, deadline).await {
+                outcome.empty.push(format!("{place}: {error:#}"));
+            } else {
+                outcome.filled += 1;
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn condition<'a>(conditions: &'a [Conditional], dashboard: &Dashboard, query: &Query) -> Option<&'a str> {
+    let mut own = conditions.iter().filter(|conditional| conditional.dashboard == dashboard.uid);
+    own.find(|conditional| conditional.panel == query.place).map(|conditional| conditional.condition.as_str())
+}
+
+/// Fills the variables in their order, as Grafana does when a dashboard is opened.
+async fn variables(
+    dashboard: &Dashboard,
+    prometheus: &Prometheus,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> anyhow::Result<Values> {
+    let mut values = Values::builtin(wanted.range, step(wanted), wanted.scrape);
+    for variable in dashboard.variables() {
+        let place = format!("variable `{}`", variable.name);
+        let query = values.fill(&variable.query).map_err(|name| anyhow::anyhow!("{place}: `${name}` has no value"))?;
+        let (selector, label) = label_values(&query).with_context(|| format!("{place}: {query}"))?;
+        let found = loop {
+            let found = prometheus.label_values(&selector, &label).await.with_context(|| place.clone())?;
+            if !found.is_empty() || Instant::now() >= deadline {
+                break found;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
+        let first = found.into_iter().next().with_context(|| format!("{place}: {query} found no value"))?;
+        let value = wanted.variables.get(&variable.name).cloned().or(variable.all).unwrap_or(first);
+        values.set(&variable.name, value);
+    }
+    Ok(values)
+}
+
+/// The two parts of `label_values(selector, label)`.
+#[must_use]
+pub fn label_values(query: &str) -> Option<(String, String)> {
+    let inner = query.trim().strip_prefix("label_values(")?.strip_suffix(')')?;
+    let (selector, label) = inner.rsplit_once(',')?;
+    Some((selector.trim().to_owned(), label.trim().to_owned()))
+}
+
+async fn eventually(
+    prometheus: &Prometheus,
+    query: &Query,
+    values: &Values,
+    wanted: &Wanted,
+    deadline: Instant,
+) -> anyhow::Result<()> {
+    let text = values.fill(&query.text).map_err(|name| anyhow::anyhow!("`${name}` has no value"))?;
+    loop {
+        let found = if query.instant {
+            prometheus.instant(&text).await
+        } else {
+            prometheus.range(&text, wanted.range, step(wanted)).await
+        }
+        .with_context(|| text.clone())?;
+        if found > 0 {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "no data: {text}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// The step that Grafana would choose for a panel some 300 points wide.
+fn step(wanted: &Wanted) -> u64 {
+    (wanted.range / 300).max(wanted.scrape).max(1)
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for empty in &self.empty {
+            writeln!(f, "empty: {empty}")?;
+        }
+        let (filled, empty, left_out) = (self.filled, self.empty.len(), self.left_out.len());
+        write!(f, "{filled} queries with data, {empty} without, {left_out} not asked (they need another condition)")
+    }
+}

@@ -1,0 +1,107 @@
+//! The panel check itself: against a real Prometheus that scrapes sample series from a small server of the test.
+
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sotp_checks::panels::{self, Outcome, Wanted};
+use sotp_checks::prometheus::Prometheus;
+use sotp_checks::root;
+use sotp_checks::servers::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Serves `testdata/samples.prom` on a free port, every `{n}` in it replaced by the tenths of seconds since the start, so
+/// that counters grow. Lines with one of `without` in them are left out.
+async fn exporter(without: &'static [&'static str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/samples.prom");
+    let page = std::fs::read_to_string(path).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let began = Instant::now();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let tenths = (began.elapsed().as_millis() / 100).to_string();
+            let kept = page.lines().filter(|line| !without.iter().any(|name| line.contains(name)));
+            let body: String = kept.map(|line| line.replace("{n}", &tenths) + "\n").collect();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let mut request = [0; 4096];
+            // One read holds the whole request of a scrape.
+            if stream.read(&mut request).await.is_ok() {
+                drop(stream.write_all((head + &body).as_bytes()).await);
+            }
+        }
+    });
+    address
+}
+
+async fn prometheus(name: &str, exporter: &str) -> Server {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let rules = folder.join(format!("{name}-rules.yaml"));
+    let text = std::fs::read_to_string(root().join("alerts/rules/ping.yaml")).unwrap();
+    // The baseline is recorded once a minute; a test need not wait for it.
+    std::fs::write(&rules, text.replace("interval: 1m", "interval: 1s")).unwrap();
+    let config = format!(
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\nscrape_configs:\n\
+         - job_name: ping\n  static_configs: [{{targets: ['{exporter}']}}]\n",
+        rules.display()
+    );
+    Server::prometheus(&folder.join(name), &config).await.unwrap()
+}
+
+fn dashboards() -> PathBuf {
+    root().join("dashboards")
+}
+
+async fn ask(server: &Server, condition: Option<&str>, device: &str, within: u64) -> Outcome {
+    let wanted = Wanted {
+        condition: condition.map(str::to_owned),
+        variables: BTreeMap::from([("device".to_owned(), device.to_owned())]),
+        range: 300,
+        scrape: 1,
+        within: Duration::from_secs(within),
+    };
+    panels::run(&dashboards(), &Prometheus::new(&server.url).unwrap(), &wanted).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_panel_shows_something_when_every_series_is_there() {
+    let server = prometheus("panels-full", &exporter(&[]).await).await;
+    let outcome = ask(&server, None, "r1", 60).await;
+    assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
+    assert!(outcome.filled > 50, "{outcome}");
+    // r2 is down in the samples, and an alert fires for it.
+    let outcome = ask(&server, Some("firing"), "r2", 60).await;
+    assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
+    assert_eq!(outcome.filled, 4, "{outcome}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_without_its_series_is_named() {
+    let server = prometheus("panels-empty", &exporter(&["ping_socket_mode_info", "sotp_site_l"]).await).await;
+    let outcome = ask(&server, None, "r1", 20).await;
+    let mut named: Vec<&str> = outcome.empty.iter().filter_map(|line| line.split(':').next()).collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [
+            "sotp-device / Sockets A",
+            "sotp-now / Sites H",
+            "sotp-now / Sites I",
+            "sotp-now / Sites on the map A",
+            "sotp-now / Sites on the map B",
+        ],
+        "{outcome}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_whose_variables_stay_empty_is_named() {
+    let server = prometheus("panels-none", &exporter(&["ping_", "sotp_"]).await).await;
+    let outcome = ask(&server, None, "r1", 2).await;
+    assert_eq!(outcome.filled, 0, "{outcome}");
+    assert_eq!(outcome.empty.len(), 2, "{outcome}");
+    assert!(outcome.empty[1].starts_with("sotp-now: variable `site`"), "{outcome}");
+}

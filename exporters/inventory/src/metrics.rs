@@ -1,0 +1,177 @@
+//! The series of the service.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use inventory::{Device, Feed, Inventory};
+use jiff::Timestamp;
+use toolkit::{Collect, Encoder, Kind, Labels};
+
+/// Series of the inventory that is live, with labels rendered once per version.
+pub(crate) struct Series {
+    feed: Feed,
+    rendered: Mutex<Option<Arc<Rendered>>>,
+}
+
+struct Rendered {
+    inventory: Arc<Inventory>,
+    info: Vec<Labels>,
+    devices: Vec<Labels>,
+    site_info: Vec<Labels>,
+    sites: Vec<Labels>,
+    version: Labels,
+}
+
+impl Rendered {
+    fn new(inventory: Arc<Inventory>) -> Self {
+        let device = |device: &Device| {
+            Labels::new([
+                ("device", &*device.name),
+                ("site", &*device.site),
+                ("role", &*device.role),
+            ])
+        };
+        let devices: Vec<Labels> = inventory.devices().iter().map(device).collect();
+        let info = |(device, labels): (&Device, &Labels)| {
+            labels
+                .with("platform", &device.platform)
+                .with("address", &device.address.to_string())
+        };
+        Self {
+            info: inventory.devices().iter().zip(&devices).map(info).collect(),
+            devices,
+            site_info: inventory
+                .sites()
+                .iter()
+                .map(|site| Labels::new([("site", &*site.name), ("region", &*site.region)]))
+                .collect(),
+            sites: inventory
+                .sites()
+                .iter()
+                .map(|site| Labels::new([("site", &*site.name)]))
+                .collect(),
+            version: Labels::new([("version", inventory.version())]),
+            inventory,
+        }
+    }
+}
+
+impl Series {
+    pub(crate) fn new(feed: Feed) -> Self {
+        Self {
+            feed,
+            rendered: Mutex::new(None),
+        }
+    }
+
+    fn rendered(&self) -> Arc<Rendered> {
+        let inventory = self.feed.current();
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*rendered {
+            Some(known) if Arc::ptr_eq(&known.inventory, &inventory) => Arc::clone(known),
+            _ => Arc::clone(rendered.insert(Arc::new(Rendered::new(inventory)))),
+        }
+    }
+
+    fn source(&self, out: &mut Encoder, rendered: &Rendered) {
+        let health = self.feed.health();
+        let none = Labels::none();
+        out.family(
+            "sotp_inventory_source_up",
+            Kind::Gauge,
+            "Whether the last look at the inventory file found it good.",
+        );
+        out.sample(none, u64::from(health.up));
+        out.family(
+            "sotp_inventory_source_last_success_timestamp_seconds",
+            Kind::Gauge,
+            "When the inventory file was last found good, new or unchanged.",
+        );
+        let since = |time: SystemTime| {
+            time.duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or(Duration::ZERO)
+        };
+        out.sample(
+            none,
+            health
+                .last_success
+                .map_or(0.0, |time| since(time).as_secs_f64()),
+        );
+        out.family(
+            "sotp_inventory_source_failures_total",
+            Kind::Counter,
+            "Looks that found the inventory file missing, or found bad content in it for the first time.",
+        );
+        out.sample(none, health.failures);
+        out.family(
+            "sotp_inventory_source_changes_total",
+            Kind::Counter,
+            "Changes of the inventory that were taken over, the first reading included.",
+        );
+        out.sample(none, health.changes);
+        out.family(
+            "sotp_inventory_version_info",
+            Kind::Info,
+            "Version of the inventory that is live: a name of its content.",
+        );
+        out.sample(&rendered.version, 1_u64);
+    }
+}
+
+impl Collect for Series {
+    fn collect(&self, out: &mut Encoder) {
+        let rendered = self.rendered();
+        let inventory = &rendered.inventory;
+        out.family("sotp_device_info", Kind::Info, "Devices of the inventory.");
+        for labels in &rendered.info {
+            out.sample(labels, 1_u64);
+        }
+        out.family(
+            "sotp_device_maintenance",
+            Kind::Gauge,
+            "Whether a window of planned work holds for the device now.",
+        );
+        let now = Timestamp::now();
+        for (device, labels) in inventory.devices().iter().zip(&rendered.devices) {
+            out.sample(labels, u64::from(device.maintenance_at(now).is_some()));
+        }
+        out.family("sotp_site_info", Kind::Info, "Sites of the inventory.");
+        for labels in &rendered.site_info {
+            out.sample(labels, 1_u64);
+        }
+        let places = || inventory.sites().iter().zip(&rendered.sites);
+        out.family(
+            "sotp_site_latitude_degrees",
+            Kind::Gauge,
+            "Degrees north of the equator, of sites that have coordinates.",
+        );
+        for (site, labels) in places() {
+            if let Some((latitude, _)) = site.coordinates {
+                out.sample(labels, latitude);
+            }
+        }
+        out.family(
+            "sotp_site_longitude_degrees",
+            Kind::Gauge,
+            "Degrees east of Greenwich, of sites that have coordinates.",
+        );
+        for (site, labels) in places() {
+            if let Some((_, longitude)) = site.coordinates {
+                out.sample(labels, longitude);
+            }
+        }
+        out.family(
+            "sotp_inventory_devices",
+            Kind::Gauge,
+            "Devices of the inventory, counted.",
+        );
+        out.sample(Labels::none(), inventory.devices().len() as u64);
+        out.family(
+            "sotp_inventory_sites",
+            Kind::Gauge,
+            "Sites of the inventory, counted.",
+        );
+        out.sample(Labels::none(), inventory.sites().len() as u64);
+        self.source(out, &rendered);
+    }
+}

@@ -1,0 +1,318 @@
+//! The book of one target: events in, [`Counters`] out. No clock, no socket.
+//!
+//! Each request is in exactly one state, and each state has its counter, so that at any moment
+//! `requests = responses + lost + errors + in flight`:
+//!
+//! ```text
+//!             ┌── answered within the timeout ──► answered ── again ──► duplicate
+//! in flight ──┼── timeout ──────────────────────► lost ─────┐
+//!             └── ICMP error, refused by kernel ► failed ───┴─ answered ──► late, then as answered
+//! ```
+//!
+//! The last requests are kept in a ring long enough for twice the timeout, so that what comes late is known; what
+//! is older is [`Verdict::Stale`].
+
+use crate::clock::{Moment, Source, round_trip};
+use crate::reason::Reason;
+use crate::tally::{Counters, State};
+
+/// Fewest and most requests remembered.
+const RING: std::ops::RangeInclusive<usize> = 8..=32_768;
+
+/// The times a target is probed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Nanoseconds from request to request.
+    pub interval: u64,
+    /// Nanoseconds after which a request is lost.
+    pub timeout: u64,
+    /// Failures in a row after which the target is down.
+    pub down_after: u32,
+}
+
+/// What an arriving answer or error was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It ended a request; for an answer with the source of its round trip.
+    Counted(Option<Source>),
+    /// The first answer to a request counted as lost or failed, or an error that came after the timeout.
+    Late,
+    /// A further answer, or an error about a request that had ended.
+    Duplicate,
+    /// An answer with another content than was sent.
+    Corrupt,
+    /// It is about a request that is no longer, or was never, known.
+    Stale,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Fate {
+    #[default]
+    Empty,
+    InFlight,
+    Answered,
+    /// Lost or failed.
+    Missed,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Request {
+    sent: Moment,
+    /// The kernel's transmit stamp, 0 for none.
+    transmitted: u64,
+    sequence: u32,
+    fate: Fate,
+}
+
+/// The book of one target.
+#[derive(Debug)]
+pub struct Account {
+    timing: Timing,
+    counters: Counters,
+    ring: Box<[Request]>,
+    next: u32,
+    /// No request before this one is in flight.
+    oldest: u32,
+    /// Failures in a row since the newest answered request.
+    failures: u32,
+    newest_answered: Option<u32>,
+}
+
+impl Account {
+    /// An empty book whose first request has the sequence number `first`.
+    pub fn new(timing: Timing, first: u32) -> Self {
+        Self {
+            timing,
+            counters: Counters::default(),
+            ring: vec![Request::default(); ring_len(timing)].into(),
+            next: first,
+            oldest: first,
+            failures: 0,
+            newest_answered: None,
+        }
+    }
+
+    /// The counters now.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The timing now.
+    pub fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Goes on with another timing; all counters and remembered requests stay.
+    pub fn retime(&mut self, timing: Timing) {
+        let wanted = ring_len(timing)
+            .max((self.next.wrapping_sub(self.oldest) as usize).next_power_of_two());
+        self.timing = timing;
+        if wanted != self.ring.len() {
+            let kept = self.ring.len().min(wanted) as u32;
+            let mut ring: Box<[Request]> = vec![Request::default(); wanted].into();
+            for back in 1..=kept {
+                let sequence = self.next.wrapping_sub(back);
+                if let Some(request) = self.find(sequence) {
+                    ring[sequence as usize & (wanted - 1)] = *request;
+                }
+            }
+            self.ring = ring;
+        }
+    }
+
+    /// The sequence number the next request will have, unless the ring is full of requests in flight, which needs a
+    /// rate many times the configured one.
+    pub fn upcoming(&self) -> Option<u32> {
+        let waiting = self.next.wrapping_sub(self.oldest) as usize;
+        (waiting < self.ring.len()).then_some(self.next)
+    }
+
+    /// A request was made at `moment`. Answers its sequence number, or `None` as [`upcoming`](Self::upcoming).
+    pub fn sent(&mut self, moment: Moment) -> Option<u32> {
+        let sequence = self.upcoming()?;
+        let fate = Fate::InFlight;
+        *self.slot(sequence) = Request {
+            sent: moment,
+            transmitted: 0,
+            sequence,
+            fate,
+        };
+        self.next = sequence.wrapping_add(1);
+        self.counters.requests += 1;
+        self.counters.in_flight += 1;
+        Some(sequence)
+    }
+
+    /// The kernel gave the request to the device at `nanos` since 1970 (UTC).
+    pub fn transmitted(&mut self, sequence: u32, nanos: u64) {
+        if let Some(request) = self.find_mut(sequence) {
+            request.transmitted = nanos;
+        }
+    }
+
+    /// The kernel's transmit stamp of a request in flight is known.
+    pub fn has_stamp(&self, sequence: u32) -> bool {
+        self.find(sequence)
+            .is_some_and(|request| request.transmitted != 0)
+    }
+
+    /// An answer was read at `read`; `received` is the kernel's stamp in nanoseconds since 1970 (UTC), `whole` says
+    /// that the content is what was sent.
+    pub fn answered(
+        &mut self,
+        sequence: u32,
+        received: Option<u64>,
+        read: Moment,
+        whole: bool,
+    ) -> Verdict {
+        let timeout = self.timing.timeout;
+        let Some(request) = self.find_mut(sequence) else {
+            return Verdict::Stale;
+        };
+        if !whole {
+            self.counters.corrupt += 1;
+            return Verdict::Corrupt;
+        }
+        match request.fate {
+            Fate::InFlight => {
+                let stamp = (request.transmitted != 0).then_some(request.transmitted);
+                let (nanos, source) = round_trip(request.sent, stamp, received, read);
+                request.fate = Fate::Answered;
+                self.counters.in_flight -= 1;
+                if nanos > timeout {
+                    self.counters.lost += 1;
+                    self.counters.late += 1;
+                    self.failed_at(sequence);
+                    return Verdict::Late;
+                }
+                self.counters.observe(nanos);
+                self.answered_at(sequence);
+                Verdict::Counted(Some(source))
+            }
+            Fate::Missed => {
+                request.fate = Fate::Answered;
+                self.counters.late += 1;
+                Verdict::Late
+            }
+            Fate::Answered => {
+                self.counters.duplicates += 1;
+                Verdict::Duplicate
+            }
+            Fate::Empty => Verdict::Stale,
+        }
+    }
+
+    /// Somebody said, and it was read at the monotonic time `now`, that the request will not be answered.
+    pub fn failed(&mut self, sequence: u32, reason: Reason, now: u64) -> Verdict {
+        let timeout = self.timing.timeout;
+        let Some(request) = self.find_mut(sequence) else {
+            return Verdict::Stale;
+        };
+        if request.fate != Fate::InFlight {
+            return Verdict::Duplicate;
+        }
+        request.fate = Fate::Missed;
+        let in_time = now.saturating_sub(request.sent.mono) <= timeout;
+        self.counters.in_flight -= 1;
+        if in_time {
+            self.counters.errors[reason.index()] += 1;
+        } else {
+            self.counters.lost += 1;
+        }
+        self.failed_at(sequence);
+        if in_time {
+            Verdict::Counted(None)
+        } else {
+            Verdict::Late
+        }
+    }
+
+    /// Counts as lost what has waited for the timeout at the monotonic time `now`. Answers when the next request in
+    /// flight will have.
+    pub fn expire(&mut self, now: u64) -> Option<u64> {
+        while self.oldest != self.next {
+            let sequence = self.oldest;
+            let timeout = self.timing.timeout;
+            if let Some(request) = self
+                .find_mut(sequence)
+                .filter(|request| request.fate == Fate::InFlight)
+            {
+                let deadline = request.sent.mono.saturating_add(timeout);
+                if deadline > now {
+                    return Some(deadline);
+                }
+                request.fate = Fate::Missed;
+                self.counters.in_flight -= 1;
+                self.counters.lost += 1;
+                self.failed_at(sequence);
+            }
+            self.oldest = sequence.wrapping_add(1);
+        }
+        None
+    }
+
+    /// The newest remembered request whose ICMP header carried `low`.
+    pub fn by_low_bits(&self, low: u16) -> Option<u32> {
+        let newest = self.next.wrapping_sub(1);
+        let back = (newest as u16).wrapping_sub(low);
+        let sequence = newest.wrapping_sub(back.into());
+        self.find(sequence).map(|request| request.sequence)
+    }
+
+    fn answered_at(&mut self, sequence: u32) {
+        if self
+            .newest_answered
+            .is_none_or(|newest| is_after(sequence, newest))
+        {
+            self.newest_answered = Some(sequence);
+            self.failures = 0;
+        }
+        self.counters.state = State::Up;
+    }
+
+    /// What failed before the newest answered request says nothing about now.
+    fn failed_at(&mut self, sequence: u32) {
+        if self
+            .newest_answered
+            .is_none_or(|newest| is_after(sequence, newest))
+        {
+            self.failures = self.failures.saturating_add(1);
+            if self.failures >= self.timing.down_after {
+                self.counters.state = State::Down;
+            }
+        }
+    }
+
+    fn slot(&mut self, sequence: u32) -> &mut Request {
+        let mask = self.ring.len() - 1;
+        &mut self.ring[sequence as usize & mask]
+    }
+
+    fn find(&self, sequence: u32) -> Option<&Request> {
+        let request = &self.ring[sequence as usize & (self.ring.len() - 1)];
+        (request.fate != Fate::Empty && request.sequence == sequence).then_some(request)
+    }
+
+    fn find_mut(&mut self, sequence: u32) -> Option<&mut Request> {
+        let request = self.slot(sequence);
+        (request.fate != Fate::Empty && request.sequence == sequence).then_some(request)
+    }
+}
+
+/// Room for the requests of twice the timeout, in a power of two.
+fn ring_len(timing: Timing) -> usize {
+    let within = timing.timeout.div_ceil(timing.interval.max(1));
+    let wanted = usize::try_from(within)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+        .saturating_add(4);
+    wanted.clamp(*RING.start(), *RING.end()).next_power_of_two()
+}
+
+/// `a` was made after `b`, also when the numbers have wrapped between them.
+fn is_after(a: u32, b: u32) -> bool {
+    a != b && a.wrapping_sub(b) < u32::MAX / 2
+}
+
+#[cfg(test)]
+mod tests;

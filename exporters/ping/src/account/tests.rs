@@ -1,0 +1,265 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const MILLI: u64 = 1_000_000;
+const START: u64 = 1_700_000_000_000_000_000;
+
+fn timing(interval: u64, timeout: u64) -> Timing {
+    Timing {
+        interval: interval * MILLI,
+        timeout: timeout * MILLI,
+        down_after: 3,
+    }
+}
+
+fn at(millis: u64) -> Moment {
+    Moment {
+        mono: millis * MILLI,
+        real: START + millis * MILLI,
+        steps: 0,
+    }
+}
+
+fn balance(counters: &Counters) {
+    let errors: u64 = counters.errors.iter().sum();
+    assert_eq!(
+        counters.requests,
+        counters.responses + counters.lost + errors + counters.in_flight,
+        "{counters:?}"
+    );
+    assert_eq!(
+        counters.buckets.iter().sum::<u64>(),
+        counters.responses,
+        "{counters:?}"
+    );
+}
+
+/// What happens to one request, by thousandths of its timeout after it was sent: up to twice the timeout, which is
+/// as long as a request is remembered for certain.
+#[derive(Debug, Clone)]
+enum Event {
+    Reply { whole: bool },
+    Error(Reason),
+}
+
+fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
+    let event = prop_oneof![
+        6 => Just(Event::Reply { whole: true }),
+        1 => Just(Event::Reply { whole: false }),
+        1 => (0..Reason::ALL.len()).prop_map(|at| Event::Error(Reason::ALL[at])),
+    ];
+    vec((0_u64..=2_000, event), 0..4)
+}
+
+/// What the definitions say of one request, without a state machine: the earliest event that ends it, and what the
+/// others are then. `None` as horizon: everything has ended.
+fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut Counters) {
+    let mut events: Vec<_> = events
+        .iter()
+        .filter(|(after, _)| *after <= horizon)
+        .collect();
+    events.sort_by_key(|(after, _)| *after);
+    let ends = |event: &Event| !matches!(event, Event::Reply { whole: false });
+    let ending = events
+        .iter()
+        .position(|(after, event)| *after <= timeout && ends(event));
+    sum.requests += 1;
+    let mut answered = false;
+    match ending.map(|at| events[at]) {
+        Some((after, Event::Reply { .. })) => {
+            sum.observe(after * MILLI);
+            answered = true;
+        }
+        Some((_, Event::Error(reason))) => sum.errors[reason.index()] += 1,
+        None if horizon > timeout => sum.lost += 1,
+        None => sum.in_flight += 1,
+    }
+    for (position, (_, event)) in events.iter().enumerate() {
+        match event {
+            Event::Reply { whole: false } => sum.corrupt += 1,
+            Event::Reply { whole: true } if Some(position) != ending => {
+                if std::mem::replace(&mut answered, true) {
+                    sum.duplicates += 1;
+                } else {
+                    sum.late += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Random replies, errors and losses, read in ticks of random length: the book balances after every event, and
+    /// in the end says what the definitions say, to the packet.
+    #[test]
+    fn every_schedule_is_counted_as_defined(
+        schedule in vec(events(), 1..20),
+        interval in 20_u64..120,
+        timeout in 30_u64..250,
+        tick in 1_u64..40,
+        first: u32,
+        cut in 0_u64..3_000,
+    ) {
+        let schedule: Vec<Vec<_>> = schedule
+            .into_iter()
+            .map(|events| events.into_iter().map(|(part, event)| (part * timeout / 1_000, event)).collect())
+            .collect();
+        let mut account = Account::new(timing(interval, timeout), first);
+        let mut timeline: Vec<(u64, usize, Option<&Event>)> = Vec::new();
+        for (number, events) in schedule.iter().enumerate() {
+            let sent = number as u64 * interval;
+            timeline.push((sent, number, None));
+            timeline.extend(events.iter().map(|(after, event)| (sent + after, number, Some(event))));
+        }
+        timeline.retain(|(when, ..)| *when <= cut);
+        timeline.sort_by_key(|(when, number, event)| (*when, event.is_some(), *number));
+
+        // As the engine does: at each tick first read what came, then expire, then send. Requests are sent and
+        // stamps taken at their true times; only the reading is late.
+        let mut expired_at = 0;
+        let mut sequences = Vec::new();
+        for (when, number, event) in timeline {
+            if when / tick != expired_at / tick {
+                account.expire(when / tick * tick * MILLI - 1);
+                expired_at = when;
+            }
+            match event {
+                None => sequences.push(account.sent(at(when)).unwrap()),
+                Some(Event::Reply { whole }) => {
+                    account.answered(sequences[number], Some(at(when).real), at(when), *whole);
+                }
+                Some(Event::Error(reason)) => {
+                    account.failed(sequences[number], *reason, at(when).mono);
+                }
+            }
+            balance(account.counters());
+        }
+        account.expire(cut * MILLI - u64::from(cut > 0));
+        balance(account.counters());
+
+        let mut expected = Counters::default();
+        for (number, events) in schedule.iter().enumerate().take(sequences.len()) {
+            let sent = number as u64 * interval;
+            by_definition(events, timeout, cut - sent, &mut expected);
+        }
+        let mut counted = *account.counters();
+        expected.last_nanos = counted.last_nanos;
+        counted.state = State::Unknown;
+        prop_assert_eq!(counted, expected);
+    }
+
+    /// Whatever is said about whatever numbers, in whatever order: no panic, and the book balances.
+    #[test]
+    fn nonsense_keeps_the_balance(
+        first: u32,
+        events in vec((0_u8..5, any::<u32>(), 0_u64..2_000, any::<bool>()), 0..300),
+    ) {
+        let mut account = Account::new(timing(10, 100), first);
+        for (kind, number, millis, whole) in events {
+            let near = first.wrapping_add(number % 64);
+            match kind {
+                0 => { let _ = account.sent(at(millis)); }
+                1 => { account.answered(near, Some(number.into()), at(millis), whole); }
+                2 => { account.failed(near, Reason::OtherIcmp, millis * MILLI); }
+                3 => { account.expire(millis * MILLI); }
+                _ => account.retime(timing(millis + 1, u64::from(number % 5_000) + 1)),
+            }
+            let _ = account.by_low_bits(number as u16);
+            balance(account.counters());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_before_its_timeout() {
+    let mut account = Account::new(timing(1_000, 2_000), 0);
+    account.sent(at(0));
+    assert_eq!(account.expire(2_000 * MILLI - 1), Some(2_000 * MILLI));
+    assert_eq!(
+        (account.counters().lost, account.counters().in_flight),
+        (0, 1)
+    );
+    assert_eq!(account.expire(2_000 * MILLI), None);
+    assert_eq!(
+        (account.counters().lost, account.counters().in_flight),
+        (1, 0)
+    );
+}
+
+#[test]
+fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
+    let mut account = Account::new(timing(1_000, 1_000), 0);
+    for number in 0..3 {
+        assert_eq!(account.counters().state, State::Unknown);
+        account.sent(at(number * 1_000));
+        account.expire((number + 1) * 1_000 * MILLI);
+    }
+    assert_eq!(account.counters().state, State::Down);
+    let sequence = account.sent(at(3_000)).unwrap();
+    account.answered(sequence, None, at(3_001), true);
+    assert_eq!(account.counters().state, State::Up);
+}
+
+#[test]
+fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
+    let mut account = Account::new(timing(1_000, 5_000), 0);
+    for number in 0..5 {
+        account.sent(at(number * 1_000));
+    }
+    account.answered(4, None, at(4_001), true);
+    account.expire(60_000 * MILLI);
+    assert_eq!(account.counters().lost, 4);
+    assert_eq!(account.counters().state, State::Up);
+}
+
+#[test]
+fn a_change_of_timing_keeps_counters_and_requests_in_flight() {
+    let mut account = Account::new(timing(100, 1_000), u32::MAX - 3);
+    for number in 0..6 {
+        account.sent(at(number * 100));
+    }
+    for new in [timing(10, 4_000), timing(60_000, 1_000), timing(100, 1_000)] {
+        account.retime(new);
+        assert_eq!(
+            (account.counters().requests, account.counters().in_flight),
+            (6, 6)
+        );
+    }
+    for number in 0..6_u32 {
+        let sequence = (u32::MAX - 3).wrapping_add(number);
+        let verdict = account.answered(sequence, None, at(600), true);
+        assert_eq!(verdict, Verdict::Counted(Some(Source::Userland)));
+    }
+    assert_eq!(account.counters().responses, 6);
+}
+
+#[test]
+fn a_full_ring_makes_no_request_and_loses_none() {
+    let mut account = Account::new(timing(1_000, 1_000), 0);
+    let made = std::iter::from_fn(|| account.sent(at(0)))
+        .take(1_000)
+        .count();
+    assert!((8..1_000).contains(&made));
+    assert_eq!(account.counters().in_flight, made as u64);
+    account.expire(1_000 * MILLI);
+    assert_eq!(account.counters().lost, made as u64);
+    assert!(account.sent(at(1_000)).is_some());
+}
+
+#[test]
+fn low_bits_find_the_newest_request() {
+    let mut account = Account::new(timing(1_000, 1_000), 0x0001_fffe);
+    let sequences: Vec<_> = (0..4)
+        .map_while(|number| account.sent(at(number)))
+        .collect();
+    for sequence in sequences {
+        assert_eq!(account.by_low_bits(sequence as u16), Some(sequence));
+    }
+    assert_eq!(account.by_low_bits(2), None);
+    assert_eq!(account.by_low_bits(0xfffd), None);
+}

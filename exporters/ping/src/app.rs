@@ -1,0 +1,180 @@
+//! The service: inventory and names in, engine and metrics out.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use inventory::{Feed, Source};
+use tokio::sync::{Mutex, Notify, watch};
+use toolkit::{App, Identity, Live, OnEnd, Service, Stop};
+
+use crate::config::Config;
+use crate::echo::Mode;
+use crate::engine::{Engine, Sockets};
+use crate::metrics::Metrics;
+use crate::resolve;
+use crate::targets::{Directory, Names, View, WantedNames, wanted_names};
+
+/// The service `sotp-ping`.
+#[derive(Debug)]
+pub struct Ping;
+
+/// Its own flags.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Flags {
+    /// Devices to probe: a file, or the http or https URL of sotp-inventory.
+    #[arg(
+        long = "inventory.source",
+        env = "SOTP_INVENTORY_SOURCE",
+        value_name = "PATH|URL",
+        default_value = "inventory.yaml",
+        help_heading = "Ping"
+    )]
+    pub inventory_source: String,
+    /// Uses raw sockets, which need CAP_NET_RAW, whatever sockets.mode of the configuration says.
+    #[arg(
+        long = "ping.raw-sockets",
+        env = "SOTP_PING_RAW_SOCKETS",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        help_heading = "Ping"
+    )]
+    pub raw_sockets: bool,
+}
+
+impl Service for Ping {
+    const IDENTITY: Identity = Identity {
+        name: "sotp-ping",
+        title: "Ping",
+        about: "Pings every device of the inventory and exports round trip, loss and reason.",
+        port: 19_427,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "docs/ping.md",
+    };
+    type Flags = Flags;
+    type Config = Config;
+
+    async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
+        let now = config.current();
+        let mode = if flags.raw_sockets {
+            Mode::Raw
+        } else {
+            now.sockets.mode
+        };
+        let sockets = Sockets::open(mode, now.sockets.receive_buffer_bytes)?;
+        let modes = sockets.modes();
+        let Ok(source) = flags.inventory_source.parse::<Source>();
+        let feed = Feed::open(source).await.context("--inventory.source")?;
+
+        let ended = Arc::new(Notify::new());
+        let at_end = Arc::clone(&ended);
+        let engine = Engine::start(sockets, move || at_end.notify_one())?;
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let metrics = Metrics::new(
+            Arc::clone(&view),
+            Arc::clone(engine.stats()),
+            feed.clone(),
+            &modes,
+        );
+        app.collect(metrics);
+        app.spawn("engine", OnEnd::Fail, move |stop| {
+            let ended = Arc::clone(&ended);
+            async move {
+                tokio::select! {
+                    () = ended.notified() => anyhow::bail!("the probing thread ended"),
+                    () = stop.requested() => Ok(()),
+                }
+            }
+        });
+
+        let follower = feed.clone();
+        app.spawn("inventory", OnEnd::Restart, move |stop| {
+            let feed = follower.clone();
+            async move {
+                tokio::select! {
+                    () = feed.follow() => Ok(()),
+                    () = stop.requested() => Ok(()),
+                }
+            }
+        });
+
+        let (wanted, wanted_seen) = watch::channel(Arc::new(WantedNames::new()));
+        let (known, known_seen) = watch::channel(Arc::new(Names::new()));
+        let known = Arc::new(known);
+        let live = config.clone();
+        app.spawn("resolver", OnEnd::Restart, move |stop| {
+            let (live, wanted, known) = (live.clone(), wanted_seen.clone(), Arc::clone(&known));
+            async move { resolve::run(&stop, live, wanted, &known).await }
+        });
+
+        let mut control = Control {
+            engine,
+            feed,
+            config,
+            wanted,
+            known: known_seen,
+            view,
+            directory: Directory::default(),
+            loaded: app.gate("inventory"),
+        };
+        control.apply().await?;
+        let control = Arc::new(Mutex::new(control));
+        app.spawn("targets", OnEnd::Restart, move |stop| {
+            let control = Arc::clone(&control);
+            async move { control.lock().await.run(&stop).await }
+        });
+        Ok(())
+    }
+}
+
+/// Keeps the engine's targets those of the inventory.
+struct Control {
+    engine: Engine,
+    feed: Feed,
+    config: Live<Config>,
+    wanted: watch::Sender<Arc<WantedNames>>,
+    known: watch::Receiver<Arc<Names>>,
+    view: Arc<ArcSwap<View>>,
+    directory: Directory,
+    loaded: toolkit::Latch,
+}
+
+impl Control {
+    async fn run(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        loop {
+            // What changed between the last look and this one is seen now, whatever woke the task.
+            self.apply().await?;
+            tokio::select! {
+                _ = self.feed.changed() => {}
+                () = self.config.changed() => {}
+                changed = self.known.changed() => changed.context("the resolver is gone")?,
+                () = stop.requested() => return Ok(()),
+            }
+        }
+    }
+
+    async fn apply(&mut self) -> anyhow::Result<()> {
+        let inventory = self.feed.current();
+        let names = Arc::clone(&self.known.borrow_and_update());
+        let probe = self.config.current().probe;
+        let (commands, view) = self.directory.update(&inventory, &probe, &names);
+        let wanted = wanted_names(&inventory);
+        self.wanted.send_if_modified(|current| {
+            let changed = **current != wanted;
+            if changed {
+                *current = Arc::new(wanted);
+            }
+            changed
+        });
+        let changed = commands.len();
+        if changed > 0 {
+            self.engine.tell(commands).await?;
+            tracing::info!(targets = view.rows.len(), changed, "targets changed");
+        }
+        self.view.store(Arc::new(view));
+        if self.feed.health().loaded {
+            self.loaded.open();
+        }
+        Ok(())
+    }
+}

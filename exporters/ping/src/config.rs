@@ -1,0 +1,342 @@
+//! The configuration file.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toolkit::{ConfigError, Configuration};
+
+use crate::account::Timing;
+use crate::echo::{Mode, TAG_BYTES};
+
+mod human;
+
+/// Shortest and longest time from request to request.
+const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3_600));
+/// Shortest and longest time to wait for an answer.
+const TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
+/// Most bytes of payload: a frame of 9,000 bytes.
+const MAX_SIZE: usize = 8_952;
+
+/// The checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How targets are probed where the inventory does not say otherwise.
+    pub probe: Probe,
+    /// The sockets; a change needs a restart.
+    pub sockets: Sockets,
+    /// Name resolution.
+    pub dns: Dns,
+    raw: Raw,
+}
+
+/// Defaults of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// Time from request to request.
+    pub interval: Duration,
+    /// Time after which a request is lost.
+    pub timeout: Duration,
+    /// Bytes after the ICMP header.
+    pub size: usize,
+    /// Failures in a row after which a target is down.
+    pub down_after: u32,
+}
+
+impl Probe {
+    /// The timing of a target with what the inventory says of it.
+    pub fn timing(&self, interval: Option<Duration>, timeout: Option<Duration>) -> Timing {
+        let nanos = |duration: Duration, (shortest, longest): (Duration, Duration)| {
+            u64::try_from(duration.clamp(shortest, longest).as_nanos()).unwrap_or(u64::MAX)
+        };
+        Timing {
+            interval: nanos(interval.unwrap_or(self.interval), INTERVAL),
+            timeout: nanos(timeout.unwrap_or(self.timeout), TIMEOUT),
+            down_after: self.down_after,
+        }
+    }
+}
+
+/// How the sockets are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sockets {
+    /// Unprivileged or raw.
+    pub mode: Mode,
+    /// Bytes of receive buffer to ask for.
+    pub receive_buffer_bytes: u32,
+}
+
+/// How names are resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    /// Servers to ask; none: those of the system, and `/etc/hosts`.
+    pub servers: Vec<SocketAddr>,
+    /// Time to wait for a server.
+    pub timeout: Duration,
+    /// Bounds on how long an answer is used before it is asked for again.
+    pub min_ttl: Duration,
+    /// See [`min_ttl`](Self::min_ttl).
+    pub max_ttl: Duration,
+}
+
+/// The file as written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    probe: RawProbe,
+    sockets: RawSockets,
+    dns: RawDns,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawProbe {
+    #[serde(with = "human")]
+    interval: Duration,
+    #[serde(with = "human")]
+    timeout: Duration,
+    size_bytes: usize,
+    down_after: u32,
+}
+
+impl Default for RawProbe {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(2),
+            size_bytes: 56,
+            down_after: 3,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum RawMode {
+    Unprivileged,
+    Raw,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawSockets {
+    mode: RawMode,
+    receive_buffer_bytes: u32,
+}
+
+impl Default for RawSockets {
+    fn default() -> Self {
+        Self {
+            mode: RawMode::Unprivileged,
+            receive_buffer_bytes: 4 << 20,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDns {
+    servers: Vec<String>,
+    #[serde(with = "human")]
+    timeout: Duration,
+    #[serde(with = "human")]
+    min_ttl: Duration,
+    #[serde(with = "human")]
+    max_ttl: Duration,
+}
+
+impl Default for RawDns {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout: Duration::from_secs(5),
+            min_ttl: Duration::from_secs(10),
+            max_ttl: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Configuration for Config {
+    const DEFAULT: &'static str = include_str!("../default.yaml");
+
+    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let raw: Raw = toolkit::yaml::parse(text, origin)?;
+        Self::check(raw).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
+    }
+
+    fn masked(&self) -> String {
+        // There is no secret in it. JSON is YAML too.
+        serde_json::to_string_pretty(&self.raw).unwrap_or_default()
+    }
+}
+
+impl Config {
+    fn check(raw: Raw) -> Result<Self, (String, String)> {
+        within("probe.interval", raw.probe.interval, INTERVAL)?;
+        within("probe.timeout", raw.probe.timeout, TIMEOUT)?;
+        number(
+            "probe.size_bytes",
+            raw.probe.size_bytes,
+            TAG_BYTES..=MAX_SIZE,
+        )?;
+        number("probe.down_after", raw.probe.down_after, 1..=1_000)?;
+        number(
+            "sockets.receive_buffer_bytes",
+            raw.sockets.receive_buffer_bytes,
+            65_536..=1 << 30,
+        )?;
+        let second = Duration::from_secs(1);
+        within("dns.timeout", raw.dns.timeout, (second / 10, second * 60))?;
+        within("dns.min_ttl", raw.dns.min_ttl, (second, second * 86_400))?;
+        within(
+            "dns.max_ttl",
+            raw.dns.max_ttl,
+            (raw.dns.min_ttl, second * 86_400),
+        )?;
+        let servers = raw.dns.servers.iter().enumerate().map(|(at, text)| {
+            server(text).ok_or_else(|| {
+                let message =
+                    format!("{text:?} is no address, expected \"192.0.2.1\" or \"192.0.2.1:53\"");
+                (format!("dns.servers[{at}]"), message)
+            })
+        });
+        Ok(Self {
+            probe: Probe {
+                interval: raw.probe.interval,
+                timeout: raw.probe.timeout,
+                size: raw.probe.size_bytes,
+                down_after: raw.probe.down_after,
+            },
+            sockets: Sockets {
+                mode: match raw.sockets.mode {
+                    RawMode::Unprivileged => Mode::Unprivileged,
+                    RawMode::Raw => Mode::Raw,
+                },
+                receive_buffer_bytes: raw.sockets.receive_buffer_bytes,
+            },
+            dns: Dns {
+                servers: servers.collect::<Result<_, _>>()?,
+                timeout: raw.dns.timeout,
+                min_ttl: raw.dns.min_ttl,
+                max_ttl: raw.dns.max_ttl,
+            },
+            raw,
+        })
+    }
+}
+
+fn server(text: &str) -> Option<SocketAddr> {
+    let plain = || {
+        text.parse::<IpAddr>()
+            .ok()
+            .map(|ip| SocketAddr::new(ip, 53))
+    };
+    text.parse().ok().or_else(plain)
+}
+
+fn within(
+    path: &str,
+    value: Duration,
+    (shortest, longest): (Duration, Duration),
+) -> Result<(), (String, String)> {
+    if (shortest..=longest).contains(&value) {
+        return Ok(());
+    }
+    let (value, shortest, longest) = (
+        human::text(value),
+        human::text(shortest),
+        human::text(longest),
+    );
+    Err((
+        path.into(),
+        format!("{value} is out of bounds, expected {shortest} to {longest}"),
+    ))
+}
+
+fn number<N: Copy + PartialOrd + std::fmt::Display>(
+    path: &str,
+    value: N,
+    bounds: std::ops::RangeInclusive<N>,
+) -> Result<(), (String, String)> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    let (first, last) = (bounds.start(), bounds.end());
+    Err((
+        path.into(),
+        format!("{value} is out of bounds, expected {first} to {last}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("ping.yaml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_printed_default_is_the_default() {
+        assert_eq!(parse(Config::DEFAULT).unwrap(), parse("").unwrap());
+        assert_eq!(
+            parse(&parse("").unwrap().masked()).unwrap(),
+            parse("").unwrap()
+        );
+    }
+
+    #[test]
+    fn a_full_file_is_read() {
+        let text = "probe: {interval: 250ms, timeout: 1.5s, size_bytes: 1000, down_after: 5}\n\
+                    sockets: {mode: raw, receive_buffer_bytes: 65536}\n\
+                    dns: {servers: [192.0.2.1, '[2001:db8::1]:5353'], timeout: 1s, min_ttl: 1m, max_ttl: 1h}\n";
+        let config = parse(text).unwrap();
+        assert_eq!(config.probe.interval, Duration::from_millis(250));
+        assert_eq!(config.sockets.mode, Mode::Raw);
+        assert_eq!(config.dns.servers[0], "192.0.2.1:53".parse().unwrap());
+        assert_eq!(config.dns.max_ttl, Duration::from_secs(3_600));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (text, expected) in [
+            (
+                "probe: {interval: 1ms}",
+                "probe.interval: 1ms is out of bounds, expected 10ms to 1h",
+            ),
+            (
+                "probe: {interval: fast}",
+                "expected a duration such as 250ms, 1s or 1.5s",
+            ),
+            (
+                "probe: {size_bytes: 4}",
+                "probe.size_bytes: 4 is out of bounds, expected 20 to 8952",
+            ),
+            (
+                "probe: {down_after: 0}",
+                "probe.down_after: 0 is out of bounds, expected 1 to 1000",
+            ),
+            ("probe: {intervall: 1s}", "intervall"),
+            ("sockets: {mode: magic}", "magic"),
+            (
+                "dns: {servers: [example.org]}",
+                "dns.servers[0]: \"example.org\" is no address",
+            ),
+            (
+                "dns: {min_ttl: 1h}",
+                "dns.max_ttl: 5m is out of bounds, expected 1h to 24h",
+            ),
+        ] {
+            match parse(text) {
+                Ok(_) => panic!("{text} was taken"),
+                Err(error) => {
+                    assert!(
+                        error.starts_with("ping.yaml") && error.contains(expected),
+                        "{error}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! One socket at work: batches of requests out, replies, stamps and errors in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+
+use netio::control::Origin;
+use netio::option::memory;
+use netio::receive::{Queue, ReceiveBatch};
+use netio::send::SendBatch;
+use socket2::SockRef;
+
+use super::socket::Port;
+use super::stats::{Stats, Unmatched, place};
+use super::table::Table;
+use crate::account::Verdict;
+use crate::clock::{Clock, Moment};
+use crate::echo::{self, Mode, Tag, Token, decode_quote, decode_reply, decode_tag, find_tag};
+use crate::reason::Reason;
+
+/// Reads of one queue before something else gets its turn: 16,384 packets.
+const READS: usize = 256;
+/// Times a request is offered to the kernel: errors that waited on the socket for others are used up by then.
+const OFFERS: usize = 3;
+/// Bytes of a reply beyond its payload: ICMP header, IPv4 header with options.
+const REPLY_HEADERS: usize = 8 + 60;
+/// Bytes read of an entry of the error queue: headers, tag and some.
+const ENTRY_BYTES: usize = 256;
+
+/// A whole reply that waits until the transmit stamps have been read.
+struct Answer {
+    tag: Tag,
+    received: Option<u64>,
+    whole: bool,
+}
+
+/// One socket with its buffers.
+pub(super) struct Lane {
+    port: Port,
+    token: Token,
+    out: SendBatch,
+    waiting: Vec<Tag>,
+    /// Read just before the first request of the batch was put in.
+    moment: Moment,
+    replies: ReceiveBatch,
+    reply_bytes: usize,
+    entries: ReceiveBatch,
+    answers: Vec<Answer>,
+}
+
+/// What a lane works on.
+pub(super) struct Hands<'a> {
+    pub(super) table: &'a mut Table,
+    pub(super) clock: &'a mut Clock,
+    pub(super) stats: &'a Stats,
+}
+
+impl Lane {
+    pub(super) fn new(port: Port, token: Token) -> Self {
+        Self {
+            port,
+            token,
+            out: SendBatch::new(),
+            waiting: Vec::new(),
+            moment: Moment::default(),
+            replies: ReceiveBatch::new(REPLY_HEADERS),
+            reply_bytes: REPLY_HEADERS,
+            entries: ReceiveBatch::new(ENTRY_BYTES),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Makes room for replies to payloads of `size` bytes.
+    pub(super) fn fit(&mut self, size: usize) {
+        let wanted = size + REPLY_HEADERS;
+        if wanted > self.reply_bytes {
+            self.reply_bytes = wanted;
+            self.replies = ReceiveBatch::new(wanted);
+        }
+    }
+
+    /// Puts a request of target `number` into the batch and sends the batch when it is full. Answers whether a
+    /// request was made.
+    pub(super) fn request(&mut self, number: u32, address: IpAddr, hands: &mut Hands<'_>) -> bool {
+        if self.out.is_empty() {
+            self.moment = hands.clock.now();
+        }
+        let Some(target) = hands.table.by_number(number) else {
+            return false;
+        };
+        let Some(sequence) = target.account.sent(self.moment) else {
+            return false;
+        };
+        let tag = Tag {
+            target: number,
+            generation: target.generation,
+            sequence,
+        };
+        let (family, identifier) = (self.port.family, self.port.identifier);
+        let (token, size) = (self.token, target.spec.size);
+        target.publish();
+        self.out.push(
+            SocketAddr::new(address, 0),
+            |to| echo::encode_request(to, family, identifier, token, tag, size),
+            |_| {},
+        );
+        self.waiting.push(tag);
+        if self.out.is_full() {
+            self.flush(hands);
+            // Near hosts have answered by now: make room before the next batch.
+            self.receive(hands);
+        }
+        true
+    }
+
+    /// Sends what is in the batch. What the kernel refuses has failed, with a reason.
+    pub(super) fn flush(&mut self, hands: &mut Hands<'_>) {
+        if self.out.is_empty() {
+            return;
+        }
+        // An ICMP error about an earlier request makes the next send fail: take those out of the way first.
+        self.read_entries(hands);
+        let (mut first, mut offers) = (0, 0);
+        while first < self.out.len() {
+            match self.out.send(self.port.as_fd(), first) {
+                Ok(count) if count > 0 => {
+                    first += count;
+                    offers = 0;
+                }
+                Ok(_) => break,
+                Err(error) => {
+                    offers += 1;
+                    if offers < OFFERS {
+                        let _ = SockRef::from(&self.port.as_fd()).take_error();
+                        continue;
+                    }
+                    let now = hands.clock.now().mono;
+                    if let Some(tag) = self.waiting.get(first)
+                        && let Some(target) = hands.table.get(tag.target, tag.generation)
+                    {
+                        target
+                            .account
+                            .failed(tag.sequence, Reason::of_refusal(&error), now);
+                        target.publish();
+                    }
+                    first += 1;
+                    offers = 0;
+                }
+            }
+        }
+        self.out.clear();
+        self.waiting.clear();
+        self.read_entries(hands);
+    }
+
+    /// Reads what came. Answers whether everything that waited was read.
+    pub(super) fn receive(&mut self, hands: &mut Hands<'_>) -> bool {
+        for _ in 0..READS {
+            let count = self.replies.receive(self.port.as_fd(), Queue::Data);
+            let read = hands.clock.now();
+            match count {
+                Ok(0) => {
+                    self.read_entries(hands);
+                    return true;
+                }
+                Ok(_) => {}
+                // An error that waits on the socket, told in the error queue too, hides the replies once.
+                Err(error) => {
+                    if error
+                        .raw_os_error()
+                        .is_none_or(|errno| !is_icmp_errno(errno))
+                    {
+                        hands.stats.receive_errors[place(self.port.family)].add(1);
+                    }
+                    self.read_entries(hands);
+                    continue;
+                }
+            }
+            for reply in self.replies.datagrams() {
+                match judge(&self.port, self.token, &reply, hands.table) {
+                    Ok(answer) => self.answers.push(answer),
+                    Err(why) => hands.stats.unmatched(why),
+                }
+            }
+            // The kernel queued the transmit stamp of each of these before the reply.
+            self.read_entries(hands);
+            for answer in self.answers.drain(..) {
+                let Answer {
+                    tag,
+                    received,
+                    whole,
+                } = answer;
+                let Some(target) = hands.table.get(tag.target, tag.generation) else {
+                    continue;
+                };
+                match target.account.answered(tag.sequence, received, read, whole) {
+                    Verdict::Counted(Some(source)) => hands.stats.timestamp(source),
+                    Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
+                    _ => {}
+                }
+                target.publish();
+            }
+        }
+        false
+    }
+
+    /// Reads transmit stamps and ICMP errors.
+    fn read_entries(&mut self, hands: &mut Hands<'_>) {
+        for _ in 0..READS {
+            match self.entries.receive(self.port.as_fd(), Queue::Error) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    hands.stats.receive_errors[place(self.port.family)].add(1);
+                    return;
+                }
+            }
+            let mut now = None;
+            for datagram in self.entries.datagrams() {
+                let Some(entry) = datagram.control.entry else {
+                    continue;
+                };
+                if entry.origin == Origin::Timestamp {
+                    let tag = find_tag(self.token, datagram.payload);
+                    let target = tag.and_then(|tag| hands.table.get(tag.target, tag.generation));
+                    if let (Some(tag), Some(target), Some(stamp)) =
+                        (tag, target, datagram.control.stamp)
+                    {
+                        target.account.transmitted(tag.sequence, stamp.0);
+                    }
+                    continue;
+                }
+                let Some(reason) = Reason::of_entry(&entry) else {
+                    continue;
+                };
+                let address = datagram.address.map(|address| address.ip());
+                match self.quoted(datagram.payload, address, hands.table) {
+                    Ok(tag) => {
+                        let now = *now.get_or_insert_with(|| hands.clock.now().mono);
+                        if let Some(target) = hands.table.get(tag.target, tag.generation) {
+                            if target.account.failed(tag.sequence, reason, now) == Verdict::Stale {
+                                hands.stats.unmatched(Unmatched::Stale);
+                            }
+                            target.publish();
+                        } else {
+                            hands.stats.unmatched(Unmatched::Removed);
+                        }
+                    }
+                    Err(why) => hands.stats.unmatched(why),
+                }
+            }
+        }
+    }
+
+    /// Which request an ICMP error is about.
+    fn quoted(
+        &self,
+        payload: &[u8],
+        address: Option<IpAddr>,
+        table: &Table,
+    ) -> Result<Tag, Unmatched> {
+        let quote =
+            decode_quote(self.port.family, self.token, payload).ok_or(Unmatched::Malformed)?;
+        if self.port.mode == Mode::Raw && quote.identifier != self.port.identifier {
+            return Err(Unmatched::Foreign);
+        }
+        match (quote.tag, address) {
+            (Some(tag), _) => Ok(tag),
+            (None, Some(address)) => table
+                .by_quote(address, quote.sequence)
+                .ok_or(Unmatched::Stale),
+            (None, None) => Err(Unmatched::Malformed),
+        }
+    }
+
+    /// Takes note of what the socket's buffers hold.
+    pub(super) fn measure(&self, stats: &Stats) {
+        let at = place(self.port.family);
+        if let Ok(memory) = memory(self.port.as_fd()) {
+            stats.dropped[at].set(memory.dropped.into());
+            stats.buffered[at].0.set(memory.receive_bytes.into());
+            stats.buffered[at].1.set(memory.receive_limit_bytes.into());
+        }
+    }
+}
+
+/// What a received packet answers.
+fn judge(
+    port: &Port,
+    token: Token,
+    datagram: &netio::receive::Datagram<'_>,
+    table: &mut Table,
+) -> Result<Answer, Unmatched> {
+    let reply =
+        decode_reply(port.family, port.mode, datagram.payload).ok_or(Unmatched::Malformed)?;
+    let tag = decode_tag(token, reply.payload).ok_or(Unmatched::Foreign)?;
+    let target = table
+        .get(tag.target, tag.generation)
+        .ok_or(Unmatched::Removed)?;
+    if !datagram
+        .address
+        .is_some_and(|address| target.is_at(address.ip()))
+    {
+        return Err(Unmatched::WrongSource);
+    }
+    let content = target
+        .sizes()
+        .iter()
+        .any(|&size| echo::is_whole(reply.payload, size));
+    let whole = content && !datagram.truncated && reply.sequence == tag.sequence as u16;
+    Ok(Answer {
+        tag,
+        received: datagram.control.stamp.map(|stamp| stamp.0),
+        whole,
+    })
+}
+
+/// Errors the kernel leaves on a socket for an ICMP error that came in.
+fn is_icmp_errno(errno: i32) -> bool {
+    // EHOSTUNREACH, ENETUNREACH, ECONNREFUSED, EMSGSIZE, EPROTO, EACCES, EREMOTEIO, ENOPROTOOPT, EOPNOTSUPP,
+    // EHOSTDOWN, ENONET.
+    [113, 101, 111, 90, 71, 13, 121, 92, 95, 112, 64].contains(&errno)
+}

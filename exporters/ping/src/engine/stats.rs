@@ -1,0 +1,105 @@
+//! What the engine counts about itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use netio::option::Family;
+
+use crate::clock::Source;
+
+/// Why a received packet belongs to no request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Unmatched {
+    /// It is no echo reply or quotes no echo request.
+    Malformed,
+    /// It does not bear the token of this process.
+    Foreign,
+    /// Its target is no longer probed.
+    Removed,
+    /// The sender is not the address that was probed.
+    WrongSource,
+    /// Its request is too old to be remembered.
+    Stale,
+}
+
+impl Unmatched {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Malformed,
+        Self::Foreign,
+        Self::Removed,
+        Self::WrongSource,
+        Self::Stale,
+    ];
+
+    /// The value of the label `reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Foreign => "foreign",
+            Self::Removed => "removed",
+            Self::WrongSource => "wrong_source",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// A number that one thread writes and others read.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    pub(super) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The number now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters and gauges of the engine.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Targets being probed.
+    pub targets: Cell,
+    /// Wake-ups more than one tick late.
+    pub late_ticks: Cell,
+    /// Requests not made because their time had passed.
+    pub skipped: Cell,
+    /// Steps of the real-time clock.
+    pub clock_steps: Cell,
+    /// Round trips by [`Source`].
+    pub timestamps: [Cell; Source::ALL.len()],
+    /// Packets by [`Unmatched`].
+    pub unmatched: [Cell; Unmatched::ALL.len()],
+    /// Packets the socket of a family dropped for want of buffer, IPv4 and IPv6.
+    pub dropped: [Cell; 2],
+    /// Failed reads of the socket of a family that are no ICMP error, IPv4 and IPv6.
+    pub receive_errors: [Cell; 2],
+    /// Bytes that wait in the socket of a family, IPv4 and IPv6, and where it begins to drop.
+    pub buffered: [(Cell, Cell); 2],
+}
+
+impl Stats {
+    pub(super) fn unmatched(&self, why: Unmatched) {
+        self.unmatched[why as usize].add(1);
+    }
+
+    pub(super) fn timestamp(&self, source: Source) {
+        self.timestamps[source as usize].add(1);
+    }
+}
+
+/// Where a family stands in the arrays of [`Stats`].
+pub fn place(family: Family) -> usize {
+    match family {
+        Family::V4 => 0,
+        Family::V6 => 1,
+    }
+}

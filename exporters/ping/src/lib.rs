@@ -1,0 +1,24 @@
+//! Pings every device each second and exports round trip, loss and reason.
+//!
+//! ```text
+//! inventory ─► targets ─► commands ─► engine (own thread: sockets, timers, accounts) ─► tallies ─► /metrics
+//!                 ▲
+//! DNS ─► resolve ─┘
+//! ```
+//!
+//! [`echo`] reads what comes from the network and [`account`] counts it; both are free of side effects. The engine
+//! owns the sockets and the time.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod account;
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod echo;
+pub mod engine;
+pub mod metrics;
+pub mod reason;
+mod resolve;
+pub mod tally;
+pub mod targets;
+pub mod wheel;

@@ -1,0 +1,316 @@
+//! The series of `/metrics`: names, types, help texts.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use inventory::Feed;
+use netio::option::Family;
+use toolkit::{Buckets, Collect, Encoder, Kind, Labels};
+
+use crate::clock::Source;
+use crate::echo::Mode;
+use crate::engine::Stats;
+use crate::engine::stats::{Unmatched, place};
+use crate::reason::Reason;
+use crate::tally::{BOUNDS_NANOS, Counters, State};
+use crate::targets::{Row, View};
+
+/// Writes the series of all targets and of the engine.
+pub struct Metrics {
+    view: Arc<ArcSwap<View>>,
+    stats: Arc<Stats>,
+    feed: Feed,
+    modes: Vec<(Family, Labels)>,
+    reasons: Vec<Labels>,
+    buckets: Buckets,
+}
+
+impl Metrics {
+    /// Series of the targets in `view` and of an engine with sockets of these `modes`.
+    pub fn new(
+        view: Arc<ArcSwap<View>>,
+        stats: Arc<Stats>,
+        feed: Feed,
+        modes: &[(Family, Mode)],
+    ) -> Self {
+        let modes = modes.iter().map(|&(family, mode)| {
+            let mode = match mode {
+                Mode::Unprivileged => "unprivileged",
+                Mode::Raw => "raw",
+            };
+            (
+                family,
+                Labels::new([("family", family_label(family)), ("mode", mode)]),
+            )
+        });
+        let bounds: Vec<f64> = BOUNDS_NANOS.iter().map(|&nanos| seconds(nanos)).collect();
+        Self {
+            view,
+            stats,
+            feed,
+            modes: modes.collect(),
+            reasons: Reason::ALL
+                .iter()
+                .map(|r| Labels::new([("reason", r.label())]))
+                .collect(),
+            buckets: Buckets::new(&bounds),
+        }
+    }
+}
+
+/// Counter families of a target: name, help, value.
+type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
+
+const COUNTERS: [CounterFamily; 6] = [
+    ("ping_requests_total", "Echo requests made.", |c| c.requests),
+    (
+        "ping_responses_total",
+        "Requests answered within the timeout.",
+        |c| c.responses,
+    ),
+    (
+        "ping_lost_total",
+        "Requests without an answer when the timeout ended.",
+        |c| c.lost,
+    ),
+    (
+        "ping_late_responses_total",
+        "First answers to requests that had been counted as lost or failed.",
+        |c| c.late,
+    ),
+    (
+        "ping_duplicate_responses_total",
+        "Further answers to answered requests.",
+        |c| c.duplicates,
+    ),
+    (
+        "ping_corrupt_responses_total",
+        "Answers with another content or length than was sent.",
+        |c| c.corrupt,
+    ),
+];
+
+impl Collect for Metrics {
+    fn collect(&self, out: &mut Encoder) {
+        let view = self.view.load_full();
+        // One reading per target for all families, so that the counters of a target agree with each other.
+        let rows: Vec<(&Row, Counters)> = view
+            .rows
+            .iter()
+            .map(|row| (row, row.tally.read()))
+            .collect();
+        self.targets(&rows, out);
+        out.family(
+            "ping_target_info",
+            Kind::Info,
+            "The address a target is probed at.",
+        );
+        for row in &view.rows {
+            out.sample(&row.info, 1_u64);
+        }
+        out.family(
+            "ping_resolvable",
+            Kind::Gauge,
+            "Whether the DNS name of the device resolved when last asked (1) or not (0).",
+        );
+        for (labels, resolvable) in &view.names {
+            out.sample(labels, u64::from(*resolvable));
+        }
+        self.engine(out);
+        self.inventory(out);
+    }
+}
+
+impl Metrics {
+    fn targets(&self, rows: &[(&Row, Counters)], out: &mut Encoder) {
+        out.family(
+            "ping_up",
+            Kind::Gauge,
+            "Whether the target answers (1) or several requests in a row failed (0); absent until one of the two.",
+        );
+        for (row, counters) in rows {
+            match counters.state {
+                State::Unknown => {}
+                State::Down => out.sample(&row.labels, 0_u64),
+                State::Up => out.sample(&row.labels, 1_u64),
+            }
+        }
+        for (name, help, value) in COUNTERS {
+            out.family(name, Kind::Counter, help);
+            for (row, counters) in rows {
+                out.sample(&row.labels, value(counters));
+            }
+        }
+        out.family(
+            "ping_errors_total",
+            Kind::Counter,
+            "Requests that failed with a reason: an ICMP error, or this host did not send.",
+        );
+        for (row, counters) in rows {
+            for (reason, count) in self.reasons.iter().zip(counters.errors) {
+                out.sample_with(&row.labels, reason, count);
+            }
+        }
+        out.family(
+            "ping_in_flight",
+            Kind::Gauge,
+            "Requests that wait for their answer.",
+        );
+        for (row, counters) in rows {
+            out.sample(&row.labels, counters.in_flight);
+        }
+        out.family(
+            "ping_rtt_seconds",
+            Kind::Histogram,
+            "Round-trip times of the requests answered within the timeout.",
+        );
+        for (row, counters) in rows {
+            let mut sum = 0;
+            let cumulative = counters.buckets.map(|count| {
+                sum += count;
+                sum
+            });
+            let total = seconds(counters.sum_nanos);
+            out.histogram(&row.labels, &self.buckets, &cumulative, total);
+        }
+        out.family(
+            "ping_last_rtt_seconds",
+            Kind::Gauge,
+            "The last of these round-trip times.",
+        );
+        for (row, counters) in rows.iter().filter(|(_, counters)| counters.responses > 0) {
+            out.sample(&row.labels, seconds(counters.last_nanos));
+        }
+    }
+
+    fn engine(&self, out: &mut Encoder) {
+        let none = Labels::none();
+        let stats = &self.stats;
+        out.family(
+            "ping_socket_mode_info",
+            Kind::Info,
+            "The kind of socket each address family uses.",
+        );
+        for (_, labels) in &self.modes {
+            out.sample(labels, 1_u64);
+        }
+        out.family("ping_targets", Kind::Gauge, "Targets being probed.");
+        out.sample(none, stats.targets.get());
+        out.family(
+            "ping_timestamps_total",
+            Kind::Counter,
+            "Round trips by what they were measured with: stamps of the kernel for both ends, for the reply alone, or \
+             times of this process.",
+        );
+        for (source, count) in Source::ALL.iter().zip(&stats.timestamps) {
+            out.sample(&Labels::new([("source", source.label())]), count.get());
+        }
+        out.family(
+            "ping_unmatched_replies_total",
+            Kind::Counter,
+            "Received packets that belong to no known request.",
+        );
+        for (why, count) in Unmatched::ALL.iter().zip(&stats.unmatched) {
+            out.sample(&Labels::new([("reason", why.label())]), count.get());
+        }
+        for (name, help, cell) in [
+            (
+                "ping_ticks_late_total",
+                "Wake-ups of the engine more than one tick late.",
+                &stats.late_ticks,
+            ),
+            (
+                "ping_requests_skipped_total",
+                "Requests not made because their time had passed.",
+                &stats.skipped,
+            ),
+            (
+                "ping_clock_steps_total",
+                "Steps of the system clock seen.",
+                &stats.clock_steps,
+            ),
+        ] {
+            out.family(name, Kind::Counter, help);
+            out.sample(none, cell.get());
+        }
+        let family = |family| Labels::new([("family", family_label(family))]);
+        out.family(
+            "ping_socket_dropped_total",
+            Kind::Counter,
+            "Packets the kernel dropped because the socket's buffer was full.",
+        );
+        for &(which, _) in &self.modes {
+            out.sample(&family(which), stats.dropped[place(which)].get());
+        }
+        out.family(
+            "ping_socket_receive_errors_total",
+            Kind::Counter,
+            "Failed reads of the socket that are no ICMP error.",
+        );
+        for &(which, _) in &self.modes {
+            out.sample(&family(which), stats.receive_errors[place(which)].get());
+        }
+        out.family(
+            "ping_socket_buffer_bytes",
+            Kind::Gauge,
+            "Bytes that wait in the socket.",
+        );
+        for &(which, _) in &self.modes {
+            out.sample(&family(which), stats.buffered[place(which)].0.get());
+        }
+        out.family(
+            "ping_socket_buffer_limit_bytes",
+            Kind::Gauge,
+            "Bytes in the socket at which the kernel begins to drop.",
+        );
+        for &(which, _) in &self.modes {
+            out.sample(&family(which), stats.buffered[place(which)].1.get());
+        }
+    }
+
+    fn inventory(&self, out: &mut Encoder) {
+        let none = Labels::none();
+        let health = self.feed.health();
+        out.family(
+            "ping_inventory_up",
+            Kind::Gauge,
+            "Whether the last look at the inventory succeeded (1) or the last good one is kept (0).",
+        );
+        out.sample(none, u64::from(health.up));
+        out.family(
+            "ping_inventory_failures_total",
+            Kind::Counter,
+            "Looks at the inventory that failed.",
+        );
+        out.sample(none, health.failures);
+        out.family(
+            "ping_inventory_changes_total",
+            Kind::Counter,
+            "Inventories taken over.",
+        );
+        out.sample(none, health.changes);
+        if let Some(at) = health.last_success {
+            let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            out.family(
+                "ping_inventory_last_success_timestamp_seconds",
+                Kind::Gauge,
+                "When the inventory was last read or found unchanged.",
+            );
+            out.sample(none, since.as_secs_f64());
+        }
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn family_label(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    }
+}
+
+#[cfg(test)]
+mod tests;

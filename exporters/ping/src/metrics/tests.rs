@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use inventory::Inventory;
+use toolkit::Format;
+
+use super::*;
+
+fn rendered(view: View) -> String {
+    let inventory = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
+    let modes = [(Family::V4, Mode::Unprivileged), (Family::V6, Mode::Raw)];
+    let view = Arc::new(ArcSwap::from_pointee(view));
+    let metrics = Metrics::new(view, Arc::default(), Feed::fixed(inventory), &modes);
+    let mut out = Encoder::new(Format::Text);
+    metrics.collect(&mut out);
+    assert_eq!(out.refused(), 0);
+    String::from_utf8(out.finish()).unwrap()
+}
+
+fn row(counters: &Counters) -> Row {
+    let labels = Labels::new([
+        ("device", "r1"),
+        ("site", "lab"),
+        ("role", ""),
+        ("family", "ipv4"),
+    ]);
+    let info = labels.with("address", "198.18.0.1");
+    let row = Row {
+        labels,
+        info,
+        tally: Arc::default(),
+    };
+    row.tally.publish(counters);
+    row
+}
+
+#[test]
+fn the_whole_page_is_as_in_the_golden_file() {
+    let mut counters = Counters {
+        requests: 9,
+        lost: 2,
+        in_flight: 1,
+        late: 1,
+        state: State::Up,
+        ..Counters::default()
+    };
+    counters.errors[Reason::HostUnreachable.index()] = 3;
+    for nanos in [40_000, 60_000, 700_000_000] {
+        counters.observe(nanos);
+    }
+    let names = vec![(
+        Labels::new([("device", "n"), ("site", ""), ("role", "")]),
+        false,
+    )];
+    let page = rendered(View {
+        rows: vec![row(&counters)],
+        names,
+    });
+    // The time of the last look at the inventory is the only value that is not given above.
+    let line = |line: &&str| !line.starts_with("ping_inventory_last_success_timestamp_seconds ");
+    let page: Vec<_> = page.lines().filter(line).collect();
+    let page = page.join("\n") + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/metrics.txt");
+    if std::env::var_os("SOTP_BLESS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(
+        page,
+        std::fs::read_to_string(&path).unwrap(),
+        "SOTP_BLESS=1 writes the new one"
+    );
+}
+
+#[test]
+fn what_is_not_known_is_not_said() {
+    let page = rendered(View {
+        rows: vec![row(&Counters::default())],
+        names: Vec::new(),
+    });
+    assert!(!page.contains("ping_up{") && !page.contains("ping_last_rtt_seconds{"));
+    assert!(
+        page.contains(
+            "ping_requests_total{device=\"r1\",site=\"lab\",role=\"\",family=\"ipv4\"} 0\n"
+        )
+    );
+    for reason in Reason::ALL {
+        assert!(page.contains(&format!("reason=\"{}\"}} 0\n", reason.label())));
+    }
+}

@@ -1,0 +1,318 @@
+//! DNS names to addresses, in the background: each name again when its record's time to live ends.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use inventory::Text;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use toolkit::{Live, Stop};
+
+use crate::config::{Config, Dns};
+use crate::targets::{Names, Resolved, WantedNames};
+
+/// Lookups at a time.
+const AT_ONCE: usize = 16;
+
+/// What a lookup of one family of one name gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    /// Not asked for.
+    NotWanted,
+    /// These addresses.
+    Addresses(Vec<IpAddr>),
+    /// The name has none in this family.
+    NoRecord,
+    /// Nobody answered, or with an error.
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outcome {
+    v4: Answer,
+    v6: Answer,
+    /// How long the answer may be used by its records, when there is one.
+    ttl: Option<Duration>,
+}
+
+impl Outcome {
+    fn has_address(&self) -> bool {
+        [&self.v4, &self.v6]
+            .into_iter()
+            .any(|answer| matches!(answer, Answer::Addresses(list) if !list.is_empty()))
+    }
+}
+
+/// Takes over what is new. The address stays the same while it is among the answers; the last good one stays while
+/// the name does not resolve; a family is given up only when the name still resolves without it.
+fn merge(known: Resolved, outcome: &Outcome) -> Resolved {
+    let resolvable = outcome.has_address();
+    let choose = |known: Option<IpAddr>, answer: &Answer| match answer {
+        Answer::NotWanted => None,
+        Answer::Addresses(list) if known.is_some_and(|known| list.contains(&known)) => known,
+        Answer::Addresses(list) => list.iter().min().copied().or(known),
+        Answer::NoRecord if resolvable => None,
+        Answer::NoRecord | Answer::Failed => known,
+    };
+    Resolved {
+        v4: choose(known.v4, &outcome.v4),
+        v6: choose(known.v6, &outcome.v6),
+        resolvable,
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    wanted: (bool, bool),
+    resolved: Resolved,
+    due: Instant,
+    asked: bool,
+}
+
+/// Resolves the names in `wanted` until `stop`, and tells of changes through `known`.
+///
+/// # Errors
+/// The resolver cannot be set up: `/etc/resolv.conf` cannot be read and no server is configured.
+pub(crate) async fn run(
+    stop: &Stop,
+    mut config: Live<Config>,
+    mut wanted: watch::Receiver<Arc<WantedNames>>,
+    known: &watch::Sender<Arc<Names>>,
+) -> anyhow::Result<()> {
+    let mut dns = config.current().dns.clone();
+    // Names may never be wanted: a host without /etc/resolv.conf is no error then.
+    let mut resolver = None;
+    let mut states: HashMap<Text, State> = HashMap::new();
+    for (name, resolved) in known.borrow().iter() {
+        let due = Instant::now();
+        states.insert(
+            name.clone(),
+            State {
+                wanted: (false, false),
+                resolved: *resolved,
+                due,
+                asked: false,
+            },
+        );
+    }
+    let mut lookups = JoinSet::new();
+    take_names(&mut states, &wanted.borrow_and_update());
+    loop {
+        let now = Instant::now();
+        for (name, state) in &mut states {
+            if lookups.len() >= AT_ONCE {
+                break;
+            }
+            if state.due <= now && !state.asked {
+                let resolver = match &resolver {
+                    Some(resolver) => resolver,
+                    None => resolver.insert(Arc::new(build(&dns)?)),
+                };
+                state.asked = true;
+                lookups.spawn(lookup(Arc::clone(resolver), name.clone(), state.wanted));
+            }
+        }
+        let waiting = states
+            .values()
+            .filter(|state| !state.asked)
+            .map(|state| state.due)
+            .min();
+        let next = waiting.filter(|_| lookups.len() < AT_ONCE);
+        tokio::select! {
+            () = stop.requested() => return Ok(()),
+            () = config.changed() => {
+                let new = config.current().dns.clone();
+                if new != dns {
+                    dns = new;
+                    resolver = None;
+                    states.values_mut().for_each(|state| state.due = Instant::now());
+                }
+            }
+            changed = wanted.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                take_names(&mut states, &wanted.borrow_and_update());
+                publish(&states, known);
+            }
+            Some(done) = lookups.join_next() => {
+                let (name, outcome) = done?;
+                if let Some(state) = states.get_mut(&name) {
+                    state.asked = false;
+                    state.due = Instant::now()
+                        + outcome.ttl.unwrap_or(dns.min_ttl).clamp(dns.min_ttl, dns.max_ttl);
+                    let resolved = merge(state.resolved, &outcome);
+                    report(&name, state.resolved, resolved);
+                    state.resolved = resolved;
+                    publish(&states, known);
+                }
+            }
+            () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some() => {}
+        }
+    }
+}
+
+fn take_names(states: &mut HashMap<Text, State>, wanted: &WantedNames) {
+    states.retain(|name, _| wanted.contains_key(name));
+    for (name, &wanted) in wanted {
+        let new = State {
+            wanted,
+            resolved: Resolved::default(),
+            due: Instant::now(),
+            asked: false,
+        };
+        let state = states.entry(name.clone()).or_insert(new);
+        if state.wanted != wanted {
+            state.wanted = wanted;
+            state.due = Instant::now();
+        }
+    }
+}
+
+fn publish(states: &HashMap<Text, State>, known: &watch::Sender<Arc<Names>>) {
+    let names: Names = states
+        .iter()
+        .map(|(name, state)| (name.clone(), state.resolved))
+        .collect();
+    known.send_if_modified(|current| {
+        let changed = **current != names;
+        if changed {
+            *current = Arc::new(names);
+        }
+        changed
+    });
+}
+
+fn report(name: &str, before: Resolved, now: Resolved) {
+    if (before.v4, before.v6) != (now.v4, now.v6) {
+        tracing::info!(name, v4 = ?now.v4, v6 = ?now.v6, "name has another address");
+    }
+    if before.resolvable && !now.resolvable {
+        tracing::warn!(name, "name does not resolve, the last address stays");
+    }
+}
+
+fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
+    let mut builder = if dns.servers.is_empty() {
+        TokioResolver::builder_tokio()?
+    } else {
+        let servers = dns.servers.iter().map(|server| {
+            let mut config = NameServerConfig::udp_and_tcp(server.ip());
+            for connection in &mut config.connections {
+                connection.port = server.port();
+            }
+            config
+        });
+        let config = ResolverConfig::from_name_servers(servers.collect());
+        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+    };
+    let options = builder.options_mut();
+    options.timeout = dns.timeout;
+    options.attempts = 2;
+    // When to ask again is decided here.
+    options.cache_size = 0;
+    Ok(builder.build()?)
+}
+
+async fn lookup(resolver: Arc<TokioResolver>, name: Text, wanted: (bool, bool)) -> (Text, Outcome) {
+    let ask = async |wanted: bool, v6: bool| {
+        if !wanted {
+            return (Answer::NotWanted, None);
+        }
+        let answer = if v6 {
+            resolver.ipv6_lookup(&*name).await
+        } else {
+            resolver.ipv4_lookup(&*name).await
+        };
+        match answer {
+            Ok(found) => {
+                let addresses: Vec<IpAddr> = found
+                    .answers()
+                    .iter()
+                    .filter_map(|record| record.data.ip_addr())
+                    .collect();
+                let ttl = found
+                    .valid_until()
+                    .saturating_duration_since(std::time::Instant::now());
+                (Answer::Addresses(addresses), Some(ttl))
+            }
+            Err(error) if error.is_no_records_found() => (Answer::NoRecord, None),
+            Err(error) => {
+                tracing::debug!(name = &*name, %error, "lookup failed");
+                (Answer::Failed, None)
+            }
+        }
+    };
+    let ((v4, ttl4), (v6, ttl6)) = tokio::join!(ask(wanted.0, false), ask(wanted.1, true));
+    let ttl = [ttl4, ttl6].into_iter().flatten().min();
+    (name, Outcome { v4, v6, ttl })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn outcome(v4: Answer, v6: Answer) -> Outcome {
+        Outcome { v4, v6, ttl: None }
+    }
+
+    #[test]
+    fn the_address_stays_while_it_is_among_the_answers() {
+        let known = Resolved {
+            v4: Some(ip("198.18.0.9")),
+            v6: None,
+            resolvable: true,
+        };
+        let both = Answer::Addresses(vec![ip("198.18.0.1"), ip("198.18.0.9")]);
+        assert_eq!(merge(known, &outcome(both, Answer::NoRecord)), known);
+        let other = Answer::Addresses(vec![ip("198.18.0.3"), ip("198.18.0.2")]);
+        assert_eq!(
+            merge(known, &outcome(other, Answer::NoRecord)).v4,
+            Some(ip("198.18.0.2"))
+        );
+    }
+
+    #[test]
+    fn the_last_good_address_stays_while_the_name_does_not_resolve() {
+        let known = Resolved {
+            v4: Some(ip("198.18.0.9")),
+            v6: Some(ip("2001:db8::9")),
+            resolvable: true,
+        };
+        for bad in [Answer::Failed, Answer::NoRecord] {
+            let merged = merge(known, &outcome(bad.clone(), bad));
+            assert_eq!(
+                merged,
+                Resolved {
+                    resolvable: false,
+                    ..known
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_family_that_the_name_gave_up_is_given_up() {
+        let known = Resolved {
+            v4: Some(ip("198.18.0.9")),
+            v6: Some(ip("2001:db8::9")),
+            resolvable: true,
+        };
+        let v4 = Answer::Addresses(vec![ip("198.18.0.9")]);
+        assert_eq!(
+            merge(known, &outcome(v4.clone(), Answer::NoRecord)).v6,
+            None
+        );
+        assert_eq!(merge(known, &outcome(v4, Answer::Failed)), known);
+    }
+}

@@ -1,0 +1,206 @@
+//! From the inventory to the targets of the engine: what is probed, under which labels, and what a change changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use inventory::{Address, Device, Inventory, Text};
+use netio::option::Family;
+use toolkit::Labels;
+
+use crate::config::Probe;
+use crate::engine::{Command, Id, Spec};
+use crate::tally::Tally;
+
+/// What is known of one DNS name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// The last good IPv4 address.
+    pub v4: Option<IpAddr>,
+    /// The last good IPv6 address.
+    pub v6: Option<IpAddr>,
+    /// The last lookup gave an address.
+    pub resolvable: bool,
+}
+
+/// DNS names and what is known of them.
+pub type Names = HashMap<Text, Resolved>;
+
+/// DNS names to resolve, each with whether IPv4 and whether IPv6 is wanted.
+pub type WantedNames = BTreeMap<Text, (bool, bool)>;
+
+/// One target as a scrape shows it.
+#[derive(Debug)]
+pub struct Row {
+    /// `device`, `site`, `role`, `family`.
+    pub labels: Labels,
+    /// The same and `address`.
+    pub info: Labels,
+    /// Its counters.
+    pub tally: Arc<Tally>,
+}
+
+/// What a scrape shows.
+#[derive(Debug, Default)]
+pub struct View {
+    /// The targets, by device and family.
+    pub rows: Vec<Row>,
+    /// Per device with a DNS name: `device`, `site`, `role`, and whether the name resolves.
+    pub names: Vec<(Labels, bool)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    device: Text,
+    family: Family,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: Id,
+    spec: Spec,
+    tally: Arc<Tally>,
+}
+
+/// All targets there are.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entries: BTreeMap<Key, Entry>,
+    next: u64,
+}
+
+impl Directory {
+    /// Makes the targets those of `inventory`. Answers what to tell the engine (nothing about unchanged targets)
+    /// and what scrapes show from now on. A target is known by device name and family: whatever else of it changes,
+    /// its counters go on.
+    pub fn update(
+        &mut self,
+        inventory: &Inventory,
+        probe: &Probe,
+        names: &Names,
+    ) -> (Vec<Command>, View) {
+        let mut commands = Vec::new();
+        let mut view = View::default();
+        let mut before = std::mem::take(&mut self.entries);
+        for device in inventory.devices() {
+            let Some(ping) = &device.ping else { continue };
+            let labels = [
+                ("device", &device.name),
+                ("site", &device.site),
+                ("role", &device.role),
+            ];
+            let labels = Labels::new(labels.map(|(name, value)| (name, &**value)));
+            let resolved = name_of(device).map(|name| names.get(name).copied().unwrap_or_default());
+            for &family in &ping.families {
+                let given = device.ip(family);
+                let (family, label) = (family_of(family), family.as_str());
+                let Some(address) = given.or_else(|| address_of(resolved, family)) else {
+                    continue;
+                };
+                let key = Key {
+                    device: device.name.clone(),
+                    family,
+                };
+                let spec = Spec {
+                    family,
+                    address: Some(address),
+                    timing: probe.timing(ping.interval, ping.timeout),
+                    size: probe.size,
+                    phase: phase(&device.name, family),
+                };
+                let entry = match before.remove(&key) {
+                    Some(entry) if entry.spec == spec => entry,
+                    Some(entry) => {
+                        commands.push(Command::Put(entry.id, spec, Arc::clone(&entry.tally)));
+                        Entry { spec, ..entry }
+                    }
+                    None => {
+                        self.next += 1;
+                        let entry = Entry {
+                            id: Id(self.next),
+                            spec,
+                            tally: Arc::default(),
+                        };
+                        commands.push(Command::Put(entry.id, spec, Arc::clone(&entry.tally)));
+                        entry
+                    }
+                };
+                let labels = labels.with("family", label);
+                let info = labels.with("address", &address.to_string());
+                view.rows.push(Row {
+                    labels,
+                    info,
+                    tally: Arc::clone(&entry.tally),
+                });
+                self.entries.insert(key, entry);
+            }
+            if let Some(resolved) = resolved {
+                view.names.push((labels, resolved.resolvable));
+            }
+        }
+        commands.extend(before.into_values().map(|entry| Command::Remove(entry.id)));
+        (commands, view)
+    }
+}
+
+/// The names that must be resolved to probe the devices of `inventory`.
+pub fn wanted_names(inventory: &Inventory) -> WantedNames {
+    let mut names = WantedNames::new();
+    for device in inventory.devices() {
+        let (Some(ping), Some(name)) = (&device.ping, name_of(device)) else {
+            continue;
+        };
+        let wanted = names.entry(name.clone()).or_default();
+        for &family in ping
+            .families
+            .iter()
+            .filter(|&&family| device.ip(family).is_none())
+        {
+            match family {
+                inventory::Family::Ipv4 => wanted.0 = true,
+                inventory::Family::Ipv6 => wanted.1 = true,
+            }
+        }
+    }
+    names
+}
+
+/// The DNS name of a device that has a family to probe without a numeric address.
+fn name_of(device: &Device) -> Option<&Text> {
+    let families = &device.ping.as_ref()?.families;
+    match &device.address {
+        Address::Dns(name) if families.iter().any(|&family| device.ip(family).is_none()) => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+fn address_of(resolved: Option<Resolved>, family: Family) -> Option<IpAddr> {
+    match family {
+        Family::V4 => resolved?.v4,
+        Family::V6 => resolved?.v6,
+    }
+}
+
+fn family_of(family: inventory::Family) -> Family {
+    match family {
+        inventory::Family::Ipv4 => Family::V4,
+        inventory::Family::Ipv6 => Family::V6,
+    }
+}
+
+/// Spreads the targets over the interval, the same target always to the same place (FNV-1a, 64 bits).
+fn phase(device: &str, family: Family) -> u64 {
+    let family: u8 = match family {
+        Family::V4 => 4,
+        Family::V6 => 6,
+    };
+    let bytes = device.bytes().chain([family]);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+const PROBE: Probe = Probe {
+    interval: Duration::from_secs(1),
+    timeout: Duration::from_secs(2),
+    size: 56,
+    down_after: 3,
+};
+
+fn inventory(text: &str) -> Inventory {
+    Inventory::parse(text, Path::new("inventory.yaml")).unwrap()
+}
+
+/// The labels of the rows, and what the commands do to which target.
+fn summary(update: &(Vec<Command>, View)) -> (Vec<String>, Vec<String>) {
+    let (commands, view) = update;
+    let rows = view
+        .rows
+        .iter()
+        .map(|row| row.info.as_str().to_owned())
+        .collect();
+    let commands = commands.iter().map(|command| match command {
+        Command::Put(id, spec, _) => format!("put {} {:?}", id.0, spec.address.unwrap()),
+        Command::Remove(id) => format!("remove {}", id.0),
+    });
+    (rows, commands.collect())
+}
+
+#[test]
+fn each_family_of_a_device_is_a_target() {
+    let inventory = inventory(
+        "sites: [{name: lab}]\n\
+         devices:\n\
+         - {name: r1, site: lab, role: router, address: 198.18.0.1, addresses: {ipv4: 198.18.0.1, ipv6: '2001:db8::1'}}\n\
+         - {name: quiet, address: 198.18.0.2, ping: {enabled: false}}\n\
+         - {name: fast, address: 198.18.0.3, ping: {interval: 100ms}}\n",
+    );
+    let mut directory = Directory::default();
+    let update = directory.update(&inventory, &PROBE, &Names::new());
+    let (rows, commands) = summary(&update);
+    assert_eq!(
+        rows,
+        [
+            "device=\"r1\",site=\"lab\",role=\"router\",family=\"ipv4\",address=\"198.18.0.1\"",
+            "device=\"r1\",site=\"lab\",role=\"router\",family=\"ipv6\",address=\"2001:db8::1\"",
+            "device=\"fast\",site=\"\",role=\"\",family=\"ipv4\",address=\"198.18.0.3\"",
+        ]
+    );
+    assert_eq!(
+        commands,
+        ["put 1 198.18.0.1", "put 2 2001:db8::1", "put 3 198.18.0.3"]
+    );
+    let Command::Put(_, spec, _) = &update.0[2] else {
+        panic!()
+    };
+    assert_eq!(spec.timing.interval, 100_000_000);
+    assert!(wanted_names(&inventory).is_empty());
+}
+
+#[test]
+fn only_what_changes_is_told_and_counters_go_on() {
+    let mut directory = Directory::default();
+    let first =
+        inventory("devices: [{name: a, address: 198.18.0.1}, {name: b, address: 198.18.0.2}]");
+    let (_, before) = directory.update(&first, &PROBE, &Names::new());
+    assert_eq!(directory.update(&first, &PROBE, &Names::new()).0.len(), 0);
+
+    let second = inventory(
+        "sites: [{name: lab}]\n\
+         devices: [{name: b, address: 198.18.0.9}, {name: a, site: lab, address: 198.18.0.1}, {name: c, address: 198.18.0.3}]",
+    );
+    let update = directory.update(&second, &PROBE, &Names::new());
+    assert_eq!(summary(&update).1, ["put 2 198.18.0.9", "put 3 198.18.0.3"]);
+    assert!(
+        Arc::ptr_eq(&before.rows[0].tally, &update.1.rows[1].tally),
+        "a, under a new site"
+    );
+    assert!(
+        Arc::ptr_eq(&before.rows[1].tally, &update.1.rows[0].tally),
+        "b, at a new address"
+    );
+
+    let third = inventory("devices: [{name: c, address: 198.18.0.3}]");
+    let update = directory.update(&third, &PROBE, &Names::new());
+    assert_eq!(summary(&update).1, ["remove 1", "remove 2"]);
+    assert_eq!(update.1.rows.len(), 1);
+
+    // A device that comes back is a new target: its counters start at zero.
+    let update = directory.update(&first, &PROBE, &Names::new());
+    assert_eq!(
+        summary(&update).1,
+        ["put 4 198.18.0.1", "put 5 198.18.0.2", "remove 3"]
+    );
+}
+
+#[test]
+fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
+    let inventory = inventory("devices: [{name: n, address: host.example.org}]");
+    let mut directory = Directory::default();
+    let name: Text = "host.example.org".into();
+    assert_eq!(
+        wanted_names(&inventory),
+        WantedNames::from([(name.clone(), (true, true))])
+    );
+
+    let (commands, view) = directory.update(&inventory, &PROBE, &Names::new());
+    assert!(commands.is_empty() && view.rows.is_empty());
+    assert_eq!(view.names.len(), 1);
+    assert!(!view.names[0].1);
+
+    let v4 = Some("198.18.0.7".parse().unwrap());
+    let mut names = Names::from([(
+        name.clone(),
+        Resolved {
+            v4,
+            v6: None,
+            resolvable: true,
+        },
+    )]);
+    let update = directory.update(&inventory, &PROBE, &names);
+    assert_eq!(summary(&update).1, ["put 1 198.18.0.7"]);
+    assert!(update.1.names[0].1);
+
+    names.insert(
+        name,
+        Resolved {
+            v4,
+            v6: None,
+            resolvable: false,
+        },
+    );
+    let update = directory.update(&inventory, &PROBE, &names);
+    assert!(update.0.is_empty(), "the last good address stays");
+    assert_eq!(update.1.rows.len(), 1);
+    assert!(!update.1.names[0].1);
+}
+
+#[test]
+fn phases_spread_over_the_interval() {
+    let mut tenths = [0; 10];
+    for number in 0..10_000 {
+        let phase = phase(&format!("device-{number}"), Family::V4) % 1_000_000_000;
+        tenths[(phase / 100_000_000) as usize] += 1;
+    }
+    assert!(
+        tenths.iter().all(|count| (800..1_200).contains(count)),
+        "{tenths:?}"
+    );
+    assert_ne!(phase("a", Family::V4), phase("a", Family::V6));
+}

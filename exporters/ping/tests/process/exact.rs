@@ -1,0 +1,149 @@
+//! Every injected loss, duplicate, delay, change and error is counted, to the packet.
+
+use std::time::Duration;
+
+use netio::tun::Tun;
+use testkit::Samples;
+
+use crate::namespace::{self, ip};
+use crate::responder::{Act, Responder, Truth};
+use crate::service::{Files, errors, of};
+
+/// What happens at each address: its last byte, and the acts in turn.
+const RULES: [(u8, &[Act]); 10] = [
+    (1, &[Act::Answer]),
+    (2, &[Act::Answer, Act::Answer, Act::Drop]),
+    (3, &[Act::Answer, Act::Twice]),
+    (4, &[Act::Corrupt, Act::Answer, Act::Answer]),
+    (5, &[Act::Answer, Act::Late]),
+    (6, &[Act::Unreachable, Act::UnreachableBare, Act::Answer]),
+    (7, &[Act::Answer, Act::Cut]),
+    (8, &[Act::Elsewhere, Act::Answer]),
+    (9, &[Act::AnswerThenUnreachable]),
+    (10, &[Act::Answer, Act::Expired]),
+];
+
+fn rule(last: u8, number: u64) -> Act {
+    let acts = RULES
+        .iter()
+        .find(|rule| rule.0 == last)
+        .map_or(&[Act::Drop][..], |rule| rule.1);
+    acts[number as usize % acts.len()]
+}
+
+fn inventory(interval: &str) -> String {
+    let device = |(last, _): &(u8, _)| {
+        format!(
+            "- {{name: d{last}, address: 198.18.50.{last}, ping: {{interval: {interval}, timeout: 300ms}}}}\n"
+        )
+    };
+    format!("devices:\n{}", RULES.iter().map(device).collect::<String>())
+}
+
+#[tokio::test]
+async fn what_is_counted_is_what_happened() {
+    let Some(namespace) = namespace::enter("exact::what_is_counted_is_what_happened") else {
+        return;
+    };
+    let tun = match Tun::open("rig0") {
+        Ok(tun) => tun,
+        Err(error) => {
+            eprintln!("skipped: exact::what_is_counted_is_what_happened: no TUN device: {error}");
+            return;
+        }
+    };
+    ip("address add 198.18.51.1/32 dev rig0");
+    ip("link set rig0 up");
+    ip("route add 198.18.50.0/24 dev rig0");
+    let responder = Responder::start(tun, rule);
+
+    let files = Files::new(&inventory("100ms"), "");
+    let service = files.start(&namespace).await;
+    let enough = |samples: &Samples| {
+        samples
+            .select("ping_requests_total", &[])
+            .all(|sample| sample.value >= 42.0)
+    };
+    service.until("forty requests each", enough).await;
+    // From now on one request an hour: the rest comes to its end and the counters stand still.
+    files.write("inventory.yaml", &inventory("1h"));
+    let requests = |samples: &Samples| samples.sum("ping_requests_total", &[]);
+    let mut last = 0.0;
+    let samples = loop {
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        let quiet = |samples: &Samples| samples.sum("ping_in_flight", &[]) == 0.0;
+        let samples = service.until("nothing in flight", quiet).await;
+        if std::mem::replace(&mut last, requests(&samples)) == requests(&samples) {
+            break samples;
+        }
+    };
+
+    let truth = responder.truth();
+    assert_eq!(
+        requests(&samples),
+        truth.values().sum::<u64>() as f64,
+        "requests of all"
+    );
+    for (last, _) in RULES {
+        check(last, &truth, &samples);
+    }
+    let elsewhere = truth[&(8, Act::Elsewhere)] as f64;
+    let reason = |reason| samples.sum("ping_unmatched_replies_total", &[("reason", reason)]);
+    assert_eq!(reason("wrong_source"), elsewhere);
+    assert_eq!(samples.sum("ping_unmatched_replies_total", &[]), elsewhere);
+    assert_eq!(samples.value("ping_requests_skipped_total", &[]), Some(0.0));
+}
+
+fn check(last: u8, truth: &Truth, samples: &Samples) {
+    let done = |acts: &[Act]| {
+        let counts = acts
+            .iter()
+            .map(|&act| truth.get(&(last, act)).copied().unwrap_or(0));
+        counts.sum::<u64>() as f64
+    };
+    let device = format!("d{last}");
+    let counted = |name| of(samples, name, &device, "ipv4");
+    let answered = done(&[Act::Answer, Act::Twice, Act::AnswerThenUnreachable]);
+    let lost = done(&[Act::Drop, Act::Corrupt, Act::Cut, Act::Late, Act::Elsewhere]);
+    let unreachable = done(&[Act::Unreachable, Act::UnreachableBare]);
+    let expired = done(&[Act::Expired]);
+    let failed = unreachable + expired;
+    assert_eq!(
+        counted("ping_requests_total"),
+        answered + lost + failed,
+        "{device}: requests"
+    );
+    assert_eq!(
+        counted("ping_responses_total"),
+        answered,
+        "{device}: responses"
+    );
+    assert_eq!(counted("ping_lost_total"), lost, "{device}: lost");
+    assert_eq!(counted("ping_errors_total"), failed, "{device}: errors");
+    for (reason, count) in [
+        ("host_unreachable", unreachable),
+        ("time_exceeded", expired),
+    ] {
+        assert_eq!(
+            errors(samples, &device, "ipv4", reason),
+            count,
+            "{device}: {reason}"
+        );
+    }
+    assert_eq!(
+        counted("ping_late_responses_total"),
+        done(&[Act::Late]),
+        "{device}: late"
+    );
+    assert_eq!(
+        counted("ping_duplicate_responses_total"),
+        done(&[Act::Twice]),
+        "{device}: twice"
+    );
+    let corrupt = done(&[Act::Corrupt, Act::Cut]);
+    assert_eq!(
+        counted("ping_corrupt_responses_total"),
+        corrupt,
+        "{device}: corrupt"
+    );
+}

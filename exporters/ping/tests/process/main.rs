@@ -1,0 +1,14 @@
+//! The real binary, in network namespaces that the tests make, without any privilege.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod command;
+mod exact;
+mod names;
+mod namespace;
+mod network;
+mod responder;
+mod service;

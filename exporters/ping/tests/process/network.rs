@@ -1,0 +1,281 @@
+//! Real hosts and routers of the kernel: answers, silence, refusals, and inventories that change.
+
+use std::time::{Duration, Instant};
+
+use crate::namespace::{self, Peer, ip};
+use crate::service::{Files, errors, of};
+
+const FAST: &str = "probe: {interval: 100ms, timeout: 400ms}\n";
+
+/// `v0` here, `v1` there, both families.
+fn link() -> Peer {
+    let peer = Peer::behind("v0", "v1");
+    ip("address add 198.18.0.1/24 dev v0");
+    ip("-6 address add 2001:db8::1/64 dev v0 nodad");
+    peer.ip("address add 198.18.0.2/24 dev v1");
+    peer.ip("-6 address add 2001:db8::2/64 dev v1 nodad");
+    peer
+}
+
+#[tokio::test]
+async fn both_families_answer_an_unprivileged_process_with_kernel_stamps() {
+    let Some(namespace) = namespace::enter(
+        "network::both_families_answer_an_unprivileged_process_with_kernel_stamps",
+    ) else {
+        return;
+    };
+    let _peer = link();
+    let inventory = "sites: [{name: lab}]\n\
+        devices:\n\
+        - {name: self, site: lab, role: host, address: 127.0.0.1, addresses: {ipv4: 127.0.0.1, ipv6: '::1'}}\n\
+        - {name: far, address: 198.18.0.2, addresses: {ipv4: 198.18.0.2, ipv6: '2001:db8::2'}}\n";
+    let service = Files::new(inventory, FAST).start(&namespace).await;
+    assert!(
+        service
+            .capabilities()
+            .iter()
+            .all(|set| set.trim_matches('0').is_empty())
+    );
+
+    let labels = [
+        ("device", "self"),
+        ("site", "lab"),
+        ("role", "host"),
+        ("family", "ipv6"),
+    ];
+    let samples = service
+        .until("twenty answers of each", |samples| {
+            ["self", "far"].iter().all(|device| {
+                ["ipv4", "ipv6"]
+                    .iter()
+                    .all(|family| of(samples, "ping_responses_total", device, family) >= 20.0)
+            })
+        })
+        .await;
+    assert!(samples.value("ping_responses_total", &labels).is_some());
+    assert_eq!(samples.sum("ping_up", &[]), 4.0);
+    for name in [
+        "ping_lost_total",
+        "ping_errors_total",
+        "ping_late_responses_total",
+    ] {
+        assert_eq!(samples.sum(name, &[]), 0.0, "{name}");
+    }
+    for family in ["ipv4", "ipv6"] {
+        let mode = [("family", family), ("mode", "unprivileged")];
+        assert_eq!(samples.value("ping_socket_mode_info", &mode), Some(1.0));
+    }
+    // The kernel switches its stamps on in the background, so the first packets may come without.
+    let answers = samples.sum("ping_responses_total", &[]);
+    let by_kernel = samples.sum("ping_timestamps_total", &[("source", "kernel")]);
+    assert!(
+        by_kernel >= answers - 8.0,
+        "{by_kernel} of {answers} round trips by kernel stamps"
+    );
+    let mean = samples.sum("ping_rtt_seconds_sum", &[]) / answers;
+    assert!(mean > 0.0 && mean < 0.005, "{mean} s on average");
+}
+
+#[tokio::test]
+async fn silence_is_lost_and_refusals_have_reasons() {
+    let Some(namespace) = namespace::enter("network::silence_is_lost_and_refusals_have_reasons")
+    else {
+        return;
+    };
+    let peer = link();
+    for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
+        peer.set(limit, "0");
+    }
+    peer.set("ipv4/ip_forward", "1");
+    peer.set("ipv6/conf/all/forwarding", "1");
+    for (route, kind) in [
+        ("198.18.1.0/24", "blackhole"),
+        ("198.18.2.0/24", "prohibit"),
+    ] {
+        peer.ip(&format!("route add {kind} {route}"));
+        ip(&format!("route add {route} via 198.18.0.2"));
+    }
+    for (route, kind) in [
+        ("2001:db8:2::/64", "prohibit"),
+        ("2001:db8:3::/64", "unreachable"),
+    ] {
+        peer.ip(&format!("-6 route add {kind} {route}"));
+        ip(&format!("-6 route add {route} via 2001:db8::2"));
+    }
+    // Nobody has the address 198.18.0.9: the neighbour is declared dead without asking.
+    ip("neighbour add 198.18.0.9 dev v0 lladdr 02:00:00:00:00:09 nud permanent");
+
+    let inventory = "devices:\n\
+        - {name: silent, address: 198.18.1.1}\n\
+        - {name: deaf, address: 198.18.0.9}\n\
+        - {name: prohibited, address: 198.18.2.1, addresses: {ipv4: 198.18.2.1, ipv6: '2001:db8:2::1'}}\n\
+        - {name: unreachable, address: '2001:db8:3::1'}\n\
+        - {name: nowhere, address: 198.19.0.1, addresses: {ipv4: 198.19.0.1, ipv6: '2001:db8:9::1'}}\n\
+        - {name: fine, address: 198.18.0.2}\n";
+    let service = Files::new(inventory, FAST).start(&namespace).await;
+    let samples = service
+        .until("twenty requests have ended", |samples| {
+            samples
+                .select("ping_requests_total", &[])
+                .all(|sample| sample.value >= 24.0)
+        })
+        .await;
+
+    for device in ["silent", "deaf"] {
+        assert_eq!(
+            samples.sum("ping_errors_total", &[("device", device)]),
+            0.0,
+            "{device}"
+        );
+        assert!(
+            of(&samples, "ping_lost_total", device, "ipv4") >= 18.0,
+            "{device}"
+        );
+    }
+    // For refused IPv4 routes a Linux router tells of the first few and then of one a second, whatever is set.
+    let told = errors(&samples, "prohibited", "ipv4", "prohibited");
+    assert!(told >= 2.0, "{told}");
+    assert_eq!(
+        of(&samples, "ping_errors_total", "prohibited", "ipv4"),
+        told,
+        "no other reason"
+    );
+    for (device, family, reason) in [
+        ("prohibited", "ipv6", "prohibited"),
+        ("nowhere", "ipv4", "no_route"),
+        ("nowhere", "ipv6", "no_route"),
+    ] {
+        let ended = of(&samples, "ping_requests_total", device, family)
+            - of(&samples, "ping_in_flight", device, family);
+        let of_reason = errors(&samples, device, family, reason);
+        assert_eq!(of_reason, ended, "{device} {family}: all for {reason}");
+        assert!(of_reason >= 18.0, "{device} {family}: {of_reason}");
+    }
+    // The errors of the others, which the kernel also leaves on the socket, are not held against it.
+    assert_eq!(samples.sum("ping_errors_total", &[("device", "fine")]), 0.0);
+    assert_eq!(of(&samples, "ping_lost_total", "fine", "ipv4"), 0.0);
+    assert_eq!(of(&samples, "ping_up", "fine", "ipv4"), 1.0);
+    for down in ["silent", "deaf", "prohibited", "nowhere"] {
+        assert_eq!(
+            samples.value("ping_up", &[("device", down), ("family", "ipv4")]),
+            Some(0.0),
+            "{down}"
+        );
+    }
+    assert_eq!(samples.sum("ping_socket_receive_errors_total", &[]), 0.0);
+    assert_eq!(
+        samples.sum("ping_unmatched_replies_total", &[("reason", "malformed")]),
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_host_that_goes_and_comes_is_down_and_up() {
+    let Some(namespace) = namespace::enter("network::a_host_that_goes_and_comes_is_down_and_up")
+    else {
+        return;
+    };
+    let peer = link();
+    let inventory = "devices: [{name: far, address: 198.18.0.2}]\n";
+    let service = Files::new(inventory, FAST).start(&namespace).await;
+    service
+        .until("up", |samples| of(samples, "ping_up", "far", "ipv4") == 1.0)
+        .await;
+    peer.ip("address del 198.18.0.2/24 dev v1");
+    let down =
+        |samples: &testkit::Samples| samples.value("ping_up", &[("device", "far")]) == Some(0.0);
+    service.until("down", down).await;
+    peer.ip("address add 198.18.0.2/24 dev v1");
+    service
+        .until("up again", |samples| {
+            of(samples, "ping_up", "far", "ipv4") == 1.0
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_changed_inventory_is_followed_and_the_others_go_on() {
+    let Some(namespace) =
+        namespace::enter("network::a_changed_inventory_is_followed_and_the_others_go_on")
+    else {
+        return;
+    };
+    let devices = |list: &[(&str, u8)]| {
+        let lines = list
+            .iter()
+            .map(|(name, last)| format!("- {{name: {name}, address: 127.0.0.{last}}}\n"));
+        format!("devices:\n{}", lines.collect::<String>())
+    };
+    let files = Files::new(&devices(&[("stays", 1), ("goes", 2)]), FAST);
+    let service = files.start(&namespace).await;
+    let before = service
+        .until("ten answers", |samples| {
+            of(samples, "ping_responses_total", "stays", "ipv4") >= 10.0
+        })
+        .await;
+    let began = Instant::now();
+    files.write("inventory.yaml", &devices(&[("comes", 3), ("stays", 1)]));
+    let after = service
+        .until("the new device answers", |samples| {
+            of(samples, "ping_responses_total", "comes", "ipv4") >= 1.0
+        })
+        .await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(
+        after
+            .select("ping_requests_total", &[("device", "goes")])
+            .next()
+            .is_none()
+    );
+    assert_eq!(after.value("ping_targets", &[]), Some(2.0));
+    // Ten a second before, during and after: no request skipped, no counter set back.
+    let requests = |samples: &testkit::Samples| of(samples, "ping_requests_total", "stays", "ipv4");
+    let (seconds, made) = (
+        began.elapsed().as_secs_f64(),
+        requests(&after) - requests(&before),
+    );
+    assert!(
+        (made - seconds * 10.0).abs() <= 3.0,
+        "{made} requests in {seconds} s"
+    );
+    assert_eq!(after.value("ping_requests_skipped_total", &[]), Some(0.0));
+
+    // A bad inventory changes nothing but the metric that says so.
+    files.write("inventory.yaml", "devices: [{name: stays}]\n");
+    let bad = service
+        .until("the bad inventory is seen", |samples| {
+            samples.value("ping_inventory_up", &[]) == Some(0.0)
+        })
+        .await;
+    assert!(requests(&bad) >= requests(&after));
+    assert_eq!(bad.value("ping_targets", &[]), Some(2.0));
+}
+
+#[tokio::test]
+async fn raw_sockets_are_used_when_asked_for() {
+    let Some(_namespace) = namespace::enter("network::raw_sockets_are_used_when_asked_for") else {
+        return;
+    };
+    let inventory = "devices: [{name: self, address: 127.0.0.1, addresses: {ipv4: 127.0.0.1, ipv6: '::1'}}, \
+         {name: nowhere, address: 198.19.0.1}]\n";
+    let service = Files::new(inventory, FAST)
+        .start_privileged(&["--ping.raw-sockets"])
+        .await;
+    let samples = service
+        .until("ten answers", |samples| {
+            samples.sum("ping_responses_total", &[]) >= 20.0
+        })
+        .await;
+    for family in ["ipv4", "ipv6"] {
+        let mode = [("family", family), ("mode", "raw")];
+        assert_eq!(samples.value("ping_socket_mode_info", &mode), Some(1.0));
+        assert_eq!(of(&samples, "ping_lost_total", "self", family), 0.0);
+        assert!(of(&samples, "ping_responses_total", "self", family) >= 5.0);
+    }
+    assert!(errors(&samples, "nowhere", "ipv4", "no_route") >= 5.0);
+    assert!(samples.sum("ping_timestamps_total", &[("source", "kernel")]) >= 12.0);
+}

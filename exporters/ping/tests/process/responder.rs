@@ -1,0 +1,189 @@
+//! A host of user space behind a TUN device, which answers as it is told and keeps count: the truth of a test.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use netio::tun::Tun;
+
+/// What becomes of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    Answer,
+    Drop,
+    /// Answers two times.
+    Twice,
+    /// Answers with a changed byte.
+    Corrupt,
+    /// Answers without the last byte.
+    Cut,
+    /// Answers half a second later.
+    Late,
+    /// Answers from another address.
+    Elsewhere,
+    /// Host unreachable, with the whole request quoted.
+    Unreachable,
+    /// Host unreachable, with eight bytes of the request quoted.
+    UnreachableBare,
+    /// Time exceeded on the way, with the whole request quoted.
+    Expired,
+    /// Answers, and a moment later answers with an error too.
+    AnswerThenUnreachable,
+}
+
+/// How often each act was done to a destination, by its last byte.
+pub(crate) type Truth = HashMap<(u8, Act), u64>;
+
+/// Answers for 198.18.50.0/24.
+pub(crate) struct Responder {
+    stop: Arc<AtomicBool>,
+    truth: Arc<Mutex<Truth>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Responder {
+    /// Starts on a device; `rule` says what becomes of request number `n` (from 0) to the address ending in `last`.
+    pub(crate) fn start(tun: Tun, rule: impl Fn(u8, u64) -> Act + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let truth = Arc::new(Mutex::new(Truth::new()));
+        let thread = std::thread::spawn({
+            let (stop, truth) = (Arc::clone(&stop), Arc::clone(&truth));
+            move || serve(&tun, &rule, &stop, &truth)
+        });
+        Self {
+            stop,
+            truth,
+            thread: Some(thread),
+        }
+    }
+
+    /// What was done so far.
+    pub(crate) fn truth(&self) -> Truth {
+        self.truth.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(tun: &Tun, rule: &dyn Fn(u8, u64) -> Act, stop: &AtomicBool, truth: &Mutex<Truth>) {
+    let mut buffer = [0; 2048];
+    let mut seen: HashMap<u8, u64> = HashMap::new();
+    let mut later: Vec<(Instant, Vec<u8>)> = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        later.retain(|(when, packet)| {
+            let wait = *when > now;
+            if !wait {
+                tun.write(packet).unwrap();
+            }
+            wait
+        });
+        let length = match tun.read(&mut buffer) {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_micros(500));
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let request = &buffer[..length];
+        // IPv4 without options, ICMP, echo request; the kernel sends other things of its own.
+        if length < 28 || request[0] != 0x45 || request[9] != 1 || request[20] != 8 {
+            continue;
+        }
+        let last = request[19];
+        let number = seen.entry(last).or_default();
+        let act = rule(last, *number);
+        *number += 1;
+        for (after, packet) in packets(act, request) {
+            later.push((Instant::now() + after, packet));
+        }
+        *truth.lock().unwrap().entry((last, act)).or_default() += 1;
+    }
+}
+
+/// The packets that come back, each after some time.
+fn packets(act: Act, request: &[u8]) -> Vec<(Duration, Vec<u8>)> {
+    let answer = reply(request);
+    let soon = |packet| (Duration::ZERO, packet);
+    match act {
+        Act::Drop => Vec::new(),
+        Act::Answer => vec![soon(answer)],
+        Act::Twice => vec![soon(answer.clone()), soon(answer)],
+        Act::Corrupt => {
+            let mut packet = answer;
+            *packet.last_mut().unwrap() ^= 0x40;
+            vec![soon(finish(packet))]
+        }
+        Act::Cut => {
+            let mut packet = answer;
+            packet.pop();
+            vec![soon(finish(packet))]
+        }
+        Act::Late => vec![(Duration::from_millis(500), answer)],
+        Act::Elsewhere => {
+            let mut packet = answer;
+            packet[15] = 250;
+            vec![soon(finish(packet))]
+        }
+        Act::Unreachable => vec![soon(error([3, 1], request, request.len()))],
+        Act::UnreachableBare => vec![soon(error([3, 1], request, 28))],
+        Act::Expired => vec![soon(error([11, 0], request, request.len()))],
+        Act::AnswerThenUnreachable => {
+            vec![
+                soon(answer),
+                (Duration::from_millis(50), error([3, 1], request, 28)),
+            ]
+        }
+    }
+}
+
+fn reply(request: &[u8]) -> Vec<u8> {
+    let mut packet = request.to_vec();
+    packet[12..16].copy_from_slice(&request[16..20]);
+    packet[16..20].copy_from_slice(&request[12..16]);
+    packet[20] = 0;
+    finish(packet)
+}
+
+/// An ICMP error of this type and code from the router 198.18.50.254, with so many bytes of the request.
+fn error([kind, code]: [u8; 2], request: &[u8], quoted: usize) -> Vec<u8> {
+    let mut packet = request[..20].to_vec();
+    packet[12..16].copy_from_slice(&[198, 18, 50, 254]);
+    packet[16..20].copy_from_slice(&request[12..16]);
+    packet.extend_from_slice(&[kind, code, 0, 0, 0, 0, 0, 0]);
+    packet.extend_from_slice(&request[..quoted]);
+    finish(packet)
+}
+
+/// Sets length and checksums.
+fn finish(mut packet: Vec<u8>) -> Vec<u8> {
+    let length = packet.len() as u16;
+    packet[2..4].copy_from_slice(&length.to_be_bytes());
+    for (range, at) in [(0..20, 10), (20..packet.len(), 22)] {
+        packet[at..at + 2].fill(0);
+        let sum = checksum(&packet[range]);
+        packet[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    }
+    packet
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(bytes: &[u8]) -> u16 {
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    let mut sum: u32 = bytes.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}

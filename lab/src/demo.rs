@@ -1,0 +1,96 @@
+//! The lab and the stack together, as one show: a network of routers, watched, with a link to cut.
+
+mod once;
+mod show;
+mod timeline;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::lab::{self, Lab, Life};
+use crate::stack::output::Show;
+use crate::stack::{Common, runtime};
+use crate::{doctor, stack};
+
+/// Flags of `sotp-lab demo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    flags: Box<Flags>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Flags {
+    /// Cut a link, wait for the alert, heal it, wait for the end of the alert, print the timeline, end.
+    #[arg(long)]
+    once: bool,
+    /// With --once: run this shell command in the box when everything is up, before the cut; repeatable.
+    /// SOTP_PROMETHEUS_URL and SOTP_ALERTMANAGER_URL are set. The demo fails when it fails.
+    #[arg(long, value_name = "CMD", requires = "once")]
+    while_up: Vec<String>,
+    /// With --once: the same, while the alert fires.
+    #[arg(long, value_name = "CMD", requires = "once")]
+    while_firing: Vec<String>,
+    /// With --once: write the timeline as JSON too.
+    #[arg(long, value_name = "FILE", requires = "once")]
+    timeline: Option<PathBuf>,
+    /// With --once: the link that is cut.
+    #[arg(long, default_value = "r3-h2")]
+    link: String,
+    /// With --once: the device that this cuts off.
+    #[arg(long, default_value = "h2")]
+    device: String,
+    /// Name of the lab: several can run at the same time under different names.
+    #[arg(long, default_value = "demo", env = "SOTP_LAB_NAME")]
+    name: String,
+    /// A shipped topology (see `sotp-lab topologies`) or the path of a TOML file.
+    #[arg(long, default_value = "triangle", env = "SOTP_LAB_TOPOLOGY")]
+    topology: String,
+    /// Seconds that the network may take until all of it is up.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    deadline: u64,
+    /// Install no packages and download nothing; fail where something needed is missing.
+    #[arg(long)]
+    no_install: bool,
+    /// Which log lines reach the terminal; the log files get all of them.
+    #[arg(long, value_enum, default_value_t = Show::Events)]
+    logs: Show,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Starts both, shows where to look, and stays until it is interrupted; or runs the scenario once.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let args = *args.flags;
+    let runtime = runtime()?;
+    if !args.no_install {
+        let fetch = &args.common.fetch;
+        doctor::packages(&runtime.block_on(doctor::wanted(fetch, true)), false)?;
+        runtime.block_on(doctor::downloads(fetch))?;
+    }
+    // What can be wrong is found before anything is built.
+    let found = runtime.block_on(stack::plan::find(&args.common))?;
+    let home = stack::home::Home::find(args.common.home.as_deref())?;
+    eprintln!("building the network {}", args.topology);
+    let lab = lab::up(&lab::Options {
+        name: args.name.clone(),
+        topology: args.topology.clone(),
+        deadline: Duration::from_secs(args.deadline),
+        life: Life::Attached,
+        user_space_links: false,
+    })?;
+    let result = runtime.block_on(show::run(&args, &lab, &found, &home));
+    // The lab ends in any case; the first error is the one to tell.
+    let ended = end(lab);
+    let code = result?;
+    ended?;
+    Ok(code)
+}
+
+fn end(lab: Lab) -> anyhow::Result<()> {
+    eprintln!("ending the network");
+    lab.down()?;
+    Ok(())
+}

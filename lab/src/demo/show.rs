@@ -1,0 +1,254 @@
+//! The stack inside the lab's box, its ports on the user's loopback, and the table.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Flags, once};
+use crate::lab::Lab;
+use crate::stack::home::Home;
+use crate::stack::inner::END;
+use crate::stack::plan::{self, Found, Plan, Ports, Setting, usual_ports};
+use crate::stack::status::{self, State, States};
+use crate::stack::table::{Row, render};
+use crate::stack::{forward, ports, tell};
+
+/// Time for everything to become ready; Grafana's first start is the slowest.
+const READY: Duration = Duration::from_secs(90);
+/// Time between two looks at the states.
+const LOOK: Duration = Duration::from_millis(50);
+/// Scrape and evaluation interval: a cut must be seen while one watches.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Runs the stack in `lab` until it is interrupted, or through the scenario.
+///
+/// # Errors
+/// A needed part did not become ready, or the scenario failed.
+pub(super) async fn run(
+    args: &Flags,
+    lab: &Lab,
+    found: &Found,
+    home: &Home,
+) -> anyhow::Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let state = folder(lab)?;
+    let inventory = state.join("inventory.yaml");
+    std::fs::write(&inventory, lab.inventory_yaml())
+        .with_context(|| inventory.display().to_string())?;
+    let inside = usual_ports();
+    let (doors, outside) = doors()?;
+    let setting = Setting {
+        state: &state,
+        inventory: &inventory,
+        home,
+        found,
+        inside: &inside,
+        outside: &outside,
+        forwarded: true,
+        interval: INTERVAL,
+        impatient: true,
+        retention: "1d",
+        show: args.logs,
+    };
+    for line in tell::moved_ports(&setting) {
+        eprintln!("{line}");
+    }
+    let plan = plan::write(&setting)?;
+    let mut stack = Inner::start(lab, &state, &plan)?;
+    let mut forwards = JoinSet::new();
+    for (name, listener) in doors {
+        if plan
+            .forwards
+            .iter()
+            .any(|inner| inner.socket == Plan::socket(&state, &name))
+        {
+            forwards.spawn(forward::outer(listener, &Plan::socket(&state, &name))?);
+        }
+    }
+    let work = async {
+        let states = stack.settle(&plan).await?;
+        if args.once {
+            let stage = once::Stage {
+                args,
+                lab,
+                setting: &setting,
+                state: &state,
+            };
+            return once::run(&stage).await;
+        }
+        print!(
+            "{}",
+            render(
+                "SOTP watches a network of routers",
+                &tell::rows(&setting, &states)
+            )
+        );
+        print!(
+            "{}",
+            render("Things to try, in another terminal", &to_try(args))
+        );
+        println!(
+            "\n  Logs are in {}. Ctrl-C ends all of it and leaves nothing.\n",
+            plan.logs.display()
+        );
+        let status = stack.child.wait().await?;
+        anyhow::bail!(
+            "the stack ended by itself with {status}; its logs are in {}",
+            plan.logs.display()
+        )
+    };
+    let result = tokio::select! {
+        result = work => result.map(|()| ExitCode::SUCCESS),
+        // An interrupted scenario has proved nothing.
+        _ = interrupt.recv() => Ok(ExitCode::from(if args.once { 130 } else { 0 })),
+        _ = terminate.recv() => Ok(ExitCode::from(if args.once { 143 } else { 0 })),
+    };
+    eprintln!("ending the stack");
+    stack.end().await;
+    result
+}
+
+/// The folder of the stack, in the lab's own so that it goes with it.
+fn folder(lab: &Lab) -> anyhow::Result<PathBuf> {
+    let folder = lab.state_dir().join("stack");
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| folder.display().to_string());
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
+/// A listener on the user's loopback for everything that a browser or a tool may want.
+fn doors() -> anyhow::Result<(Vec<(String, std::net::TcpListener)>, Ports)> {
+    let mut doors = Vec::new();
+    let mut outside = Ports::new();
+    for (name, wanted) in usual_ports() {
+        let door = ports::bind(wanted, &[]);
+        let (listener, port) =
+            door.with_context(|| format!("no free port for {name} near {wanted}"))?;
+        outside.insert(name.clone(), port);
+        doors.push((name, listener));
+    }
+    Ok((doors, outside))
+}
+
+fn to_try(args: &Flags) -> Vec<Row> {
+    let me = std::env::args()
+        .next()
+        .unwrap_or_else(|| "sotp-lab".to_owned());
+    let (name, link) = (&args.name, &args.link);
+    let row = |what: &str, command: String| Row::new(what, "", command, "");
+    vec![
+        row("cut a link", format!("{me} break --name {name} {link}")),
+        row("heal it", format!("{me} heal --name {name} {link}")),
+        row(
+            "look at a router",
+            format!("{me} exec --name {name} r1 -- vtysh -c 'show ip ospf neighbor'"),
+        ),
+        row("see all of it", format!("{me} status --name {name}")),
+    ]
+}
+
+/// The inner half of the launcher. It ends when its standard input does.
+struct Inner {
+    child: Child,
+    status: PathBuf,
+}
+
+impl Inner {
+    fn start(lab: &Lab, state: &Path, plan: &Plan) -> anyhow::Result<Self> {
+        let file = state.join("plan.json");
+        std::fs::write(&file, serde_json::to_string_pretty(plan)?)
+            .with_context(|| file.display().to_string())?;
+        let program = std::env::current_exe()?;
+        let argv = [
+            program.as_os_str(),
+            "stack".as_ref(),
+            "inner".as_ref(),
+            file.as_os_str(),
+        ];
+        let mut command = Command::from(lab.enter_command(None, &argv)?);
+        // Its own process group: a Ctrl-C is for the outer half, which ends things in order.
+        let child = command
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(Self {
+            child,
+            status: plan.status.clone(),
+        })
+    }
+
+    /// Waits until all are ready, or those that are not needed have failed.
+    async fn settle(&mut self, plan: &Plan) -> anyhow::Result<States> {
+        let deadline = Instant::now() + READY;
+        let mut states = States::new();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                anyhow::bail!("the stack ended by itself with {status}");
+            }
+            if let Some(now) = status::read(&self.status) {
+                states = now;
+            }
+            let is = |name: &String, what: fn(&State) -> bool| states.get(name).is_some_and(what);
+            let ready = |name: &String| is(name, |state| matches!(state, State::Ready { .. }));
+            let failed = |name: &String| is(name, |state| matches!(state, State::Failed { .. }));
+            let lost = plan
+                .processes
+                .iter()
+                .find(|process| process.needed && failed(&process.name));
+            let late = Instant::now() > deadline;
+            let unready = plan
+                .processes
+                .iter()
+                .find(|process| process.needed && !ready(&process.name));
+            if let Some(process) = lost.or(unready.filter(|_| late)) {
+                let log = plan.logs.join(format!("{}.log", process.name));
+                let tail = tail(&log);
+                let state = states.get(&process.name);
+                anyhow::bail!(
+                    "{} did not become ready ({state:?}); its last lines:\n{tail}",
+                    process.name
+                );
+            }
+            if late
+                || plan
+                    .processes
+                    .iter()
+                    .all(|process| ready(&process.name) || failed(&process.name))
+            {
+                return Ok(states);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Ends it in order; by force when it takes too long.
+    async fn end(mut self) {
+        drop(self.child.stdin.take());
+        if timeout(END + Duration::from_secs(5), self.child.wait())
+            .await
+            .is_err()
+        {
+            let _ = self.child.kill().await;
+        }
+    }
+}
+
+/// The last lines of a log file.
+fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
+}

@@ -1,0 +1,66 @@
+//! The inventory of a lab, in the form that every service of this project reads.
+
+use std::fmt::Write as _;
+
+use crate::topology::{Kind, Topology};
+
+/// Sites, groups and devices of this topology as YAML.
+pub(super) fn yaml(topology: &Topology) -> String {
+    let mut out =
+        String::from("# The devices of a running lab, written by `sotp-lab inventory`.\nsites:\n");
+    let o = &mut out;
+    // Writing to a string cannot fail; names are plain words by the topology's own rules or quoted here.
+    for site in &topology.sites {
+        let _ = writeln!(
+            o,
+            "  - name: {}\n    region: {}\n    latitude: {}\n    longitude: {}",
+            quoted(&site.name),
+            quoted(&site.region),
+            site.latitude,
+            site.longitude
+        );
+    }
+    o.push_str(
+        "groups:\n  \
+         - name: lab-routers\n    platform: frr\n    \
+         ping: {enabled: true, interval: 1s, timeout: 1s}\n    \
+         snmp: {module: if_mib, auth: lab_v3, port: 161}\n    \
+         ssh: {port: 22, credentials: lab}\n  \
+         - name: lab-hosts\n    platform: linux\n    \
+         ping: {enabled: true, interval: 1s, timeout: 1s}\n\
+         devices:\n",
+    );
+    for node in &topology.nodes {
+        let group = if node.is_router() {
+            "lab-routers"
+        } else {
+            "lab-hosts"
+        };
+        let _ = writeln!(
+            o,
+            "  - name: {}\n    address: {}\n    site: {}\n    role: {}\n    groups: [{group}]",
+            quoted(&node.name),
+            node.loopback,
+            quoted(&node.site),
+            quoted(&node.role)
+        );
+        let Kind::Router {
+            management, flow, ..
+        } = &node.kind
+        else {
+            continue;
+        };
+        // What leaves over the management network carries that address.
+        let _ = writeln!(o, "    syslog: {{sources: [{management}]}}");
+        if flow.is_some() {
+            let _ = writeln!(o, "    flow: {{sources: [{management}]}}");
+        }
+    }
+    out
+}
+
+/// A YAML double-quoted scalar.
+fn quoted(text: &str) -> String {
+    // A JSON string is one.
+    serde_json::Value::from(text).to_string()
+}

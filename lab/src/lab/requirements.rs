@@ -1,0 +1,91 @@
+//! The programs that a lab runs, and where Debian keeps them.
+
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use super::Error;
+use crate::inside::FRR_PROGRAMS;
+
+/// A program, or the path of a file, and the Debian package that brings it.
+const REQUIRED: [(&str, &str); 17] = [
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("/usr/lib/frr/zebra", "frr"),
+    ("/usr/lib/frr/staticd", "frr"),
+    ("/usr/lib/frr/ospfd", "frr"),
+    ("/usr/lib/frr/bgpd", "frr"),
+    ("vtysh", "frr"),
+    ("zebra_snmp.so", "frr-snmp"),
+    ("snmpd", "snmpd"),
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("ssh-keygen", "openssh-client"),
+    ("ssh", "openssh-client"),
+    ("softflowd", "softflowd"),
+    ("rsyslogd", "rsyslog"),
+    ("newuidmap", "uidmap"),
+];
+
+/// The programs that a lab of this user runs, and the Debian package of each.
+fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let root = geteuid().is_root();
+    REQUIRED
+        .into_iter()
+        .filter(move |(_, package)| !root || *package != "uidmap")
+}
+
+/// The programs of a lab that are not on this machine, and the Debian package of each.
+pub(crate) fn missing() -> Vec<(&'static str, &'static str)> {
+    requirements()
+        .filter(|(program, _)| find(program).is_none())
+        .collect()
+}
+
+/// Names everything that is missing, in one error.
+pub(super) fn check() -> Result<(), Error> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Missing(missing))
+}
+
+/// Where a program is: on `PATH`, or where administrators' programs are, which ordinary users' `PATH` lacks.
+fn find(program: &str) -> Option<PathBuf> {
+    if program.starts_with('/') {
+        return Some(PathBuf::from(program)).filter(|path| path.exists());
+    }
+    if program.ends_with(".so") {
+        // Below /usr/lib in a folder named for the machine's kind.
+        let kinds = std::fs::read_dir("/usr/lib")
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path());
+        return kinds
+            .chain([Path::new(FRR_PROGRAMS).join("..")])
+            .map(|kind| kind.join("frr/modules").join(program))
+            .find(|path| path.exists());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(SBIN.map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The folders of administrators' programs.
+const SBIN: [&str; 2] = ["/usr/sbin", "/sbin"];
+
+/// The search path with which the lab's programs run.
+pub(super) fn search_path() -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    for folder in ["/usr/bin", "/bin"].into_iter().chain(SBIN) {
+        if !folders.iter().any(|known| known == Path::new(folder)) {
+            folders.push(folder.into());
+        }
+    }
+    std::env::join_paths(folders).unwrap_or(path)
+}

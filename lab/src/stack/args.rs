@@ -1,0 +1,91 @@
+//! Flags of `sotp-lab stack`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::output::Show;
+
+/// Flags of `sotp-lab stack`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Watch your own network: start the stack on this machine and stay until Ctrl-C.
+    Up(Box<Up>),
+    /// Install what is missing: Debian packages, and Grafana, Loki and Tempo by verified download.
+    Install(Install),
+    /// The half of the launcher that runs inside a lab.
+    #[command(hide = true)]
+    Inner {
+        /// The plan to carry out.
+        plan: PathBuf,
+    },
+}
+
+/// Flags of `sotp-lab stack up`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    /// Your devices: an inventory file.
+    #[arg(long, value_name = "FILE", env = "SOTP_INVENTORY")]
+    pub(crate) inventory: PathBuf,
+    /// Time between two scrapes and two rule evaluations, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub(crate) scrape_interval: u64,
+    /// How long Prometheus keeps samples, as Prometheus writes it.
+    #[arg(long, value_name = "TIME", default_value = "15d")]
+    pub(crate) retention: String,
+    /// Which log lines reach the terminal; the log files get all of them.
+    #[arg(long, value_enum, default_value_t = Show::All)]
+    pub(crate) logs: Show,
+    /// Folder for everything that the stack writes [default: ~/.local/state/sotp/stack]
+    #[arg(long, value_name = "DIR", env = "SOTP_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Flags of `sotp-lab stack install`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Install {
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only the packages that the stack needs, not those of the lab.
+    #[arg(long)]
+    pub(crate) no_lab: bool,
+    #[command(flatten)]
+    pub(crate) fetch: Fetch,
+}
+
+/// Flags that say where the parts of the stack are.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Common {
+    /// Folder with the services of this project [default: the folder of this program]
+    #[arg(long, value_name = "DIR", env = "SOTP_BIN_DIR")]
+    pub(crate) bin_dir: Option<PathBuf>,
+    /// Folder that holds alerts/ and dashboards/ [default: the checkout around the working folder]
+    #[arg(long, value_name = "DIR", env = "SOTP_HOME")]
+    pub(crate) home: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) fetch: Fetch,
+}
+
+/// Flags about programs of others.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Fetch {
+    /// Folder searched before PATH for Prometheus, Alertmanager, Grafana, Loki and Tempo; downloads go
+    /// there [default: ~/.cache/sotp/stack]
+    #[arg(long, value_name = "DIR", env = "SOTP_STACK_DIR")]
+    pub(crate) stack_dir: Option<PathBuf>,
+    /// Pinned versions and checksums instead of those that come with this program.
+    #[arg(long, value_name = "FILE", env = "SOTP_STACK_PINS")]
+    pub(crate) pins: Option<PathBuf>,
+    /// Download nothing; go on with what is there.
+    #[arg(long)]
+    pub(crate) no_download: bool,
+}

@@ -1,0 +1,123 @@
+//! Grafana's settings, all as environment variables: its own `grafana.ini` is left alone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What Grafana is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Its folder for the database, plugins and sessions.
+    pub(crate) data: PathBuf,
+    /// Port it listens on.
+    pub(crate) port: u16,
+    /// The URL in the user's browser.
+    pub(crate) url: String,
+    /// The folder with `datasources/` and `dashboards/`.
+    pub(crate) provisioning: Option<PathBuf>,
+    /// The folder with the dashboards themselves, a folder of Grafana each.
+    pub(crate) dashboards: Option<PathBuf>,
+    /// The dashboard that a visitor lands on.
+    pub(crate) home: Option<PathBuf>,
+    /// A file with the password of `admin`.
+    pub(crate) password: PathBuf,
+    /// URLs of the data sources, by the name of the variable that provisioning reads.
+    pub(crate) sources: Vec<(&'static str, String)>,
+}
+
+impl Settings {
+    /// The variables.
+    pub(crate) fn env(&self) -> BTreeMap<String, String> {
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let mut env: BTreeMap<String, String> = [
+            ("GF_PATHS_DATA", path(&self.data)),
+            ("GF_PATHS_LOGS", path(&self.data.join("log"))),
+            ("GF_PATHS_PLUGINS", path(&self.data.join("plugins"))),
+            ("GF_SERVER_HTTP_ADDR", "127.0.0.1".into()),
+            ("GF_SERVER_HTTP_PORT", self.port.to_string()),
+            ("GF_SERVER_ROOT_URL", self.url.clone()),
+            ("GF_LOG_MODE", "console".into()),
+            ("GF_LOG_LEVEL", "warn".into()),
+            ("GF_ANALYTICS_REPORTING_ENABLED", "false".into()),
+            ("GF_ANALYTICS_CHECK_FOR_UPDATES", "false".into()),
+            ("GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "false".into()),
+            ("GF_NEWS_NEWS_FEED_ENABLED", "false".into()),
+            ("GF_USERS_ALLOW_SIGN_UP", "false".into()),
+            // Whoever reaches this loopback port may look; changing anything takes the password.
+            ("GF_AUTH_ANONYMOUS_ENABLED", "true".into()),
+            ("GF_AUTH_ANONYMOUS_ORG_ROLE", "Viewer".into()),
+            ("GF_SECURITY_ADMIN_PASSWORD__FILE", path(&self.password)),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+        let optional = [
+            ("GF_PATHS_PROVISIONING", &self.provisioning),
+            ("SOTP_DASHBOARDS_PATH", &self.dashboards),
+            ("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH", &self.home),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                env.insert(key.to_owned(), path(value));
+            }
+        }
+        env.extend(
+            self.sources
+                .iter()
+                .map(|(key, url)| ((*key).to_owned(), url.clone())),
+        );
+        env
+    }
+}
+
+/// The folder that Grafana must be told as its home, for a binary at `program`: an unpacked archive
+/// has `bin/grafana` beside `conf/defaults.ini`, the Debian package keeps them in `/usr/share/grafana`.
+pub(crate) fn home(program: &Path) -> Option<PathBuf> {
+    let real = program.canonicalize().ok()?;
+    let beside = real.parent().and_then(Path::parent).map(Path::to_path_buf);
+    [beside, Some(PathBuf::from("/usr/share/grafana"))]
+        .into_iter()
+        .flatten()
+        .find(|folder| folder.join("conf/defaults.ini").is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_listens_on_loopback_and_keeps_the_password_out_of_the_environment() {
+        let settings = Settings {
+            data: "/s/grafana".into(),
+            port: 3000,
+            url: "http://127.0.0.1:3001/".into(),
+            provisioning: Some("/d/provisioning".into()),
+            dashboards: Some("/d".into()),
+            home: None,
+            password: "/s/grafana.password".into(),
+            sources: vec![("SOTP_PROMETHEUS_URL", "http://127.0.0.1:9090".into())],
+        };
+        let env = settings.env();
+        assert_eq!(env["GF_SERVER_HTTP_ADDR"], "127.0.0.1");
+        assert_eq!(env["GF_SERVER_ROOT_URL"], "http://127.0.0.1:3001/");
+        assert_eq!(env["GF_PATHS_PROVISIONING"], "/d/provisioning");
+        assert_eq!(env["SOTP_PROMETHEUS_URL"], "http://127.0.0.1:9090");
+        assert_eq!(env["GF_AUTH_ANONYMOUS_ORG_ROLE"], "Viewer");
+        assert!(!env.contains_key("GF_SECURITY_ADMIN_PASSWORD"));
+        assert!(!env.contains_key("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"));
+    }
+
+    #[test]
+    fn the_home_of_an_unpacked_archive_is_beside_bin() {
+        let folder = std::env::temp_dir().join(format!("sotp-grafana-home-{}", std::process::id()));
+        for path in ["bin", "conf"] {
+            std::fs::create_dir_all(folder.join(path)).unwrap();
+        }
+        std::fs::write(folder.join("bin/grafana"), "").unwrap();
+        std::fs::write(folder.join("conf/defaults.ini"), "").unwrap();
+        assert_eq!(
+            home(&folder.join("bin/grafana")),
+            Some(folder.canonicalize().unwrap())
+        );
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

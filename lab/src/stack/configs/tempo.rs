@@ -1,0 +1,89 @@
+//! `tempo.yaml`: one process, files, OTLP in.
+
+use std::path::Path;
+
+use super::quoted;
+
+/// Ports that Tempo listens on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    /// Its HTTP interface.
+    pub(crate) http: u16,
+    /// Its own gRPC interface.
+    pub(crate) grpc: u16,
+    /// OTLP over gRPC.
+    pub(crate) otlp_grpc: u16,
+    /// OTLP over HTTP.
+    pub(crate) otlp_http: u16,
+}
+
+/// The text of the file; `data` is Tempo's folder.
+pub(crate) fn text(data: &Path, ports: Ports) -> String {
+    let folder = |name: &str| quoted(data.join(name).to_string_lossy());
+    format!(
+        "# Written anew at each start by `sotp-lab`.
+stream_over_http_enabled: true
+usage_report:
+  reporting_enabled: false
+server:
+  http_listen_address: 127.0.0.1
+  http_listen_port: {http}
+  grpc_listen_address: 127.0.0.1
+  grpc_listen_port: {grpc}
+memberlist:
+  bind_addr: [127.0.0.1]
+  advertise_addr: 127.0.0.1
+distributor:
+  receivers:
+    otlp:
+      protocols:
+        grpc:
+          endpoint: \"127.0.0.1:{otlp_grpc}\"
+        http:
+          endpoint: \"127.0.0.1:{otlp_http}\"
+storage:
+  trace:
+    backend: local
+    wal:
+      path: {wal}
+    local:
+      path: {blocks}
+",
+        http = ports.http,
+        grpc = ports.grpc,
+        otlp_grpc = ports.otlp_grpc,
+        otlp_http = ports.otlp_http,
+        wal = folder("wal"),
+        blocks = folder("blocks"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Their own programs are not at hand: this proves YAML and loopback, not that they start.
+    #[test]
+    fn loki_and_tempo_files_are_yaml_and_name_no_other_address_than_loopback() {
+        let data = Path::new("/state/a \"b\"");
+        let ports = Ports {
+            http: 3200,
+            grpc: 9096,
+            otlp_grpc: 4317,
+            otlp_http: 4318,
+        };
+        for text in [
+            text(data, ports),
+            super::super::loki::text(data, 3100, 9095, "http://127.0.0.1:9093"),
+        ] {
+            let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+            assert_eq!(value["server"]["http_listen_address"], "127.0.0.1");
+            assert_eq!(value["server"]["grpc_listen_address"], "127.0.0.1");
+            assert!(text.contains(r#"/state/a \"b\""#), "{text}");
+            assert!(
+                !text.contains("0.0.0.0") && !text.contains("localhost"),
+                "{text}"
+            );
+        }
+    }
+}

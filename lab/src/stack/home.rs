@@ -1,0 +1,87 @@
+//! Alert rules, Alertmanager's routes and dashboards, in the folders of a checkout.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// The folder that holds `alerts/` and `dashboards/`.
+#[derive(Debug, Clone)]
+pub(crate) struct Home(PathBuf);
+
+impl Home {
+    /// The folder named, or the first above the working folder or above this program that has `alerts/rules`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<Self> {
+        let is_home = |folder: &Path| folder.join("alerts/rules").is_dir();
+        if let Some(named) = named {
+            let named = std::path::absolute(named)?;
+            anyhow::ensure!(
+                is_home(&named),
+                "{}: expected a folder with alerts/rules in it",
+                named.display()
+            );
+            return Ok(Self(named));
+        }
+        let starts = [std::env::current_dir().ok(), std::env::current_exe().ok()];
+        starts
+            .iter()
+            .flatten()
+            .flat_map(|start| start.ancestors())
+            .find(|folder| is_home(folder))
+            .map(|folder| Self(folder.to_path_buf()))
+            .context("no alerts/rules in or above this folder: run it in a checkout, or name one with --home")
+    }
+
+    /// The rule files, in the order of their names.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or has no rule file.
+    pub(crate) fn rules(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let folder = self.0.join("alerts/rules");
+        let entries = folder
+            .read_dir()
+            .with_context(|| folder.display().to_string())?;
+        let mut rules: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|end| end == "yaml" || end == "yml")
+            })
+            .collect();
+        anyhow::ensure!(
+            !rules.is_empty(),
+            "{}: expected at least one *.yaml",
+            folder.display()
+        );
+        rules.sort();
+        Ok(rules)
+    }
+
+    /// Alertmanager's configuration.
+    pub(crate) fn alertmanager(&self) -> Option<PathBuf> {
+        self.there("alerts/alertmanager/alertmanager.yaml")
+    }
+
+    /// Grafana's provisioning folder.
+    pub(crate) fn provisioning(&self) -> Option<PathBuf> {
+        self.there("dashboards/provisioning")
+    }
+
+    /// The dashboards.
+    pub(crate) fn dashboards(&self) -> Option<PathBuf> {
+        self.there("dashboards")
+    }
+
+    /// The dashboard that a visitor lands on.
+    pub(crate) fn first_dashboard(&self) -> Option<PathBuf> {
+        self.there("dashboards/network/now.json")
+    }
+
+    fn there(&self, path: &str) -> Option<PathBuf> {
+        let path = self.0.join(path);
+        path.exists().then_some(path)
+    }
+}

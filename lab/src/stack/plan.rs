@@ -1,0 +1,370 @@
+//! From what was found to what is started: configuration files, processes, forwarded ports.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::args::Common;
+use super::configs::{alertmanager, grafana, loki, prometheus, tempo};
+use super::forward::Inner;
+use super::home::Home;
+use super::output::Show;
+use super::process::Process;
+use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
+use super::services::{self, Devices, INVENTORY, Service};
+
+/// Names and ports of everything that can listen, ours aside.
+const OTHERS: [(&str, u16); 9] = [
+    ("prometheus", 9090),
+    ("alertmanager", 9093),
+    ("grafana", 3000),
+    ("loki", 3100),
+    ("loki-grpc", 9095),
+    ("tempo", 3200),
+    ("tempo-grpc", 9096),
+    ("otlp-grpc", 4317),
+    ("otlp-http", 4318),
+];
+
+/// The port of each listener by its name.
+pub(crate) type Ports = BTreeMap<String, u16>;
+
+/// The ports that everything has when nothing is in the way.
+pub(crate) fn usual_ports() -> Ports {
+    let ours = super::services::SERVICES
+        .iter()
+        .map(|service| (service.name, service.port));
+    OTHERS
+        .into_iter()
+        .chain(ours)
+        .map(|(name, port)| (name.to_owned(), port))
+        .collect()
+}
+
+/// The programs that were found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Ours, each with its binary.
+    pub(crate) services: Vec<(&'static Service, PathBuf)>,
+    /// Prometheus.
+    pub(crate) prometheus: Program,
+    /// Alertmanager.
+    pub(crate) alertmanager: Program,
+    /// Grafana, with the folder it must be told as its home.
+    pub(crate) grafana: Option<(Program, PathBuf)>,
+    /// Loki.
+    pub(crate) loki: Option<Program>,
+    /// Tempo.
+    pub(crate) tempo: Option<Program>,
+}
+
+/// All that a plan is made from.
+#[derive(Debug)]
+pub(crate) struct Setting<'a> {
+    /// The folder that holds everything the stack writes.
+    pub(crate) state: &'a Path,
+    /// The inventory file.
+    pub(crate) inventory: &'a Path,
+    /// Alerts and dashboards.
+    pub(crate) home: &'a Home,
+    /// Programs.
+    pub(crate) found: &'a Found,
+    /// Where the processes listen.
+    pub(crate) inside: &'a Ports,
+    /// Where the user's browser finds them.
+    pub(crate) outside: &'a Ports,
+    /// Whether the two differ by a network namespace.
+    pub(crate) forwarded: bool,
+    /// Scrape and evaluation interval.
+    pub(crate) interval: Duration,
+    /// Whether Alertmanager is to pass on at once.
+    pub(crate) impatient: bool,
+    /// How long Prometheus keeps what it has, as Prometheus reads it.
+    pub(crate) retention: &'a str,
+    /// What reaches the terminal.
+    pub(crate) show: Show,
+}
+
+/// Looks for every program and for our own binaries.
+///
+/// # Errors
+/// Something is missing without which there is no stack; the error says how to get it.
+pub(crate) async fn find(common: &Common) -> anyhow::Result<Found> {
+    let services = services::binaries(common.bin_dir.as_deref())?;
+    let finder = common.fetch.finder();
+    let needed = async |kind: &Kind| {
+        finder.find(kind).await.with_context(|| {
+            let package = kind.package.unwrap_or(kind.name);
+            format!("no {} on PATH: install the Debian package {package}, or run `sotp-lab stack install`", kind.name)
+        })
+    };
+    let grafana = finder.find(&GRAFANA).await;
+    let with_home = |program: Program| grafana::home(&program.path).map(|home| (program, home));
+    Ok(Found {
+        services,
+        prometheus: needed(&PROMETHEUS).await?,
+        alertmanager: needed(&ALERTMANAGER).await?,
+        grafana: grafana.and_then(with_home),
+        loki: finder.find(&LOKI).await,
+        tempo: finder.find(&TEMPO).await,
+    })
+}
+
+/// What is started; the inner half of the launcher reads it from a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    /// The processes.
+    pub(crate) processes: Vec<Process>,
+    /// Ports that are passed on through unix sockets.
+    pub(crate) forwards: Vec<Inner>,
+    /// Folder of the log files.
+    pub(crate) logs: PathBuf,
+    /// File of the states.
+    pub(crate) status: PathBuf,
+    /// What reaches the terminal.
+    pub(crate) show: Show,
+}
+
+impl Plan {
+    /// The socket of the forwarded port `name`.
+    pub(crate) fn socket(state: &Path, name: &str) -> PathBuf {
+        state.join(format!("{name}.sock"))
+    }
+}
+
+/// Writes the configuration files into the state folder and says what to start.
+///
+/// # Errors
+/// A file cannot be written, or the user's Alertmanager configuration is not one.
+pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
+    let mut processes = Vec::new();
+    processes.push(alertmanager_process(setting)?);
+    processes.extend(
+        setting
+            .found
+            .services
+            .iter()
+            .map(|(service, path)| ours(setting, service, path)),
+    );
+    processes.push(prometheus_process(setting)?);
+    if let Some(program) = &setting.found.loki {
+        processes.push(loki_process(setting, program)?);
+    }
+    if let Some(program) = &setting.found.tempo {
+        processes.push(tempo_process(setting, program)?);
+    }
+    if let Some((program, home)) = &setting.found.grafana {
+        processes.push(grafana_process(setting, program, home)?);
+    }
+    let forward = |process: &Process| Inner {
+        socket: Plan::socket(setting.state, &process.name),
+        port: setting.inside[&process.name],
+    };
+    Ok(Plan {
+        forwards: if setting.forwarded {
+            processes.iter().map(forward).collect()
+        } else {
+            Vec::new()
+        },
+        processes,
+        logs: setting.state.join("log"),
+        status: setting.state.join("status.json"),
+        show: setting.show,
+    })
+}
+
+impl Setting<'_> {
+    fn inner(&self, name: &str) -> String {
+        format!("127.0.0.1:{}", self.inside[name])
+    }
+
+    fn inner_url(&self, name: &str) -> String {
+        format!("http://{}", self.inner(name))
+    }
+
+    /// The URL of `name` in the user's browser.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.outside[name])
+    }
+
+    fn file(&self, name: &str, text: &str) -> anyhow::Result<String> {
+        let path = self.state.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        Ok(path.display().to_string())
+    }
+
+    fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.state.join(name);
+        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+}
+
+fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<String> {
+    std::iter::once(program.display().to_string())
+        .chain(arguments)
+        .collect()
+}
+
+fn ours(setting: &Setting, service: &Service, path: &Path) -> Process {
+    let source = match service.devices {
+        Devices::File => setting.inventory.display().to_string(),
+        Devices::Inventory => setting.inner_url(INVENTORY),
+    };
+    let arguments = [
+        format!("--web.listen-address={}", setting.inner(service.name)),
+        format!("--inventory.source={source}"),
+    ];
+    let mut process = Process::new(service.name, argv(path, arguments))
+        .ready_at(format!("{}/-/ready", setting.inner_url(service.name)))
+        .needed();
+    if service.devices == Devices::Inventory {
+        process = process.after(INVENTORY);
+    }
+    if setting.found.tempo.is_some() {
+        process = process.env(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            setting.inner_url("otlp-grpc"),
+        );
+    }
+    process
+}
+
+fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {
+    let routes = setting.home.alertmanager();
+    let config = match (&routes, setting.impatient) {
+        (Some(routes), false) => routes.display().to_string(),
+        _ => setting.file(
+            "alertmanager.yml",
+            &alertmanager::impatient(routes.as_deref())?,
+        )?,
+    };
+    let arguments = [
+        format!("--config.file={config}"),
+        format!(
+            "--storage.path={}",
+            setting.folder("alertmanager")?.display()
+        ),
+        format!("--web.listen-address={}", setting.inner("alertmanager")),
+        format!("--web.external-url={}", setting.url("alertmanager")),
+        // One instance has nobody to gossip with.
+        "--cluster.listen-address=".to_owned(),
+    ];
+    Ok(Process::new(
+        "alertmanager",
+        argv(&setting.found.alertmanager.path, arguments),
+    )
+    .ready_at(format!("{}/-/ready", setting.inner_url("alertmanager")))
+    .needed())
+}
+
+fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
+    let services = setting
+        .found
+        .services
+        .iter()
+        .map(|(service, _)| (service.job, service.name));
+    let jobs = services.chain([
+        ("prometheus", "prometheus"),
+        ("alertmanager", "alertmanager"),
+    ]);
+    let config = prometheus::Settings {
+        interval: setting.interval,
+        rules: setting.home.rules()?,
+        alertmanager: setting.inner("alertmanager"),
+        jobs: jobs
+            .map(|(job, name)| (job.to_owned(), setting.inner(name)))
+            .collect(),
+    };
+    let arguments = [
+        format!(
+            "--config.file={}",
+            setting.file("prometheus.yml", &config.text())?
+        ),
+        format!(
+            "--storage.tsdb.path={}",
+            setting.folder("prometheus")?.display()
+        ),
+        format!("--storage.tsdb.retention.time={}", setting.retention),
+        format!("--web.listen-address={}", setting.inner("prometheus")),
+        format!("--web.external-url={}", setting.url("prometheus")),
+    ];
+    let mut process = Process::new(
+        "prometheus",
+        argv(&setting.found.prometheus.path, arguments),
+    )
+    .ready_at(format!("{}/-/ready", setting.inner_url("prometheus")))
+    .after("alertmanager")
+    .needed();
+    for (service, _) in &setting.found.services {
+        process = process.after(service.name);
+    }
+    Ok(process)
+}
+
+fn loki_process(setting: &Setting, program: &Program) -> anyhow::Result<Process> {
+    let text = loki::text(
+        &setting.folder("loki")?,
+        setting.inside["loki"],
+        setting.inside["loki-grpc"],
+        &setting.inner_url("alertmanager"),
+    );
+    let arguments = [format!(
+        "-config.file={}",
+        setting.file("loki.yaml", &text)?
+    )];
+    Ok(Process::new("loki", argv(&program.path, arguments))
+        .ready_at(format!("{}/ready", setting.inner_url("loki"))))
+}
+
+fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process> {
+    let ports = tempo::Ports {
+        http: setting.inside["tempo"],
+        grpc: setting.inside["tempo-grpc"],
+        otlp_grpc: setting.inside["otlp-grpc"],
+        otlp_http: setting.inside["otlp-http"],
+    };
+    let text = tempo::text(&setting.folder("tempo")?, ports);
+    let arguments = [format!(
+        "-config.file={}",
+        setting.file("tempo.yaml", &text)?
+    )];
+    Ok(Process::new("tempo", argv(&program.path, arguments))
+        .ready_at(format!("{}/ready", setting.inner_url("tempo"))))
+}
+
+fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow::Result<Process> {
+    let settings = grafana::Settings {
+        data: setting.folder("grafana")?,
+        port: setting.inside["grafana"],
+        url: format!("{}/", setting.url("grafana")),
+        provisioning: setting.home.provisioning(),
+        dashboards: setting.home.dashboards(),
+        home: setting.home.first_dashboard(),
+        password: super::state::password(setting.state, "grafana.password")?,
+        sources: vec![
+            ("SOTP_PROMETHEUS_URL", setting.inner_url("prometheus")),
+            ("SOTP_ALERTMANAGER_URL", setting.inner_url("alertmanager")),
+            ("SOTP_LOKI_URL", setting.inner_url("loki")),
+            ("SOTP_TEMPO_URL", setting.inner_url("tempo")),
+            (
+                "SOTP_SCRAPE_INTERVAL",
+                format!("{}s", setting.interval.as_secs().max(1)),
+            ),
+        ],
+    };
+    let arguments = [
+        "server".to_owned(),
+        "--homepath".to_owned(),
+        home.display().to_string(),
+    ];
+    let mut process = Process::new("grafana", argv(&program.path, arguments))
+        .ready_at(format!("{}/api/health", setting.inner_url("grafana")))
+        .after("prometheus");
+    process.env = settings.env();
+    Ok(process)
+}

@@ -1,0 +1,104 @@
+//! The table of the stack: what runs where, what to look at, what is missing and how to get it.
+
+use super::plan::{Found, Setting};
+use super::programs::{GRAFANA, LOKI, TEMPO};
+use super::status::{State, States};
+use super::table::Row;
+
+/// A row for each part of the stack.
+pub(crate) fn rows(setting: &Setting, states: &States) -> Vec<Row> {
+    let found = setting.found;
+    let mut rows = Vec::new();
+    let mut add = |name: &str, what: &str, version: &str, path: &str, look: &str| {
+        let url = format!("{}{path}", setting.url(name));
+        let (place, note) = match states.get(name) {
+            Some(State::Ready { .. }) => (url, look.to_owned()),
+            Some(State::Failed { why } | State::Restarting { why }) => {
+                ("failed".to_owned(), why.clone())
+            }
+            _ => (
+                "not ready yet".to_owned(),
+                format!("will be at {url}; {look}"),
+            ),
+        };
+        rows.push(Row::new(what, version, place, note));
+    };
+    if let Some((program, _)) = &found.grafana {
+        let password = setting.state.join("grafana.password");
+        let look = format!(
+            "the screens; to change them: admin, password in {}",
+            password.display()
+        );
+        add("grafana", "Grafana", &program.version, "/", &look);
+    }
+    add(
+        "prometheus",
+        "Prometheus",
+        &found.prometheus.version,
+        "/alerts",
+        "rules and queries",
+    );
+    add(
+        "alertmanager",
+        "Alertmanager",
+        &found.alertmanager.version,
+        "/",
+        "active alerts, silences",
+    );
+    for (service, _) in &found.services {
+        add(
+            service.name,
+            service.name,
+            env!("CARGO_PKG_VERSION"),
+            "/",
+            service.shows,
+        );
+    }
+    if let Some(program) = &found.loki {
+        add(
+            "loki",
+            "Loki",
+            &program.version,
+            "/ready",
+            "logs, by way of Grafana",
+        );
+    }
+    if let Some(program) = &found.tempo {
+        add(
+            "tempo",
+            "Tempo",
+            &program.version,
+            "/ready",
+            "traces, by way of Grafana",
+        );
+    }
+    rows.extend(missing(found));
+    rows
+}
+
+/// A row for each part that could not be found.
+fn missing(found: &Found) -> Vec<Row> {
+    let parts = [
+        (&GRAFANA, "Grafana", found.grafana.is_none()),
+        (&LOKI, "Loki", found.loki.is_none()),
+        (&TEMPO, "Tempo", found.tempo.is_none()),
+    ];
+    let row = |(kind, what, gone): (&super::programs::Kind, &str, bool)| {
+        let note = format!(
+            "`sotp-lab stack install` downloads it; or put `{}` on PATH or into SOTP_STACK_DIR",
+            kind.files[0]
+        );
+        gone.then(|| Row::new(what, "", "missing", note))
+    };
+    parts.into_iter().filter_map(row).collect()
+}
+
+/// One line for each port that is not the usual one.
+pub(crate) fn moved_ports(setting: &Setting) -> Vec<String> {
+    let usual = super::plan::usual_ports();
+    let moved = |(name, port): (&String, &u16)| {
+        let wanted = usual.get(name)?;
+        (wanted != port).then(|| format!("port {wanted} is taken: {name} is at {port}"))
+    };
+    setting.outside.iter().filter_map(moved).collect()
+}

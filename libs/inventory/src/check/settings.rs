@@ -1,0 +1,348 @@
+//! What a group or a device says for itself, checked, and how the one inherits from the other.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Checker;
+use crate::document::{
+    Defaults, Family, MqttEntry, PingEntry, SendersEntry, SnmpEntry, SshEntry, WindowEntry,
+};
+use crate::model::{Inventory, Window};
+use crate::names;
+use crate::text::Text;
+
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+const MIN_TIMEOUT: Duration = Duration::from_millis(10);
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_TAGS: usize = 32;
+const MAX_WINDOWS: usize = 32;
+const MAX_SOURCES: usize = 16;
+const MAX_TOPICS: usize = 16;
+
+/// Checked values; `None` where nothing was said.
+#[derive(Clone, Default)]
+pub(super) struct Settings {
+    pub(super) site: Option<Text>,
+    pub(super) role: Option<Text>,
+    pub(super) platform: Option<Text>,
+    pub(super) tags: Vec<Text>,
+    pub(super) ping: Option<PingSettings>,
+    pub(super) snmp: Option<SnmpSettings>,
+    pub(super) ssh: Option<SshSettings>,
+    pub(super) flow: Option<SendersSettings>,
+    pub(super) syslog: Option<SendersSettings>,
+    pub(super) mqtt: Option<MqttSettings>,
+    pub(super) maintenance: Vec<Window>,
+}
+
+/// `self`, with what it leaves open taken from `weaker`.
+trait Inherit {
+    fn inherit(&mut self, weaker: &Self);
+}
+
+impl<T: Clone> Inherit for Vec<T>
+where
+    T: PartialEq,
+{
+    fn inherit(&mut self, weaker: &Self) {
+        let mut all = weaker.clone();
+        all.extend(self.drain(..).filter(|item| !weaker.contains(item)));
+        *self = all;
+    }
+}
+
+fn section<T: Inherit + Clone>(own: &mut Option<T>, weaker: Option<&T>) {
+    match (own, weaker) {
+        (Some(own), Some(weaker)) => own.inherit(weaker),
+        (own @ None, Some(weaker)) => *own = Some(weaker.clone()),
+        (_, None) => {}
+    }
+}
+
+/// A section of a job: each value by itself, lists whole.
+macro_rules! sections {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Default)]
+        pub(super) struct $name { $(pub(super) $field: Option<$type>,)* }
+
+        impl Inherit for $name {
+            fn inherit(&mut self, weaker: &Self) {
+                $(if self.$field.is_none() { self.$field.clone_from(&weaker.$field); })*
+            }
+        }
+    )*};
+}
+
+sections! {
+    PingSettings { enabled: bool, interval: Duration, timeout: Duration, families: Vec<Family>, }
+    SnmpSettings { enabled: bool, module: Text, auth: Text, port: u16, }
+    SshSettings { enabled: bool, port: u16, credentials: Text, }
+    SendersSettings { enabled: bool, sources: Vec<IpAddr>, }
+    MqttSettings { enabled: bool, client_id: Text, topics: Vec<Text>, }
+}
+
+impl Settings {
+    /// Takes from `weaker` what is not said here: sections value by value, `tags` and `maintenance` added up.
+    pub(super) fn inherit(&mut self, weaker: &Self) {
+        for (own, weaker) in [
+            (&mut self.site, &weaker.site),
+            (&mut self.role, &weaker.role),
+            (&mut self.platform, &weaker.platform),
+        ] {
+            if own.is_none() {
+                own.clone_from(weaker);
+            }
+        }
+        self.tags.inherit(&weaker.tags);
+        self.maintenance.inherit(&weaker.maintenance);
+        section(&mut self.ping, weaker.ping.as_ref());
+        section(&mut self.snmp, weaker.snmp.as_ref());
+        section(&mut self.ssh, weaker.ssh.as_ref());
+        section(&mut self.flow, weaker.flow.as_ref());
+        section(&mut self.syslog, weaker.syslog.as_ref());
+        section(&mut self.mqtt, weaker.mqtt.as_ref());
+    }
+}
+
+impl Checker<'_> {
+    /// The checked form of `entry`, which stands at `path`.
+    pub(super) fn settings(
+        &mut self,
+        entry: &Defaults,
+        path: &str,
+        inventory: &Inventory,
+    ) -> Settings {
+        self.bounded(&format!("{path}.tags"), entry.tags.len(), MAX_TAGS);
+        self.bounded(
+            &format!("{path}.maintenance"),
+            entry.maintenance.len(),
+            MAX_WINDOWS,
+        );
+        let mut tags: Vec<Text> = Vec::new();
+        for (index, tag) in entry.tags.iter().enumerate() {
+            if let Some(tag) = self.label(Some(tag), || format!("{path}.tags[{index}]"))
+                && !tags.contains(&tag)
+            {
+                tags.push(tag);
+            }
+        }
+        let maintenance = entry.maintenance.iter().enumerate();
+        Settings {
+            site: self.site(entry.site.as_deref(), path, inventory),
+            role: self.label(entry.role.as_deref(), || format!("{path}.role")),
+            platform: self.label(entry.platform.as_deref(), || format!("{path}.platform")),
+            tags,
+            ping: entry
+                .ping
+                .as_ref()
+                .map(|ping| self.ping(ping, &format!("{path}.ping"))),
+            snmp: entry
+                .snmp
+                .as_ref()
+                .map(|snmp| self.snmp(snmp, &format!("{path}.snmp"))),
+            ssh: entry
+                .ssh
+                .as_ref()
+                .map(|ssh| self.ssh(ssh, &format!("{path}.ssh"))),
+            flow: entry
+                .flow
+                .as_ref()
+                .map(|flow| self.sources(flow, &format!("{path}.flow"))),
+            syslog: entry
+                .syslog
+                .as_ref()
+                .map(|syslog| self.sources(syslog, &format!("{path}.syslog"))),
+            mqtt: entry
+                .mqtt
+                .as_ref()
+                .map(|mqtt| self.mqtt(mqtt, &format!("{path}.mqtt"))),
+            maintenance: maintenance
+                .filter_map(|(index, window)| {
+                    self.window(window, &format!("{path}.maintenance[{index}]"))
+                })
+                .collect(),
+        }
+    }
+
+    fn site(&mut self, site: Option<&str>, path: &str, inventory: &Inventory) -> Option<Text> {
+        let site = site?;
+        match inventory.site(site) {
+            Some(site) => Some(site.name.clone()),
+            None => {
+                let message = format!(
+                    "unknown site \"{}\"; expected a name from sites",
+                    names::shown(site)
+                );
+                self.problem(format!("{path}.site"), message);
+                None
+            }
+        }
+    }
+
+    fn label(&mut self, value: Option<&str>, path: impl FnOnce() -> String) -> Option<Text> {
+        let value = value?;
+        self.noted(path, names::name(value, names::MAX_NAME))?;
+        Some(self.text(value))
+    }
+
+    fn free(
+        &mut self,
+        value: Option<&str>,
+        max: usize,
+        path: impl FnOnce() -> String,
+    ) -> Option<Text> {
+        let value = value?;
+        self.noted(path, names::free_text(value, max))?;
+        Some(self.text(value))
+    }
+
+    fn port(&mut self, port: Option<u16>, path: &str) -> Option<u16> {
+        if port == Some(0) {
+            self.problem(
+                format!("{path}.port"),
+                "port 0 cannot be reached; expected 1 to 65535".to_owned(),
+            );
+            return None;
+        }
+        port
+    }
+
+    fn ping(&mut self, entry: &PingEntry, path: &str) -> PingSettings {
+        let mut time = |key: &str, value: Option<&String>, min, max| {
+            let result = names::duration(value?, min, max);
+            self.noted(|| format!("{path}.{key}"), result)
+        };
+        let interval = time(
+            "interval",
+            entry.interval.as_ref(),
+            MIN_INTERVAL,
+            MAX_INTERVAL,
+        );
+        let timeout = time("timeout", entry.timeout.as_ref(), MIN_TIMEOUT, MAX_TIMEOUT);
+        let mut families = entry.families.clone();
+        if let Some(families) = &mut families {
+            families.sort_unstable();
+            families.dedup();
+            if families.is_empty() {
+                let message =
+                    "an empty list; expected ipv4, ipv6 or both (enabled: false switches ping off)";
+                self.problem(format!("{path}.families"), message.to_owned());
+            }
+        }
+        PingSettings {
+            enabled: entry.enabled,
+            interval,
+            timeout,
+            families,
+        }
+    }
+
+    fn snmp(&mut self, entry: &SnmpEntry, path: &str) -> SnmpSettings {
+        let module = entry.module.as_ref().and_then(|module| {
+            let result = module
+                .split(',')
+                .try_for_each(|one| names::name(one, names::MAX_NAME));
+            self.noted(|| format!("{path}.module"), result)?;
+            self.free(Some(module), 256, || format!("{path}.module"))
+        });
+        SnmpSettings {
+            enabled: entry.enabled,
+            module,
+            auth: self.label(entry.auth.as_deref(), || format!("{path}.auth")),
+            port: self.port(entry.port, path),
+        }
+    }
+
+    fn ssh(&mut self, entry: &SshEntry, path: &str) -> SshSettings {
+        SshSettings {
+            enabled: entry.enabled,
+            port: self.port(entry.port, path),
+            credentials: self.label(entry.credentials.as_deref(), || {
+                format!("{path}.credentials")
+            }),
+        }
+    }
+
+    fn sources(&mut self, entry: &SendersEntry, path: &str) -> SendersSettings {
+        let sources = entry.sources.as_ref().map(|list| {
+            self.counted(list.len(), MAX_SOURCES, &format!("{path}.sources"));
+            let mut sources = Vec::with_capacity(list.len());
+            for (index, source) in list.iter().enumerate() {
+                if let Some(ip) =
+                    self.noted(|| format!("{path}.sources[{index}]"), names::ip(source))
+                    && !sources.contains(&ip)
+                {
+                    sources.push(ip);
+                }
+            }
+            sources
+        });
+        SendersSettings {
+            enabled: entry.enabled,
+            sources,
+        }
+    }
+
+    fn mqtt(&mut self, entry: &MqttEntry, path: &str) -> MqttSettings {
+        let topics = entry.topics.as_ref().map(|list| {
+            self.counted(list.len(), MAX_TOPICS, &format!("{path}.topics"));
+            for (index, topic) in list.iter().enumerate() {
+                self.noted(
+                    || format!("{path}.topics[{index}]"),
+                    names::topic_filter(topic),
+                );
+            }
+            list.iter().map(|topic| self.text(topic)).collect()
+        });
+        MqttSettings {
+            enabled: entry.enabled,
+            client_id: self.free(entry.client_id.as_deref(), 128, || {
+                format!("{path}.client_id")
+            }),
+            topics,
+        }
+    }
+
+    /// Notes a list that is empty or too long.
+    fn counted(&mut self, count: usize, max: usize, path: &str) {
+        if count == 0 {
+            self.problem(
+                path.to_owned(),
+                format!("an empty list; expected 1 to {max} entries, or no such key"),
+            );
+        }
+        self.bounded(path, count, max);
+    }
+
+    fn window(&mut self, entry: &WindowEntry, path: &str) -> Option<Window> {
+        let mut time = |key: &str, value: &str| {
+            let result = value.parse::<Timestamp>().map_err(|_| {
+                let shown = names::shown(value);
+                format!("\"{shown}\" is not a time; expected RFC 3339 with an offset, like 2026-03-01T22:00:00Z")
+            });
+            self.noted(|| format!("{path}.{key}"), result)
+        };
+        let (start, end) = (time("start", &entry.start), time("end", &entry.end));
+        let reason = match &entry.reason {
+            Some(reason) => self.free(Some(reason), 200, || format!("{path}.reason")),
+            None => Some(self.text("")),
+        };
+        let (start, end) = start.zip(end)?;
+        if end <= start {
+            self.problem(
+                format!("{path}.end"),
+                format!("{end} is not after the start; expected a later time"),
+            );
+            return None;
+        }
+        Some(Window {
+            start,
+            end,
+            reason: reason?,
+        })
+    }
+}

@@ -1,0 +1,358 @@
+//! The checked inventory: what services read.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::document::{Document, Family};
+use crate::problem::Error;
+use crate::text::Text;
+
+/// Most bytes of the text of one inventory.
+pub const MAX_BYTES: usize = 32 * 1024 * 1024;
+/// Most devices of one inventory.
+pub const MAX_DEVICES: usize = 50_000;
+/// Most sites of one inventory.
+pub const MAX_SITES: usize = 10_000;
+/// Most groups of one inventory.
+pub const MAX_GROUPS: usize = 1_000;
+
+/// A checked inventory. It never changes; a change makes a new one.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    pub(crate) document: Document,
+    pub(crate) json: Arc<[u8]>,
+    pub(crate) version: String,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) site_by_name: HashMap<Text, usize>,
+    pub(crate) by_name: HashMap<Text, usize>,
+    pub(crate) by_ip: HashMap<IpAddr, usize>,
+    pub(crate) by_dns: HashMap<String, usize>,
+    pub(crate) flow_sources: HashMap<IpAddr, usize>,
+    pub(crate) syslog_sources: HashMap<IpAddr, usize>,
+}
+
+/// A checked site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Site {
+    /// Name, unique among sites.
+    pub name: Text,
+    /// Region; empty when not given.
+    pub region: Text,
+    /// Latitude and longitude in degrees (WGS 84).
+    #[serde(flatten, serialize_with = "coordinates")]
+    pub coordinates: Option<(f64, f64)>,
+}
+
+fn coordinates<S: Serializer>(
+    coordinates: &Option<(f64, f64)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap;
+    let mut map = serializer.serialize_map(None)?;
+    if let Some((latitude, longitude)) = coordinates {
+        map.serialize_entry("latitude", latitude)?;
+        map.serialize_entry("longitude", longitude)?;
+    }
+    map.end()
+}
+
+/// A checked device, with what it inherits from its groups.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Device {
+    /// Name, unique among devices.
+    pub name: Text,
+    /// Main address.
+    pub address: Address,
+    /// IPv4 address, when one is given as a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv4: Option<Ipv4Addr>,
+    /// IPv6 address, when one is given as a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6Addr>,
+    /// Name of the site; empty when not given.
+    pub site: Text,
+    /// Role; empty when not given.
+    pub role: Text,
+    /// Platform; empty when not given.
+    pub platform: Text,
+    /// Groups, weakest first.
+    pub groups: Vec<Text>,
+    /// Tags of the groups and of the device, each once.
+    pub tags: Vec<Text>,
+    /// Probing; `None` when switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ping: Option<Ping>,
+    /// SNMP; `None` without a section or when switched off. The same for those that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<Snmp>,
+    /// SSH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<Ssh>,
+    /// NetFlow, IPFIX and sFlow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Senders>,
+    /// Syslog.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syslog: Option<Senders>,
+    /// MQTT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mqtt: Option<Mqtt>,
+    /// Planned work of the groups and of the device.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<Window>,
+    /// `device="…",site="…",role="…"`, escaped for the text format.
+    #[serde(skip)]
+    pub labels: Text,
+}
+
+/// The main address of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// IPv4 or IPv6 address.
+    Ip(IpAddr),
+    /// DNS name, in lower case and without the final dot.
+    Dns(Text),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Dns(name) => f.write_str(name),
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Address {
+    /// `host:port`, with brackets round an IPv6 address.
+    #[must_use]
+    pub fn with_port(&self, port: u16) -> String {
+        match self {
+            Self::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+            address => format!("{address}:{port}"),
+        }
+    }
+}
+
+/// How a device is probed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ping {
+    /// Time from request to request; `None` = the service's own.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "human")]
+    pub interval: Option<Duration>,
+    /// Time after which a request is lost; `None` = the service's own.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "human")]
+    pub timeout: Option<Duration>,
+    /// Families to probe, in order, each once and never none.
+    ///
+    /// Those of the device's numeric addresses unless `ping.families` says otherwise; both for a DNS
+    /// name without numeric addresses, where a family without a record is not probed.
+    pub families: Vec<Family>,
+}
+
+fn human<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => serializer.collect_str(&crate::names::human(*duration)),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// How a device is collected by SNMP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Snmp {
+    /// Module, or several with commas between them.
+    pub module: Text,
+    /// Name of the auth entry; `None` = the exporter's own default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Text>,
+    /// UDP port.
+    pub port: u16,
+}
+
+/// How a device is reached by SSH.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ssh {
+    /// TCP port.
+    pub port: u16,
+    /// Name of the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Text>,
+}
+
+/// Where a device sends from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Senders {
+    /// Source addresses, never none.
+    pub sources: Vec<IpAddr>,
+}
+
+/// What a sensor publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Mqtt {
+    /// Client identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<Text>,
+    /// Topic filters.
+    pub topics: Vec<Text>,
+}
+
+/// A time of planned work: from `start`, up to and without `end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Window {
+    /// First moment.
+    pub start: Timestamp,
+    /// First moment after it.
+    pub end: Timestamp,
+    /// Why; empty when not given.
+    pub reason: Text,
+}
+
+impl Device {
+    /// The window of planned work that holds at `now`, the one that ends last where several do.
+    #[must_use]
+    pub fn maintenance_at(&self, now: Timestamp) -> Option<&Window> {
+        let holding = |window: &&Window| window.start <= now && now < window.end;
+        self.maintenance
+            .iter()
+            .filter(holding)
+            .max_by_key(|window| window.end)
+    }
+
+    /// The numeric address of `family`, if the inventory gives one.
+    #[must_use]
+    pub fn ip(&self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv4 => self.ipv4.map(IpAddr::V4),
+            Family::Ipv6 => self.ipv6.map(IpAddr::V6),
+        }
+    }
+}
+
+impl Inventory {
+    /// The inventory in `text`, which is YAML or JSON; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every problem that could be found, [`Error::TooLarge`] above [`MAX_BYTES`].
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, Error> {
+        crate::check::parse(text, &origin.display().to_string())
+    }
+
+    /// The inventory in the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Inventory::parse`], and when the file cannot be read or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = crate::file::read(path)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::NotText {
+            origin: path.display().to_string(),
+        })?;
+        Self::parse(text, path)
+    }
+
+    /// The inventory that `document` describes; problems carry paths and no lines.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every problem that could be found.
+    pub fn check(document: Document, origin: &Path) -> Result<Self, Error> {
+        crate::check::check(document, &origin.display().to_string())
+    }
+
+    /// The document the inventory was made of.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The document as JSON: what `GET /api/v1/inventory` answers and [`Inventory::parse`] reads back.
+    #[must_use]
+    pub fn json(&self) -> Arc<[u8]> {
+        Arc::clone(&self.json)
+    }
+
+    /// A name of the content: equal for equal documents, whatever the file looks like. 32 hexadecimal
+    /// digits (of SHA-256 over the JSON form); empty for the empty inventory of a feed that has read nothing yet.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The devices, in the order of the file.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The sites, in the order of the file.
+    #[must_use]
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// The device called `name`.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        self.by_name.get(name).map(|index| &self.devices[*index])
+    }
+
+    /// The site called `name`.
+    #[must_use]
+    pub fn site(&self, name: &str) -> Option<&Site> {
+        self.site_by_name.get(name).map(|index| &self.sites[*index])
+    }
+
+    /// The device that has the address `ip`.
+    #[must_use]
+    pub fn by_ip(&self, ip: IpAddr) -> Option<&Device> {
+        self.by_ip.get(&ip).map(|index| &self.devices[*index])
+    }
+
+    /// The device at `host`: an IP address or a DNS name, in any case.
+    #[must_use]
+    pub fn by_address(&self, host: &str) -> Option<&Device> {
+        match host.parse() {
+            Ok(ip) => self.by_ip(ip),
+            Err(_) => {
+                let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+                self.by_dns.get(&name).map(|index| &self.devices[*index])
+            }
+        }
+    }
+
+    /// The device whose flows come from `source`.
+    #[must_use]
+    pub fn by_flow_source(&self, source: IpAddr) -> Option<&Device> {
+        self.flow_sources
+            .get(&source)
+            .map(|index| &self.devices[*index])
+    }
+
+    /// The device whose syslog messages come from `source`.
+    #[must_use]
+    pub fn by_syslog_source(&self, source: IpAddr) -> Option<&Device> {
+        self.syslog_sources
+            .get(&source)
+            .map(|index| &self.devices[*index])
+    }
+}

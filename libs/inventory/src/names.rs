@@ -1,0 +1,180 @@
+//! What a name, an address and a duration may look like.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+pub(crate) const MAX_NAME: usize = 64;
+pub(crate) const MAX_DEVICE_NAME: usize = 128;
+const MAX_DNS_NAME: usize = 253;
+const MAX_DNS_LABEL: usize = 63;
+/// How much of a wrong value a message repeats.
+const SHOWN: usize = 60;
+
+/// `value` as a message may hold it: short, and without control characters.
+pub(crate) fn shown(value: &str) -> Cow<'_, str> {
+    if value.len() <= SHOWN && !value.chars().any(char::is_control) {
+        return Cow::Borrowed(value);
+    }
+    let mut short: String = value
+        .chars()
+        .take(SHOWN)
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect();
+    if value.chars().nth(SHOWN).is_some() {
+        short.push_str("...");
+    }
+    Cow::Owned(short)
+}
+
+/// Whether `name` can be a name: ASCII letters, digits, `.`, `_`, `-`, beginning with a letter or digit.
+pub(crate) fn name(name: &str, max: usize) -> Result<(), String> {
+    let charset = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins && name.len() <= max && name.chars().all(charset) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{}\" is not a name; expected 1 to {max} ASCII letters, digits, \".\", \"_\" or \"-\", the first a letter or digit",
+        shown(name)
+    ))
+}
+
+/// Whether `text` can be shown as it is: at most `max` characters, none of them a control character.
+pub(crate) fn free_text(text: &str, max: usize) -> Result<(), String> {
+    if text.chars().nth(max).is_none() && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{}\" does not do; expected at most {max} characters and no control characters",
+        shown(text)
+    ))
+}
+
+/// A unicast address that a device can have.
+pub(crate) fn ip(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| {
+        format!(
+            "\"{}\" is not an IP address; expected one like 192.0.2.1 or 2001:db8::1",
+            shown(text)
+        )
+    })?;
+    usable(address)?;
+    Ok(address)
+}
+
+pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
+    let address = text.parse().map_err(|_| {
+        format!(
+            "\"{}\" is not an IPv4 address; expected one like 192.0.2.1",
+            shown(text)
+        )
+    })?;
+    usable(IpAddr::V4(address)).map(|()| address)
+}
+
+pub(crate) fn ipv6(text: &str) -> Result<Ipv6Addr, String> {
+    let address = text.parse().map_err(|_| {
+        format!(
+            "\"{}\" is not an IPv6 address; expected one like 2001:db8::1",
+            shown(text)
+        )
+    })?;
+    usable(IpAddr::V6(address)).map(|()| address)
+}
+
+fn usable(address: IpAddr) -> Result<(), String> {
+    let why = match address {
+        address if address.is_unspecified() => "the unspecified address",
+        address if address.is_multicast() => "a multicast address",
+        IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4 address written as IPv6",
+        _ => return Ok(()),
+    };
+    Err(format!(
+        "{address} is {why}; expected the address of one device"
+    ))
+}
+
+/// A DNS name (RFC 1123 section 2.1), in lower case and without the final dot.
+pub(crate) fn dns(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let label = |label: &str| {
+        (1..=MAX_DNS_LABEL).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    // A last label of digits only is an IPv4 address that was mistyped.
+    let numeric = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    if name.len() <= MAX_DNS_NAME && !numeric && name.split('.').all(label) {
+        return Ok(name);
+    }
+    Err(format!(
+        "\"{}\" is not an address; expected an IPv4 address, an IPv6 address or a DNS name",
+        shown(text)
+    ))
+}
+
+/// A duration such as `250ms`, `1s`, `1.5s`, `5m` or `1h`, within `min` and `max`.
+pub(crate) fn duration(text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
+    let wrong = || {
+        format!(
+            "\"{}\" is not a duration in bounds; expected a number and ms, s, m or h, from {} to {}",
+            shown(text),
+            human(min),
+            human(max)
+        )
+    };
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let duration = Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
+    if duration < min || duration > max {
+        Err(wrong())
+    } else {
+        Ok(duration)
+    }
+}
+
+/// The shortest spelling that [`duration`] reads.
+pub(crate) fn human(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms if ms > 0 && ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms > 0 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+/// A topic filter (MQTT 5.0 section 4.7): `+` alone in a level, `#` alone in the last one.
+pub(crate) fn topic_filter(text: &str) -> Result<(), String> {
+    let levels: Vec<&str> = text.split('/').collect();
+    let last = levels.len() - 1;
+    let level = |(index, level): (usize, &&str)| match *level {
+        "+" => true,
+        "#" => index == last,
+        level => !level.contains(['+', '#']),
+    };
+    if !text.is_empty() && free_text(text, 256).is_ok() && levels.iter().enumerate().all(level) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{}\" is not an MQTT topic filter; expected one like site/+/temperature or site/#",
+        shown(text)
+    ))
+}

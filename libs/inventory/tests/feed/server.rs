@@ -1,0 +1,103 @@
+//! An HTTP server that answers what a test says and remembers what it was asked.
+
+use std::sync::{Arc, Mutex};
+
+use inventory::{Source, UrlOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[derive(Default)]
+struct State {
+    status: u16,
+    body: String,
+    tag: String,
+    heads: Vec<String>,
+}
+
+pub(crate) struct Server {
+    address: String,
+    state: Arc<Mutex<State>>,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(Mutex::new(State::default()));
+        let (stop, mut stopped) = tokio::sync::watch::channel(false);
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                    accepted = listener.accept() => {
+                        tokio::spawn(serve(accepted.unwrap().0, Arc::clone(&shared)));
+                    }
+                }
+            }
+        });
+        Self {
+            address,
+            state,
+            stop,
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn source(&self, options: UrlOptions) -> Source {
+        format!("http://{}", self.address)
+            .parse::<Source>()
+            .unwrap()
+            .with_options(options)
+    }
+
+    /// What is answered from now on; 304 to those who know a 200 by its tag.
+    pub(crate) fn answer(&self, status: u16, body: String, tag: &str) {
+        let mut state = self.state.lock().unwrap();
+        (state.status, state.body, state.tag) = (status, body, tag.to_owned());
+    }
+
+    /// The heads of all requests, names in lower case.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.state.lock().unwrap().heads.clone()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// One request; the connection ends with its answer.
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 16_384 {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let answer = {
+        let mut state = state.lock().unwrap();
+        let head = String::from_utf8(head).unwrap();
+        let known =
+            state.status == 200 && head.contains(&format!("if-none-match: {}\r\n", state.tag));
+        let (status, body) = if known {
+            (304, "")
+        } else {
+            (state.status, &*state.body)
+        };
+        let answer = format!(
+            "HTTP/1.1 {status} x\r\netag: {}\r\nlocation: /\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            state.tag,
+            body.len()
+        );
+        state.heads.push(head);
+        answer
+    };
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}

@@ -1,0 +1,51 @@
+//! The live web configuration: what a handshake and a request meet first.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue};
+use rustls::ServerConfig;
+
+use super::auth::Auth;
+use super::rate::Bucket;
+use super::tls;
+use crate::ConfigError;
+use crate::web_config::WebConfig;
+
+/// One loaded web configuration.
+#[derive(Default)]
+pub(crate) struct Door {
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) auth: Option<Arc<Auth>>,
+    pub(crate) bucket: Option<Arc<Bucket>>,
+}
+
+/// The one in force; connections take it once for the handshake, requests once each.
+pub(crate) type LiveDoor = Arc<ArcSwap<Door>>;
+
+impl Door {
+    /// Builds what the configuration says, reading its files. The bucket of the one before stays when its limit does.
+    pub(crate) fn build(
+        config: &WebConfig,
+        path: &Path,
+        before: Option<&Self>,
+    ) -> Result<Self, ConfigError> {
+        let tls = config.tls.as_ref().map(tls::build).transpose();
+        let tls = tls.map_err(|error| ConfigError::new(path, crate::life::chain(&error)))?;
+        let same = |limit| {
+            before
+                .and_then(|door| door.bucket.clone())
+                .filter(|bucket| bucket.limit() == limit)
+        };
+        Ok(Self {
+            tls,
+            headers: config.headers.clone(),
+            auth: (!config.users.is_empty()).then(|| Auth::new(&config.users)),
+            bucket: config
+                .rate_limit
+                .map(|limit| same(limit).unwrap_or_else(|| Arc::new(Bucket::new(limit)))),
+        })
+    }
+}
