@@ -5,10 +5,11 @@
 
 mod legacy;
 mod rfc5424;
-mod scan;
+pub(crate) mod scan;
 mod time;
-mod vendor;
+pub(crate) mod vendor;
 
+pub use rfc5424::parameters;
 pub use time::{Clock, DeviceTime};
 
 /// The form that a message was recognised by.

@@ -4,3 +4,4 @@
 
 pub mod header;
 pub mod text;
+pub mod translate;

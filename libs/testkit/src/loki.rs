@@ -34,18 +34,18 @@ pub enum Misbehave {
     Slow(Duration),
 }
 
-pub(crate) type Sink = Box<dyn FnMut(&str, u64, &[u8]) + Send>;
+type Sink = Box<dyn FnMut(&str, u64, &[u8]) + Send>;
 
-pub(crate) struct Inner {
-    pub(crate) limits: LokiLimits,
-    pub(crate) store: Store,
-    pub(crate) script: VecDeque<Misbehave>,
+struct Inner {
+    limits: LokiLimits,
+    store: Store,
+    script: VecDeque<Misbehave>,
     /// Answered to every push while it is set.
-    pub(crate) always: Option<Misbehave>,
-    pub(crate) sink: Option<Sink>,
-    pub(crate) requests: u64,
-    pub(crate) authorization: Option<String>,
-    pub(crate) tenant_required: bool,
+    always: Option<Misbehave>,
+    sink: Option<Sink>,
+    requests: u64,
+    authorization: Option<String>,
+    tenant_required: bool,
 }
 
 /// A running double.
