@@ -2,6 +2,19 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod app;
+pub mod books;
+pub mod cli;
+pub mod config;
+pub mod framing;
 pub mod header;
+pub mod intake;
+pub mod metrics;
+pub mod proxy;
+pub mod record;
+pub mod render;
+pub mod stream;
 pub mod text;
+pub mod tls;
 pub mod translate;
+pub mod udp;

@@ -242,7 +242,7 @@ impl UnixSocket {
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let mut buffer = vec![0; limit + 1];
         let mut lane = Lane::new(intake.clone());
-        let mut push = |lane: &mut Lane, buffer: &[u8], length: usize| {
+        let push = |lane: &mut Lane, buffer: &[u8], length: usize| {
             let flags = if length > limit { TRUNCATED } else { 0 };
             lane.push(&buffer[..length.min(limit)], nobody, Transport::Unix, now(), flags);
         };

@@ -71,7 +71,8 @@ pub(crate) struct Deliverer<R> {
     pace: Pace,
     streams: Streams,
     push: Push,
-    line: Line,
+    /// The rendered lines of the batch, in reused memory.
+    lines: Vec<Line>,
     placed: Vec<Result<Placed, &'static str>>,
 }
 
@@ -101,7 +102,7 @@ impl<R: Render> Deliverer<R> {
             observer,
             dead,
             streams: Streams::default(),
-            line: Line::default(),
+            lines: Vec::new(),
             placed: Vec::new(),
         })
     }
@@ -127,7 +128,7 @@ impl<R: Render> Deliverer<R> {
                     tenants[group].1.push(at);
                 }
                 Some(Err(reason)) => {
-                    letters.push((at, self.letter(*record, reason, "held back before sending")))
+                    letters.push((at, self.letter(records, at, reason, "held back before sending")))
                 }
                 None => {}
             }
@@ -168,25 +169,31 @@ impl<R: Render> Deliverer<R> {
             .unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.placed.clear();
-        for record in records {
-            self.line.clear();
-            self.render.render(*record, &mut self.line);
-            let limits = &self.destination.limits;
-            let placed = match limits.check(&self.line, false) {
-                Ok(()) => Ok(self.streams.place(&self.line, record.stamp, now, limits)),
+        self.lines.resize_with(records.len().max(self.lines.len()), Line::default);
+        let limits = &self.destination.limits;
+        for (record, line) in records.iter().zip(&mut self.lines) {
+            line.clear();
+            self.render.render(*record, line);
+            let placed = match limits.check(line, false) {
+                Ok(()) => Ok(self.streams.place(line, record.stamp, now, limits)),
                 Err(crate::Refusal::LineTooLong) => Err("line_too_long"),
                 Err(crate::Refusal::Labels) => Err("invalid_labels"),
             };
+            if let Ok(placed) = placed
+                && placed.stamp != record.stamp
+            {
+                line.metadata("received_time_ns", &record.stamp.to_string());
+            }
             self.placed.push(placed);
         }
     }
 
-    fn letter(&mut self, record: Record<'_>, reason: &str, detail: &str) -> DeadLetter {
-        self.line.clear();
-        self.render.render(record, &mut self.line);
-        let mut letter = DeadLetter::new(record, &self.destination.name, reason, detail);
-        crate::push::render_labels(self.line.labels(false), &mut letter.labels);
-        letter.line.clone_from(&self.line.text);
+    fn letter(&self, records: &[Record<'_>], at: usize, reason: &str, detail: &str) -> DeadLetter {
+        let mut letter = DeadLetter::new(records[at], &self.destination.name, reason, detail);
+        if let Some(line) = self.lines.get(at) {
+            crate::push::render_labels(line.labels(false), &mut letter.labels);
+            letter.line.clone_from(&line.text);
+        }
         letter
     }
 
@@ -208,7 +215,7 @@ impl<R: Render> Deliverer<R> {
                     Part::Stored => stored += part.len(),
                     Part::Stopped => return Outcome::Stopped,
                     Part::Refused { reason, detail } if part.len() == 1 => {
-                        let letter = self.letter(records[part[0]], reason, &detail);
+                        let letter = self.letter(records, part[0], reason, &detail);
                         refused.push((part[0], letter));
                         if refused.len() >= ALL_REFUSED && stored == 0 {
                             if self.hold("everything_refused", &detail, stop).await
@@ -241,19 +248,8 @@ impl<R: Render> Deliverer<R> {
     ) -> Part {
         self.push.clear();
         for &at in indices {
-            if let Some(Ok(placed)) = self.placed.get(at) {
-                self.line.clear();
-                self.render.render(records[at], &mut self.line);
-                if placed.stamp != records[at].stamp {
-                    self.line
-                        .metadata("received_time_ns", &records[at].stamp.to_string());
-                }
-                self.push.add(
-                    &self.line,
-                    placed.coarse,
-                    placed.stamp,
-                    &self.destination.limits,
-                );
+            if let (Some(Ok(placed)), Some(line)) = (self.placed.get(at), self.lines.get(at)) {
+                self.push.add(line, placed.coarse, placed.stamp, &self.destination.limits);
             }
         }
         let body = match self.push.body() {

@@ -102,7 +102,7 @@ impl Destination {
             format: Format::Protobuf,
             batching: Batching {
                 max_bytes: 1 << 20,
-                max_lines: 10_000,
+                max_lines: 5_000,
                 max_age: Duration::from_millis(200),
             },
             retry: Retry {
