@@ -211,7 +211,7 @@ impl<R: Render> Deliverer<R> {
             let mut refused: Vec<(usize, DeadLetter)> = Vec::new();
             let mut stored = 0;
             while let Some(part) = open.pop() {
-                match self.part(records, tenant, part, stop).await {
+                match self.part(tenant, part, stop).await {
                     Part::Stored => stored += part.len(),
                     Part::Stopped => return Outcome::Stopped,
                     Part::Refused { reason, detail } if part.len() == 1 => {
@@ -241,7 +241,6 @@ impl<R: Render> Deliverer<R> {
     /// Sends one request until it is stored or refused.
     async fn part(
         &mut self,
-        records: &[Record<'_>],
         tenant: Option<&str>,
         indices: &[usize],
         stop: &tokio::sync::Notify,
