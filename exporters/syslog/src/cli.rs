@@ -1,4 +1,4 @@
-//! What is done on the command line without the service: `explain` and `replay`.
+//! What is done on the command line without the service: `convert`, `explain` and `replay`.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Turns a Promtail or Alloy configuration into ours and says what could not be carried over.
+    Convert {
+        /// The configuration of Promtail (YAML) or Alloy.
+        file: PathBuf,
+    },
     /// Sends dead letters to their destination again; what is refused again is written beside the file.
     Replay {
         /// The configuration with the destination.
@@ -46,10 +51,11 @@ enum Command {
 #[must_use]
 pub fn early() -> Option<ExitCode> {
     let first = std::env::args().nth(1)?;
-    if !matches!(first.as_str(), "explain" | "replay") {
+    if !matches!(first.as_str(), "convert" | "explain" | "replay") {
         return None;
     }
     let result = match Command::parse() {
+        Command::Convert { file } => convert(&file),
         Command::Explain { json } => explain(json),
         Command::Replay { config, inventory, file } => replay(&config, &inventory, &file),
     };
@@ -60,6 +66,16 @@ pub fn early() -> Option<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+fn convert(file: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let converted = crate::convert::convert(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    write!(std::io::stdout(), "{}", converted.yaml())?;
+    for note in &converted.notes {
+        writeln!(std::io::stderr(), "note: {note}")?;
+    }
+    Ok(())
 }
 
 fn explain(json: bool) -> anyhow::Result<()> {

@@ -210,10 +210,18 @@ impl Lane {
         if limit.is_none() && self.fill < 0.5 {
             return;
         }
-        let total: i64 = if self.fill < 0.5 {
-            0
+        // A share counts only among several: what nobody else needs is nobody's to refuse.
+        let (total, waiting) = if self.fill < 0.5 {
+            (0, 0)
         } else {
-            self.intake.books.all().iter().filter_map(|a| a.outlets.first()).map(|o| o.queued.load(Relaxed)).sum()
+            let accounts = self.intake.books.all();
+            let recent = now().saturating_sub(60_000_000_000);
+            let queued: i64 = accounts.iter().filter_map(|a| a.outlets.first()).map(|o| o.queued.load(Relaxed)).sum();
+            (queued, accounts.iter().filter(|a| a.last.load(Relaxed) > recent).count())
+        };
+        let urgent = match self.intake.datagrams {
+            WhenFull::ByClass { keep, .. } => Some(keep),
+            _ => None,
         };
         let buckets = &mut self.buckets;
         self.items.retain(|item| {
@@ -238,7 +246,8 @@ impl Lane {
                 false
             });
             let queued = item.account.outlets.first().map_or(0, |o| o.queued.load(Relaxed));
-            let greedy = !over && total > 1_000 && queued * 2 > total;
+            let spared = urgent.is_some_and(|keep| item.class <= keep);
+            let greedy = !over && !spared && waiting > 1 && total > 1_000 && queued * 2 > total;
             if greedy {
                 item.account.drop_one(Dropped::Share);
             }

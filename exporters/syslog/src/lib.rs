@@ -6,6 +6,7 @@ pub mod app;
 pub mod books;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod framing;
 pub mod header;
 pub mod intake;
