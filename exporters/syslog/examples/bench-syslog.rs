@@ -2,7 +2,10 @@
 //!
 //! `bench-syslog BINARY SECONDS RATE…` writes `target/bench/syslog.json`. Each message carries a number; what is
 //! missing in the double is lost. Everything stays on loopback.
-#![allow(clippy::unwrap_used, reason = "a bench that cannot measure has nothing else to do")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a bench that cannot measure has nothing else to do"
+)]
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,18 +20,35 @@ use testkit::loki::Loki;
 /// CPU seconds of a process so far (utime and stime of proc(5), 100 ticks a second) and its peak memory in bytes.
 fn used(child: &Child) -> (f64, u64) {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let peak = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
-    (ticks / 100.0, peak.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024)
+    (
+        ticks / 100.0,
+        peak.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            * 1024,
+    )
 }
 
 fn message(number: u64) -> String {
     format!(
         "<189>{number}: r1: *Nov 14 08:30:56.699 UTC: %LINEPROTO-5-UPDOWN: Line protocol on Interface GigabitEthernet0/{}, changed state to {}",
         number % 48,
-        if number % 2 == 0 { "up" } else { "down" }
+        if number.is_multiple_of(2) {
+            "up"
+        } else {
+            "down"
+        }
     )
 }
 
@@ -63,7 +83,10 @@ async fn run(binary: &str, rate: u64, seconds: u64) -> serde_json::Value {
     let folder = tempfile::tempdir_in(".").unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("i.yaml"), "sites: [{name: lab}]\ndevices: [{name: r1, address: 192.0.2.1, site: lab, role: router, syslog: {sources: [127.0.0.1]}}]\n").unwrap();
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let config = format!(
         "listen: {{udp: [{{address: '{port}'}}], tcp: []}}\nloki: [{{name: main, url: '{}', bytes_per_second: 0}}]\n",
         loki.push_url()
@@ -81,7 +104,9 @@ async fn run(binary: &str, rate: u64, seconds: u64) -> serde_json::Value {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let idle = used(&child).0;
-    let (sent, took) = tokio::task::spawn_blocking(move || send(port, rate, seconds)).await.unwrap();
+    let (sent, took) = tokio::task::spawn_blocking(move || send(port, rate, seconds))
+        .await
+        .unwrap();
     let mut last = (0, Instant::now());
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -95,7 +120,14 @@ async fn run(binary: &str, rate: u64, seconds: u64) -> serde_json::Value {
     }
     let (cpu, peak) = used(&child);
     let address = std::fs::read_to_string(path("port")).unwrap();
-    let body = testkit::client().get(format!("http://{}/metrics", address.trim())).send().await.unwrap().text().await.unwrap();
+    let body = testkit::client()
+        .get(format!("http://{}/metrics", address.trim()))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let metrics = testkit::Samples::parse(&body).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -116,7 +148,10 @@ fn translate() -> serde_json::Value {
         .filter(|r| r.vendor.starts_with("cisco_ios") && r.key.contains('-'))
         .map(|r| {
             let (facility, name) = r.key.rsplit_once('-').unwrap();
-            format!("<189>521: r1: *Nov 14 08:30:56.699 UTC: %{facility}-3-{name}: {}", r.example)
+            format!(
+                "<189>521: r1: *Nov 14 08:30:56.699 UTC: %{facility}-3-{name}: {}",
+                r.example
+            )
         })
         .collect();
     let headers: Vec<_> = lines.iter().map(|l| header::parse(l)).collect();
@@ -129,7 +164,10 @@ fn translate() -> serde_json::Value {
             }
             count += lines.len() as u64;
         }
-        (count as f64 / begin.elapsed().as_secs_f64(), known as f64 / count as f64)
+        (
+            count as f64 / begin.elapsed().as_secs_f64(),
+            known as f64 / count as f64,
+        )
     };
     let (parsed, _) = rate(&mut |at| header::parse(&lines[at]).mnemonic.is_some());
     let (translated, known) = rate(&mut |at| translator.translate(&headers[at]).is_some());
@@ -150,7 +188,9 @@ fn translate() -> serde_json::Value {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, binary, seconds, rates @ ..] = &arguments[..] else { panic!("bench-syslog BINARY SECONDS RATE…") };
+    let [_, binary, seconds, rates @ ..] = &arguments[..] else {
+        panic!("bench-syslog BINARY SECONDS RATE…")
+    };
     let mut result = serde_json::json!({"translator": translate(), "udp": []});
     println!("{}", result["translator"]);
     for rate in rates {
@@ -159,5 +199,9 @@ async fn main() {
         result["udp"].as_array_mut().unwrap().push(one);
     }
     std::fs::create_dir_all("target/bench").unwrap();
-    std::fs::write("target/bench/syslog.json", serde_json::to_string_pretty(&result).unwrap()).unwrap();
+    std::fs::write(
+        "target/bench/syslog.json",
+        serde_json::to_string_pretty(&result).unwrap(),
+    )
+    .unwrap();
 }

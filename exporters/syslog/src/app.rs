@@ -81,7 +81,15 @@ impl toolkit::Service for Service {
         let udp = datagrams(app, &config, &intake)?;
         let streams = connections(app, &config, &intake).await?;
         unix(app, &config, &intake)?;
-        app.collect(Series { intake, udp, streams, watches, dead, silent_after: config.silent_after, started: now() });
+        app.collect(Series {
+            intake,
+            udp,
+            streams,
+            watches,
+            dead,
+            silent_after: config.silent_after,
+            started: now(),
+        });
         Ok(())
     }
 }
@@ -95,7 +103,9 @@ fn count_backlog(queue: &Queue, books: &Books) -> anyhow::Result<()> {
         let mut counts: std::collections::HashMap<String, i64> = std::collections::HashMap::new();
         let mut reader = queue.reader(name)?;
         loop {
-            reader.read(&mut batch, 4 << 20, 100_000).context("reading the queue")?;
+            reader
+                .read(&mut batch, 4 << 20, 100_000)
+                .context("reading the queue")?;
             if batch.is_empty() {
                 break;
             }
@@ -110,18 +120,24 @@ fn count_backlog(queue: &Queue, books: &Books) -> anyhow::Result<()> {
             }
         }
         for (device, count) in counts {
-            books.account(&device).outlets[at].queued.store(count, Relaxed);
+            books.account(&device).outlets[at]
+                .queued
+                .store(count, Relaxed);
             let most = most.entry(device).or_default();
             *most = count.max(*most);
         }
     }
     for (device, count) in most {
         let account = books.account(&device);
-        account.recovered.store(u64::try_from(count).unwrap_or(0), Relaxed);
+        account
+            .recovered
+            .store(u64::try_from(count).unwrap_or(0), Relaxed);
         // What another destination had already stored in the earlier run is delivered there.
         for outlet in &account.outlets {
             let done = count - outlet.queued.load(Relaxed);
-            outlet.delivered.store(u64::try_from(done).unwrap_or(0), Relaxed);
+            outlet
+                .delivered
+                .store(u64::try_from(done).unwrap_or(0), Relaxed);
         }
     }
     Ok(())
@@ -152,14 +168,31 @@ fn destinations(
     for (at, destination) in config.loki.iter().enumerate() {
         let watch = Arc::new(Watch::new(intake.clone(), at));
         watches.push(watch.clone());
-        let (destination, intake, translator, dead) = (destination.clone(), intake.clone(), translator.clone(), dead.clone());
+        let (destination, intake, translator, dead) = (
+            destination.clone(),
+            intake.clone(),
+            translator.clone(),
+            dead.clone(),
+        );
         let (runbook, zone) = (config.runbook_url.clone(), config.zone);
         // A wrong certificate or address is a fault of the configuration: say so at the start.
         let build = move || -> anyhow::Result<Pusher<Lines>> {
             let books = (at == 0).then(|| intake.books.clone());
-            let lines = Lines::new(translator.clone(), intake.feed.clone(), books, runbook.clone(), zone);
+            let lines = Lines::new(
+                translator.clone(),
+                intake.feed.clone(),
+                books,
+                runbook.clone(),
+                zone,
+            );
             let reader = intake.queue.reader(&destination.name)?;
-            Ok(Pusher::new(destination.clone(), reader, lines, watch.clone(), dead.clone())?)
+            Ok(Pusher::new(
+                destination.clone(),
+                reader,
+                lines,
+                watch.clone(),
+                dead.clone(),
+            )?)
         };
         build().with_context(|| format!("loki[{at}]"))?;
         let build = Arc::new(build);
@@ -182,12 +215,17 @@ fn destinations(
     Ok(watches)
 }
 
-fn datagrams(app: &mut App, config: &Config, intake: &Arc<Intake>) -> anyhow::Result<Vec<Arc<Listener>>> {
+fn datagrams(
+    app: &mut App,
+    config: &Config,
+    intake: &Arc<Intake>,
+) -> anyhow::Result<Vec<Arc<Listener>>> {
     let mut listeners = Vec::new();
     for udp in &config.udp {
         let mut address = udp.address;
         for _ in 0..udp.sockets {
-            let listener = Listener::bind(address, udp.buffer).with_context(|| format!("UDP {address}"))?;
+            let listener =
+                Listener::bind(address, udp.buffer).with_context(|| format!("UDP {address}"))?;
             // With port 0 the further sockets share the port that the first one got.
             address = listener.address();
             let listener = Arc::new(listener);
@@ -221,26 +259,48 @@ fn datagrams(app: &mut App, config: &Config, intake: &Arc<Intake>) -> anyhow::Re
     Ok(listeners)
 }
 
-async fn connections(app: &mut App, config: &Config, intake: &Arc<Intake>) -> anyhow::Result<Vec<(&'static str, Arc<Counts>)>> {
+async fn connections(
+    app: &mut App,
+    config: &Config,
+    intake: &Arc<Intake>,
+) -> anyhow::Result<Vec<(&'static str, Arc<Counts>)>> {
     let mut all = Vec::new();
     for tcp in &config.tcp {
         let address = tcp.address;
-        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            None,
+        )?;
         if address.is_ipv6() {
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
-        socket.bind(&address.into()).with_context(|| format!("TCP {address}"))?;
+        socket
+            .bind(&address.into())
+            .with_context(|| format!("TCP {address}"))?;
         socket.listen(4_096)?;
         let listener = tokio::net::TcpListener::from_std(socket.into())?;
         let address = listener.local_addr()?;
-        let tls = tcp.tls.clone().map(Tls::new).transpose().context("TLS")?.map(Arc::new);
+        let tls = tcp
+            .tls
+            .clone()
+            .map(Tls::new)
+            .transpose()
+            .context("TLS")?
+            .map(Arc::new);
         let name = if tls.is_some() { "tls" } else { "tcp" };
         tracing::info!(%address, transport = name, "listening for streams");
         let counts = Arc::new(Counts::default());
         all.push((name, counts.clone()));
-        let streams = Arc::new(Streams { listener, tls, proxy: tcp.proxy, bounds: config.bounds.clone(), counts });
+        let streams = Arc::new(Streams {
+            listener,
+            tls,
+            proxy: tcp.proxy,
+            bounds: config.bounds.clone(),
+            counts,
+        });
         let intake = intake.clone();
         app.spawn("streams", OnEnd::Restart, move |stop| {
             let (streams, intake) = (streams.clone(), intake.clone());
@@ -252,7 +312,10 @@ async fn connections(app: &mut App, config: &Config, intake: &Arc<Intake>) -> an
 
 fn unix(app: &mut App, config: &Config, intake: &Arc<Intake>) -> anyhow::Result<()> {
     for path in &config.unix {
-        let socket = Arc::new(UnixSocket::bind(path.clone()).with_context(|| format!("listen.unix {}", path.display()))?);
+        let socket = Arc::new(
+            UnixSocket::bind(path.clone())
+                .with_context(|| format!("listen.unix {}", path.display()))?,
+        );
         tracing::info!(path = %path.display(), "listening on a Unix socket");
         let (intake, limit) = (intake.clone(), config.bounds.message_bytes);
         app.spawn("unix", OnEnd::Restart, move |stop| {

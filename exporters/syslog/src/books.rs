@@ -33,8 +33,17 @@ impl Dropped {
 }
 
 /// Reasons for dead letters, as labels.
-pub const PARKED: [&str; 9] =
-    ["line_too_long", "invalid_labels", "too_far_behind", "too_old", "too_new", "out_of_order", "metadata", "too_large", "refused"];
+pub const PARKED: [&str; 9] = [
+    "line_too_long",
+    "invalid_labels",
+    "too_far_behind",
+    "too_old",
+    "too_new",
+    "out_of_order",
+    "metadata",
+    "too_large",
+    "refused",
+];
 
 /// What became of a device's messages at one destination.
 #[derive(Debug, Default)]
@@ -150,7 +159,11 @@ impl Books {
     /// Empty books for some destinations.
     #[must_use]
     pub fn new(destinations: Vec<String>) -> Self {
-        Self { destinations, gate: RwLock::default(), accounts: RwLock::default() }
+        Self {
+            destinations,
+            gate: RwLock::default(),
+            accounts: RwLock::default(),
+        }
     }
 
     /// Held while a booking is made that moves a message from one count to another.
@@ -171,7 +184,10 @@ impl Books {
             return account.clone();
         }
         drop(accounts);
-        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         accounts
             .entry(device.to_owned())
             .or_insert_with(|| Arc::new(Account::new(device, self.destinations.len())))

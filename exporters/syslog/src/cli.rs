@@ -40,7 +40,12 @@ enum Command {
         #[arg(long = "config.file", env = "SOTP_CONFIG_FILE", value_name = "PATH")]
         config: PathBuf,
         /// Devices: a file, or the URL of sotp-inventory.
-        #[arg(long = "inventory.source", env = "SOTP_INVENTORY_SOURCE", value_name = "PATH|URL", default_value = "inventory.yaml")]
+        #[arg(
+            long = "inventory.source",
+            env = "SOTP_INVENTORY_SOURCE",
+            value_name = "PATH|URL",
+            default_value = "inventory.yaml"
+        )]
         inventory: String,
         /// The dead-letter file, best moved away first.
         file: PathBuf,
@@ -57,7 +62,11 @@ pub fn early() -> Option<ExitCode> {
     let result = match Command::parse() {
         Command::Convert { file } => convert(&file),
         Command::Explain { json } => explain(json),
-        Command::Replay { config, inventory, file } => replay(&config, &inventory, &file),
+        Command::Replay {
+            config,
+            inventory,
+            file,
+        } => replay(&config, &inventory, &file),
     };
     Some(match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,7 +79,8 @@ pub fn early() -> Option<ExitCode> {
 
 fn convert(file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let converted = crate::convert::convert(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    let converted =
+        crate::convert::convert(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
     write!(std::io::stdout(), "{}", converted.yaml())?;
     for note in &converted.notes {
         writeln!(std::io::stderr(), "note: {note}")?;
@@ -94,7 +104,10 @@ fn explain(json: bool) -> anyhow::Result<()> {
         }
         let shown = explanation(&translator, &text);
         if json {
-            serde_json::to_writer(&mut out, &serde_json::Map::from_iter(shown.into_iter().map(|(k, v)| (k, v.into()))))?;
+            serde_json::to_writer(
+                &mut out,
+                &serde_json::Map::from_iter(shown.into_iter().map(|(k, v)| (k, v.into()))),
+            )?;
             writeln!(out)?;
         } else {
             writeln!(out, "{text}")?;
@@ -121,9 +134,18 @@ pub fn explanation(translator: &Translator, text: &str) -> Vec<(String, String)>
     add("form", Some(header.form.name().to_owned()));
     add("device", header.host.map(str::to_owned));
     add("relay", header.relay.map(str::to_owned));
-    add("severity", Some(SEVERITIES[usize::from(header.severity())].to_owned()));
-    let at = header.time.and_then(|t| t.resolve(i64::try_from(now()).ok()?, 0));
-    add("time", at.and_then(|t| jiff::Timestamp::from_nanosecond(i128::from(t)).ok()).map(|t| t.to_string()));
+    add(
+        "severity",
+        Some(SEVERITIES[usize::from(header.severity())].to_owned()),
+    );
+    let at = header
+        .time
+        .and_then(|t| t.resolve(i64::try_from(now()).ok()?, 0));
+    add(
+        "time",
+        at.and_then(|t| jiff::Timestamp::from_nanosecond(i128::from(t)).ok())
+            .map(|t| t.to_string()),
+    );
     add("process", header.process.map(str::to_owned));
     add("pid", header.pid.map(str::to_owned));
     add("mnemonic", header.mnemonic.map(str::to_owned));
@@ -173,7 +195,9 @@ fn replay(config: &Path, source: &str, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(config).with_context(|| config.display().to_string())?;
     let config = Config::parse(&text, config)?;
     let letters = loki::read_dead_letters(file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let Ok(source) = source.parse::<Source>();
         let feed = Feed::open(source).await.context("--inventory.source")?;
@@ -183,27 +207,67 @@ fn replay(config: &Path, source: &str, file: &Path) -> anyhow::Result<()> {
         let dead = Arc::new(DeadLetters::open(Path::new(&beside), u64::MAX)?);
         let tally = Arc::new(Tally::default());
         for destination in &config.loki {
-            let own: Vec<_> = letters.iter().filter(|l| l.destination == destination.name).cloned().collect();
-            let lines = Lines::new(translator.clone(), feed.clone(), None, config.runbook_url.clone(), config.zone);
-            loki::replay(destination.clone(), &own, lines, tally.clone(), dead.clone()).await.map_err(anyhow::Error::from_boxed)?;
+            let own: Vec<_> = letters
+                .iter()
+                .filter(|l| l.destination == destination.name)
+                .cloned()
+                .collect();
+            let lines = Lines::new(
+                translator.clone(),
+                feed.clone(),
+                None,
+                config.runbook_url.clone(),
+                config.zone,
+            );
+            loki::replay(
+                destination.clone(),
+                &own,
+                lines,
+                tally.clone(),
+                dead.clone(),
+            )
+            .await
+            .map_err(anyhow::Error::from_boxed)?;
         }
-        let (stored, refused) = (tally.0.load(std::sync::atomic::Ordering::Relaxed), tally.1.load(std::sync::atomic::Ordering::Relaxed));
+        let (stored, refused) = (
+            tally.0.load(std::sync::atomic::Ordering::Relaxed),
+            tally.1.load(std::sync::atomic::Ordering::Relaxed),
+        );
         let other = letters.len() as u64 - stored - refused;
-        writeln!(std::io::stdout(), "{stored} stored, {refused} refused again, {other} of no configured destination")?;
+        writeln!(
+            std::io::stdout(),
+            "{stored} stored, {refused} refused again, {other} of no configured destination"
+        )?;
         Ok(())
     })
 }
 
 /// One line through everything that reads the network: for fuzzing.
 pub fn fuzz(bytes: &[u8]) {
-    let Ok(translator) = Translator::built_in() else { return };
+    let Ok(translator) = Translator::built_in() else {
+        return;
+    };
     let text = text::decode(bytes);
     let _ = explanation(&translator, &text);
-    let mut lines = Lines::new(Arc::new(translator), Feed::fixed(inventory::Inventory::default()), None, String::new(), 0);
+    let mut lines = Lines::new(
+        Arc::new(translator),
+        Feed::fixed(inventory::Inventory::default()),
+        None,
+        String::new(),
+        0,
+    );
     let mut line = loki::Line::default();
-    lines.render(Record { seq: 1, stamp: 1, class: 0, payload: bytes }, &mut line);
+    lines.render(
+        Record {
+            seq: 1,
+            stamp: 1,
+            class: 0,
+            payload: bytes,
+        },
+        &mut line,
+    );
     let mut framing = crate::framing::Framing::new(512);
     framing.buffer().extend_from_slice(bytes);
-    while framing.next().is_some() {}
+    while framing.next_frame().is_some() {}
     let _ = crate::proxy::parse(bytes);
 }

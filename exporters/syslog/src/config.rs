@@ -172,9 +172,21 @@ impl Default for Raw {
 
 impl Default for RawListen {
     fn default() -> Self {
-        let udp = RawUdp { address: ":5514".to_owned(), sockets: 1, receive_buffer_bytes: buffer() };
-        let tcp = RawTcp { address: ":5514".to_owned(), proxy_protocol: false, tls: None };
-        Self { udp: vec![udp], tcp: vec![tcp], unix: Vec::new() }
+        let udp = RawUdp {
+            address: ":5514".to_owned(),
+            sockets: 1,
+            receive_buffer_bytes: buffer(),
+        };
+        let tcp = RawTcp {
+            address: ":5514".to_owned(),
+            proxy_protocol: false,
+            tls: None,
+        };
+        Self {
+            udp: vec![udp],
+            tcp: vec![tcp],
+            unix: Vec::new(),
+        }
     }
 }
 
@@ -210,7 +222,10 @@ impl Default for RawSpool {
 
 impl Default for RawDead {
     fn default() -> Self {
-        Self { path: PathBuf::from("data/dead-letters.jsonl"), max_bytes: 64 << 20 }
+        Self {
+            path: PathBuf::from("data/dead-letters.jsonl"),
+            max_bytes: 64 << 20,
+        }
     }
 }
 
@@ -277,17 +292,33 @@ type Checked<T> = Result<T, (String, String)>;
 
 fn duration(path: &str, text: &str) -> Checked<Duration> {
     let parsed: Result<jiff::SignedDuration, _> = text.parse();
-    let wrong = || (path.to_owned(), format!("expected a duration such as 500ms, 10s or 15m, found {text:?}"));
-    parsed.ok().and_then(|d| Duration::try_from(d).ok()).ok_or_else(wrong)
+    let wrong = || {
+        (
+            path.to_owned(),
+            format!("expected a duration such as 500ms, 10s or 15m, found {text:?}"),
+        )
+    };
+    parsed
+        .ok()
+        .and_then(|d| Duration::try_from(d).ok())
+        .ok_or_else(wrong)
 }
 
 fn address(path: &str, text: &str) -> Checked<SocketAddr> {
-    let wrong = || (path.to_owned(), format!("expected HOST:PORT or :PORT, found {text:?}"));
+    let wrong = || {
+        (
+            path.to_owned(),
+            format!("expected HOST:PORT or :PORT, found {text:?}"),
+        )
+    };
     if let Some(port) = text.strip_prefix(':') {
         let port: u16 = port.parse().map_err(|_| wrong())?;
         return Ok(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)));
     }
-    text.to_socket_addrs().ok().and_then(|mut all| all.next()).ok_or_else(wrong)
+    text.to_socket_addrs()
+        .ok()
+        .and_then(|mut all| all.next())
+        .ok_or_else(wrong)
 }
 
 fn when_full(path: &str, text: &str, keep: u8, reserve: u64) -> Checked<WhenFull> {
@@ -296,7 +327,10 @@ fn when_full(path: &str, text: &str, keep: u8, reserve: u64) -> Checked<WhenFull
         "drop_newest" => Ok(WhenFull::DropNewest),
         "drop_oldest" => Ok(WhenFull::DropOldest),
         "by_severity" => Ok(WhenFull::ByClass { keep, reserve }),
-        other => Err((path.to_owned(), format!("expected block, drop_newest, drop_oldest or by_severity, found {other:?}"))),
+        other => Err((
+            path.to_owned(),
+            format!("expected block, drop_newest, drop_oldest or by_severity, found {other:?}"),
+        )),
     }
 }
 
@@ -304,31 +338,57 @@ fn destination(at: usize, raw: RawLoki, base: &Path) -> Checked<Destination> {
     let path = |field: &str| format!("loki[{at}].{field}");
     let near = |file: PathBuf| base.join(file);
     let secret = |field: &str, file: PathBuf| {
-        SecretFile::open(near(file.clone())).map(Arc::new).map_err(|e| (path(field), format!("expected a readable file, {}: {e}", file.display())))
+        SecretFile::open(near(file.clone()))
+            .map(Arc::new)
+            .map_err(|e| {
+                (
+                    path(field),
+                    format!("expected a readable file, {}: {e}", file.display()),
+                )
+            })
     };
     if !(raw.url.starts_with("http://") || raw.url.starts_with("https://")) {
-        return Err((path("url"), format!("expected an http or https address, found {:?}", raw.url)));
+        return Err((
+            path("url"),
+            format!("expected an http or https address, found {:?}", raw.url),
+        ));
     }
     let mut to = Destination::new(raw.name, raw.url);
     to.tenant = raw.tenant;
     to.authentication = match (raw.basic_auth, raw.bearer_token_file) {
         (None, None) => Authentication::None,
-        (Some(basic), None) => {
-            Authentication::Basic { user: basic.username, password: secret("basic_auth.password_file", basic.password_file)? }
-        }
+        (Some(basic), None) => Authentication::Basic {
+            user: basic.username,
+            password: secret("basic_auth.password_file", basic.password_file)?,
+        },
         (None, Some(file)) => Authentication::Bearer(secret("bearer_token_file", file)?),
-        (Some(_), Some(_)) => return Err((path("basic_auth"), "expected basic_auth or bearer_token_file, not both".to_owned())),
+        (Some(_), Some(_)) => {
+            return Err((
+                path("basic_auth"),
+                "expected basic_auth or bearer_token_file, not both".to_owned(),
+            ));
+        }
     };
     to.ca_file = raw.ca_file.map(near);
     to.identity_files = match (raw.cert_file, raw.key_file) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some((near(cert), near(key))),
-        _ => return Err((path("cert_file"), "expected cert_file and key_file together".to_owned())),
+        _ => {
+            return Err((
+                path("cert_file"),
+                "expected cert_file and key_file together".to_owned(),
+            ));
+        }
     };
     to.format = match raw.format.as_deref() {
         None | Some("protobuf") => Format::Protobuf,
         Some("json") => Format::Json,
-        Some(other) => return Err((path("format"), format!("expected protobuf or json, found {other:?}"))),
+        Some(other) => {
+            return Err((
+                path("format"),
+                format!("expected protobuf or json, found {other:?}"),
+            ));
+        }
     };
     to.batching.max_bytes = raw.batch_bytes.unwrap_or(to.batching.max_bytes);
     to.batching.max_lines = raw.batch_lines.unwrap_or(to.batching.max_lines);
@@ -343,9 +403,15 @@ fn destination(at: usize, raw: RawLoki, base: &Path) -> Checked<Destination> {
     }
     let rate = raw.bytes_per_second.unwrap_or(3.8e6);
     if rate < 0.0 || !rate.is_finite() {
-        return Err((path("bytes_per_second"), "expected 0 (no limit) or more".to_owned()));
+        return Err((
+            path("bytes_per_second"),
+            "expected 0 (no limit) or more".to_owned(),
+        ));
     }
-    to.rate = (rate > 0.0).then(|| Rate { bytes_per_second: rate, burst_bytes: raw.burst_bytes.unwrap_or(rate * 1.4).max(1.0) });
+    to.rate = (rate > 0.0).then(|| Rate {
+        bytes_per_second: rate,
+        burst_bytes: raw.burst_bytes.unwrap_or(rate * 1.4).max(1.0),
+    });
     to.limits.streams = raw.max_streams.unwrap_or(to.limits.streams);
     to.limits.line_bytes = raw.max_line_bytes.unwrap_or(to.limits.line_bytes);
     Ok(to)
@@ -377,7 +443,10 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
     };
     let message = raw.limits.message_bytes;
     if !(480..=200_000).contains(&message) {
-        return Err(("limits.message_bytes".to_owned(), "expected 480 to 200000".to_owned()));
+        return Err((
+            "limits.message_bytes".to_owned(),
+            "expected 480 to 200000".to_owned(),
+        ));
     }
     for (at, udp) in raw.listen.udp.into_iter().enumerate() {
         let path = format!("listen.udp[{at}].sockets");
@@ -385,7 +454,11 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
             return Err((path, "expected 1 to 64".to_owned()));
         }
         let address = address(&format!("listen.udp[{at}].address"), &udp.address)?;
-        config.udp.push(Udp { address, sockets: udp.sockets, buffer: udp.receive_buffer_bytes });
+        config.udp.push(Udp {
+            address,
+            sockets: udp.sockets,
+            buffer: udp.receive_buffer_bytes,
+        });
     }
     for (at, tcp) in raw.listen.tcp.into_iter().enumerate() {
         let address = address(&format!("listen.tcp[{at}].address"), &tcp.address)?;
@@ -394,23 +467,53 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
             key: base.join(t.key_file),
             client_ca: t.client_ca_file.map(|p| base.join(p)),
         });
-        config.tcp.push(Tcp { address, proxy: tcp.proxy_protocol, tls });
+        config.tcp.push(Tcp {
+            address,
+            proxy: tcp.proxy_protocol,
+            tls,
+        });
     }
     if raw.limits.device_messages_per_second > 0.0 {
         let rate = raw.limits.device_messages_per_second;
         config.device_limit = Some((rate, raw.limits.device_burst.max(rate)));
     }
     let offset: Result<jiff::SignedDuration, _> = raw.time_zone_offset.parse();
-    let offset = offset.ok().map(|d| d.as_secs()).filter(|s| s.abs() <= 14 * 3600);
-    let wrong = || ("time_zone_offset".to_owned(), "expected a duration such as 2h or -5h30m, at most 14h".to_owned());
-    config.zone = offset.and_then(|s| i32::try_from(s).ok()).ok_or_else(wrong)?;
+    let offset = offset
+        .ok()
+        .map(|d| d.as_secs())
+        .filter(|s| s.abs() <= 14 * 3600);
+    let wrong = || {
+        (
+            "time_zone_offset".to_owned(),
+            "expected a duration such as 2h or -5h30m, at most 14h".to_owned(),
+        )
+    };
+    config.zone = offset
+        .and_then(|s| i32::try_from(s).ok())
+        .ok_or_else(wrong)?;
     let keep = &raw.spool.keep_severity;
-    let keep = crate::render::SEVERITIES.iter().position(|s| s == keep).ok_or_else(|| {
-        ("spool.keep_severity".to_owned(), format!("expected one of {}", crate::render::SEVERITIES.join(", ")))
-    })?;
+    let keep = crate::render::SEVERITIES
+        .iter()
+        .position(|s| s == keep)
+        .ok_or_else(|| {
+            (
+                "spool.keep_severity".to_owned(),
+                format!("expected one of {}", crate::render::SEVERITIES.join(", ")),
+            )
+        })?;
     let keep = u8::try_from(keep).unwrap_or(4);
-    config.datagrams = when_full("spool.datagrams_when_full", &raw.spool.datagrams_when_full, keep, raw.spool.reserve_bytes)?;
-    config.streams = when_full("spool.streams_when_full", &raw.spool.streams_when_full, keep, raw.spool.reserve_bytes)?;
+    config.datagrams = when_full(
+        "spool.datagrams_when_full",
+        &raw.spool.datagrams_when_full,
+        keep,
+        raw.spool.reserve_bytes,
+    )?;
+    config.streams = when_full(
+        "spool.streams_when_full",
+        &raw.spool.streams_when_full,
+        keep,
+        raw.spool.reserve_bytes,
+    )?;
     for (at, destination_raw) in raw.loki.into_iter().enumerate() {
         config.loki.push(destination(at, destination_raw, base)?);
     }
@@ -418,19 +521,33 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
     names.sort();
     names.dedup();
     if names.len() != config.loki.len() || names.is_empty() {
-        return Err(("loki".to_owned(), "expected at least one destination, each with its own name".to_owned()));
+        return Err((
+            "loki".to_owned(),
+            "expected at least one destination, each with its own name".to_owned(),
+        ));
     }
     let age = &raw.spool.max_age;
     config.spool = Options {
         max_bytes: raw.spool.max_bytes,
         segment_bytes: raw.spool.segment_bytes,
         max_record: (message + crate::record::OVERHEAD).max(65_535 + crate::record::OVERHEAD),
-        max_age: if age.is_empty() { None } else { Some(duration("spool.max_age", age)?) },
+        max_age: if age.is_empty() {
+            None
+        } else {
+            Some(duration("spool.max_age", age)?)
+        },
         durability: match raw.spool.durability.as_str() {
             "always" => Durability::Always,
-            "interval" => Durability::Interval(duration("spool.sync_interval", &raw.spool.sync_interval)?),
+            "interval" => {
+                Durability::Interval(duration("spool.sync_interval", &raw.spool.sync_interval)?)
+            }
             "system" => Durability::System,
-            other => return Err(("spool.durability".to_owned(), format!("expected always, interval or system, found {other:?}"))),
+            other => {
+                return Err((
+                    "spool.durability".to_owned(),
+                    format!("expected always, interval or system, found {other:?}"),
+                ));
+            }
         },
         readers: config.loki.iter().map(|d| d.name.clone()).collect(),
     };
@@ -443,7 +560,8 @@ impl Configuration for Config {
     fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let raw: Raw = yaml::parse(text, origin)?;
         let base = origin.parent().unwrap_or(Path::new(""));
-        check(raw, text, base).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
+        check(raw, text, base)
+            .map_err(|(path, message)| ConfigError::at(text, origin, path, message))
     }
 
     fn masked(&self) -> String {
@@ -459,22 +577,55 @@ mod tests {
     #[test]
     fn the_default_is_good_and_says_what_the_code_does() {
         let written = Config::parse(DEFAULT, Path::new("default.yaml")).unwrap();
-        let bare = Config::parse("loki: [{name: main, url: 'http://127.0.0.1:3100/loki/api/v1/push'}]", Path::new("x.yaml")).unwrap();
-        assert_eq!(format!("{:?}", Config { text: String::new(), ..written }), format!("{:?}", Config { text: String::new(), ..bare }));
+        let bare = Config::parse(
+            "loki: [{name: main, url: 'http://127.0.0.1:3100/loki/api/v1/push'}]",
+            Path::new("x.yaml"),
+        )
+        .unwrap();
+        assert_eq!(
+            format!(
+                "{:?}",
+                Config {
+                    text: String::new(),
+                    ..written
+                }
+            ),
+            format!(
+                "{:?}",
+                Config {
+                    text: String::new(),
+                    ..bare
+                }
+            )
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (text, expected) in [
-            ("listen: {udp: [{address: nowhere}]}", "listen.udp[0].address: expected HOST:PORT"),
-            ("spool: {durability: sometimes}\nloki: [{name: a, url: 'http://x'}]", "spool.durability: expected always, interval or system"),
+            (
+                "listen: {udp: [{address: nowhere}]}",
+                "listen.udp[0].address: expected HOST:PORT",
+            ),
+            (
+                "spool: {durability: sometimes}\nloki: [{name: a, url: 'http://x'}]",
+                "spool.durability: expected always, interval or system",
+            ),
             ("loki: []", "loki: expected at least one destination"),
-            ("loki: [{name: a, url: 'ftp://x'}]", "loki[0].url: expected an http or https address"),
-            ("limits: {message_bytes: 5}", "limits.message_bytes: expected 480 to 200000"),
+            (
+                "loki: [{name: a, url: 'ftp://x'}]",
+                "loki[0].url: expected an http or https address",
+            ),
+            (
+                "limits: {message_bytes: 5}",
+                "limits.message_bytes: expected 480 to 200000",
+            ),
             ("silent_after: soon", "silent_after: expected a duration"),
             ("unknown: 1", "unknown"),
         ] {
-            let error = Config::parse(text, Path::new("x.yaml")).unwrap_err().to_string();
+            let error = Config::parse(text, Path::new("x.yaml"))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

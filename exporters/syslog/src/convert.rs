@@ -40,12 +40,18 @@ pub fn convert(text: &str) -> Result<Converted, String> {
         let line = line.trim_start();
         line.starts_with("loki.source.syslog") || line.starts_with("loki.write")
     });
-    let mut converted = if alloy { alloy::read(text)? } else { promtail::read(text)? };
+    let mut converted = if alloy {
+        alloy::read(text)?
+    } else {
+        promtail::read(text)?
+    };
     if converted.listeners.is_empty() {
         return Err("expected a syslog listener (Promtail: scrape_configs[].syslog, Alloy: loki.source.syslog)".to_owned());
     }
     if converted.endpoints.is_empty() {
-        converted.notes.push("no Loki was found: add one under `loki`".to_owned());
+        converted
+            .notes
+            .push("no Loki was found: add one under `loki`".to_owned());
     }
     Ok(converted)
 }
@@ -62,11 +68,20 @@ impl Converted {
         for (name, udp) in [("udp", true), ("tcp", false)] {
             let mut all = self.listeners.iter().filter(|l| l.udp == udp).peekable();
             // Writing into a string cannot fail.
-            let _ = writeln!(out, "  {name}:{}", if all.peek().is_none() { " []" } else { "" });
+            let _ = writeln!(
+                out,
+                "  {name}:{}",
+                if all.peek().is_none() { " []" } else { "" }
+            );
             for listener in all {
                 let _ = writeln!(out, "    - address: {}", quoted(&listener.address));
                 if let Some((cert, key, ca)) = &listener.tls {
-                    let _ = writeln!(out, "      tls:\n        cert_file: {}\n        key_file: {}", quoted(cert), quoted(key));
+                    let _ = writeln!(
+                        out,
+                        "      tls:\n        cert_file: {}\n        key_file: {}",
+                        quoted(cert),
+                        quoted(key)
+                    );
                     if let Some(ca) = ca {
                         let _ = writeln!(out, "        client_ca_file: {}", quoted(ca));
                     }
@@ -86,11 +101,15 @@ impl Converted {
             out.push_str("loki:\n");
         }
         for (at, endpoint) in self.endpoints.iter().enumerate() {
-            let name = if at == 0 { "main".to_owned() } else { format!("loki{}", at + 1) };
+            let name = if at == 0 {
+                "main".to_owned()
+            } else {
+                format!("loki{}", at + 1)
+            };
             let _ = writeln!(out, "  - name: {name}\n    url: {}", quoted(&endpoint.url));
             for (key, value) in &endpoint.fields {
                 match key.split_once('.') {
-                    Some((_, inner)) if inner == "username" => {
+                    Some((_, "username")) => {
                         let _ = writeln!(out, "    basic_auth:\n      username: {}", quoted(value));
                     }
                     Some((_, inner)) => {

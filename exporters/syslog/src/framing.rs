@@ -36,10 +36,16 @@ impl Framing {
     /// A decoder for messages of at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), at: 0, searched: 0, limit, state: State::Open }
+        Self {
+            buffer: Vec::new(),
+            at: 0,
+            searched: 0,
+            limit,
+            state: State::Open,
+        }
     }
 
-    /// The buffer to read into; what is appended to it is decoded by [`Framing::next`].
+    /// The buffer to read into; what is appended to it is decoded by [`Framing::next_frame`].
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         if self.at > 0 {
             self.buffer.drain(..self.at);
@@ -56,14 +62,18 @@ impl Framing {
     }
 
     /// The next whole message.
-    pub fn next(&mut self) -> Option<Frame<'_>> {
+    pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         loop {
             let waiting = self.buffer.len() - self.at;
             match self.state {
                 State::SkipCounted(left) => {
                     let skipped = left.min(waiting);
                     self.at += skipped;
-                    self.state = if skipped == left { State::Open } else { State::SkipCounted(left - skipped) };
+                    self.state = if skipped == left {
+                        State::Open
+                    } else {
+                        State::SkipCounted(left - skipped)
+                    };
                     if self.state != State::Open {
                         return None;
                     }
@@ -106,13 +116,19 @@ impl Framing {
             }
             self.at = start + self.limit;
             self.state = State::SkipCounted(length - self.limit);
-            return Some(Frame { bytes: &self.buffer[start..start + self.limit], truncated: true });
+            return Some(Frame {
+                bytes: &self.buffer[start..start + self.limit],
+                truncated: true,
+            });
         }
         if have < length {
             return None;
         }
         self.at = start + length;
-        Some(Frame { bytes: &self.buffer[start..start + length], truncated: false })
+        Some(Frame {
+            bytes: &self.buffer[start..start + length],
+            truncated: false,
+        })
     }
 
     fn line(&mut self) -> Option<Frame<'_>> {
@@ -121,7 +137,10 @@ impl Framing {
             Some(offset) if self.searched + offset - start <= self.limit => {
                 let end = self.searched + offset;
                 self.at = end + 1;
-                Some(Frame { bytes: &self.buffer[start..end], truncated: false })
+                Some(Frame {
+                    bytes: &self.buffer[start..end],
+                    truncated: false,
+                })
             }
             None if self.buffer.len() - start <= self.limit => {
                 self.searched = self.buffer.len();
@@ -131,7 +150,10 @@ impl Framing {
                 self.at = start + self.limit;
                 self.searched = self.at;
                 self.state = State::SkipLine;
-                Some(Frame { bytes: &self.buffer[start..start + self.limit], truncated: true })
+                Some(Frame {
+                    bytes: &self.buffer[start..start + self.limit],
+                    truncated: true,
+                })
             }
         }
     }
@@ -147,7 +169,10 @@ impl Framing {
 }
 
 enum Count {
-    Is { digits: usize, length: usize },
+    Is {
+        digits: usize,
+        length: usize,
+    },
     None,
     /// More bytes are needed to tell.
     Unknown,
@@ -156,15 +181,25 @@ enum Count {
 /// `NNN <` begins a counted frame; RFC 6587 asks for `<` behind the count, some senders omit the priority and
 /// begin with a letter or the byte order mark.
 fn count(bytes: &[u8]) -> Count {
-    let digits = bytes.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
+    let digits = bytes
+        .iter()
+        .take(COUNT_DIGITS + 1)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
     if digits == 0 || digits > COUNT_DIGITS || bytes[0] == b'0' {
         return Count::None;
     }
     match (bytes.get(digits), bytes.get(digits + 1)) {
         (None, _) | (Some(b' '), None) => Count::Unknown,
         (Some(b' '), Some(b'<')) => {
-            let length = bytes[..digits].iter().fold(0usize, |n, d| n * 10 + usize::from(d - b'0'));
-            if length == 0 { Count::None } else { Count::Is { digits, length } }
+            let length = bytes[..digits]
+                .iter()
+                .fold(0usize, |n, d| n * 10 + usize::from(d - b'0'));
+            if length == 0 {
+                Count::None
+            } else {
+                Count::Is { digits, length }
+            }
         }
         _ => Count::None,
     }
@@ -181,7 +216,7 @@ mod tests {
         let mut frames = Vec::new();
         for piece in input.chunks(step.max(1)) {
             framing.buffer().extend_from_slice(piece);
-            while let Some(frame) = framing.next() {
+            while let Some(frame) = framing.next_frame() {
                 frames.push((frame.bytes.to_vec(), frame.truncated));
             }
             assert!(framing.buffer.len() <= limit + step + COUNT_DIGITS + 2);
@@ -197,7 +232,17 @@ mod tests {
         let input = b"<13>one\n7 <13>two<14>three\r\n9 <15>fo\nur\n\0<16>five";
         for step in 1..input.len() {
             let frames: Vec<Vec<u8>> = all(input, 100, step).into_iter().map(|f| f.0).collect();
-            assert_eq!(frames, [&b"<13>one"[..], b"<13>two", b"<14>three\r", b"<15>fo\nur", b"<16>five"], "in steps of {step}");
+            assert_eq!(
+                frames,
+                [
+                    &b"<13>one"[..],
+                    b"<13>two",
+                    b"<14>three\r",
+                    b"<15>fo\nur",
+                    b"<16>five"
+                ],
+                "in steps of {step}"
+            );
         }
     }
 

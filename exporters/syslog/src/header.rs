@@ -90,7 +90,10 @@ impl Header<'_> {
     /// Severity, 0 (emergency) to 7 (debug); 5 (notice) when nothing states one.
     #[must_use]
     pub fn severity(&self) -> u8 {
-        self.priority.map(|p| p & 7).or(self.stated_severity).unwrap_or(5)
+        self.priority
+            .map(|p| p & 7)
+            .or(self.stated_severity)
+            .unwrap_or(5)
     }
 
     /// Facility, 0 to 23; 1 (user) when nothing states one.
@@ -122,7 +125,10 @@ pub fn parse(text: &str) -> Header<'_> {
 #[must_use]
 pub fn class(bytes: &[u8]) -> u8 {
     let head = &bytes[..bytes.len().min(5)];
-    std::str::from_utf8(head).ok().and_then(scan::priority).map_or(5, |(priority, _)| priority & 7)
+    std::str::from_utf8(head)
+        .ok()
+        .and_then(scan::priority)
+        .map_or(5, |(priority, _)| priority & 7)
 }
 
 #[cfg(test)]

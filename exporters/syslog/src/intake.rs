@@ -38,7 +38,9 @@ pub struct Intake {
 /// Nanoseconds since 1970.
 #[must_use]
 pub fn now() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -46,11 +48,22 @@ impl Intake {
     /// The device a message is from: by the sender's address, behind relays and for unknown senders by the name in
     /// its header.
     #[must_use]
-    pub fn device<'i>(&self, inventory: &'i Inventory, source: IpAddr, bytes: &[u8]) -> Option<&'i str> {
+    pub fn device<'i>(
+        &self,
+        inventory: &'i Inventory,
+        source: IpAddr,
+        bytes: &[u8],
+    ) -> Option<&'i str> {
         let relay = source.is_unspecified() || self.relays.iter().any(|net| net.contains(&source));
-        let by_address = || inventory.by_syslog_source(source).or_else(|| inventory.by_ip(source));
+        let by_address = || {
+            inventory
+                .by_syslog_source(source)
+                .or_else(|| inventory.by_ip(source))
+        };
         let found = if relay { None } else { by_address() };
-        let found = found.or_else(|| by_name(inventory, bytes)).or_else(|| if relay { by_address() } else { None });
+        let found = found
+            .or_else(|| by_name(inventory, bytes))
+            .or_else(|| if relay { by_address() } else { None });
         found.map(|device| &*device.name)
     }
 }
@@ -59,12 +72,25 @@ fn by_name<'i>(inventory: &'i Inventory, bytes: &[u8]) -> Option<&'i inventory::
     let text = text::decode(bytes);
     let header = header::parse(&text);
     let find = |name: &str| {
-        let exact = inventory.device(name).or_else(|| inventory.by_address(name));
-        let by_ip = || name.parse::<IpAddr>().ok().and_then(|ip| inventory.by_syslog_source(ip).or_else(|| inventory.by_ip(ip)));
-        let short = || name.split_once('.').and_then(|(short, _)| inventory.device(short));
+        let exact = inventory
+            .device(name)
+            .or_else(|| inventory.by_address(name));
+        let by_ip = || {
+            name.parse::<IpAddr>().ok().and_then(|ip| {
+                inventory
+                    .by_syslog_source(ip)
+                    .or_else(|| inventory.by_ip(ip))
+            })
+        };
+        let short = || {
+            name.split_once('.')
+                .and_then(|(short, _)| inventory.device(short))
+        };
         exact.or_else(by_ip).or_else(short)
     };
-    header.host.and_then(|name| find(name).or_else(|| find(&name.to_ascii_lowercase())))
+    header
+        .host
+        .and_then(|name| find(name).or_else(|| find(&name.to_ascii_lowercase())))
 }
 
 struct Item {
@@ -103,7 +129,15 @@ impl Lane {
     #[must_use]
     pub fn new(intake: Arc<Intake>) -> Self {
         let inventory = intake.feed.current();
-        Self { intake, inventory, arena: Vec::new(), items: Vec::new(), known: HashMap::new(), buckets: HashMap::new(), fill: 0.0 }
+        Self {
+            intake,
+            inventory,
+            arena: Vec::new(),
+            items: Vec::new(),
+            known: HashMap::new(),
+            buckets: HashMap::new(),
+            fill: 0.0,
+        }
     }
 
     /// How many messages are collected.
@@ -122,11 +156,17 @@ impl Lane {
         if let Some(Some(account)) = self.known.get(&source) {
             return account.clone();
         }
-        let relay = source.is_unspecified() || self.intake.relays.iter().any(|net| net.contains(&source));
+        let relay =
+            source.is_unspecified() || self.intake.relays.iter().any(|net| net.contains(&source));
         let device = self.intake.device(&self.inventory, source, bytes);
         let account = self.intake.books.account(device.unwrap_or_default());
         // An address that is one device's is remembered; a relay's or an unknown one may carry any name.
-        let fixed = !relay && self.inventory.by_syslog_source(source).or_else(|| self.inventory.by_ip(source)).is_some();
+        let fixed = !relay
+            && self
+                .inventory
+                .by_syslog_source(source)
+                .or_else(|| self.inventory.by_ip(source))
+                .is_some();
         if fixed && self.known.len() < REMEMBERED {
             self.known.insert(source, Some(account.clone()));
         }
@@ -134,10 +174,24 @@ impl Lane {
     }
 
     /// Collects a message.
-    pub fn push(&mut self, bytes: &[u8], source: SocketAddr, transport: Transport, stamp: u64, flags: u8) {
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        source: SocketAddr,
+        transport: Transport,
+        stamp: u64,
+        flags: u8,
+    ) {
         let account = self.account(source.ip().to_canonical(), bytes);
         let start = self.arena.len();
-        Received { transport, flags, device: &account.device, source, bytes }.encode(&mut self.arena);
+        Received {
+            transport,
+            flags,
+            device: &account.device,
+            source,
+            bytes,
+        }
+        .encode(&mut self.arena);
         self.items.push(Item {
             range: start..self.arena.len(),
             stamp,
@@ -161,7 +215,13 @@ impl Lane {
         }
         let _booking = intake.books.booking();
         self.refuse_greedy();
-        let policy = |transport| if transport == Transport::Udp { intake.datagrams } else { intake.streams };
+        let policy = |transport| {
+            if transport == Transport::Udp {
+                intake.datagrams
+            } else {
+                intake.streams
+            }
+        };
         let entries: Vec<Entry<'_>> = self
             .items
             .iter()
@@ -173,11 +233,14 @@ impl Lane {
             })
             .collect();
         let books = &intake.books;
-        let appended = intake.queue.append(&entries, &mut |eviction| book_eviction(books, &eviction));
+        let appended = intake
+            .queue
+            .append(&entries, &mut |eviction| book_eviction(books, &eviction));
         let mut done = appended.done;
         let mut dropped = appended.dropped.iter().peekable();
         for (at, item) in self.items.iter().enumerate().take(done) {
-            item.account.receive(item.transport, item.bytes, item.stamp, item.truncated);
+            item.account
+                .receive(item.transport, item.bytes, item.stamp, item.truncated);
             if dropped.next_if(|d| **d == at).is_some() {
                 item.account.drop_one(Dropped::Full);
             } else {
@@ -187,8 +250,13 @@ impl Lane {
         if let Some(error) = appended.error {
             tracing::error!(error = %Chain(&error), "the queue cannot be written");
             // A datagram cannot be asked to wait; a stream can.
-            while let Some(item) = self.items.get(done).filter(|item| item.transport == Transport::Udp) {
-                item.account.receive(item.transport, item.bytes, item.stamp, item.truncated);
+            while let Some(item) = self
+                .items
+                .get(done)
+                .filter(|item| item.transport == Transport::Udp)
+            {
+                item.account
+                    .receive(item.transport, item.bytes, item.stamp, item.truncated);
                 item.account.drop_one(Dropped::Storage);
                 done += 1;
             }
@@ -216,8 +284,18 @@ impl Lane {
         } else {
             let accounts = self.intake.books.all();
             let recent = now().saturating_sub(60_000_000_000);
-            let queued: i64 = accounts.iter().filter_map(|a| a.outlets.first()).map(|o| o.queued.load(Relaxed)).sum();
-            (queued, accounts.iter().filter(|a| a.last.load(Relaxed) > recent).count())
+            let queued: i64 = accounts
+                .iter()
+                .filter_map(|a| a.outlets.first())
+                .map(|o| o.queued.load(Relaxed))
+                .sum();
+            (
+                queued,
+                accounts
+                    .iter()
+                    .filter(|a| a.last.load(Relaxed) > recent)
+                    .count(),
+            )
         };
         let urgent = match self.intake.datagrams {
             WhenFull::ByClass { keep, .. } => Some(keep),
@@ -229,13 +307,17 @@ impl Lane {
                 return true;
             }
             let over = limit.is_some_and(|(rate, burst)| {
-                let known = buckets.entry(item.account.device.clone()).or_insert_with(|| Known {
-                    account: item.account.clone(),
-                    tokens: burst,
-                    filled: Instant::now(),
-                });
+                let known = buckets
+                    .entry(item.account.device.clone())
+                    .or_insert_with(|| Known {
+                        account: item.account.clone(),
+                        tokens: burst,
+                        filled: Instant::now(),
+                    });
                 let now = Instant::now();
-                known.tokens = (known.tokens + now.duration_since(known.filled).as_secs_f64() * rate).min(burst);
+                known.tokens = (known.tokens
+                    + now.duration_since(known.filled).as_secs_f64() * rate)
+                    .min(burst);
                 known.filled = now;
                 known.tokens -= 1.0;
                 if known.tokens < 0.0 {
@@ -245,14 +327,19 @@ impl Lane {
                 }
                 false
             });
-            let queued = item.account.outlets.first().map_or(0, |o| o.queued.load(Relaxed));
+            let queued = item
+                .account
+                .outlets
+                .first()
+                .map_or(0, |o| o.queued.load(Relaxed));
             let spared = urgent.is_some_and(|keep| item.class <= keep);
             let greedy = !over && !spared && waiting > 1 && total > 1_000 && queued * 2 > total;
             if greedy {
                 item.account.drop_one(Dropped::Share);
             }
             if over || greedy {
-                item.account.receive(item.transport, item.bytes, item.stamp, item.truncated);
+                item.account
+                    .receive(item.transport, item.bytes, item.stamp, item.truncated);
             }
             !(over || greedy)
         });

@@ -17,7 +17,9 @@ use crate::stream::Counts;
 use crate::udp::Listener;
 
 /// Upper bounds of the push latency in seconds.
-const BOUNDS: [f64; 12] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+const BOUNDS: [f64; 12] = [
+    0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+];
 
 #[derive(Debug, Default)]
 struct Pushes {
@@ -42,7 +44,11 @@ impl Watch {
     /// A watch for the destination with this place in the books.
     #[must_use]
     pub fn new(intake: Arc<Intake>, index: usize) -> Self {
-        Self { intake, index, pushes: Mutex::default() }
+        Self {
+            intake,
+            index,
+            pushes: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Pushes> {
@@ -65,7 +71,10 @@ impl Observer for Watch {
     fn parked(&self, record: &Record<'_>, reason: &str) {
         let _booking = self.intake.books.booking();
         let account = self.account(record);
-        let at = PARKED.iter().position(|p| *p == reason).unwrap_or(PARKED.len() - 1);
+        let at = PARKED
+            .iter()
+            .position(|p| *p == reason)
+            .unwrap_or(PARKED.len() - 1);
         account.outlets[self.index].queued.fetch_sub(1, Relaxed);
         account.outlets[self.index].parked[at].fetch_add(1, Relaxed);
     }
@@ -117,6 +126,9 @@ pub struct Series {
     pub started: u64,
 }
 
+/// Name, kind, help and how to read a number of `T`.
+type Column<T> = (&'static str, Kind, &'static str, fn(&T) -> u64);
+
 fn signed(value: i64) -> f64 {
     value as f64
 }
@@ -134,17 +146,40 @@ impl Series {
     fn labels(&self, account: &Account) -> Labels {
         let inventory = self.intake.feed.current();
         match inventory.device(&account.device) {
-            Some(device) => Labels::new([("device", &*account.device), ("site", &*device.site), ("role", &*device.role)]),
-            None => Labels::new([("device", if account.device.is_empty() { "unknown" } else { &*account.device }), ("site", ""), ("role", "")]),
+            Some(device) => Labels::new([
+                ("device", &*account.device),
+                ("site", &*device.site),
+                ("role", &*device.role),
+            ]),
+            None => Labels::new([
+                (
+                    "device",
+                    if account.device.is_empty() {
+                        "unknown"
+                    } else {
+                        &*account.device
+                    },
+                ),
+                ("site", ""),
+                ("role", ""),
+            ]),
         }
     }
 
     fn devices(&self, out: &mut Encoder) {
         let books = &self.intake.books;
         let _audit = books.audit();
-        let accounts: Vec<(Labels, Arc<Account>)> = books.all().into_iter().map(|a| (self.labels(&a), a)).collect();
+        let accounts: Vec<(Labels, Arc<Account>)> = books
+            .all()
+            .into_iter()
+            .map(|a| (self.labels(&a), a))
+            .collect();
         let load = |value: &AtomicU64| value.load(Relaxed);
-        out.family("syslog_messages_received_total", Kind::Counter, "Messages received, by way.");
+        out.family(
+            "syslog_messages_received_total",
+            Kind::Counter,
+            "Messages received, by way.",
+        );
         for (labels, account) in &accounts {
             for transport in Transport::ALL {
                 let count = load(&account.received[transport as usize]);
@@ -153,21 +188,55 @@ impl Series {
                 }
             }
         }
-        let plain: [(&str, &str, fn(&Account) -> &AtomicU64); 6] = [
-            ("syslog_received_bytes_total", "Bytes received.", |a| &a.bytes),
-            ("syslog_messages_recovered_total", "Messages found in the queue at the start.", |a| &a.recovered),
-            ("syslog_messages_truncated_total", "Messages that were longer than the limit and were cut.", |a| &a.truncated),
-            ("syslog_messages_raw_total", "Messages of which no header was recognised; they are kept whole.", |a| &a.raw),
-            ("syslog_messages_unknown_total", "Messages that no rule translates.", |a| &a.unknown),
-            ("syslog_lost_before_us_total", "Messages that the device counted and that did not arrive.", |a| &a.path_lost),
+        let plain: [Column<Account>; 6] = [
+            (
+                "syslog_received_bytes_total",
+                Kind::Counter,
+                "Bytes received.",
+                |a| a.bytes.load(Relaxed),
+            ),
+            (
+                "syslog_messages_recovered_total",
+                Kind::Counter,
+                "Messages found in the queue at the start.",
+                |a| a.recovered.load(Relaxed),
+            ),
+            (
+                "syslog_messages_truncated_total",
+                Kind::Counter,
+                "Messages that were longer than the limit and were cut.",
+                |a| a.truncated.load(Relaxed),
+            ),
+            (
+                "syslog_messages_raw_total",
+                Kind::Counter,
+                "Messages of which no header was recognised; they are kept whole.",
+                |a| a.raw.load(Relaxed),
+            ),
+            (
+                "syslog_messages_unknown_total",
+                Kind::Counter,
+                "Messages that no rule translates.",
+                |a| a.unknown.load(Relaxed),
+            ),
+            (
+                "syslog_lost_before_us_total",
+                Kind::Counter,
+                "Messages that the device counted and that did not arrive.",
+                |a| a.path_lost.load(Relaxed),
+            ),
         ];
-        for (name, help, get) in plain {
-            out.family(name, Kind::Counter, help);
+        for (name, kind, help, get) in plain {
+            out.family(name, kind, help);
             for (labels, account) in &accounts {
-                out.sample(labels, load(get(account)));
+                out.sample(labels, get(account));
             }
         }
-        out.family("syslog_messages_dropped_total", Kind::Counter, "Messages not taken, by reason.");
+        out.family(
+            "syslog_messages_dropped_total",
+            Kind::Counter,
+            "Messages not taken, by reason.",
+        );
         for (labels, account) in &accounts {
             for reason in Dropped::ALL {
                 let count = load(&account.dropped[reason as usize]);
@@ -176,7 +245,11 @@ impl Series {
                 }
             }
         }
-        out.family("syslog_messages_by_severity_total", Kind::Counter, "Messages by severity.");
+        out.family(
+            "syslog_messages_by_severity_total",
+            Kind::Counter,
+            "Messages by severity.",
+        );
         for (labels, account) in &accounts {
             for (severity, count) in SEVERITIES.iter().zip(&account.severities) {
                 if load(count) > 0 {
@@ -184,16 +257,37 @@ impl Series {
                 }
             }
         }
-        out.family("network_event_total", Kind::Counter, "Translated messages by kind of event.");
+        out.family(
+            "network_event_total",
+            Kind::Counter,
+            "Translated messages by kind of event.",
+        );
         for (labels, account) in &accounts {
-            for (event, count) in account.events.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for (event, count) in account
+                .events
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+            {
                 out.sample(&labels.with("event", event), *count);
             }
         }
         for (at, (name, kind, help)) in [
-            ("syslog_messages_delivered_total", Kind::Counter, "Messages stored by the destination."),
-            ("syslog_messages_queued", Kind::Gauge, "Messages that wait for the destination."),
-            ("syslog_messages_evicted_total", Kind::Counter, "Messages given up before the destination took them, for room or age."),
+            (
+                "syslog_messages_delivered_total",
+                Kind::Counter,
+                "Messages stored by the destination.",
+            ),
+            (
+                "syslog_messages_queued",
+                Kind::Gauge,
+                "Messages that wait for the destination.",
+            ),
+            (
+                "syslog_messages_evicted_total",
+                Kind::Counter,
+                "Messages given up before the destination took them, for room or age.",
+            ),
         ]
         .into_iter()
         .enumerate()
@@ -210,17 +304,30 @@ impl Series {
                 }
             }
         }
-        out.family("syslog_messages_dead_lettered_total", Kind::Counter, "Messages in the dead-letter file, by reason.");
+        out.family(
+            "syslog_messages_dead_lettered_total",
+            Kind::Counter,
+            "Messages in the dead-letter file, by reason.",
+        );
         for (labels, account) in &accounts {
             for (destination, outlet) in books.destinations.iter().zip(&account.outlets) {
                 for (reason, count) in PARKED.iter().zip(&outlet.parked) {
                     if load(count) > 0 {
-                        out.sample(&labels.with("destination", destination).with("reason", reason), load(count));
+                        out.sample(
+                            &labels
+                                .with("destination", destination)
+                                .with("reason", reason),
+                            load(count),
+                        );
                     }
                 }
             }
         }
-        out.family("syslog_device_clock_skew_seconds", Kind::Gauge, "The device's clock minus ours at its last message.");
+        out.family(
+            "syslog_device_clock_skew_seconds",
+            Kind::Gauge,
+            "The device's clock minus ours at its last message.",
+        );
         for (labels, account) in &accounts {
             let skew = account.skew.load(Relaxed);
             if skew != i64::MIN && !account.device.is_empty() {
@@ -231,21 +338,44 @@ impl Series {
     }
 
     fn silent(&self, out: &mut Encoder, accounts: &[(Labels, Arc<Account>)]) {
-        let last: HashMap<&str, u64> = accounts.iter().map(|(_, a)| (a.device.as_str(), a.last.load(Relaxed))).collect();
-        let (now, limit) = (now(), u64::try_from(self.silent_after.as_nanos()).unwrap_or(u64::MAX));
+        let last: HashMap<&str, u64> = accounts
+            .iter()
+            .map(|(_, a)| (a.device.as_str(), a.last.load(Relaxed)))
+            .collect();
+        let (now, limit) = (
+            now(),
+            u64::try_from(self.silent_after.as_nanos()).unwrap_or(u64::MAX),
+        );
         let inventory = self.intake.feed.current();
         let devices = || inventory.devices().iter().filter(|d| d.syslog.is_some());
-        let labels = |d: &inventory::Device| Labels::new([("device", &*d.name), ("site", &*d.site), ("role", &*d.role)]);
-        out.family("syslog_last_message_timestamp_seconds", Kind::Gauge, "When the device's last message was received.");
+        let labels = |d: &inventory::Device| {
+            Labels::new([("device", &*d.name), ("site", &*d.site), ("role", &*d.role)])
+        };
+        out.family(
+            "syslog_last_message_timestamp_seconds",
+            Kind::Gauge,
+            "When the device's last message was received.",
+        );
         for device in devices() {
             if let Some(last) = last.get(&*device.name).filter(|l| **l > 0) {
                 out.sample(&labels(device), *last as f64 / 1e9);
             }
         }
-        out.family("syslog_device_silent", Kind::Gauge, "1: a device that should send syslog has been silent for too long.");
+        out.family(
+            "syslog_device_silent",
+            Kind::Gauge,
+            "1: a device that should send syslog has been silent for too long.",
+        );
         for device in devices() {
-            let since = last.get(&*device.name).copied().unwrap_or(0).max(self.started);
-            out.sample(&labels(device), u64::from(now.saturating_sub(since) > limit));
+            let since = last
+                .get(&*device.name)
+                .copied()
+                .unwrap_or(0)
+                .max(self.started);
+            out.sample(
+                &labels(device),
+                u64::from(now.saturating_sub(since) > limit),
+            );
         }
     }
 
@@ -254,32 +384,80 @@ impl Series {
             .udp
             .iter()
             .enumerate()
-            .map(|(at, l)| (Labels::new([("listener", l.address().to_string()), ("socket", at.to_string())]), l.kernel()))
+            .map(|(at, l)| {
+                (
+                    Labels::new([
+                        ("listener", l.address().to_string()),
+                        ("socket", at.to_string()),
+                    ]),
+                    l.kernel(),
+                )
+            })
             .collect();
-        out.family("syslog_kernel_dropped_total", Kind::Counter, "Datagrams that the kernel dropped for want of room in the socket's buffer.");
+        out.family(
+            "syslog_kernel_dropped_total",
+            Kind::Counter,
+            "Datagrams that the kernel dropped for want of room in the socket's buffer.",
+        );
         for (labels, (dropped, _, _)) in &measured {
             out.sample(labels, *dropped);
         }
-        out.family("syslog_kernel_buffer_bytes", Kind::Gauge, "What waits in the socket's buffer, with the kernel's own overhead.");
+        out.family(
+            "syslog_kernel_buffer_bytes",
+            Kind::Gauge,
+            "What waits in the socket's buffer, with the kernel's own overhead.",
+        );
         for (labels, (_, level, _)) in &measured {
             out.sample(labels, *level);
         }
-        out.family("syslog_kernel_buffer_limit_bytes", Kind::Gauge, "Where the kernel begins to drop.");
+        out.family(
+            "syslog_kernel_buffer_limit_bytes",
+            Kind::Gauge,
+            "Where the kernel begins to drop.",
+        );
         for (labels, (_, _, limit)) in &measured {
             out.sample(labels, *limit);
         }
-        let counters: [(&str, Kind, &str, fn(&Counts) -> &AtomicU64); 5] = [
-            ("syslog_connections", Kind::Gauge, "Open connections.", |c| &c.open),
-            ("syslog_connections_accepted_total", Kind::Counter, "Connections accepted.", |c| &c.accepted),
-            ("syslog_connections_refused_total", Kind::Counter, "Connections refused because there were too many.", |c| &c.refused),
-            ("syslog_tls_handshakes_failed_total", Kind::Counter, "TLS handshakes that failed.", |c| &c.handshakes_failed),
-            ("syslog_proxy_headers_failed_total", Kind::Counter, "PROXY protocol headers that were wrong.", |c| &c.proxy_failed),
+        let counters: [Column<Counts>; 5] = [
+            (
+                "syslog_connections",
+                Kind::Gauge,
+                "Open connections.",
+                |c| c.open.load(Relaxed),
+            ),
+            (
+                "syslog_connections_accepted_total",
+                Kind::Counter,
+                "Connections accepted.",
+                |c| c.accepted.load(Relaxed),
+            ),
+            (
+                "syslog_connections_refused_total",
+                Kind::Counter,
+                "Connections refused because there were too many.",
+                |c| c.refused.load(Relaxed),
+            ),
+            (
+                "syslog_tls_handshakes_failed_total",
+                Kind::Counter,
+                "TLS handshakes that failed.",
+                |c| c.handshakes_failed.load(Relaxed),
+            ),
+            (
+                "syslog_proxy_headers_failed_total",
+                Kind::Counter,
+                "PROXY protocol headers that were wrong.",
+                |c| c.proxy_failed.load(Relaxed),
+            ),
         ];
         for (name, kind, help, get) in counters {
             out.family(name, kind, help);
             for (at, (transport, counts)) in self.streams.iter().enumerate() {
-                let labels = Labels::new([("transport", (*transport).to_owned()), ("socket", at.to_string())]);
-                out.sample(&labels, get(counts).load(Relaxed));
+                let labels = Labels::new([
+                    ("transport", (*transport).to_owned()),
+                    ("socket", at.to_string()),
+                ]);
+                out.sample(&labels, get(counts));
             }
         }
     }
@@ -288,22 +466,65 @@ impl Series {
         let stats = self.intake.queue.stats();
         let none = Labels::none();
         for (name, kind, help, value) in [
-            ("syslog_spool_bytes", Kind::Gauge, "Bytes that the queue takes on disk.", stats.bytes),
-            ("syslog_spool_limit_bytes", Kind::Gauge, "Bytes that the queue may take.", self.intake.max_bytes),
-            ("syslog_spool_unsynced_messages", Kind::Gauge, "Messages that would not survive a loss of power.", stats.next.saturating_sub(stats.durable)),
-            ("syslog_spool_damaged_total", Kind::Counter, "Messages of the queue that were found damaged.", stats.damaged),
-            ("syslog_spool_errors_total", Kind::Counter, "Operations that the storage refused.", stats.storage_errors),
-            ("syslog_clock_steps_total", Kind::Counter, "Times our clock was set back and stamps began anew.", stats.clock_steps),
-            ("syslog_dead_letter_bytes", Kind::Gauge, "Bytes of the dead-letter file.", self.dead.bytes()),
+            (
+                "syslog_spool_bytes",
+                Kind::Gauge,
+                "Bytes that the queue takes on disk.",
+                stats.bytes,
+            ),
+            (
+                "syslog_spool_limit_bytes",
+                Kind::Gauge,
+                "Bytes that the queue may take.",
+                self.intake.max_bytes,
+            ),
+            (
+                "syslog_spool_unsynced_messages",
+                Kind::Gauge,
+                "Messages that would not survive a loss of power.",
+                stats.next.saturating_sub(stats.durable),
+            ),
+            (
+                "syslog_spool_damaged_total",
+                Kind::Counter,
+                "Messages of the queue that were found damaged.",
+                stats.damaged,
+            ),
+            (
+                "syslog_spool_errors_total",
+                Kind::Counter,
+                "Operations that the storage refused.",
+                stats.storage_errors,
+            ),
+            (
+                "syslog_clock_steps_total",
+                Kind::Counter,
+                "Times our clock was set back and stamps began anew.",
+                stats.clock_steps,
+            ),
+            (
+                "syslog_dead_letter_bytes",
+                Kind::Gauge,
+                "Bytes of the dead-letter file.",
+                self.dead.bytes(),
+            ),
         ] {
             out.family(name, kind, help);
             out.sample(none, value);
         }
-        out.family("syslog_spool_messages", Kind::Gauge, "Messages that wait in the queue for the destination.");
+        out.family(
+            "syslog_spool_messages",
+            Kind::Gauge,
+            "Messages that wait in the queue for the destination.",
+        );
         for (destination, queued) in self.intake.books.destinations.iter().zip(&stats.queued) {
             out.sample(&Labels::new([("destination", destination)]), *queued);
         }
-        out.family("syslog_spool_oldest_age_seconds", Kind::Gauge, "Age of the oldest message that waits.");
+        out.family(
+            "syslog_spool_oldest_age_seconds",
+            Kind::Gauge,
+            "Age of the oldest message that waits.",
+        );
         for (destination, oldest) in self.intake.books.destinations.iter().zip(&stats.oldest) {
             let age = oldest.map_or(0.0, |o| now().saturating_sub(o) as f64 / 1e9);
             out.sample(&Labels::new([("destination", destination)]), age);
@@ -312,8 +533,14 @@ impl Series {
 
     fn destinations(&self, out: &mut Encoder) {
         let buckets = Buckets::new(&BOUNDS);
-        let label = |watch: &Watch| Labels::new([("destination", &self.intake.books.destinations[watch.index])]);
-        out.family("syslog_pushes_total", Kind::Counter, "Push requests by status code, or by what kept an answer from coming.");
+        let label = |watch: &Watch| {
+            Labels::new([("destination", &self.intake.books.destinations[watch.index])])
+        };
+        out.family(
+            "syslog_pushes_total",
+            Kind::Counter,
+            "Push requests by status code, or by what kept an answer from coming.",
+        );
         for watch in &self.watches {
             let pushes = watch.lock();
             let mut codes: Vec<_> = pushes.codes.iter().collect();
@@ -322,7 +549,11 @@ impl Series {
                 out.sample(&label(watch).with("code", code), *count);
             }
         }
-        out.family("syslog_push_duration_seconds", Kind::Histogram, "How long a push took.");
+        out.family(
+            "syslog_push_duration_seconds",
+            Kind::Histogram,
+            "How long a push took.",
+        );
         for watch in &self.watches {
             let pushes = watch.lock();
             let mut sum = 0;
@@ -336,18 +567,50 @@ impl Series {
                 .collect();
             out.histogram(&label(watch), &buckets, &counts, pushes.seconds);
         }
-        out.family("syslog_push_held", Kind::Gauge, "1: nothing is delivered until somebody acts; the reason is a label.");
+        out.family(
+            "syslog_push_held",
+            Kind::Gauge,
+            "1: nothing is delivered until somebody acts; the reason is a label.",
+        );
         for watch in &self.watches {
             let pushes = watch.lock();
             let held = pushes.state == "holding";
-            out.sample(&label(watch).with("reason", if held { &pushes.reason } else { "" }), u64::from(held));
+            out.sample(
+                &label(watch).with("reason", if held { &pushes.reason } else { "" }),
+                u64::from(held),
+            );
         }
-        let numbers: [(&str, Kind, &str, fn(&Pushes) -> u64); 5] = [
-            ("syslog_push_bytes_total", Kind::Counter, "Bytes of push requests.", |p| p.bytes),
-            ("syslog_push_lines_total", Kind::Counter, "Lines in pushes that were answered with success.", |p| p.lines),
-            ("syslog_streams", Kind::Gauge, "Streams in use within half an hour.", |p| p.streams.0 as u64),
-            ("syslog_lines_restamped_total", Kind::Counter, "Lines whose stamp Loki would have refused and that carry a newer one.", |p| p.streams.1),
-            ("syslog_lines_coarsened_total", Kind::Counter, "Lines in a coarse stream because the budget of streams was used up.", |p| p.streams.2),
+        let numbers: [Column<Pushes>; 5] = [
+            (
+                "syslog_push_bytes_total",
+                Kind::Counter,
+                "Bytes of push requests.",
+                |p| p.bytes,
+            ),
+            (
+                "syslog_push_lines_total",
+                Kind::Counter,
+                "Lines in pushes that were answered with success.",
+                |p| p.lines,
+            ),
+            (
+                "syslog_streams",
+                Kind::Gauge,
+                "Streams in use within half an hour.",
+                |p| p.streams.0 as u64,
+            ),
+            (
+                "syslog_lines_restamped_total",
+                Kind::Counter,
+                "Lines whose stamp Loki would have refused and that carry a newer one.",
+                |p| p.streams.1,
+            ),
+            (
+                "syslog_lines_coarsened_total",
+                Kind::Counter,
+                "Lines in a coarse stream because the budget of streams was used up.",
+                |p| p.streams.2,
+            ),
         ];
         for (name, kind, help, get) in numbers {
             out.family(name, kind, help);

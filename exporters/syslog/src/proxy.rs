@@ -22,7 +22,10 @@ pub struct Proxied {
 }
 
 fn wrong() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "expected a PROXY protocol header")
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "expected a PROXY protocol header",
+    )
 }
 
 /// Reads the header at the beginning of a connection.
@@ -36,7 +39,10 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Proxied> 
             return Err(wrong());
         }
         if let Some((source, length)) = parse(&bytes)? {
-            return Ok(Proxied { source, rest: bytes.split_off(length) });
+            return Ok(Proxied {
+                source,
+                rest: bytes.split_off(length),
+            });
         }
     }
 }
@@ -68,8 +74,14 @@ fn version_1(line: &[u8]) -> io::Result<Option<SocketAddr>> {
     match words.next() {
         Some("UNKNOWN") => Ok(None),
         Some("TCP4" | "TCP6") => {
-            let ip: IpAddr = words.next().and_then(|w| w.parse().ok()).ok_or_else(wrong)?;
-            let port: u16 = words.nth(1).and_then(|w| w.parse().ok()).ok_or_else(wrong)?;
+            let ip: IpAddr = words
+                .next()
+                .and_then(|w| w.parse().ok())
+                .ok_or_else(wrong)?;
+            let port: u16 = words
+                .nth(1)
+                .and_then(|w| w.parse().ok())
+                .ok_or_else(wrong)?;
             Ok(Some(SocketAddr::new(ip, port)))
         }
         _ => Err(wrong()),
@@ -77,23 +89,38 @@ fn version_1(line: &[u8]) -> io::Result<Option<SocketAddr>> {
 }
 
 fn version_2(bytes: &[u8]) -> io::Result<Option<(Option<SocketAddr>, usize)>> {
-    let Some(head) = bytes.get(..16) else { return Ok(None) };
+    let Some(head) = bytes.get(..16) else {
+        return Ok(None);
+    };
     let length = 16 + usize::from(u16::from_be_bytes([head[14], head[15]]));
     if head[12] >> 4 != 2 || length > 4_096 {
         return Err(wrong());
     }
-    let Some(address) = bytes.get(16..length) else { return Ok(None) };
+    let Some(address) = bytes.get(16..length) else {
+        return Ok(None);
+    };
     if head[12] & 15 == 0 {
         return Ok(Some((None, length)));
     }
-    let port = |at: usize| address.get(at..at + 2).map(|p| u16::from_be_bytes([p[0], p[1]])).ok_or_else(wrong);
+    let port = |at: usize| {
+        address
+            .get(at..at + 2)
+            .map(|p| u16::from_be_bytes([p[0], p[1]]))
+            .ok_or_else(wrong)
+    };
     let source = match head[13] >> 4 {
         1 => {
-            let ip: [u8; 4] = address.get(..4).and_then(|a| a.try_into().ok()).ok_or_else(wrong)?;
+            let ip: [u8; 4] = address
+                .get(..4)
+                .and_then(|a| a.try_into().ok())
+                .ok_or_else(wrong)?;
             Some(SocketAddr::new(Ipv4Addr::from(ip).into(), port(8)?))
         }
         2 => {
-            let ip: [u8; 16] = address.get(..16).and_then(|a| a.try_into().ok()).ok_or_else(wrong)?;
+            let ip: [u8; 16] = address
+                .get(..16)
+                .and_then(|a| a.try_into().ok())
+                .ok_or_else(wrong)?;
             Some(SocketAddr::new(Ipv6Addr::from(ip).into(), port(32)?))
         }
         _ => None,
@@ -111,12 +138,20 @@ pub struct Prefixed<S> {
 impl<S> Prefixed<S> {
     /// Puts the bytes in front.
     pub fn new(first: Vec<u8>, stream: S) -> Self {
-        Self { first, at: 0, stream }
+        Self {
+            first,
+            at: 0,
+            stream,
+        }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.at < self.first.len() {
             let n = into.remaining().min(self.first.len() - self.at);
             into.put_slice(&self.first[self.at..self.at + n]);
@@ -128,7 +163,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -146,11 +185,19 @@ mod tests {
     #[test]
     fn both_versions_name_the_sender() {
         let line = b"PROXY TCP4 192.0.2.1 198.51.100.1 40000 514\r\n<13>x";
-        assert_eq!(parse(line).unwrap(), Some((Some("192.0.2.1:40000".parse().unwrap()), 45)));
+        assert_eq!(
+            parse(line).unwrap(),
+            Some((Some("192.0.2.1:40000".parse().unwrap()), 45))
+        );
         assert_eq!(parse(b"PROXY UNKNOWN\r\n").unwrap(), Some((None, 15)));
         let mut binary = SIGNATURE.to_vec();
-        binary.extend([0x21, 0x11, 0, 12, 192, 0, 2, 1, 198, 51, 100, 1, 0x9c, 0x40, 2, 2]);
-        assert_eq!(parse(&binary).unwrap(), Some((Some("192.0.2.1:40000".parse().unwrap()), 28)));
+        binary.extend([
+            0x21, 0x11, 0, 12, 192, 0, 2, 1, 198, 51, 100, 1, 0x9c, 0x40, 2, 2,
+        ]);
+        assert_eq!(
+            parse(&binary).unwrap(),
+            Some((Some("192.0.2.1:40000".parse().unwrap()), 28))
+        );
         for cut in 0..binary.len() {
             assert_eq!(parse(&binary[..cut]).unwrap(), None);
         }

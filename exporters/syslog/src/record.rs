@@ -59,7 +59,12 @@ impl<'a> Received<'a> {
     /// Appends the record.
     pub fn encode(&self, into: &mut Vec<u8>) {
         let device = &self.device.as_bytes()[..self.device.len().min(255)];
-        into.extend_from_slice(&[VERSION, self.transport as u8, self.flags, device.len() as u8]);
+        into.extend_from_slice(&[
+            VERSION,
+            self.transport as u8,
+            self.flags,
+            device.len() as u8,
+        ]);
         into.extend_from_slice(device);
         let ip = match self.source.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -104,7 +109,13 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         for source in ["192.0.2.1:514", "[2001:db8::1]:6514"] {
-            let received = Received { transport: Transport::Tls, flags: TRUNCATED, device: "r1", source: source.parse().unwrap(), bytes: b"<13>x" };
+            let received = Received {
+                transport: Transport::Tls,
+                flags: TRUNCATED,
+                device: "r1",
+                source: source.parse().unwrap(),
+                bytes: b"<13>x",
+            };
             let mut bytes = Vec::new();
             received.encode(&mut bytes);
             assert_eq!(Received::decode(&bytes), Some(received));

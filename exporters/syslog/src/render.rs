@@ -15,12 +15,24 @@ use crate::text;
 use crate::translate::{Translator, generic_fields};
 
 /// Severities as words, as `syslog(3)` names them.
-pub const SEVERITIES: [&str; 8] = ["emergency", "alert", "critical", "error", "warning", "notice", "informational", "debug"];
+pub const SEVERITIES: [&str; 8] = [
+    "emergency",
+    "alert",
+    "critical",
+    "error",
+    "warning",
+    "notice",
+    "informational",
+    "debug",
+];
 /// The same as Grafana colours them.
-const LEVELS: [&str; 8] = ["critical", "critical", "critical", "error", "warning", "info", "info", "debug"];
+const LEVELS: [&str; 8] = [
+    "critical", "critical", "critical", "error", "warning", "info", "info", "debug",
+];
 const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock",
-    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
 ];
 /// Generic fields kept of a message that no rule knows.
 const FIELDS: usize = 24;
@@ -46,8 +58,22 @@ pub struct Lines {
 impl Lines {
     /// A renderer; with `books` it counts.
     #[must_use]
-    pub fn new(translator: Arc<Translator>, feed: Feed, books: Option<Arc<Books>>, runbook: String, zone: i32) -> Self {
-        Self { translator, feed, books, runbook, zone, counted: 0, number: String::new() }
+    pub fn new(
+        translator: Arc<Translator>,
+        feed: Feed,
+        books: Option<Arc<Books>>,
+        runbook: String,
+        zone: i32,
+    ) -> Self {
+        Self {
+            translator,
+            feed,
+            books,
+            runbook,
+            zone,
+            counted: 0,
+            number: String::new(),
+        }
     }
 
     fn numbered(&mut self, line: &mut Line, name: &str, value: impl std::fmt::Display) {
@@ -69,7 +95,9 @@ fn short(value: &str) -> &str {
 
 /// A name that Loki takes for metadata.
 fn plain_name(name: &str) -> bool {
-    name.len() <= 64 && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    name.len() <= 64
+        && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 impl Render for Lines {
@@ -98,7 +126,13 @@ impl Render for Lines {
         line.text.push_str(&text);
 
         line.metadata("level", LEVELS[severity]);
-        line.metadata("facility", FACILITIES.get(usize::from(header.facility())).copied().unwrap_or_default());
+        line.metadata(
+            "facility",
+            FACILITIES
+                .get(usize::from(header.facility()))
+                .copied()
+                .unwrap_or_default(),
+        );
         line.metadata("form", header.form.name());
         line.metadata("transport", received.transport.name());
         if !received.source.ip().is_unspecified() {
@@ -119,7 +153,9 @@ impl Render for Lines {
             line.metadata("unfinished", "true");
         }
         let stamp = i64::try_from(record.stamp).unwrap_or(i64::MAX);
-        let clock = header.time.and_then(|t| Some((t, t.resolve(stamp, self.zone)?)));
+        let clock = header
+            .time
+            .and_then(|t| Some((t, t.resolve(stamp, self.zone)?)));
         if let Some((_, at)) = clock
             && let Ok(at) = jiff::Timestamp::from_nanosecond(i128::from(at))
         {
@@ -157,7 +193,12 @@ impl Render for Lines {
             account.severities[severity].fetch_add(1, Relaxed);
             match event {
                 Some(event) => {
-                    *account.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(event).or_default() += 1;
+                    *account
+                        .events
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .entry(event)
+                        .or_default() += 1;
                 }
                 None => {
                     account.unknown.fetch_add(1, Relaxed);

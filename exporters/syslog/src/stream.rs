@@ -107,7 +107,13 @@ impl Streams {
         Ok(())
     }
 
-    async fn connection(&self, mut socket: TcpStream, mut source: SocketAddr, intake: Arc<Intake>, stop: Stop) {
+    async fn connection(
+        &self,
+        mut socket: TcpStream,
+        mut source: SocketAddr,
+        intake: Arc<Intake>,
+        stop: Stop,
+    ) {
         const GREETING: Duration = Duration::from_secs(10);
         let mut first = Vec::new();
         if self.proxy {
@@ -123,11 +129,33 @@ impl Streams {
             }
         }
         match &self.tls {
-            None => receive(socket, first, source, Transport::Tcp, &self.bounds, intake, stop).await,
+            None => {
+                receive(
+                    socket,
+                    first,
+                    source,
+                    Transport::Tcp,
+                    &self.bounds,
+                    intake,
+                    stop,
+                )
+                .await
+            }
             Some(tls) => {
                 let stream = crate::proxy::Prefixed::new(first, socket);
                 match tokio::time::timeout(GREETING, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => receive(stream, Vec::new(), source, Transport::Tls, &self.bounds, intake, stop).await,
+                    Ok(Ok(stream)) => {
+                        receive(
+                            stream,
+                            Vec::new(),
+                            source,
+                            Transport::Tls,
+                            &self.bounds,
+                            intake,
+                            stop,
+                        )
+                        .await
+                    }
                     Ok(Err(error)) => {
                         self.counts.handshakes_failed.fetch_add(1, Relaxed);
                         tracing::debug!(%source, %error, "TLS handshake failed");
@@ -157,8 +185,14 @@ async fn receive(
     let mut draining = false;
     loop {
         let stamp = now();
-        while let Some(frame) = framing.next() {
-            lane.push(frame.bytes, source, transport, stamp, if frame.truncated { TRUNCATED } else { 0 });
+        while let Some(frame) = framing.next_frame() {
+            lane.push(
+                frame.bytes,
+                source,
+                transport,
+                stamp,
+                if frame.truncated { TRUNCATED } else { 0 },
+            );
         }
         flush(&mut lane, &intake).await;
         let midway = framing.is_midway();
@@ -170,7 +204,11 @@ async fn receive(
             bounds.idle
         };
         let buffer = framing.buffer();
-        buffer.reserve(if buffer.capacity() == 0 { 4 << 10 } else { READ.min(buffer.capacity().max(4 << 10)) });
+        buffer.reserve(if buffer.capacity() == 0 {
+            4 << 10
+        } else {
+            READ.min(buffer.capacity().max(4 << 10))
+        });
         let read = tokio::select! {
             read = tokio::time::timeout(patience, stream.read_buf(buffer)) => read,
             () = stop.requested(), if !draining => {
@@ -180,7 +218,7 @@ async fn receive(
             }
         };
         match read {
-            Ok(Ok(0)) | Ok(Err(_)) => break,
+            Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(_)) => {}
             Err(_) if midway && !draining => {
                 if let Some(rest) = framing.rest() {
@@ -225,7 +263,10 @@ impl UnixSocket {
         use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
         if let Ok(meta) = std::fs::symlink_metadata(&path) {
             if !meta.file_type().is_socket() {
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something else than a socket at the path"));
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is something else than a socket at the path",
+                ));
             }
             std::fs::remove_file(&path)?;
         }
@@ -244,7 +285,13 @@ impl UnixSocket {
         let mut lane = Lane::new(intake.clone());
         let push = |lane: &mut Lane, buffer: &[u8], length: usize| {
             let flags = if length > limit { TRUNCATED } else { 0 };
-            lane.push(&buffer[..length.min(limit)], nobody, Transport::Unix, now(), flags);
+            lane.push(
+                &buffer[..length.min(limit)],
+                nobody,
+                Transport::Unix,
+                now(),
+                flags,
+            );
         };
         loop {
             tokio::select! {
@@ -254,7 +301,9 @@ impl UnixSocket {
                 }
                 () = stop.requested() => break,
             }
-            while lane.len() < 256 && let Ok(length) = self.socket.try_recv(&mut buffer) {
+            while lane.len() < 256
+                && let Ok(length) = self.socket.try_recv(&mut buffer)
+            {
                 push(&mut lane, &buffer, length);
             }
             flush(&mut lane, &intake).await;

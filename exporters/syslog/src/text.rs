@@ -30,14 +30,21 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
 /// Without the line ends and NULs behind it.
 #[must_use]
 pub fn trimmed(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|b| !matches!(b, 0 | b'\n' | b'\r')).map_or(0, |at| at + 1);
+    let end = bytes
+        .iter()
+        .rposition(|b| !matches!(b, 0 | b'\n' | b'\r'))
+        .map_or(0, |at| at + 1);
     &bytes[..end]
 }
 
 /// UTF-16 with a byte order mark at the beginning, or behind the priority.
 fn utf16(bytes: &[u8]) -> Option<String> {
     let behind = if bytes.first() == Some(&b'<') {
-        bytes.iter().take(6).position(|b| *b == b'>').map_or(0, |at| at + 1)
+        bytes
+            .iter()
+            .take(6)
+            .position(|b| *b == b'>')
+            .map_or(0, |at| at + 1)
     } else {
         0
     };
@@ -47,9 +54,15 @@ fn utf16(bytes: &[u8]) -> Option<String> {
         [0xfe, 0xff] => u16::from_be_bytes,
         _ => return None,
     };
-    let units = rest[2..].chunks(2).map(|pair| unit([pair[0], pair.get(1).copied().unwrap_or(0)]));
+    let units = rest[2..]
+        .chunks(2)
+        .map(|pair| unit([pair[0], pair.get(1).copied().unwrap_or(0)]));
     let mut text = String::from_utf8_lossy(head).into_owned();
-    text.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).filter(|c| *c != '\0'));
+    text.extend(
+        char::decode_utf16(units)
+            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .filter(|c| *c != '\0'),
+    );
     Some(text)
 }
 

@@ -37,13 +37,20 @@ pub struct Tls {
 const LOOK: Duration = Duration::from_secs(1);
 
 fn wrong(path: &Path, what: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{}: {what}", path.display()),
+    )
 }
 
 impl Files {
     fn stamps(&self) -> Stamps {
         let paths = [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()];
-        paths.into_iter().flatten().map(|p| fs::metadata(p).and_then(|m| m.modified()).ok()).collect()
+        paths
+            .into_iter()
+            .flatten()
+            .map(|p| fs::metadata(p).and_then(|m| m.modified()).ok())
+            .collect()
     }
 
     fn load(&self) -> io::Result<TlsAcceptor> {
@@ -51,13 +58,18 @@ impl Files {
             let pem = fs::read(path).map_err(|e| wrong(path, e))?;
             let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
             all.map_err(|e| wrong(path, e)).and_then(|all| {
-                if all.is_empty() { Err(wrong(path, "expected certificates in PEM")) } else { Ok(all) }
+                if all.is_empty() {
+                    Err(wrong(path, "expected certificates in PEM"))
+                } else {
+                    Ok(all)
+                }
             })
         };
         let chain = certificates(&self.cert)?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| wrong(&self.key, e))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions();
         let builder = builder.map_err(|e| wrong(&self.cert, e))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
@@ -66,11 +78,14 @@ impl Files {
                 for certificate in certificates(path)? {
                     roots.add(certificate).map_err(|e| wrong(path, e))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
                 builder.with_client_cert_verifier(verifier.map_err(|e| wrong(path, e))?)
             }
         };
-        let config = builder.with_single_cert(chain, key).map_err(|e| wrong(&self.cert, e))?;
+        let config = builder
+            .with_single_cert(chain, key)
+            .map_err(|e| wrong(&self.cert, e))?;
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }
@@ -83,7 +98,10 @@ impl Tls {
     pub fn new(files: Files) -> io::Result<Self> {
         let acceptor = files.load()?;
         let stamps = files.stamps();
-        Ok(Self { files, live: Mutex::new((acceptor, stamps, Instant::now())) })
+        Ok(Self {
+            files,
+            live: Mutex::new((acceptor, stamps, Instant::now())),
+        })
     }
 
     fn acceptor(&self) -> TlsAcceptor {
@@ -98,7 +116,9 @@ impl Tls {
                         live.0 = acceptor;
                         live.1 = stamps;
                     }
-                    Err(error) => tracing::warn!(%error, "new certificate cannot be used, the last one stays"),
+                    Err(error) => {
+                        tracing::warn!(%error, "new certificate cannot be used, the last one stays")
+                    }
                 }
             }
         }
@@ -109,7 +129,10 @@ impl Tls {
     ///
     /// # Errors
     /// When it fails.
-    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
         self.acceptor().accept(stream).await
     }
 }

@@ -15,11 +15,53 @@ pub use rules::RulesError;
 
 /// The kinds of events, a closed list: it becomes a label.
 pub const EVENTS: [&str; 47] = [
-    "acl", "address_conflict", "bfd_session", "bgp_neighbor", "configuration_change", "dhcp", "eigrp_neighbor", "environment", "failover",
-    "gateway_redundancy", "hardware", "interface_state", "isis_neighbor", "ldp_neighbor", "licence", "link_aggregation", "load_balancer",
-    "login", "login_failed", "logout", "mac_move", "mpls", "optics", "ospf_neighbor", "pim_neighbor", "poe", "privilege", "process_crash",
-    "reboot", "resource", "script", "security", "security_event", "service", "session", "spanning_tree", "stack", "storage", "system",
-    "time_sync", "tracking", "vpn", "wireless", "rip_neighbor", "certificate", "quality", "upgrade",
+    "acl",
+    "address_conflict",
+    "bfd_session",
+    "bgp_neighbor",
+    "configuration_change",
+    "dhcp",
+    "eigrp_neighbor",
+    "environment",
+    "failover",
+    "gateway_redundancy",
+    "hardware",
+    "interface_state",
+    "isis_neighbor",
+    "ldp_neighbor",
+    "licence",
+    "link_aggregation",
+    "load_balancer",
+    "login",
+    "login_failed",
+    "logout",
+    "mac_move",
+    "mpls",
+    "optics",
+    "ospf_neighbor",
+    "pim_neighbor",
+    "poe",
+    "privilege",
+    "process_crash",
+    "reboot",
+    "resource",
+    "script",
+    "security",
+    "security_event",
+    "service",
+    "session",
+    "spanning_tree",
+    "stack",
+    "storage",
+    "system",
+    "time_sync",
+    "tracking",
+    "vpn",
+    "wireless",
+    "rip_neighbor",
+    "certificate",
+    "quality",
+    "upgrade",
 ];
 
 /// One rule.
@@ -90,7 +132,9 @@ impl Translator {
             let mut matched = None;
             for rule in rules {
                 // The first that matches, but one of the vendor that the header points to goes first.
-                if (matched.is_none() || likely == Some(rule.vendor)) && rule.pattern.matches(header.message, &mut fields) {
+                if (matched.is_none() || likely == Some(rule.vendor))
+                    && rule.pattern.matches(header.message, &mut fields)
+                {
                     matched = Some(*rule);
                     if likely.is_none() || likely == Some(rule.vendor) {
                         break;
@@ -98,7 +142,9 @@ impl Translator {
                 }
             }
             let rule = matched?;
-            rule.pattern.matches(header.message, &mut fields).then_some(rule)
+            rule.pattern
+                .matches(header.message, &mut fields)
+                .then_some(rule)
         })
         .map(|rule| Translation { rule, fields })
     }

@@ -35,7 +35,11 @@ impl Listener {
     /// # Errors
     /// When it cannot be bound.
     pub fn bind(address: SocketAddr, buffer: u32) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
         if address.is_ipv6() {
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
@@ -53,7 +57,13 @@ impl Listener {
     /// When it is not bound.
     pub fn adopt(socket: UdpSocket) -> io::Result<Self> {
         let address = socket.local_addr()?;
-        let listener = Self { socket, address, dropped: AtomicU64::new(0), level: AtomicU64::new(0), limit: AtomicU64::new(0) };
+        let listener = Self {
+            socket,
+            address,
+            dropped: AtomicU64::new(0),
+            level: AtomicU64::new(0),
+            limit: AtomicU64::new(0),
+        };
         listener.measure();
         Ok(listener)
     }
@@ -71,8 +81,10 @@ impl Listener {
             let last = self.dropped.load(Ordering::Relaxed);
             let step = memory.dropped.wrapping_sub(last as u32);
             self.dropped.fetch_add(u64::from(step), Ordering::Relaxed);
-            self.level.store(u64::from(memory.receive_bytes), Ordering::Relaxed);
-            self.limit.store(u64::from(memory.receive_limit_bytes), Ordering::Relaxed);
+            self.level
+                .store(u64::from(memory.receive_bytes), Ordering::Relaxed);
+            self.limit
+                .store(u64::from(memory.receive_limit_bytes), Ordering::Relaxed);
         }
     }
 
@@ -80,7 +92,11 @@ impl Listener {
     #[must_use]
     pub fn kernel(&self) -> (u64, u64, u64) {
         self.measure();
-        (self.dropped.load(Ordering::Relaxed), self.level.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed))
+        (
+            self.dropped.load(Ordering::Relaxed),
+            self.level.load(Ordering::Relaxed),
+            self.limit.load(Ordering::Relaxed),
+        )
     }
 
     /// Receives until `stop` is set, then takes what the kernel still has.

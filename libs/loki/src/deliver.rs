@@ -128,7 +128,10 @@ impl<R: Render> Deliverer<R> {
                     tenants[group].1.push(at);
                 }
                 Some(Err(reason)) => {
-                    letters.push((at, self.letter(records, at, reason, "held back before sending")))
+                    letters.push((
+                        at,
+                        self.letter(records, at, reason, "held back before sending"),
+                    ));
                 }
                 None => {}
             }
@@ -169,7 +172,8 @@ impl<R: Render> Deliverer<R> {
             .unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.placed.clear();
-        self.lines.resize_with(records.len().max(self.lines.len()), Line::default);
+        self.lines
+            .resize_with(records.len().max(self.lines.len()), Line::default);
         let limits = &self.destination.limits;
         for (record, line) in records.iter().zip(&mut self.lines) {
             line.clear();
@@ -248,7 +252,8 @@ impl<R: Render> Deliverer<R> {
         self.push.clear();
         for &at in indices {
             if let (Some(Ok(placed)), Some(line)) = (self.placed.get(at), self.lines.get(at)) {
-                self.push.add(line, placed.coarse, placed.stamp, &self.destination.limits);
+                self.push
+                    .add(line, placed.coarse, placed.stamp, &self.destination.limits);
             }
         }
         let body = match self.push.body() {

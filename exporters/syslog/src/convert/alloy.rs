@@ -11,7 +11,10 @@ struct Block {
 
 impl Block {
     fn get(&self, key: &str) -> Option<String> {
-        self.attributes.iter().find(|a| a.0 == key).map(|a| a.1.clone())
+        self.attributes
+            .iter()
+            .find(|a| a.0 == key)
+            .map(|a| a.1.clone())
     }
 
     fn inner<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Block> {
@@ -53,7 +56,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             found.push(Token::Text(value));
             rest = &rest[end..];
         } else if c.is_alphanumeric() || c == '_' || c == '-' {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-')))
+                .unwrap_or(rest.len());
             found.push(Token::Word(rest[..end].to_owned()));
             rest = &rest[end..];
         } else {
@@ -64,11 +69,18 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(found)
 }
 
-fn block(tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>, name: String, depth: usize) -> Result<Block, String> {
+fn block(
+    tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>,
+    name: String,
+    depth: usize,
+) -> Result<Block, String> {
     if depth > DEPTH {
         return Err("blocks are nested too deeply".to_owned());
     }
-    let mut block = Block { name, ..Block::default() };
+    let mut block = Block {
+        name,
+        ..Block::default()
+    };
     loop {
         match tokens.next() {
             None if depth == 0 => return Ok(block),
@@ -78,12 +90,16 @@ fn block(tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>, name: Stri
                     tokens.next();
                 }
                 match tokens.next() {
-                    Some(Token::Sign('{')) => block.blocks.push(self::block(tokens, word, depth + 1)?),
+                    Some(Token::Sign('{')) => {
+                        block.blocks.push(self::block(tokens, word, depth + 1)?)
+                    }
                     Some(Token::Sign('=')) => {
                         let value = value(tokens)?;
                         block.attributes.push((word, value));
                     }
-                    other => return Err(format!("expected {{ or = behind {word}, found {other:?}")),
+                    other => {
+                        return Err(format!("expected {{ or = behind {word}, found {other:?}"));
+                    }
                 }
             }
             other => return Err(format!("expected a name or }}, found {other:?}")),
@@ -136,42 +152,69 @@ fn source(component: &Block, found: &mut Converted) {
         found.listeners.push(Listener {
             address: listener.get("address").unwrap_or_default(),
             udp: listener.get("protocol").as_deref() == Some("udp"),
-            tls: file("cert_file").zip(file("key_file")).map(|(cert, key)| (cert, key, file("ca_file"))),
+            tls: file("cert_file")
+                .zip(file("key_file"))
+                .map(|(cert, key)| (cert, key, file("ca_file"))),
         });
-        found.message_bytes = found.message_bytes.take().or_else(|| listener.get("max_message_length"));
+        found.message_bytes = found
+            .message_bytes
+            .take()
+            .or_else(|| listener.get("max_message_length"));
         found.idle = found.idle.take().or_else(|| listener.get("idle_timeout"));
-        for key in ["labels", "label_structured_data", "use_incoming_timestamp", "use_rfc5424_message", "syslog_format"] {
+        for key in [
+            "labels",
+            "label_structured_data",
+            "use_incoming_timestamp",
+            "use_rfc5424_message",
+            "syslog_format",
+        ] {
             if listener.get(key).is_some() {
-                found.notes.push(format!("loki.source.syslog listener.{key} is not carried over"));
+                found.notes.push(format!(
+                    "loki.source.syslog listener.{key} is not carried over"
+                ));
             }
         }
     }
     if component.get("relabel_rules").is_some() {
-        found.notes.push("loki.source.syslog relabel_rules is not carried over: labels come from the inventory".to_owned());
+        found.notes.push(
+            "loki.source.syslog relabel_rules is not carried over: labels come from the inventory"
+                .to_owned(),
+        );
     }
 }
 
 fn write(component: &Block, found: &mut Converted) {
     for endpoint in component.inner("endpoint") {
         let mut fields = Vec::new();
-        let mut take = |key: &str, value: Option<String>| fields.extend(value.map(|v| (key.to_owned(), v)));
+        let mut take =
+            |key: &str, value: Option<String>| fields.extend(value.map(|v| (key.to_owned(), v)));
         let basic = endpoint.inner("basic_auth").next();
         let tls = endpoint.inner("tls_config").next();
         take("tenant", endpoint.get("tenant_id"));
         take("basic_auth.username", basic.and_then(|b| b.get("username")));
-        take("basic_auth.password_file", basic.and_then(|b| b.get("password_file")));
+        take(
+            "basic_auth.password_file",
+            basic.and_then(|b| b.get("password_file")),
+        );
         take("bearer_token_file", endpoint.get("bearer_token_file"));
         take("ca_file", tls.and_then(|t| t.get("ca_file")));
         take("cert_file", tls.and_then(|t| t.get("cert_file")));
         take("key_file", tls.and_then(|t| t.get("key_file")));
         take("timeout", endpoint.get("remote_timeout"));
         take("batch_age", endpoint.get("batch_wait"));
-        if basic.is_some_and(|b| b.get("password").is_some()) || endpoint.get("bearer_token").is_some() {
+        if basic.is_some_and(|b| b.get("password").is_some())
+            || endpoint.get("bearer_token").is_some()
+        {
             found.notes.push("a loki.write endpoint has a secret in the text: write it into a file and name that".to_owned());
         }
-        found.endpoints.push(Endpoint { url: endpoint.get("url").unwrap_or_default(), fields });
+        found.endpoints.push(Endpoint {
+            url: endpoint.get("url").unwrap_or_default(),
+            fields,
+        });
     }
     if component.get("external_labels").is_some() {
-        found.notes.push("loki.write external_labels is not carried over".to_owned());
+        found
+            .notes
+            .push("loki.write external_labels is not carried over".to_owned());
     }
 }

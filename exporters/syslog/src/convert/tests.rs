@@ -52,16 +52,32 @@ loki.write \"main\" {
 #[test]
 fn both_are_carried_over_and_what_is_not_is_said() {
     for (text, udp, tcp, notes) in [
-        (PROMTAIL, 1, 0, vec!["labels is not", "label_structured_data is not", "relabel_configs is not", "no syslog listener", "external_labels"]),
+        (
+            PROMTAIL,
+            1,
+            0,
+            vec![
+                "labels is not",
+                "label_structured_data is not",
+                "relabel_configs is not",
+                "no syslog listener",
+                "external_labels",
+            ],
+        ),
         (ALLOY, 1, 1, vec!["listener.labels", "loki.process is not"]),
     ] {
         let converted = convert(text).unwrap();
         let yaml = converted.yaml();
-        let config = Config::parse(&yaml, Path::new("converted.yaml")).unwrap_or_else(|e| panic!("{e}\n{yaml}"));
+        let config = Config::parse(&yaml, Path::new("converted.yaml"))
+            .unwrap_or_else(|e| panic!("{e}\n{yaml}"));
         assert_eq!((config.udp.len(), config.tcp.len()), (udp, tcp), "{yaml}");
         assert_eq!(config.loki[0].tenant.as_deref(), Some("net"));
         for note in &notes {
-            assert!(converted.notes.iter().any(|n| n.contains(note)), "{note}: {:?}", converted.notes);
+            assert!(
+                converted.notes.iter().any(|n| n.contains(note)),
+                "{note}: {:?}",
+                converted.notes
+            );
         }
         assert_eq!(converted.notes.len(), notes.len(), "{:?}", converted.notes);
     }
@@ -69,7 +85,19 @@ fn both_are_carried_over_and_what_is_not_is_said() {
 
 #[test]
 fn what_is_no_configuration_is_refused() {
-    assert!(convert("a: 1").unwrap_err().contains("expected a syslog listener"));
-    assert!(convert("loki.write \"x\" {").unwrap_err().contains("expected a name"));
-    assert!(convert("loki.write \"x\" { a = \"").unwrap_err().contains("closing quote"));
+    assert!(
+        convert("a: 1")
+            .unwrap_err()
+            .contains("expected a syslog listener")
+    );
+    assert!(
+        convert("loki.write \"x\" {")
+            .unwrap_err()
+            .contains("expected a name")
+    );
+    assert!(
+        convert("loki.write \"x\" { a = \"")
+            .unwrap_err()
+            .contains("closing quote")
+    );
 }

@@ -9,7 +9,19 @@ const PARTS: usize = 14;
 /// What may stand where a header ends and the message begins.
 fn begins_message(text: &str) -> bool {
     const STARTS: [&str; 13] = [
-        "%", "CEF:", "LEEF:", "{", "date=", "id=", "device=", "@@", "last message repeated", "message repeated", "[", "(", "\"",
+        "%",
+        "CEF:",
+        "LEEF:",
+        "{",
+        "date=",
+        "id=",
+        "device=",
+        "@@",
+        "last message repeated",
+        "message repeated",
+        "[",
+        "(",
+        "\"",
     ];
     STARTS.iter().any(|start| text.starts_with(start))
 }
@@ -18,7 +30,8 @@ fn follows_header(text: &str) -> bool {
     let text = text.trim_start_matches(' ');
     let plain = text.strip_prefix("%$").map_or(text, |_| "%");
     plain.starts_with('%')
-        || plain.starts_with("CEF:") || plain.starts_with("LEEF:")
+        || plain.starts_with("CEF:")
+        || plain.starts_with("LEEF:")
         || time::parse(text).is_some()
         || node(text).is_some()
         || task(text).is_some()
@@ -28,13 +41,18 @@ fn follows_header(text: &str) -> bool {
 fn node(text: &str) -> Option<&str> {
     let (place, behind) = text.split_at_checked(text.bytes().take(40).position(|b| b == b':')?)?;
     let behind = &behind[1..];
-    (place.contains("/CPU") && !place.contains(' ') && time::parse(behind).is_some()).then_some(behind)
+    (place.contains("/CPU") && !place.contains(' ') && time::parse(behind).is_some())
+        .then_some(behind)
 }
 
 /// Cisco's wireless controllers write the task before the time: `*spamApTask1: May 26 18:52:01.958`.
 fn task(text: &str) -> Option<(&str, &str)> {
     let (name, behind) = text.strip_prefix('*')?.split_once(": ")?;
-    let plain = !name.is_empty() && name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    let plain = !name.is_empty()
+        && name.len() <= 32
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     (plain && time::parse(behind).is_some()).then_some((name, behind))
 }
 
@@ -70,7 +88,10 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         } else if let Some((found, behind)) = time::parse(rest) {
             header.time = Some(found);
             header.form = Form::Rfc3164;
-            rest = behind.trim_start_matches(' ').strip_prefix(": ").unwrap_or(behind);
+            rest = behind
+                .trim_start_matches(' ')
+                .strip_prefix(": ")
+                .unwrap_or(behind);
             named = false;
         } else if let Some(behind) = node(rest) {
             rest = behind;
@@ -121,20 +142,29 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
     if let Some(name) = word.strip_suffix(':') {
         // `r1: *Nov 14 …`, `r1: 521: …`, `r1: %LINK-3-UPDOWN: …`
         let next = behind.trim_start_matches(' ');
-        let cisco = follows_header(next) || (sequence(next).is_some() && follows_header(sequence(next)?.1));
+        let cisco =
+            follows_header(next) || (sequence(next).is_some() && follows_header(sequence(next)?.1));
         let process = header.host.is_some() && (next.starts_with('%') && named);
-        return (is_host(name) && cisco && !process && !name.bytes().all(|b| b.is_ascii_digit())).then_some((name, behind));
+        return (is_host(name) && cisco && !process && !name.bytes().all(|b| b.is_ascii_digit()))
+            .then_some((name, behind));
     }
     // Ubiquiti: model, address and version in one word.
     let name = word.split(',').next().unwrap_or(word);
-    let plain = if name.len() < word.len() && word.matches(',').count() == 2 { name } else { word };
+    let plain = if name.len() < word.len() && word.matches(',').count() == 2 {
+        name
+    } else {
+        word
+    };
     if named || behind.is_empty() || !is_host(plain) {
         return None;
     }
     let next = behind.trim_start_matches(' ');
     if header.time.is_some() {
         // Behind a time stands the name, unless the word belongs to the message.
-        let aside = next.strip_prefix(": ").or_else(|| next.strip_prefix(":")).filter(|n| follows_header(n) || n.trim_start().starts_with('%'));
+        let aside = next
+            .strip_prefix(": ")
+            .or_else(|| next.strip_prefix(":"))
+            .filter(|n| follows_header(n) || n.trim_start().starts_with('%'));
         if let Some(aside) = aside {
             return Some((plain, aside));
         }
@@ -144,7 +174,11 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
     }
     let tagged = tag(next).is_some_and(|t| t.1.is_some());
     let csv = next.starts_with("1,20");
-    (follows_header(next) || tagged || csv || (next.starts_with(": ") && follows_header(&next[2..]))).then_some((plain, behind))
+    (follows_header(next)
+        || tagged
+        || csv
+        || (next.starts_with(": ") && follows_header(&next[2..])))
+    .then_some((plain, behind))
 }
 
 /// F5 and others write the level between name and process.
@@ -162,7 +196,10 @@ fn level_word<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
 /// `HP ProCurve` writes the number of the event between name and process.
 fn event_number<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
     let (word, behind) = token(text);
-    if word.len() == 5 && word.bytes().all(|b| b.is_ascii_digit()) && tag(behind).is_some_and(|t| t.1.is_none()) {
+    if word.len() == 5
+        && word.bytes().all(|b| b.is_ascii_digit())
+        && tag(behind).is_some_and(|t| t.1.is_none())
+    {
         header.mnemonic = Some(word);
         return behind;
     }

@@ -44,7 +44,10 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
 }
 
 fn meraki<'a>(clock: time::Clock, rest: &'a str, header: &mut Header<'a>) -> bool {
-    header.time = Some(DeviceTime { clock, unsynchronised: false });
+    header.time = Some(DeviceTime {
+        clock,
+        unsynchronised: false,
+    });
     header.form = Form::Meraki;
     let (host, rest) = token(rest);
     header.host = part(host);
@@ -59,7 +62,12 @@ fn structured(text: &str) -> (&str, &str) {
     let text = text.trim_start_matches(' ');
     if let Some(rest) = text.strip_prefix('-') {
         if rest.is_empty() || rest.starts_with(' ') {
-            return ("", rest.strip_prefix(' ').unwrap_or(rest).trim_start_matches(' '));
+            return (
+                "",
+                rest.strip_prefix(' ')
+                    .unwrap_or(rest)
+                    .trim_start_matches(' '),
+            );
         }
         return ("", text);
     }
@@ -105,7 +113,10 @@ pub fn parameters(structured: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = structured;
     std::iter::from_fn(move || {
         let equals = rest.find("=\"")?;
-        let name = rest[..equals].rsplit([' ', '[', ']']).next().unwrap_or_default();
+        let name = rest[..equals]
+            .rsplit([' ', '[', ']'])
+            .next()
+            .unwrap_or_default();
         let value = &rest[equals + 2..];
         let mut escaped = false;
         let end = value.bytes().position(|b| {

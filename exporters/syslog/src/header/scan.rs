@@ -22,7 +22,10 @@ pub(super) fn token(text: &str) -> (&str, &str) {
 
 /// Digits at the beginning.
 pub(super) fn digits(text: &str) -> (&str, &str) {
-    let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .bytes()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -31,7 +34,11 @@ pub(super) fn is_host(text: &str) -> bool {
     let first = text.bytes().next();
     first.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':' || b >= 0x80)
         && text.len() <= 255
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'/' | b'@' | b'%') || b >= 0x80)
+        && text.bytes().all(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'.' | b'-' | b'_' | b':' | b'/' | b'@' | b'%')
+                || b >= 0x80
+        })
         && !text.ends_with(':')
 }
 
@@ -39,8 +46,18 @@ pub(super) fn is_host(text: &str) -> bool {
 pub(super) fn tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
     let limit = text.len().min(80);
     let bytes = &text.as_bytes()[..limit];
-    let end = bytes.iter().position(|b| matches!(b, b':' | b'[' | b' ' | b'('))?;
-    if end == 0 || !bytes[..end].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'/' | b'*' | b'@' | b'+' | b'#' | b'!')) {
+    let end = bytes
+        .iter()
+        .position(|b| matches!(b, b':' | b'[' | b' ' | b'('))?;
+    if end == 0
+        || !bytes[..end].iter().all(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(
+                    b,
+                    b'_' | b'-' | b'.' | b'/' | b'*' | b'@' | b'+' | b'#' | b'!'
+                )
+        })
+    {
         return None;
     }
     let name = &text[..end];
@@ -48,7 +65,10 @@ pub(super) fn tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
     if let Some(inner) = rest.strip_prefix('[') {
         let close = inner.bytes().take(40).position(|b| b == b']')?;
         let behind = &inner[close + 1..];
-        let behind = behind.strip_prefix(':').or_else(|| behind.strip_prefix(" :")).or(behind.starts_with(' ').then_some(behind))?;
+        let behind = behind
+            .strip_prefix(':')
+            .or_else(|| behind.strip_prefix(" :"))
+            .or(behind.starts_with(' ').then_some(behind))?;
         return Some((name, Some(&inner[..close]), behind.trim_start_matches(' ')));
     }
     let behind = match rest.strip_prefix('(') {
@@ -81,7 +101,11 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
         let start = from + at;
         let behind = start + key.len();
         from = behind;
-        let boundary = start == 0 || matches!(text.as_bytes()[start - 1], b' ' | b',' | b';' | b'|' | b'[' | b'(' | b'\t');
+        let boundary = start == 0
+            || matches!(
+                text.as_bytes()[start - 1],
+                b' ' | b',' | b';' | b'|' | b'[' | b'(' | b'\t'
+            );
         if boundary && text.as_bytes().get(behind) == Some(&b'=') {
             let rest = &text[behind + 1..];
             return Some(match rest.strip_prefix('"') {
@@ -96,9 +120,33 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 /// A severity by its name.
 pub(super) fn severity(word: &str) -> Option<u8> {
     const NAMES: [(&str, u8); 24] = [
-        ("emerg", 0), ("emergency", 0), ("panic", 0), ("alert", 1), ("crit", 2), ("critical", 2), ("err", 3), ("error", 3),
-        ("errs", 3), ("warning", 4), ("warn", 4), ("wrng", 4), ("minor", 4), ("major", 3), ("notice", 5), ("note", 5), ("noti", 5),
-        ("info", 6), ("information", 6), ("informational", 6), ("debug", 7), ("dbug", 7), ("log_info", 6), ("log_err", 3),
+        ("emerg", 0),
+        ("emergency", 0),
+        ("panic", 0),
+        ("alert", 1),
+        ("crit", 2),
+        ("critical", 2),
+        ("err", 3),
+        ("error", 3),
+        ("errs", 3),
+        ("warning", 4),
+        ("warn", 4),
+        ("wrng", 4),
+        ("minor", 4),
+        ("major", 3),
+        ("notice", 5),
+        ("note", 5),
+        ("noti", 5),
+        ("info", 6),
+        ("information", 6),
+        ("informational", 6),
+        ("debug", 7),
+        ("dbug", 7),
+        ("log_info", 6),
+        ("log_err", 3),
     ];
-    NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|n| n.1)
+    NAMES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        .map(|n| n.1)
 }

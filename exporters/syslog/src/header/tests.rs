@@ -33,7 +33,12 @@ fn every_fixture_is_read_as_it_says() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(lines > 60, "{lines}");
 }
 
@@ -53,7 +58,16 @@ fn describe(header: &Header<'_>, name: &str) -> String {
             None => "-".to_owned(),
             Some(Clock::Uptime(seconds)) => format!("up {seconds}"),
             Some(Clock::Unix(nanoseconds)) => format!("unix {nanoseconds}"),
-            Some(Clock::Civil { year, month, day, hour, minute, second, offset, .. }) => {
+            Some(Clock::Civil {
+                year,
+                month,
+                day,
+                hour,
+                minute,
+                second,
+                offset,
+                ..
+            }) => {
                 let year = year.map_or("????".to_owned(), |y| y.to_string());
                 let zone = offset.map_or(String::new(), |o| format!("{:+}", o / 60));
                 format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{zone}")
@@ -93,12 +107,31 @@ fn the_year_rolls_over_and_the_zone_may_be_assumed() {
     let at = |text: &str, received: &str, assumed| {
         let (time, _) = time::parse(text).unwrap();
         let received: jiff::Timestamp = received.parse().unwrap();
-        let found = time.resolve(received.as_nanosecond() as i64, assumed).unwrap();
-        jiff::Timestamp::from_nanosecond(i128::from(found)).unwrap().to_string()
+        let found = time
+            .resolve(received.as_nanosecond() as i64, assumed)
+            .unwrap();
+        jiff::Timestamp::from_nanosecond(i128::from(found))
+            .unwrap()
+            .to_string()
     };
-    assert_eq!(at("Dec 31 23:59:58", "2027-01-01T00:00:01Z", 0), "2026-12-31T23:59:58Z");
-    assert_eq!(at("Jan  1 00:00:01", "2026-12-31T23:59:59Z", 0), "2027-01-01T00:00:01Z");
-    assert_eq!(at("Feb 29 12:00:00", "2028-02-29T12:00:00Z", 0), "2028-02-29T12:00:00Z");
-    assert_eq!(at("Jun 21 14:03:12", "2026-06-21T12:03:12Z", 7200), "2026-06-21T12:03:12Z");
-    assert_eq!(at("2026-06-21T14:03:12+02:00", "2026-06-21T12:03:12Z", 0), "2026-06-21T12:03:12Z");
+    assert_eq!(
+        at("Dec 31 23:59:58", "2027-01-01T00:00:01Z", 0),
+        "2026-12-31T23:59:58Z"
+    );
+    assert_eq!(
+        at("Jan  1 00:00:01", "2026-12-31T23:59:59Z", 0),
+        "2027-01-01T00:00:01Z"
+    );
+    assert_eq!(
+        at("Feb 29 12:00:00", "2028-02-29T12:00:00Z", 0),
+        "2028-02-29T12:00:00Z"
+    );
+    assert_eq!(
+        at("Jun 21 14:03:12", "2026-06-21T12:03:12Z", 7200),
+        "2026-06-21T12:03:12Z"
+    );
+    assert_eq!(
+        at("2026-06-21T14:03:12+02:00", "2026-06-21T12:03:12Z", 0),
+        "2026-06-21T12:03:12Z"
+    );
 }

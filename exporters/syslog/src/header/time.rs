@@ -39,13 +39,16 @@ pub enum Clock {
     Uptime(u64),
 }
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+];
 
 fn month(text: &str) -> Option<(i8, &str)> {
     let (head, rest) = text.as_bytes().split_first_chunk::<3>()?;
     let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(head))?;
-    rest.first().is_some_and(|b| *b == b' ').then(|| (at as i8 + 1, &text[3..]))
+    rest.first()
+        .is_some_and(|b| *b == b' ')
+        .then(|| (at as i8 + 1, &text[3..]))
 }
 
 /// A number of one to `most` digits up to `limit`.
@@ -54,7 +57,11 @@ fn number(text: &str, most: usize, limit: u32) -> Option<(u32, &str)> {
     if number.is_empty() || number.len() > most {
         return None;
     }
-    number.parse().ok().filter(|n| *n <= limit).map(|n| (n, rest))
+    number
+        .parse()
+        .ok()
+        .filter(|n| *n <= limit)
+        .map(|n| (n, rest))
 }
 
 struct Day {
@@ -73,7 +80,10 @@ fn day(text: &str) -> Option<(Day, &str)> {
     if let Some(behind) = rest.strip_prefix(['.', ',']) {
         let (fraction, behind) = digits(behind);
         if !fraction.is_empty() {
-            let mut value: i32 = fraction.get(..9.min(fraction.len())).and_then(|f| f.parse().ok()).unwrap_or(0);
+            let mut value: i32 = fraction
+                .get(..9.min(fraction.len()))
+                .and_then(|f| f.parse().ok())
+                .unwrap_or(0);
             for _ in fraction.len()..9 {
                 value *= 10;
             }
@@ -93,16 +103,59 @@ fn day(text: &str) -> Option<(Day, &str)> {
             rest = behind;
         }
     }
-    Some((Day { hour, minute: minute as i8, second: second as i8, nanosecond }, rest))
+    Some((
+        Day {
+            hour,
+            minute: minute as i8,
+            second: second as i8,
+            nanosecond,
+        },
+        rest,
+    ))
 }
 
 /// Names of zones that devices write, in minutes east of UTC. Ambiguous ones have their most common meaning in networks.
 const ZONES: [(&str, i32); 40] = [
-    ("UTC", 0), ("GMT", 0), ("Z", 0), ("WET", 0), ("WEST", 60), ("BST", 60), ("CET", 60), ("CEST", 120), ("MET", 60), ("MEST", 120),
-    ("EET", 120), ("EEST", 180), ("MSK", 180), ("SAST", 120), ("EAT", 180), ("IST", 330), ("PKT", 300), ("GST", 240), ("SGT", 480),
-    ("HKT", 480), ("AWST", 480), ("PHT", 480), ("WIB", 420), ("ICT", 420), ("JST", 540), ("KST", 540), ("AEST", 600), ("AEDT", 660),
-    ("NZST", 720), ("NZDT", 780), ("EST", -300), ("EDT", -240), ("CST", -360), ("CDT", -300), ("MST", -420), ("MDT", -360), ("PST", -480),
-    ("PDT", -420), ("AST", -240), ("BRT", -180),
+    ("UTC", 0),
+    ("GMT", 0),
+    ("Z", 0),
+    ("WET", 0),
+    ("WEST", 60),
+    ("BST", 60),
+    ("CET", 60),
+    ("CEST", 120),
+    ("MET", 60),
+    ("MEST", 120),
+    ("EET", 120),
+    ("EEST", 180),
+    ("MSK", 180),
+    ("SAST", 120),
+    ("EAT", 180),
+    ("IST", 330),
+    ("PKT", 300),
+    ("GST", 240),
+    ("SGT", 480),
+    ("HKT", 480),
+    ("AWST", 480),
+    ("PHT", 480),
+    ("WIB", 420),
+    ("ICT", 420),
+    ("JST", 540),
+    ("KST", 540),
+    ("AEST", 600),
+    ("AEDT", 660),
+    ("NZST", 720),
+    ("NZDT", 780),
+    ("EST", -300),
+    ("EDT", -240),
+    ("CST", -360),
+    ("CDT", -300),
+    ("MST", -420),
+    ("MDT", -360),
+    ("PST", -480),
+    ("PDT", -420),
+    ("AST", -240),
+    ("BRT", -180),
 ];
 
 /// A zone behind a time; gives its offset when it is known.
@@ -115,7 +168,11 @@ fn zone(text: &str) -> Option<(Option<i32>, &str)> {
             (4, _) => (&hours[..2], &hours[2..], behind),
             (2, Some(more)) => {
                 let (minutes, behind) = digits(more);
-                if minutes.len() == 2 { (hours, minutes, behind) } else { (hours, "00", behind) }
+                if minutes.len() == 2 {
+                    (hours, minutes, behind)
+                } else {
+                    (hours, "00", behind)
+                }
             }
             (2, None) => (hours, "00", behind),
             _ => return None,
@@ -123,7 +180,10 @@ fn zone(text: &str) -> Option<(Option<i32>, &str)> {
         let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
         return Some((Some(if sign == b'-' { -seconds } else { seconds }), behind));
     }
-    let end = rest.bytes().position(|b| !b.is_ascii_uppercase()).unwrap_or(rest.len());
+    let end = rest
+        .bytes()
+        .position(|b| !b.is_ascii_uppercase())
+        .unwrap_or(rest.len());
     let (word, behind) = rest.split_at(end);
     if word.is_empty() || word.len() > 5 || !(spaced || word == "Z") {
         return None;
@@ -204,7 +264,9 @@ fn iso(text: &str) -> Option<(Clock, &str)> {
     let dash = rest.bytes().next().filter(|b| matches!(b, b'-' | b'/'))? as char;
     let (month, rest) = number(&rest[1..], 2, 12).filter(|m| m.0 > 0)?;
     let (date, rest) = number(rest.strip_prefix(dash)?, 2, 31).filter(|d| d.0 > 0)?;
-    let rest = rest.strip_prefix(['T', 't', ' ', '-']).or_else(|| rest.strip_prefix(", "))?;
+    let rest = rest
+        .strip_prefix(['T', 't', ' ', '-'])
+        .or_else(|| rest.strip_prefix(", "))?;
     let (day, rest) = day(rest.trim_start_matches(' '))?;
     let (offset, rest) = zone(rest).unwrap_or((None, rest));
     Some((civil(Some(year), month as i8, date, &day, offset), rest))
@@ -217,7 +279,11 @@ fn slashes(text: &str) -> Option<(Clock, &str)> {
     let (year, rest) = year(rest.strip_prefix('/')?)?;
     let (day, rest) = day(rest.strip_prefix([':', ' '])?)?;
     let (offset, rest) = zone(rest).unwrap_or((None, rest));
-    let (month, date) = if first > 12 { (second, first) } else { (first, second) };
+    let (month, date) = if first > 12 {
+        (second, first)
+    } else {
+        (first, second)
+    };
     (month <= 12).then(|| (civil(Some(year), month as i8, date, &day, offset), rest))
 }
 
@@ -236,7 +302,8 @@ pub(super) fn epoch(text: &str) -> Option<(Clock, &str)> {
     for _ in fraction.len()..9 {
         nanoseconds *= 10;
     }
-    (rest.is_empty() || rest.starts_with(' ')).then_some((Clock::Unix(seconds * 1_000_000_000 + nanoseconds), rest))
+    (rest.is_empty() || rest.starts_with(' '))
+        .then_some((Clock::Unix(seconds * 1_000_000_000 + nanoseconds), rest))
 }
 
 /// `1w2d`, `3d04h`, `2y10w`, and `HH:MM:SS` since the start; must be followed by a colon.
@@ -262,9 +329,12 @@ fn uptime(text: &str) -> Option<(Clock, &str)> {
         let (minutes, behind) = number(behind.strip_prefix(':')?, 2, 59)?;
         let (last, behind) = number(behind.strip_prefix(':')?, 2, 59)?;
         seconds = u64::from(hours) * 3600 + u64::from(minutes) * 60 + u64::from(last);
-        rest = behind.strip_prefix('.').map_or(behind, |fraction| digits(fraction).1);
+        rest = behind
+            .strip_prefix('.')
+            .map_or(behind, |fraction| digits(fraction).1);
     }
-    rest.starts_with(':').then_some((Clock::Uptime(seconds), rest))
+    rest.starts_with(':')
+        .then_some((Clock::Uptime(seconds), rest))
 }
 
 const DAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
@@ -275,9 +345,15 @@ pub(super) fn parse(text: &str) -> Option<(DeviceTime, &str)> {
     let unsynchronised = plain.len() != text.len() && !text.starts_with(';');
     let first = plain.bytes().next()?;
     let found = if first.is_ascii_digit() {
-        iso(plain).or_else(|| year_first(plain)).or_else(|| slashes(plain)).or_else(|| uptime(plain))
+        iso(plain)
+            .or_else(|| year_first(plain))
+            .or_else(|| slashes(plain))
+            .or_else(|| uptime(plain))
     } else if first.is_ascii_alphabetic() {
-        let dayless = DAYS.iter().find_map(|day| plain.strip_prefix(day)).unwrap_or(plain);
+        let dayless = DAYS
+            .iter()
+            .find_map(|day| plain.strip_prefix(day))
+            .unwrap_or(plain);
         month_first(dayless)
     } else {
         None
@@ -286,7 +362,13 @@ pub(super) fn parse(text: &str) -> Option<(DeviceTime, &str)> {
     if !(rest.is_empty() || rest.starts_with([' ', ':', ',', ';', ']', ')'])) {
         return None;
     }
-    Some((DeviceTime { clock, unsynchronised }, rest.strip_prefix(':').unwrap_or(rest)))
+    Some((
+        DeviceTime {
+            clock,
+            unsynchronised,
+        },
+        rest.strip_prefix(':').unwrap_or(rest),
+    ))
 }
 
 const HALF_YEAR: i64 = 183 * 86_400;
@@ -299,18 +381,30 @@ impl DeviceTime {
         match self.clock {
             Clock::Unix(nanoseconds) => Some(nanoseconds),
             Clock::Uptime(_) => None,
-            Clock::Civil { year, month, day, hour, minute, second, nanosecond, offset } => {
+            Clock::Civil {
+                year,
+                month,
+                day,
+                hour,
+                minute,
+                second,
+                nanosecond,
+                offset,
+            } => {
                 let offset = i64::from(offset.unwrap_or(assumed));
                 let at = |year: i16| {
                     let date = jiff::civil::Date::new(year, month, day).ok()?;
                     let time = date.at(hour, minute, second.min(59), nanosecond);
                     let utc = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-                    i64::try_from(utc.as_nanosecond()).ok().map(|n| n - offset * 1_000_000_000)
+                    i64::try_from(utc.as_nanosecond())
+                        .ok()
+                        .map(|n| n - offset * 1_000_000_000)
                 };
                 match year {
                     Some(year) => at(year),
                     None => {
-                        let received_at = jiff::Timestamp::from_nanosecond(i128::from(received)).ok()?;
+                        let received_at =
+                            jiff::Timestamp::from_nanosecond(i128::from(received)).ok()?;
                         let this = received_at.to_zoned(jiff::tz::TimeZone::UTC).year();
                         [this, this - 1, this + 1]
                             .into_iter()

@@ -8,10 +8,10 @@ use super::{Form, Header};
 pub(super) fn refine(header: &mut Header<'_>) {
     strip_slot(header);
     let message = header.message;
-    if let Some(rest) = message.strip_prefix("%%") {
-        if rest.starts_with(|c: char| c.is_ascii_digit()) {
-            return vrp(rest, header);
-        }
+    if let Some(rest) = message.strip_prefix("%%")
+        && rest.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return vrp(rest, header);
     }
     if message.starts_with('%') && cisco(message, header) {
         return;
@@ -61,22 +61,37 @@ fn cisco<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         rest = behind;
     }
     for _ in 0..2 {
-        let Some(text) = rest.strip_prefix('%') else { return false };
-        let end = text.bytes().position(|b| matches!(b, b':' | b' ' | b'(')).unwrap_or(text.len());
+        let Some(text) = rest.strip_prefix('%') else {
+            return false;
+        };
+        let end = text
+            .bytes()
+            .position(|b| matches!(b, b':' | b' ' | b'('))
+            .unwrap_or(text.len());
         let name = &text[..end];
         let behind = text[end..].trim_start_matches(' ');
         if let Some(severity) = severity_of(name) {
             header.mnemonic = Some(name);
-            header.form = if header.form == Form::Rfc5424 { Form::Rfc5424 } else { Form::Cisco };
+            header.form = if header.form == Form::Rfc5424 {
+                Form::Rfc5424
+            } else {
+                Form::Cisco
+            };
             header.stated_severity = Some(severity);
-            header.message = behind.strip_prefix(':').unwrap_or(behind).trim_start_matches(' ');
+            header.message = behind
+                .strip_prefix(':')
+                .unwrap_or(behind)
+                .trim_start_matches(' ');
             return true;
         }
         let skipped = text[end..].find(" %").filter(|at| *at < 12);
         match skipped {
             Some(at) => rest = &text[end + at + 1..],
             None => {
-                let plain = name.len() > 2 && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+                let plain = name.len() > 2
+                    && name.bytes().all(|b| {
+                        b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_' || b == b'-'
+                    });
                 if plain && behind.starts_with(':') {
                     header.mnemonic = Some(name);
                     header.message = behind[1..].trim_start_matches(' ');
@@ -105,9 +120,16 @@ fn severity_of(name: &str) -> Option<u8> {
 /// `01MODULE/4/NAME(l)[4997]:text` behind `%%`.
 fn vrp<'a>(rest: &'a str, header: &mut Header<'a>) {
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-    let end = rest.bytes().position(|b| matches!(b, b':' | b'(' | b'[' | b' ' | b';')).unwrap_or(rest.len());
+    let end = rest
+        .bytes()
+        .position(|b| matches!(b, b':' | b'(' | b'[' | b' ' | b';'))
+        .unwrap_or(rest.len());
     let name = &rest[..end];
-    let severity = name.split('/').nth(1).and_then(|s| s.parse::<u8>().ok()).filter(|s| *s <= 7);
+    let severity = name
+        .split('/')
+        .nth(1)
+        .and_then(|s| s.parse::<u8>().ok())
+        .filter(|s| *s <= 7);
     let Some(severity) = severity else { return };
     header.form = Form::Vrp;
     header.mnemonic = Some(name);
@@ -134,13 +156,19 @@ fn cef<'a>(message: &'a str, header: &mut Header<'a>) {
     let id = pipes(message).nth(4);
     header.mnemonic = id.filter(|id| !id.is_empty());
     let extension = pipes(message).nth(7).unwrap_or_default();
-    header.host = header.host.or_else(|| value(extension, "dvchost")).or_else(|| value(extension, "deviceExternalId"));
+    header.host = header
+        .host
+        .or_else(|| value(extension, "dvchost"))
+        .or_else(|| value(extension, "deviceExternalId"));
     if header.time.is_none()
         && let Some(rt) = value(extension, "rt")
         && rt.len() == 13
         && let Ok(milliseconds) = rt.parse::<i64>()
     {
-        header.time = Some(DeviceTime { clock: time::Clock::Unix(milliseconds.saturating_mul(1_000_000)), unsynchronised: false });
+        header.time = Some(DeviceTime {
+            clock: time::Clock::Unix(milliseconds.saturating_mul(1_000_000)),
+            unsynchronised: false,
+        });
     }
 }
 
@@ -170,19 +198,43 @@ pub(crate) fn pipes(text: &str) -> impl Iterator<Item = &str> {
 
 /// FortiGate, Sophos, SonicWall: the header is in the pairs.
 fn key_value<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
-    let starts = ["date=", "logver=", "device=", "device_name=", "id=", "timestamp=", "eventtime=", "devname=", "itime="];
+    let starts = [
+        "date=",
+        "logver=",
+        "device=",
+        "device_name=",
+        "id=",
+        "timestamp=",
+        "eventtime=",
+        "devname=",
+        "itime=",
+    ];
     if !starts.iter().any(|s| message.starts_with(s)) {
         return false;
     }
     header.form = Form::KeyValue;
-    let name = ["devname", "device_name", "dvchost"].iter().find_map(|key| value(message, key)).filter(|n| !n.is_empty());
-    header.host = name.or(header.host).or_else(|| value(message, "fw")).or_else(|| value(message, "sn"));
-    header.mnemonic = ["logid", "log_id", "m", "msgid"].iter().find_map(|key| value(message, key));
+    let name = ["devname", "device_name", "dvchost"]
+        .iter()
+        .find_map(|key| value(message, key))
+        .filter(|n| !n.is_empty());
+    header.host = name
+        .or(header.host)
+        .or_else(|| value(message, "fw"))
+        .or_else(|| value(message, "sn"));
+    header.mnemonic = ["logid", "log_id", "m", "msgid"]
+        .iter()
+        .find_map(|key| value(message, key));
     if header.process.is_none() {
-        header.process = ["type", "log_type", "c"].iter().find_map(|key| value(message, key));
+        header.process = ["type", "log_type", "c"]
+            .iter()
+            .find_map(|key| value(message, key));
     }
-    if let Some(level) = ["level", "priority", "pri"].iter().find_map(|key| value(message, key)) {
-        header.stated_severity = scan::severity(level).or_else(|| level.parse().ok().filter(|s| *s <= 7));
+    if let Some(level) = ["level", "priority", "pri"]
+        .iter()
+        .find_map(|key| value(message, key))
+    {
+        header.stated_severity =
+            scan::severity(level).or_else(|| level.parse().ok().filter(|s| *s <= 7));
     }
     if let Some(found) = pair_time(message) {
         header.time = Some(found);
@@ -192,10 +244,14 @@ fn key_value<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
 
 fn pair_time(message: &str) -> Option<DeviceTime> {
     if let (Some(date), Some(clock)) = (value(message, "date"), value(message, "time")) {
-        let zone = value(message, "tz").or_else(|| value(message, "timezone")).unwrap_or_default();
+        let zone = value(message, "tz")
+            .or_else(|| value(message, "timezone"))
+            .unwrap_or_default();
         let text = format!("{date} {clock} {zone}");
         let plain = format!("{date} {clock}");
-        return time::parse(text.trim_end()).or_else(|| time::parse(&plain)).map(|t| t.0);
+        return time::parse(text.trim_end())
+            .or_else(|| time::parse(&plain))
+            .map(|t| t.0);
     }
     let text = value(message, "time").or_else(|| value(message, "timestamp"))?;
     time::parse(text).map(|t| t.0)
@@ -204,14 +260,23 @@ fn pair_time(message: &str) -> Option<DeviceTime> {
 /// `1,2026/03/28 05:34:14,serial,TYPE,subtype,…`
 fn palo_alto<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
     let mut parts = message.splitn(6, ',');
-    let (Some(_future), Some(received), Some(serial), Some(kind)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(_future), Some(received), Some(serial), Some(kind)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
     let digits_only = serial.len() >= 6 && serial.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !digits_only || !kind.bytes().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')) || kind.len() < 3 {
+    if !digits_only
+        || !kind
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_'))
+        || kind.len() < 3
+    {
         return false;
     }
-    let Some((found, _)) = time::parse(received) else { return false };
+    let Some((found, _)) = time::parse(received) else {
+        return false;
+    };
     header.form = Form::PaloAlto;
     header.mnemonic = Some(kind);
     header.time = header.time.or(Some(found));
@@ -222,13 +287,37 @@ fn palo_alto<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
 /// `system,info,account user admin logged in`
 fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
     const FIRST: [&str; 24] = [
-        "system", "interface", "firewall", "dhcp", "wireless", "ospf", "bgp", "route", "script", "info", "warning", "error", "critical", "ppp",
-        "pppoe", "l2tp", "ipsec", "caps", "account", "radius", "dns", "bridge", "hotspot", "snmp",
+        "system",
+        "interface",
+        "firewall",
+        "dhcp",
+        "wireless",
+        "ospf",
+        "bgp",
+        "route",
+        "script",
+        "info",
+        "warning",
+        "error",
+        "critical",
+        "ppp",
+        "pppoe",
+        "l2tp",
+        "ipsec",
+        "caps",
+        "account",
+        "radius",
+        "dns",
+        "bridge",
+        "hotspot",
+        "snmp",
     ];
     let (word, _) = token(message);
     let mut names = word.split(',');
     let first = names.next().unwrap_or_default();
-    let all = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b',' | b'-' | b'!'));
+    let all = word
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b',' | b'-' | b'!'));
     if all && word.contains(',') && FIRST.contains(&first) {
         header.form = Form::Topics;
         header.stated_severity = word.split(',').find_map(scan::severity);
@@ -240,7 +329,9 @@ fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
 
 /// `0-PPE-0 : default SSLVPN HTTPREQUEST 12 0 : text`
 fn citrix<'a>(message: &'a str, header: &mut Header<'a>) {
-    let Some((engine, rest)) = message.split_once(" : ") else { return };
+    let Some((engine, rest)) = message.split_once(" : ") else {
+        return;
+    };
     if !(engine.contains("PPE") && engine.len() <= 12) {
         return;
     }
@@ -285,12 +376,18 @@ fn named<'a>(message: &'a str, header: &mut Header<'a>) {
     }
     // Nokia: 169 Base SNMP-WARNING-linkDown-2004 [1/1/c1/1]:
     if header.process == Some("TMNX")
-        && let Some(name) = message.split(' ').take(5).find(|w| w.matches('-').count() >= 3)
+        && let Some(name) = message
+            .split(' ')
+            .take(5)
+            .find(|w| w.matches('-').count() >= 3)
     {
         header.mnemonic = Some(name);
         header.sequence = message.split(' ').next().and_then(|n| n.parse().ok());
         header.stated_severity = name.split('-').nth(1).and_then(scan::severity);
-        header.message = message.split_once("]:").map_or(message, |m| m.1).trim_start_matches(' ');
+        header.message = message
+            .split_once("]:")
+            .map_or(message, |m| m.1)
+            .trim_start_matches(' ');
         return;
     }
     // FRR: [M59KS-A3ZXZ] %ADJCHANGE: …
@@ -298,7 +395,9 @@ fn named<'a>(message: &'a str, header: &mut Header<'a>) {
         && let Some((id, behind)) = rest.split_once(']')
         && id.len() == 11
         && id.as_bytes()[5] == b'-'
-        && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
     {
         header.mnemonic = Some(id);
         header.message = behind.trim_start_matches(' ');
@@ -314,7 +413,12 @@ fn named<'a>(message: &'a str, header: &mut Header<'a>) {
     // Dell OS10 and others: … %IFM_OSTATE_UP: text
     if let Some(at) = message.find(" %").filter(|at| *at < 80) {
         let inner = &message[at + 2..];
-        let end = inner.bytes().position(|b| !(b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))).unwrap_or(0);
+        let end = inner
+            .bytes()
+            .position(|b| {
+                !(b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+            })
+            .unwrap_or(0);
         if end > 3 && inner[end..].starts_with(':') {
             header.mnemonic = Some(&inner[..end]);
             header.stated_severity = severity_of(&inner[..end]);
@@ -323,17 +427,30 @@ fn named<'a>(message: &'a str, header: &mut Header<'a>) {
         }
     }
     // Junos and F5: NAME: text, 01420002:5: text
-    let end = message.bytes().take(64).position(|b| matches!(b, b':' | b' ')).unwrap_or(0);
+    let end = message
+        .bytes()
+        .take(64)
+        .position(|b| matches!(b, b':' | b' '))
+        .unwrap_or(0);
     let (name, behind) = message.split_at(end);
     if let Some(text) = behind.strip_prefix(':') {
         let junos = name.len() >= 4
             && name.contains('_')
-            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
             && text.starts_with(' ');
-        let f5 = name.len() == 8 && name.bytes().all(|b| b.is_ascii_hexdigit()) && text.as_bytes().get(1) == Some(&b':');
+        let f5 = name.len() == 8
+            && name.bytes().all(|b| b.is_ascii_hexdigit())
+            && text.as_bytes().get(1) == Some(&b':');
         if junos || f5 {
             header.mnemonic = Some(name);
-            header.message = if f5 { text.get(2..).unwrap_or_default() } else { text }.trim_start_matches(' ');
+            header.message = if f5 {
+                text.get(2..).unwrap_or_default()
+            } else {
+                text
+            }
+            .trim_start_matches(' ');
         }
     }
 }

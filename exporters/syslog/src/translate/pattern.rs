@@ -8,7 +8,7 @@ use crate::header::vendor::pipes;
 /// A piece of a text.
 #[derive(Debug)]
 enum Piece {
-    Literal(&'static str, Finder<'static>),
+    Literal(&'static str, Box<Finder<'static>>),
     Place(&'static str),
 }
 
@@ -40,7 +40,10 @@ impl Text {
         while !rest.is_empty() {
             let open = rest.find('{').unwrap_or(rest.len());
             if open > 0 {
-                pieces.push(Piece::Literal(&rest[..open], Finder::new(&rest[..open])));
+                pieces.push(Piece::Literal(
+                    &rest[..open],
+                    Box::new(Finder::new(&rest[..open])),
+                ));
             }
             rest = &rest[open..];
             if let Some(inner) = rest.strip_prefix('{') {
@@ -75,8 +78,13 @@ impl Text {
                     let found = match place {
                         None => message[at..].starts_with(*text).then_some(at),
                         // The words at the end stand at the end.
-                        Some(_) if last => message.len().checked_sub(text.len()).filter(|start| *start >= at && message.ends_with(*text)),
-                        Some(_) => finder.find(message.as_bytes()[at..].as_ref()).map(|offset| at + offset),
+                        Some(_) if last => message
+                            .len()
+                            .checked_sub(text.len())
+                            .filter(|start| *start >= at && message.ends_with(*text)),
+                        Some(_) => finder
+                            .find(message.as_bytes()[at..].as_ref())
+                            .map(|offset| at + offset),
                     };
                     let Some(start) = found else { return false };
                     if let Some(name) = place.take()
@@ -105,7 +113,9 @@ impl Text {
         for piece in &self.0 {
             match piece {
                 Piece::Literal(text, _) => into.push_str(text),
-                Piece::Place(name) => into.push_str(fields.iter().find(|f| f.0 == *name).map_or("?", |f| f.1)),
+                Piece::Place(name) => {
+                    into.push_str(fields.iter().find(|f| f.0 == *name).map_or("?", |f| f.1))
+                }
             }
         }
     }
@@ -127,9 +137,18 @@ impl Pattern {
         if let Some(columns) = text.strip_prefix("columns ") {
             let column = |part: &'static str| {
                 let (name, number) = part.split_once('=').ok_or("expected name=column")?;
-                Ok((name, number.parse().map_err(|_| "expected the number of a column")?))
+                Ok((
+                    name,
+                    number
+                        .parse()
+                        .map_err(|_| "expected the number of a column")?,
+                ))
             };
-            return columns.split(' ').map(column).collect::<Result<_, String>>().map(Self::Columns);
+            return columns
+                .split(' ')
+                .map(column)
+                .collect::<Result<_, String>>()
+                .map(Self::Columns);
         }
         Text::parse(text).map(Self::Text)
     }
@@ -148,7 +167,11 @@ impl Pattern {
             Self::Text(text) => text.matches(message, fields),
             Self::Pairs(names) => {
                 fields.clear();
-                fields.extend(names.iter().filter_map(|name| Some((*name, value(message, name)?))));
+                fields.extend(
+                    names
+                        .iter()
+                        .filter_map(|name| Some((*name, value(message, name)?))),
+                );
                 !fields.is_empty()
             }
             Self::Columns(columns) => {
@@ -206,9 +229,11 @@ pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || {
         loop {
             let equals = rest.find('=')?;
-            let start = rest[..equals].rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).map_or(0, |at| {
-                at + rest[at..].chars().next().map_or(1, char::len_utf8)
-            });
+            let start = rest[..equals]
+                .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+                .map_or(0, |at| {
+                    at + rest[at..].chars().next().map_or(1, char::len_utf8)
+                });
             let name = &rest[start..equals];
             let behind = &rest[equals + 1..];
             let (found, after) = match behind.strip_prefix('"') {
@@ -217,7 +242,9 @@ pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
                     (&quoted[..end], quoted.get(end + 1..).unwrap_or_default())
                 }
                 None => {
-                    let end = behind.find([' ', ',', ';', '\t', ']', ')']).unwrap_or(behind.len());
+                    let end = behind
+                        .find([' ', ',', ';', '\t', ']', ')'])
+                        .unwrap_or(behind.len());
                     (&behind[..end], &behind[end..])
                 }
             };

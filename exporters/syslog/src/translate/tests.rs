@@ -12,9 +12,15 @@ fn line(rule: &Rule) -> String {
         None => format!("%{key}"),
     };
     match rule.vendor {
-        "cisco_ios" | "cisco_nxos" | "dell" if !key.starts_with('@') => format!("<189>521: r1: *Nov 14 08:30:56.699 UTC: {}: {text}", numbered("3")),
+        "cisco_ios" | "cisco_nxos" | "dell" if !key.starts_with('@') => format!(
+            "<189>521: r1: *Nov 14 08:30:56.699 UTC: {}: {text}",
+            numbered("3")
+        ),
         "cisco_asa" => format!("<189>Nov 14 2026 08:30:56 r1 : {}: {text}", numbered("6")),
-        "cisco_iosxr" => format!("<187>943: r1 LC/0/2/CPU0:Nov 14 08:30:56.834 UTC: ifmgr[214]: {} : {text}", numbered("3")),
+        "cisco_iosxr" => format!(
+            "<187>943: r1 LC/0/2/CPU0:Nov 14 08:30:56.834 UTC: ifmgr[214]: {} : {text}",
+            numbered("3")
+        ),
         "arista" => format!("{head} Ebra: {}: {text}", numbered("5")),
         "juniper" => format!("{head} rpd[2902]: {key}: {text}"),
         "huawei" | "comware" => {
@@ -23,11 +29,15 @@ fn line(rule: &Rule) -> String {
         }
         "mikrotik" => format!("<134>{},info {text}", &key[1..]),
         "fortigate" | "palo_alto" | "cef" => format!("<189>{text}"),
-        "nokia" => format!("<188>Nov 14 08:30:56 r1 TMNX: 169 Base PORT-WARNING-{key}-2004 [1/1/c1/1]:  {text}"),
+        "nokia" => format!(
+            "<188>Nov 14 08:30:56 r1 TMNX: 169 Base PORT-WARNING-{key}-2004 [1/1/c1/1]:  {text}"
+        ),
         "procurve" => format!("{head} {key} mgr: {text}"),
         "extreme" => format!("{head} EXOS: <Info:{key}> {text}"),
         "f5" => format!("{head} notice mcpd[1]: {key}:5: {text}"),
-        "citrix" => format!("<134> 11/14/2026:08:30:56 GMT r1 0-PPE-0 : default {key} 12 0 : {text}"),
+        "citrix" => {
+            format!("<134> 11/14/2026:08:30:56 GMT r1 0-PPE-0 : default {key} 12 0 : {text}")
+        }
         "aruba" => format!("{head} authmgr[4130]: {text}"),
         "frr" if !key.starts_with('@') => format!("{head} bgpd[83]: [M59KS-A3ZXZ] %{key}: {text}"),
         _ => format!("{head} {}: {text}", key.trim_start_matches('@')),
@@ -42,10 +52,18 @@ fn every_rule_knows_its_own_example_and_says_a_sentence() {
         let line = line(rule);
         let header = header::parse(&line);
         match translator.translate(&header) {
-            None => wrong.push(format!("{} {}: no rule knows {line}\n    {header:?}", rule.vendor, rule.key)),
+            None => wrong.push(format!(
+                "{} {}: no rule knows {line}\n    {header:?}",
+                rule.vendor, rule.key
+            )),
             Some(found) if !std::ptr::eq(found.rule, *rule) => wrong.push(format!(
                 "{} {}: {:?} was taken by {} {} {:?}",
-                rule.vendor, rule.key, rule.example, found.rule.vendor, found.rule.key, found.rule.example
+                rule.vendor,
+                rule.key,
+                rule.example,
+                found.rule.vendor,
+                found.rule.key,
+                found.rule.example
             )),
             Some(found) => {
                 let mut sentence = String::new();
@@ -56,8 +74,17 @@ fn every_rule_knows_its_own_example_and_says_a_sentence() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
-    let kinds: BTreeSet<(&str, &str)> = translator.rules().iter().map(|r| (r.vendor, r.key)).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    let kinds: BTreeSet<(&str, &str)> = translator
+        .rules()
+        .iter()
+        .map(|r| (r.vendor, r.key))
+        .collect();
     let vendors: BTreeSet<&str> = translator.rules().iter().map(|r| r.vendor).collect();
     assert!(kinds.len() >= 300, "{} kinds of messages", kinds.len());
     assert!(vendors.len() >= 15, "{vendors:?}");
@@ -77,7 +104,11 @@ fn sentences_are_as_a_person_would_say_them() {
             "bgp_neighbor",
             "BGP neighbour 192.0.2.1 (AS 64512) went from Established to Idle.",
         ),
-        ("<134>system,info,account user admin logged in from 192.0.2.5 via ssh", "login", "admin logged in from 192.0.2.5 by ssh."),
+        (
+            "<134>system,info,account user admin logged in from 192.0.2.5 via ssh",
+            "login",
+            "admin logged in from 192.0.2.5 by ssh.",
+        ),
         (
             "<29>2026-7-23 01:00:34.270.1 sw1 %%01IFNET/4/IF_STATE(l)[4997]:Interface Ethernet0/0/8 has turned into DOWN state.",
             "interface_state",
@@ -108,8 +139,13 @@ fn headers_are_true_on_a_corpus_of_more_than_a_thousand_lines() {
         let plain = line(rule);
         let body = plain.split_once('>').unwrap().1;
         for (priority, severity) in [(187, 3), (134, 6)] {
-            for text in [format!("<{priority}>{body}"), format!("<13>Nov 14 08:30:57 relay1 <{priority}>{body}")] {
-                let hostless = body.starts_with("CEF:") || body.starts_with("LEEF:") || rule.vendor == "mikrotik";
+            for text in [
+                format!("<{priority}>{body}"),
+                format!("<13>Nov 14 08:30:57 relay1 <{priority}>{body}"),
+            ] {
+                let hostless = body.starts_with("CEF:")
+                    || body.starts_with("LEEF:")
+                    || rule.vendor == "mikrotik";
                 let relayed = text.contains("relay1");
                 let header = header::parse(&text);
                 lines += 1;
@@ -133,7 +169,16 @@ fn headers_are_true_on_a_corpus_of_more_than_a_thousand_lines() {
         }
     }
     assert!(lines > 1_000, "{lines}");
-    assert!(right * 1_000 >= lines * 990, "{right} of {lines}\n{}", wrong.iter().take(12).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        right * 1_000 >= lines * 990,
+        "{right} of {lines}\n{}",
+        wrong
+            .iter()
+            .take(12)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
 }
 
 proptest::proptest! {
