@@ -139,7 +139,7 @@ impl Streams {
                     intake,
                     stop,
                 )
-                .await
+                .await;
             }
             Some(tls) => {
                 let stream = crate::proxy::Prefixed::new(first, socket);
@@ -154,7 +154,7 @@ impl Streams {
                             intake,
                             stop,
                         )
-                        .await
+                        .await;
                     }
                     Ok(Err(error)) => {
                         self.counts.handshakes_failed.fetch_add(1, Relaxed);

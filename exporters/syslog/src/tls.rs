@@ -117,7 +117,7 @@ impl Tls {
                         live.1 = stamps;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "new certificate cannot be used, the last one stays")
+                        tracing::warn!(%error, "new certificate cannot be used, the last one stays");
                     }
                 }
             }

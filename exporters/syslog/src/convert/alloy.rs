@@ -91,7 +91,7 @@ fn block(
                 }
                 match tokens.next() {
                     Some(Token::Sign('{')) => {
-                        block.blocks.push(self::block(tokens, word, depth + 1)?)
+                        block.blocks.push(self::block(tokens, word, depth + 1)?);
                     }
                     Some(Token::Sign('=')) => {
                         let value = value(tokens)?;

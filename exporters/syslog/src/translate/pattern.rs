@@ -114,7 +114,7 @@ impl Text {
             match piece {
                 Piece::Literal(text, _) => into.push_str(text),
                 Piece::Place(name) => {
-                    into.push_str(fields.iter().find(|f| f.0 == *name).map_or("?", |f| f.1))
+                    into.push_str(fields.iter().find(|f| f.0 == *name).map_or("?", |f| f.1));
                 }
             }
         }
