@@ -4,13 +4,17 @@
 use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Some((kind, rest)) = bytes.split_first() else { return };
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
     match kind % 5 {
         0 => sotp_snmp::codec::fuzz(rest),
         1 => sotp_snmp::usm::fuzz(rest),
         2 => sotp_snmp::traps::fuzz(rest),
         3 => {
-            let Some((length, rest)) = rest.split_first() else { return };
+            let Some((length, rest)) = rest.split_first() else {
+                return;
+            };
             let (hint, octets) = rest.split_at(usize::from(*length).min(rest.len()));
             let _ = sotp_snmp::convert::hint::apply(&String::from_utf8_lossy(hint), octets);
         }
@@ -20,7 +24,11 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             if text.contains("_file") {
                 return;
             }
-            let _ = sotp_snmp::config::parse(&text, Path::new("snmp.yml"), sotp_snmp::config::Options::default());
+            let _ = sotp_snmp::config::parse(
+                &text,
+                Path::new("snmp.yml"),
+                sotp_snmp::config::Options::default(),
+            );
         }
     }
 });
