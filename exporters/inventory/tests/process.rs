@@ -196,6 +196,16 @@ async fn lists_carry_a_type_and_a_tag_that_holds_until_the_content_changes() {
             );
             assert_eq!(again.text().await.unwrap(), "");
         }
+        let head = client()
+            .head(process.url(page))
+            .header("If-None-Match", &tag);
+        let head = head.send().await.unwrap();
+        assert_eq!(head.status(), 304, "{page}");
+        assert_eq!(
+            head.headers().get("content-length"),
+            None,
+            "{page}: 0 is not the length of the list"
+        );
         assert_eq!(ask(Some("\"x\"".into())).await.unwrap().status(), 200);
     }
     let version = get(&process, "/api/v1/status").await["version"].clone();

@@ -75,7 +75,12 @@ impl Site {
         let answer = span.around(self.admitted(found, &door, parts, body, peer));
         let (mut answer, traced) = answer.await;
         if head {
-            let length = answer.body().size_hint().exact();
+            // A 304 tells the length of the 200 or none at all (RFC 9110 section 8.6), and its body is empty.
+            let length = answer
+                .body()
+                .size_hint()
+                .exact()
+                .filter(|_| answer.status() != StatusCode::NOT_MODIFIED);
             *answer.body_mut() = Full::new(Bytes::new());
             if let Some(length) = length {
                 answer
