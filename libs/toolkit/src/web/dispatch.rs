@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Verdict;
 use super::door::{Door, LiveDoor};
+use super::request::conceal;
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
 use super::serve::Limits;
@@ -67,7 +68,8 @@ impl Site {
         let began = Instant::now();
         let _counted = Counted::new(&self.metrics.in_flight);
         let door = self.door.load_full();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        conceal(&mut parts.headers);
         let head = parts.method == Method::HEAD;
         let found = self.router.find(&parts.method, parts.uri.path());
         let (route, is_page) = found.route();
