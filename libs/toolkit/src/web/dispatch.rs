@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Verdict;
 use super::door::{Door, LiveDoor};
@@ -42,6 +42,8 @@ pub(crate) struct Site {
     pub(crate) scrape: Arc<Scrape>,
     pub(crate) gates: Gates,
     pub(crate) control: Arc<dyn Control>,
+    /// The turn of the one request that reads the configuration.
+    pub(crate) reloading: Arc<Mutex<()>>,
     pub(crate) door: LiveDoor,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -228,13 +230,19 @@ impl Site {
 
     async fn reload(&self) -> Response {
         let control = Arc::clone(&self.control);
+        // Held by the thread that reads, so that one stuck in a file is not joined by more.
+        let turn = Arc::clone(&self.reloading).lock_owned().await;
         let failed = |reason: &str| {
             response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("configuration not reloaded: {reason}"),
             )
         };
-        match tokio::task::spawn_blocking(move || control.reload("request")).await {
+        let read = move || {
+            let _held = turn;
+            control.reload("request")
+        };
+        match tokio::task::spawn_blocking(read).await {
             Ok(Ok(true)) => response::text(StatusCode::OK, "configuration reloaded"),
             Ok(Ok(false)) => response::text(StatusCode::OK, "configuration unchanged"),
             Ok(Err(reason)) => failed(&reason),
