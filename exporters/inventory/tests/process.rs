@@ -513,6 +513,30 @@ fn flags_end_without_a_service() {
     );
 }
 
+#[test]
+fn what_is_no_file_and_what_is_no_setting_is_told() {
+    let (code, _, error) = run(&["--inventory.source=http://127.0.0.1:19870"]);
+    assert_eq!(code, 64);
+    assert!(
+        error.contains("--inventory.source") && error.contains("expected the path of a file"),
+        "{error}"
+    );
+    let dir = TempDir::new().unwrap();
+    let path = dir.write("config.yaml", "devices: []\n").unwrap();
+    let (code, _, error) = run(&[
+        &source(&example()),
+        &format!("--config.file={}", path.display()),
+        "--config.check",
+    ]);
+    assert_eq!(code, 64);
+    assert!(
+        error.ends_with(
+            ":1:1: devices: unknown field `devices`; this service has no settings, and devices belong into --inventory.source\n"
+        ),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn the_landing_page_leads_to_every_page() {
     let process = start(&example()).await;
