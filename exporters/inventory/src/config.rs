@@ -19,8 +19,10 @@ impl Configuration for Config {
 
     fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         yaml::parse(text, origin).map_err(|mut error| {
-            error.message.push_str(
-                "; this service has no settings, and devices belong into --inventory.source",
+            // There is no key to be expected.
+            let message = error.message.trim_end_matches(", expected one of");
+            error.message = format!(
+                "{message}; this service has no settings, and devices belong into --inventory.source"
             );
             error
         })

@@ -241,6 +241,7 @@ fn serve<S: Service>(
         scrape: Arc::new(Scrape::new(registry, sources, Arc::clone(metrics))),
         gates,
         control: Arc::clone(reloader) as Arc<_>,
+        reloading: Arc::default(),
         door: reloader.door(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),

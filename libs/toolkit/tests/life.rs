@@ -74,6 +74,8 @@ fn wrong_flags_exit_64() {
         &["--config.auto-reload-interval=5"],
         &["--web.telemetry-path=/-/healthy"],
         &["--web.max-connections=0"],
+        &["--web.listen-address=nonsense"],
+        &["--web.listen-address=127.0.0.1:99999"],
     ] {
         let output = run(args);
         assert_eq!(

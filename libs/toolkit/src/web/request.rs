@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, COOKIE, Entry, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Method, Uri};
 
 /// A whole request: head and bounded body.
@@ -108,6 +109,17 @@ impl Request {
     }
 }
 
+/// Marks credentials, so that `Debug` of a request does not show them: handlers may log what they are given.
+pub(crate) fn conceal(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+        if let Entry::Occupied(mut values) = headers.entry(name) {
+            for value in values.iter_mut() {
+                value.set_sensitive(true);
+            }
+        }
+    }
+}
+
 /// Percent-decoding, RFC 3986 section 2.1; a broken escape stays as it is, bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let bytes = text.as_bytes();
@@ -156,6 +168,20 @@ mod tests {
         assert_eq!(request.query("broken").as_deref(), Some("%zz"));
         assert_eq!(request.query("none"), None);
         assert_eq!(request.query_pairs().count(), 6);
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let mut request = Request::new(Method::GET, "/", "").unwrap();
+        for name in [AUTHORIZATION, COOKIE, COOKIE, PROXY_AUTHORIZATION] {
+            request
+                .headers
+                .append(name, http::HeaderValue::from_static("hunter2"));
+        }
+        conceal(&mut request.headers);
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert_eq!(request.header("cookie"), Some("hunter2"));
     }
 
     proptest! {
