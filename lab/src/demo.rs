@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::lab::{self, Lab, Life};
 use crate::stack::output::Show;
 use crate::stack::{Common, Download, runtime};
+use crate::topology::{self, Topology};
 use crate::{doctor, stack};
 
 /// Flags of `sotp-lab demo`.
@@ -84,6 +85,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     // What can be wrong is found before anything is built.
     let found = runtime.block_on(stack::plan::find(&args.common))?;
     let home = stack::home::Home::find(args.common.home.as_deref())?;
+    if args.once {
+        scenario(&args)?;
+    }
     eprintln!("building the network {}", args.topology);
     let lab = lab::up(&lab::Options {
         name: args.name.clone(),
@@ -98,6 +102,25 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let code = result?;
     ended?;
     Ok(code)
+}
+
+/// Whether the network has what the scenario cuts, and what that cuts off.
+fn scenario(flags: &Flags) -> anyhow::Result<()> {
+    let (origin, text) = topology::find(&flags.topology)?;
+    let topology = Topology::parse(&text, &origin)?;
+    anyhow::ensure!(
+        topology.link(&flags.link).is_some(),
+        "--link {}: the topology {} has no such link",
+        flags.link,
+        flags.topology
+    );
+    anyhow::ensure!(
+        topology.node(&flags.device).is_some(),
+        "--device {}: the topology {} has no such router or host",
+        flags.device,
+        flags.topology
+    );
+    Ok(())
 }
 
 fn end(lab: Lab) -> anyhow::Result<()> {
