@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up test lint style bench bench-toolkit bench-snmp docs
+.PHONY: which-devices help build demo up test lint style bench bench-toolkit bench-snmp docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,9 +19,12 @@ build: ## our services and the lab, as the demo runs them (PROFILE=dev for a qui
 demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
 
-up: build ## the same stack on your own network: make up INVENTORY=my.yaml
+up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network: make up INVENTORY=my.yaml
 	$(BIN)/sotp-lab stack install --no-lab
-	$(BIN)/sotp-lab stack up --inventory $(or $(INVENTORY),$(error say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)))
+	$(BIN)/sotp-lab stack up --inventory $(INVENTORY)
+
+which-devices:
+	@echo "say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)" >&2; exit 64
 
 test: ## everything CI runs; installs what the tests talk to
 	$(CARGO) build --workspace

@@ -134,7 +134,9 @@ impl Site {
         let Some(auth) = &door.auth else {
             return Ok(None);
         };
-        match auth.check(&parts.headers).await {
+        // Waiting for a place to compare passwords is part of the time that a request may take.
+        let checked = tokio::time::timeout(self.limits.request, auth.check(&parts.headers)).await;
+        match checked.unwrap_or(Verdict::Busy) {
             Verdict::Allowed(user) => Ok(Some(user)),
             Verdict::Busy => Err(self.refuse(
                 "auth_queue",
