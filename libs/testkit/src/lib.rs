@@ -7,6 +7,7 @@
 )]
 
 mod dir;
+pub mod grafana;
 pub mod loki;
 mod process;
 mod samples;

@@ -13,10 +13,22 @@ use super::tls;
 use crate::ConfigError;
 use crate::web_config::WebConfig;
 
+/// Digest of everything that decides which client certificates verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trust([u8; 32]);
+
+impl Trust {
+    pub(crate) fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
 /// One loaded web configuration.
 #[derive(Default)]
 pub(crate) struct Door {
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Which client certificates are verified; `None` when none are.
+    pub(crate) trust: Option<Trust>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) auth: Option<Arc<Auth>>,
     pub(crate) bucket: Option<Arc<Bucket>>,
@@ -34,6 +46,7 @@ impl Door {
     ) -> Result<Self, ConfigError> {
         let tls = config.tls.as_ref().map(tls::build).transpose();
         let tls = tls.map_err(|error| ConfigError::new(path, crate::life::chain(&error)))?;
+        let (tls, trust) = tls.map_or((None, None), |(tls, trust)| (Some(tls), trust));
         let same = |limit| {
             before
                 .and_then(|door| door.bucket.clone())
@@ -41,6 +54,7 @@ impl Door {
         };
         Ok(Self {
             tls,
+            trust,
             headers: config.headers.clone(),
             auth: (!config.users.is_empty()).then(|| Auth::new(&config.users)),
             bucket: config
