@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
+pub mod audit;
+pub mod caller;
 mod config;
 mod encoder;
 mod flags;

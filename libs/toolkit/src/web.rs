@@ -1,12 +1,14 @@
 //! The web server: metrics, health, reload and the pages of the service.
 
 mod auth;
+mod certificate;
 mod client_cert;
 mod conn;
 pub(crate) mod dispatch;
 pub(crate) mod door;
 pub(crate) mod landing;
 pub(crate) mod listen;
+pub mod problem;
 mod rate;
 mod request;
 pub mod response;
@@ -15,5 +17,7 @@ pub(crate) mod scrape;
 pub(crate) mod serve;
 mod tls;
 
+pub use certificate::ClientCertificate;
+pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;

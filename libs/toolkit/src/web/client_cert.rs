@@ -97,7 +97,7 @@ impl AllowedNames {
 }
 
 /// Four or sixteen bytes, RFC 5280 section 4.2.1.6.
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
         16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -14,11 +14,11 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Verdict;
-use super::door::{Door, LiveDoor};
+use super::door::{Door, LiveDoor, Trust};
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
 use super::serve::Limits;
-use super::{Request, Response, landing, response};
+use super::{ClientCertificate, Request, Response, landing, response};
 use crate::app::Link;
 use crate::metrics::Metrics;
 use crate::supervise::Gates;
@@ -54,8 +54,34 @@ struct Asked<'a> {
     parts: Parts,
     body: Incoming,
     params: HashMap<String, String>,
-    peer: &'a str,
+    peer: &'a Peer,
     user: Option<String>,
+    certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Its address, `unix` on a unix socket.
+    pub(crate) address: String,
+    /// The certificate that it proved to hold, and the trust under which that was verified.
+    pub(crate) certificate: Option<(Arc<ClientCertificate>, Trust)>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: String) -> Self {
+        Self {
+            address,
+            certificate: None,
+        }
+    }
+
+    /// The certificate as long as it counts: the web configuration still trusts as it did in the handshake, and it has not expired.
+    fn certificate(&self, door: &Door) -> Option<Arc<ClientCertificate>> {
+        let (certificate, trust) = self.certificate.as_ref()?;
+        let counts = door.trust == Some(*trust) && certificate.is_current(SystemTime::now());
+        counts.then(|| Arc::clone(certificate))
+    }
 }
 
 /// A refusal, boxed because responses are large beside what else a check returns.
@@ -63,7 +89,7 @@ type Refused = Box<Response>;
 
 impl Site {
     /// Answers one request and counts it.
-    pub(crate) async fn serve(&self, request: http::Request<Incoming>, peer: &str) -> Response {
+    pub(crate) async fn serve(&self, request: http::Request<Incoming>, peer: &Peer) -> Response {
         let began = Instant::now();
         let _counted = Counted::new(&self.metrics.in_flight);
         let door = self.door.load_full();
@@ -71,7 +97,7 @@ impl Site {
         let head = parts.method == Method::HEAD;
         let found = self.router.find(&parts.method, parts.uri.path());
         let (route, is_page) = found.route();
-        let span = trace::Span::of_request(&parts, route, is_page, peer);
+        let span = trace::Span::of_request(&parts, route, is_page, &peer.address);
         let answer = span.around(self.admitted(found, &door, parts, body, peer));
         let (mut answer, traced) = answer.await;
         if head {
@@ -103,10 +129,10 @@ impl Site {
         door: &Door,
         parts: Parts,
         body: Incoming,
-        peer: &str,
+        peer: &Peer,
     ) -> (Response, Option<String>) {
         let answer = match self.admit(door, &parts).await {
-            Ok(user) => self.routed(found, parts, body, peer, user).await,
+            Ok(user) => self.routed(found, door, parts, body, (peer, user)).await,
             Err(refused) => *refused,
         };
         trace::answered(answer.status());
@@ -144,10 +170,10 @@ impl Site {
     async fn routed(
         &self,
         found: Found<'_>,
+        door: &Door,
         parts: Parts,
         body: Incoming,
-        peer: &str,
-        user: Option<String>,
+        (peer, user): (&Peer, Option<String>),
     ) -> Response {
         let (answer, params) = match found {
             Found::Nothing => return response::text(StatusCode::NOT_FOUND, "no such page"),
@@ -160,6 +186,7 @@ impl Site {
             params,
             peer,
             user,
+            certificate: peer.certificate(door),
         };
         let answered = async {
             match answer {
@@ -280,8 +307,9 @@ impl Site {
             headers,
             body,
             params,
-            peer: asked.peer.to_owned(),
+            peer: asked.peer.address.clone(),
             user,
+            certificate: asked.certificate,
         };
         let handled = trace::carried(async move { handler(request).await });
         let task = AbortOnDrop(self.pool.spawn(handled));

@@ -13,10 +13,22 @@ use super::tls;
 use crate::ConfigError;
 use crate::web_config::WebConfig;
 
+/// Digest of everything that decides which client certificates verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trust([u8; 32]);
+
+impl Trust {
+    pub(crate) fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
 /// One loaded web configuration.
 #[derive(Default)]
 pub(crate) struct Door {
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Which client certificates are verified; `None` when none are.
+    pub(crate) trust: Option<Trust>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) auth: Option<Arc<Auth>>,
     pub(crate) bucket: Option<Arc<Bucket>>,
@@ -39,8 +51,11 @@ impl Door {
                 .and_then(|door| door.bucket.clone())
                 .filter(|bucket| bucket.limit() == limit)
         };
+        let trust = config.tls.as_ref().map(tls::trust).transpose();
+        let trust = trust.map_err(|error| ConfigError::new(path, crate::life::chain(&error)))?;
         Ok(Self {
             tls,
+            trust: trust.flatten(),
             headers: config.headers.clone(),
             auth: (!config.users.is_empty()).then(|| Auth::new(&config.users)),
             bucket: config

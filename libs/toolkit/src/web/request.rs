@@ -1,9 +1,12 @@
 //! A request as a handler sees it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::ClientCertificate;
 
 /// A whole request: head and bounded body.
 #[derive(Debug, Clone)]
@@ -15,6 +18,7 @@ pub struct Request {
     pub(crate) params: HashMap<String, String>,
     pub(crate) peer: String,
     pub(crate) user: Option<String>,
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Request {
@@ -35,7 +39,29 @@ impl Request {
             params: HashMap::new(),
             peer: String::new(),
             user: None,
+            certificate: None,
         })
+    }
+
+    /// Adds a header field: for tests of a handler.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Makes it a request of this user of the web configuration: for tests of a handler.
+    #[must_use]
+    pub fn with_user(mut self, name: impl Into<String>) -> Self {
+        self.user = Some(name.into());
+        self
+    }
+
+    /// Makes it a request over a connection with this verified certificate: for tests of a handler.
+    #[must_use]
+    pub fn with_client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.certificate = Some(Arc::new(certificate));
+        self
     }
 
     /// The method.
@@ -105,6 +131,13 @@ impl Request {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// The client certificate of the connection, if it was verified against the authority of the web configuration in force and is
+    /// still in its time. One that was only asked for (`RequestClientCert`, `RequireAnyClientCert`) proves nothing and is not here.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_deref()
     }
 }
 

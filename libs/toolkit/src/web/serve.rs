@@ -14,10 +14,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Response;
 use super::conn::{Conn, Open, Watched};
-use super::dispatch::Site;
+use super::dispatch::{Peer, Site};
 use super::listen::Bound;
+use super::{ClientCertificate, Response};
 use crate::Flags;
 
 /// What a client may use.
@@ -150,7 +150,7 @@ impl Server {
             let _left = OnDrop(move || gauge.dec());
             let conn = Arc::clone(&place.conn);
             let reason = tokio::select! {
-                reason = own.talk(stream, &conn, &peer) => reason,
+                reason = own.talk(stream, &conn, Peer::new(peer.clone())) => reason,
                 reason = conn.exhausted(&own.site.limits) => Some(reason),
                 () = own.parting(&conn) => None,
             };
@@ -174,28 +174,36 @@ impl Server {
     }
 
     /// Handshake and requests; returns the limit that ended it, if one did.
-    async fn talk<S>(&self, stream: S, conn: &Arc<Conn>, peer: &str) -> Option<&'static str>
+    async fn talk<S>(&self, stream: S, conn: &Arc<Conn>, mut peer: Peer) -> Option<&'static str>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let stream = Watched::new(stream, Arc::clone(conn));
-        let tls = self.site.door.load().tls.clone();
-        let Some(tls) = tls else {
+        let door = self.site.door.load_full();
+        let Some(tls) = door.tls.clone() else {
             return self.http1(stream, conn, peer).await;
         };
         match TlsAcceptor::from(tls).accept(stream).await {
-            Ok(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(stream, conn, peer).await
+            Ok(stream) => {
+                let session = stream.get_ref().1;
+                peer.certificate = door.trust.and_then(|trust| {
+                    let own = session.peer_certificates()?.first()?;
+                    Some((Arc::new(ClientCertificate::read(own)?), trust))
+                });
+                if session.alpn_protocol() == Some(b"h2") {
+                    self.http2(stream, conn, peer).await
+                } else {
+                    self.http1(stream, conn, peer).await
+                }
             }
-            Ok(stream) => self.http1(stream, conn, peer).await,
             Err(error) => {
-                tracing::debug!(peer, %error, "TLS handshake failed");
+                tracing::debug!(peer = peer.address, %error, "TLS handshake failed");
                 Some("tls_handshake")
             }
         }
     }
 
-    async fn http1<S>(&self, stream: S, conn: &Arc<Conn>, peer: &str) -> Option<&'static str>
+    async fn http1<S>(&self, stream: S, conn: &Arc<Conn>, peer: Peer) -> Option<&'static str>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -206,7 +214,7 @@ impl Server {
             .header_read_timeout(None)
             .max_header_size(limits.header_bytes)
             .max_headers(MOST_HEADERS)
-            .serve_connection(TokioIo::new(stream), self.service(conn, peer));
+            .serve_connection(TokioIo::new(stream), self.service(conn, &peer));
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -215,10 +223,10 @@ impl Server {
                 connection.await
             }
         };
-        self.ended(ended, peer)
+        self.ended(ended, &peer.address)
     }
 
-    async fn http2<S>(&self, stream: S, conn: &Arc<Conn>, peer: &str) -> Option<&'static str>
+    async fn http2<S>(&self, stream: S, conn: &Arc<Conn>, peer: Peer) -> Option<&'static str>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -228,7 +236,7 @@ impl Server {
             .timer(TokioTimer::new())
             .max_concurrent_streams(MOST_STREAMS)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-            .serve_connection(TokioIo::new(stream), self.service(conn, peer));
+            .serve_connection(TokioIo::new(stream), self.service(conn, &peer));
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -237,22 +245,26 @@ impl Server {
                 connection.await
             }
         };
-        self.ended(ended, peer)
+        self.ended(ended, &peer.address)
     }
 
     fn service(
         &self,
         conn: &Arc<Conn>,
-        peer: &str,
+        peer: &Peer,
     ) -> impl Service<
         http::Request<Incoming>,
         Response = Response,
         Error = Infallible,
         Future = impl Future<Output = Result<Response, Infallible>> + Send + use<>,
     > + use<> {
-        let (site, conn, peer) = (Arc::clone(&self.site), Arc::clone(conn), peer.to_owned());
+        let (site, conn, peer) = (
+            Arc::clone(&self.site),
+            Arc::clone(conn),
+            Arc::new(peer.clone()),
+        );
         service_fn(move |request| {
-            let (site, peer, busy) = (Arc::clone(&site), peer.clone(), conn.request());
+            let (site, peer, busy) = (Arc::clone(&site), Arc::clone(&peer), conn.request());
             async move {
                 let answer = site.serve(request, &peer).await;
                 drop(busy);

@@ -8,8 +8,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use sha2::{Digest as _, Sha256};
 
 use super::client_cert::{AllowedNames, Unverified};
+use super::door::Trust;
 use crate::web_config::{ClientAuth, Source, Tls};
 
 /// Why certificates or keys cannot be used. The text of a key is in none of them.
@@ -67,6 +69,28 @@ pub(crate) fn build(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
         vec![b"http/1.1".to_vec()]
     };
     Ok(Arc::new(config))
+}
+
+/// What decides which client certificates verify, `None` when none are verified.
+pub(crate) fn trust(tls: &Tls) -> Result<Option<Trust>, TlsError> {
+    if !tls.client_auth.verifies() {
+        return Ok(None);
+    }
+    let mut digest = Sha256::new();
+    let mut add = |part: &[u8]| {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    };
+    if let Some(source) = &tls.client_ca {
+        for certificate in certificates("client_ca_file", source)? {
+            add(&certificate);
+        }
+    }
+    add(&[]);
+    for name in &tls.client_allowed_sans {
+        add(name.as_bytes());
+    }
+    Ok(Some(Trust::new(digest.finalize().into())))
 }
 
 fn verifier(
