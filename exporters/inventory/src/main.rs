@@ -11,6 +11,7 @@ mod config;
 mod metrics;
 mod reply;
 mod sd;
+mod store;
 
 use std::process::ExitCode;
 

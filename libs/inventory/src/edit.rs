@@ -16,7 +16,7 @@ mod book;
 mod change;
 mod yaml;
 
-pub use book::{Book, Rewritten};
+pub use book::{Applied, Book, Rewritten};
 pub use change::{Change, Op, changes};
 
 /// What an entry is.

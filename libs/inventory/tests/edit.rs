@@ -20,7 +20,7 @@ fn delete(kind: Kind, name: &str) -> Edit {
 fn edited(text: &str, edits: &[Edit]) -> (String, Option<Rewritten>) {
     let (mut book, mut document, _) = Book::open(text, Path::new("t")).unwrap();
     assert_eq!(book.text(), text);
-    let anew = book.apply(&mut document, edits);
+    let anew = book.apply(&mut document, edits).anew;
     let after = book.text();
     let (read, _) = Inventory::parse_both(&after, Path::new("t")).unwrap_or_else(|error| panic!("{error}\n{after}"));
     assert_eq!(read, document, "{after}");
@@ -154,7 +154,7 @@ proptest! {
             } else {
                 delete(Kind::Device, &format!("d{n}"))
             };
-            anew |= book.apply(&mut document, std::slice::from_ref(&edit)).is_some();
+            anew |= book.apply(&mut document, std::slice::from_ref(&edit)).anew.is_some();
         }
         let after = book.text();
         let (read, _) = Inventory::parse_both(&after, Path::new("t")).unwrap();

@@ -47,13 +47,20 @@ impl Book {
         self.pieces.iter().map(|piece| &*piece.text).collect()
     }
 
+    /// The text piece by piece.
+    pub fn pieces(&self, mut each: impl FnMut(&str)) {
+        self.pieces.iter().for_each(|piece| each(&piece.text));
+    }
+
     /// Does `edits` to the text. `before` is the document of the text, and is `edits` later afterwards.
     ///
-    /// Answers how much had to be written anew, if more than the entries themselves.
-    pub fn apply(&mut self, before: &mut Document, edits: &[Edit]) -> Option<Rewritten> {
+    /// Answers how much had to be written anew, and how to take it all back from the document.
+    pub fn apply(&mut self, before: &mut Document, edits: &[Edit]) -> Applied {
         let mut anew = None;
+        let mut undo = Vec::with_capacity(edits.len());
         for edit in edits {
             let (position, old) = before.apply(edit);
+            undo.push((position, old.clone()));
             let done = match (edit, position, old) {
                 (Edit::Put(entry), Some(index), Some(old)) => self.replace(index, &old, entry),
                 (Edit::Put(entry), Some(index), None) => self.append(index, entry, before),
@@ -64,7 +71,7 @@ impl Book {
                 anew = anew.max(Some(self.anew(edit.kind(), before)));
             }
         }
-        anew
+        Applied { anew, undo }
     }
 
     fn cut(text: &str) -> Self {
@@ -185,6 +192,29 @@ impl Book {
         };
         *self = Self::cut(&text);
         Rewritten::All
+    }
+}
+
+/// What [`Book::apply`] did.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// What had to be written anew beside the entries.
+    pub anew: Option<Rewritten>,
+    undo: Vec<(Option<usize>, Option<Entry>)>,
+}
+
+impl Applied {
+    /// The entry that stood in the place of edit `index` before.
+    #[must_use]
+    pub fn before(&self, index: usize) -> Option<&Entry> {
+        self.undo.get(index)?.1.as_ref()
+    }
+
+    /// Takes `edits` back from `document`; the text before is the caller's to keep.
+    pub fn revert(self, document: &mut Document, edits: &[Edit]) {
+        for (edit, undo) in edits.iter().zip(self.undo).rev() {
+            document.revert(edit, undo);
+        }
     }
 }
 
