@@ -8,11 +8,16 @@
 mod access;
 mod config;
 mod denied;
+mod grafana;
+mod keys;
 mod policy;
+mod series;
+mod token;
 
 pub use access::Access;
 pub use config::{AccessConfig, AccessError};
 pub use denied::Denied;
+pub use series::register;
 
 use serde::{Deserialize, Serialize};
 
@@ -79,12 +84,12 @@ impl Via {
 /// A person or program that is known.
 ///
 /// `subject` is stable and unique among those who came the same way: the `sub` claim (`user:…`), the certificate subject of RFC 4514, or
-/// the name of the web user. Whoever compares two callers compares `via` and `subject`, never `display`.
+/// the name of the web user. Neither text has control characters; `subject` has at most 512 bytes, `display` at most 256. Whoever compares two callers compares `via` and `subject`, never `display`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
-    /// Who, for programs; no control characters, at most 512 bytes.
+    /// Who, for programs.
     pub subject: String,
-    /// Who, for people: the login or name; no control characters, at most 256 bytes. It can change, and two people may have the same.
+    /// Who, for people: the login or name. It can change, and two people may have the same.
     pub display: String,
     /// What they may do.
     pub role: Role,

@@ -1,41 +1,43 @@
 //! From a request to a caller, and from a caller to a decision.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
+use http::header::{HOST, ORIGIN};
+
+use super::grafana::Grafana;
 use super::policy::Policy;
+use super::series::SERIES;
 use super::{Caller, Denied, Object, Role, Verb, Via};
 use crate::Request;
+use crate::web::ClientCertificate;
 
-/// The checked policy.
+/// The checked policy, made by [`AccessConfig::check`](super::AccessConfig::check).
+///
+/// A request with `X-Grafana-Id` is judged by that token alone: neither a certificate nor a user of the web configuration stands in
+/// for a token that is refused. A request with any other `X-Grafana-…` field came through Grafana, or says so, and is refused without
+/// the token; what those fields say is never read.
 #[derive(Debug)]
 pub struct Access {
-    policy: Policy,
-    web_users: BTreeMap<String, Role>,
+    pub(super) grafana: Option<Grafana>,
+    pub(super) web_users: BTreeMap<String, Role>,
+    pub(super) certificates: BTreeMap<String, Role>,
+    pub(super) policy: Policy,
 }
 
-impl Access {
-    pub(crate) fn new(policy: Policy, web_users: BTreeMap<String, Role>) -> Self {
-        Self { policy, web_users }
-    }
+/// The field with the token.
+const TOKEN: &str = "x-grafana-id";
+/// How the fields begin that Grafana adds to what it forwards.
+const GRAFANA: &str = "x-grafana-";
 
+impl Access {
     /// Finds out who asks.
     ///
     /// # Errors
     /// Nobody that is known, or it cannot be found out now.
     pub async fn identify(&self, request: &Request) -> Result<Caller, Denied> {
-        let user = request
-            .user()
-            .and_then(|user| Some((user, *self.web_users.get(user)?)));
-        let (user, role) = user.ok_or(Denied::Unknown {
-            reason: "no_credentials",
-            proxied: false,
-        })?;
-        Ok(Caller {
-            subject: user.to_owned(),
-            display: user.to_owned(),
-            role,
-            via: Via::WebUser,
-        })
+        let caller = self.caller(request, SystemTime::now()).await;
+        caller.inspect_err(|denied| refused(denied, request, None))
     }
 
     /// Finds out who asks, and lets them through when they may do `verb` to `object`.
@@ -49,7 +51,9 @@ impl Access {
         object: &Object<'_>,
     ) -> Result<Caller, Denied> {
         let caller = self.identify(request).await?;
-        self.permits(&caller, verb, object)?;
+        self.permits(&caller, verb, object)
+            .inspect_err(|denied| refused(denied, request, Some(&caller)))?;
+        SERIES.allowed(caller.via, caller.role);
         Ok(caller)
     }
 
@@ -60,4 +64,114 @@ impl Access {
     pub fn permits(&self, caller: &Caller, verb: &Verb, object: &Object<'_>) -> Result<(), Denied> {
         self.policy.permits(caller.role, verb, object)
     }
+
+    pub(crate) async fn caller(
+        &self,
+        request: &Request,
+        now: SystemTime,
+    ) -> Result<Caller, Denied> {
+        let mut tokens = request.headers().get_all(TOKEN).into_iter();
+        if let Some(token) = tokens.next() {
+            let Some(grafana) = &self.grafana else {
+                return Err(Denied::proxied("token_not_configured"));
+            };
+            let token = token.to_str().ok().filter(|_| tokens.next().is_none());
+            let token = token.ok_or(Denied::proxied("token_malformed"))?;
+            return grafana.caller(request, token, now).await;
+        }
+        if request
+            .headers()
+            .keys()
+            .any(|name| name.as_str().starts_with(GRAFANA))
+        {
+            return Err(Denied::proxied("token_missing"));
+        }
+        let credentials = Credentials {
+            certificate: request.client_certificate(),
+            user: request.user(),
+        };
+        let caller = self.own(&credentials)?;
+        if is_cross_site(request) {
+            return Err(Denied::direct("cross_site"));
+        }
+        Ok(caller)
+    }
+
+    /// A caller that this server itself let in. A certificate that has a role comes before a user that has one.
+    fn own(&self, credentials: &Credentials<'_>) -> Result<Caller, Denied> {
+        let certificate = credentials.certificate.and_then(|it| {
+            Some((
+                it.subject(),
+                self.certificate_role(it)?,
+                Via::ClientCertificate,
+            ))
+        });
+        let user = credentials
+            .user
+            .and_then(|it| Some((it, *self.web_users.get(it)?, Via::WebUser)));
+        let (subject, role, via) = certificate.or(user).ok_or_else(|| {
+            Denied::direct(match (credentials.certificate, credentials.user) {
+                (_, Some(_)) => "user_not_mapped",
+                (Some(_), None) => "certificate_not_mapped",
+                (None, None) => "no_credentials",
+            })
+        })?;
+        let display: String = subject.chars().take(64).collect();
+        Ok(Caller {
+            subject: subject.to_owned(),
+            display,
+            role,
+            via,
+        })
+    }
+
+    /// The subject decides alone; else the weakest role of the alternative names.
+    fn certificate_role(&self, certificate: &ClientCertificate) -> Option<Role> {
+        let by_name = || {
+            let names = certificate.names().iter();
+            names.filter_map(|name| self.certificates.get(name)).min()
+        };
+        self.certificates
+            .get(certificate.subject())
+            .or_else(by_name)
+            .copied()
+    }
+}
+
+/// What this server itself verified.
+struct Credentials<'a> {
+    certificate: Option<&'a ClientCertificate>,
+    user: Option<&'a str>,
+}
+
+/// Whether a page of another site made a browser send this. A browser adds certificate and password by itself, whoever asks; the
+/// services have no pages that call them, so nothing is lost.
+fn is_cross_site(request: &Request) -> bool {
+    let site = request.header("sec-fetch-site");
+    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return true;
+    }
+    let Some(origin) = request.headers().get(ORIGIN) else {
+        return false;
+    };
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.or(request.uri.authority().map(http::uri::Authority::as_str));
+    let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
+    origin.is_none_or(|(_, origin)| Some(origin) != host)
+}
+
+fn refused(denied: &Denied, request: &Request, caller: Option<&Caller>) {
+    SERIES.denied(denied);
+    let caller = caller.map(|caller| caller.subject.as_str());
+    tracing::info!(
+        reason = denied.reason(),
+        caller,
+        peer = request.peer(),
+        method = %request.method(),
+        path = request.path(),
+        "caller refused"
+    );
 }

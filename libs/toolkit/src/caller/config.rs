@@ -1,40 +1,65 @@
 //! The `access:` section of a configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::grafana::Grafana;
+use super::keys::{Keys, Origin};
 use super::policy::{Policy, Rule, Verbs};
+use super::token::Expected;
 use super::{Access, Role, Verb};
 
 /// The `access:` section as it is written. Without it nobody is known, and every verb is refused.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
-    /// Users of the web configuration and their roles.
-    pub(crate) web_users: BTreeMap<String, Role>,
-    /// Client certificates and their roles.
-    pub(crate) certificates: Vec<CertificateConfig>,
+    /// The Grafana whose users are believed; without it no token is.
+    grafana: Option<GrafanaConfig>,
+    /// Roles of users of the web configuration.
+    web_users: BTreeMap<String, Role>,
+    /// Roles of client certificates, by their subject in the form of RFC 4514 or by an alternative name such as `dns:…` or `uri:…`.
+    certificates: BTreeMap<String, Role>,
     /// Which role may do what to which device groups.
-    pub(crate) rules: Vec<RuleConfig>,
+    rules: Vec<RuleConfig>,
 }
 
-/// A client certificate, known by its subject or by one of its alternative names.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CertificateConfig {
-    pub(crate) subject: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) role: Option<Role>,
-}
-
-/// A rule.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RuleConfig {
-    pub(crate) verbs: Vec<String>,
-    pub(crate) role: Role,
-    pub(crate) device_groups: Option<BTreeSet<String>>,
+struct GrafanaConfig {
+    /// Where its keys are fetched.
+    url: String,
+    /// What its tokens say they are from: its `root_url`; without it, `url`.
+    issuer: Option<String>,
+    #[serde(default = "first_organisation")]
+    audience: String,
+    /// Authorities that its certificate must lead to, instead of those of the system.
+    ca_file: Option<PathBuf>,
+    #[serde(default)]
+    carried_by: Carriers,
+    #[serde(default = "usual_roles")]
+    roles: BTreeMap<String, Role>,
+    #[serde(default)]
+    groups: BTreeMap<String, Role>,
+    #[serde(default)]
+    users: BTreeMap<String, Role>,
+}
+
+/// Who may hand over tokens: what Grafana itself logs in with. Empty for everybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Carriers {
+    pub(crate) web_users: BTreeSet<String>,
+    pub(crate) certificates: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleConfig {
+    verbs: Vec<String>,
+    role: Role,
+    device_groups: Option<BTreeSet<String>>,
 }
 
 /// Why an `access:` section is refused.
@@ -47,21 +72,105 @@ pub struct AccessError {
     pub message: String,
 }
 
+impl AccessError {
+    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+}
+
+fn first_organisation() -> String {
+    "org:1".to_owned()
+}
+
+/// Grafana's basic roles, and what stands beside each.
+fn usual_roles() -> BTreeMap<String, Role> {
+    BASIC_ROLES
+        .iter()
+        .filter_map(|(name, role)| Some(((*name).to_owned(), (*role)?)))
+        .collect()
+}
+
+/// `None` is a role without rights, which nothing is made of unless the configuration says so.
+const BASIC_ROLES: [(&str, Option<Role>); 4] = [
+    ("Viewer", Some(Role::Viewer)),
+    ("Editor", Some(Role::Operator)),
+    ("Admin", Some(Role::Admin)),
+    ("None", None),
+];
+
 impl AccessConfig {
+    /// Makes relative paths relative to the folder of the configuration file.
+    #[must_use]
+    pub fn relative_to(mut self, origin: &Path) -> Self {
+        if let Some(path) = self.grafana.as_mut().and_then(|it| it.ca_file.as_mut()) {
+            *path = origin.parent().unwrap_or(Path::new("")).join(&*path);
+        }
+        self
+    }
+
     /// Checks the section for a service that knows these verbs.
     ///
     /// # Errors
-    /// The first thing that is wrong: a rule for a verb that the service does not have, two roles for one certificate …
+    /// The first thing that is wrong: a rule for a verb that the service does not have, a credential that is a person and Grafana at
+    /// once, an address that is none …
     pub fn check(self, verbs: &[Verb]) -> Result<Access, AccessError> {
+        for (section, names) in [
+            ("web_users", self.web_users.keys()),
+            ("certificates", self.certificates.keys()),
+        ] {
+            for name in names {
+                tame(name).map_err(|message| {
+                    AccessError::new(crate::yaml::join(section, name), message)
+                })?;
+            }
+        }
+        let grafana = self.grafana.map(GrafanaConfig::check).transpose()?;
+        if let Some(carriers) = grafana.as_ref().map(Grafana::carriers) {
+            // A request of Grafana without a token must not get the rights of Grafana's own login.
+            let carries = "expected a login of its own: this one carries the tokens of Grafana, and has no role itself";
+            if let Some(name) = carriers
+                .web_users
+                .iter()
+                .find(|it| self.web_users.contains_key(*it))
+            {
+                return Err(AccessError::new(
+                    crate::yaml::join("web_users", name),
+                    carries,
+                ));
+            }
+            if let Some(name) = carriers
+                .certificates
+                .iter()
+                .find(|it| self.certificates.contains_key(*it))
+            {
+                return Err(AccessError::new(
+                    crate::yaml::join("certificates", name),
+                    carries,
+                ));
+            }
+        }
         let mut rules = Vec::new();
         for (at, rule) in self.rules.into_iter().enumerate() {
+            if rule.verbs.is_empty() {
+                return Err(AccessError::new(
+                    format!("rules[{at}].verbs"),
+                    "expected at least one verb",
+                ));
+            }
             for (nth, name) in rule.verbs.iter().enumerate() {
                 let holds = Verbs::parse(name);
                 if !verbs.iter().any(|verb| holds.holds(verb.name())) {
-                    return Err(AccessError {
-                        path: format!("rules[{at}].verbs[{nth}]"),
-                        message: format!("expected a verb of this service, found {name:?}"),
-                    });
+                    let known: Vec<_> = verbs.iter().map(Verb::name).collect();
+                    return Err(AccessError::new(
+                        format!("rules[{at}].verbs[{nth}]"),
+                        format!(
+                            "expected one of {}, several as `name.*`, or `*`; found {name:?}",
+                            known.join(", ")
+                        ),
+                    ));
                 }
                 rules.push(Rule {
                     verbs: holds,
@@ -70,6 +179,82 @@ impl AccessConfig {
                 });
             }
         }
-        Ok(Access::new(Policy { rules }, self.web_users))
+        Ok(Access {
+            grafana,
+            web_users: self.web_users,
+            certificates: self.certificates,
+            policy: Policy { rules },
+        })
     }
+}
+
+impl GrafanaConfig {
+    fn check(self) -> Result<Grafana, AccessError> {
+        let bad =
+            |path: &str, message: String| AccessError::new(format!("grafana.{path}"), message);
+        let url = address(&self.url).map_err(|message| bad("url", message))?;
+        let issuer = self.issuer.as_deref().unwrap_or(&self.url);
+        let issuer = address(issuer).map_err(|message| bad("issuer", message))?;
+        for name in self.roles.keys() {
+            if !BASIC_ROLES.iter().any(|(known, _)| known == name) {
+                let message = format!("expected Viewer, Editor, Admin or None, found {name:?}");
+                return Err(AccessError::new(
+                    crate::yaml::join("grafana.roles", name),
+                    message,
+                ));
+            }
+        }
+        for (section, names) in [("groups", &self.groups), ("users", &self.users)] {
+            for name in names.keys() {
+                let path = || crate::yaml::join(&format!("grafana.{section}"), name);
+                tame(name).map_err(|message| AccessError::new(path(), message))?;
+            }
+        }
+        if self.audience.is_empty() {
+            return Err(bad(
+                "audience",
+                "expected an organisation such as org:1".to_owned(),
+            ));
+        }
+        let mut keys = url;
+        let folder = keys.path().trim_end_matches('/').to_owned();
+        keys.set_path(&format!("{folder}/api/signing-keys/keys"));
+        Ok(Grafana {
+            keys: Keys::of(Origin {
+                url: keys,
+                ca_file: self.ca_file,
+            }),
+            expected: Expected {
+                issuer: issuer.as_str().trim_end_matches('/').to_owned(),
+                audience: self.audience,
+            },
+            carriers: self.carried_by,
+            roles: self.roles,
+            groups: self.groups,
+            users: self.users,
+        })
+    }
+}
+
+/// An http or https address without user, query and fragment.
+fn address(text: &str) -> Result<reqwest::Url, String> {
+    let expected = || {
+        "expected an address such as https://grafana.example.net/, without user and query"
+            .to_owned()
+    };
+    let url: reqwest::Url = text.parse().map_err(|_| expected())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if plain { Ok(url) } else { Err(expected()) }
+}
+
+fn tame(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > 512 || name.chars().any(char::is_control) {
+        return Err("expected a name of at most 512 bytes without control characters".to_owned());
+    }
+    Ok(())
 }

@@ -31,6 +31,22 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// Nobody that is known, through Grafana.
+    pub(crate) fn proxied(reason: &'static str) -> Self {
+        Self::Unknown {
+            reason,
+            proxied: true,
+        }
+    }
+
+    /// Nobody that is known, asking directly.
+    pub(crate) fn direct(reason: &'static str) -> Self {
+        Self::Unknown {
+            reason,
+            proxied: false,
+        }
+    }
+
     /// Its reason in metrics and logs, one of a fixed set.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -18,13 +18,20 @@ pub struct ClientCertificate {
     ends: i64,
 }
 
+/// Longest subject in bytes.
+const LONGEST: usize = 512;
+
 impl ClientCertificate {
-    /// Reads the certificate; `None` when it cannot be read, which leaves the connection without one.
+    /// Reads the certificate; `None` when it cannot be read or its subject is too long, which leaves the connection without one.
     pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let (_, parsed) = x509_parser::parse_x509_certificate(der).ok()?;
         let validity = parsed.validity();
+        let subject = distinguished(parsed.subject());
+        if subject.len() > LONGEST {
+            return None;
+        }
         Some(Self {
-            subject: distinguished(parsed.subject()),
+            subject,
             names: alternatives(&parsed),
             begins: validity.not_before.timestamp(),
             ends: validity.not_after.timestamp(),

@@ -46,16 +46,15 @@ impl Door {
     ) -> Result<Self, ConfigError> {
         let tls = config.tls.as_ref().map(tls::build).transpose();
         let tls = tls.map_err(|error| ConfigError::new(path, crate::life::chain(&error)))?;
+        let (tls, trust) = tls.map_or((None, None), |(tls, trust)| (Some(tls), trust));
         let same = |limit| {
             before
                 .and_then(|door| door.bucket.clone())
                 .filter(|bucket| bucket.limit() == limit)
         };
-        let trust = config.tls.as_ref().map(tls::trust).transpose();
-        let trust = trust.map_err(|error| ConfigError::new(path, crate::life::chain(&error)))?;
         Ok(Self {
             tls,
-            trust: trust.flatten(),
+            trust,
             headers: config.headers.clone(),
             auth: (!config.users.is_empty()).then(|| Auth::new(&config.users)),
             bucket: config

@@ -38,7 +38,7 @@ pub(crate) enum TlsError {
 }
 
 /// Reads the files and builds the configuration of the next handshakes.
-pub(crate) fn build(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn build(tls: &Tls) -> Result<(Arc<ServerConfig>, Option<Trust>), TlsError> {
     let provider = Arc::new(CryptoProvider {
         cipher_suites: tls.suites(),
         kx_groups: if tls.curves.is_empty() {
@@ -50,6 +50,12 @@ pub(crate) fn build(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     });
     let chain = certificates("cert_file", &tls.cert)?;
     let key = private_key(&tls.key)?;
+    // Read once, so that what verifies and what is remembered of it are the same.
+    let authorities = match &tls.client_ca {
+        Some(source) => certificates("client_ca_file", source)?,
+        None => Vec::new(),
+    };
+    let trust = trust(tls, &authorities);
     let versions: Vec<&'static SupportedProtocolVersion> =
         [(12, &rustls::version::TLS12), (13, &rustls::version::TLS13)]
             .into_iter()
@@ -59,7 +65,7 @@ pub(crate) fn build(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions)
         .map_err(TlsError::Offer)?
-        .with_client_cert_verifier(verifier(tls, &provider)?)
+        .with_client_cert_verifier(verifier(tls, authorities, &provider)?)
         .with_single_cert(chain, key)
         .map_err(TlsError::Pair)?;
     config.ignore_client_order = tls.prefer_server;
@@ -68,33 +74,30 @@ pub(crate) fn build(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     } else {
         vec![b"http/1.1".to_vec()]
     };
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), trust))
 }
 
 /// What decides which client certificates verify, `None` when none are verified.
-pub(crate) fn trust(tls: &Tls) -> Result<Option<Trust>, TlsError> {
-    if !tls.client_auth.verifies() {
-        return Ok(None);
-    }
+fn trust(tls: &Tls, authorities: &[CertificateDer<'_>]) -> Option<Trust> {
     let mut digest = Sha256::new();
     let mut add = |part: &[u8]| {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
     };
-    if let Some(source) = &tls.client_ca {
-        for certificate in certificates("client_ca_file", source)? {
-            add(&certificate);
-        }
+    for certificate in authorities {
+        add(certificate);
     }
     add(&[]);
     for name in &tls.client_allowed_sans {
         add(name.as_bytes());
     }
-    Ok(Some(Trust::new(digest.finalize().into())))
+    let verifies = tls.client_auth.verifies();
+    verifies.then(|| Trust::new(digest.finalize().into()))
 }
 
 fn verifier(
     tls: &Tls,
+    authorities: Vec<CertificateDer<'static>>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let unverified = |mandatory| {
@@ -111,14 +114,12 @@ fn verifier(
         ClientAuth::RequireAndVerify => false,
     };
     let mut roots = RootCertStore::empty();
-    if let Some(source) = &tls.client_ca {
-        for certificate in certificates("client_ca_file", source)? {
-            roots.add(certificate).map_err(|_| TlsError::Pem {
-                what: "client_ca_file",
-                name: name(source),
-                expected: "certificates of authorities",
-            })?;
-        }
+    for certificate in authorities {
+        roots.add(certificate).map_err(|_| TlsError::Pem {
+            what: "client_ca_file",
+            name: tls.client_ca.as_ref().map(name).unwrap_or_default(),
+            expected: "certificates of authorities",
+        })?;
     }
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
