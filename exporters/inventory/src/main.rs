@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod cli;
 mod config;
+mod formats;
 mod metrics;
 mod reply;
 mod sd;

@@ -109,8 +109,8 @@ pub(crate) struct State {
     text: String,
     /// The file as we know it; `None` when it must be looked at.
     stamp: Option<Stamp>,
-    /// The bad content of the file that was reported last, and why it is bad.
-    bad: Option<(String, String)>,
+    /// Why the content of the file is bad.
+    bad: Option<String>,
     journal: Journal,
     pending: VecDeque<(Arc<Record>, Book)>,
     number: u64,
@@ -571,7 +571,7 @@ impl Held {
         let stamp = Stamp::of(&path);
         if stamp.is_some() && stamp == self.state.stamp {
             return match &self.state.bad {
-                Some((_, why)) => Err(StoreError::BadFile(why.clone())),
+                Some(why) => Err(StoreError::BadFile(why.clone())),
                 None => Ok(()),
             };
         }
@@ -586,13 +586,14 @@ impl Held {
             }
             Err(error) => {
                 let why = chain(error);
-                if self.state.bad.as_ref().is_none_or(|(_, known)| *known != why)
+                if self.state.bad.as_ref() != Some(&why)
                     && let StoreError::Inventory(error) = error
                 {
                     self.store.feed.refuse(error);
                 }
-                self.state.bad = Some((self.state.text.clone(), why.clone()));
-                self.state.stamp = None;
+                self.state.bad = Some(why.clone());
+                let now = Timestamp::now().as_second();
+                self.state.stamp = stamp.filter(|stamp| now - stamp.0[4] > 2);
                 return Err(StoreError::BadFile(why));
             }
         }

@@ -94,12 +94,17 @@ impl Store {
 
     /// The whole id of the version that `name` begins.
     pub(crate) fn version(&self, name: &str) -> Result<String, StoreError> {
+        self.flush()?;
+        self.committed(name)
+    }
+
+    /// As [`Store::version`], among what is in git already: for those who hold the store.
+    pub(crate) fn committed(&self, name: &str) -> Result<String, StoreError> {
         let none = || StoreError::NoVersion(name.to_owned());
         let hexadecimal = name.chars().all(|c| c.is_ascii_hexdigit());
         if !(7..=64).contains(&name.len()) || !hexadecimal {
             return Err(none());
         }
-        self.flush()?;
         let id = self.git.resolve(name)?.ok_or_else(none)?;
         let head = self.git.head()?.ok_or_else(none)?;
         if self.git.holds(&id, &head) { Ok(id) } else { Err(none()) }
