@@ -7,6 +7,7 @@
 )]
 
 mod dir;
+pub mod grafana;
 mod process;
 mod samples;
 mod wait;

@@ -1,10 +1,34 @@
 //! The audit log: who did what, when and with what outcome, in a chain that cannot be quietly changed.
+//!
+//! Each record is one line of JSON with the SHA-256 of the record before, in files that are only appended to. A change is recorded
+//! before it is made ([`Audit::begin`]) and again with its outcome ([`Pending::finish`]); what cannot be recorded must not be made.
+//! [`verify`] finds what was changed, dropped, inserted or reordered. Whoever can write the files can also write a whole new chain, or
+//! cut its end off: against that stands the head, which is a metric, is in the log line of each record, and is anchored outside.
+
+mod anchor;
+mod line;
+mod recover;
+mod series;
+mod store;
+pub mod verify;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::caller::{Caller, Role};
+use line::{Entry, Event, Hash, What, hex};
+use writer::{Ask, Ended, Writer};
+
+pub use anchor::{Anchor, NoAnchor};
+pub use verify::{Finding, Report};
 
 /// What is about to be done: recorded before it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +47,8 @@ pub struct Record {
     pub request_hash: [u8; 32],
 }
 
-/// How it ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", content = "detail", rename_all = "snake_case")]
+/// How it ended. A detail of more than 512 characters is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Done; the detail says what came of it: a version, a job id.
     Done(String),
@@ -53,65 +76,324 @@ impl Default for Options {
     }
 }
 
-/// Why something cannot be recorded; then it must not be done.
+/// Why the log cannot be opened, or something cannot be recorded; then it must not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// The folder or a file in it.
-    #[error("audit log cannot be written")]
+    /// The folder or a file in it cannot be read.
+    #[error("audit log {folder} cannot be opened")]
+    Open {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process writes to it.
+    #[error("audit log {0} is open in another process")]
+    Locked(String),
+    /// Its last files are not what was written.
+    #[error(
+        "audit log {folder} is damaged: {finding}; see `sotp-audit verify`, and move the folder away to begin a new log"
+    )]
+    Damaged {
+        /// The folder.
+        folder: String,
+        /// The first thing that is wrong.
+        finding: Box<Finding>,
+    },
+    /// A record cannot be written.
+    #[error("audit record cannot be written")]
     Write(#[source] std::io::Error),
     /// Too many records wait for their outcome.
     #[error("too many changes at a time")]
     Busy,
+    /// Names of the record are longer than a record may be.
+    #[error("the record has {found} bytes, expected at most {most}")]
+    TooLong {
+        /// Bytes it would have.
+        found: usize,
+        /// Bytes it may have.
+        most: usize,
+    },
+    /// The writing thread is gone.
+    #[error("the audit log is closed")]
+    Closed,
 }
 
-/// The open log; clones write to the same one.
-#[derive(Debug, Clone)]
-pub struct Audit;
+/// Longest line of a beginning; its outcome repeats it and has room for more.
+const LONGEST_BEGUN: usize = 16 * 1024;
+/// Most characters of a detail.
+const LONGEST_DETAIL: usize = 512;
 
-/// What was recorded as begun and waits for its outcome. Dropped without one it is recorded as abandoned.
-#[derive(Debug)]
-#[must_use = "what was begun must be finished with its outcome"]
-pub struct Pending;
+/// The open log; clones write to the same one.
+#[derive(Clone)]
+pub struct Audit {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Audit").field("head", &self.head()).finish()
+    }
+}
+
+/// What callers share with the writing thread.
+struct Inner {
+    ask: Mutex<Option<Sender<Ask>>>,
+    places: Arc<Semaphore>,
+    most_pending: usize,
+    state: Arc<State>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread tells.
+#[derive(Default)]
+pub(crate) struct State(Mutex<Told>);
+
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Told {
+    sequence: u64,
+    hash: Hash,
+    failures: u64,
+    recovered: u64,
+}
+
+impl Told {
+    fn head(&self) -> Anchor {
+        Anchor {
+            sequence: self.sequence,
+            hash: self.hash,
+        }
+    }
+}
+
+impl State {
+    fn told(&self) -> Told {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, sequence: u64, hash: Hash) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (told.sequence, told.hash) = (sequence, hash);
+    }
+
+    fn failed(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .failures += 1;
+    }
+
+    fn recovered(&self, count: u64) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recovered += count;
+    }
+}
+
+impl Inner {
+    fn ask(&self, ask: Ask) -> bool {
+        let sender = self.ask.lock().unwrap_or_else(PoisonError::into_inner);
+        sender
+            .as_ref()
+            .is_some_and(|sender| sender.send(ask).is_ok())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The thread writes what waits, ends, and lets go of the folder.
+        drop(
+            self.ask
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread.filter(|it| it.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
 
 impl Audit {
-    /// Opens the log in a folder, made when it is not there.
+    /// Opens the log in a folder, which is made, for this user alone, when it is not there.
+    ///
+    /// The last two files are read and verified. A last line without an end, which a crash leaves, is recovered, and whatever was
+    /// begun without an outcome gets the outcome `unknown`; both are recorded.
     ///
     /// # Errors
-    /// It cannot be made or read, another process has it open, or its last file is damaged.
-    pub fn open(_folder: &Path, _options: Options) -> Result<Self, AuditError> {
-        Ok(Self)
+    /// It cannot be made or read, another process has it open, or its last files are damaged.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, AuditError> {
+        let (store, found) = recover::open(folder)?;
+        let audit = Self::start(store, found, options)?;
+        Ok(audit)
+    }
+
+    fn start<S: store::Store>(
+        store: S,
+        found: recover::Recovered,
+        options: Options,
+    ) -> Result<Self, AuditError> {
+        let (ask, asked) = channel();
+        let state = Arc::new(State::default());
+        let inner = Arc::new(Inner {
+            ask: Mutex::new(Some(ask)),
+            places: Arc::new(Semaphore::new(options.most_pending)),
+            most_pending: options.most_pending,
+            state: Arc::clone(&state),
+            thread: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&inner);
+        let mut writer = Writer::new(store, found.at, options.segment_bytes, weak, state);
+        if !found.events.is_empty() {
+            writer.state.recovered(found.events.len() as u64);
+            writer.write(&found.events, 0).map_err(AuditError::Write)?;
+        }
+        let thread = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run(&asked))
+            .map_err(AuditError::Write)?;
+        *inner.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(Self { inner })
     }
 
     /// Records what is about to be done; it is on disk when this returns.
     ///
     /// # Errors
     /// It cannot be recorded, and must not be done.
-    pub async fn begin(&self, _record: Record) -> Result<Pending, AuditError> {
-        Err(AuditError::Busy)
+    pub async fn begin(&self, record: Record) -> Result<Pending, AuditError> {
+        let what = Box::new(What::from(record));
+        check(&what)?;
+        let places = Arc::clone(&self.inner.places);
+        let permit = places.try_acquire_owned().map_err(|_| AuditError::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        if !self.inner.ask(Ask::Begin(what, permit, reply)) {
+            return Err(AuditError::Closed);
+        }
+        answer.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    /// The newest record, to be kept elsewhere; number 0 before the first.
+    #[must_use]
+    pub fn head(&self) -> Anchor {
+        self.inner.state.told().head()
+    }
+}
+
+/// Whether a record stays within what a line may have.
+fn check(what: &What) -> Result<(), AuditError> {
+    let entry = Entry {
+        seq: u64::MAX,
+        time: String::new(),
+        event: Event::Begun(what.clone()),
+        prev: String::new(),
+    };
+    let (line, _) = entry
+        .line()
+        .map_err(|error| AuditError::Write(error.into()))?;
+    if line.len() > LONGEST_BEGUN {
+        return Err(AuditError::TooLong {
+            found: line.len(),
+            most: LONGEST_BEGUN,
+        });
+    }
+    Ok(())
+}
+
+impl From<Record> for What {
+    fn from(record: Record) -> Self {
+        Self {
+            subject: record.caller.subject,
+            display: record.caller.display,
+            via: record.caller.via.as_str().to_owned(),
+            role: record.role.as_str().to_owned(),
+            verb: record.verb,
+            object: record.object,
+            trace_id: record.trace_id,
+            request_hash: hex(&record.request_hash),
+        }
+    }
+}
+
+/// What was recorded as begun and waits for its outcome. Dropped without one it is recorded as abandoned.
+#[must_use = "what was begun must be finished with its outcome"]
+pub struct Pending {
+    inner: Arc<Inner>,
+    of: u64,
+    open: Option<(Box<What>, OwnedSemaphorePermit)>,
+}
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending")
+            .field("of", &self.of)
+            .finish_non_exhaustive()
     }
 }
 
 impl Pending {
+    fn new(inner: Arc<Inner>, of: u64, what: Box<What>, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            inner,
+            of,
+            open: Some((what, permit)),
+        }
+    }
+
     /// Its number in the log.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        0
+        self.of
     }
 
     /// Records how it ended. An outcome that cannot be written now is written before anything else is begun.
-    pub async fn finish(self, _outcome: Outcome) {}
+    pub async fn finish(mut self, outcome: Outcome) {
+        let (outcome, detail) = match outcome {
+            Outcome::Done(detail) => ("done", detail),
+            Outcome::Refused(detail) => ("refused", detail),
+            Outcome::Failed(detail) => ("failed", detail),
+        };
+        let (reply, written) = oneshot::channel();
+        self.end(outcome, &detail, Some(reply));
+        let _ = written.await;
+    }
+
+    fn end(&mut self, outcome: &'static str, detail: &str, reply: Option<oneshot::Sender<()>>) {
+        let Some((what, permit)) = self.open.take() else {
+            return;
+        };
+        self.inner.ask(Ask::End(Ended {
+            of: self.of,
+            what,
+            outcome,
+            detail: detail.chars().take(LONGEST_DETAIL).collect(),
+            reply,
+            _permit: permit,
+        }));
+    }
 }
 
-/// SHA-256 over method, path with query, and body of a request, each with its length.
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.end("abandoned", "", None);
+    }
+}
+
+/// SHA-256 over method, path with query, and body of a request, each with its length in 64 bits, little end first.
 #[must_use]
 pub fn request_hash(request: &crate::Request) -> [u8; 32] {
     use sha2::Digest as _;
     let mut digest = sha2::Sha256::new();
-    let uri = request.uri.to_string();
+    let path = request.uri.path_and_query().map_or("", |it| it.as_str());
     for part in [
         request.method.as_str().as_bytes(),
-        uri.as_bytes(),
+        path.as_bytes(),
         request.body(),
     ] {
         digest.update((part.len() as u64).to_le_bytes());

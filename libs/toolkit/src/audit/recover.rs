@@ -1,0 +1,164 @@
+//! What the last files say when the log is opened.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::AuditError;
+use super::line::{self, Event, GENESIS, Parsed, What, digest, hex};
+use super::store::{self, Files};
+use super::verify::{Finding, Place};
+use super::writer::Position;
+
+/// Where the chain goes on, and what must be recorded first.
+pub(super) struct Recovered {
+    pub(super) at: Position,
+    pub(super) events: Vec<Event>,
+}
+
+/// Locks the folder, reads its last two files and opens the last one to go on.
+pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
+    let name = folder.display().to_string();
+    let failed = |source| AuditError::Open {
+        folder: name.clone(),
+        source,
+    };
+    let lock = store::lock(folder)
+        .map_err(failed)?
+        .ok_or_else(|| AuditError::Locked(name.clone()))?;
+    let files = store::segments(folder).map_err(failed)?;
+    let torn = files
+        .last()
+        .map(|path| mend(path))
+        .transpose()
+        .map_err(failed)?;
+    // Whatever waits for its outcome began shortly before the end, so two files hold it.
+    let recent = &files[files.len().saturating_sub(2)..];
+    let mut chain = Chain::default();
+    for path in recent {
+        chain.read(path).map_err(failed)?;
+    }
+    if let Some(finding) = chain.damage.take() {
+        return Err(AuditError::Damaged {
+            folder: name,
+            finding: Box::new(finding),
+        });
+    }
+    let lost = chain.open.into_iter().map(|(of, what)| Event::Ended {
+        of,
+        what,
+        outcome: "unknown".to_owned(),
+        detail: "the service ended before it was known".to_owned(),
+    });
+    let events = torn.flatten().into_iter().chain(lost).collect();
+    let files = Files::open(folder, files.last().map(PathBuf::as_path), lock).map_err(failed)?;
+    let recovered = Recovered {
+        at: chain.at.unwrap_or(Position {
+            sequence: 0,
+            hash: GENESIS,
+            len: 0,
+        }),
+        events,
+    };
+    Ok((files, recovered))
+}
+
+/// Gives the last line its end when it is whole, and takes it out when it is not. It was never reported as written; its hash stays.
+fn mend(path: &Path) -> io::Result<Option<Event>> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let len = file.metadata()?.len();
+    let longest = line::LONGEST as u64 * 2;
+    let mut tail = Vec::new();
+    file.seek(io::SeekFrom::Start(len.saturating_sub(longest)))?;
+    file.read_to_end(&mut tail)?;
+    if tail.is_empty() || tail.ends_with(b"\n") {
+        return Ok(None);
+    }
+    let begins = match tail.iter().rposition(|byte| *byte == b'\n') {
+        Some(at) => at + 1,
+        None if len <= longest => 0,
+        // So long a line is none of ours: the reading below tells.
+        None => return Ok(None),
+    };
+    let torn = &tail[begins..];
+    let whole = matches!(line::parse(torn), Parsed::Whole { .. });
+    if whole {
+        file.seek(io::SeekFrom::End(0))?;
+        file.write_all(b"\n")?;
+    } else {
+        file.set_len(len - torn.len() as u64)?;
+    }
+    file.sync_all()?;
+    Ok(Some(Event::Recovered {
+        bytes: torn.len() as u64,
+        sha256: hex(&digest(torn)),
+        whole,
+    }))
+}
+
+/// The chain as far as it was read.
+#[derive(Default)]
+struct Chain {
+    at: Option<Position>,
+    /// What has no outcome yet, by number.
+    open: BTreeMap<u64, What>,
+    damage: Option<Finding>,
+}
+
+impl Chain {
+    fn read(&mut self, path: &PathBuf) -> io::Result<()> {
+        if let Some(at) = &mut self.at {
+            at.len = 0;
+        }
+        super::verify::read(path, |place, bytes, ended| {
+            if self.damage.is_none() {
+                self.damage = self.line(place, bytes, ended).err();
+            }
+        })
+    }
+
+    fn line(&mut self, at: Place, bytes: &[u8], ended: bool) -> Result<(), Finding> {
+        let expected = self.at.map(|at| at.sequence + 1);
+        let Parsed::Whole { entry, hash } = line::parse(bytes) else {
+            return Err(match expected {
+                Some(sequence) => Finding::Changed { sequence, at },
+                None => Finding::Foreign { at },
+            });
+        };
+        if !ended {
+            return Err(Finding::Torn { at });
+        }
+        let sequence = entry.seq;
+        if let Some(before) = &self.at {
+            if sequence > before.sequence + 1 {
+                let (first, last) = (before.sequence + 1, sequence - 1);
+                return Err(Finding::Dropped { first, last });
+            }
+            if sequence <= before.sequence {
+                return Err(Finding::Reordered { sequence, at });
+            }
+            if entry.prev != hex(&before.hash) {
+                return Err(Finding::Unlinked { sequence, at });
+            }
+        } else if sequence == 1 && entry.prev != hex(&GENESIS) {
+            return Err(Finding::Unlinked { sequence, at });
+        }
+        match entry.event {
+            Event::Begun(what) => {
+                self.open.insert(sequence, what);
+            }
+            Event::Ended { of, .. } => {
+                self.open.remove(&of);
+            }
+            Event::Recovered { .. } => {}
+        }
+        let len = self.at.map_or(0, |at| at.len) + bytes.len() as u64 + 1;
+        self.at = Some(Position {
+            sequence,
+            hash,
+            len,
+        });
+        Ok(())
+    }
+}

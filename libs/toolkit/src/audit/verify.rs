@@ -1,0 +1,414 @@
+//! Whether a log is what was written: every record that was changed, dropped, inserted or reordered, by name.
+//!
+//! Without an anchor the end of the chain is whatever the files say: records cut off the end leave a whole, shorter chain. An
+//! [`Anchor`] that was kept elsewhere shows that too, up to its record, and shows a chain that was written anew. It also vouches for
+//! the record before the first one, where older files were moved away.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::Anchor;
+use super::line::{self, GENESIS, Hash, Parsed};
+
+/// Most findings that are listed.
+const MOST: usize = 1000;
+
+/// Where a line stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Name of the file.
+    pub file: String,
+    /// Its line, counted from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// A record is not what was hashed.
+    Changed {
+        /// Its number.
+        sequence: u64,
+        /// Where it stands.
+        at: Place,
+    },
+    /// Records are not there.
+    Dropped {
+        /// Number of the first.
+        first: u64,
+        /// Number of the last.
+        last: u64,
+    },
+    /// A record stands a second time: one of the two was inserted.
+    Inserted {
+        /// Its number.
+        sequence: u64,
+        /// Where the second one stands.
+        at: Place,
+    },
+    /// A line that is no record was inserted.
+    Foreign {
+        /// Where it stands.
+        at: Place,
+    },
+    /// A record stands after records that were written later.
+    Reordered {
+        /// Its number.
+        sequence: u64,
+        /// Where it stands.
+        at: Place,
+    },
+    /// A record does not continue the one before it: one of the two was replaced.
+    Unlinked {
+        /// Number of the second.
+        sequence: u64,
+        /// Where the second stands.
+        at: Place,
+    },
+    /// The last line has no end: a crash cut it, or it is being written now.
+    Torn {
+        /// Where it stands.
+        at: Place,
+    },
+    /// A record is not the one that was anchored: the chain was written anew.
+    NotAnchored {
+        /// Its number.
+        sequence: u64,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed { sequence, at } => write!(f, "record {sequence} was changed ({at})"),
+            Self::Dropped { first, last } if first == last => {
+                write!(f, "record {first} is missing")
+            }
+            Self::Dropped { first, last } => write!(f, "records {first} to {last} are missing"),
+            Self::Inserted { sequence, at } => {
+                write!(f, "record {sequence} stands a second time ({at})")
+            }
+            Self::Foreign { at } => write!(f, "a line that is no record was inserted ({at})"),
+            Self::Reordered { sequence, at } => {
+                write!(f, "record {sequence} stands after later ones ({at})")
+            }
+            Self::Unlinked { sequence, at } => write!(
+                f,
+                "record {sequence} does not continue the one before it: one of the two was replaced ({at})"
+            ),
+            Self::Torn { at } => write!(
+                f,
+                "the last line has no end ({at}): a crash cut it, and the next start of the service recovers it; or it is being written now"
+            ),
+            Self::NotAnchored { sequence } => write!(
+                f,
+                "record {sequence} is not the one that was anchored: the chain was written anew"
+            ),
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Records that were read and are whole.
+    pub records: u64,
+    /// Files that were read.
+    pub files: usize,
+    /// The last record of the chain.
+    pub head: Option<Anchor>,
+    /// What is wrong; empty when all is well.
+    pub findings: Vec<Finding>,
+    /// There is more that is wrong than is listed.
+    pub more: bool,
+}
+
+/// Reads a whole log, a folder or one file of it, and holds it to these anchors.
+///
+/// # Errors
+/// It cannot be read.
+pub fn verify(path: &Path, anchors: &[Anchor]) -> io::Result<Report> {
+    let files = if path.is_dir() {
+        super::store::segments(path)?
+    } else {
+        vec![path.to_owned()]
+    };
+    let mut checker = Checker::new(anchors);
+    for file in &files {
+        read(file, |place, bytes, ended| {
+            checker.line(place, Seen::of(bytes, ended))
+        })?;
+    }
+    let mut report = checker.finish();
+    report.files = files.len();
+    Ok(report)
+}
+
+/// Gives every line with its place, without its end, and whether it has one. A line longer than any record comes in pieces.
+pub(super) fn read(path: &PathBuf, each: impl FnMut(Place, &[u8], bool)) -> io::Result<()> {
+    let file = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let from = BufReader::with_capacity(1 << 16, File::open(path)?);
+    lines(from, &file, 1, each)
+}
+
+pub(super) fn lines(
+    mut from: impl io::BufRead,
+    file: &str,
+    first: u64,
+    mut each: impl FnMut(Place, &[u8], bool),
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    for line in first.. {
+        bytes.clear();
+        from.by_ref()
+            .take(line::LONGEST as u64 + 1)
+            .read_until(b'\n', &mut bytes)?;
+        if bytes.is_empty() {
+            break;
+        }
+        let ended = bytes.pop_if(|byte| *byte == b'\n').is_some() || bytes.len() > line::LONGEST;
+        let place = Place {
+            file: file.to_owned(),
+            line,
+        };
+        each(place, &bytes, ended);
+    }
+    Ok(())
+}
+
+/// What a line turned out to be.
+#[derive(Clone)]
+pub(super) enum Seen {
+    Whole {
+        sequence: u64,
+        prev: Hash,
+        hash: Hash,
+    },
+    Changed {
+        claim: Option<u64>,
+        hashes: Vec<Hash>,
+    },
+    /// It has no end.
+    Torn,
+}
+
+impl Seen {
+    pub(super) fn of(bytes: &[u8], ended: bool) -> Self {
+        if !ended {
+            return Self::Torn;
+        }
+        match line::parse(bytes) {
+            Parsed::Whole { entry, hash } => Self::Whole {
+                sequence: entry.seq,
+                prev: line::unhex(&entry.prev).unwrap_or(GENESIS),
+                hash,
+            },
+            Parsed::Changed { claim, hashes } => Self::Changed { claim, hashes },
+        }
+    }
+}
+
+/// A line that is not what was hashed, until it is known which record it was.
+#[derive(Clone)]
+struct Spoilt {
+    at: Place,
+    claim: Option<u64>,
+    hashes: Vec<Hash>,
+}
+
+/// Reads a chain record by record, remembering only what is missing.
+#[derive(Clone)]
+pub(super) struct Checker {
+    anchors: BTreeMap<u64, Vec<Hash>>,
+    /// The number that should come next.
+    next: u64,
+    /// What the next record may name as the one before; empty when that is not known.
+    before: Vec<Hash>,
+    spoilt: Vec<Spoilt>,
+    missing: Vec<(u64, u64)>,
+    torn: Option<Place>,
+    began: bool,
+    report: Report,
+}
+
+impl Checker {
+    pub(super) fn new(anchors: &[Anchor]) -> Self {
+        let mut by_number: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
+        for anchor in anchors {
+            by_number
+                .entry(anchor.sequence)
+                .or_default()
+                .push(anchor.hash);
+        }
+        Self {
+            anchors: by_number,
+            next: 1,
+            before: vec![GENESIS],
+            spoilt: Vec::new(),
+            missing: Vec::new(),
+            torn: None,
+            began: false,
+            report: Report::default(),
+        }
+    }
+
+    fn found(&mut self, finding: Finding) {
+        if self.report.findings.len() < MOST {
+            self.report.findings.push(finding);
+        } else {
+            self.report.more = true;
+        }
+    }
+
+    pub(super) fn line(&mut self, at: Place, seen: Seen) {
+        if let Some(torn) = self.torn.take() {
+            // Only the very last line may lack its end.
+            self.found(Finding::Foreign { at: torn });
+        }
+        match seen {
+            Seen::Torn => self.torn = Some(at),
+            Seen::Whole {
+                sequence,
+                prev,
+                hash,
+            } => {
+                self.report.records += 1;
+                self.whole(at, sequence, prev, hash);
+            }
+            Seen::Changed { claim, hashes } if self.spoilt.len() < MOST => {
+                self.spoilt.push(Spoilt { at, claim, hashes });
+            }
+            Seen::Changed { .. } => self.report.more = true,
+        }
+    }
+
+    fn whole(&mut self, at: Place, sequence: u64, prev: Hash, hash: Hash) {
+        if !self.began {
+            self.began = true;
+            let vouched =
+                sequence > 1 && self.spoilt.is_empty() && self.vouched(sequence - 1, &prev);
+            if vouched {
+                (self.next, self.before) = (sequence, vec![prev]);
+            }
+        }
+        if sequence < self.next {
+            let finding = if self.fill(sequence) {
+                Finding::Reordered { sequence, at }
+            } else {
+                Finding::Inserted { sequence, at }
+            };
+            self.found(finding);
+            return;
+        }
+        self.assign(sequence);
+        if !self.before.is_empty() && !self.before.contains(&prev) {
+            self.found(Finding::Unlinked { sequence, at });
+        }
+        self.anchored(sequence, &hash);
+        (self.next, self.before) = (sequence.saturating_add(1), vec![hash]);
+        self.report.head = Some(Anchor { sequence, hash });
+    }
+
+    fn vouched(&self, sequence: u64, hash: &Hash) -> bool {
+        self.anchors
+            .get(&sequence)
+            .is_some_and(|hashes| hashes.contains(hash))
+    }
+
+    fn anchored(&mut self, sequence: u64, hash: &Hash) {
+        let other = |hashes: &Vec<Hash>| hashes.iter().any(|anchored| anchored != hash);
+        if self.anchors.get(&sequence).is_some_and(other) {
+            self.found(Finding::NotAnchored { sequence });
+        }
+    }
+
+    /// Decides which records the spoilt lines before `sequence` were, and what is missing there.
+    fn assign(&mut self, sequence: u64) {
+        let spoilt = std::mem::take(&mut self.spoilt);
+        let places = sequence - self.next;
+        let lines = spoilt.len() as u64;
+        if places == 0 && lines == 0 {
+            return;
+        }
+        let follows = places == lines;
+        let last = spoilt.last().map(|line| line.hashes.clone());
+        let mut at = self.next;
+        for (left, line) in (1..=lines).rev().zip(spoilt) {
+            if at >= sequence {
+                self.found(Finding::Foreign { at: line.at });
+                continue;
+            }
+            // With more places than lines a line stands where it says, if every line after it still has a place.
+            let claim = line
+                .claim
+                .filter(|claim| !follows && (at..=sequence.saturating_sub(left)).contains(claim));
+            let number = claim.unwrap_or(at);
+            self.miss(at, number);
+            self.found(Finding::Changed {
+                sequence: number,
+                at: line.at,
+            });
+            at = number + 1;
+        }
+        self.miss(at, sequence);
+        self.before = if follows {
+            last.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+    }
+
+    /// Notes that the records from `first` up to, but without, `end` are missing.
+    fn miss(&mut self, first: u64, end: u64) {
+        if first >= end {
+            return;
+        }
+        if self.missing.len() < MOST {
+            self.missing.push((first, end - 1));
+        } else {
+            self.report.more = true;
+        }
+    }
+
+    /// Takes a record out of the missing ones; `false` when it was not missing.
+    fn fill(&mut self, sequence: u64) -> bool {
+        let holds = |(first, last): &(u64, u64)| (*first..=*last).contains(&sequence);
+        let Some(at) = self.missing.iter().position(holds) else {
+            return false;
+        };
+        let (first, last) = self.missing.swap_remove(at);
+        self.miss(first, sequence);
+        self.miss(sequence + 1, last.saturating_add(1));
+        true
+    }
+
+    pub(super) fn finish(mut self) -> Report {
+        let end = self.next.saturating_add(self.spoilt.len() as u64);
+        self.assign(end);
+        self.next = end;
+        if let Some((&last, _)) = self.anchors.last_key_value() {
+            self.miss(self.next, last.saturating_add(1));
+        }
+        self.missing.sort_unstable();
+        for (first, last) in std::mem::take(&mut self.missing) {
+            self.found(Finding::Dropped { first, last });
+        }
+        if let Some(at) = self.torn.take() {
+            self.found(Finding::Torn { at });
+        }
+        self.report
+    }
+}

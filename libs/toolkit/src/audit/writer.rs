@@ -1,0 +1,265 @@
+//! The one thread that writes.
+//!
+//! Everything that waits is written together and made durable once, so that many callers at a time cost one. Outcomes come before new
+//! beginnings, and nothing is begun while an outcome cannot be written. What an append left behind when it failed is cut off before
+//! the next.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::line::{Entry, Event, Hash, What, hex};
+use super::store::Store;
+use super::{AuditError, Inner, Pending, State};
+
+/// Most messages that are taken together.
+const BATCH: usize = 256;
+/// How often outcomes that could not be written are tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Room for an outcome beside what it repeats of its beginning.
+const OUTCOME: u64 = 4096;
+
+/// What the thread is asked.
+pub(super) enum Ask {
+    Begin(
+        Box<What>,
+        OwnedSemaphorePermit,
+        oneshot::Sender<Result<Pending, AuditError>>,
+    ),
+    End(Ended),
+}
+
+/// An outcome to be written.
+pub(super) struct Ended {
+    pub(super) of: u64,
+    pub(super) what: Box<What>,
+    pub(super) outcome: &'static str,
+    pub(super) detail: String,
+    pub(super) reply: Option<oneshot::Sender<()>>,
+    /// Counts among those that are pending until it is written.
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// Where the chain goes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Position {
+    pub(super) sequence: u64,
+    pub(super) hash: Hash,
+    /// Good bytes in the current file.
+    pub(super) len: u64,
+}
+
+pub(super) struct Writer<S> {
+    pub(super) store: S,
+    pub(super) at: Position,
+    pub(super) segment_bytes: u64,
+    pub(super) inner: Weak<Inner>,
+    pub(super) state: Arc<State>,
+    /// Something may stand after the good bytes.
+    dirty: bool,
+    /// Outcomes that wait, oldest first.
+    owed: VecDeque<Ended>,
+}
+
+impl<S: Store> Writer<S> {
+    pub(super) fn new(
+        store: S,
+        at: Position,
+        segment_bytes: u64,
+        inner: Weak<Inner>,
+        state: Arc<State>,
+    ) -> Self {
+        state.set(at.sequence, at.hash);
+        Self {
+            store,
+            at,
+            segment_bytes,
+            inner,
+            state,
+            dirty: false,
+            owed: VecDeque::new(),
+        }
+    }
+
+    /// Writes until nobody can ask any more.
+    pub(super) fn run(mut self, asked: &Receiver<Ask>) {
+        loop {
+            let first = if self.owed.is_empty() {
+                asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                asked.recv_timeout(AGAIN)
+            };
+            let mut begins = Vec::new();
+            match first {
+                Ok(ask) => {
+                    let more = asked.try_iter().take(BATCH);
+                    for ask in std::iter::once(ask).chain(more) {
+                        match ask {
+                            Ask::Begin(what, permit, reply) => begins.push((what, permit, reply)),
+                            Ask::End(ended) => self.owed.push_back(ended),
+                        }
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let _ = self.settle();
+                    return;
+                }
+            }
+            let settled = self.settle();
+            self.begin(begins, settled);
+        }
+    }
+
+    /// Writes the outcomes that wait.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        let events = self.owed.iter().map(|ended| Event::Ended {
+            of: ended.of,
+            what: (*ended.what).clone(),
+            outcome: ended.outcome.to_owned(),
+            detail: ended.detail.clone(),
+        });
+        let events: Vec<Event> = events.collect();
+        let written = self.write(&events, 0);
+        match &written {
+            Ok(_) => {
+                for ended in self.owed.drain(..) {
+                    // Its place is free before anybody hears that it is done.
+                    drop(ended._permit);
+                    ended.reply.map(|reply| reply.send(()));
+                }
+            }
+            Err(error) => {
+                self.state.failed();
+                tracing::error!(%error, waiting = self.owed.len(), "outcome cannot be recorded, nothing is begun until it is");
+                for ended in &mut self.owed {
+                    ended.reply.take().map(|reply| reply.send(()));
+                }
+            }
+        }
+        written.map(|_| ())
+    }
+
+    fn begin(
+        &mut self,
+        begins: Vec<(
+            Box<What>,
+            OwnedSemaphorePermit,
+            oneshot::Sender<Result<Pending, AuditError>>,
+        )>,
+        settled: io::Result<()>,
+    ) {
+        if begins.is_empty() {
+            return;
+        }
+        let events: Vec<Event> = begins
+            .iter()
+            .map(|(what, ..)| Event::Begun((**what).clone()))
+            .collect();
+        let written = settled.and_then(|()| self.write(&events, OUTCOME));
+        let refused = match written {
+            Ok(first) => {
+                for (of, (what, permit, reply)) in (first..).zip(begins) {
+                    let Some(inner) = self.inner.upgrade() else {
+                        self.owed.push_back(Ended {
+                            of,
+                            what,
+                            outcome: "abandoned",
+                            detail: String::new(),
+                            reply: None,
+                            _permit: permit,
+                        });
+                        continue;
+                    };
+                    // Who asked may be gone: then it is dropped here, which records it as abandoned.
+                    let _ = reply.send(Ok(Pending::new(inner, of, what, permit)));
+                }
+                return;
+            }
+            Err(error) => error,
+        };
+        self.state.failed();
+        tracing::error!(error = %refused, "change cannot be recorded and is refused");
+        for (_, permit, reply) in begins {
+            drop(permit);
+            let again = io::Error::new(refused.kind(), refused.to_string());
+            let _ = reply.send(Err(AuditError::Write(again)));
+        }
+    }
+
+    /// Appends records and makes them durable, all or none; returns the number of the first. `room` bytes are kept free for the
+    /// outcome of each, beside as many as it has itself.
+    pub(super) fn write(&mut self, events: &[Event], room: u64) -> io::Result<u64> {
+        if self.dirty {
+            self.store.cut(self.at.len)?;
+            self.dirty = false;
+        }
+        if self.at.len >= self.segment_bytes {
+            self.store.rotate(self.at.sequence + 1)?;
+            self.at.len = 0;
+        }
+        let first = self.at.sequence + 1;
+        let mut next = self.at;
+        let mut bytes = Vec::new();
+        let time = format!("{:.6}", jiff::Timestamp::now());
+        let mut hashes = Vec::with_capacity(events.len());
+        for event in events {
+            next.sequence += 1;
+            let entry = Entry {
+                seq: next.sequence,
+                time: time.clone(),
+                event: event.clone(),
+                prev: hex(&next.hash),
+            };
+            let (line, hash) = entry.line()?;
+            next.hash = hash;
+            hashes.push(hash);
+            bytes.extend_from_slice(&line);
+        }
+        let size = bytes.len() as u64;
+        next.len += size;
+        if room > 0 {
+            self.store.reserve(size * 2 + room * events.len() as u64)?;
+        }
+        if let Err(error) = self.store.append(&bytes) {
+            self.dirty = self.store.cut(self.at.len).is_err();
+            return Err(error);
+        }
+        self.at = next;
+        self.state.set(next.sequence, next.hash);
+        for ((sequence, event), hash) in (first..).zip(events).zip(&hashes) {
+            report(sequence, event, hash);
+        }
+        Ok(first)
+    }
+}
+
+/// One log line a record, with which the record is anchored wherever the log goes.
+fn report(seq: u64, event: &Event, hash: &Hash) {
+    let hash = hex(hash);
+    match event {
+        Event::Begun(what) => tracing::info!(
+            target: "audit", seq, hash, event = "begun", subject = what.subject, display = what.display, via = what.via,
+            role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, "audit"
+        ),
+        Event::Ended {
+            of,
+            what,
+            outcome,
+            detail,
+        } => tracing::info!(
+            target: "audit", seq, hash, event = "ended", of, subject = what.subject, display = what.display, via = what.via,
+            role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, outcome, detail, "audit"
+        ),
+        Event::Recovered { bytes, whole, .. } => {
+            tracing::warn!(target: "audit", seq, hash, event = "recovered", bytes, whole, "audit");
+        }
+    }
+}
