@@ -12,7 +12,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use inventory::edit::{Applied, Book, Change, Edit, Rewritten, changes, diff, merge};
@@ -92,6 +92,8 @@ pub(crate) struct Store {
     options: Options,
     private: PathBuf,
     feed: Feed,
+    /// Written only by who holds the state; read by anybody.
+    document: Arc<RwLock<Document>>,
     state: Arc<Mutex<State>>,
     /// One flush at a time.
     flushing: std::sync::Mutex<()>,
@@ -103,7 +105,7 @@ pub(crate) struct Store {
 
 pub(crate) struct State {
     book: Book,
-    document: Document,
+    document: Arc<RwLock<Document>>,
     inventory: Arc<Inventory>,
     /// SHA-256 of the text of the book, in hexadecimal.
     text: String,
@@ -111,6 +113,8 @@ pub(crate) struct State {
     stamp: Option<Stamp>,
     /// Why the content of the file is bad.
     bad: Option<String>,
+    /// Whether the file could not be written after the last change.
+    behind: bool,
     journal: Journal,
     pending: VecDeque<(Arc<Record>, Book)>,
     number: u64,
@@ -244,6 +248,7 @@ impl Store {
         let behind = torn || (sum != state.text && known.contains(&sum));
         let (committed, _) = watch::channel(0);
         let text = state.book.text();
+        let document = Arc::clone(&state.document);
         let feed = match Arc::try_unwrap(inventory) {
             Ok(inventory) => Feed::written(feed_of, inventory),
             Err(shared) => {
@@ -257,6 +262,7 @@ impl Store {
             git,
             private,
             feed,
+            document,
             state: Arc::new(Mutex::new(state)),
             flushing: std::sync::Mutex::new(()),
             kick: Notify::new(),
@@ -281,6 +287,11 @@ impl Store {
     /// The live inventory.
     pub(crate) fn feed(&self) -> &Feed {
         &self.feed
+    }
+
+    /// The document as it is now, which no change waits for long.
+    pub(crate) fn document(&self) -> RwLockReadGuard<'_, Document> {
+        self.document.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for its turn to change something.
@@ -325,7 +336,7 @@ impl Store {
 
     /// Makes the commits that wait; answers when there are none left.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        let _one = self.flushing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let (head, batch) = {
                 let state = self.state.blocking_lock();
@@ -335,30 +346,25 @@ impl Store {
             if batch.is_empty() {
                 return Ok(());
             }
-            let result = self.batch(head.as_deref(), &batch);
+            let made = self.batch(head.as_deref(), &batch);
             let mut state = self.state.blocking_lock();
-            match result {
+            let result = match made {
                 Ok(head) => {
                     state.head = Some(head);
                     state.pending.drain(..batch.len());
-                    state.trouble = None;
-                    let State { journal, pending, .. } = &mut *state;
-                    if pending.is_empty() || journal.length() > 4 * 1024 * 1024 {
-                        let left = pending.iter().map(|(record, _)| &**record);
-                        journal.keep(left).map_err(disk_error("the journal"))?;
-                    }
+                    self.forget(&mut state)
                 }
-                Err(error) => {
-                    state.trouble = Some(chain(&error));
-                    return Err(error);
-                }
-            }
+                Err(error) => Err(error),
+            };
+            state.trouble = result.as_ref().err().map(|error| chain(error));
             let number = state.number - state.pending.len() as u64;
             drop(state);
             self.committed.send_replace(number);
+            result?;
         }
     }
 
+    /// Makes the commits; answers the last one.
     fn batch(&self, head: Option<&str>, batch: &[(Arc<Record>, Book)]) -> Result<String, StoreError> {
         let commits: Vec<Commit<'_>> = batch
             .iter()
@@ -370,17 +376,44 @@ impl Store {
                 merge: record.merge.as_deref(),
             })
             .collect();
-        let head = self.git.commit(head, &commits)?;
-        // Only then may the journal forget: what stands in the file must outlive the power.
+        let error = match self.git.commit(head, &commits) {
+            Ok(head) => return Ok(head),
+            Err(error) => error,
+        };
+        // It may have been done all the same, and only the answer been lost.
+        let last = batch.last().map(|(record, _)| format!("Change: {}", record.number));
+        if let Some(now) = self.git.head()?
+            && Some(&*now) != head
+            && let Some(newest) = self.git.log(&now, 1)?.first()
+            && newest.message.lines().any(|line| Some(line) == last.as_deref())
+        {
+            return Ok(now);
+        }
+        Err(error.into())
+    }
+
+    /// Lets the journal forget what is in git, once what stands in the file would outlive the power.
+    fn forget(&self, state: &mut State) -> Result<(), StoreError> {
+        if state.behind {
+            let text = state.book.text();
+            state.stamp = self.write_file(&text).map_err(disk_error("the inventory file"))?;
+            state.behind = false;
+        }
+        if !(state.pending.is_empty() || state.journal.length() > 4 * 1024 * 1024) {
+            return Ok(());
+        }
         let folder = self.options.file.parent().unwrap_or(Path::new("."));
         self.disk
             .sync(&self.options.file)
             .and_then(|()| self.disk.sync(folder))
             .map_err(disk_error("the inventory file"))?;
+        let State { journal, pending, .. } = state;
+        let left = pending.iter().map(|(record, _)| &**record);
+        journal.keep(left).map_err(disk_error("the journal"))?;
         if let Err(error) = self.git.tidy() {
             tracing::debug!(error = chain(&error), "index of the repository not brought in line");
         }
-        Ok(head)
+        Ok(())
     }
 
     /// Flushes whenever something waits, looks at the file twice a second, and packs the repository now and then.
@@ -462,11 +495,12 @@ impl Opening {
         let sum = hex(&Sha256::digest(text.as_bytes()));
         let state = State {
             book,
-            document,
+            document: Arc::new(RwLock::new(document)),
             inventory: Arc::new(inventory),
             text: sum.clone(),
             stamp: None,
             bad: None,
+            behind: false,
             journal,
             pending: VecDeque::new(),
             number: done,
@@ -480,37 +514,49 @@ impl Opening {
     /// Plays what is not committed yet; answers the state and the checksums that the file may have if we were cut off.
     fn replay(mut self, records: Vec<Record>) -> Result<(State, Vec<String>), StoreError> {
         let state = &mut self.state;
+        // The file may be as any of them left it.
+        self.known.extend(records.iter().map(|record| record.text.clone()));
         let left: Vec<_> = records.into_iter().filter(|record| record.number > self.done).collect();
         let any = !left.is_empty();
         for record in left {
             match &record.steps {
                 Steps::Text(text) => {
-                    (state.book, state.document, _) = Book::open(text, Path::new("journal"))?;
+                    let (book, document, _) = Book::open(text, Path::new("journal"))?;
+                    state.book = book;
+                    *state.document_mut() = document;
                 }
                 Steps::Edits(steps) => {
                     let edits = steps.iter().map(Step::edit).collect::<Result<Vec<_>, _>>()?;
-                    state.book.apply(&mut state.document, &edits);
+                    let mut book = state.book.clone();
+                    book.apply(&mut state.document_mut(), &edits);
+                    state.book = book;
                 }
             }
             state.number = record.number;
             state.text.clone_from(&record.text);
-            self.known.push(record.text.clone());
             if let Some(key) = record.key.clone() {
                 state.keys.add(key, record.seconds);
             }
             state.pending.push_back((Arc::new(record), state.book.clone()));
         }
         if any {
-            state.inventory = Arc::new(Inventory::check(&state.document, Path::new("journal"))?);
+            let inventory = Inventory::check(&state.document_mut(), Path::new("journal"))?;
+            state.inventory = Arc::new(inventory);
         }
         Ok((self.state, self.known))
     }
 }
 
+impl State {
+    fn document_mut(&self) -> RwLockWriteGuard<'_, Document> {
+        self.document.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Held {
     /// The document as it is now.
-    pub(crate) fn document(&self) -> &Document {
-        &self.state.document
+    pub(crate) fn document(&self) -> RwLockReadGuard<'_, Document> {
+        self.store.document()
     }
 
     /// The inventory as it is now.
@@ -627,14 +673,15 @@ impl Held {
 
     /// Checks `edits` and works out what they change; nothing is changed yet.
     pub(crate) fn prepare(&mut self, edits: Vec<Edit>) -> Result<Prepared, StoreError> {
-        let state = &mut *self.state;
+        let state = &*self.state;
+        let mut document = state.document_mut();
         let mut book = state.book.clone();
-        let applied = book.apply(&mut state.document, &edits);
-        let checked = Inventory::check(&state.document, Path::new("change"));
+        let applied = book.apply(&mut document, &edits);
+        let checked = Inventory::check(&document, Path::new("change"));
         let changes = listed(&edits, &applied);
-        let checked = checked.map_err(|error| named(error, &state.document));
+        let checked = checked.map_err(|error| named(error, &document));
         let anew = applied.anew;
-        applied.revert(&mut state.document, &edits);
+        applied.revert(&mut document, &edits);
         let text = hex(&digest(&book));
         Ok(Prepared {
             changes,
@@ -647,8 +694,8 @@ impl Held {
             edits: edits
                 .into_iter()
                 .filter(|edit| match edit {
-                    Edit::Put(entry) => state.document.entry(entry.kind(), entry.name()).as_ref() != Some(entry),
-                    Edit::Delete(kind, name) => state.document.position(*kind, name).is_some(),
+                    Edit::Put(entry) => document.entry(entry.kind(), entry.name()).as_ref() != Some(entry),
+                    Edit::Delete(kind, name) => document.position(*kind, name).is_some(),
                 })
                 .collect(),
         })
@@ -657,13 +704,16 @@ impl Held {
     /// As [`Held::prepare`], for a whole text.
     pub(crate) fn prepare_text(&mut self, text: &str) -> Result<Prepared, StoreError> {
         let (book, document, inventory) = Book::open(text, &self.store.options.file)?;
-        let edits = diff(&self.state.document, &document);
+        let now = self.document();
+        let edits = diff(&now, &document);
         let side = |edit: &Edit, document: &Document| document.entry(edit.kind(), edit.name());
         let changes = edits.iter().flat_map(|edit| {
-            changes(side(edit, &self.state.document).as_ref(), side(edit, &document).as_ref())
+            changes(side(edit, &now).as_ref(), side(edit, &document).as_ref())
         });
+        let changes = changes.collect();
+        drop(now);
         Ok(Prepared {
-            changes: changes.collect(),
+            changes,
             anew: None,
             inventory: Arc::new(inventory),
             text: hex(&digest(&book)),
@@ -679,7 +729,7 @@ impl Held {
         let origin = &self.store.options.file;
         let base_document = Inventory::parse_both(base, origin)?.0;
         let their_document = Inventory::parse_both(theirs, origin)?.0;
-        let (edits, conflicts) = merge(&base_document, &self.state.document, &their_document);
+        let (edits, conflicts) = merge(&base_document, &self.document(), &their_document);
         if !conflicts.is_empty() {
             return Err(StoreError::Conflict(conflicts));
         }
@@ -700,8 +750,12 @@ impl Held {
         let text = prepared.book.text();
         self.commit_steps(prepared, signed)?;
         match self.store.write_file(&text) {
-            Ok(stamp) => self.state.stamp = stamp,
+            Ok(stamp) => {
+                self.state.stamp = stamp;
+                self.state.behind = false;
+            }
             Err(error) => {
+                self.state.behind = true;
                 // The journal has it; the next look finds the file behind.
                 tracing::error!(%error, "inventory file not written; the change is kept in the journal and written with the next one");
                 self.state.stamp = Stamp::of(&self.store.options.file);
@@ -732,14 +786,22 @@ impl Held {
             merge: prepared.merge,
         };
         state.journal.append(&record).map_err(disk_error("the journal"))?;
-        for edit in &prepared.edits {
-            state.document.apply(edit);
-        }
-        if let Steps::Text(text) = &record.steps
-            && let Ok((document, _)) = Inventory::parse_both(text, Path::new("text"))
-        {
+        let whole = match &record.steps {
             // The order of entries too.
-            state.document = document;
+            Steps::Text(text) => Inventory::parse_both(text, Path::new("text")).ok(),
+            Steps::Edits(_) => None,
+        };
+        {
+            let mut document = state.document_mut();
+            match whole {
+                Some((whole, _)) => *document = whole,
+                None => {
+                    for edit in &prepared.edits {
+                        document.apply(edit);
+                    }
+                }
+            }
+            self.store.feed.publish(Some(Arc::clone(&prepared.inventory)));
         }
         state.book = prepared.book;
         state.text = prepared.text;
@@ -748,8 +810,7 @@ impl Held {
             state.keys.add(key, seconds);
         }
         state.pending.push_back((Arc::new(record), state.book.clone()));
-        state.inventory = Arc::clone(&prepared.inventory);
-        self.store.feed.publish(Some(prepared.inventory));
+        state.inventory = prepared.inventory;
         self.store.kick.notify_one();
         Ok(())
     }

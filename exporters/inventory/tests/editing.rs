@@ -9,7 +9,7 @@ use testkit::eventually;
 
 mod support;
 
-use support::{PASSWORD, Place, send, try_send};
+use support::{Place, send, try_send};
 
 const SMALL: &str = "\
 # ours
@@ -83,7 +83,7 @@ async fn an_entry_lives_from_add_to_delete() {
     assert_eq!(diff.body["changes"], json!([{"op": "remove", "path": "devices/r3", "before": r3}]), "{}", diff.text);
     let wish = json!({"version": oldest, "entry": "devices/r3"});
     assert_eq!(send(service.json("POST", "/api/v1/restore", &wish)).await.status, 403);
-    let restored = send(service.json("POST", "/api/v1/restore", &wish).basic_auth("carol", Some(PASSWORD))).await;
+    let restored = send(service.json_by("carol", "POST", "/api/v1/restore", &wish)).await;
     assert_eq!(restored.status, 200, "{}", restored.text);
     assert_eq!(service.get("/api/v1/devices/r3?form=written").await.body, r3);
 }
@@ -158,7 +158,7 @@ async fn who_may_not_changes_nothing() {
         if path.contains("remote") {
             body = json!({});
         }
-        let request = service.json(method, path, &body).basic_auth(user, Some(PASSWORD)).header("if-match", "*");
+        let request = service.json_by(user, method, path, &body).header("if-match", "*");
         let answer = send(request).await;
         assert_eq!(answer.status, status, "{user} {method} {path}: {}", answer.text);
     }
@@ -191,7 +191,7 @@ async fn a_repeated_request_is_done_once_even_across_a_restart() {
     let again = ask(&service, "k-1", &body).await;
     assert_eq!((again.status, &again.tag, &again.body), (201, &first.tag, &body), "{}", again.text);
     // The key of one caller is not that of another.
-    let other = send(service.json("POST", "/api/v1/devices", &body).header("idempotency-key", "k-1").basic_auth("carol", Some(PASSWORD))).await;
+    let other = send(service.json_by("carol", "POST", "/api/v1/devices", &body).header("idempotency-key", "k-1")).await;
     assert_eq!(other.status, 409);
 }
 
@@ -261,4 +261,118 @@ async fn a_thousand_writers_lose_nothing() {
     service.get("/api/v1/versions").await;
     assert_eq!(place.git(&["rev-list", "--count", "HEAD"]).trim(), "2001");
     assert_eq!(place.git(&["show", "HEAD:inventory.yaml"]), place.text());
+}
+
+/// Killed again and again while many write: what was answered for is there, the file is whole, and so is git.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_under_load_it_keeps_what_it_answered_for() {
+    let place = Place::new("# ours\ndevices:\n  - name: r0\n    address: 192.0.2.1\n");
+    let mut answered: Vec<u32> = Vec::new();
+    let mut next = 0;
+    for round in 0..6_u64 {
+        let service = Arc::new(place.start().await);
+        for n in &answered {
+            assert_eq!(service.get(&format!("/api/v1/devices/k{n}")).await.status, 200, "k{n} was answered for and is gone in round {round}");
+        }
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                let service = Arc::clone(&service);
+                let first = next + writer * 1000;
+                tokio::spawn(async move {
+                    let mut done = Vec::new();
+                    for n in first..first + 1000 {
+                        let body = json!({"name": format!("k{n}"), "address": format!("10.{}.{}.{}", n / 65536, n / 256 % 256, n % 256)});
+                        match try_send(service.json("POST", "/api/v1/devices", &body)).await {
+                            Ok(answer) if answer.status == 201 => done.push(n),
+                            Ok(answer) => panic!("{}: {}", answer.status, answer.text),
+                            Err(_) => return done,
+                        }
+                    }
+                    done
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(150 + 130 * round)).await;
+        service.process.signal(nix::sys::signal::Signal::SIGKILL).unwrap();
+        for writer in writers {
+            answered.extend(writer.await.unwrap());
+        }
+        next += 8000;
+        let text = place.text();
+        assert!(text.starts_with("# ours\n") && inventory::Inventory::parse(&text, "t".as_ref()).is_ok(), "{text}");
+    }
+    assert!(answered.len() > 20, "{} writes in all", answered.len());
+    // Only the newest process may have left something half done that an ended one's git still finishes.
+    let service = place.start().await;
+    for n in &answered {
+        assert_eq!(service.get(&format!("/api/v1/devices/k{n}")).await.status, 200, "k{n}");
+    }
+    service.get("/api/v1/versions").await;
+    assert_eq!(place.git(&["show", "HEAD:inventory.yaml"]), place.text());
+    place.git(&["fsck", "--strict"]);
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_paged() {
+    let devices: String = (0..25).map(|n| format!("  - {{name: d{n:02}, address: 10.0.0.{n}, role: {}}}\n", if n % 2 == 0 { "even" } else { "odd" })).collect();
+    let place = Place::new(&format!("devices:\n{devices}"));
+    let service = place.start().await;
+    let mut names = Vec::new();
+    let mut path = "/api/v1/devices?role=even&limit=5".to_owned();
+    loop {
+        let page = service.get(&path).await.body;
+        assert_eq!(page["total"], 13);
+        names.extend(page["devices"].as_array().unwrap().iter().map(|device| device["name"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/devices?role=even&limit=5&after={next}");
+    }
+    assert_eq!(names.len(), 13);
+    assert_eq!((&*names[0], &*names[12]), ("d00", "d24"));
+    for query in ["limit=0", "limit=x", "colour=red", "after=nobody"] {
+        assert_eq!(service.get(&format!("/api/v1/devices?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn lists_of_other_systems_come_in_after_a_preview_and_go_out_again() {
+    let place = Place::new(SMALL);
+    let service = place.start().await;
+    let import = async |format: &str, body: &str, more: &str, tag: &str| {
+        let path = format!("/api/v1/import?format={format}{more}");
+        let request = service.by("carol", "POST", &path).header("content-type", "text/plain").body(body.to_owned());
+        send(if tag.is_empty() { request } else { request.header("if-match", tag) }).await
+    };
+    let bad = "name,address,site\nx1,192.0.2.300,lab\nx2,192.0.2.31\n,192.0.2.32,lab\nx3,192.0.2.33,new\nx3,192.0.2.34,new\n";
+    let preview = import("csv", bad, "&validate=true", "").await;
+    assert_eq!(preview.status, 422, "{}", preview.text);
+    let lines: Vec<_> = preview.body["errors"].as_array().unwrap().iter().map(|e| (e["line"].as_u64().unwrap(), e["field"].as_str().unwrap())).collect();
+    assert_eq!(lines, [(2, "devices[x1].address"), (3, ""), (4, "name"), (6, "name")], "{}", preview.text);
+    assert_eq!(place.text(), SMALL);
+    for (format, body, device, expected) in [
+        ("csv", "name,address,site,tags\nc1,192.0.2.41,brno,\"a b\"\n", "c1", json!({"name": "c1", "address": "192.0.2.41", "site": "brno", "tags": ["a", "b"]})),
+        ("oxidized", "# routers\no1:192.0.2.42:ios:core\n", "o1", json!({"name": "o1", "address": "192.0.2.42", "groups": ["core"], "platform": "ios"})),
+        ("netbox", r#"{"count":1,"next":null,"results":[{"name":"n1","site":{"slug":"lab"},"role":{"slug":"edge"},"platform":null,"primary_ip4":{"address":"192.0.2.43/24"},"tags":[{"slug":"t"}]}]}"#, "n1", json!({"name": "n1", "address": "192.0.2.43", "site": "lab", "role": "edge", "tags": ["t"]})),
+        ("ansible", "all:\n  children:\n    leaf:\n      hosts:\n        a1: {ansible_host: 192.0.2.44, ansible_network_os: frr.frr.frr, ansible_port: 2222}\n", "a1", json!({"name": "a1", "address": "192.0.2.44", "groups": ["leaf"], "platform": "frr", "ssh": {"port": 2222}})),
+    ] {
+        let preview = import(format, body, "&validate=true", "").await;
+        assert_eq!(preview.status, 200, "{format}: {}", preview.text);
+        assert_eq!(service.get(&format!("/api/v1/devices/{device}")).await.status, 404, "a preview wrote");
+        assert_eq!(import(format, body, "", "").await.status, 428);
+        assert_eq!(import(format, body, "", "\"0123\"").await.status, 412);
+        let tag = preview.body["if_match"].as_str().unwrap().to_owned();
+        let done = import(format, body, "", &tag).await;
+        assert_eq!(done.status, 200, "{format}: {}", done.text);
+        let written = service.get(&format!("/api/v1/devices/{device}?form=written")).await.body;
+        assert_eq!(written, expected, "{format}");
+        // What goes out comes in again and changes nothing.
+        let out = service.get(&format!("/api/v1/export?format={format}")).await.text;
+        let again = import(format, &out, "&validate=true", "").await;
+        assert_eq!(again.status, 200, "{format}: {}", again.text);
+    }
+    for (format, body) in [("csv", "\u{0}"), ("netbox", "{"), ("netbox", "7"), ("ansible", "a: ["), ("ansible", "[]"), ("oxidized", ":::::")] {
+        let answer = import(format, body, "&validate=true", "").await;
+        assert_eq!(answer.status, 422, "{format} {body}: {}", answer.text);
+        assert!(answer.body["errors"][0]["line"].as_u64() >= Some(1), "{}", answer.text);
+    }
+    assert_eq!(import("excel", "", "", "").await.status, 400);
 }

@@ -77,8 +77,8 @@ impl Desk {
     ) -> T {
         match &self.editor {
             Some(editor) => {
-                let held = editor.store.hold().await;
-                blocking(move || look(held.document(), held.inventory())).await
+                let (store, inventory) = (Arc::clone(&editor.store), self.feed.current());
+                blocking(move || look(&store.document(), &inventory)).await
             }
             None => {
                 let inventory = self.feed.current();
@@ -148,7 +148,7 @@ impl Desk {
         })
         .await;
         // Who may not do it at all is told so first, whatever else is wrong.
-        let before = groups_of(held.document(), wish.object.0, &wish.object.1);
+        let before = groups_of(&held.document(), wish.object.0, &wish.object.1);
         let first = before.or(wish.groups).unwrap_or_default();
         let object = Object { kind: wish.object.0, name: &wish.object.1, groups: &first };
         editing.access.permits(&caller, wish.verb, &object)?;
@@ -169,7 +169,7 @@ impl Desk {
         })
         .await;
         let plan = plan?;
-        permitted(editing, &caller, held.document(), wish.verb, &plan)?;
+        permitted(editing, &caller, &held.document(), wish.verb, &plan)?;
         if dry {
             return Ok(dry_run(&plan));
         }

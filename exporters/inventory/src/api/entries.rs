@@ -173,9 +173,7 @@ pub(crate) async fn patch(desk: Arc<Desk>, request: Request, kind: Kind) -> Resp
         }
         let groups = change.get("groups").and_then(|groups| serde_json::from_value(groups.clone()).ok());
         Ok(wish(&of(kind).change, kind, &name.clone(), groups, move |held| {
-            let Some(known) = held.document().entry(kind, &name) else {
-                return Err(none(kind));
-            };
+            let known = held.document().entry(kind, &name).ok_or_else(|| none(kind))?;
             precondition(&asked, Some(&tag(&known)))?;
             let mut value = serde_json::from_str(&known.to_json()).unwrap_or(Value::Null);
             merge_patch(&mut value, change);
@@ -229,7 +227,7 @@ pub(crate) async fn delete(desk: Arc<Desk>, request: Request, kind: Kind) -> Res
 
 /// A credential that devices or groups name stays.
 fn unused(held: &Held, name: &str) -> Result<(), Refusal> {
-    let users = super::lists::users(held.document(), name);
+    let users = super::lists::users(&held.document(), name);
     if users.is_empty() {
         return Ok(());
     }

@@ -72,7 +72,7 @@ pub(crate) async fn import(desk: Arc<Desk>, request: Request) -> Response {
 
 fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
     let mut read = format.read(text);
-    let found = read.edits(held.document());
+    let found = read.edits(&held.document());
     let (lines, edits): (Vec<u64>, Vec<Edit>) = found.into_iter().unzip();
     let about: Vec<String> = edits.iter().map(|edit| format!("{}[{}]", edit.kind().list(), edit.name())).collect();
     let prepared = held.prepare(edits);

@@ -212,13 +212,6 @@ impl Git {
             .map(|_| ())
     }
 
-    /// Moves the branch forward to a commit that is there already.
-    pub(crate) fn forward(&self, to: &str, from: Option<&str>) -> Result<(), GitError> {
-        let none = "0".repeat(40);
-        self.run(&["update-ref", &self.reference(), to, from.unwrap_or(&none)])
-            .map(|_| ())
-    }
-
     /// Three texts merged line by line; `None` where both sides changed the same lines.
     pub(crate) fn merge_text(
         &self,

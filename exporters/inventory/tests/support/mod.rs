@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
-use testkit::{Process, Spawn, TempDir, client};
+use std::time::Duration;
+use testkit::{Process, Spawn, TempDir};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sotp-inventory");
 /// `secret`, with bcrypt at its least cost.
@@ -74,10 +75,14 @@ impl Place {
             format!("--config.file={}", self.dir.join("config.yaml").display()),
             format!("--web.config.file={}", self.dir.join("web.yml").display()),
             "--web.max-requests=0".to_owned(),
+            "--web.request-timeout=5m".to_owned(),
         ];
         args.extend(self.extra.clone());
         let process = Spawn::new(BINARY).args(args).start().await.unwrap();
-        Service { client: client(), url: process.url(""), process }
+        // A thousand requests may stand in line here.
+        testkit::crypto();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(300)).no_proxy().build().unwrap();
+        Service { client, url: process.url(""), process }
     }
 }
 
@@ -89,12 +94,20 @@ pub struct Service {
 
 impl Service {
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.by("alice", method, path)
+    }
+
+    pub fn by(&self, user: &str, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
-        self.client.request(method, format!("{}{path}", self.url)).basic_auth("alice", Some(PASSWORD))
+        self.client.request(method, format!("{}{path}", self.url)).basic_auth(user, Some(PASSWORD))
     }
 
     pub fn json(&self, method: &str, path: &str, body: &Value) -> RequestBuilder {
-        self.request(method, path).header("content-type", "application/json").body(body.to_string())
+        self.json_by("alice", method, path, body)
+    }
+
+    pub fn json_by(&self, user: &str, method: &str, path: &str, body: &Value) -> RequestBuilder {
+        self.by(user, method, path).header("content-type", "application/json").body(body.to_string())
     }
 
     pub async fn get(&self, path: &str) -> Answer {
