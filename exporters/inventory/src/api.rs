@@ -1,119 +1,143 @@
-//! `/api/v1/*`: the inventory as JSON, to read.
+//! `/api/v1/*`: the inventory as JSON, to read and to change.
 
-use http::StatusCode;
-use inventory::{Device, Feed, Site};
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use inventory::edit::Kind;
 use serde::Serialize;
 use toolkit::web::response;
-use toolkit::{Request, Response};
+use toolkit::{App, Request, Response};
 
 use crate::reply;
 
-type View = fn(&Feed, &Request) -> Response;
+pub(crate) mod desk;
+mod entries;
+mod history;
+mod lists;
+pub(crate) mod openapi;
+mod refusal;
+mod transfer;
 
-/// Path, what it shows, and how.
-pub(crate) const VIEWS: &[(&str, &str, View)] = &[
-    (
-        "/api/v1/inventory",
-        "The inventory as it is written, for other services",
-        inventory,
-    ),
-    ("/api/v1/devices", "Devices with what they inherit", devices),
-    ("/api/v1/devices/{name}", "One device", device),
-    ("/api/v1/sites", "Sites", sites),
-    ("/api/v1/sites/{name}", "One site and its devices", site),
-    (
-        "/api/v1/status",
-        "State of the inventory source, with its last error",
-        status,
-    ),
-    (
-        "/api/v1/schema",
-        "JSON Schema of the inventory file",
-        schema,
-    ),
-];
+use desk::Desk;
 
-fn inventory(feed: &Feed, request: &Request) -> Response {
-    let inventory = feed.current();
-    reply::tagged(request, inventory.version(), || inventory.json().to_vec())
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Inventory,
+    Status,
+    Schema,
+    OpenApi,
+    List(Kind),
+    One(Kind),
+    Add(Kind),
+    Replace(Kind),
+    Patch(Kind),
+    Delete(Kind),
+    Versions,
+    Version,
+    Diff,
+    Restore,
+    Import,
+    Export,
+    Pull,
+    Push,
 }
 
-#[derive(Serialize)]
-struct Devices<'a> {
-    version: &'a str,
-    devices: &'a [Device],
+/// One call: method, path, what it does in a line.
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) action: Action,
 }
 
-fn devices(feed: &Feed, request: &Request) -> Response {
-    let inventory = feed.current();
-    let list = Devices {
-        version: inventory.version(),
-        devices: inventory.devices(),
+macro_rules! operations {
+    ($($method:ident $path:literal $action:expr, $summary:literal;)*) => {
+        /// Every call there is: the router and the OpenAPI document are both made of it.
+        pub(crate) const OPERATIONS: &[Operation] = &[$(Operation {
+            method: Method::$method, path: $path, summary: $summary, action: $action,
+        },)*];
     };
-    view(request, inventory.version(), &list)
 }
 
-fn device(feed: &Feed, request: &Request) -> Response {
-    let inventory = feed.current();
-    match request
-        .param("name")
-        .and_then(|name| inventory.device(name))
-    {
-        Some(device) => view(request, inventory.version(), device),
-        None => reply::problem(
-            StatusCode::NOT_FOUND,
-            "no device has this name; /api/v1/devices lists them",
-        ),
-    }
+operations! {
+    GET "/api/v1/inventory" Action::Inventory, "The inventory as it is written, for other services";
+    GET "/api/v1/status" Action::Status, "State of the inventory file, with its last error";
+    GET "/api/v1/schema" Action::Schema, "JSON Schema of the inventory file";
+    GET "/api/v1/openapi.json" Action::OpenApi, "This interface as an OpenAPI document";
+    GET "/api/v1/devices" Action::List(Kind::Device), "Devices with what they inherit";
+    POST "/api/v1/devices" Action::Add(Kind::Device), "Adds a device";
+    GET "/api/v1/devices/{name}" Action::One(Kind::Device), "One device";
+    PUT "/api/v1/devices/{name}" Action::Replace(Kind::Device), "Replaces a device";
+    PATCH "/api/v1/devices/{name}" Action::Patch(Kind::Device), "Changes values of a device";
+    DELETE "/api/v1/devices/{name}" Action::Delete(Kind::Device), "Deletes a device";
+    GET "/api/v1/sites" Action::List(Kind::Site), "Sites";
+    POST "/api/v1/sites" Action::Add(Kind::Site), "Adds a site";
+    GET "/api/v1/sites/{name}" Action::One(Kind::Site), "One site and its devices";
+    PUT "/api/v1/sites/{name}" Action::Replace(Kind::Site), "Replaces a site";
+    PATCH "/api/v1/sites/{name}" Action::Patch(Kind::Site), "Changes values of a site";
+    DELETE "/api/v1/sites/{name}" Action::Delete(Kind::Site), "Deletes a site";
+    GET "/api/v1/groups" Action::List(Kind::Group), "Groups of defaults";
+    POST "/api/v1/groups" Action::Add(Kind::Group), "Adds a group";
+    GET "/api/v1/groups/{name}" Action::One(Kind::Group), "One group";
+    PUT "/api/v1/groups/{name}" Action::Replace(Kind::Group), "Replaces a group";
+    PATCH "/api/v1/groups/{name}" Action::Patch(Kind::Group), "Changes values of a group";
+    DELETE "/api/v1/groups/{name}" Action::Delete(Kind::Group), "Deletes a group";
+    GET "/api/v1/credentials" Action::List(Kind::Credential), "Names of credentials, listed or only named";
+    POST "/api/v1/credentials" Action::Add(Kind::Credential), "Adds the name of a credential";
+    GET "/api/v1/credentials/{name}" Action::One(Kind::Credential), "One name of a credential";
+    PUT "/api/v1/credentials/{name}" Action::Replace(Kind::Credential), "Replaces the name of a credential";
+    PATCH "/api/v1/credentials/{name}" Action::Patch(Kind::Credential), "Changes values of the name of a credential";
+    DELETE "/api/v1/credentials/{name}" Action::Delete(Kind::Credential), "Deletes the name of a credential";
+    GET "/api/v1/versions" Action::Versions, "Versions of the inventory, newest first";
+    GET "/api/v1/versions/{version}" Action::Version, "One version";
+    GET "/api/v1/diff" Action::Diff, "What changed between two versions";
+    POST "/api/v1/restore" Action::Restore, "Brings back a version, or one entry of it";
+    POST "/api/v1/import" Action::Import, "Adds and changes devices from another system's list";
+    GET "/api/v1/export" Action::Export, "The devices as another system's list";
+    POST "/api/v1/remote/pull" Action::Pull, "Brings in what the remote branch changed";
+    POST "/api/v1/remote/push" Action::Push, "Sends every version to the remote branch";
 }
 
-#[derive(Serialize)]
-struct Sites<'a> {
-    version: &'a str,
-    sites: &'a [Site],
-}
-
-fn sites(feed: &Feed, request: &Request) -> Response {
-    let inventory = feed.current();
-    let list = Sites {
-        version: inventory.version(),
-        sites: inventory.sites(),
-    };
-    view(request, inventory.version(), &list)
-}
-
-#[derive(Serialize)]
-struct SiteView<'a> {
-    #[serde(flatten)]
-    site: &'a Site,
-    devices: Vec<&'a str>,
-}
-
-fn site(feed: &Feed, request: &Request) -> Response {
-    let inventory = feed.current();
-    match request.param("name").and_then(|name| inventory.site(name)) {
-        Some(site) => {
-            let members = inventory
-                .devices()
-                .iter()
-                .filter(|device| device.site == site.name);
-            let devices = members.map(|device| &*device.name).collect();
-            view(request, inventory.version(), &SiteView { site, devices })
+/// Registers every call.
+pub(crate) fn register(app: &mut App, desk: &Arc<Desk>) {
+    for operation in OPERATIONS {
+        let desk = Arc::clone(desk);
+        let action = operation.action;
+        app.route(operation.method.clone(), operation.path, move |request| {
+            answer(Arc::clone(&desk), action, request)
+        });
+        let alone = matches!(operation.action, Action::Diff | Action::Export);
+        if operation.method == Method::GET && !operation.path.contains('{') && !alone {
+            app.link(operation.path, operation.path, operation.summary);
         }
-        None => reply::problem(
-            StatusCode::NOT_FOUND,
-            "no site has this name; /api/v1/sites lists them",
-        ),
     }
 }
 
-/// JSON under the version of the inventory and of the program that writes it.
-fn view(request: &Request, version: &str, value: &impl Serialize) -> Response {
-    let tag = format!("{version}-{}", env!("CARGO_PKG_VERSION"));
-    // Plain values with text keys: there is nothing in them that JSON cannot hold.
-    reply::tagged(request, &tag, || {
-        serde_json::to_vec(value).unwrap_or_default()
-    })
+async fn answer(desk: Arc<Desk>, action: Action, request: Request) -> Response {
+    match action {
+        Action::Inventory => {
+            let inventory = desk.feed.current();
+            reply::tagged(&request, inventory.version(), || inventory.json().to_vec())
+        }
+        Action::Status => status(&desk),
+        Action::Schema => response::new(StatusCode::OK, "application/schema+json", inventory::json_schema()),
+        Action::OpenApi => response::new(StatusCode::OK, "application/json", openapi::document()),
+        Action::List(kind) => lists::list(desk, request, kind).await,
+        Action::One(kind) => lists::one(desk, request, kind).await,
+        Action::Add(kind) => entries::add(desk, request, kind).await,
+        Action::Replace(kind) => entries::replace(desk, request, kind).await,
+        Action::Patch(kind) => entries::patch(desk, request, kind).await,
+        Action::Delete(kind) => entries::delete(desk, request, kind).await,
+        Action::Versions => history::versions(desk, request).await,
+        Action::Version => history::version(desk, request).await,
+        Action::Diff => history::diff(desk, request).await,
+        Action::Restore => history::restore(desk, request).await,
+        Action::Import => transfer::import(desk, request).await,
+        Action::Export => transfer::export(desk, request).await,
+        Action::Pull => history::pull(desk, request).await,
+        Action::Push => history::push(desk, request).await,
+    }
 }
 
 #[derive(Serialize)]
@@ -125,15 +149,22 @@ struct Status<'a> {
     sites: usize,
     last_success: Option<String>,
     last_error: Option<&'a str>,
+    /// Whether anybody may change something here.
+    editable: bool,
+    /// Changes that are not in git yet, where that is known now.
+    uncommitted: Option<usize>,
+    /// Why they could not be committed.
+    commit_error: Option<String>,
 }
 
-fn status(feed: &Feed, _: &Request) -> Response {
-    let (inventory, health) = (feed.current(), feed.health());
+fn status(desk: &Desk) -> Response {
+    let (inventory, health) = (desk.feed.current(), desk.feed.health());
     let time = |time| {
         jiff::Timestamp::try_from(time)
             .ok()
             .map(|time| format!("{time:.3}"))
     };
+    let waiting = desk.editor.as_ref().and_then(|editor| editor.store.waiting());
     response::json(
         StatusCode::OK,
         &Status {
@@ -144,14 +175,9 @@ fn status(feed: &Feed, _: &Request) -> Response {
             sites: inventory.sites().len(),
             last_success: health.last_success.and_then(time),
             last_error: health.last_error.as_deref(),
+            editable: desk.editor.is_some(),
+            uncommitted: waiting.as_ref().map(|(count, _)| *count),
+            commit_error: waiting.and_then(|(_, trouble)| trouble),
         },
-    )
-}
-
-fn schema(_: &Feed, _: &Request) -> Response {
-    response::new(
-        StatusCode::OK,
-        "application/schema+json",
-        inventory::json_schema(),
     )
 }

@@ -1,34 +1,214 @@
-//! The configuration file, which has no settings yet.
+//! The configuration file: who may change the inventory, and where changes are kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use toolkit::caller::{Access, AccessConfig, Role, Verb};
 use toolkit::{ConfigError, Configuration, yaml};
 
-/// Nothing: the service is told by flags, and the devices stand in the inventory.
-#[derive(Debug, Deserialize)]
+/// Everything that can be asked for, with the least role where no rule names it.
+pub(crate) mod verbs {
+    use super::{Role, Verb};
+
+    /// Of one kind of entry.
+    pub(crate) struct Of {
+        pub(crate) add: Verb,
+        pub(crate) change: Verb,
+        pub(crate) delete: Verb,
+    }
+
+    macro_rules! of {
+        ($name:ident, $one:literal, $least:expr) => {
+            pub(crate) const $name: Of = Of {
+                add: Verb::new(concat!($one, ".add"), $least),
+                change: Verb::new(concat!($one, ".change"), $least),
+                delete: Verb::new(concat!($one, ".delete"), $least),
+            };
+        };
+    }
+
+    of!(DEVICE, "device", Role::Operator);
+    of!(SITE, "site", Role::Operator);
+    of!(GROUP, "group", Role::Admin);
+    of!(CREDENTIAL, "credential", Role::Admin);
+    pub(crate) const IMPORT: Verb = Verb::new("inventory.import", Role::Operator);
+    pub(crate) const RESTORE: Verb = Verb::new("inventory.restore", Role::Admin);
+    pub(crate) const PULL: Verb = Verb::new("remote.pull", Role::Admin);
+    pub(crate) const PUSH: Verb = Verb::new("remote.push", Role::Admin);
+
+    pub(crate) const ALL: &[Verb] = &[
+        DEVICE.add,
+        DEVICE.change,
+        DEVICE.delete,
+        SITE.add,
+        SITE.change,
+        SITE.delete,
+        GROUP.add,
+        GROUP.change,
+        GROUP.delete,
+        CREDENTIAL.add,
+        CREDENTIAL.change,
+        CREDENTIAL.delete,
+        IMPORT,
+        RESTORE,
+        PULL,
+        PUSH,
+    ];
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<RawAudit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<RawStore>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {}
+struct RawAudit {
+    folder: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawStore {
+    branch: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote: Option<Remote>,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        Self {
+            branch: "main".to_owned(),
+            remote: None,
+        }
+    }
+}
+
+/// Another repository that changes are pushed to and pulled from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Remote {
+    pub(crate) url: String,
+    #[serde(default = "main_branch")]
+    pub(crate) branch: String,
+}
+
+fn main_branch() -> String {
+    "main".to_owned()
+}
+
+/// The checked configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Who may change what; `None` while nobody may.
+    pub(crate) editing: Option<Editing>,
+    raw: Raw,
+}
+
+/// What editing needs.
+#[derive(Debug)]
+pub(crate) struct Editing {
+    pub(crate) access: Access,
+    /// Folder of the audit log.
+    pub(crate) audit: PathBuf,
+    pub(crate) branch: String,
+    pub(crate) remote: Option<Remote>,
+}
 
 impl Configuration for Config {
     const DEFAULT: &'static str = "\
-# sotp-inventory has no settings but its flags; this file may be left out.
+# Without this file, and without `access` in it, nobody can change the inventory through the service.
 # The devices stand in the file that --inventory.source names.
+#
+# Who may change it (docs/access.md):
+# access:
+#   grafana: {url: http://127.0.0.1:3000}
+#   web_users: {alice: operator}
+#
+# Where every change is recorded before it is made; needed with `access`:
+# audit: {folder: audit}
+#
+# The git repository in the folder of the inventory:
+# store:
+#   branch: main
+#   remote: {url: 'https://git.example.net/network.git', branch: main}
 {}
 ";
 
     fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
-        yaml::parse(text, origin).map_err(|mut error| {
-            // There is no key to be expected.
-            let message = error.message.trim_end_matches(", expected one of");
-            error.message = format!(
-                "{message}; this service has no settings, and devices belong into --inventory.source"
+        let raw: Raw = yaml::parse(text, origin).map_err(|mut error| {
+            error.message.push_str(
+                "; here stand access, audit and store, devices belong into --inventory.source",
             );
             error
-        })
+        })?;
+        let at = |path: &str, message: &str| ConfigError::at(text, origin, path, message);
+        let folder = origin.parent().unwrap_or(Path::new("."));
+        let store = raw.store.clone().unwrap_or_default();
+        if !branch(&store.branch) {
+            return Err(at("store.branch", "expected the name of a branch"));
+        }
+        if let Some(remote) = &store.remote {
+            if !branch(&remote.branch) {
+                return Err(at("store.remote.branch", "expected the name of a branch"));
+            }
+            let known = ["https://", "ssh://", "file:///", "/"];
+            if !known.iter().any(|begin| remote.url.starts_with(begin)) {
+                let message = "expected https://, ssh://, file:/// or an absolute path";
+                return Err(at("store.remote.url", message));
+            }
+            let secret = remote.url.split_once("://").is_some_and(|(_, rest)| {
+                let host = rest.split('/').next().unwrap_or_default();
+                host.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+            });
+            if secret {
+                let message = "expected no password in the URL; git's credential helpers keep it";
+                return Err(at("store.remote.url", message));
+            }
+        }
+        let editing = match (raw.access.clone(), &raw.audit) {
+            (None, None) => None,
+            (None, Some(_)) => return Err(at("audit", "expected access beside it: without it nothing is changed")),
+            (Some(_), None) => {
+                return Err(at("access", "expected audit.folder beside it: every change is recorded before it is made"));
+            }
+            (Some(access), Some(audit)) => {
+                let access = access.relative_to(origin).check(verbs::ALL);
+                let access = access.map_err(|error| {
+                    at(&format!("access.{}", error.path), &error.message)
+                })?;
+                Some(Editing {
+                    access,
+                    audit: folder.join(&audit.folder),
+                    branch: store.branch,
+                    remote: store.remote,
+                })
+            }
+        };
+        Ok(Self { editing, raw })
     }
 
     fn masked(&self) -> String {
-        "# no settings; the devices are at /api/v1/inventory\n{}\n".to_owned()
+        // JSON is YAML; nothing in it is secret.
+        let json = serde_json::to_string_pretty(&self.raw).unwrap_or_default();
+        format!("# the devices are at /api/v1/inventory\n{json}\n")
     }
+}
+
+/// A branch name of the plain kind.
+fn branch(name: &str) -> bool {
+    let charset = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= 128
+        && name.chars().all(charset)
+        && !name.contains("..")
+        && !name.contains("//")
+        && !name.ends_with(['/', '.'])
+        && !name.ends_with(".lock")
 }

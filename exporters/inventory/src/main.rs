@@ -8,9 +8,11 @@ mod api;
 mod app;
 mod cli;
 mod config;
+mod formats;
 mod metrics;
 mod reply;
 mod sd;
+mod store;
 
 use std::process::ExitCode;
 

@@ -2,8 +2,7 @@
 
 use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
-use toolkit::web::response;
+use toolkit::web::{Problem, response};
 use toolkit::{Request, Response};
 
 /// `body` as JSON under `tag`, or 304 when the caller has it (RFC 9110 section 13.1.2).
@@ -37,18 +36,5 @@ fn matches(headers: &HeaderMap, tag: &str) -> bool {
 
 /// A problem as RFC 9457 writes it.
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
-    #[derive(Serialize)]
-    struct Problem<'a> {
-        title: &'a str,
-        status: u16,
-        detail: &'a str,
-    }
-    let title = status.canonical_reason().unwrap_or("Error");
-    let body = serde_json::to_vec(&Problem {
-        title,
-        status: status.as_u16(),
-        detail,
-    })
-    .unwrap_or_default();
-    response::new(status, "application/problem+json", body)
+    Problem::new(status).detail(detail).response()
 }

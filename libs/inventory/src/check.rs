@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::document::{DeviceEntry, Document, GroupEntry, SiteEntry};
-use crate::model::{Inventory, MAX_BYTES, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site};
+use crate::document::{CredentialEntry, DeviceEntry, Document, GroupEntry, SiteEntry};
+use crate::model::{Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site};
 use crate::names;
 use crate::node::{At, Node};
 use crate::problem::{Error, Problem, Problems};
@@ -16,11 +16,16 @@ mod read;
 mod settings;
 mod unique;
 
-use read::{Read, read};
+use read::{Sound, read};
 use settings::Settings;
 use unique::{Exclusive, Place, Taken, index_device};
 
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Inventory, Error> {
+    parse_both(text, origin).map(|(_, inventory)| inventory)
+}
+
+/// As [`parse`], with the document beside the inventory.
+pub(crate) fn parse_both(text: &str, origin: &str) -> Result<(Document, Inventory), Error> {
     if text.len() > MAX_BYTES {
         return Err(Error::TooLarge {
             origin: origin.to_owned(),
@@ -35,7 +40,8 @@ pub(crate) fn parse(text: &str, origin: &str) -> Result<Inventory, Error> {
         }
     };
     let read = read(&root, text, &mut problems);
-    Checker::new(problems, Some(&root)).run(read)
+    let inventory = Checker::new(problems, Some(&root)).run(&read.document, &read.sound)?;
+    Ok((read.document, inventory))
 }
 
 /// The document that `json` was written from; the empty one for no text at all.
@@ -48,19 +54,15 @@ pub(crate) fn document(json: &[u8]) -> Document {
     )
 }
 
-pub(crate) fn check(document: Document, origin: &str) -> Result<Inventory, Error> {
+pub(crate) fn check(document: &Document, origin: &str) -> Result<Inventory, Error> {
     let whole = |count: usize| vec![true; count];
-    let sound = (
-        whole(document.sites.len()),
-        whole(document.groups.len()),
-        whole(document.devices.len()),
-    );
-    Checker::new(Problems::new(origin), None).run(Read {
-        document,
-        sites: sound.0,
-        groups: sound.1,
-        devices: sound.2,
-    })
+    let sound = Sound {
+        sites: whole(document.sites.len()),
+        groups: whole(document.groups.len()),
+        devices: whole(document.devices.len()),
+        credentials: whole(document.credentials.len()),
+    };
+    Checker::new(Problems::new(origin), None).run(document, &sound)
 }
 
 /// The state of one check.
@@ -112,15 +114,16 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn run(mut self, read: Read) -> Result<Inventory, Error> {
-        let document = read.document;
+    fn run(mut self, document: &Document, sound: &Sound) -> Result<Inventory, Error> {
         self.bounded("sites", document.sites.len(), MAX_SITES);
         self.bounded("groups", document.groups.len(), MAX_GROUPS);
+        self.bounded("credentials", document.credentials.len(), MAX_CREDENTIALS);
         self.bounded("devices", document.devices.len(), MAX_DEVICES);
         let mut inventory = Inventory::default();
-        self.sites(&document.sites, &read.sites, &mut inventory);
-        let groups = self.groups(&document.groups, &read.groups, &inventory);
-        self.devices(&document.devices, &read.devices, &groups, &mut inventory);
+        self.sites(&document.sites, &sound.sites, &mut inventory);
+        let groups = self.groups(&document.groups, &sound.groups, &inventory);
+        self.devices(&document.devices, &sound.devices, &groups, &mut inventory);
+        self.credentials(&document.credentials, &sound.credentials);
         if !self.problems.is_empty() {
             self.problems.sort();
             return Err(Error::Invalid(self.problems));
@@ -210,6 +213,32 @@ impl<'a> Checker<'a> {
             groups.insert(entry.name.clone(), settings);
         }
         groups
+    }
+
+    fn credentials(&mut self, entries: &[CredentialEntry], sound: &[bool]) {
+        let mut names = Taken::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if !sound[index] && entry.name.is_empty() {
+                continue;
+            }
+            let place = Place {
+                list: "credentials",
+                index,
+                key: "name",
+            };
+            self.claim(&mut names, &*entry.name, place, || {
+                format!("the credential name \"{}\"", names::shown(&entry.name))
+            });
+            self.noted(
+                || format!("credentials[{index}].name"),
+                names::name(&entry.name, names::MAX_NAME),
+            );
+            let remark = entry.remark.as_deref().unwrap_or_default();
+            self.noted(
+                || format!("credentials[{index}].remark"),
+                names::free_text(remark, 128),
+            );
+        }
     }
 
     fn devices(

@@ -20,6 +20,22 @@ pub struct Document {
     /// What is watched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceEntry>,
+    /// Names of credentials with a remark each; a device may name one that is not listed here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<CredentialEntry>,
+}
+
+/// The name of a credential. The secret itself is kept by the service that uses it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialEntry {
+    /// Name, unique among credentials.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), length(max = 64))]
+    pub name: String,
+    /// What it is for: free text of at most 128 characters, never the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub remark: Option<String>,
 }
 
 /// A place.

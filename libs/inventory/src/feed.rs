@@ -113,6 +113,24 @@ impl Feed {
         feed
     }
 
+    /// A feed that somebody else writes with [`Feed::publish`] and [`Feed::refuse`]: an editor of the inventory.
+    #[must_use]
+    pub fn written(source: Source, inventory: Inventory) -> Self {
+        let feed = Self::new(source, Reader::Fixed);
+        feed.succeeded(Some(inventory));
+        feed
+    }
+
+    /// Makes `inventory` the current one, or notes that the current one is still good; only for [`Feed::written`].
+    pub fn publish(&self, inventory: Option<Arc<Inventory>>) {
+        self.succeeded(inventory);
+    }
+
+    /// Notes that the source is bad for `error`; the current inventory stays.
+    pub fn refuse(&self, error: &Error) {
+        self.failed(error);
+    }
+
     fn new(source: Source, reader: Reader) -> Self {
         let (sender, live) = watch::channel(Arc::new(Inventory::default()));
         let health = Health {
@@ -210,16 +228,16 @@ impl Feed {
     fn noted(&self, seen: Seen) -> bool {
         match seen {
             Seen::New(inventory) => self.succeeded(Some(*inventory)),
-            Seen::Same => self.succeeded(None),
+            Seen::Same => self.succeeded(None::<Inventory>),
             Seen::StillBad => false,
         }
     }
 
     /// Notes a success; answers whether the content is another one.
-    fn succeeded(&self, inventory: Option<Inventory>) -> bool {
+    fn succeeded(&self, inventory: Option<impl Into<Arc<Inventory>>>) -> bool {
         let changed = inventory
-            .filter(|new| new.version() != self.live.borrow().version())
-            .map(Arc::new);
+            .map(Into::into)
+            .filter(|new: &Arc<Inventory>| new.version() != self.live.borrow().version());
         {
             let mut health = self
                 .shared

@@ -2,7 +2,7 @@
 //!
 //! [`Inventory::parse`] turns text (YAML, or its JSON form) into a checked, immutable [`Inventory`].
 //! [`Feed`] follows a file or the inventory service and keeps the last good one. [`sd`] renders
-//! Prometheus `http_sd`, and [`Shard`] divides the devices among processes.
+//! Prometheus `http_sd`, and [`Shard`] divides the devices among processes. [`edit`] changes entries and the text they stand in.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
@@ -10,6 +10,7 @@
 
 mod check;
 pub mod document;
+pub mod edit;
 mod feed;
 mod file;
 pub mod labels;
@@ -26,7 +27,7 @@ mod text;
 pub use document::{Document, Family};
 pub use feed::{Feed, Health};
 pub use model::{
-    Address, Device, Inventory, MAX_BYTES, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Mqtt, Ping, Senders,
+    Address, Device, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Mqtt, Ping, Senders,
     Site, Snmp, Ssh, Window,
 };
 pub use problem::{Error, Problem, Problems};

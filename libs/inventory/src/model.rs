@@ -22,6 +22,8 @@ pub const MAX_DEVICES: usize = 50_000;
 pub const MAX_SITES: usize = 10_000;
 /// Most groups of one inventory.
 pub const MAX_GROUPS: usize = 1_000;
+/// Most credential names of one inventory.
+pub const MAX_CREDENTIALS: usize = 1_000;
 
 /// A checked inventory. It never changes; a change makes a new one.
 #[derive(Debug, Default)]
@@ -258,6 +260,14 @@ impl Inventory {
         crate::check::parse(text, &origin.display().to_string())
     }
 
+    /// The inventory in `text` and the document it was made of.
+    ///
+    /// # Errors
+    /// As [`Inventory::parse`].
+    pub fn parse_both(text: &str, origin: &Path) -> Result<(Document, Self), Error> {
+        crate::check::parse_both(text, &origin.display().to_string())
+    }
+
     /// The inventory in the file at `path`.
     ///
     /// # Errors
@@ -274,7 +284,7 @@ impl Inventory {
     ///
     /// # Errors
     /// [`Error::Invalid`] with every problem that could be found.
-    pub fn check(document: Document, origin: &Path) -> Result<Self, Error> {
+    pub fn check(document: &Document, origin: &Path) -> Result<Self, Error> {
         crate::check::check(document, &origin.display().to_string())
     }
 

@@ -92,6 +92,16 @@ impl Problems {
         self.list.iter()
     }
 
+    /// The same problems with other words for the paths and messages.
+    #[must_use]
+    pub fn map(mut self, words: impl Fn(&str) -> String) -> Self {
+        for problem in &mut self.list {
+            problem.path = words(&problem.path);
+            problem.message = words(&problem.message);
+        }
+        self
+    }
+
     /// How many there are, listed or not.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -157,10 +157,10 @@ fn labels_are_escaped_once() {
 #[test]
 fn a_document_is_checked_without_a_file() {
     let mut document = full().document();
-    let checked = Inventory::check(document.clone(), Path::new("change")).unwrap();
+    let checked = Inventory::check(&document, Path::new("change")).unwrap();
     assert_eq!(checked.version(), full().version());
     document.devices[0].site = Some("nowhere".to_owned());
-    let error = Inventory::check(document, Path::new("change"))
+    let error = Inventory::check(&document, Path::new("change"))
         .unwrap_err()
         .to_string();
     assert_eq!(

@@ -115,7 +115,7 @@ proptest! {
     fn names_never_reach_a_label_unchecked(name in any_name(), role in any_name()) {
         let mut document = Document::default();
         document.devices.push(DeviceEntry { name: name.clone(), address: Some("192.0.2.1".into()), role: Some(role.clone()), ..DeviceEntry::default() });
-        if let Ok(inventory) = Inventory::check(document, Path::new("t")) {
+        if let Ok(inventory) = Inventory::check(&document, Path::new("t")) {
             prop_assert!(!name.is_empty() && name.len() <= 128 && role.len() <= 64);
             prop_assert_eq!(&*inventory.devices()[0].labels, &format!("device=\"{name}\",site=\"\",role=\"{role}\""));
         }
@@ -123,7 +123,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back(document in document()) {
-        let inventory = Inventory::check(document.clone(), Path::new("t")).unwrap();
+        let inventory = Inventory::check(&document, Path::new("t")).unwrap();
         let json = String::from_utf8(inventory.json().to_vec()).unwrap();
         let again = Inventory::parse(&json, Path::new("t")).unwrap();
         prop_assert_eq!(again.document(), document);

@@ -1,6 +1,6 @@
 //! The document out of the tree: every entry that can be read, and the names of the others.
 
-use crate::document::{DeviceEntry, Document, GroupEntry, SiteEntry};
+use crate::document::{CredentialEntry, DeviceEntry, Document, GroupEntry, SiteEntry};
 use crate::names;
 use crate::node::{Node, Value, decode::decode};
 use crate::problem::{Problem, Problems};
@@ -8,13 +8,19 @@ use crate::problem::{Problem, Problems};
 /// A document, and which of its entries could be read; the others hold their name at most.
 pub(super) struct Read {
     pub(super) document: Document,
+    pub(super) sound: Sound,
+}
+
+/// Which entries of each list could be read.
+pub(super) struct Sound {
     pub(super) sites: Vec<bool>,
     pub(super) groups: Vec<bool>,
     pub(super) devices: Vec<bool>,
+    pub(super) credentials: Vec<bool>,
 }
 
 pub(super) fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
-    const KEYS: [&str; 3] = ["sites", "groups", "devices"];
+    const KEYS: [&str; 4] = ["sites", "groups", "devices", "credentials"];
     match &root.value {
         Value::Map(entries) => {
             for (key, _) in entries
@@ -51,15 +57,24 @@ pub(super) fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
         name,
         ..Default::default()
     });
+    let (credentials, sound_credentials) =
+        list(root, text, "credentials", problems, |name| CredentialEntry {
+            name,
+            ..Default::default()
+        });
     Read {
         document: Document {
             sites,
             groups,
             devices,
+            credentials,
         },
-        sites: sound_sites,
-        groups: sound_groups,
-        devices: sound_devices,
+        sound: Sound {
+            sites: sound_sites,
+            groups: sound_groups,
+            devices: sound_devices,
+            credentials: sound_credentials,
+        },
     }
 }
 

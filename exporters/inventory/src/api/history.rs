@@ -1,0 +1,227 @@
+//! Versions of the inventory: list, compare, restore; and the remote that they are pushed to and pulled from.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use inventory::edit::Kind;
+use serde_json::{Value, json};
+use toolkit::web::{Problem, response};
+use toolkit::{Request, Response};
+
+use super::desk::{Desk, Plan, Wish};
+use super::refusal::{self, Refusal};
+use crate::config::{Remote, verbs};
+use crate::store::{Store, StoreError, blocking};
+
+/// Most versions of one answer.
+const MOST: usize = 500;
+
+fn bad(detail: String) -> Refusal {
+    Problem::new(StatusCode::BAD_REQUEST).detail(detail).into()
+}
+
+/// `devices/r1`.
+fn entry_of(text: &str) -> Result<(Kind, String), Refusal> {
+    let parts = text.split_once('/').and_then(|(list, name)| Some((Kind::of_list(list)?, name.to_owned())));
+    parts.ok_or_else(|| bad(format!("entry is {text:?}; expected one like devices/r1")))
+}
+
+async fn ask<T: Send + 'static>(desk: &Desk, work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static) -> Result<T, Refusal> {
+    let store = Arc::clone(&desk.editor()?.store);
+    Ok(blocking(move || work(&store)).await?)
+}
+
+fn told(answer: Result<Value, Refusal>) -> Response {
+    match answer {
+        Ok(body) => response::json(StatusCode::OK, &body),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+fn known(request: &Request, names: &[&str]) -> Result<(), Refusal> {
+    match request.query_pairs().find(|(key, _)| !names.contains(&&**key)) {
+        Some((key, _)) => Err(bad(format!("unknown parameter {key:?}; expected {}", names.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+/// `GET /api/v1/versions`, newest first; with `entry` those that changed it.
+pub(crate) async fn versions(desk: Arc<Desk>, request: Request) -> Response {
+    let answer = async {
+        known(&request, &["entry", "before", "limit"])?;
+        let entry = request.query("entry").map(|text| entry_of(&text)).transpose()?;
+        let before = request.query("before");
+        let limit = match request.query("limit") {
+            None => 50,
+            Some(text) => {
+                let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
+                limit.ok_or_else(|| bad(format!("limit is {text:?}; expected 1 to {MOST}")))?
+            }
+        };
+        let list = ask(&desk, move |store| {
+            let entry = entry.as_ref().map(|(kind, name)| (*kind, &**name));
+            store.history(entry, before.as_deref(), limit)
+        })
+        .await?;
+        Ok(json!({"versions": list}))
+    };
+    told(answer.await)
+}
+
+/// `GET /api/v1/versions/{version}`: who, when, what changed; and the whole inventory of it.
+pub(crate) async fn version(desk: Arc<Desk>, request: Request) -> Response {
+    let name = request.param("version").unwrap_or_default().to_owned();
+    let answer = ask(&desk, move |store| {
+        let id = store.version(&name)?;
+        let version = store.told(&id)?;
+        let document = store.document_at(&id)?;
+        Ok(json!({"version": version, "inventory": document}))
+    });
+    told(answer.await)
+}
+
+/// `GET /api/v1/diff?from=&to=`: the values that differ; without `to`, up to now.
+pub(crate) async fn diff(desk: Arc<Desk>, request: Request) -> Response {
+    let answer = async {
+        known(&request, &["from", "to"])?;
+        let from = request.query("from").ok_or_else(|| bad("expected from, a version".to_owned()))?;
+        let to = request.query("to");
+        ask(&desk, move |store| {
+            let from = store.version(&from)?;
+            let to = match to {
+                Some(to) => store.version(&to)?,
+                None => store.history(None, None, 1)?.into_iter().next().map(|newest| newest.version).unwrap_or_default(),
+            };
+            let changes = store.compare(&from, &to)?;
+            Ok(json!({"from": from, "to": to, "changes": changes}))
+        })
+        .await
+    };
+    told(answer.await)
+}
+
+/// What a body of these calls may say.
+fn members(request: &Request, names: &[&str]) -> Result<Value, Refusal> {
+    let body: Value = if request.body().is_empty() {
+        json!({})
+    } else {
+        serde_json::from_slice(request.body()).map_err(|error| bad(format!("the body is not JSON: {error}")))?
+    };
+    let wrong = |detail: String| -> Refusal { refusal::of(422, "invalid", "Not valid", detail).into() };
+    let Some(object) = body.as_object() else {
+        return Err(wrong(format!("expected an object with {}", names.join(", "))));
+    };
+    for (key, value) in object {
+        if !names.contains(&&**key) || !value.is_string() {
+            let detail = format!("{key:?}: expected {}, each a string", names.join(", "));
+            let errors = vec![refusal::field_error(key, "expected a string under one of the known keys", None)];
+            return Err(refusal::of(422, "invalid", "Not valid", detail).with("errors", errors).into());
+        }
+    }
+    Ok(body)
+}
+
+async fn refused(desk: &Desk, request: &Request, refusal: Refusal) -> Response {
+    match desk.known(request).await {
+        Ok(()) => refusal.response(),
+        Err(denied) => denied.response(),
+    }
+}
+
+/// `POST /api/v1/restore`: brings back a version, or one entry of it. The history goes on; nothing of it is lost.
+pub(crate) async fn restore(desk: Arc<Desk>, request: Request) -> Response {
+    let asked = members(&request, &["version", "entry"]).and_then(|body| {
+        let version = body["version"].as_str().map(str::to_owned);
+        let missing = || {
+            let errors = vec![refusal::field_error("version", "expected a version", None)];
+            refusal::of(422, "invalid", "Not valid", "version: expected a version of /api/v1/versions").with("errors", errors)
+        };
+        let entry = body["entry"].as_str().map(entry_of).transpose()?;
+        Ok((version.ok_or_else(missing)?, entry))
+    });
+    let (version, entry) = match asked {
+        Ok(asked) => asked,
+        Err(refusal) => return refused(&desk, &request, refusal).await,
+    };
+    let object = match &entry {
+        Some((kind, name)) => (kind.one(), name.clone()),
+        None => ("inventory", "all".to_owned()),
+    };
+    // The history must be whole before it is read, and the store is held while it is.
+    if let Ok(editor) = desk.editor()
+        && let Err(error) = editor.store.flushed().await
+    {
+        return Refusal::from(error).response();
+    }
+    let plan = move |held: &mut crate::store::Held| {
+        let store = Arc::clone(held.store());
+        let id = store.committed(&version)?;
+        let part = entry.as_ref().map(|(kind, name)| (*kind, &**name));
+        let prepared = held.prepare_restore(&id, part)?;
+        let short = id.get(..12).unwrap_or(&id);
+        let message = match &entry {
+            Some((kind, name)) => format!("Restore {} {name} of {short}", kind.one()),
+            None => format!("Restore {short}"),
+        };
+        Ok(Plan::new(prepared, message))
+    };
+    let wish = Wish { verb: &verbs::RESTORE, object, groups: None, plan: Box::new(plan) };
+    desk.change(request, wish).await
+}
+
+fn remote(desk: &Desk) -> Result<Remote, Refusal> {
+    let config = desk.config.current();
+    let remote = config.editing.as_ref().and_then(|editing| editing.remote.clone());
+    remote.ok_or_else(|| refusal::of(409, "no-remote", "No remote", "expected store.remote in the configuration").into())
+}
+
+/// `POST /api/v1/remote/pull`: brings in what the remote branch changed.
+pub(crate) async fn pull(desk: Arc<Desk>, request: Request) -> Response {
+    let fetched = async {
+        members(&request, &[])?;
+        desk.may(&request, &verbs::PULL).await?;
+        let remote = remote(&desk)?;
+        ask(&desk, move |store| {
+            store.flush()?;
+            store.fetch(&remote.url, &remote.branch)
+        })
+        .await
+    };
+    let theirs = match fetched.await {
+        Ok(theirs) => theirs,
+        Err(refusal) => return refused(&desk, &request, refusal).await,
+    };
+    let plan = move |held: &mut crate::store::Held| {
+        let short = theirs.get(..12).unwrap_or(&theirs).to_owned();
+        let prepared = match held.prepare_pull(&theirs)? {
+            Some(prepared) => prepared,
+            None => held.prepare(Vec::new())?,
+        };
+        Ok(Plan::new(prepared, format!("Merge {short} of the remote")))
+    };
+    let wish = Wish { verb: &verbs::PULL, object: ("remote", "pull".to_owned()), groups: None, plan: Box::new(plan) };
+    desk.change(request, wish).await
+}
+
+/// `POST /api/v1/remote/push`: sends every version; the remote only moves forward.
+pub(crate) async fn push(desk: Arc<Desk>, request: Request) -> Response {
+    let pushed = async {
+        members(&request, &[])?;
+        let recorded = desk.recorded(&request, &verbs::PUSH, "remote/push").await?;
+        let remote = remote(&desk);
+        let result = match remote {
+            Ok(remote) => ask(&desk, move |store| store.push(&remote.url, &remote.branch)).await,
+            Err(refusal) => Err(refusal),
+        };
+        recorded.finish(match &result {
+            Ok(version) => toolkit::audit::Outcome::Done(version.clone()),
+            Err(refusal) => toolkit::audit::Outcome::Failed(refusal.line()),
+        })
+        .await;
+        Ok(json!({"version": result?}))
+    };
+    match pushed.await {
+        Ok(body) => response::json(StatusCode::OK, &body),
+        Err(refusal) => refused(&desk, &request, refusal).await,
+    }
+}

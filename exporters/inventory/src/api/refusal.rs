@@ -1,0 +1,133 @@
+//! Why a change is not made, as a problem (RFC 9457) that names the field.
+
+use http::StatusCode;
+use inventory::edit::Conflict;
+use serde_json::{Value, json};
+use toolkit::Response;
+use toolkit::caller::Denied;
+use toolkit::web::Problem;
+
+use crate::store::{StoreError, chain};
+
+/// A refusal: what the caller is told.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Denied(Denied),
+    Problem(Box<Problem>),
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        store(&error, None).into()
+    }
+}
+
+impl Refusal {
+    pub(crate) fn response(&self) -> Response {
+        match self {
+            Self::Denied(denied) => denied.response(),
+            Self::Problem(problem) => problem.response(),
+        }
+    }
+
+    /// One line for the audit log.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Denied(denied) => denied.to_string(),
+            Self::Problem(problem) => problem.status().to_string(),
+        }
+    }
+}
+
+/// Of a kind with a name of its own.
+pub(crate) fn of(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Problem {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Problem::new(status)
+        .kind(format!("/problems/{kind}"), title)
+        .detail(detail)
+}
+
+/// What the store says, about the entry `devices[r1]` when one is changed.
+pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
+    match error {
+        StoreError::Inventory(inventory::Error::Invalid(problems)) => {
+            let prefix = about.map(|about| format!("{about}."));
+            let own = |path: &str| {
+                let rest = prefix.as_deref().and_then(|prefix| path.strip_prefix(prefix));
+                match rest {
+                    None if Some(path) == about => Some(String::new()),
+                    rest => rest.map(str::to_owned),
+                }
+            };
+            let list: Vec<Value> = problems
+                .iter()
+                .map(|problem| {
+                    let field = own(problem.path()).unwrap_or_else(|| problem.path().to_owned());
+                    field_error(&field, problem.message(), problem.line())
+                })
+                .collect();
+            let elsewhere = about.is_some() && problems.iter().any(|problem| own(problem.path()).is_none());
+            let detail = problems.iter().next().map(|problem| match own(problem.path()) {
+                Some(field) if field.is_empty() => problem.message().to_owned(),
+                Some(field) => format!("{field}: {}", problem.message()),
+                None => format!("{}: {}", problem.path(), problem.message()),
+            });
+            let detail = detail.unwrap_or_default();
+            let problem = if elsewhere {
+                of(409, "in-use", "Other entries would no longer be valid", detail)
+            } else {
+                of(422, "invalid", "Not valid", detail)
+            };
+            problem.with("errors", list)
+        }
+        StoreError::Inventory(inventory::Error::TooLarge { .. }) => {
+            of(413, "too-large", "Too large", error.to_string())
+        }
+        StoreError::Inventory(_) | StoreError::BadFile(_) => {
+            of(409, "bad-file", "The inventory file has errors", format!("{}; nothing is changed over them", chain(error)))
+        }
+        StoreError::Conflict(list) => {
+            let list: Vec<Value> = list.iter().map(conflict).collect();
+            of(409, "conflict", "Both sides changed the same entries", "nothing was changed; say for each entry which side stays").with("conflicts", list)
+        }
+        StoreError::NoVersion(name) => of(404, "no-version", "No such version", format!("no version {name:?} in the history; /api/v1/versions lists them")),
+        StoreError::Git(_) => of(502, "git", "git refused", chain(error)),
+        StoreError::Disk { .. } | StoreError::Taken | StoreError::Link(_) => {
+            tracing::error!(error = chain(error), "the change cannot be stored");
+            of(507, "not-stored", "The change cannot be stored", "nothing was changed; the log of the service says why")
+        }
+    }
+}
+
+/// A wrong value: its path with dots, as a JSON pointer (RFC 6901), and what was expected.
+pub(crate) fn field_error(field: &str, message: &str, line: Option<u32>) -> Value {
+    let steps = field.split(['.', '[']).filter(|step| !step.is_empty());
+    let pointer: String = steps.map(|step| format!("/{}", step.trim_end_matches(']'))).collect();
+    let mut error = json!({"field": field, "pointer": pointer, "detail": message});
+    if let Some(line) = line {
+        error["line"] = line.into();
+    }
+    error
+}
+
+fn conflict(conflict: &Conflict) -> Value {
+    let side = |entry: &Option<inventory::edit::Entry>| {
+        entry.as_ref().and_then(|entry| serde_json::from_str(&entry.to_json()).ok()).unwrap_or(Value::Null)
+    };
+    json!({
+        "entry": format!("{}/{}", conflict.kind.list(), conflict.name),
+        "base": side(&conflict.base), "ours": side(&conflict.ours), "theirs": side(&conflict.theirs),
+    })
+}

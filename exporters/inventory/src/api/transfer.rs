@@ -1,0 +1,112 @@
+//! Import and export of other systems' lists.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use inventory::edit::Edit;
+use serde_json::{Value, json};
+use toolkit::web::{Problem, response};
+use toolkit::{Request, Response};
+
+use super::desk::{Desk, Plan, Wish};
+use super::refusal::{self, Refusal};
+use crate::config::verbs;
+use crate::formats::{Format, Wrong};
+use crate::store::{Held, StoreError};
+
+fn format(request: &Request) -> Result<Format, Refusal> {
+    let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+    let given = request.query("format").unwrap_or_default();
+    Format::of(&given).ok_or_else(|| {
+        let detail = format!("format is {given:?}; expected one of {}", names.join(", "));
+        Problem::new(StatusCode::BAD_REQUEST).detail(detail).into()
+    })
+}
+
+/// `GET /api/v1/export?format=csv`.
+pub(crate) async fn export(desk: Arc<Desk>, request: Request) -> Response {
+    match format(&request) {
+        Ok(format) => {
+            let inventory = desk.feed.current();
+            let text = crate::store::blocking(move || format.write(&inventory)).await;
+            response::new(StatusCode::OK, format.media_type(), text)
+        }
+        Err(refusal) => refusal.response(),
+    }
+}
+
+/// `POST /api/v1/import?format=csv`: with `validate=true` a preview; else all of it, or nothing when any line is wrong.
+pub(crate) async fn import(desk: Arc<Desk>, request: Request) -> Response {
+    let read = format(&request).and_then(|format| {
+        let text = std::str::from_utf8(request.body());
+        let text = text.map_err(|_| Problem::new(StatusCode::BAD_REQUEST).detail("the body is not UTF-8"))?;
+        Ok((format, text.to_owned()))
+    });
+    let (format, text) = match read {
+        Ok(read) => read,
+        Err(refusal) => {
+            return match desk.known(&request).await {
+                Ok(()) => refusal.response(),
+                Err(denied) => denied.response(),
+            };
+        }
+    };
+    let asked = request.clone();
+    let dry = request.query("validate").as_deref() == Some("true");
+    let plan = move |held: &mut Held| {
+        // What was previewed is what is written: a change in between is another preview.
+        if !dry {
+            let version = held.inventory().version().to_owned();
+            super::desk::precondition(&asked, Some(&version))?;
+        }
+        plan(held, format, &text)
+    };
+    let wish = Wish {
+        verb: &verbs::IMPORT,
+        object: ("inventory", format.name().to_owned()),
+        groups: None,
+        plan: Box::new(plan),
+    };
+    desk.change(request, wish).await
+}
+
+fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
+    let mut read = format.read(text);
+    let found = read.edits(&held.document());
+    let (lines, edits): (Vec<u64>, Vec<Edit>) = found.into_iter().unzip();
+    let about: Vec<String> = edits.iter().map(|edit| format!("{}[{}]", edit.kind().list(), edit.name())).collect();
+    let prepared = held.prepare(edits);
+    let mut wrong = read.wrong;
+    let prepared = match prepared {
+        Ok(prepared) => Some(prepared),
+        Err(StoreError::Inventory(inventory::Error::Invalid(problems))) => {
+            for problem in problems.iter() {
+                let own = about.iter().position(|about| problem.path().starts_with(about.as_str()));
+                let line = own.map_or(0, |at| lines[at]);
+                wrong.push(Wrong { line, field: problem.path().to_owned(), detail: problem.message().to_owned() });
+            }
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    wrong.sort_by_key(|wrong| wrong.line);
+    match prepared {
+        Some(prepared) if wrong.is_empty() => {
+            let devices = prepared.edits.len();
+            let mut plan = Plan::new(prepared, format!("Import {devices} entries from {}", format.name()));
+            let version = held.inventory().version();
+            plan.more = json!({"notes": read.notes, "if_match": format!("\"{version}\"")});
+            Ok(plan)
+        }
+        prepared => {
+            let detail = format!("{} lines cannot be taken; nothing was written", wrong.len());
+            let errors: Vec<Value> = wrong.iter().map(|wrong| json!(wrong)).collect();
+            let changes = prepared.map(|prepared| json!(prepared.changes)).unwrap_or(Value::Null);
+            Err(refusal::of(422, "invalid", "Not valid", detail)
+                .with("errors", errors)
+                .with("changes", changes)
+                .with("notes", json!(read.notes))
+                .into())
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The repository: commits of one file, and what the history says of it.
+//!
+//! It is written through `git fast-import`, one process for any number of commits: objects, then the branch, which
+//! moves only from the commit that we built on. Reading is `git log`, `git cat-file`. The program is used and not a
+//! library because its crash safety and formats are the reference, it costs nothing to build, and nothing waits for
+//! it: changes are on disk in the journal before.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::Disk;
+
+/// Why git did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GitError {
+    /// It could not be run.
+    #[error("git cannot be run")]
+    Run(#[source] io::Error),
+    /// It said no.
+    #[error("git {command}: {said}")]
+    Refused { command: String, said: String },
+}
+
+/// One commit to be made.
+pub(crate) struct Commit<'a> {
+    pub(crate) author: &'a str,
+    /// Unix time.
+    pub(crate) seconds: i64,
+    pub(crate) message: &'a str,
+    pub(crate) text: Box<dyn Fn() -> String + 'a>,
+    /// A second parent, for a merge.
+    pub(crate) merge: Option<&'a str>,
+}
+
+/// One commit as the history tells it.
+#[derive(Clone, Debug)]
+pub(crate) struct Logged {
+    pub(crate) id: String,
+    pub(crate) parents: Vec<String>,
+    pub(crate) seconds: i64,
+    pub(crate) author: String,
+    pub(crate) message: String,
+}
+
+pub(crate) struct Git {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    file: String,
+    branch: String,
+}
+
+/// Who commits what others wrote.
+const COMMITTER: &str = "sotp-inventory <sotp-inventory@localhost>";
+
+impl Git {
+    /// The repository in `folder`, which is made when there is none.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        file: &str,
+        branch: &str,
+    ) -> Result<Self, GitError> {
+        let git = Self {
+            disk,
+            folder: folder.to_owned(),
+            file: file.to_owned(),
+            branch: branch.to_owned(),
+        };
+        if !folder.join(".git").exists() {
+            git.run(&["init", "-q", "--initial-branch", branch])?;
+        }
+        Ok(git)
+    }
+
+    /// The folder of our own in the repository.
+    pub(crate) fn private(&self) -> Result<PathBuf, GitError> {
+        let said = self.run(&["rev-parse", "--absolute-git-dir"])?;
+        Ok(PathBuf::from(said.trim()).join("sotp"))
+    }
+
+    fn reference(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+
+    /// The last commit of the branch.
+    pub(crate) fn head(&self) -> Result<Option<String>, GitError> {
+        self.resolve(&self.reference())
+    }
+
+    /// The commit that `name` stands for.
+    pub(crate) fn resolve(&self, name: &str) -> Result<Option<String>, GitError> {
+        let name = format!("{name}^{{commit}}");
+        match self.run(&["rev-parse", "--verify", "-q", "--end-of-options", &name]) {
+            Ok(id) => Ok(Some(id.trim().to_owned())),
+            Err(GitError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file as it was in a commit; `None` when it was not there.
+    pub(crate) fn file_at(&self, commit: &str) -> Result<Option<String>, GitError> {
+        let object = format!("{commit}:{}", self.file);
+        match self.run(&["cat-file", "blob", &object]) {
+            Ok(text) => Ok(Some(text)),
+            Err(GitError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes commits, one on the other, the first on `from`; answers the last one. The branch must stand at `from`.
+    pub(crate) fn commit(
+        &self,
+        from: Option<&str>,
+        commits: &[Commit<'_>],
+    ) -> Result<String, GitError> {
+        let mut feed = |out: &mut dyn Write| -> io::Result<()> {
+            for (index, commit) in commits.iter().enumerate() {
+                let parent = match (index, from) {
+                    (0, Some(from)) => format!("from {from}\n"),
+                    _ => String::new(),
+                };
+                let merge = commit
+                    .merge
+                    .map_or_else(String::new, |id| format!("merge {id}\n"));
+                let text = (commit.text)();
+                write!(
+                    out,
+                    "commit {}\nmark :{}\nauthor {} {seconds} +0000\ncommitter {COMMITTER} {seconds} +0000\ndata {}\n{}\n{parent}{merge}M 100644 inline {}\ndata {}\n",
+                    self.reference(),
+                    index + 1,
+                    commit.author,
+                    commit.message.len(),
+                    commit.message,
+                    self.file,
+                    text.len(),
+                    seconds = commit.seconds,
+                )?;
+                out.write_all(text.as_bytes())?;
+                out.write_all(b"\n")?;
+            }
+            write!(out, "get-mark :{}\ndone\n", commits.len())
+        };
+        let args = ["fast-import", "--quiet", "--done", "--cat-blob-fd=1"];
+        Ok(self.fed(&args, &mut feed)?.trim().to_owned())
+    }
+
+    /// Brings the index in line with the last commit, for people who use git in the folder.
+    pub(crate) fn tidy(&self) -> Result<(), GitError> {
+        self.run(&["symbolic-ref", "-q", "HEAD"])
+            .ok()
+            .filter(|head| head.trim() == self.reference())
+            .map_or(Ok(()), |_| {
+                self.run(&["reset", "-q", "--", &self.file]).map(|_| ())
+            })
+    }
+
+    /// Packs loose objects.
+    pub(crate) fn pack(&self) -> Result<(), GitError> {
+        self.run(&["-c", "gc.auto=2000", "gc", "--auto", "--quiet"])
+            .map(|_| ())
+    }
+
+    /// The newest `most` commits that lead to `from` and change the file, newest first.
+    pub(crate) fn log(&self, from: &str, most: usize) -> Result<Vec<Logged>, GitError> {
+        let most = format!("--max-count={most}");
+        let said = self.run(&[
+            "log",
+            "-z",
+            "--topo-order",
+            "--format=%H%n%P%n%at%n%an%n%B",
+            &most,
+            "--end-of-options",
+            from,
+            "--",
+            &self.file,
+        ])?;
+        let entries = said.split('\0').filter(|entry| !entry.trim().is_empty());
+        Ok(entries.filter_map(logged).collect())
+    }
+
+    /// Whether the history of the branch holds `id`.
+    pub(crate) fn holds(&self, id: &str, head: &str) -> bool {
+        self.run(&["merge-base", "--is-ancestor", id, head]).is_ok()
+    }
+
+    /// The best common ancestor.
+    pub(crate) fn base(&self, a: &str, b: &str) -> Result<Option<String>, GitError> {
+        match self.run(&["merge-base", a, b]) {
+            Ok(id) => Ok(Some(id.trim().to_owned())),
+            Err(GitError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fetches a branch of `url`; answers its commit.
+    pub(crate) fn fetch(&self, url: &str, branch: &str) -> Result<String, GitError> {
+        let spec = format!("+refs/heads/{branch}:refs/remotes/sotp/{branch}");
+        self.run(&["fetch", "-q", "--no-tags", "--end-of-options", url, &spec])?;
+        let name = format!("refs/remotes/sotp/{branch}");
+        self.resolve(&name)?.ok_or_else(|| GitError::Refused {
+            command: "fetch".to_owned(),
+            said: format!("there is no branch {branch}"),
+        })
+    }
+
+    /// Pushes `commit` to a branch of `url`, forward only.
+    pub(crate) fn push(&self, url: &str, branch: &str, commit: &str) -> Result<(), GitError> {
+        let spec = format!("{commit}:refs/heads/{branch}");
+        self.run(&["push", "-q", "--end-of-options", url, &spec])
+            .map(|_| ())
+    }
+
+    /// Three texts merged line by line; `None` where both sides changed the same lines.
+    pub(crate) fn merge_text(
+        &self,
+        folder: &Path,
+        [ours, base, theirs]: [&str; 3],
+    ) -> Result<Option<String>, GitError> {
+        let paths = ["ours", "base", "theirs"].map(|name| folder.join(format!("merge-{name}")));
+        for (path, text) in paths.iter().zip([ours, base, theirs]) {
+            self.disk
+                .write(path, text.as_bytes())
+                .map_err(GitError::Run)?;
+        }
+        let shown = paths.each_ref().map(|path| path.display().to_string());
+        match self.run(&["merge-file", "-p", &shown[0], &shown[1], &shown[2]]) {
+            Ok(text) => Ok(Some(text)),
+            Err(GitError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> Result<String, GitError> {
+        self.fed(args, &mut |_| Ok(()))
+    }
+
+    fn fed(
+        &self,
+        args: &[&str],
+        input: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<String, GitError> {
+        let output = self
+            .disk
+            .git(&self.folder, args, input)
+            .map_err(GitError::Run)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let mut first = said.trim().chars().take(400).collect::<String>();
+        if first.is_empty() {
+            let _ = write!(first, "ended with {}", output.status);
+        }
+        Err(GitError::Refused {
+            command: args.first().copied().unwrap_or_default().to_owned(),
+            said: first,
+        })
+    }
+}
+
+fn logged(entry: &str) -> Option<Logged> {
+    let mut lines = entry.splitn(5, '\n');
+    Some(Logged {
+        id: lines.next()?.to_owned(),
+        parents: lines.next()?.split(' ').map(str::to_owned).collect(),
+        seconds: lines.next()?.parse().ok()?,
+        author: lines.next()?.to_owned(),
+        message: lines.next().unwrap_or_default().trim_end().to_owned(),
+    })
+}
+
+/// `name <address>` as an author may stand in a commit.
+pub(crate) fn author(name: &str, address: &str) -> String {
+    let clean = |text: &str| -> String {
+        text.chars()
+            .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))
+            .take(256)
+            .collect()
+    };
+    let name = clean(name);
+    let name = if name.trim().is_empty() { "unknown" } else { name.trim() };
+    format!("{name} <{}>", clean(address).trim())
+}

@@ -1,0 +1,192 @@
+//! The history: versions of the inventory, what changed between two of them, and what is brought back.
+
+use std::sync::Arc;
+
+use inventory::edit::{Change, Edit, Kind, changes, diff};
+use inventory::{Document, Inventory};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::git::Logged;
+use super::{Held, Prepared, Store, StoreError};
+
+/// Commits that a question about history reads at most.
+const MOST_READ: usize = 2_000;
+
+/// One version.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Version {
+    /// Its commit.
+    pub(crate) version: String,
+    pub(crate) time: String,
+    pub(crate) author: String,
+    pub(crate) message: String,
+    /// Entries that changed; `*` where they are too many to be named.
+    pub(crate) entries: Vec<String>,
+}
+
+impl From<Logged> for Version {
+    fn from(logged: Logged) -> Self {
+        let lines = || logged.message.lines();
+        let time = Timestamp::from_second(logged.seconds).unwrap_or_default();
+        Self {
+            time: time.to_string(),
+            author: logged.author.clone(),
+            message: lines().next().unwrap_or_default().to_owned(),
+            entries: lines()
+                .filter_map(|line| line.strip_prefix("Entry: "))
+                .map(str::to_owned)
+                .collect(),
+            version: logged.id,
+        }
+    }
+}
+
+impl Store {
+    /// Versions, newest first, below `before` when it is given; only those that changed `entry` when it is given.
+    pub(crate) fn history(
+        &self,
+        entry: Option<(Kind, &str)>,
+        before: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Version>, StoreError> {
+        self.flush()?;
+        let Some(head) = self.git.head()? else {
+            return Ok(Vec::new());
+        };
+        let from = match before {
+            Some(before) => self.version(before)?,
+            None => head,
+        };
+        let skip = usize::from(before.is_some());
+        let Some((kind, name)) = entry else {
+            let log = self.git.log(&from, most + skip)?;
+            return Ok(log.into_iter().skip(skip).map(Version::from).collect());
+        };
+        let wanted = format!("{}/{name}", kind.list());
+        let mut found = Vec::new();
+        for logged in self.git.log(&from, MOST_READ)?.into_iter().skip(skip) {
+            let parent = logged.parents.first().cloned().unwrap_or_default();
+            let version = Version::from(logged);
+            let named = version.entries.iter().any(|entry| *entry == wanted);
+            // Commits that other programs made, and large ones, are read.
+            let unclear = version.entries.is_empty() || version.entries.iter().any(|entry| entry == "*");
+            if named || (unclear && self.differs(&parent, &version.version, kind, name)?) {
+                found.push(version);
+                if found.len() == most {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn differs(&self, parent: &str, commit: &str, kind: Kind, name: &str) -> Result<bool, StoreError> {
+        let of = |commit: &str| -> Result<_, StoreError> {
+            if commit.is_empty() {
+                return Ok(None);
+            }
+            let document = self.document_at(commit).unwrap_or_default();
+            Ok(document.entry(kind, name))
+        };
+        Ok(of(parent)? != of(commit)?)
+    }
+
+    /// The whole id of the version that `name` begins.
+    pub(crate) fn version(&self, name: &str) -> Result<String, StoreError> {
+        self.flush()?;
+        self.committed(name)
+    }
+
+    /// As [`Store::version`], among what is in git already: for those who hold the store.
+    pub(crate) fn committed(&self, name: &str) -> Result<String, StoreError> {
+        let none = || StoreError::NoVersion(name.to_owned());
+        let hexadecimal = name.chars().all(|c| c.is_ascii_hexdigit());
+        if !(7..=64).contains(&name.len()) || !hexadecimal {
+            return Err(none());
+        }
+        let id = self.git.resolve(name)?.ok_or_else(none)?;
+        let head = self.git.head()?.ok_or_else(none)?;
+        if self.git.holds(&id, &head) { Ok(id) } else { Err(none()) }
+    }
+
+    /// One version as the history tells it.
+    pub(crate) fn told(&self, id: &str) -> Result<Version, StoreError> {
+        let none = || StoreError::NoVersion(id.to_owned());
+        let log = self.git.log(id, 1)?;
+        log.into_iter().next().map(Version::from).ok_or_else(none)
+    }
+
+    /// The text of a version.
+    pub(crate) fn text_at(&self, id: &str) -> Result<String, StoreError> {
+        Ok(self.git.file_at(id)?.unwrap_or_default())
+    }
+
+    /// The document of a version.
+    pub(crate) fn document_at(&self, id: &str) -> Result<Document, StoreError> {
+        let text = self.text_at(id)?;
+        let origin = format!("version {id}");
+        Ok(Inventory::parse_both(&text, origin.as_ref())?.0)
+    }
+
+    /// What changed from one version to another.
+    pub(crate) fn compare(&self, from: &str, to: &str) -> Result<Vec<Change>, StoreError> {
+        let (before, after) = (self.document_at(from)?, self.document_at(to)?);
+        let list = diff(&before, &after);
+        let side = |edit: &Edit, document: &Document| document.entry(edit.kind(), edit.name());
+        Ok(list
+            .iter()
+            .flat_map(|edit| changes(side(edit, &before).as_ref(), side(edit, &after).as_ref()))
+            .collect())
+    }
+
+    /// Fetches the branch of a remote; answers its commit.
+    pub(crate) fn fetch(&self, url: &str, branch: &str) -> Result<String, StoreError> {
+        Ok(self.git.fetch(url, branch)?)
+    }
+
+    /// Pushes everything to the branch of a remote, which must only move forward; answers the commit.
+    pub(crate) fn push(&self, url: &str, branch: &str) -> Result<String, StoreError> {
+        self.flush()?;
+        let head = self.git.head()?.unwrap_or_default();
+        self.git.push(url, branch, &head)?;
+        Ok(head)
+    }
+}
+
+impl Held {
+    /// Brings back a whole version, or one entry of it.
+    pub(crate) fn prepare_restore(
+        &mut self,
+        id: &str,
+        entry: Option<(Kind, &str)>,
+    ) -> Result<Prepared, StoreError> {
+        let store = Arc::clone(self.store());
+        let Some((kind, name)) = entry else {
+            return self.prepare_text(&store.text_at(id)?);
+        };
+        let edit = match store.document_at(id)?.entry(kind, name) {
+            Some(entry) => Edit::Put(entry),
+            None => Edit::Delete(kind, name.to_owned()),
+        };
+        self.prepare(vec![edit])
+    }
+
+    /// Brings in what another branch changed. Nothing to do when we have it all.
+    pub(crate) fn prepare_pull(&mut self, theirs: &str) -> Result<Option<Prepared>, StoreError> {
+        let store = Arc::clone(self.store());
+        let Some(head) = self.state.head.clone() else {
+            return Ok(None);
+        };
+        if store.git.holds(theirs, &head) {
+            return Ok(None);
+        }
+        let base = match store.git.base(&head, theirs)? {
+            Some(base) => store.text_at(&base)?,
+            None => String::new(),
+        };
+        let text = store.text_at(theirs)?;
+        let prepared = self.prepare_merge(&base, &text)?;
+        Ok(Some(prepared.merging(theirs.to_owned())))
+    }
+}
