@@ -86,8 +86,6 @@ pub struct Account {
     next: u32,
     /// No request before this one is in flight.
     oldest: u32,
-    /// Failures in a row since the newest answered request.
-    failures: u32,
     newest_answered: Option<u32>,
 }
 
@@ -100,7 +98,6 @@ impl Account {
             ring: vec![Request::default(); ring_len(timing)].into(),
             next: first,
             oldest: first,
-            failures: 0,
             newest_answered: None,
         }
     }
@@ -277,7 +274,7 @@ impl Account {
             .is_none_or(|newest| is_after(sequence, newest))
         {
             self.newest_answered = Some(sequence);
-            self.failures = 0;
+            self.counters.failures = 0;
         } else {
             self.counters.reordered += 1;
         }
@@ -294,8 +291,8 @@ impl Account {
             .newest_answered
             .is_none_or(|newest| is_after(sequence, newest))
         {
-            self.failures = self.failures.saturating_add(1);
-            if self.failures >= self.timing.down_after {
+            self.counters.failures += 1;
+            if self.counters.failures >= self.timing.down_after.into() {
                 self.counters.state = State::Down;
             }
         }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::{Engine, Sockets};
 use crate::metrics::Metrics;
+use crate::probe::Prober;
 use crate::resolve;
 use crate::targets::{Directory, Names, View, WantedNames, wanted_names};
 
@@ -77,6 +78,17 @@ impl Service for Ping {
             &modes,
         );
         app.collect(metrics);
+        let prober = Prober::new(Arc::clone(&view), config.clone(), mode, app.registry())?;
+        let prober = Arc::new(prober);
+        app.route(toolkit::http::Method::GET, "/probe", move |request| {
+            let prober = Arc::clone(&prober);
+            async move { prober.answer(request).await }
+        });
+        app.link(
+            "/probe?target=127.0.0.1&module=icmp&debug=true",
+            "Probe",
+            "one target now, as blackbox_exporter's icmp prober",
+        );
         app.spawn("engine", OnEnd::Fail, move |stop| {
             let ended = Arc::clone(&ended);
             async move {

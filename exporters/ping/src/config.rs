@@ -11,6 +11,9 @@ use crate::account::Timing;
 use crate::echo::{Mode, TAG_BYTES};
 
 mod human;
+mod module;
+
+pub use module::{Module, Modules};
 
 /// Shortest and longest time from request to request.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3_600));
@@ -28,6 +31,8 @@ pub struct Config {
     pub sockets: Sockets,
     /// Name resolution.
     pub dns: Dns,
+    /// Modules of `/probe` by name.
+    pub modules: Modules,
     raw: Raw,
 }
 
@@ -81,12 +86,24 @@ pub struct Dns {
 }
 
 /// The file as written.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
     probe: RawProbe,
     sockets: RawSockets,
     dns: RawDns,
+    modules: module::RawModules,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            probe: RawProbe::default(),
+            sockets: RawSockets::default(),
+            dns: RawDns::default(),
+            modules: module::default_modules(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -221,6 +238,7 @@ impl Config {
                 min_ttl: raw.dns.min_ttl,
                 max_ttl: raw.dns.max_ttl,
             },
+            modules: module::check(&raw.modules)?,
             raw,
         })
     }
@@ -322,6 +340,11 @@ mod tests {
             (
                 "dns: {servers: [example.org]}",
                 "dns.servers[0]: \"example.org\" is no address",
+            ),
+            ("modules: {web: {prober: http}}", "expected"),
+            (
+                "modules: {big: {icmp: {payload_size: 9000}}}",
+                "modules.big.icmp.payload_size: 9000 is out of bounds, expected 0 to 8952",
             ),
             (
                 "dns: {min_ttl: 1h}",

@@ -17,6 +17,7 @@ pub mod config;
 pub mod echo;
 pub mod engine;
 pub mod metrics;
+pub mod probe;
 pub mod reason;
 mod resolve;
 pub mod tally;

@@ -198,7 +198,8 @@ fn report(name: &str, before: Resolved, now: Resolved) {
     }
 }
 
-fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
+/// A resolver with these settings.
+pub(crate) fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
     let mut builder = if dns.servers.is_empty() {
         TokioResolver::builder_tokio()?
     } else {

@@ -59,11 +59,13 @@ pub struct Counters {
     pub sum_nanos: u64,
     /// The round trip of the last of them in nanoseconds; meaningless before the first.
     pub last_nanos: u64,
+    /// Requests that ended without an answer since the newest answered one.
+    pub failures: u64,
     /// Whether the target answers.
     pub state: State,
 }
 
-const FIXED: usize = 13;
+const FIXED: usize = 14;
 const ERRORS: usize = Reason::ALL.len();
 const CELLS: usize = FIXED + ERRORS + BOUNDS_NANOS.len() + 1;
 
@@ -84,6 +86,7 @@ impl Counters {
             self.reordered,
             self.hop_limit,
             self.hop_limit_changes,
+            self.failures,
         ]);
         cells[FIXED..FIXED + ERRORS].copy_from_slice(&self.errors);
         cells[FIXED + ERRORS..].copy_from_slice(&self.buckets);
@@ -109,6 +112,7 @@ impl Counters {
             reordered: cells[10],
             hop_limit: cells[11],
             hop_limit_changes: cells[12],
+            failures: cells[13],
             ..Self::default()
         };
         counters

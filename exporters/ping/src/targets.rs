@@ -36,6 +36,8 @@ pub struct Row {
     pub labels: Labels,
     /// The same and `address`.
     pub info: Labels,
+    /// How it is probed.
+    pub spec: Spec,
     /// Its counters.
     pub tally: Arc<Tally>,
 }
@@ -47,6 +49,36 @@ pub struct View {
     pub rows: Vec<Row>,
     /// Per device with a DNS name: `device`, `site`, `role`, and whether the name resolves.
     pub names: Vec<(Labels, bool)>,
+    by_address: HashMap<IpAddr, usize>,
+    by_name: HashMap<Text, Vec<usize>>,
+}
+
+impl View {
+    /// The target at this address; of several, any one.
+    pub fn at(&self, address: IpAddr) -> Option<&Row> {
+        self.rows.get(*self.by_address.get(&address)?)
+    }
+
+    /// The targets of the device with this name or DNS name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Row> {
+        let places = self.by_name.get(name).into_iter().flatten();
+        places.filter_map(|&place| self.rows.get(place))
+    }
+
+    /// Adds a target that `/probe` finds by its address and these names.
+    pub fn add<'a>(&mut self, row: Row, names: impl IntoIterator<Item = &'a Text>) {
+        let place = self.rows.len();
+        if let Some(address) = row.spec.address {
+            self.by_address.entry(address).or_insert(place);
+        }
+        for name in names {
+            let places = self.by_name.entry(name.clone()).or_default();
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        self.rows.push(row);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,11 +159,13 @@ impl Directory {
                 };
                 let labels = labels.with("family", label);
                 let info = labels.with("address", &address.to_string());
-                view.rows.push(Row {
+                let row = Row {
                     labels,
                     info,
+                    spec,
                     tally: Arc::clone(&entry.tally),
-                });
+                };
+                view.add(row, [&device.name].into_iter().chain(dns_name(device)));
                 self.entries.insert(key, entry);
             }
             if let Some(resolved) = resolved {
@@ -173,6 +207,13 @@ fn name_of(device: &Device) -> Option<&Text> {
             Some(name)
         }
         _ => None,
+    }
+}
+
+fn dns_name(device: &Device) -> Option<&Text> {
+    match &device.address {
+        Address::Dns(name) => Some(name),
+        Address::Ip(_) => None,
     }
 }
 

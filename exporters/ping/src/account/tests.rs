@@ -161,6 +161,7 @@ proptest! {
         expected.last_nanos = counted.last_nanos;
         counted.reordered = 0;
         counted.hop_limit = 0;
+        counted.failures = 0;
         counted.state = State::Unknown;
         prop_assert_eq!(counted, expected);
     }
@@ -212,9 +213,11 @@ fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
         account.expire((number + 1) * 1_000 * MILLI);
     }
     assert_eq!(account.counters().state, State::Down);
+    assert_eq!(account.counters().failures, 3);
     let sequence = account.sent(at(3_000)).unwrap();
     account.answered(answer(sequence, None, true), at(3_001));
     assert_eq!(account.counters().state, State::Up);
+    assert_eq!(account.counters().failures, 0);
 }
 
 #[test]

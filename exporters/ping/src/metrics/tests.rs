@@ -24,9 +24,21 @@ fn row(counters: &Counters) -> Row {
         ("family", "ipv4"),
     ]);
     let info = labels.with("address", "198.18.0.1");
+    let spec = crate::engine::Spec {
+        family: Family::V4,
+        address: None,
+        timing: crate::account::Timing {
+            interval: 1_000_000_000,
+            timeout: 2_000_000_000,
+            down_after: 3,
+        },
+        size: 56,
+        phase: 0,
+    };
     let row = Row {
         labels,
         info,
+        spec,
         tally: Arc::default(),
     };
     row.tally.publish(counters);
@@ -54,10 +66,10 @@ fn the_whole_page_is_as_in_the_golden_file() {
         Labels::new([("device", "n"), ("site", ""), ("role", "")]),
         false,
     )];
-    let page = rendered(View {
-        rows: vec![row(&counters)],
-        names,
-    });
+    let mut view = View::default();
+    view.add(row(&counters), []);
+    view.names = names;
+    let page = rendered(view);
     // The time of the last look at the inventory is the only value that is not given above.
     let line = |line: &&str| !line.starts_with("ping_inventory_last_success_timestamp_seconds ");
     let page: Vec<_> = page.lines().filter(line).collect();
@@ -75,10 +87,9 @@ fn the_whole_page_is_as_in_the_golden_file() {
 
 #[test]
 fn what_is_not_known_is_not_said() {
-    let page = rendered(View {
-        rows: vec![row(&Counters::default())],
-        names: Vec::new(),
-    });
+    let mut view = View::default();
+    view.add(row(&Counters::default()), []);
+    let page = rendered(view);
     assert!(!page.contains("ping_up{") && !page.contains("ping_last_rtt_seconds{"));
     assert!(
         page.contains(
