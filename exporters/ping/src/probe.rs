@@ -285,8 +285,10 @@ fn fits(row: &Row, module: &Module) -> bool {
     let spec = &row.spec;
     spec.timing.interval <= FRESH
         && module.size.is_none_or(|size| size == spec.size)
-        && module.source.is_none()
-        && module.ttl.is_none()
+        && module
+            .source
+            .is_none_or(|source| Some(source) == spec.out.source)
+        && module.ttl.is_none_or(|ttl| Some(ttl) == spec.out.hop_limit)
         && !module.dont_fragment
 }
 

@@ -120,6 +120,14 @@ pub fn dont_fragment(socket: BorrowedFd<'_>, family: Family) -> io::Result<()> {
     set(socket, level, option, &value.to_ne_bytes())
 }
 
+/// The number of the interface `name` in the network namespace of the calling thread; `None` when there is none.
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: the pointer is to a string that ends with NUL and outlives the call, which keeps no pointer to it.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index > 0).then_some(index)
+}
+
 /// Lets nothing but echo replies through to a raw ICMP socket (`ICMP_FILTER`, RFC 3542 section 3.2 for ICMPv6).
 ///
 /// # Errors

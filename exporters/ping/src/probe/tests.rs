@@ -82,6 +82,7 @@ fn followed(counters: &Counters, interval: u64) -> View {
             .probe
             .timing(Some(Duration::from_nanos(interval)), None),
         size: 56,
+        out: netio::control::Outgoing::default(),
         phase: 0,
     };
     let row = Row {
