@@ -27,6 +27,7 @@ fn answer(sequence: u32, received: Option<u64>, whole: bool) -> Answer {
         sequence,
         received,
         hop_limit: Some(64),
+        traffic_class: Some(0),
         whole,
     }
 }
@@ -64,7 +65,7 @@ fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
 
 /// What the definitions say of one request, without a state machine: the earliest event that ends it, and what the
 /// others are then. `None` as horizon: everything has ended.
-fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut Counters) {
+fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut Counters) -> End {
     let mut events: Vec<_> = events
         .iter()
         .filter(|(after, _)| *after <= horizon)
@@ -76,14 +77,19 @@ fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut 
         .position(|(after, event)| *after <= timeout && ends(event));
     sum.requests += 1;
     let mut answered = false;
+    let mut end = End::Missed;
     match ending.map(|at| events[at]) {
         Some((after, Event::Reply { .. })) => {
             sum.observe(after * MILLI);
             answered = true;
+            end = End::Answered(after * MILLI);
         }
         Some((_, Event::Error(reason))) => sum.errors[reason.index()] += 1,
         None if horizon > timeout => sum.lost += 1,
-        None => sum.in_flight += 1,
+        None => {
+            sum.in_flight += 1;
+            end = End::Open;
+        }
     }
     for (position, (_, event)) in events.iter().enumerate() {
         match event {
@@ -96,6 +102,35 @@ fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut 
                 }
             }
             _ => {}
+        }
+    }
+    end
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Answered(u64),
+    Missed,
+    Open,
+}
+
+/// Delay variation and loss bursts of requests that ended so, in their order.
+fn across(ends: &[End], sum: &mut Counters) {
+    for pair in ends.windows(2) {
+        if let [End::Answered(first), End::Answered(second)] = pair {
+            // A round trip of nothing is counted as one nanosecond.
+            sum.vary((*first).max(1).abs_diff((*second).max(1)));
+        }
+    }
+    let closed = ends.iter().position(|end| *end == End::Open);
+    let closed = &ends[..closed.unwrap_or(ends.len())];
+    let mut run = 0;
+    for end in closed {
+        if *end == End::Missed {
+            run += 1;
+        } else if run > 0 {
+            sum.burst(std::mem::take(&mut run));
         }
     }
 }
@@ -152,15 +187,24 @@ proptest! {
         balance(account.counters());
 
         let mut expected = Counters::default();
+        let mut ends = Vec::new();
         for (number, events) in schedule.iter().enumerate().take(sequences.len()) {
             let sent = number as u64 * interval;
-            by_definition(events, timeout, cut - sent, &mut expected);
+            ends.push(by_definition(events, timeout, cut - sent, &mut expected));
         }
+        across(&ends, &mut expected);
         let mut counted = *account.counters();
         // These depend on the order among requests and have tests of their own.
         expected.last_nanos = counted.last_nanos;
         counted.reordered = 0;
         counted.hop_limit = 0;
+        counted.failures = 0;
+        counted.reply_dscp = 0;
+        for smooth in [&mut counted, &mut expected] {
+            smooth.smooth_rtt_nanos = 0;
+            smooth.smooth_variation_nanos = 0;
+            smooth.smooth_loss = 0;
+        }
         counted.state = State::Unknown;
         prop_assert_eq!(counted, expected);
     }
@@ -212,9 +256,11 @@ fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
         account.expire((number + 1) * 1_000 * MILLI);
     }
     assert_eq!(account.counters().state, State::Down);
+    assert_eq!(account.counters().failures, 3);
     let sequence = account.sent(at(3_000)).unwrap();
     account.answered(answer(sequence, None, true), at(3_001));
     assert_eq!(account.counters().state, State::Up);
+    assert_eq!(account.counters().failures, 0);
 }
 
 #[test]

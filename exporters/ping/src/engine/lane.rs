@@ -90,12 +90,12 @@ impl Lane {
             sequence,
         };
         let (family, identifier) = (self.port.family, self.port.identifier);
-        let (token, size) = (self.token, target.spec.size);
+        let (token, size, asks) = (self.token, target.spec.size, target.spec.out);
         target.publish();
         self.out.push(
             SocketAddr::new(address, 0),
             |to| echo::encode_request(to, family, identifier, token, tag, size),
-            |_| {},
+            |to| asks.append(to, family),
         );
         self.waiting.push(tag);
         if self.out.is_full() {
@@ -226,8 +226,12 @@ impl Lane {
                     Ok(tag) => {
                         let now = *now.get_or_insert_with(|| hands.clock.now().mono);
                         if let Some(target) = hands.table.get(tag.target, tag.generation) {
-                            if target.account.failed(tag.sequence, reason, now) == Verdict::Stale {
-                                hands.stats.unmatched(Unmatched::Stale);
+                            match target.account.failed(tag.sequence, reason, now) {
+                                Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
+                                Verdict::Counted(_) if entry.origin != Origin::Local => {
+                                    target.account.told(entry.kind, entry.code);
+                                }
+                                _ => {}
                             }
                             target.publish();
                         } else {
@@ -297,7 +301,10 @@ fn judge(
         .any(|&size| echo::is_whole(reply.payload, size));
     let whole = content && !datagram.truncated && reply.sequence == tag.sequence as u16;
     let Control {
-        stamp, hop_limit, ..
+        stamp,
+        hop_limit,
+        traffic_class,
+        ..
     } = datagram.control;
     let received = stamp.map(|stamp| stamp.0);
     Ok((
@@ -306,6 +313,7 @@ fn judge(
             sequence: tag.sequence,
             received,
             hop_limit,
+            traffic_class,
             whole,
         },
     ))

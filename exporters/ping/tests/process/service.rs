@@ -36,6 +36,11 @@ impl Files {
         self.dir.join("sotp-ping")
     }
 
+    /// Where a file of it is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Writes a file whole.
     pub(crate) fn write(&self, name: &str, text: &str) {
         self.dir.write(name, text).unwrap();
@@ -134,6 +139,17 @@ impl Service {
             .await
             .ok()?;
         response.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// A page that must be there.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        self.get(path).await.unwrap_or_else(|| panic!("{path}"))
+    }
+
+    /// The status a page is answered with.
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        let url = format!("http://{ADDRESS}{path}");
+        self.client.get(url).send().await.unwrap().status().as_u16()
     }
 
     /// Asks it to end as a service manager does: how it ended and what it wrote on standard error.
