@@ -98,7 +98,8 @@ fn every_flipped_bit_is_found_and_named() {
         .map(|line| Seen::of(&line[..line.len() - 1], true))
         .collect();
     let flipped = std::thread::scope(|scope| {
-        let halves = [0, 1].map(|half| scope.spawn(|| flip_every_bit(&all, &seen, half)));
+        let (all, seen) = (&all, &seen);
+        let halves = [0, 1].map(|half| scope.spawn(move || flip_every_bit(all, seen, half)));
         halves
             .map(|half| half.join().unwrap())
             .iter()
@@ -535,7 +536,7 @@ fn on(disk: &Small) -> Audit {
     };
     Audit::start(
         disk.clone(),
-        found,
+        &found,
         Options {
             segment_bytes: u64::MAX,
             most_pending: 64,
@@ -576,6 +577,31 @@ async fn full_disk_refuses_what_it_cannot_record() {
             .unwrap()
             .finish(Outcome::Done(String::new()))
             .await;
+        assert_eq!(disk.findings(), []);
+    }
+}
+
+/// However many are pending when the disk fills, there is room for the outcome of each.
+#[tokio::test]
+async fn room_is_kept_for_every_outcome() {
+    for size in (0..80_000).step_by(1777) {
+        let disk = Small::default();
+        disk.set(|disk| disk.size = size);
+        let audit = on(&disk);
+        let mut open = Vec::new();
+        for n in 0..30 {
+            open.extend(audit.begin(record(&format!("device/r{n}"))).await);
+        }
+        let begun = open.len();
+        assert!(begun < 30 && (begun > 0 || size < 6000), "{size}: {begun}");
+        for pending in open {
+            pending.finish(Outcome::Failed("\u{1}".repeat(512))).await;
+        }
+        assert_eq!(
+            disk.text().matches("\"outcome\":\"failed\"").count(),
+            begun,
+            "{size}"
+        );
         assert_eq!(disk.findings(), []);
     }
 }

@@ -25,12 +25,15 @@ const OUTCOME: u64 = 4096;
 
 /// What the thread is asked.
 pub(super) enum Ask {
-    Begin(
-        Box<What>,
-        OwnedSemaphorePermit,
-        oneshot::Sender<Result<Pending, AuditError>>,
-    ),
+    Begin(Begin),
     End(Ended),
+}
+
+/// A beginning to be written.
+pub(super) struct Begin {
+    pub(super) what: Box<What>,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) reply: oneshot::Sender<Result<Pending, AuditError>>,
 }
 
 /// An outcome to be written.
@@ -40,6 +43,8 @@ pub(super) struct Ended {
     pub(super) outcome: &'static str,
     pub(super) detail: String,
     pub(super) reply: Option<oneshot::Sender<()>>,
+    /// Bytes that were kept free for it.
+    pub(super) room: u64,
     /// Counts among those that are pending until it is written.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -61,6 +66,8 @@ pub(super) struct Writer<S> {
     pub(super) state: Arc<State>,
     /// Something may stand after the good bytes.
     dirty: bool,
+    /// Bytes kept free for the outcomes of everything that is pending.
+    held: u64,
     /// Outcomes that wait, oldest first.
     owed: VecDeque<Ended>,
 }
@@ -81,6 +88,7 @@ impl<S: Store> Writer<S> {
             inner,
             state,
             dirty: false,
+            held: 0,
             owed: VecDeque::new(),
         }
     }
@@ -99,7 +107,7 @@ impl<S: Store> Writer<S> {
                     let more = asked.try_iter().take(BATCH);
                     for ask in std::iter::once(ask).chain(more) {
                         match ask {
-                            Ask::Begin(what, permit, reply) => begins.push((what, permit, reply)),
+                            Ask::Begin(begin) => begins.push(begin),
                             Ask::End(ended) => self.owed.push_back(ended),
                         }
                     }
@@ -127,10 +135,11 @@ impl<S: Store> Writer<S> {
             detail: ended.detail.clone(),
         });
         let events: Vec<Event> = events.collect();
-        let written = self.write(&events, 0);
+        let written = self.write(&events, false);
         match &written {
             Ok(_) => {
                 for ended in self.owed.drain(..) {
+                    self.held = self.held.saturating_sub(ended.room);
                     // Its place is free before anybody hears that it is done.
                     drop(ended._permit);
                     ended.reply.map(|reply| reply.send(()));
@@ -147,26 +156,23 @@ impl<S: Store> Writer<S> {
         written.map(|_| ())
     }
 
-    fn begin(
-        &mut self,
-        begins: Vec<(
-            Box<What>,
-            OwnedSemaphorePermit,
-            oneshot::Sender<Result<Pending, AuditError>>,
-        )>,
-        settled: io::Result<()>,
-    ) {
+    fn begin(&mut self, begins: Vec<Begin>, settled: io::Result<()>) {
         if begins.is_empty() {
             return;
         }
         let events: Vec<Event> = begins
             .iter()
-            .map(|(what, ..)| Event::Begun((**what).clone()))
+            .map(|begin| Event::Begun((*begin.what).clone()))
             .collect();
-        let written = settled.and_then(|()| self.write(&events, OUTCOME));
+        let written = settled.and_then(|()| self.write(&events, true));
         let refused = match written {
-            Ok(first) => {
-                for (of, (what, permit, reply)) in (first..).zip(begins) {
+            Ok((first, rooms)) => {
+                for ((of, begin), room) in (first..).zip(begins).zip(rooms) {
+                    let Begin {
+                        what,
+                        permit,
+                        reply,
+                    } = begin;
                     let Some(inner) = self.inner.upgrade() else {
                         self.owed.push_back(Ended {
                             of,
@@ -174,12 +180,13 @@ impl<S: Store> Writer<S> {
                             outcome: "abandoned",
                             detail: String::new(),
                             reply: None,
+                            room,
                             _permit: permit,
                         });
                         continue;
                     };
                     // Who asked may be gone: then it is dropped here, which records it as abandoned.
-                    let _ = reply.send(Ok(Pending::new(inner, of, what, permit)));
+                    let _ = reply.send(Ok(Pending::new(inner, of, what, (permit, room))));
                 }
                 return;
             }
@@ -187,29 +194,23 @@ impl<S: Store> Writer<S> {
         };
         self.state.failed();
         tracing::error!(error = %refused, "change cannot be recorded and is refused");
-        for (_, permit, reply) in begins {
+        for Begin { permit, reply, .. } in begins {
             drop(permit);
             let again = io::Error::new(refused.kind(), refused.to_string());
             let _ = reply.send(Err(AuditError::Write(again)));
         }
     }
 
-    /// Appends records and makes them durable, all or none; returns the number of the first. `room` bytes are kept free for the
-    /// outcome of each, beside as many as it has itself.
-    pub(super) fn write(&mut self, events: &[Event], room: u64) -> io::Result<u64> {
-        if self.dirty {
-            self.store.cut(self.at.len)?;
-            self.dirty = false;
-        }
-        if self.at.len >= self.segment_bytes {
-            self.store.rotate(self.at.sequence + 1)?;
-            self.at.len = 0;
-        }
+    /// Appends records and makes them durable, all or none; returns the number of the first. With `hold` room is kept free for an
+    /// outcome of each, which repeats it; the bytes for each are returned.
+    pub(super) fn write(&mut self, events: &[Event], hold: bool) -> io::Result<(u64, Vec<u64>)> {
+        self.mend()?;
+        self.rotate()?;
         let first = self.at.sequence + 1;
         let mut next = self.at;
         let mut bytes = Vec::new();
         let time = format!("{:.6}", jiff::Timestamp::now());
-        let mut hashes = Vec::with_capacity(events.len());
+        let (mut hashes, mut rooms) = (Vec::new(), Vec::new());
         for event in events {
             next.sequence += 1;
             let entry = Entry {
@@ -221,23 +222,53 @@ impl<S: Store> Writer<S> {
             let (line, hash) = entry.line()?;
             next.hash = hash;
             hashes.push(hash);
+            rooms.push(line.len() as u64 + OUTCOME);
             bytes.extend_from_slice(&line);
         }
         let size = bytes.len() as u64;
         next.len += size;
-        if room > 0 {
-            self.store.reserve(size * 2 + room * events.len() as u64)?;
+        let held = self.held + rooms.iter().sum::<u64>();
+        if hold {
+            self.store.reserve(size + held)?;
         }
         if let Err(error) = self.store.append(&bytes) {
-            self.dirty = self.store.cut(self.at.len).is_err();
+            self.dirty = true;
+            let _ = self.mend();
             return Err(error);
+        }
+        if hold {
+            self.held = held;
         }
         self.at = next;
         self.state.set(next.sequence, next.hash);
         for ((sequence, event), hash) in (first..).zip(events).zip(&hashes) {
             report(sequence, event, hash);
         }
-        Ok(first)
+        Ok((first, rooms))
+    }
+
+    /// Cuts off what a failed append left, which gives away the room that was kept, and takes that again.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.store.cut(self.at.len)?;
+            self.dirty = false;
+            if self.held > 0 {
+                let _ = self.store.reserve(self.held);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on in a new file when this one is full, as soon as nothing is pending; when that never happens, at twice the size.
+    fn rotate(&mut self) -> io::Result<()> {
+        let full = self.at.len >= self.segment_bytes;
+        if full && (self.held == 0 || self.at.len / 2 >= self.segment_bytes) {
+            // The room that was kept at the end is given back.
+            self.store.cut(self.at.len)?;
+            self.store.rotate(self.at.sequence + 1)?;
+            self.at.len = 0;
+        }
+        Ok(())
     }
 }
 
