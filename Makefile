@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up test lint bench bench-toolkit docs
+.PHONY: help build demo up test lint bench bench-inventory bench-toolkit docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,7 +33,10 @@ lint: ## format, lints, documentation, dependency audit and house rules
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 	$(CARGO) test -q -p sotp-checks --test houses --test audit
 
-bench: bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-inventory bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+
+bench-inventory: ## 20,000 devices, listed, changed, discovered
+	$(CARGO) bench -q -p sotp-inventory --bench inventory
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition

@@ -427,7 +427,11 @@ impl Store {
                 _ = every.tick() => looked = true,
             }
             if looked {
-                let held = self.hold().await;
+                // Not in line behind what only the flush below makes room for.
+                let held = Held {
+                    state: Arc::clone(&self.state).lock_owned().await,
+                    store: Arc::clone(self),
+                };
                 let _ = blocking(move || held.settled()).await;
             }
             let store = Arc::clone(self);
