@@ -169,6 +169,14 @@ impl Service for Echo {
                 format!("{name}: {} bytes", request.body().len()),
             )
         });
+        app.route(Method::GET, "/whoami", |request| async move {
+            let certificate = request.client_certificate();
+            let subject = certificate.map_or("none", |it| it.subject());
+            let names = certificate.map_or(String::new(), |it| it.names().join(" "));
+            let user = request.user().unwrap_or("none");
+            let text = format!("user: {user}\nsubject: {subject}\nnames: {names}");
+            response::text(StatusCode::OK, text)
+        });
         let block = Duration::from_secs(flags.block);
         app.route(Method::GET, "/block", move |_| async move {
             for _ in 0..256 {

@@ -253,7 +253,9 @@ impl Audit {
         let mut writer = Writer::new(store, found.at, options.segment_bytes, weak, state);
         if !found.events.is_empty() {
             writer.state.recovered(found.events.len() as u64);
-            writer.write(&found.events, 0).map_err(AuditError::Write)?;
+            writer
+                .write(&found.events, false)
+                .map_err(AuditError::Write)?;
         }
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
@@ -326,7 +328,8 @@ impl From<Record> for What {
 pub struct Pending {
     inner: Arc<Inner>,
     of: u64,
-    open: Option<(Box<What>, OwnedSemaphorePermit)>,
+    /// Until it is finished: what it was, its place among the pending ones, and the room that is kept for its outcome.
+    open: Option<(Box<What>, (OwnedSemaphorePermit, u64))>,
 }
 
 impl std::fmt::Debug for Pending {
@@ -338,11 +341,16 @@ impl std::fmt::Debug for Pending {
 }
 
 impl Pending {
-    fn new(inner: Arc<Inner>, of: u64, what: Box<What>, permit: OwnedSemaphorePermit) -> Self {
+    fn new(
+        inner: Arc<Inner>,
+        of: u64,
+        what: Box<What>,
+        place: (OwnedSemaphorePermit, u64),
+    ) -> Self {
         Self {
             inner,
             of,
-            open: Some((what, permit)),
+            open: Some((what, place)),
         }
     }
 
@@ -365,7 +373,7 @@ impl Pending {
     }
 
     fn end(&mut self, outcome: &'static str, detail: &str, reply: Option<oneshot::Sender<()>>) {
-        let Some((what, permit)) = self.open.take() else {
+        let Some((what, (permit, room))) = self.open.take() else {
             return;
         };
         self.inner.ask(Ask::End(Ended {
@@ -374,6 +382,7 @@ impl Pending {
             outcome,
             detail: detail.chars().take(LONGEST_DETAIL).collect(),
             reply,
+            room,
             _permit: permit,
         }));
     }

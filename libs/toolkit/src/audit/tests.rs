@@ -93,29 +93,55 @@ fn log_that_nobody_touched_is_whole() {
 fn every_flipped_bit_is_found_and_named() {
     let (dir, _) = log(200, u64::MAX);
     let all = split(&fs::read(only(&dir)).unwrap());
-    let place = |line| Place {
-        file: "x".to_owned(),
-        line,
-    };
     let seen: Vec<Seen> = all
         .iter()
         .map(|line| Seen::of(&line[..line.len() - 1], true))
         .collect();
+    let flipped = std::thread::scope(|scope| {
+        let (all, seen) = (&all, &seen);
+        let halves = [0, 1].map(|half| scope.spawn(move || flip_every_bit(all, seen, half)));
+        halves
+            .map(|half| half.join().unwrap())
+            .iter()
+            .sum::<usize>()
+    });
+    assert_eq!(
+        flipped,
+        all.iter().map(|line| line.len() * 8).sum::<usize>()
+    );
+}
+
+/// Flips every bit of every second line; returns how many.
+fn flip_every_bit(all: &[Vec<u8>], seen: &[Seen], half: usize) -> usize {
+    let place = |line: usize| Place {
+        file: "x".to_owned(),
+        line: line as u64,
+    };
     let mut before = Checker::new(&[]);
     let mut flips = 0;
     for (at, line) in all.iter().enumerate() {
-        // A flipped line end joins this line and the next, so both are split anew; whatever comes after is as it was.
-        let mut region = line.clone();
-        region.extend(all.get(at + 1).into_iter().flatten());
+        let mut bad = line.clone();
         for bit in 0..line.len() * 8 {
-            region[bit / 8] ^= 1 << (bit % 8);
+            if at % 2 != half {
+                break;
+            }
+            bad[bit / 8] ^= 1 << (bit % 8);
             let mut checker = before.clone();
+            // A line end that is gone joins this line and the next; the lines after them are as they were.
+            let joined = usize::from(bit / 8 + 1 == line.len());
+            let region = [
+                &bad[..],
+                all.get(at + joined)
+                    .filter(|_| joined == 1)
+                    .map_or(&[], |it| it),
+            ]
+            .concat();
             lines(&region[..], "x", 1, |place, bytes, ended| {
                 checker.line(place, Seen::of(bytes, ended));
             })
             .unwrap();
-            for (later, seen) in seen.iter().enumerate().skip(at + 2).take(3) {
-                checker.line(place(later as u64), seen.clone());
+            for (later, seen) in seen.iter().enumerate().skip(at + 1 + joined).take(3) {
+                checker.line(place(later), seen.clone());
             }
             let found = checker.finish().findings;
             let number = at as u64 + 1;
@@ -125,13 +151,13 @@ fn every_flipped_bit_is_found_and_named() {
                 _ => false,
             });
             assert!(named, "record {number}, bit {bit}: {found:?}");
-            region[bit / 8] ^= 1 << (bit % 8);
+            bad[bit / 8] ^= 1 << (bit % 8);
             flips += 1;
         }
-        before.line(place(at as u64), seen[at].clone());
+        before.line(place(at), seen[at].clone());
     }
-    assert_eq!(flips, all.iter().map(|line| line.len() * 8).sum::<usize>());
     assert!(before.finish().findings.is_empty());
+    flips
 }
 
 /// The same from the file itself, for some of the bits.
@@ -551,6 +577,31 @@ async fn full_disk_refuses_what_it_cannot_record() {
             .unwrap()
             .finish(Outcome::Done(String::new()))
             .await;
+        assert_eq!(disk.findings(), []);
+    }
+}
+
+/// However many are pending when the disk fills, there is room for the outcome of each.
+#[tokio::test]
+async fn room_is_kept_for_every_outcome() {
+    for size in (0..80_000).step_by(1777) {
+        let disk = Small::default();
+        disk.set(|disk| disk.size = size);
+        let audit = on(&disk);
+        let mut open = Vec::new();
+        for n in 0..30 {
+            open.extend(audit.begin(record(&format!("device/r{n}"))).await);
+        }
+        let begun = open.len();
+        assert!(begun < 30 && (begun > 0 || size < 6000), "{size}: {begun}");
+        for pending in open {
+            pending.finish(Outcome::Failed("\u{1}".repeat(512))).await;
+        }
+        assert_eq!(
+            disk.text().matches("\"outcome\":\"failed\"").count(),
+            begun,
+            "{size}"
+        );
         assert_eq!(disk.findings(), []);
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Ended {
     pub(super) outcome: &'static str,
     pub(super) detail: String,
     pub(super) reply: Option<oneshot::Sender<()>>,
+    /// Bytes that were kept free for it.
+    pub(super) room: u64,
     /// Counts among those that are pending until it is written.
     pub(super) _permit: OwnedSemaphorePermit,
 }
@@ -61,6 +63,8 @@ pub(super) struct Writer<S> {
     pub(super) state: Arc<State>,
     /// Something may stand after the good bytes.
     dirty: bool,
+    /// Bytes kept free for the outcomes of everything that is pending.
+    held: u64,
     /// Outcomes that wait, oldest first.
     owed: VecDeque<Ended>,
 }
@@ -81,6 +85,7 @@ impl<S: Store> Writer<S> {
             inner,
             state,
             dirty: false,
+            held: 0,
             owed: VecDeque::new(),
         }
     }
@@ -127,10 +132,11 @@ impl<S: Store> Writer<S> {
             detail: ended.detail.clone(),
         });
         let events: Vec<Event> = events.collect();
-        let written = self.write(&events, 0);
+        let written = self.write(&events, false);
         match &written {
             Ok(_) => {
                 for ended in self.owed.drain(..) {
+                    self.held = self.held.saturating_sub(ended.room);
                     // Its place is free before anybody hears that it is done.
                     drop(ended._permit);
                     ended.reply.map(|reply| reply.send(()));
@@ -163,10 +169,10 @@ impl<S: Store> Writer<S> {
             .iter()
             .map(|(what, ..)| Event::Begun((**what).clone()))
             .collect();
-        let written = settled.and_then(|()| self.write(&events, OUTCOME));
+        let written = settled.and_then(|()| self.write(&events, true));
         let refused = match written {
-            Ok(first) => {
-                for (of, (what, permit, reply)) in (first..).zip(begins) {
+            Ok((first, rooms)) => {
+                for ((of, (what, permit, reply)), room) in (first..).zip(begins).zip(rooms) {
                     let Some(inner) = self.inner.upgrade() else {
                         self.owed.push_back(Ended {
                             of,
@@ -174,12 +180,13 @@ impl<S: Store> Writer<S> {
                             outcome: "abandoned",
                             detail: String::new(),
                             reply: None,
+                            room,
                             _permit: permit,
                         });
                         continue;
                     };
                     // Who asked may be gone: then it is dropped here, which records it as abandoned.
-                    let _ = reply.send(Ok(Pending::new(inner, of, what, permit)));
+                    let _ = reply.send(Ok(Pending::new(inner, of, what, (permit, room))));
                 }
                 return;
             }
@@ -194,22 +201,16 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    /// Appends records and makes them durable, all or none; returns the number of the first. `room` bytes are kept free for the
-    /// outcome of each, beside as many as it has itself.
-    pub(super) fn write(&mut self, events: &[Event], room: u64) -> io::Result<u64> {
-        if self.dirty {
-            self.store.cut(self.at.len)?;
-            self.dirty = false;
-        }
-        if self.at.len >= self.segment_bytes {
-            self.store.rotate(self.at.sequence + 1)?;
-            self.at.len = 0;
-        }
+    /// Appends records and makes them durable, all or none; returns the number of the first. With `hold` room is kept free for an
+    /// outcome of each, which repeats it; the bytes for each are returned.
+    pub(super) fn write(&mut self, events: &[Event], hold: bool) -> io::Result<(u64, Vec<u64>)> {
+        self.mend()?;
+        self.rotate()?;
         let first = self.at.sequence + 1;
         let mut next = self.at;
         let mut bytes = Vec::new();
         let time = format!("{:.6}", jiff::Timestamp::now());
-        let mut hashes = Vec::with_capacity(events.len());
+        let (mut hashes, mut rooms) = (Vec::new(), Vec::new());
         for event in events {
             next.sequence += 1;
             let entry = Entry {
@@ -221,23 +222,53 @@ impl<S: Store> Writer<S> {
             let (line, hash) = entry.line()?;
             next.hash = hash;
             hashes.push(hash);
+            rooms.push(line.len() as u64 + OUTCOME);
             bytes.extend_from_slice(&line);
         }
         let size = bytes.len() as u64;
         next.len += size;
-        if room > 0 {
-            self.store.reserve(size * 2 + room * events.len() as u64)?;
+        let held = self.held + rooms.iter().sum::<u64>();
+        if hold {
+            self.store.reserve(size + held)?;
         }
         if let Err(error) = self.store.append(&bytes) {
-            self.dirty = self.store.cut(self.at.len).is_err();
+            self.dirty = true;
+            let _ = self.mend();
             return Err(error);
+        }
+        if hold {
+            self.held = held;
         }
         self.at = next;
         self.state.set(next.sequence, next.hash);
         for ((sequence, event), hash) in (first..).zip(events).zip(&hashes) {
             report(sequence, event, hash);
         }
-        Ok(first)
+        Ok((first, rooms))
+    }
+
+    /// Cuts off what a failed append left, which gives away the room that was kept, and takes that again.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.store.cut(self.at.len)?;
+            self.dirty = false;
+            if self.held > 0 {
+                let _ = self.store.reserve(self.held);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on in a new file when this one is full, as soon as nothing is pending; when that never happens, at twice the size.
+    fn rotate(&mut self) -> io::Result<()> {
+        let full = self.at.len >= self.segment_bytes;
+        if full && (self.held == 0 || self.at.len / 2 >= self.segment_bytes) {
+            // The room that was kept at the end is given back.
+            self.store.cut(self.at.len)?;
+            self.store.rotate(self.at.sequence + 1)?;
+            self.at.len = 0;
+        }
+        Ok(())
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Origin {
 pub(crate) struct Keys {
     origin: Origin,
     known: Mutex<Known>,
-    fetching: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +53,17 @@ struct Known {
     /// When they were last seen.
     seen: Option<Instant>,
     tried: Option<Instant>,
+    /// Somebody fetches now; who has no key waits for that.
+    fetching: bool,
+}
+
+/// Says that nobody fetches any more, also when the request that did went away.
+struct Fetching<'a>(&'a Keys);
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        self.0.lock().fetching = false;
+    }
 }
 
 /// What is known about a key.
@@ -77,7 +88,7 @@ impl Keys {
         let keys = Arc::new(Self {
             origin: origin.clone(),
             known: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         });
         shared.insert(origin, Arc::downgrade(&keys));
         keys
@@ -89,13 +100,13 @@ impl Keys {
         if !wanted {
             return found;
         }
-        let _one = self.fetching.lock().await;
+        let _one = self.turn.lock().await;
         // Whoever waited finds what the one before fetched.
         let (found, wanted) = self.look(kid);
         if !wanted {
             return found;
         }
-        self.lock().tried = Some(Instant::now());
+        let fetching = self.begin();
         match self.fetch().await {
             Ok(points) => {
                 SERIES.fetched(true, points.len());
@@ -108,6 +119,7 @@ impl Keys {
                 tracing::warn!(url = %self.origin.url, error = crate::life::chain(&error), "keys of Grafana cannot be read, the last ones stay for an hour at most");
             }
         }
+        drop(fetching);
         self.look(kid).0
     }
 
@@ -126,7 +138,15 @@ impl Keys {
         let allowed = known
             .tried
             .is_none_or(|tried| now.saturating_duration_since(tried) >= PAUSE);
-        (found, due && allowed)
+        let waits = known.fetching && !matches!(found, Found::Key(_));
+        (found, due && (allowed || waits))
+    }
+
+    fn begin(&self) -> Fetching<'_> {
+        let mut known = self.lock();
+        known.tried = Some(Instant::now());
+        known.fetching = true;
+        Fetching(self)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {

@@ -207,3 +207,29 @@ pub(crate) fn seconds(time: SystemTime) -> i64 {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encode(text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(text)
+    }
+
+    proptest! {
+        /// Whatever comes from the network is refused or read, and nothing that this key did not sign is verified.
+        #[test]
+        fn any_text_is_no_token(text in any::<String>(), claims in any::<String>(), signature in any::<[u8; 64]>(), kid in ".{1,40}") {
+            let header = serde_json::json!({"alg": "ES256", "typ": "jwt", "kid": kid}).to_string();
+            let shaped = format!("{}.{}.{}", encode(&header), encode(&claims), URL_SAFE_NO_PAD.encode(signature));
+            let expected = Expected { issuer: String::new(), audience: String::new() };
+            for token in [text, shaped] {
+                if let Ok(token) = Unverified::parse(&token) {
+                    prop_assert!(token.verify(&[4; 65], &expected, SystemTime::now()).is_err());
+                }
+            }
+        }
+    }
+}

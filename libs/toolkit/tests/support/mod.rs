@@ -65,6 +65,34 @@ impl Authority {
         self.0.pem()
     }
 
+    /// Certificate and key for this subject, valid from `begins` to `ends` in seconds from now.
+    pub(crate) fn issue_for(
+        &self,
+        subject: &[(rcgen::DnType, &str)],
+        names: Vec<rcgen::SanType>,
+        (begins, ends): (i64, i64),
+    ) -> Pair {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        for (kind, value) in subject {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        params.subject_alt_names = names;
+        let now = std::time::SystemTime::now();
+        let at = |seconds: i64| {
+            let far = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { now - far } else { now + far }
+        };
+        (params.not_before, params.not_after) = (at(begins).into(), at(ends).into());
+        params.serial_number = Some(rcgen::SerialNumber::from(fresh()));
+        let key = KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &self.0).unwrap();
+        Pair {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     /// Certificate and key for these subject alternative names.
     pub(crate) fn issue(&self, names: &[&str]) -> Pair {
         let mut params = CertificateParams::new(
