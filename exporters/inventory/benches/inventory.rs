@@ -1,0 +1,114 @@
+//! Twenty thousand devices in the real binary, edited: what a list, a change and a shard cost, and how much memory.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed bench")]
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use support::{Place, send};
+
+const DEVICES: u32 = 20_000;
+/// How often each is asked.
+const TIMES: u32 = 50;
+
+fn inventory() -> String {
+    let mut text = "sites:\n".to_owned();
+    for site in 0..100 {
+        writeln!(text, "  - {{name: site-{site}, region: north}}").unwrap();
+    }
+    text.push_str("groups:\n  - name: routers\n    defaults: {role: core, platform: frr, snmp: {module: if_mib, auth: lab_v3}}\ndevices:\n");
+    for n in 0..DEVICES {
+        let address = std::net::Ipv4Addr::from((10 << 24) + n);
+        writeln!(text, "  - name: router-{n}.example.net\n    address: {address}\n    site: site-{}\n    groups: [routers]\n    tags: [t{}]", n % 100, n % 7).unwrap();
+    }
+    text
+}
+
+/// The 95th of a hundred.
+fn p95(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() * 95 / 100].as_secs_f64() * 1e3
+}
+
+#[tokio::main]
+async fn main() {
+    // `cargo test` runs benches too, with this flag.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let place = Place::new(&inventory());
+    let service = place.start().await;
+    let timed = async |path: &str| {
+        let mut times = Vec::new();
+        for _ in 0..TIMES {
+            let began = Instant::now();
+            let answer = service.get(path).await;
+            times.push(began.elapsed());
+            assert_eq!(answer.status, 200, "{path}");
+        }
+        p95(times)
+    };
+    let page = timed("/api/v1/devices?site=site-7&limit=100").await;
+    let shard = timed("/sd/snmp?shard=3&of=10").await;
+    let whole = timed("/api/v1/devices").await;
+    let mut times = Vec::new();
+    let mut file = Vec::new();
+    for n in 0..TIMES {
+        let path = format!("/api/v1/devices/router-{}.example.net", n * 97);
+        let seen = service.get(&format!("{path}?form=written")).await;
+        let mut entry = seen.body.clone();
+        entry["tags"] = json!([format!("changed-{n}")]);
+        let began = Instant::now();
+        let put = service.put(&path, &seen.tag, &entry).await;
+        times.push(began.elapsed());
+        assert_eq!(put.status, 200, "{}", put.text);
+    }
+    let change = p95(times);
+    // What it takes until the change is in git as well.
+    for n in 0..5 {
+        let body = json!({"name": format!("new-{n}"), "address": format!("172.16.0.{n}")});
+        let began = Instant::now();
+        assert_eq!(
+            send(service.json("POST", "/api/v1/devices", &body))
+                .await
+                .status,
+            201
+        );
+        let versions = service.get("/api/v1/versions?limit=1").await;
+        assert_eq!(
+            versions.body["versions"][0]["message"],
+            format!("Add device new-{n}")
+        );
+        file.push(began.elapsed());
+    }
+    let committed = p95(file);
+    let scrape = send(service.request("GET", "/metrics")).await.text;
+    let resident = scrape
+        .lines()
+        .find_map(|line| line.strip_prefix("process_resident_memory_bytes "))
+        .unwrap();
+    let resident = resident.parse::<f64>().unwrap() / 1e6;
+    let rows: Vec<Value> = [
+        ("list: a page of 100 of a site, p95 ms", page, 50.0),
+        ("change: one device, on disk, p95 ms", change, 50.0),
+        ("http_sd: one shard of ten, p95 ms", shard, 20.0),
+        ("memory: resident MB after the changes", resident, 200.0),
+        ("list: all 20,000 devices, p95 ms (no goal)", whole, 0.0),
+        ("change: until it is in git, p95 ms (no goal)", committed, 0.0),
+    ]
+    .into_iter()
+    .map(|(figure, ours, goal)| {
+        let goal = (goal > 0.0).then_some(goal);
+        println!("{figure:<50} {ours:>9.1}   goal {}", goal.map_or("-".to_owned(), |goal| goal.to_string()));
+        json!({"figure": figure, "ours": ours, "peer": null, "peer_name": null, "ratio": null, "goal": goal, "met": goal.map(|goal| ours <= goal)})
+    })
+    .collect();
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/inventory.json");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
+}
