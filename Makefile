@@ -8,11 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
 .PHONY: which-devices help build demo up test lint style bench bench-toolkit bench-snmp docs
-=======
-.PHONY: help build demo up test lint bench bench-inventory bench-toolkit docs
->>>>>>> refs/heads/editing
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,14 +40,10 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-<<<<<<< HEAD
 bench: bench-toolkit bench-snmp ## every benchmark; each prints a table and writes target/bench/NAME.json
-=======
-bench: bench-inventory bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
->>>>>>> refs/heads/editing
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition

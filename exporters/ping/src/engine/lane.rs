@@ -39,6 +39,18 @@ pub(super) struct Lane {
     entries: ReceiveBatch,
     /// Replies that wait until the transmit stamps have been read.
     answers: Vec<(Tag, Answer)>,
+    /// ICMP errors that wait until the replies have been read.
+    failures: Vec<Failure>,
+}
+
+/// What an ICMP error says of a request.
+struct Failure {
+    tag: Tag,
+    reason: Reason,
+    /// Type and code, when a router or the target sent them.
+    told: Option<(u8, u8)>,
+    /// When it was read, nanoseconds of the monotonic clock.
+    at: u64,
 }
 
 /// What a lane works on.
@@ -60,6 +72,7 @@ impl Lane {
             reply_bytes: REPLY_HEADERS,
             entries: ReceiveBatch::new(ENTRY_BYTES),
             answers: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -154,6 +167,7 @@ impl Lane {
             match count {
                 Ok(0) => {
                     self.read_entries(hands);
+                    self.count_failures(hands);
                     return true;
                 }
                 Ok(_) => {}
@@ -189,6 +203,7 @@ impl Lane {
                 target.publish();
             }
         }
+        self.count_failures(hands);
         false
     }
 
@@ -223,24 +238,37 @@ impl Lane {
                 };
                 let address = datagram.address.map(|address| address.ip());
                 match self.quoted(datagram.payload, address, hands.table) {
-                    Ok(tag) => {
-                        let now = *now.get_or_insert_with(|| hands.clock.now().mono);
-                        if let Some(target) = hands.table.get(tag.target, tag.generation) {
-                            match target.account.failed(tag.sequence, reason, now) {
-                                Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
-                                Verdict::Counted(_) if entry.origin != Origin::Local => {
-                                    target.account.told(entry.kind, entry.code);
-                                }
-                                _ => {}
-                            }
-                            target.publish();
-                        } else {
-                            hands.stats.unmatched(Unmatched::Removed);
-                        }
-                    }
+                    Ok(tag) => self.failures.push(Failure {
+                        tag,
+                        reason,
+                        told: (entry.origin != Origin::Local).then_some((entry.kind, entry.code)),
+                        at: *now.get_or_insert_with(|| hands.clock.now().mono),
+                    }),
                     Err(why) => hands.stats.unmatched(why),
                 }
             }
+        }
+    }
+
+    /// Counts the failures read so far. An answer and an error about the same request come in by different queues, of which this
+    /// process, when it is late, reads both at once: whoever answered has answered, so answers are counted first.
+    fn count_failures(&mut self, hands: &mut Hands<'_>) {
+        for failure in self.failures.drain(..) {
+            let Failure { tag, reason, told, at } = failure;
+            let Some(target) = hands.table.get(tag.target, tag.generation) else {
+                hands.stats.unmatched(Unmatched::Removed);
+                continue;
+            };
+            match target.account.failed(tag.sequence, reason, at) {
+                Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
+                Verdict::Counted(_) => {
+                    if let Some((kind, code)) = told {
+                        target.account.told(kind, code);
+                    }
+                }
+                _ => {}
+            }
+            target.publish();
         }
     }
 
