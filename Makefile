@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo up test lint bench bench-toolkit docs
+.PHONY: help build demo up test lint bench bench-toolkit bench-ping docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,10 +33,14 @@ lint: ## format, lints, documentation, dependency audit and house rules
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 	$(CARGO) test -q -p sotp-checks --test houses --test audit
 
-bench: bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-toolkit bench-ping ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition
+
+bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_prober and surge-ping; needs root
+	$(CARGO) build --release -q -p sotp-ping --features bench
+	$(CARGO) run --release -q -p sotp-ping --features bench --bin bench-ping
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps
