@@ -72,14 +72,25 @@ async fn main() {
     for n in 0..5 {
         let body = json!({"name": format!("new-{n}"), "address": format!("172.16.0.{n}")});
         let began = Instant::now();
-        assert_eq!(send(service.json("POST", "/api/v1/devices", &body)).await.status, 201);
+        assert_eq!(
+            send(service.json("POST", "/api/v1/devices", &body))
+                .await
+                .status,
+            201
+        );
         let versions = service.get("/api/v1/versions?limit=1").await;
-        assert_eq!(versions.body["versions"][0]["message"], format!("Add device new-{n}"));
+        assert_eq!(
+            versions.body["versions"][0]["message"],
+            format!("Add device new-{n}")
+        );
         file.push(began.elapsed());
     }
     let committed = p95(file);
     let scrape = send(service.request("GET", "/metrics")).await.text;
-    let resident = scrape.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
+    let resident = scrape
+        .lines()
+        .find_map(|line| line.strip_prefix("process_resident_memory_bytes "))
+        .unwrap();
     let resident = resident.parse::<f64>().unwrap() / 1e6;
     let rows: Vec<Value> = [
         ("list: a page of 100 of a site, p95 ms", page, 50.0),
@@ -96,7 +107,8 @@ async fn main() {
         json!({"figure": figure, "ours": ours, "peer": null, "peer_name": null, "ratio": null, "goal": goal, "met": goal.map(|goal| ours <= goal)})
     })
     .collect();
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/inventory.json");
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/inventory.json");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
 }

@@ -121,7 +121,11 @@ async fn answer(desk: Arc<Desk>, action: Action, request: Request) -> Response {
             reply::tagged(&request, inventory.version(), || inventory.json().to_vec())
         }
         Action::Status => status(&desk),
-        Action::Schema => response::new(StatusCode::OK, "application/schema+json", inventory::json_schema()),
+        Action::Schema => response::new(
+            StatusCode::OK,
+            "application/schema+json",
+            inventory::json_schema(),
+        ),
         Action::OpenApi => response::new(StatusCode::OK, "application/json", openapi::document()),
         Action::List(kind) => lists::list(desk, request, kind).await,
         Action::One(kind) => lists::one(desk, request, kind).await,
@@ -164,7 +168,10 @@ fn status(desk: &Desk) -> Response {
             .ok()
             .map(|time| format!("{time:.3}"))
     };
-    let waiting = desk.editor.as_ref().and_then(|editor| editor.store.waiting());
+    let waiting = desk
+        .editor
+        .as_ref()
+        .and_then(|editor| editor.store.waiting());
     response::json(
         StatusCode::OK,
         &Status {

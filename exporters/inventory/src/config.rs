@@ -165,7 +165,8 @@ impl Configuration for Config {
             }
             let secret = remote.url.split_once("://").is_some_and(|(_, rest)| {
                 let host = rest.split('/').next().unwrap_or_default();
-                host.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+                host.split_once('@')
+                    .is_some_and(|(user, _)| user.contains(':'))
             });
             if secret {
                 let message = "expected no password in the URL; git's credential helpers keep it";
@@ -174,15 +175,22 @@ impl Configuration for Config {
         }
         let editing = match (raw.access.clone(), &raw.audit) {
             (None, None) => None,
-            (None, Some(_)) => return Err(at("audit", "expected access beside it: without it nothing is changed")),
+            (None, Some(_)) => {
+                return Err(at(
+                    "audit",
+                    "expected access beside it: without it nothing is changed",
+                ));
+            }
             (Some(_), None) => {
-                return Err(at("access", "expected audit.folder beside it: every change is recorded before it is made"));
+                return Err(at(
+                    "access",
+                    "expected audit.folder beside it: every change is recorded before it is made",
+                ));
             }
             (Some(access), Some(audit)) => {
                 let access = access.relative_to(origin).check(verbs::ALL);
-                let access = access.map_err(|error| {
-                    at(&format!("access.{}", error.path), &error.message)
-                })?;
+                let access = access
+                    .map_err(|error| at(&format!("access.{}", error.path), &error.message))?;
                 Some(Editing {
                     access,
                     audit: folder.join(&audit.folder),

@@ -128,18 +128,30 @@ impl Read {
             .collect();
         for (line, device) in &self.devices {
             if let Some(first) = seen.insert(&*device.name, *line) {
-                twice.push((*line, format!("{} stands on line {first} too; expected each once", device.name)));
+                twice.push((
+                    *line,
+                    format!(
+                        "{} stands on line {first} too; expected each once",
+                        device.name
+                    ),
+                ));
                 continue;
             }
             if let Some(site) = device.site.as_deref()
                 && sites.insert(site)
             {
-                let entry = SiteEntry { name: site.to_owned(), ..SiteEntry::default() };
+                let entry = SiteEntry {
+                    name: site.to_owned(),
+                    ..SiteEntry::default()
+                };
                 edits.push((*line, Edit::Put(Entry::Site(entry))));
             }
             for group in &device.groups {
                 if groups.insert(group) {
-                    let entry = GroupEntry { name: group.clone(), ..GroupEntry::default() };
+                    let entry = GroupEntry {
+                        name: group.clone(),
+                        ..GroupEntry::default()
+                    };
                     edits.push((*line, Edit::Put(Entry::Group(Box::new(entry)))));
                 }
             }
@@ -147,7 +159,10 @@ impl Read {
                 Some(known) => over((*known).clone(), device),
                 None => device.clone(),
             };
-            if known.get(&*device.name).is_none_or(|known| **known != entry) {
+            if known
+                .get(&*device.name)
+                .is_none_or(|known| **known != entry)
+            {
                 devices.push((*line, Edit::Put(Entry::Device(Box::new(entry)))));
             }
         }
@@ -190,7 +205,13 @@ fn name(text: &str) -> String {
     let clean: String = text
         .trim()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     clean.trim_start_matches(['.', '_', '-']).to_owned()
 }

@@ -133,7 +133,14 @@ impl Stamp {
         let of = |data: Metadata| {
             let size = i64::try_from(data.size()).unwrap_or(i64::MAX);
             let ino = data.ino().cast_signed();
-            Self([ino, size, data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()])
+            Self([
+                ino,
+                size,
+                data.mtime(),
+                data.mtime_nsec(),
+                data.ctime(),
+                data.ctime_nsec(),
+            ])
         };
         std::fs::metadata(path).ok().map(of)
     }
@@ -215,20 +222,32 @@ impl Store {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
         };
-        let folder = folder.canonicalize().map_err(disk_error("the folder of the inventory"))?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let options = Options { file: folder.join(&name), ..options };
+        let folder = folder
+            .canonicalize()
+            .map_err(disk_error("the folder of the inventory"))?;
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let options = Options {
+            file: folder.join(&name),
+            ..options
+        };
         let git = Git::open(Arc::clone(&disk), &folder, &name, &options.branch)?;
         let private = git.private()?;
         std::fs::create_dir_all(&private).map_err(disk_error("the folder of the journal"))?;
         let lock = File::create(private.join("lock")).map_err(disk_error("the lock file"))?;
         lock.try_lock().map_err(|_| StoreError::Taken)?;
-        let (journal, records) = Journal::open(Arc::clone(&disk), &private).map_err(disk_error("the journal"))?;
+        let (journal, records) =
+            Journal::open(Arc::clone(&disk), &private).map_err(disk_error("the journal"))?;
         let head = git.head()?;
         let opening = Opening::new(&git, head, journal, &options.file)?;
         let (mut state, known) = opening.replay(records)?;
         let feed_of = Source::File(options.file.clone());
-        let bytes = disk.read(&options.file).map_err(disk_error("the inventory file"))?;
+        let bytes = disk
+            .read(&options.file)
+            .map_err(disk_error("the inventory file"))?;
         let begins = state.head.is_none() && state.pending.is_empty();
         let now = match bytes {
             Some(bytes) => bytes,
@@ -272,7 +291,9 @@ impl Store {
         });
         let mut held = store.try_hold();
         if behind {
-            let written = store.write_file(&text).map_err(disk_error("the inventory file"))?;
+            let written = store
+                .write_file(&text)
+                .map_err(disk_error("the inventory file"))?;
             held.state.stamp = written;
         } else {
             held.begin(begins)?;
@@ -365,7 +386,11 @@ impl Store {
     }
 
     /// Makes the commits; answers the last one.
-    fn batch(&self, head: Option<&str>, batch: &[(Arc<Record>, Book)]) -> Result<String, StoreError> {
+    fn batch(
+        &self,
+        head: Option<&str>,
+        batch: &[(Arc<Record>, Book)],
+    ) -> Result<String, StoreError> {
         let commits: Vec<Commit<'_>> = batch
             .iter()
             .map(|(record, book)| Commit {
@@ -381,11 +406,16 @@ impl Store {
             Err(error) => error,
         };
         // It may have been done all the same, and only the answer been lost.
-        let last = batch.last().map(|(record, _)| format!("Change: {}", record.number));
+        let last = batch
+            .last()
+            .map(|(record, _)| format!("Change: {}", record.number));
         if let Some(now) = self.git.head()?
             && Some(&*now) != head
             && let Some(newest) = self.git.log(&now, 1)?.first()
-            && newest.message.lines().any(|line| Some(line) == last.as_deref())
+            && newest
+                .message
+                .lines()
+                .any(|line| Some(line) == last.as_deref())
         {
             return Ok(now);
         }
@@ -396,7 +426,9 @@ impl Store {
     fn forget(&self, state: &mut State) -> Result<(), StoreError> {
         if state.behind {
             let text = state.book.text();
-            state.stamp = self.write_file(&text).map_err(disk_error("the inventory file"))?;
+            state.stamp = self
+                .write_file(&text)
+                .map_err(disk_error("the inventory file"))?;
             state.behind = false;
         }
         if !(state.pending.is_empty() || state.journal.length() > 4 * 1024 * 1024) {
@@ -407,11 +439,16 @@ impl Store {
             .sync(&self.options.file)
             .and_then(|()| self.disk.sync(folder))
             .map_err(disk_error("the inventory file"))?;
-        let State { journal, pending, .. } = state;
+        let State {
+            journal, pending, ..
+        } = state;
         let left = pending.iter().map(|(record, _)| &**record);
         journal.keep(left).map_err(disk_error("the journal"))?;
         if let Err(error) = self.git.tidy() {
-            tracing::debug!(error = chain(&error), "index of the repository not brought in line");
+            tracing::debug!(
+                error = chain(&error),
+                "index of the repository not brought in line"
+            );
         }
         Ok(())
     }
@@ -437,7 +474,10 @@ impl Store {
             let store = Arc::clone(self);
             let flushed = blocking(move || store.flush()).await;
             if let Err(error) = flushed {
-                tracing::error!(error = chain(&error), "changes cannot be committed to git; they are kept in the journal and tried again");
+                tracing::error!(
+                    error = chain(&error),
+                    "changes cannot be committed to git; they are kept in the journal and tried again"
+                );
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 self.kick.notify_one();
             }
@@ -471,7 +511,12 @@ struct Opening {
 }
 
 impl Opening {
-    fn new(git: &Git, head: Option<String>, journal: Journal, file: &Path) -> Result<Self, StoreError> {
+    fn new(
+        git: &Git,
+        head: Option<String>,
+        journal: Journal,
+        file: &Path,
+    ) -> Result<Self, StoreError> {
         let (mut text, mut keys, mut done) = (String::new(), Keys::default(), 0);
         if let Some(head) = &head {
             text = git.file_at(head)?.unwrap_or_default();
@@ -492,7 +537,10 @@ impl Opening {
         let (book, document, inventory) = match Book::open(&text, file) {
             Ok(read) => read,
             Err(error) => {
-                tracing::warn!(error = chain(&error), "the last commit holds no good inventory");
+                tracing::warn!(
+                    error = chain(&error),
+                    "the last commit holds no good inventory"
+                );
                 Book::open("", file)?
             }
         };
@@ -512,15 +560,23 @@ impl Opening {
             keys,
             trouble: None,
         };
-        Ok(Self { state, known: vec![sum], done })
+        Ok(Self {
+            state,
+            known: vec![sum],
+            done,
+        })
     }
 
     /// Plays what is not committed yet; answers the state and the checksums that the file may have if we were cut off.
     fn replay(mut self, records: Vec<Record>) -> Result<(State, Vec<String>), StoreError> {
         let state = &mut self.state;
         // The file may be as any of them left it.
-        self.known.extend(records.iter().map(|record| record.text.clone()));
-        let left: Vec<_> = records.into_iter().filter(|record| record.number > self.done).collect();
+        self.known
+            .extend(records.iter().map(|record| record.text.clone()));
+        let left: Vec<_> = records
+            .into_iter()
+            .filter(|record| record.number > self.done)
+            .collect();
         let any = !left.is_empty();
         for record in left {
             match &record.steps {
@@ -530,7 +586,10 @@ impl Opening {
                     *state.document_mut() = document;
                 }
                 Steps::Edits(steps) => {
-                    let edits = steps.iter().map(Step::edit).collect::<Result<Vec<_>, _>>()?;
+                    let edits = steps
+                        .iter()
+                        .map(Step::edit)
+                        .collect::<Result<Vec<_>, _>>()?;
                     let mut book = state.book.clone();
                     book.apply(&mut state.document_mut(), &edits);
                     state.book = book;
@@ -541,7 +600,9 @@ impl Opening {
             if let Some(key) = record.key.clone() {
                 state.keys.add(key, record.seconds);
             }
-            state.pending.push_back((Arc::new(record), state.book.clone()));
+            state
+                .pending
+                .push_back((Arc::new(record), state.book.clone()));
         }
         if any {
             let inventory = Inventory::check(&state.document_mut(), Path::new("journal"))?;
@@ -553,7 +614,9 @@ impl Opening {
 
 impl State {
     fn document_mut(&self) -> RwLockWriteGuard<'_, Document> {
-        self.document.write().unwrap_or_else(PoisonError::into_inner)
+        self.document
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -601,7 +664,11 @@ impl Held {
 
     fn read(&self) -> Result<String, StoreError> {
         let path = &self.store.options.file;
-        let bytes = self.store.disk.read(path).map_err(disk_error("the inventory file"))?;
+        let bytes = self
+            .store
+            .disk
+            .read(path)
+            .map_err(disk_error("the inventory file"))?;
         let origin = path.display().to_string();
         let bytes = bytes.unwrap_or_default();
         if bytes.len() > inventory::MAX_BYTES {
@@ -664,7 +731,11 @@ impl Held {
         let prepared = self.prepare_text(&text)?;
         let message = match prepared.edits.len() {
             0 => "Edit comments by hand".to_owned(),
-            1 => format!("Edit {} {} by hand", prepared.edits[0].kind().one(), prepared.edits[0].name()),
+            1 => format!(
+                "Edit {} {} by hand",
+                prepared.edits[0].kind().one(),
+                prepared.edits[0].name()
+            ),
             many => format!("Edit {many} entries by hand"),
         };
         let signed = Signed {
@@ -698,7 +769,9 @@ impl Held {
             edits: edits
                 .into_iter()
                 .filter(|edit| match edit {
-                    Edit::Put(entry) => document.entry(entry.kind(), entry.name()).as_ref() != Some(entry),
+                    Edit::Put(entry) => {
+                        document.entry(entry.kind(), entry.name()).as_ref() != Some(entry)
+                    }
                     Edit::Delete(kind, name) => document.position(*kind, name).is_some(),
                 })
                 .collect(),
@@ -711,9 +784,9 @@ impl Held {
         let now = self.document();
         let edits = diff(&now, &document);
         let side = |edit: &Edit, document: &Document| document.entry(edit.kind(), edit.name());
-        let changes = edits.iter().flat_map(|edit| {
-            changes(side(edit, &now).as_ref(), side(edit, &document).as_ref())
-        });
+        let changes = edits
+            .iter()
+            .flat_map(|edit| changes(side(edit, &now).as_ref(), side(edit, &document).as_ref()));
         let changes = changes.collect();
         drop(now);
         Ok(Prepared {
@@ -729,7 +802,11 @@ impl Held {
     }
 
     /// What `theirs` changed since `base`, brought into ours; comments of both sides stay where the lines allow it.
-    pub(crate) fn prepare_merge(&mut self, base: &str, theirs: &str) -> Result<Prepared, StoreError> {
+    pub(crate) fn prepare_merge(
+        &mut self,
+        base: &str,
+        theirs: &str,
+    ) -> Result<Prepared, StoreError> {
         let origin = &self.store.options.file;
         let base_document = Inventory::parse_both(base, origin)?.0;
         let their_document = Inventory::parse_both(theirs, origin)?.0;
@@ -739,7 +816,10 @@ impl Held {
         }
         let ours = self.text();
         let prepared = self.prepare(edits)?;
-        let lines = self.store.git.merge_text(&self.store.private, [&ours, base, theirs])?;
+        let lines = self
+            .store
+            .git
+            .merge_text(&self.store.private, [&ours, base, theirs])?;
         if let Some(text) = lines
             && let Ok(merged) = self.prepare_text(&text)
             && merged.inventory.version() == prepared.inventory.version()
@@ -789,7 +869,10 @@ impl Held {
             key: key.clone(),
             merge: prepared.merge,
         };
-        state.journal.append(&record).map_err(disk_error("the journal"))?;
+        state
+            .journal
+            .append(&record)
+            .map_err(disk_error("the journal"))?;
         let whole = match &record.steps {
             // The order of entries too.
             Steps::Text(text) => Inventory::parse_both(text, Path::new("text")).ok(),
@@ -805,7 +888,9 @@ impl Held {
                     }
                 }
             }
-            self.store.feed.publish(Some(Arc::clone(&prepared.inventory)));
+            self.store
+                .feed
+                .publish(Some(Arc::clone(&prepared.inventory)));
         }
         state.book = prepared.book;
         state.text = prepared.text;
@@ -813,7 +898,9 @@ impl Held {
         if let Some(key) = key {
             state.keys.add(key, seconds);
         }
-        state.pending.push_back((Arc::new(record), state.book.clone()));
+        state
+            .pending
+            .push_back((Arc::new(record), state.book.clone()));
         state.inventory = prepared.inventory;
         self.store.kick.notify_one();
         Ok(())

@@ -27,7 +27,8 @@ impl Drop for Prometheus {
 impl Prometheus {
     async fn query(&self, query: &str) -> anyhow::Result<Vec<Value>> {
         let url = format!("http://{}/api/v1/query?query={query}", self.1);
-        let answer: Value = serde_json::from_slice(&client().get(url).send().await?.bytes().await?)?;
+        let answer: Value =
+            serde_json::from_slice(&client().get(url).send().await?.bytes().await?)?;
         anyhow::ensure!(answer["status"] == "success", "{answer}");
         Ok(answer["data"]["result"].as_array().unwrap().clone())
     }
@@ -43,10 +44,17 @@ async fn a_device_comes_and_goes_within_five_seconds() {
          - job_name: ping\n    basic_auth: {{username: bob, password: secret}}\n    http_sd_configs:\n      - {{url: 'http://{at}/sd/ping', refresh_interval: 1s, basic_auth: {{username: bob, password: secret}}}}\n    relabel_configs:\n      - {{source_labels: [__address__], target_label: instance}}\n      - {{target_label: __address__, replacement: '{at}'}}\n      - {{target_label: __metrics_path__, replacement: /metrics}}\n"
     );
     let config = place.dir.write("prometheus.yaml", config).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
     let child = Command::new("prometheus")
         .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", place.dir.join("data").display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            place.dir.join("data").display()
+        ))
         .arg(format!("--web.listen-address={address}"))
         .arg("--log.level=warn")
         .stdin(Stdio::null())
@@ -55,7 +63,13 @@ async fn a_device_comes_and_goes_within_five_seconds() {
         .expect("prometheus is installed (Debian package prometheus)");
     let prometheus = Prometheus(child, address);
     eventually(Duration::from_secs(60), || async {
-        anyhow::ensure!(!prometheus.query("up{job=\"ping\",device=\"r1\"}==1").await?.is_empty(), "r1 is not scraped");
+        anyhow::ensure!(
+            !prometheus
+                .query("up{job=\"ping\",device=\"r1\"}==1")
+                .await?
+                .is_empty(),
+            "r1 is not scraped"
+        );
         Ok(())
     })
     .await
@@ -75,13 +89,29 @@ async fn a_device_comes_and_goes_within_five_seconds() {
     let body = json!({"name": "r2", "address": "192.0.2.2"});
     let added = send(service.json("POST", "/api/v1/devices", &body)).await;
     assert_eq!(added.status, 201, "{}", added.text);
-    let scraped = seen("up{job=\"ping\",device=\"r2\",instance=\"192.0.2.2\"}==1", true).await;
+    let scraped = seen(
+        "up{job=\"ping\",device=\"r2\",instance=\"192.0.2.2\"}==1",
+        true,
+    )
+    .await;
     seen("sotp_device_info{job=\"inventory\",device=\"r2\"}", true).await;
     // Deleted: the series are stale, which takes one scrape and not the five minutes of the look-back.
-    let deleted = send(service.request("DELETE", "/api/v1/devices/r2").header("if-match", &added.tag)).await;
+    let deleted = send(
+        service
+            .request("DELETE", "/api/v1/devices/r2")
+            .header("if-match", &added.tag),
+    )
+    .await;
     assert_eq!(deleted.status, 204, "{}", deleted.text);
     let stale = seen("up{job=\"ping\",device=\"r2\"}", false).await;
     seen("sotp_device_info{job=\"inventory\",device=\"r2\"}", false).await;
-    assert!(!prometheus.query("up{job=\"ping\",device=\"r1\"}").await.unwrap().is_empty(), "r1 went too");
+    assert!(
+        !prometheus
+            .query("up{job=\"ping\",device=\"r1\"}")
+            .await
+            .unwrap()
+            .is_empty(),
+        "r1 went too"
+    );
     println!("scraped after {scraped:?}, stale after {stale:?}");
 }

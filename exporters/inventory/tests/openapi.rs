@@ -27,7 +27,10 @@ async fn the_committed_document_is_the_one_that_is_served() {
         std::fs::write(&path, &served).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap();
-    assert!(committed == served, "docs/inventory.openapi.json is not what is served; SOTP_BLESS=1 writes it");
+    assert!(
+        committed == served,
+        "docs/inventory.openapi.json is not what is served; SOTP_BLESS=1 writes it"
+    );
 }
 
 /// Each call of the document is there, and each other method on its path is not.
@@ -38,15 +41,27 @@ async fn the_document_and_the_router_say_the_same() {
     let document = service.get("/api/v1/openapi.json").await.body;
     let mut calls = 0;
     for (pattern, operations) in document["paths"].as_object().unwrap() {
-        let path = pattern.replace("{name}", "none").replace("{version}", "0000000");
+        let path = pattern
+            .replace("{name}", "none")
+            .replace("{version}", "0000000");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             let answer = send(service.request(method, &path)).await;
             let described = operations.get(method.to_ascii_lowercase());
-            assert_eq!(described.is_some(), answer.status != 405, "{method} {pattern}: {} {}", answer.status, answer.text);
+            assert_eq!(
+                described.is_some(),
+                answer.status != 405,
+                "{method} {pattern}: {} {}",
+                answer.status,
+                answer.text
+            );
             let Some(described) = described else { continue };
             calls += 1;
             let status = answer.status.to_string();
-            assert!(described["responses"].get(&status).is_some(), "{method} {pattern} answered {status}, which is not described: {}", answer.text);
+            assert!(
+                described["responses"].get(&status).is_some(),
+                "{method} {pattern} answered {status}, which is not described: {}",
+                answer.text
+            );
             // A refusal of ours, not that of a path that is not there.
             assert_ne!(answer.text, "no such page\n", "{method} {pattern}");
         }
@@ -59,11 +74,18 @@ async fn the_document_and_the_router_say_the_same() {
         assert!(document["paths"].get(&path).is_some(), "{path}");
     }
     for path in document["paths"].as_object().unwrap().keys() {
-        let concrete = path.replace("{name}", "none").replace("{version}", "0000000");
+        let concrete = path
+            .replace("{name}", "none")
+            .replace("{version}", "0000000");
         let answer = send(service.request("TRACE", &concrete)).await;
         let allow = answer.headers["allow"].to_str().unwrap().to_owned();
         for method in allow.split(", ").filter(|method| *method != "HEAD") {
-            assert!(document["paths"][path].get(method.to_ascii_lowercase()).is_some(), "{method} {path} is not described");
+            assert!(
+                document["paths"][path]
+                    .get(method.to_ascii_lowercase())
+                    .is_some(),
+                "{method} {path} is not described"
+            );
         }
     }
 }
@@ -77,11 +99,23 @@ fn schemathesis() -> Result<PathBuf, String> {
     }
     let run = |command: &mut Command| match command.output() {
         Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).chars().rev().take(400).collect::<String>().chars().rev().collect::<String>()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr)
+            .chars()
+            .rev()
+            .take(400)
+            .collect::<String>()
+            .chars()
+            .rev()
+            .collect::<String>()),
         Err(error) => Err(error.to_string()),
     };
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(folder.join("bin/pip")).args(["install", "-q", "--disable-pip-version-check", "schemathesis==4.32.5"]))?;
+    run(Command::new(folder.join("bin/pip")).args([
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "schemathesis==4.32.5",
+    ]))?;
     Ok(tool)
 }
 
@@ -110,12 +144,24 @@ async fn schemathesis_finds_nothing() {
     .await
     .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     // It did ask, and nothing it did broke the service.
     let versions = service.get("/api/v1/versions").await;
     assert_eq!(versions.status, 200);
-    assert!(versions.body["versions"].as_array().unwrap().len() > 1, "nothing was changed by it: {said}");
-    let added = send(service.json("POST", "/api/v1/devices", &json!({"name": "after-all", "address": "198.18.0.1"}))).await;
+    assert!(
+        versions.body["versions"].as_array().unwrap().len() > 1,
+        "nothing was changed by it: {said}"
+    );
+    let added = send(service.json(
+        "POST",
+        "/api/v1/devices",
+        &json!({"name": "after-all", "address": "198.18.0.1"}),
+    ))
+    .await;
     assert_eq!(added.status, 201, "{}", added.text);
     let _: Value = service.get("/api/v1/devices").await.body;
 }

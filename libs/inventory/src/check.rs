@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use crate::document::{CredentialEntry, DeviceEntry, Document, GroupEntry, SiteEntry};
-use crate::model::{Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site};
+use crate::model::{
+    Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site,
+};
 use crate::names;
 use crate::node::{At, Node};
 use crate::problem::{Error, Problem, Problems};

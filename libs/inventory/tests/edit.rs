@@ -22,7 +22,8 @@ fn edited(text: &str, edits: &[Edit]) -> (String, Option<Rewritten>) {
     assert_eq!(book.text(), text);
     let anew = book.apply(&mut document, edits).anew;
     let after = book.text();
-    let (read, _) = Inventory::parse_both(&after, Path::new("t")).unwrap_or_else(|error| panic!("{error}\n{after}"));
+    let (read, _) = Inventory::parse_both(&after, Path::new("t"))
+        .unwrap_or_else(|error| panic!("{error}\n{after}"));
     assert_eq!(read, document, "{after}");
     (after, anew)
 }
@@ -52,7 +53,10 @@ devices:
 fn one_entry_changes_and_everything_else_stays() {
     let (text, anew) = edited(
         COMMENTED,
-        &[put(Kind::Device, r#"{"name":"r2","address":"2001:db8::2","site":"prague","ping":{"interval":"250ms","enabled":true},"tags":["1","yes","core"]}"#)],
+        &[put(
+            Kind::Device,
+            r#"{"name":"r2","address":"2001:db8::2","site":"prague","ping":{"interval":"250ms","enabled":true},"tags":["1","yes","core"]}"#,
+        )],
     );
     assert_eq!(anew, None);
     assert_eq!(
@@ -66,16 +70,36 @@ fn one_entry_changes_and_everything_else_stays() {
     assert_eq!(anew, None);
     assert_eq!(
         text,
-        COMMENTED.replace("  - name: r1\n    address: 192.0.2.1   # uplink\n    # inside r1\n", "")
+        COMMENTED.replace(
+            "  - name: r1\n    address: 192.0.2.1   # uplink\n    # inside r1\n",
+            ""
+        )
     );
-    let (text, anew) = edited(COMMENTED, &[put(Kind::Device, "{name: r4, address: 192.0.2.4}")]);
+    let (text, anew) = edited(
+        COMMENTED,
+        &[put(Kind::Device, "{name: r4, address: 192.0.2.4}")],
+    );
     assert_eq!(anew, None);
     assert_eq!(
         text,
-        COMMENTED.replace("# the end", "  - name: r4\n    address: 192.0.2.4\n# the end")
+        COMMENTED.replace(
+            "# the end",
+            "  - name: r4\n    address: 192.0.2.4\n# the end"
+        )
     );
-    let (text, _) = edited(COMMENTED, &[put(Kind::Site, "{name: prague, latitude: 50.5, longitude: 14.25}")]);
-    assert!(text.contains("  - name: prague\n    latitude: 50.5\n    longitude: 14.25\n\n# Devices, by rack.\n"), "{text}");
+    let (text, _) = edited(
+        COMMENTED,
+        &[put(
+            Kind::Site,
+            "{name: prague, latitude: 50.5, longitude: 14.25}",
+        )],
+    );
+    assert!(
+        text.contains(
+            "  - name: prague\n    latitude: 50.5\n    longitude: 14.25\n\n# Devices, by rack.\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -88,33 +112,60 @@ fn lists_that_cannot_be_cut_are_written_anew_and_say_so() {
         text,
         "# head\ndevices:\n  - name: r1\n    address: 192.0.2.1\n  - name: r9\n    address: 192.0.2.9\n# foot\nsites: [{name: s}]\n"
     );
-    let (text, anew) = edited("{\"devices\":[{\"name\":\"r1\",\"address\":\"192.0.2.1\"}]}", std::slice::from_ref(&new));
+    let (text, anew) = edited(
+        "{\"devices\":[{\"name\":\"r1\",\"address\":\"192.0.2.1\"}]}",
+        std::slice::from_ref(&new),
+    );
     assert_eq!(anew, Some(Rewritten::All));
     assert!(text.starts_with("{\n"), "{text}");
     let anchors = "groups:\n  - name: g\n    defaults: &d {role: core}\n  - name: h\n    defaults: *d\ndevices:\n  - name: r1\n    address: 192.0.2.1\n";
-    assert_eq!(edited(anchors, &[delete(Kind::Group, "g")]).1, Some(Rewritten::List(Kind::Group)));
+    assert_eq!(
+        edited(anchors, &[delete(Kind::Group, "g")]).1,
+        Some(Rewritten::List(Kind::Group))
+    );
     assert_eq!(edited(anchors, &[new.clone()]).1, None);
-    for empty in ["", "# nothing yet\n", "devices:\n", "devices: []\n# foot\n", "sites:\n  - name: s"] {
+    for empty in [
+        "",
+        "# nothing yet\n",
+        "devices:\n",
+        "devices: []\n# foot\n",
+        "sites:\n  - name: s",
+    ] {
         let (text, _) = edited(empty, std::slice::from_ref(&new));
         let (back, _) = edited(&text, &[delete(Kind::Device, "r9")]);
         assert!(!back.contains("r9"), "{back}");
-        assert!(empty.lines().filter(|line| line.starts_with('#')).all(|line| back.contains(line)), "{back}");
+        assert!(
+            empty
+                .lines()
+                .filter(|line| line.starts_with('#'))
+                .all(|line| back.contains(line)),
+            "{back}"
+        );
     }
 }
 
 #[test]
 fn both_sides_are_merged_and_conflicts_shown() {
     let read = |text: &str| Inventory::parse_both(text, Path::new("t")).unwrap().0;
-    let base = read("devices: [{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}, {name: c, address: 192.0.2.3}]");
-    let ours = read("devices: [{name: a, address: 192.0.2.11}, {name: b, address: 192.0.2.2}, {name: d, address: 192.0.2.4}]");
-    let theirs = read("devices: [{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.22}, {name: c, address: 192.0.2.33}]");
+    let base = read(
+        "devices: [{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.2}, {name: c, address: 192.0.2.3}]",
+    );
+    let ours = read(
+        "devices: [{name: a, address: 192.0.2.11}, {name: b, address: 192.0.2.2}, {name: d, address: 192.0.2.4}]",
+    );
+    let theirs = read(
+        "devices: [{name: a, address: 192.0.2.1}, {name: b, address: 192.0.2.22}, {name: c, address: 192.0.2.33}]",
+    );
     let (edits, conflicts) = merge(&base, &ours, &theirs);
     assert_eq!(edits, [put(Kind::Device, "{name: b, address: 192.0.2.22}")]);
     assert_eq!(conflicts.len(), 1);
     assert_eq!((&*conflicts[0].name, &conflicts[0].ours), ("c", &None));
     assert!(merge(&base, &base, &theirs).1.is_empty());
     assert_eq!(merge(&base, &ours, &ours), (vec![], vec![]));
-    assert_eq!(ours.named("devices[2].address: taken by devices[0].address, devices[7]"), "devices[d].address: taken by devices[a].address, devices[7]");
+    assert_eq!(
+        ours.named("devices[2].address: taken by devices[0].address, devices[7]"),
+        "devices[d].address: taken by devices[a].address, devices[7]"
+    );
 }
 
 fn style(n: u8, address: u32) -> String {
@@ -122,10 +173,16 @@ fn style(n: u8, address: u32) -> String {
     match n % 6 {
         0 => format!("  - name: d{address}\n    address: {ip}\n"),
         1 => format!("  - {{name: d{address}, address: {ip}}} # note {n}\n"),
-        2 => format!("  # above {address}\n  - name: d{address}\n    # in\n    address: '{ip}'\n\n"),
+        2 => {
+            format!("  # above {address}\n  - name: d{address}\n    # in\n    address: '{ip}'\n\n")
+        }
         3 => format!("  - name: \"d{address}\"\n    tags:\n    - a\n    - b\n    address: {ip}\n"),
-        4 => format!("  -  address: {ip}\n     name: d{address}\n     maintenance:\n     - start: 2026-01-01T00:00:00Z\n       end: 2026-01-02T00:00:00Z\n       reason: |-\n         # not a comment\n"),
-        _ => format!("\n  - name: d{address}\n    ping: {{interval: 1s,\n      timeout: 500ms}}\n    address: {ip}\n# outside {address}\n"),
+        4 => format!(
+            "  -  address: {ip}\n     name: d{address}\n     maintenance:\n     - start: 2026-01-01T00:00:00Z\n       end: 2026-01-02T00:00:00Z\n       reason: |-\n         # not a comment\n"
+        ),
+        _ => format!(
+            "\n  - name: d{address}\n    ping: {{interval: 1s,\n      timeout: 500ms}}\n    address: {ip}\n# outside {address}\n"
+        ),
     }
 }
 

@@ -104,12 +104,21 @@ impl Desk {
     pub(crate) async fn may(&self, request: &Request, verb: &Verb) -> Result<Caller, Refusal> {
         let config = self.config.current();
         let editing = config.editing.as_ref().ok_or_else(read_only)?;
-        let object = Object { kind: "remote", name: verb.name(), groups: &[] };
+        let object = Object {
+            kind: "remote",
+            name: verb.name(),
+            groups: &[],
+        };
         Ok(editing.access.authorise(request, verb, &object).await?)
     }
 
     /// As [`Desk::may`], and recorded as begun.
-    pub(crate) async fn recorded(&self, request: &Request, verb: &Verb, object: &str) -> Result<Pending, Refusal> {
+    pub(crate) async fn recorded(
+        &self,
+        request: &Request,
+        verb: &Verb,
+        object: &str,
+    ) -> Result<Pending, Refusal> {
         let caller = self.may(request, verb).await?;
         let record = Record {
             role: caller.role,
@@ -129,7 +138,10 @@ impl Desk {
         match task.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(refusal)) => refusal.response(),
-            Err(_) => response::text(StatusCode::INTERNAL_SERVER_ERROR, "the change failed, see the log"),
+            Err(_) => response::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the change failed, see the log",
+            ),
         }
     }
 
@@ -150,13 +162,23 @@ impl Desk {
         // Who may not do it at all is told so first, whatever else is wrong.
         let before = groups_of(&held.document(), wish.object.0, &wish.object.1);
         let first = before.or(wish.groups).unwrap_or_default();
-        let object = Object { kind: wish.object.0, name: &wish.object.1, groups: &first };
+        let object = Object {
+            kind: wish.object.0,
+            name: &wish.object.1,
+            groups: &first,
+        };
         editing.access.permits(&caller, wish.verb, &object)?;
         if !dry && let Some(key) = &key {
             match held.answered(&key.name) {
                 Some(known) if known.request == key.request => return Ok(again(known)),
                 Some(_) => {
-                    return Err(refusal::of(422, "key-reused", "Key used for another request", "this Idempotency-Key was sent with another request within the last day").into());
+                    return Err(refusal::of(
+                        422,
+                        "key-reused",
+                        "Key used for another request",
+                        "this Idempotency-Key was sent with another request within the last day",
+                    )
+                    .into());
                 }
                 None => {}
             }
@@ -205,7 +227,9 @@ impl Desk {
                 Ok(done)
             }
             Err(error) => {
-                pending.finish(Outcome::Failed(crate::store::chain(&error))).await;
+                pending
+                    .finish(Outcome::Failed(crate::store::chain(&error)))
+                    .await;
                 Err(error.into())
             }
         }
@@ -214,13 +238,28 @@ impl Desk {
 
 async fn begun(audit: &Audit, record: Record) -> Result<Pending, Refusal> {
     audit.begin(record).await.map_err(|error| {
-        tracing::error!(error = crate::store::chain(&error), "change refused: it cannot be recorded");
-        refusal::of(507, "not-recorded", "The change cannot be recorded", "nothing was changed; the audit log cannot be written").into()
+        tracing::error!(
+            error = crate::store::chain(&error),
+            "change refused: it cannot be recorded"
+        );
+        refusal::of(
+            507,
+            "not-recorded",
+            "The change cannot be recorded",
+            "nothing was changed; the audit log cannot be written",
+        )
+        .into()
     })
 }
 
 fn read_only() -> Refusal {
-    refusal::of(403, "read-only", "Nobody may change the inventory here", "the configuration has no access section; expected one in --config.file").into()
+    refusal::of(
+        403,
+        "read-only",
+        "Nobody may change the inventory here",
+        "the configuration has no access section; expected one in --config.file",
+    )
+    .into()
 }
 
 /// Each entry that changes, with the groups it had and those it gets.
@@ -247,13 +286,23 @@ fn permitted(
             Edit::Put(_) if known => &of.change,
             Edit::Put(_) => &of.add,
         };
-        let each = if plan.entry.is_none() && verb.name() == verbs::IMPORT.name() { single } else { verb };
-        let object = |groups| Object { kind: kind.one(), name, groups };
+        let each = if plan.entry.is_none() && verb.name() == verbs::IMPORT.name() {
+            single
+        } else {
+            verb
+        };
+        let object = |groups| Object {
+            kind: kind.one(),
+            name,
+            groups,
+        };
         if known {
             editing.access.permits(caller, each, &object(&before))?;
         }
         if let Edit::Put(Entry::Device(entry)) = edit {
-            editing.access.permits(caller, each, &object(&entry.groups))?;
+            editing
+                .access
+                .permits(caller, each, &object(&entry.groups))?;
         } else if !known {
             editing.access.permits(caller, each, &object(&[]))?;
         }
@@ -290,7 +339,9 @@ fn key(request: &Request, caller: &Caller) -> Result<Option<Key>, Refusal> {
     let charset = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
     if text.is_empty() || text.len() > 128 || !text.chars().all(charset) {
         return Err(Problem::new(StatusCode::BAD_REQUEST)
-            .detail("Idempotency-Key: expected 1 to 128 letters, digits, \"-\", \"_\", \".\" or \":\"")
+            .detail(
+                "Idempotency-Key: expected 1 to 128 letters, digits, \"-\", \"_\", \".\" or \":\"",
+            )
             .into());
     }
     let whole = format!("{}\0{}\0{text}", caller.via.as_str(), caller.subject);
@@ -331,7 +382,9 @@ fn again(key: &Key) -> Response {
         answer.headers_mut().insert(ETAG, tag);
     }
     let name = HeaderName::from_static("idempotent-replayed");
-    answer.headers_mut().insert(name, HeaderValue::from_static("true"));
+    answer
+        .headers_mut()
+        .insert(name, HeaderValue::from_static("true"));
     answer
 }
 
@@ -369,7 +422,10 @@ fn answer(plan: &Plan) -> Response {
         }
     };
     let headers = answer.headers_mut();
-    let tag = plan.entry.as_ref().map(|entry| format!("\"{}\"", tag(entry)));
+    let tag = plan
+        .entry
+        .as_ref()
+        .map(|entry| format!("\"{}\"", tag(entry)));
     if let Some(Ok(tag)) = tag.map(|tag| HeaderValue::from_str(&tag)) {
         headers.insert(ETAG, tag);
     }
@@ -390,7 +446,10 @@ pub(crate) fn precondition(request: &Request, current: Option<&str>) -> Result<(
     let list = |name: HeaderName| -> Vec<String> {
         let values = request.headers().get_all(name).iter();
         let texts = values.filter_map(|value| value.to_str().ok());
-        texts.flat_map(|text| text.split(',')).map(|tag| tag.trim().to_owned()).collect()
+        texts
+            .flat_map(|text| text.split(','))
+            .map(|tag| tag.trim().to_owned())
+            .collect()
     };
     let stale = |detail: &str| {
         let problem = refusal::of(412, "changed-meanwhile", "Changed meanwhile", detail);
@@ -403,11 +462,19 @@ pub(crate) fn precondition(request: &Request, current: Option<&str>) -> Result<(
     if none_matching.iter().any(|tag| tag == "*") {
         return match current {
             None => Ok(()),
-            Some(_) => Err(stale("If-None-Match: * asks for a new entry, and there is one of this name")),
+            Some(_) => Err(stale(
+                "If-None-Match: * asks for a new entry, and there is one of this name",
+            )),
         };
     }
     if matching.is_empty() {
-        return Err(refusal::of(428, "tag-needed", "Say what you change", "expected If-Match with the ETag of the last look").into());
+        return Err(refusal::of(
+            428,
+            "tag-needed",
+            "Say what you change",
+            "expected If-Match with the ETag of the last look",
+        )
+        .into());
     }
     let holds = |tag: &String| {
         let own = tag.trim_matches('"').split('-').next();

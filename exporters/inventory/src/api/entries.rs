@@ -26,10 +26,17 @@ fn of(kind: Kind) -> &'static verbs::Of {
 /// The body as JSON, of one of the types that are taken.
 fn body(request: &Request, types: &[&str]) -> Result<Value, Refusal> {
     let given = request.header("content-type").unwrap_or_default();
-    let given = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let given = given
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if !types.contains(&&*given) {
         let detail = format!("the body is {given:?}; expected {}", types.join(" or "));
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(detail).into());
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .detail(detail)
+            .into());
     }
     serde_json::from_slice(request.body()).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST)
@@ -42,7 +49,9 @@ fn entry(kind: Kind, value: &Value) -> Result<Entry, Refusal> {
     if !value.is_object() {
         let detail = format!("expected an object with the keys of a {}", kind.one());
         let errors = vec![refusal::field_error("", &detail, None)];
-        return Err(refusal::of(422, "invalid", "Not valid", detail).with("errors", errors).into());
+        return Err(refusal::of(422, "invalid", "Not valid", detail)
+            .with("errors", errors)
+            .into());
     }
     Entry::parse(kind, &value.to_string()).map_err(|error| {
         let mut problem = refusal::store(&StoreError::Inventory(error), Some(""));
@@ -58,9 +67,18 @@ fn same_name(entry: &Entry, name: &str) -> Result<(), Refusal> {
     if entry.name() == name {
         return Ok(());
     }
-    let detail = format!("name: expected {name:?} as in the path; a new name is a new {}: add it and delete this one", entry.kind().one());
-    let errors = vec![refusal::field_error("name", &detail["name: ".len()..], None)];
-    Err(refusal::of(422, "invalid", "Not valid", detail).with("errors", errors).into())
+    let detail = format!(
+        "name: expected {name:?} as in the path; a new name is a new {}: add it and delete this one",
+        entry.kind().one()
+    );
+    let errors = vec![refusal::field_error(
+        "name",
+        &detail["name: ".len()..],
+        None,
+    )];
+    Err(refusal::of(422, "invalid", "Not valid", detail)
+        .with("errors", errors)
+        .into())
 }
 
 fn about(kind: Kind, name: &str) -> String {
@@ -69,7 +87,8 @@ fn about(kind: Kind, name: &str) -> String {
 
 fn prepared(held: &mut Held, edit: Edit) -> Result<crate::store::Prepared, Refusal> {
     let about = about(edit.kind(), edit.name());
-    held.prepare(vec![edit]).map_err(|error| refusal::store(&error, Some(&about)).into())
+    held.prepare(vec![edit])
+        .map_err(|error| refusal::store(&error, Some(&about)).into())
 }
 
 fn path(kind: Kind, name: &str) -> String {
@@ -83,8 +102,19 @@ fn groups(entry: &Entry) -> Option<Vec<String>> {
     }
 }
 
-fn wish(verb: &'static Verb, kind: Kind, name: &str, groups: Option<Vec<String>>, plan: impl FnOnce(&mut Held) -> Result<Plan, Refusal> + Send + 'static) -> Wish {
-    Wish { verb, object: (kind.one(), name.to_owned()), groups, plan: Box::new(plan) }
+fn wish(
+    verb: &'static Verb,
+    kind: Kind,
+    name: &str,
+    groups: Option<Vec<String>>,
+    plan: impl FnOnce(&mut Held) -> Result<Plan, Refusal> + Send + 'static,
+) -> Wish {
+    Wish {
+        verb,
+        object: (kind.one(), name.to_owned()),
+        groups,
+        plan: Box::new(plan),
+    }
 }
 
 async fn answered(desk: Arc<Desk>, request: Request, wish: Result<Wish, Refusal>) -> Response {
@@ -100,17 +130,31 @@ async fn answered(desk: Arc<Desk>, request: Request, wish: Result<Wish, Refusal>
 
 /// `POST /api/v1/devices`: a new entry.
 pub(crate) async fn add(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
-    let wish = body(&request, &["application/json"]).and_then(|value| entry(kind, &value)).map(|entry| {
-        let name = entry.name().to_owned();
-        wish(&of(kind).add, kind, &name.clone(), groups(&entry), move |held| {
-            if held.document().position(kind, &name).is_some() {
-                let detail = format!("a {} called {name} is there already; change it at {}", kind.one(), path(kind, &name));
-                let errors = vec![refusal::field_error("name", &detail, None)];
-                return Err(refusal::of(409, "name-taken", "Name taken", detail).with("errors", errors).into());
-            }
-            put(held, entry, true)
-        })
-    });
+    let wish = body(&request, &["application/json"])
+        .and_then(|value| entry(kind, &value))
+        .map(|entry| {
+            let name = entry.name().to_owned();
+            wish(
+                &of(kind).add,
+                kind,
+                &name.clone(),
+                groups(&entry),
+                move |held| {
+                    if held.document().position(kind, &name).is_some() {
+                        let detail = format!(
+                            "a {} called {name} is there already; change it at {}",
+                            kind.one(),
+                            path(kind, &name)
+                        );
+                        let errors = vec![refusal::field_error("name", &detail, None)];
+                        return Err(refusal::of(409, "name-taken", "Name taken", detail)
+                            .with("errors", errors)
+                            .into());
+                    }
+                    put(held, entry, true)
+                },
+            )
+        });
     answered(desk, request, wish).await
 }
 
@@ -132,7 +176,11 @@ fn current(held: &Held, kind: Kind, name: &str) -> Option<String> {
 }
 
 fn none(kind: Kind) -> Refusal {
-    let detail = format!("no {} has this name; /api/v1/{} lists them", kind.one(), kind.list());
+    let detail = format!(
+        "no {} has this name; /api/v1/{} lists them",
+        kind.one(),
+        kind.list()
+    );
     Problem::new(StatusCode::NOT_FOUND).detail(detail).into()
 }
 
@@ -145,19 +193,34 @@ fn name(request: &Request) -> String {
 pub(crate) async fn replace(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
     let name = name(&request);
     let asked = request.clone();
-    let wish = body(&request, &["application/json"]).and_then(|value| entry(kind, &value)).and_then(|entry| {
-        same_name(&entry, &name)?;
-        let creating = request.headers().contains_key("if-none-match");
-        let verb = if creating { &of(kind).add } else { &of(kind).change };
-        Ok(wish(verb, kind, &name.clone(), groups(&entry), move |held| {
-            let tag = current(held, kind, &name);
-            if tag.is_none() && !asked.headers().contains_key("if-none-match") && !asked.headers().contains_key("if-match") {
-                return Err(none(kind));
-            }
-            precondition(&asked, tag.as_deref())?;
-            put(held, entry, tag.is_none())
-        }))
-    });
+    let wish = body(&request, &["application/json"])
+        .and_then(|value| entry(kind, &value))
+        .and_then(|entry| {
+            same_name(&entry, &name)?;
+            let creating = request.headers().contains_key("if-none-match");
+            let verb = if creating {
+                &of(kind).add
+            } else {
+                &of(kind).change
+            };
+            Ok(wish(
+                verb,
+                kind,
+                &name.clone(),
+                groups(&entry),
+                move |held| {
+                    let tag = current(held, kind, &name);
+                    if tag.is_none()
+                        && !asked.headers().contains_key("if-none-match")
+                        && !asked.headers().contains_key("if-match")
+                    {
+                        return Err(none(kind));
+                    }
+                    precondition(&asked, tag.as_deref())?;
+                    put(held, entry, tag.is_none())
+                },
+            ))
+        });
     answered(desk, request, wish).await
 }
 
@@ -171,16 +234,27 @@ pub(crate) async fn patch(desk: Arc<Desk>, request: Request, kind: Kind) -> Resp
             let detail = "expected an object with the values that change";
             return Err(refusal::of(422, "invalid", "Not valid", detail).into());
         }
-        let groups = change.get("groups").and_then(|groups| serde_json::from_value(groups.clone()).ok());
-        Ok(wish(&of(kind).change, kind, &name.clone(), groups, move |held| {
-            let known = held.document().entry(kind, &name).ok_or_else(|| none(kind))?;
-            precondition(&asked, Some(&tag(&known)))?;
-            let mut value = serde_json::from_str(&known.to_json()).unwrap_or(Value::Null);
-            merge_patch(&mut value, change);
-            let entry = entry(kind, &value)?;
-            same_name(&entry, &name)?;
-            put(held, entry, false)
-        }))
+        let groups = change
+            .get("groups")
+            .and_then(|groups| serde_json::from_value(groups.clone()).ok());
+        Ok(wish(
+            &of(kind).change,
+            kind,
+            &name.clone(),
+            groups,
+            move |held| {
+                let known = held
+                    .document()
+                    .entry(kind, &name)
+                    .ok_or_else(|| none(kind))?;
+                precondition(&asked, Some(&tag(&known)))?;
+                let mut value = serde_json::from_str(&known.to_json()).unwrap_or(Value::Null);
+                merge_patch(&mut value, change);
+                let entry = entry(kind, &value)?;
+                same_name(&entry, &name)?;
+                put(held, entry, false)
+            },
+        ))
     });
     answered(desk, request, wish).await
 }
@@ -231,7 +305,17 @@ fn unused(held: &Held, name: &str) -> Result<(), Refusal> {
     if users.is_empty() {
         return Ok(());
     }
-    let detail = format!("{} name this credential; take it out there first", users.len());
+    let detail = format!(
+        "{} name this credential; take it out there first",
+        users.len()
+    );
     let users: Vec<Value> = users.into_iter().take(20).map(Value::from).collect();
-    Err(refusal::of(409, "in-use", "Other entries would no longer be valid", detail).with("used_by", users).into())
+    Err(refusal::of(
+        409,
+        "in-use",
+        "Other entries would no longer be valid",
+        detail,
+    )
+    .with("used_by", users)
+    .into())
 }

@@ -22,11 +22,16 @@ fn bad(detail: String) -> Refusal {
 
 /// `devices/r1`.
 fn entry_of(text: &str) -> Result<(Kind, String), Refusal> {
-    let parts = text.split_once('/').and_then(|(list, name)| Some((Kind::of_list(list)?, name.to_owned())));
+    let parts = text
+        .split_once('/')
+        .and_then(|(list, name)| Some((Kind::of_list(list)?, name.to_owned())));
     parts.ok_or_else(|| bad(format!("entry is {text:?}; expected one like devices/r1")))
 }
 
-async fn ask<T: Send + 'static>(desk: &Desk, work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static) -> Result<T, Refusal> {
+async fn ask<T: Send + 'static>(
+    desk: &Desk,
+    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Refusal> {
     let store = Arc::clone(&desk.editor()?.store);
     Ok(blocking(move || work(&store)).await?)
 }
@@ -39,8 +44,14 @@ fn told(answer: Result<Value, Refusal>) -> Response {
 }
 
 fn known(request: &Request, names: &[&str]) -> Result<(), Refusal> {
-    match request.query_pairs().find(|(key, _)| !names.contains(&&**key)) {
-        Some((key, _)) => Err(bad(format!("unknown parameter {key:?}; expected {}", names.join(", ")))),
+    match request
+        .query_pairs()
+        .find(|(key, _)| !names.contains(&&**key))
+    {
+        Some((key, _)) => Err(bad(format!(
+            "unknown parameter {key:?}; expected {}",
+            names.join(", ")
+        ))),
         None => Ok(()),
     }
 }
@@ -49,7 +60,10 @@ fn known(request: &Request, names: &[&str]) -> Result<(), Refusal> {
 pub(crate) async fn versions(desk: Arc<Desk>, request: Request) -> Response {
     let answer = async {
         known(&request, &["entry", "before", "limit"])?;
-        let entry = request.query("entry").map(|text| entry_of(&text)).transpose()?;
+        let entry = request
+            .query("entry")
+            .map(|text| entry_of(&text))
+            .transpose()?;
         let before = request.query("before");
         let limit = match request.query("limit") {
             None => 50,
@@ -84,13 +98,20 @@ pub(crate) async fn version(desk: Arc<Desk>, request: Request) -> Response {
 pub(crate) async fn diff(desk: Arc<Desk>, request: Request) -> Response {
     let answer = async {
         known(&request, &["from", "to"])?;
-        let from = request.query("from").ok_or_else(|| bad("expected from, a version".to_owned()))?;
+        let from = request
+            .query("from")
+            .ok_or_else(|| bad("expected from, a version".to_owned()))?;
         let to = request.query("to");
         ask(&desk, move |store| {
             let from = store.version(&from)?;
             let to = match to {
                 Some(to) => store.version(&to)?,
-                None => store.history(None, None, 1)?.into_iter().next().map(|newest| newest.version).unwrap_or_default(),
+                None => store
+                    .history(None, None, 1)?
+                    .into_iter()
+                    .next()
+                    .map(|newest| newest.version)
+                    .unwrap_or_default(),
             };
             let changes = store.compare(&from, &to)?;
             Ok(json!({"from": from, "to": to, "changes": changes}))
@@ -105,17 +126,28 @@ fn members(request: &Request, names: &[&str]) -> Result<Value, Refusal> {
     let body: Value = if request.body().is_empty() {
         json!({})
     } else {
-        serde_json::from_slice(request.body()).map_err(|error| bad(format!("the body is not JSON: {error}")))?
+        serde_json::from_slice(request.body())
+            .map_err(|error| bad(format!("the body is not JSON: {error}")))?
     };
-    let wrong = |detail: String| -> Refusal { refusal::of(422, "invalid", "Not valid", detail).into() };
+    let wrong =
+        |detail: String| -> Refusal { refusal::of(422, "invalid", "Not valid", detail).into() };
     let Some(object) = body.as_object() else {
-        return Err(wrong(format!("expected an object with {}", names.join(", "))));
+        return Err(wrong(format!(
+            "expected an object with {}",
+            names.join(", ")
+        )));
     };
     for (key, value) in object {
         if !names.contains(&&**key) || !value.is_string() {
             let detail = format!("{key:?}: expected {}, each a string", names.join(", "));
-            let errors = vec![refusal::field_error(key, "expected a string under one of the known keys", None)];
-            return Err(refusal::of(422, "invalid", "Not valid", detail).with("errors", errors).into());
+            let errors = vec![refusal::field_error(
+                key,
+                "expected a string under one of the known keys",
+                None,
+            )];
+            return Err(refusal::of(422, "invalid", "Not valid", detail)
+                .with("errors", errors)
+                .into());
         }
     }
     Ok(body)
@@ -134,7 +166,13 @@ pub(crate) async fn restore(desk: Arc<Desk>, request: Request) -> Response {
         let version = body["version"].as_str().map(str::to_owned);
         let missing = || {
             let errors = vec![refusal::field_error("version", "expected a version", None)];
-            refusal::of(422, "invalid", "Not valid", "version: expected a version of /api/v1/versions").with("errors", errors)
+            refusal::of(
+                422,
+                "invalid",
+                "Not valid",
+                "version: expected a version of /api/v1/versions",
+            )
+            .with("errors", errors)
         };
         let entry = body["entry"].as_str().map(entry_of).transpose()?;
         Ok((version.ok_or_else(missing)?, entry))
@@ -165,14 +203,30 @@ pub(crate) async fn restore(desk: Arc<Desk>, request: Request) -> Response {
         };
         Ok(Plan::new(prepared, message))
     };
-    let wish = Wish { verb: &verbs::RESTORE, object, groups: None, plan: Box::new(plan) };
+    let wish = Wish {
+        verb: &verbs::RESTORE,
+        object,
+        groups: None,
+        plan: Box::new(plan),
+    };
     desk.change(request, wish).await
 }
 
 fn remote(desk: &Desk) -> Result<Remote, Refusal> {
     let config = desk.config.current();
-    let remote = config.editing.as_ref().and_then(|editing| editing.remote.clone());
-    remote.ok_or_else(|| refusal::of(409, "no-remote", "No remote", "expected store.remote in the configuration").into())
+    let remote = config
+        .editing
+        .as_ref()
+        .and_then(|editing| editing.remote.clone());
+    remote.ok_or_else(|| {
+        refusal::of(
+            409,
+            "no-remote",
+            "No remote",
+            "expected store.remote in the configuration",
+        )
+        .into()
+    })
 }
 
 /// `POST /api/v1/remote/pull`: brings in what the remote branch changed.
@@ -199,7 +253,12 @@ pub(crate) async fn pull(desk: Arc<Desk>, request: Request) -> Response {
         };
         Ok(Plan::new(prepared, format!("Merge {short} of the remote")))
     };
-    let wish = Wish { verb: &verbs::PULL, object: ("remote", "pull".to_owned()), groups: None, plan: Box::new(plan) };
+    let wish = Wish {
+        verb: &verbs::PULL,
+        object: ("remote", "pull".to_owned()),
+        groups: None,
+        plan: Box::new(plan),
+    };
     desk.change(request, wish).await
 }
 
@@ -213,11 +272,12 @@ pub(crate) async fn push(desk: Arc<Desk>, request: Request) -> Response {
             Ok(remote) => ask(&desk, move |store| store.push(&remote.url, &remote.branch)).await,
             Err(refusal) => Err(refusal),
         };
-        recorded.finish(match &result {
-            Ok(version) => toolkit::audit::Outcome::Done(version.clone()),
-            Err(refusal) => toolkit::audit::Outcome::Failed(refusal.line()),
-        })
-        .await;
+        recorded
+            .finish(match &result {
+                Ok(version) => toolkit::audit::Outcome::Done(version.clone()),
+                Err(refusal) => toolkit::audit::Outcome::Failed(refusal.line()),
+            })
+            .await;
         Ok(json!({"version": result?}))
     };
     match pushed.await {

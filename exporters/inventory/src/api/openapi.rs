@@ -79,8 +79,13 @@ fn body(schema: &Value, kind: &str) -> Value {
 fn described(operation: &Operation) -> Value {
     let text = json!({"type": "string"});
     let mut parameters = Vec::new();
-    for name in operation.path.split('/').filter_map(|step| step.strip_prefix('{')?.strip_suffix('}')) {
-        let schema = json!({"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"});
+    for name in operation
+        .path
+        .split('/')
+        .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
+    {
+        let schema =
+            json!({"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"});
         parameters.push(parameter("path", name, true, &schema, "Its name."));
     }
     let object = json!({"type": "object"});
@@ -89,22 +94,58 @@ fn described(operation: &Operation) -> Value {
     let write = operation.method != Method::GET;
     if write && operation.action != Action::Push {
         let schema = json!({"type": "string", "enum": ["true", "false"]});
-        parameters.push(parameter("query", "validate", false, &schema, "true: says what would change, and changes nothing."));
+        parameters.push(parameter(
+            "query",
+            "validate",
+            false,
+            &schema,
+            "true: says what would change, and changes nothing.",
+        ));
         let key = json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._:-]+$"});
-        parameters.push(parameter("header", "Idempotency-Key", false, &key, "The same request with the same key is done once within a day."));
+        parameters.push(parameter(
+            "header",
+            "Idempotency-Key",
+            false,
+            &key,
+            "The same request with the same key is done once within a day.",
+        ));
     }
     match operation.action {
         Action::List(kind) => {
             for name in lists::parameters(kind) {
-                parameters.push(parameter("query", name, false, &text, "Only entries with this value; of name, a part is enough."));
+                parameters.push(parameter(
+                    "query",
+                    name,
+                    false,
+                    &text,
+                    "Only entries with this value; of name, a part is enough.",
+                ));
             }
-            parameters.push(parameter("query", "after", false, &text, "The name that the page begins after: next of the one before."));
+            parameters.push(parameter(
+                "query",
+                "after",
+                false,
+                &text,
+                "The name that the page begins after: next of the one before.",
+            ));
             let limit = json!({"type": "integer", "minimum": 1, "maximum": 1000});
-            parameters.push(parameter("query", "limit", false, &limit, "Most entries of the page."));
+            parameters.push(parameter(
+                "query",
+                "limit",
+                false,
+                &limit,
+                "Most entries of the page.",
+            ));
         }
         Action::One(_) => {
             let form = json!({"type": "string", "enum": ["effective", "written"]});
-            parameters.push(parameter("query", "form", false, &form, "written: as it stands in the file; effective: with what it inherits."));
+            parameters.push(parameter(
+                "query",
+                "form",
+                false,
+                &form,
+                "written: as it stands in the file; effective: with what it inherits.",
+            ));
         }
         Action::Add(kind) => {
             said["requestBody"] = body(&entry(kind), "application/json");
@@ -118,13 +159,31 @@ fn described(operation: &Operation) -> Value {
         Action::Delete(_) => answers.push(("204", None)),
         Action::Versions => {
             let limit = json!({"type": "integer", "minimum": 1, "maximum": 500});
-            parameters.push(parameter("query", "entry", false, &text, "Only versions that changed it: devices/r1."));
-            parameters.push(parameter("query", "before", false, &text, "Only versions before this one."));
+            parameters.push(parameter(
+                "query",
+                "entry",
+                false,
+                &text,
+                "Only versions that changed it: devices/r1.",
+            ));
+            parameters.push(parameter(
+                "query",
+                "before",
+                false,
+                &text,
+                "Only versions before this one.",
+            ));
             parameters.push(parameter("query", "limit", false, &limit, "Most versions."));
         }
         Action::Diff => {
             parameters.push(parameter("query", "from", true, &text, "A version."));
-            parameters.push(parameter("query", "to", false, &text, "A version; without it, the newest."));
+            parameters.push(parameter(
+                "query",
+                "to",
+                false,
+                &text,
+                "A version; without it, the newest.",
+            ));
         }
         Action::Restore => {
             let schema = json!({"type": "object", "required": ["version"], "additionalProperties": false,
@@ -134,31 +193,58 @@ fn described(operation: &Operation) -> Value {
         Action::Import | Action::Export => {
             let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
             let schema = json!({"type": "string", "enum": names});
-            parameters.push(parameter("query", "format", true, &schema, "The other system's format."));
+            parameters.push(parameter(
+                "query",
+                "format",
+                true,
+                &schema,
+                "The other system's format.",
+            ));
             if operation.action == Action::Import {
                 said["requestBody"] = body(&text, "text/plain");
             }
         }
         _ => {}
     }
-    let conditional = matches!(operation.action, Action::Replace(_) | Action::Patch(_) | Action::Delete(_) | Action::Import);
+    let conditional = matches!(
+        operation.action,
+        Action::Replace(_) | Action::Patch(_) | Action::Delete(_) | Action::Import
+    );
     if conditional {
-        parameters.push(parameter("header", "If-Match", false, &text, "ETag of the last look. Without it, 428."));
+        parameters.push(parameter(
+            "header",
+            "If-Match",
+            false,
+            &text,
+            "ETag of the last look. Without it, 428.",
+        ));
     }
     if matches!(operation.action, Action::Replace(_)) {
         let star = json!({"type": "string", "enum": ["*"]});
-        parameters.push(parameter("header", "If-None-Match", false, &star, "*: there must be none of this name yet."));
+        parameters.push(parameter(
+            "header",
+            "If-None-Match",
+            false,
+            &star,
+            "*: there must be none of this name yet.",
+        ));
     }
     said["parameters"] = parameters.into();
     let mut responses = Map::new();
     for (status, schema) in answers {
-        let any = schema.map_or_else(|| json!({}), |schema| json!({"application/json": {"schema": schema}}));
+        let any = schema.map_or_else(
+            || json!({}),
+            |schema| json!({"application/json": {"schema": schema}}),
+        );
         let content = match operation.action {
             Action::Export | Action::Schema => json!({"*/*": {}}),
             _ => any,
         };
         let mut answer = json!({"description": "Done."});
-        if content.as_object().is_some_and(|content| !content.is_empty()) {
+        if content
+            .as_object()
+            .is_some_and(|content| !content.is_empty())
+        {
             answer["content"] = content;
         }
         responses.insert(status.to_owned(), answer);
@@ -176,21 +262,37 @@ fn described(operation: &Operation) -> Value {
         ("428", "If-Match is missing."),
         ("502", "git refused."),
         ("503", "Too busy; try again."),
-        ("507", "It cannot be stored or recorded; nothing was changed."),
+        (
+            "507",
+            "It cannot be stored or recorded; nothing was changed.",
+        ),
     ];
     if operation.method == Method::GET {
-        responses.insert("304".to_owned(), json!({"description": "The caller has it."}));
+        responses.insert(
+            "304".to_owned(),
+            json!({"description": "The caller has it."}),
+        );
     }
     for (status, about) in problems {
         let schema = json!({"$ref": "#/components/schemas/Problem"});
         let content = json!({"application/problem+json": {"schema": schema}, "text/plain": {}});
-        responses.insert((*status).to_owned(), json!({"description": about, "content": content}));
+        responses.insert(
+            (*status).to_owned(),
+            json!({"description": about, "content": content}),
+        );
     }
     said["responses"] = responses.into();
     said
 }
 
 fn id(operation: &Operation) -> String {
-    let path = operation.path.trim_start_matches("/api/v1/").replace(['/', '{', '}', '.'], "_");
-    format!("{}_{}", operation.method.as_str().to_ascii_lowercase(), path.trim_matches('_'))
+    let path = operation
+        .path
+        .trim_start_matches("/api/v1/")
+        .replace(['/', '{', '}', '.'], "_");
+    format!(
+        "{}_{}",
+        operation.method.as_str().to_ascii_lowercase(),
+        path.trim_matches('_')
+    )
 }

@@ -65,7 +65,9 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
         StoreError::Inventory(inventory::Error::Invalid(problems)) => {
             let prefix = about.map(|about| format!("{about}."));
             let own = |path: &str| {
-                let rest = prefix.as_deref().and_then(|prefix| path.strip_prefix(prefix));
+                let rest = prefix
+                    .as_deref()
+                    .and_then(|prefix| path.strip_prefix(prefix));
                 match rest {
                     None if Some(path) == about => Some(String::new()),
                     rest => rest.map(str::to_owned),
@@ -78,15 +80,24 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
                     field_error(&field, problem.message(), problem.line())
                 })
                 .collect();
-            let elsewhere = about.is_some() && problems.iter().any(|problem| own(problem.path()).is_none());
-            let detail = problems.iter().next().map(|problem| match own(problem.path()) {
-                Some(field) if field.is_empty() => problem.message().to_owned(),
-                Some(field) => format!("{field}: {}", problem.message()),
-                None => format!("{}: {}", problem.path(), problem.message()),
-            });
+            let elsewhere =
+                about.is_some() && problems.iter().any(|problem| own(problem.path()).is_none());
+            let detail = problems
+                .iter()
+                .next()
+                .map(|problem| match own(problem.path()) {
+                    Some(field) if field.is_empty() => problem.message().to_owned(),
+                    Some(field) => format!("{field}: {}", problem.message()),
+                    None => format!("{}: {}", problem.path(), problem.message()),
+                });
             let detail = detail.unwrap_or_default();
             let problem = if elsewhere {
-                of(409, "in-use", "Other entries would no longer be valid", detail)
+                of(
+                    409,
+                    "in-use",
+                    "Other entries would no longer be valid",
+                    detail,
+                )
             } else {
                 of(422, "invalid", "Not valid", detail)
             };
@@ -95,18 +106,37 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
         StoreError::Inventory(inventory::Error::TooLarge { .. }) => {
             of(413, "too-large", "Too large", error.to_string())
         }
-        StoreError::Inventory(_) | StoreError::BadFile(_) => {
-            of(409, "bad-file", "The inventory file has errors", format!("{}; nothing is changed over them", chain(error)))
-        }
+        StoreError::Inventory(_) | StoreError::BadFile(_) => of(
+            409,
+            "bad-file",
+            "The inventory file has errors",
+            format!("{}; nothing is changed over them", chain(error)),
+        ),
         StoreError::Conflict(list) => {
             let list: Vec<Value> = list.iter().map(conflict).collect();
-            of(409, "conflict", "Both sides changed the same entries", "nothing was changed; say for each entry which side stays").with("conflicts", list)
+            of(
+                409,
+                "conflict",
+                "Both sides changed the same entries",
+                "nothing was changed; say for each entry which side stays",
+            )
+            .with("conflicts", list)
         }
-        StoreError::NoVersion(name) => of(404, "no-version", "No such version", format!("no version {name:?} in the history; /api/v1/versions lists them")),
+        StoreError::NoVersion(name) => of(
+            404,
+            "no-version",
+            "No such version",
+            format!("no version {name:?} in the history; /api/v1/versions lists them"),
+        ),
         StoreError::Git(_) => of(502, "git", "git refused", chain(error)),
         StoreError::Disk { .. } | StoreError::Taken | StoreError::Link(_) => {
             tracing::error!(error = chain(error), "the change cannot be stored");
-            of(507, "not-stored", "The change cannot be stored", "nothing was changed; the log of the service says why")
+            of(
+                507,
+                "not-stored",
+                "The change cannot be stored",
+                "nothing was changed; the log of the service says why",
+            )
         }
     }
 }
@@ -114,7 +144,9 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
 /// A wrong value: its path with dots, as a JSON pointer (RFC 6901), and what was expected.
 pub(crate) fn field_error(field: &str, message: &str, line: Option<u32>) -> Value {
     let steps = field.split(['.', '[']).filter(|step| !step.is_empty());
-    let pointer: String = steps.map(|step| format!("/{}", step.trim_end_matches(']'))).collect();
+    let pointer: String = steps
+        .map(|step| format!("/{}", step.trim_end_matches(']')))
+        .collect();
     let mut error = json!({"field": field, "pointer": pointer, "detail": message});
     if let Some(line) = line {
         error["line"] = line.into();
@@ -124,7 +156,10 @@ pub(crate) fn field_error(field: &str, message: &str, line: Option<u32>) -> Valu
 
 fn conflict(conflict: &Conflict) -> Value {
     let side = |entry: &Option<inventory::edit::Entry>| {
-        entry.as_ref().and_then(|entry| serde_json::from_str(&entry.to_json()).ok()).unwrap_or(Value::Null)
+        entry
+            .as_ref()
+            .and_then(|entry| serde_json::from_str(&entry.to_json()).ok())
+            .unwrap_or(Value::Null)
     };
     json!({
         "entry": format!("{}/{}", conflict.kind.list(), conflict.name),

@@ -39,7 +39,8 @@ pub(crate) async fn export(desk: Arc<Desk>, request: Request) -> Response {
 pub(crate) async fn import(desk: Arc<Desk>, request: Request) -> Response {
     let read = format(&request).and_then(|format| {
         let text = std::str::from_utf8(request.body());
-        let text = text.map_err(|_| Problem::new(StatusCode::BAD_REQUEST).detail("the body is not UTF-8"))?;
+        let text = text
+            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST).detail("the body is not UTF-8"))?;
         Ok((format, text.to_owned()))
     });
     let (format, text) = match read {
@@ -74,16 +75,25 @@ fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
     let mut read = format.read(text);
     let found = read.edits(&held.document());
     let (lines, edits): (Vec<u64>, Vec<Edit>) = found.into_iter().unzip();
-    let about: Vec<String> = edits.iter().map(|edit| format!("{}[{}]", edit.kind().list(), edit.name())).collect();
+    let about: Vec<String> = edits
+        .iter()
+        .map(|edit| format!("{}[{}]", edit.kind().list(), edit.name()))
+        .collect();
     let prepared = held.prepare(edits);
     let mut wrong = read.wrong;
     let prepared = match prepared {
         Ok(prepared) => Some(prepared),
         Err(StoreError::Inventory(inventory::Error::Invalid(problems))) => {
             for problem in problems.iter() {
-                let own = about.iter().position(|about| problem.path().starts_with(about.as_str()));
+                let own = about
+                    .iter()
+                    .position(|about| problem.path().starts_with(about.as_str()));
                 let line = own.map_or(0, |at| lines[at]);
-                wrong.push(Wrong { line, field: problem.path().to_owned(), detail: problem.message().to_owned() });
+                wrong.push(Wrong {
+                    line,
+                    field: problem.path().to_owned(),
+                    detail: problem.message().to_owned(),
+                });
             }
             None
         }
@@ -93,7 +103,10 @@ fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
     match prepared {
         Some(prepared) if wrong.is_empty() => {
             let devices = prepared.edits.len();
-            let mut plan = Plan::new(prepared, format!("Import {devices} entries from {}", format.name()));
+            let mut plan = Plan::new(
+                prepared,
+                format!("Import {devices} entries from {}", format.name()),
+            );
             let version = held.inventory().version();
             plan.more = json!({"notes": read.notes, "if_match": format!("\"{version}\"")});
             Ok(plan)
@@ -101,7 +114,9 @@ fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
         prepared => {
             let detail = format!("{} lines cannot be taken; nothing was written", wrong.len());
             let errors: Vec<Value> = wrong.iter().map(|wrong| json!(wrong)).collect();
-            let changes = prepared.map(|prepared| json!(prepared.changes)).unwrap_or(Value::Null);
+            let changes = prepared
+                .map(|prepared| json!(prepared.changes))
+                .unwrap_or(Value::Null);
             Err(refusal::of(422, "invalid", "Not valid", detail)
                 .with("errors", errors)
                 .with("changes", changes)

@@ -43,12 +43,23 @@ pub(super) fn read(text: &str, read: &mut Read) {
 fn line(text: &str, key: &str) -> u64 {
     let is = |line: &str| {
         let bare = line.trim_start().trim_start_matches(['"', '\'']);
-        bare.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'']).trim_start().starts_with(':'))
+        bare.strip_prefix(key).is_some_and(|rest| {
+            rest.trim_start_matches(['"', '\''])
+                .trim_start()
+                .starts_with(':')
+        })
     };
     text.lines().position(is).map_or(1, |at| at as u64 + 1)
 }
 
-fn walk(own: &str, group: &Value, above: &mut Vec<String>, hosts: &mut BTreeMap<String, (u64, DeviceEntry)>, read: &mut Read, text: &str) {
+fn walk(
+    own: &str,
+    group: &Value,
+    above: &mut Vec<String>,
+    hosts: &mut BTreeMap<String, (u64, DeviceEntry)>,
+    read: &mut Read,
+    text: &str,
+) {
     let at = line(text, own);
     let group = match group {
         Value::Null => return,
@@ -56,7 +67,11 @@ fn walk(own: &str, group: &Value, above: &mut Vec<String>, hosts: &mut BTreeMap<
         _ => return read.wrong(at, own, "expected a mapping with hosts, children or vars"),
     };
     if above.len() >= DEEPEST {
-        return read.wrong(at, own, format!("groups stand deeper than {DEEPEST} in each other"));
+        return read.wrong(
+            at,
+            own,
+            format!("groups stand deeper than {DEEPEST} in each other"),
+        );
     }
     // These two are everything, and say nothing.
     let counts = !matches!(own, "all" | "ungrouped");
@@ -76,8 +91,16 @@ fn walk(own: &str, group: &Value, above: &mut Vec<String>, hosts: &mut BTreeMap<
                     walk(child, group, above, hosts, read, text);
                 }
             }
-            ("vars", Value::Object(_)) => read.note(at, &format!("{own}.vars"), "variables of groups are not taken over"),
-            (key, _) => read.wrong(at, &format!("{own}.{key}"), "expected hosts, children and vars, each a mapping"),
+            ("vars", Value::Object(_)) => read.note(
+                at,
+                &format!("{own}.vars"),
+                "variables of groups are not taken over",
+            ),
+            (key, _) => read.wrong(
+                at,
+                &format!("{own}.{key}"),
+                "expected hosts, children and vars, each a mapping",
+            ),
         }
     }
     if counts {
@@ -85,16 +108,31 @@ fn walk(own: &str, group: &Value, above: &mut Vec<String>, hosts: &mut BTreeMap<
     }
 }
 
-fn one(host: &str, vars: &Value, groups: &[String], hosts: &mut BTreeMap<String, (u64, DeviceEntry)>, read: &mut Read, text: &str) {
+fn one(
+    host: &str,
+    vars: &Value,
+    groups: &[String],
+    hosts: &mut BTreeMap<String, (u64, DeviceEntry)>,
+    read: &mut Read,
+    text: &str,
+) {
     let at = line(text, host);
     if host.contains('[') {
         return read.wrong(at, host, "a range of hosts; expected each by its name");
     }
     let var = |keys: &[&str]| {
-        let value = keys.iter().map(|key| &vars[*key]).find(|value| !value.is_null())?;
-        value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|n| n.to_string()))
+        let value = keys
+            .iter()
+            .map(|key| &vars[*key])
+            .find(|value| !value.is_null())?;
+        value
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| value.as_u64().map(|n| n.to_string()))
     };
-    let (_, device) = hosts.entry(host.to_owned()).or_insert_with(|| (at, DeviceEntry::default()));
+    let (_, device) = hosts
+        .entry(host.to_owned())
+        .or_insert_with(|| (at, DeviceEntry::default()));
     for group in groups {
         if !device.groups.contains(group) {
             device.groups.push(group.clone());
@@ -104,16 +142,31 @@ fn one(host: &str, vars: &Value, groups: &[String], hosts: &mut BTreeMap<String,
         return read.wrong(at, host, "expected a mapping of variables");
     }
     let port = var(&["ansible_port", "ansible_ssh_port"]);
-    match port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or(port)) {
-        Some(Ok(port)) => device.ssh = Some(SshEntry { port: Some(port), ..SshEntry::default() }),
-        Some(Err(port)) => read.wrong(at, &format!("{host}.ansible_port"), format!("{port:?}; expected 1 to 65535")),
+    match port.map(|port| {
+        port.parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or(port)
+    }) {
+        Some(Ok(port)) => {
+            device.ssh = Some(SshEntry {
+                port: Some(port),
+                ..SshEntry::default()
+            })
+        }
+        Some(Err(port)) => read.wrong(
+            at,
+            &format!("{host}.ansible_port"),
+            format!("{port:?}; expected 1 to 65535"),
+        ),
         None => {}
     }
     let address = var(&["ansible_host", "ansible_ssh_host"]);
     if address.is_some() || device.address.is_none() {
         device.address = address.or_else(|| Some(host.to_owned()));
     }
-    let platform = var(&["ansible_network_os"]).map(|os| name(os.rsplit('.').next().unwrap_or_default()));
+    let platform =
+        var(&["ansible_network_os"]).map(|os| name(os.rsplit('.').next().unwrap_or_default()));
     for (known, new) in [
         (&mut device.platform, platform),
         (&mut device.site, var(&["site"]).map(|site| name(&site))),
@@ -130,7 +183,11 @@ pub(super) fn write(inventory: &Inventory) -> String {
     let mut hosts = serde_json::Map::new();
     for device in inventory.devices() {
         let mut vars = json!({"ansible_host": device.address.to_string()});
-        for (key, value) in [("ansible_network_os", &device.platform), ("site", &device.site), ("role", &device.role)] {
+        for (key, value) in [
+            ("ansible_network_os", &device.platform),
+            ("site", &device.site),
+            ("role", &device.role),
+        ] {
             if !value.is_empty() {
                 vars[key] = (**value).into();
             }
@@ -140,11 +197,16 @@ pub(super) fn write(inventory: &Inventory) -> String {
         }
         hosts.insert(device.name.to_string(), vars);
         for group in &device.groups {
-            groups.entry(group).or_default().insert(device.name.to_string(), json!({}));
+            groups
+                .entry(group)
+                .or_default()
+                .insert(device.name.to_string(), json!({}));
         }
     }
-    let children: serde_json::Map<String, Value> =
-        groups.into_iter().map(|(name, hosts)| (name.to_owned(), json!({"hosts": hosts}))).collect();
+    let children: serde_json::Map<String, Value> = groups
+        .into_iter()
+        .map(|(name, hosts)| (name.to_owned(), json!({"hosts": hosts})))
+        .collect();
     let body = json!({"all": {"hosts": hosts, "children": children}});
     // JSON is YAML.
     serde_json::to_string_pretty(&body).unwrap_or_default() + "\n"

@@ -15,10 +15,20 @@ pub(super) fn read(text: &str, read: &mut Read) {
     };
     let objects = match body.get("results").unwrap_or(&body) {
         Value::Array(objects) => objects,
-        _ => return read.wrong(1, "results", "expected a list of devices, or an object with results"),
+        _ => {
+            return read.wrong(
+                1,
+                "results",
+                "expected a list of devices, or an object with results",
+            );
+        }
     };
     if body.get("next").is_some_and(|next| !next.is_null()) {
-        read.note(1, "next", "this is one page; the devices of the others are not in it");
+        read.note(
+            1,
+            "next",
+            "this is one page; the devices of the others are not in it",
+        );
     }
     let lines = lines(text);
     for (index, object) in objects.iter().enumerate() {
@@ -32,8 +42,14 @@ pub(super) fn read(text: &str, read: &mut Read) {
 
 /// The slug or name of a related object, which may stand there as text.
 fn slug(object: &Value, keys: &[&str]) -> Option<String> {
-    let related = keys.iter().map(|key| &object[*key]).find(|value| !value.is_null())?;
-    let text = related.as_str().or_else(|| related["slug"].as_str()).or_else(|| related["name"].as_str());
+    let related = keys
+        .iter()
+        .map(|key| &object[*key])
+        .find(|value| !value.is_null())?;
+    let text = related
+        .as_str()
+        .or_else(|| related["slug"].as_str())
+        .or_else(|| related["name"].as_str());
     text.map(name).and_then(|text| some(&text))
 }
 
@@ -43,19 +59,37 @@ fn address(object: &Value, key: &str) -> Result<Option<IpAddr>, (String, String)
         return Ok(None);
     };
     let bare = text.split('/').next().unwrap_or_default();
-    let wrong = |_| (key.to_owned(), format!("{text:?}; expected an address like 192.0.2.1/24"));
+    let wrong = |_| {
+        (
+            key.to_owned(),
+            format!("{text:?}; expected an address like 192.0.2.1/24"),
+        )
+    };
     bare.parse().map(Some).map_err(wrong)
 }
 
 fn device(object: &Value) -> Result<DeviceEntry, (String, String)> {
-    let missing = || ("name".to_owned(), "nothing; expected the name of the device".to_owned());
+    let missing = || {
+        (
+            "name".to_owned(),
+            "nothing; expected the name of the device".to_owned(),
+        )
+    };
     let own = object["name"].as_str().and_then(some).ok_or_else(missing)?;
-    let (v4, v6) = (address(object, "primary_ip4")?, address(object, "primary_ip6")?);
+    let (v4, v6) = (
+        address(object, "primary_ip4")?,
+        address(object, "primary_ip6")?,
+    );
     let primary = address(object, "primary_ip")?;
     let main = primary.or(v4).or(v6);
     let both = v4.is_some() && v6.is_some();
-    let tags = object["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let tags = tags.iter().filter_map(|tag| tag.as_str().or_else(|| tag["slug"].as_str()));
+    let tags = object["tags"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let tags = tags
+        .iter()
+        .filter_map(|tag| tag.as_str().or_else(|| tag["slug"].as_str()));
     Ok(DeviceEntry {
         address: main.map(|ip| ip.to_string()).or_else(|| Some(own.clone())),
         addresses: both.then(|| AddressesEntry {
@@ -99,10 +133,18 @@ fn lines(text: &str) -> Vec<u64> {
 }
 
 pub(super) fn write(inventory: &Inventory) -> String {
-    let related = |name: &str| if name.is_empty() { Value::Null } else { json!({"name": name, "slug": name}) };
+    let related = |name: &str| {
+        if name.is_empty() {
+            Value::Null
+        } else {
+            json!({"name": name, "slug": name})
+        }
+    };
     let objects = inventory.devices().iter().map(|device| {
         let v4 = device.ipv4.map(|ip| json!({"address": format!("{ip}/32")}));
-        let v6 = device.ipv6.map(|ip| json!({"address": format!("{ip}/128")}));
+        let v6 = device
+            .ipv6
+            .map(|ip| json!({"address": format!("{ip}/128")}));
         json!({
             "name": &*device.name,
             "site": related(&device.site),

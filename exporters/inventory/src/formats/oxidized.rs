@@ -19,7 +19,14 @@ pub(super) fn read(text: &str, read: &mut Read) {
             [own, address, model] => (own, address, model, ""),
             [own, address, model, group] => (own, address, model, group),
             _ => {
-                read.wrong(number, "", format!("{} fields; expected name:ip:model:group, name:ip:model or name:model", fields.len()));
+                read.wrong(
+                    number,
+                    "",
+                    format!(
+                        "{} fields; expected name:ip:model:group, name:ip:model or name:model",
+                        fields.len()
+                    ),
+                );
                 continue;
             }
         };
@@ -27,13 +34,16 @@ pub(super) fn read(text: &str, read: &mut Read) {
             read.wrong(number, "name", "nothing; expected the name of the device");
             continue;
         };
-        read.devices.push((number, DeviceEntry {
-            name: device,
-            address: some(address).or_else(|| some(own)),
-            platform: some(model).map(|model| name(&model)),
-            groups: some(group).map(|group| name(&group)).into_iter().collect(),
-            ..DeviceEntry::default()
-        }));
+        read.devices.push((
+            number,
+            DeviceEntry {
+                name: device,
+                address: some(address).or_else(|| some(own)),
+                platform: some(model).map(|model| name(&model)),
+                groups: some(group).map(|group| name(&group)).into_iter().collect(),
+                ..DeviceEntry::default()
+            },
+        ));
     }
 }
 
@@ -46,8 +56,15 @@ pub(super) fn write(inventory: &Inventory) -> String {
             text.push_str(&format!("# {} has an IPv6 address only\n", device.name));
             continue;
         }
-        let group = device.groups.last().map(|group| &**group).unwrap_or_default();
-        text.push_str(&format!("{}:{address}:{}:{group}\n", device.name, &*device.platform));
+        let group = device
+            .groups
+            .last()
+            .map(|group| &**group)
+            .unwrap_or_default();
+        text.push_str(&format!(
+            "{}:{address}:{}:{group}\n",
+            device.name, &*device.platform
+        ));
     }
     text
 }

@@ -5,23 +5,39 @@ use inventory::document::{AddressesEntry, DeviceEntry};
 
 use super::{Read, some};
 
-const COLUMNS: [&str; 9] = ["name", "address", "ipv4", "ipv6", "site", "role", "platform", "groups", "tags"];
+const COLUMNS: [&str; 9] = [
+    "name", "address", "ipv4", "ipv6", "site", "role", "platform", "groups", "tags",
+];
 
 pub(super) fn read(text: &str, read: &mut Read) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text.as_bytes());
     let header: Vec<String> = match reader.headers() {
         Ok(header) => header.iter().map(str::to_ascii_lowercase).collect(),
         Err(error) => return read.wrong(1, "", format!("the header cannot be read: {error}")),
     };
     let mut sound = header.iter().any(|column| column == "name");
     if !sound {
-        read.wrong(1, "name", format!("no column name; expected a header with {}", COLUMNS.join(", ")));
+        read.wrong(
+            1,
+            "name",
+            format!(
+                "no column name; expected a header with {}",
+                COLUMNS.join(", ")
+            ),
+        );
     }
     for (index, column) in header.iter().enumerate() {
         if !COLUMNS.contains(&&**column) {
             sound = false;
-            read.wrong(1, column, format!("unknown column; expected some of {}", COLUMNS.join(", ")));
+            read.wrong(
+                1,
+                column,
+                format!("unknown column; expected some of {}", COLUMNS.join(", ")),
+            );
         } else if header[..index].contains(column) {
             sound = false;
             read.wrong(1, column, "the column stands twice");
@@ -41,10 +57,24 @@ pub(super) fn read(text: &str, read: &mut Read) {
         };
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() != header.len() {
-            read.wrong(line, "", format!("{} fields; expected {} as in the header", record.len(), header.len()));
+            read.wrong(
+                line,
+                "",
+                format!(
+                    "{} fields; expected {} as in the header",
+                    record.len(),
+                    header.len()
+                ),
+            );
             continue;
         }
-        let field = |name: &str| header.iter().position(|column| column == name).and_then(|at| record.get(at)).and_then(some);
+        let field = |name: &str| {
+            header
+                .iter()
+                .position(|column| column == name)
+                .and_then(|at| record.get(at))
+                .and_then(some)
+        };
         let list = |name: &str| -> Vec<String> {
             let text = field(name).unwrap_or_default();
             text.split([' ', ';']).filter_map(some).collect()
@@ -53,7 +83,10 @@ pub(super) fn read(text: &str, read: &mut Read) {
             read.wrong(line, "name", "nothing; expected the name of the device");
             continue;
         };
-        let addresses = AddressesEntry { ipv4: field("ipv4"), ipv6: field("ipv6") };
+        let addresses = AddressesEntry {
+            ipv4: field("ipv4"),
+            ipv6: field("ipv6"),
+        };
         let device = DeviceEntry {
             name,
             address: field("address"),
@@ -71,7 +104,12 @@ pub(super) fn read(text: &str, read: &mut Read) {
 
 pub(super) fn write(inventory: &Inventory) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let join = |list: &[inventory::Text]| list.iter().map(|text| &**text).collect::<Vec<_>>().join(" ");
+    let join = |list: &[inventory::Text]| {
+        list.iter()
+            .map(|text| &**text)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     // Writing to memory fails only when memory does.
     let _ = writer.write_record(COLUMNS);
     for device in inventory.devices() {

@@ -280,6 +280,10 @@ pub(crate) fn author(name: &str, address: &str) -> String {
             .collect()
     };
     let name = clean(name);
-    let name = if name.trim().is_empty() { "unknown" } else { name.trim() };
+    let name = if name.trim().is_empty() {
+        "unknown"
+    } else {
+        name.trim()
+    };
     format!("{name} <{}>", clean(address).trim())
 }

@@ -46,7 +46,12 @@ impl Faulty {
         })
     }
 
-    fn call<T>(&self, bytes: &[u8], part: impl FnOnce(&[u8]), whole: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    fn call<T>(
+        &self,
+        bytes: &[u8],
+        part: impl FnOnce(&[u8]),
+        whole: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
         let dead = || Err(io::Error::other("the process is dead"));
         if self.dead.load(Ordering::SeqCst) {
             return dead();
@@ -75,13 +80,21 @@ impl Disk for Faulty {
         self.call(&[], |_| (), || Real.read(path))
     }
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.call(bytes, |part| Real.append(path, part).unwrap(), || Real.append(path, bytes))
+        self.call(
+            bytes,
+            |part| Real.append(path, part).unwrap(),
+            || Real.append(path, bytes),
+        )
     }
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
         self.call(&[], |_| (), || Real.truncate(path, length))
     }
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.call(bytes, |part| Real.write(path, part).unwrap(), || Real.write(path, bytes))
+        self.call(
+            bytes,
+            |part| Real.write(path, part).unwrap(),
+            || Real.write(path, bytes),
+        )
     }
     fn sync(&self, path: &Path) -> io::Result<()> {
         self.call(&[], |_| (), || Real.sync(path))
@@ -89,7 +102,12 @@ impl Disk for Faulty {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.call(&[], |_| (), || Real.rename(from, to))
     }
-    fn git(&self, folder: &Path, args: &[&str], input: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<Output> {
+    fn git(
+        &self,
+        folder: &Path,
+        args: &[&str],
+        input: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<Output> {
         self.call(&[], |_| (), || Real.git(folder, args, input))
     }
 }
@@ -118,7 +136,10 @@ impl Case {
     fn open(&self, disk: Arc<dyn Disk>) -> Result<Arc<Store>, StoreError> {
         // Another test that starts git holds a copy of our lock file for a moment.
         for _ in 0..200 {
-            let options = Options { file: self.file(), branch: "main".to_owned() };
+            let options = Options {
+                file: self.file(),
+                branch: "main".to_owned(),
+            };
             match Store::open(Arc::clone(&disk), options) {
                 Err(StoreError::Taken) => std::thread::sleep(Duration::from_millis(10)),
                 other => return other,
@@ -129,19 +150,34 @@ impl Case {
 }
 
 fn put(name: &str, last: u8) -> Edit {
-    Edit::Put(Entry::parse(Kind::Device, &format!("{{name: {name}, address: 10.0.0.{last}}}")).unwrap())
+    Edit::Put(
+        Entry::parse(
+            Kind::Device,
+            &format!("{{name: {name}, address: 10.0.0.{last}}}"),
+        )
+        .unwrap(),
+    )
 }
 
 fn change(store: &Arc<Store>, edit: Edit) -> Result<(), StoreError> {
     let mut held = store.try_hold();
     held.settle()?;
     let prepared = held.prepare(vec![edit])?;
-    let signed = Signed { author: git::author("t", "t@example.net"), message: "test".to_owned(), key: None };
+    let signed = Signed {
+        author: git::author("t", "t@example.net"),
+        message: "test".to_owned(),
+        key: None,
+    };
     held.commit(prepared, &signed)
 }
 
 fn names(store: &Store) -> Vec<String> {
-    store.document().devices.iter().map(|device| device.name.clone()).collect()
+    store
+        .document()
+        .devices
+        .iter()
+        .map(|device| device.name.clone())
+        .collect()
 }
 
 /// Open, two changes, a flush, a third change, a flush; answers what was answered for.
@@ -160,29 +196,54 @@ fn story(case: &Case, disk: &Arc<Faulty>) -> Vec<&'static str> {
         answered.push("c");
     }
     let _ = store.flush();
-    assert_eq!(names(&store), answered, "memory holds something else than was answered for");
+    assert_eq!(
+        names(&store),
+        answered,
+        "memory holds something else than was answered for"
+    );
     answered
 }
 
 /// Opens after the story with a sound disk: everything that was answered for is there, once, in file, memory and git.
 fn whole(case: &Case, answered: &[&str], what: &str) {
-    let store = case.open(Arc::new(Real)).unwrap_or_else(|error| panic!("{what}: {}", chain(&error)));
+    let store = case
+        .open(Arc::new(Real))
+        .unwrap_or_else(|error| panic!("{what}: {}", chain(&error)));
     let found = names(&store);
-    let extra: Vec<&String> = found.iter().filter(|name| !answered.contains(&&***name)).collect();
-    assert!(answered.iter().all(|name| found.iter().any(|found| found == name)), "{what}: {found:?}, answered {answered:?}");
+    let extra: Vec<&String> = found
+        .iter()
+        .filter(|name| !answered.contains(&&***name))
+        .collect();
+    assert!(
+        answered
+            .iter()
+            .all(|name| found.iter().any(|found| found == name)),
+        "{what}: {found:?}, answered {answered:?}"
+    );
     // A change that died after its record was on disk may be there too, whole; never more than that one.
     assert!(extra.len() <= 1, "{what}: {found:?}, answered {answered:?}");
     change(&store, put("z", 9)).unwrap();
     store.flush().unwrap();
     let text = std::fs::read_to_string(case.file()).unwrap();
-    assert!(text.starts_with("# ours\ndevices:\n  - name: r0\n    address: 192.0.2.1 # kept\n"), "{what}: {text}");
+    assert!(
+        text.starts_with("# ours\ndevices:\n  - name: r0\n    address: 192.0.2.1 # kept\n"),
+        "{what}: {text}"
+    );
     assert_eq!(text, store.try_hold().text(), "{what}");
     let head = store.git.head().unwrap().unwrap();
     assert_eq!(store.git.file_at(&head).unwrap().unwrap(), text, "{what}");
     let log = store.git.log(&head, 100).unwrap();
     assert_eq!(log.len(), found.len() + 1, "{what}: {log:?}");
-    let fsck = std::process::Command::new("git").args(["fsck", "--strict"]).current_dir(case.dir.path()).output().unwrap();
-    assert!(fsck.status.success(), "{what}: {}", String::from_utf8_lossy(&fsck.stderr));
+    let fsck = std::process::Command::new("git")
+        .args(["fsck", "--strict"])
+        .current_dir(case.dir.path())
+        .output()
+        .unwrap();
+    assert!(
+        fsck.status.success(),
+        "{what}: {}",
+        String::from_utf8_lossy(&fsck.stderr)
+    );
 }
 
 #[test]
@@ -199,7 +260,11 @@ fn every_call_may_fail_or_be_the_last() {
         for end in [End::Fails, End::Before, End::After] {
             let (case, disk) = (Case::new(), Faulty::new(chosen, end));
             let answered = story(&case, &disk);
-            whole(&case, &answered, &format!("call {chosen} of {calls}, {end:?}"));
+            whole(
+                &case,
+                &answered,
+                &format!("call {chosen} of {calls}, {end:?}"),
+            );
             let bytes = disk.bytes.load(Ordering::SeqCst);
             // What is written may be cut off anywhere.
             if end == End::Before && bytes > 0 {
@@ -207,7 +272,11 @@ fn every_call_may_fail_or_be_the_last() {
                     torn += 1;
                     let (case, disk) = (Case::new(), Faulty::new(chosen, End::Torn(length)));
                     let answered = story(&case, &disk);
-                    whole(&case, &answered, &format!("call {chosen} of {calls}, cut after {length} of {bytes} bytes"));
+                    whole(
+                        &case,
+                        &answered,
+                        &format!("call {chosen} of {calls}, cut after {length} of {bytes} bytes"),
+                    );
                 }
             }
         }
@@ -231,16 +300,26 @@ fn a_journal_cut_at_any_byte_holds_what_was_whole() {
         std::fs::write(&journal, &bytes[..length]).unwrap();
         let disk: Arc<dyn Disk> = Arc::new(Real);
         let (_, records) = Journal::open(disk, journal.parent().unwrap()).unwrap();
-        let lines = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
+        let lines = bytes[..length]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         assert_eq!(records.len(), lines, "cut after {length} bytes");
-        assert_eq!(std::fs::read(&journal).unwrap(), &bytes[..length][..records_end(&bytes, lines)]);
+        assert_eq!(
+            std::fs::read(&journal).unwrap(),
+            &bytes[..length][..records_end(&bytes, lines)]
+        );
     }
     // A byte that turned over in the middle is found and told, not passed over.
     let mut bad = bytes.clone();
     bad[20] ^= 1;
     std::fs::write(&journal, &bad).unwrap();
     let error = case.open(Arc::new(Real)).err().unwrap();
-    assert!(chain(&error).contains("journal:1: the line is damaged"), "{}", chain(&error));
+    assert!(
+        chain(&error).contains("journal:1: the line is damaged"),
+        "{}",
+        chain(&error)
+    );
     std::fs::write(&journal, &bytes).unwrap();
     std::fs::write(case.file(), TEXT).unwrap();
     let store = case.open(Arc::new(Real)).unwrap();
@@ -267,8 +346,17 @@ fn two_processes_do_not_edit_one_inventory() {
 fn two_sides_are_merged_and_none_is_lost() {
     let (case, far) = (Case::new(), TempDir::new().unwrap());
     let git = |folder: &Path, args: &[&str]| {
-        let out = std::process::Command::new("git").args(["-c", "user.name=f", "-c", "user.email=f@example.net"]).args(args).current_dir(folder).output().unwrap();
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let out = std::process::Command::new("git")
+            .args(["-c", "user.name=f", "-c", "user.email=f@example.net"])
+            .args(args)
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
     };
     let ours = case.dir.path().display().to_string();
     git(far.path(), &["clone", "-q", &ours, "."]);
@@ -277,17 +365,32 @@ fn two_sides_are_merged_and_none_is_lost() {
         std::fs::write(&their_file, text).unwrap();
         git(far.path(), &["commit", "-qam", "theirs"]);
     };
-    write(&format!("{TEXT}  # theirs\n  - name: t\n    address: 10.0.0.7\n"));
+    write(&format!(
+        "{TEXT}  # theirs\n  - name: t\n    address: 10.0.0.7\n"
+    ));
     let store = case.open(Arc::new(Real)).unwrap();
-    change(&store, Edit::Put(Entry::parse(Kind::Device, "{name: r0, address: 192.0.2.1, role: core}").unwrap())).unwrap();
+    change(
+        &store,
+        Edit::Put(
+            Entry::parse(Kind::Device, "{name: r0, address: 192.0.2.1, role: core}").unwrap(),
+        ),
+    )
+    .unwrap();
     store.flush().unwrap();
     let url = far.path().display().to_string();
     let pull = |store: &Arc<Store>| {
         let theirs = store.fetch(&url, "main").unwrap();
         let mut held = store.try_hold();
         let prepared = held.prepare_pull(&theirs)?;
-        let signed = Signed { author: git::author("t", "t@example.net"), message: "merge".to_owned(), key: None };
-        prepared.map(|prepared| held.commit(prepared, &signed)).transpose().map(|done| done.is_some())
+        let signed = Signed {
+            author: git::author("t", "t@example.net"),
+            message: "merge".to_owned(),
+            key: None,
+        };
+        prepared
+            .map(|prepared| held.commit(prepared, &signed))
+            .transpose()
+            .map(|done| done.is_some())
     };
     assert!(pull(&store).unwrap());
     store.flush().unwrap();
@@ -297,7 +400,10 @@ fn two_sides_are_merged_and_none_is_lost() {
     git(far.path(), &["checkout", "-q", "-b", "aside"]);
     store.push(&url, "main").unwrap();
     git(far.path(), &["checkout", "-q", "main"]);
-    assert_eq!(std::fs::read_to_string(&their_file).unwrap(), std::fs::read_to_string(case.file()).unwrap());
+    assert_eq!(
+        std::fs::read_to_string(&their_file).unwrap(),
+        std::fs::read_to_string(case.file()).unwrap()
+    );
     let text = std::fs::read_to_string(&their_file).unwrap();
     write(&text.replace("10.0.0.7", "10.0.0.77"));
     change(&store, put("t", 70)).unwrap();
@@ -309,5 +415,8 @@ fn two_sides_are_merged_and_none_is_lost() {
     assert_eq!((conflicts.len(), &*conflicts[0].name), (1, "t"));
     assert_eq!(std::fs::read_to_string(case.file()).unwrap(), before);
     git(far.path(), &["checkout", "-q", "-b", "other"]);
-    assert!(matches!(store.push(&url, "main"), Err(StoreError::Git(_))), "a push must not take their side away");
+    assert!(
+        matches!(store.push(&url, "main"), Err(StoreError::Git(_))),
+        "a push must not take their side away"
+    );
 }

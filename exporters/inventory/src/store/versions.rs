@@ -70,7 +70,8 @@ impl Store {
             let version = Version::from(logged);
             let named = version.entries.iter().any(|entry| *entry == wanted);
             // Commits that other programs made, and large ones, are read.
-            let unclear = version.entries.is_empty() || version.entries.iter().any(|entry| entry == "*");
+            let unclear =
+                version.entries.is_empty() || version.entries.iter().any(|entry| entry == "*");
             if named || (unclear && self.differs(&parent, &version.version, kind, name)?) {
                 found.push(version);
                 if found.len() == most {
@@ -81,7 +82,13 @@ impl Store {
         Ok(found)
     }
 
-    fn differs(&self, parent: &str, commit: &str, kind: Kind, name: &str) -> Result<bool, StoreError> {
+    fn differs(
+        &self,
+        parent: &str,
+        commit: &str,
+        kind: Kind,
+        name: &str,
+    ) -> Result<bool, StoreError> {
         let of = |commit: &str| -> Result<_, StoreError> {
             if commit.is_empty() {
                 return Ok(None);
@@ -107,7 +114,11 @@ impl Store {
         }
         let id = self.git.resolve(name)?.ok_or_else(none)?;
         let head = self.git.head()?.ok_or_else(none)?;
-        if self.git.holds(&id, &head) { Ok(id) } else { Err(none()) }
+        if self.git.holds(&id, &head) {
+            Ok(id)
+        } else {
+            Err(none())
+        }
     }
 
     /// One version as the history tells it.

@@ -38,7 +38,8 @@ impl Place {
         std::fs::create_dir(dir.join("network")).unwrap();
         std::fs::write(dir.join("network/inventory.yaml"), inventory).unwrap();
         let users = ["alice", "bob", "carol", "mallory"].map(|user| format!("  {user}: {HASH}\n"));
-        dir.write("web.yml", format!("basic_auth_users:\n{}", users.concat())).unwrap();
+        dir.write("web.yml", format!("basic_auth_users:\n{}", users.concat()))
+            .unwrap();
         dir.write(
             "config.yaml",
             format!(
@@ -47,7 +48,10 @@ impl Place {
             ),
         )
         .unwrap();
-        Self { dir, extra: Vec::new() }
+        Self {
+            dir,
+            extra: Vec::new(),
+        }
     }
 
     pub fn file(&self) -> PathBuf {
@@ -65,7 +69,11 @@ impl Place {
             .current_dir(self.dir.join("network"))
             .output()
             .unwrap();
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap()
     }
 
@@ -81,8 +89,16 @@ impl Place {
         let process = Spawn::new(BINARY).args(args).start().await.unwrap();
         // A thousand requests may stand in line here.
         testkit::crypto();
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(300)).no_proxy().build().unwrap();
-        Service { client, url: process.url(""), process }
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(300))
+            .no_proxy()
+            .build()
+            .unwrap();
+        Service {
+            client,
+            url: process.url(""),
+            process,
+        }
     }
 }
 
@@ -99,7 +115,9 @@ impl Service {
 
     pub fn by(&self, user: &str, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
-        self.client.request(method, format!("{}{path}", self.url)).basic_auth(user, Some(PASSWORD))
+        self.client
+            .request(method, format!("{}{path}", self.url))
+            .basic_auth(user, Some(PASSWORD))
     }
 
     pub fn json(&self, method: &str, path: &str, body: &Value) -> RequestBuilder {
@@ -107,7 +125,9 @@ impl Service {
     }
 
     pub fn json_by(&self, user: &str, method: &str, path: &str, body: &Value) -> RequestBuilder {
-        self.by(user, method, path).header("content-type", "application/json").body(body.to_string())
+        self.by(user, method, path)
+            .header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -127,7 +147,16 @@ pub async fn try_send(request: RequestBuilder) -> anyhow::Result<Answer> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await?;
-    let tag = headers.get("etag").map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default();
+    let tag = headers
+        .get("etag")
+        .map(|tag| tag.to_str().unwrap().to_owned())
+        .unwrap_or_default();
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Ok(Answer { status, tag, headers, body, text })
+    Ok(Answer {
+        status,
+        tag,
+        headers,
+        body,
+        text,
+    })
 }

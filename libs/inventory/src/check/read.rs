@@ -57,11 +57,12 @@ pub(super) fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
         name,
         ..Default::default()
     });
-    let (credentials, sound_credentials) =
-        list(root, text, "credentials", problems, |name| CredentialEntry {
+    let (credentials, sound_credentials) = list(root, text, "credentials", problems, |name| {
+        CredentialEntry {
             name,
             ..Default::default()
-        });
+        }
+    });
     Read {
         document: Document {
             sites,

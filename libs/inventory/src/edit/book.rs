@@ -260,7 +260,9 @@ fn section(text: &str, kind: Kind, document: &Document) -> Option<String> {
         return Some(format!("{text}{feed}{new}"));
     };
     let from = start(&keys[at].0)?;
-    let next = keys.get(at + 1).map_or(Some(text.len()), |(key, _)| start(key))?;
+    let next = keys
+        .get(at + 1)
+        .map_or(Some(text.len()), |(key, _)| start(key))?;
     // Comments above the next key stay with it.
     let to = from + body(&text[from..next], 0);
     Some(format!("{}{new}{}", &text[..from], &text[to..]))
@@ -305,7 +307,9 @@ fn items(list: &Node, text: &str, starts: &[usize]) -> Option<Vec<Range<usize>>>
         let bare = line.trim_start_matches(' ');
         let own = line.len() - bare.len();
         // Its value begins right after its dash, and nothing stands before that.
-        let value = bare.strip_prefix("- ").map(|rest| rest.trim_start_matches(' '))?;
+        let value = bare
+            .strip_prefix("- ")
+            .map(|rest| rest.trim_start_matches(' '))?;
         let column = line.len() - value.len();
         if line[..column].len() + 1 != item.at.column as usize {
             return None;
