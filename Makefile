@@ -8,7 +8,11 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
+.PHONY: which-devices help build demo up test lint style bench bench-toolkit bench-snmp docs
+=======
 .PHONY: help build demo up test lint bench bench-inventory bench-toolkit docs
+>>>>>>> refs/heads/editing
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,27 +23,41 @@ build: ## our services and the lab, as the demo runs them (PROFILE=dev for a qui
 demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
 
-up: build ## the same stack on your own network: make up INVENTORY=my.yaml
-	$(BIN)/sotp-lab stack up --inventory $(or $(INVENTORY),$(error say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)))
+up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network: make up INVENTORY=my.yaml
+	$(BIN)/sotp-lab stack install --no-lab
+	$(BIN)/sotp-lab stack up --inventory $(INVENTORY)
+
+which-devices:
+	@echo "say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)" >&2; exit 64
 
 test: ## everything CI runs; installs what the tests talk to
-	$(CARGO) run -q -p sotp-lab -- doctor --install
-	$(MAKE) lint
+	$(CARGO) build --workspace
+	target/debug/sotp-lab stack install --tests --no-download
+	$(MAKE) style
 	$(CARGO) test --workspace --no-fail-fast
 
-lint: ## format, lints, documentation, dependency audit and house rules
+lint: style ## format, lints, documentation, dependency audit and house rules
+	$(CARGO) test -q -p sotp-checks --test houses --test audit
+
+style: ## the part of lint that is no test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
-	$(CARGO) test -q -p sotp-checks --test houses --test audit
 
+<<<<<<< HEAD
+bench: bench-toolkit bench-snmp ## every benchmark; each prints a table and writes target/bench/NAME.json
+=======
 bench: bench-inventory bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
+>>>>>>> refs/heads/editing
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition
+
+bench-snmp: ## one device and 500, beside Debian's snmp_exporter
+	$(CARGO) run --release -q -p sotp-snmp --example bench
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

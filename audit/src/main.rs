@@ -43,13 +43,10 @@ struct Verify {
 }
 
 fn main() -> ExitCode {
-    let command = match Command::try_parse() {
-        Ok(command) => command,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
-        }
-    };
+    let command = Command::try_parse().unwrap_or_else(|error| {
+        let _ = error.print();
+        std::process::exit(if error.use_stderr() { 64 } else { 0 });
+    });
     let done = match command.what {
         What::Verify(verify) => {
             check::verify(&verify.path, verify.anchors, verify.anchors_file.as_deref())

@@ -69,14 +69,14 @@ impl Package {
 }
 
 impl Crates {
-    /// Asks cargo, without the network, for what is built on `platforms`; on all of them when the list is empty.
+    /// Asks cargo for what is built on `platforms`; on all of them when the list is empty.
     ///
     /// # Errors
     /// When cargo cannot be run or answers something else than metadata.
     pub fn read(root: &Path, platforms: &[String]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command
-            .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+            .args(["metadata", "--format-version", "1", "--locked"])
             .current_dir(root);
         for platform in platforms {
             command.args(["--filter-platform", platform]);

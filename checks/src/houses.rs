@@ -7,7 +7,7 @@ use crate::crates::{Crates, Package};
 use crate::short;
 
 /// Libraries that stand on nothing of ours.
-const FOUNDATIONS: [&str; 3] = ["inventory", "netio", "toolkit"];
+const FOUNDATIONS: [&str; 4] = ["inventory", "netio", "spool", "toolkit"];
 /// The harness of the tests: never part of what is shipped.
 const HARNESS: &str = "testkit";
 /// The fuzz targets: they call the insides of whatever reads the network, and nobody depends on them.
@@ -96,7 +96,9 @@ pub fn source(name: &str, path: &Path, text: &str) -> Vec<String> {
             "{file}: {lines} lines; a main.rs hands over in at most {MAIN_LINES}"
         ));
     }
-    if path.file_name().is_some_and(|file| file == "mod.rs") {
+    // Under tests/ it is the way to share code without making it a test of its own.
+    let shared = path.iter().any(|folder| folder == "tests");
+    if path.file_name().is_some_and(|file| file == "mod.rs") && !shared {
         problems.push(format!(
             "{file}: write `foo.rs` beside `foo/` instead of mod.rs"
         ));

@@ -35,8 +35,8 @@ fn no_known_advisory_touches_us() {
             advisories::check(&rules, &packages, &database).unwrap(),
             Vec::<String>::new()
         ),
-        None => println!(
-            "skipped: no advisory database here (SOTP_ADVISORY_DB, or advisory-db in cargo's home)"
+        None => testkit::skip(
+            "no advisory database here (SOTP_ADVISORY_DB, or advisory-db in cargo's home)",
         ),
     }
 }
@@ -44,8 +44,8 @@ fn no_known_advisory_touches_us() {
 #[test]
 fn cargo_deny_agrees() {
     if !tools::on_path("cargo-deny") {
-        println!(
-            "skipped: cargo-deny is not installed; the other tests of this file apply the same rules"
+        testkit::skip(
+            "cargo-deny is not installed; the other tests of this file apply the same rules",
         );
         return;
     }

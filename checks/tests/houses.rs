@@ -123,6 +123,10 @@ fn a_long_main_and_a_lifted_guard_are_found() {
         houses::source("x", Path::new("x/src/foo/mod.rs"), "").len(),
         1
     );
+    assert_eq!(
+        houses::source("x", Path::new("x/tests/support/mod.rs"), "").len(),
+        0
+    );
     let lifted = format!("#![{}(unsafe_code, reason = \"fast\")]", "allow");
     assert_eq!(
         houses::source("x", Path::new("x/src/lib.rs"), &lifted).len(),

@@ -130,7 +130,9 @@ fn validate(file: &Path) -> Option<Vec<anyhow::Result<String>>> {
                 .collect(),
         ),
         Err(error) => {
-            println!("skipped: kubernetes-validate cannot be installed here: {error:#}");
+            testkit::skip(format_args!(
+                "kubernetes-validate cannot be installed here: {error:#}"
+            ));
             None
         }
     }

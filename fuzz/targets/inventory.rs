@@ -3,9 +3,17 @@
 
 use std::path::Path;
 
+use inventory::Shard;
+use inventory::sd::{Job, render};
+
 libfuzzer_sys::fuzz_target!(|text: &str| {
     match inventory::Inventory::parse(text, Path::new("fuzz.yaml")) {
-        Ok(_) => {}
+        Ok(inventory) => {
+            for job in Job::ALL {
+                let list = render(&inventory, job, Shard::default());
+                assert!(list.starts_with(b"[") && list.ends_with(b"]"));
+            }
+        }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 });

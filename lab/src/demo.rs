@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::lab::{self, Lab, Life};
 use crate::stack::output::Show;
 use crate::stack::{Common, Download, runtime};
+use crate::topology::{self, Topology};
 use crate::{doctor, stack};
 
 /// Flags of `sotp-lab demo`.
@@ -50,7 +51,7 @@ struct Flags {
     #[arg(long, default_value = "triangle", env = "SOTP_LAB_TOPOLOGY")]
     topology: String,
     /// Seconds that the network may take until all of it is up.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=600))]
     deadline: u64,
     /// Install no packages and download nothing; fail where something needed is missing.
     #[arg(long)]
@@ -70,16 +71,23 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
     if !args.no_install {
         let programs = &args.common.programs;
+        let scope = doctor::Scope {
+            lab: true,
+            tests: false,
+        };
         doctor::packages(
-            &runtime.block_on(doctor::wanted(programs, true)),
+            &runtime.block_on(doctor::wanted(programs, scope)),
             false,
-            true,
+            scope,
         )?;
         runtime.block_on(doctor::downloads(programs, &args.download, false))?;
     }
     // What can be wrong is found before anything is built.
     let found = runtime.block_on(stack::plan::find(&args.common))?;
     let home = stack::home::Home::find(args.common.home.as_deref())?;
+    if args.once {
+        scenario(&args)?;
+    }
     eprintln!("building the network {}", args.topology);
     let lab = lab::up(&lab::Options {
         name: args.name.clone(),
@@ -94,6 +102,25 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let code = result?;
     ended?;
     Ok(code)
+}
+
+/// Whether the network has what the scenario cuts, and what that cuts off.
+fn scenario(flags: &Flags) -> anyhow::Result<()> {
+    let (origin, text) = topology::find(&flags.topology)?;
+    let topology = Topology::parse(&text, &origin)?;
+    anyhow::ensure!(
+        topology.link(&flags.link).is_some(),
+        "--link {}: the topology {} has no such link",
+        flags.link,
+        flags.topology
+    );
+    anyhow::ensure!(
+        topology.node(&flags.device).is_some(),
+        "--device {}: the topology {} has no such router or host",
+        flags.device,
+        flags.topology
+    );
+    Ok(())
 }
 
 fn end(lab: Lab) -> anyhow::Result<()> {

@@ -32,10 +32,15 @@ pub(crate) async fn run(install: &Install) -> anyhow::Result<ExitCode> {
     let Install {
         yes,
         no_lab,
+        tests,
         programs,
         download,
     } = install;
-    packages(&wanted(programs, !no_lab).await, *yes, !no_lab)?;
+    let scope = Scope {
+        lab: !no_lab,
+        tests: *tests,
+    };
+    packages(&wanted(programs, scope).await, *yes, scope)?;
     downloads(programs, download, *yes).await?;
     let mut missing = Vec::new();
     for (kind, found) in programs.find_all().await {
@@ -74,8 +79,17 @@ pub(crate) async fn downloads(
     download.fetch(programs, &missing, yes).await
 }
 
-/// The Debian packages that are missing, for the stack and, if asked for, for the lab.
-pub(crate) async fn wanted(programs: &Programs, with_lab: bool) -> BTreeSet<&'static str> {
+/// What is wanted besides the stack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope {
+    /// The programs of the lab.
+    pub(crate) lab: bool,
+    /// What the tests of this project call.
+    pub(crate) tests: bool,
+}
+
+/// The Debian packages that are missing, for the stack and for `scope`.
+pub(crate) async fn wanted(programs: &Programs, scope: Scope) -> BTreeSet<&'static str> {
     let finder = programs.finder();
     let mut packages = BTreeSet::new();
     for kind in [&PROMETHEUS, &ALERTMANAGER] {
@@ -83,8 +97,12 @@ pub(crate) async fn wanted(programs: &Programs, with_lab: bool) -> BTreeSet<&'st
             packages.extend(kind.package);
         }
     }
-    if with_lab {
+    if scope.lab {
         packages.extend(lab::missing().into_iter().map(|(_, package)| package));
+    }
+    if scope.tests {
+        let missing = lab::missing_for_tests();
+        packages.extend(missing.into_iter().map(|(_, package)| package));
     }
     packages
 }
@@ -93,7 +111,7 @@ pub(crate) async fn wanted(programs: &Programs, with_lab: bool) -> BTreeSet<&'st
 ///
 /// # Errors
 /// They cannot be installed by this user, or apt failed; the error names the command to run.
-pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool, with_lab: bool) -> anyhow::Result<()> {
+pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool, scope: Scope) -> anyhow::Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
@@ -109,7 +127,7 @@ pub(crate) fn packages(packages: &BTreeSet<&str>, yes: bool, with_lab: bool) -> 
         anyhow::bail!("{by_hand}");
     }
     if !nix::unistd::geteuid().is_root() {
-        return as_root(with_lab).with_context(|| by_hand);
+        return as_root(scope).with_context(|| by_hand);
     }
     let policy = Policy::forbid(Path::new(POLICY)).context(by_hand.clone())?;
     eprintln!("installing {list}; {}", policy.says());
@@ -138,7 +156,7 @@ fn apt_get() -> Command {
 }
 
 /// Runs this program's own `stack install` by sudo, which asks for the password itself.
-fn as_root(with_lab: bool) -> anyhow::Result<()> {
+fn as_root(scope: Scope) -> anyhow::Result<()> {
     let sudo = on_path("sudo").context("not root, and no sudo")?;
     let program = std::env::current_exe()?;
     let mut command = Command::new(sudo);
@@ -146,8 +164,11 @@ fn as_root(with_lab: bool) -> anyhow::Result<()> {
         .arg("--")
         .arg(program)
         .args(["stack", "install", "--yes", "--no-download"]);
-    if !with_lab {
+    if !scope.lab {
         command.arg("--no-lab");
+    }
+    if scope.tests {
+        command.arg("--tests");
     }
     let status = command.status()?;
     anyhow::ensure!(status.success(), "sudo ended with {status}");

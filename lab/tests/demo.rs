@@ -239,3 +239,17 @@ fn a_service_that_is_missing_is_said_before_a_network_is_built() {
     );
     assert!(!said.contains("building the network"), "{said}");
 }
+
+#[test]
+fn a_link_or_a_device_that_is_not_there_is_said_before_a_network_is_built() {
+    for (flags, expected) in [
+        (["--link", "r1-r9"], "--link r1-r9"),
+        (["--device", "h9"], "--device h9"),
+    ] {
+        let output = demo("test-nowhere", &flags);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains("building the network"), "{said}");
+    }
+}

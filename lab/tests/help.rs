@@ -43,6 +43,8 @@ fn bad_usage_is_status_64() {
         &["stack", "up"][..],
         &["demo", "--while-up", "true"],
         &["stack", "nothing"],
+        // More seconds than the clock has.
+        &["demo", "--deadline", "18446744073709551615"],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_sotp-lab"))
             .args(arguments)

@@ -668,7 +668,7 @@ fn the_campus_has_ten_routers() {
 fn the_wan_delays_and_loses_what_its_topology_says() {
     let _alone = alone();
     if !Path::new("/dev/net/tun").exists() {
-        eprintln!("skipped: no /dev/net/tun on this machine");
+        testkit::skip("no /dev/net/tun on this machine");
         return;
     }
     let net = Net::prepare("wan");
@@ -799,7 +799,7 @@ impl OrdinaryUser {
     fn new() -> Option<Self> {
         let id = Command::new("id").arg("-u").output().unwrap();
         if id.stdout != b"0\n" {
-            eprintln!("skipped: only root can create a user");
+            testkit::skip("only root can create a user");
             return None;
         }
         let name = format!("sotplab{}", std::process::id());
@@ -807,7 +807,7 @@ impl OrdinaryUser {
             .args(["--no-create-home", &name])
             .output();
         if !made.is_ok_and(|made| made.status.success()) {
-            eprintln!("skipped: useradd does not work here");
+            testkit::skip("useradd does not work here");
             return None;
         }
         let folder = testkit::TempDir::new().unwrap();
@@ -834,10 +834,10 @@ impl OrdinaryUser {
         };
         let namespaces = user.run(&["unshare", "--map-root-user", "--map-auto", "--net", "true"]);
         if !namespaces.status.success() {
-            eprintln!(
-                "skipped: no user namespaces for ordinary users: {}",
+            testkit::skip(format_args!(
+                "no user namespaces for ordinary users: {}",
                 said(&namespaces)
-            );
+            ));
             return None;
         }
         Some(user)

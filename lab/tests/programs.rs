@@ -145,6 +145,14 @@ fn programs_in_the_stack_folder_are_started_and_told_of_each_other() {
             .join("network")
             .is_dir()
     );
+    // Grafana itself knows this form; it does not know names that end in `__FILE`.
+    let password = value("GF_SECURITY_ADMIN_PASSWORD=");
+    let file = password
+        .strip_prefix("$__file{")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap().len(), 24);
+    assert!(!grafana.contains("__FILE="), "{grafana}");
     assert_eq!(read("state/grafana.password").len(), 24);
     assert!(
         !grafana.contains(&read("state/grafana.password")),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::FalseyValueParser;
-use inventory::Inventory;
+use inventory::{Inventory, Source};
 
 /// Exit code for flags or an inventory that are not right: EX_USAGE of sysexits(3).
 const USAGE: u8 = 64;
@@ -19,6 +19,7 @@ pub(crate) struct Flags {
         env = "SOTP_INVENTORY_SOURCE",
         value_name = "PATH",
         default_value = "inventory.yaml",
+        value_parser = path,
         help_heading = "Inventory"
     )]
     pub(crate) source: PathBuf,
@@ -31,6 +32,16 @@ pub(crate) struct Flags {
         help_heading = "Inventory"
     )]
     print_schema: bool,
+}
+
+/// A path; the other services take a URL in this flag too, and this one is what answers there.
+fn path(text: &str) -> Result<PathBuf, String> {
+    match text.parse::<Source>() {
+        Ok(Source::File(path)) => Ok(path),
+        _ => {
+            Err("expected the path of a file; this service is what others follow by URL".to_owned())
+        }
+    }
 }
 
 #[derive(Parser)]

@@ -196,6 +196,16 @@ async fn lists_carry_a_type_and_a_tag_that_holds_until_the_content_changes() {
             );
             assert_eq!(again.text().await.unwrap(), "");
         }
+        let head = client()
+            .head(process.url(page))
+            .header("If-None-Match", &tag);
+        let head = head.send().await.unwrap();
+        assert_eq!(head.status(), 304, "{page}");
+        assert_eq!(
+            head.headers().get("content-length"),
+            None,
+            "{page}: 0 is not the length of the list"
+        );
         assert_eq!(ask(Some("\"x\"".into())).await.unwrap().status(), 200);
     }
     let version = get(&process, "/api/v1/status").await["version"].clone();
@@ -500,6 +510,30 @@ fn flags_end_without_a_service() {
         ])
         .0,
         0
+    );
+}
+
+#[test]
+fn what_is_no_file_and_what_is_no_setting_is_told() {
+    let (code, _, error) = run(&["--inventory.source=http://127.0.0.1:19870"]);
+    assert_eq!(code, 64);
+    assert!(
+        error.contains("--inventory.source") && error.contains("expected the path of a file"),
+        "{error}"
+    );
+    let dir = TempDir::new().unwrap();
+    let path = dir.write("config.yaml", "devices: []\n").unwrap();
+    let (code, _, error) = run(&[
+        &source(&example()),
+        &format!("--config.file={}", path.display()),
+        "--config.check",
+    ]);
+    assert_eq!(code, 64);
+    assert!(
+        error.ends_with(
+            ":1:1: devices: unknown field `devices`, expected one of access, audit, store; here stand access, audit and store, devices belong into --inventory.source\n"
+        ),
+        "{error}"
     );
 }
 

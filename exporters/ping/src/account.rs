@@ -30,6 +30,21 @@ pub struct Timing {
     pub down_after: u32,
 }
 
+/// An answer as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Which request it names.
+    pub sequence: u32,
+    /// The kernel's stamp in nanoseconds since 1970 (UTC).
+    pub received: Option<u64>,
+    /// The hop limit it arrived with.
+    pub hop_limit: Option<u8>,
+    /// Its type of service or traffic class.
+    pub traffic_class: Option<u8>,
+    /// The content is what was sent.
+    pub whole: bool,
+}
+
 /// What an arriving answer or error was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -60,6 +75,8 @@ struct Request {
     sent: Moment,
     /// The kernel's transmit stamp, 0 for none.
     transmitted: u64,
+    /// The round trip in nanoseconds when it was answered within the timeout, else 0.
+    round_trip: u64,
     sequence: u32,
     fate: Fate,
 }
@@ -73,9 +90,9 @@ pub struct Account {
     next: u32,
     /// No request before this one is in flight.
     oldest: u32,
-    /// Failures in a row since the newest answered request.
-    failures: u32,
     newest_answered: Option<u32>,
+    /// Requests without an answer before `oldest`, since the last answered one.
+    burst: u64,
 }
 
 impl Account {
@@ -87,8 +104,8 @@ impl Account {
             ring: vec![Request::default(); ring_len(timing)].into(),
             next: first,
             oldest: first,
-            failures: 0,
             newest_answered: None,
+            burst: 0,
         }
     }
 
@@ -134,6 +151,7 @@ impl Account {
         *self.slot(sequence) = Request {
             sent: moment,
             transmitted: 0,
+            round_trip: 0,
             sequence,
             fate,
         };
@@ -156,15 +174,15 @@ impl Account {
             .is_some_and(|request| request.transmitted != 0)
     }
 
-    /// An answer was read at `read`; `received` is the kernel's stamp in nanoseconds since 1970 (UTC), `whole` says
-    /// that the content is what was sent.
-    pub fn answered(
-        &mut self,
-        sequence: u32,
-        received: Option<u64>,
-        read: Moment,
-        whole: bool,
-    ) -> Verdict {
+    /// An answer was read at `read`.
+    pub fn answered(&mut self, answer: Answer, read: Moment) -> Verdict {
+        let Answer {
+            sequence,
+            received,
+            hop_limit,
+            traffic_class,
+            whole,
+        } = answer;
         let timeout = self.timing.timeout;
         let Some(request) = self.find_mut(sequence) else {
             return Verdict::Stale;
@@ -178,15 +196,20 @@ impl Account {
                 let stamp = (request.transmitted != 0).then_some(request.transmitted);
                 let (nanos, source) = round_trip(request.sent, stamp, received, read);
                 request.fate = Fate::Answered;
+                let in_time = nanos <= timeout;
+                if in_time {
+                    request.round_trip = nanos.max(1);
+                }
                 self.counters.in_flight -= 1;
-                if nanos > timeout {
+                if !in_time {
                     self.counters.lost += 1;
                     self.counters.late += 1;
                     self.failed_at(sequence);
                     return Verdict::Late;
                 }
                 self.counters.observe(nanos);
-                self.answered_at(sequence);
+                self.compare(sequence, nanos.max(1));
+                self.answered_at(sequence, hop_limit, traffic_class);
                 Verdict::Counted(Some(source))
             }
             Fate::Missed => {
@@ -227,6 +250,11 @@ impl Account {
         }
     }
 
+    /// The ICMP error of this type and code has ended a request.
+    pub fn told(&mut self, kind: u8, code: u8) {
+        self.counters.icmp_error = u64::from(u16::from_be_bytes([kind, code])) + 1;
+    }
+
     /// Counts as lost what has waited for the timeout at the monotonic time `now`. Answers when the next request in
     /// flight will have.
     pub fn expire(&mut self, now: u64) -> Option<u64> {
@@ -246,6 +274,7 @@ impl Account {
                 self.counters.lost += 1;
                 self.failed_at(sequence);
             }
+            self.conclude(sequence);
             self.oldest = sequence.wrapping_add(1);
         }
         None
@@ -259,13 +288,45 @@ impl Account {
         self.find(sequence).map(|request| request.sequence)
     }
 
-    fn answered_at(&mut self, sequence: u32) {
+    /// A request has ended, and so have all before it.
+    fn conclude(&mut self, sequence: u32) {
+        let answered = self.find(sequence).is_some_and(|r| r.round_trip > 0);
+        self.counters.ended(answered);
+        if !answered {
+            self.burst += 1;
+        } else if self.burst > 0 {
+            self.counters.burst(std::mem::take(&mut self.burst));
+        }
+    }
+
+    /// Counts the delay variation against the requests just before and just after, where those are answered.
+    fn compare(&mut self, sequence: u32, round_trip: u64) {
+        for neighbour in [sequence.wrapping_sub(1), sequence.wrapping_add(1)] {
+            let other = self.find(neighbour).map_or(0, |request| request.round_trip);
+            if other > 0 {
+                self.counters.vary(other.abs_diff(round_trip));
+            }
+        }
+    }
+
+    fn answered_at(&mut self, sequence: u32, hop_limit: Option<u8>, class: Option<u8>) {
         if self
             .newest_answered
             .is_none_or(|newest| is_after(sequence, newest))
         {
             self.newest_answered = Some(sequence);
-            self.failures = 0;
+            self.counters.failures = 0;
+        } else {
+            self.counters.reordered += 1;
+        }
+        if let Some(hop_limit) = hop_limit.map(u64::from) {
+            let before = std::mem::replace(&mut self.counters.hop_limit, hop_limit);
+            self.counters.hop_limit_changes += u64::from(before != 0 && before != hop_limit);
+        }
+        if let Some(class) = class {
+            let dscp = u64::from(class >> 2) + 1;
+            let before = std::mem::replace(&mut self.counters.reply_dscp, dscp);
+            self.counters.reply_dscp_changes += u64::from(before != 0 && before != dscp);
         }
         self.counters.state = State::Up;
     }
@@ -276,8 +337,8 @@ impl Account {
             .newest_answered
             .is_none_or(|newest| is_after(sequence, newest))
         {
-            self.failures = self.failures.saturating_add(1);
-            if self.failures >= self.timing.down_after {
+            self.counters.failures += 1;
+            if self.counters.failures >= self.timing.down_after.into() {
                 self.counters.state = State::Down;
             }
         }

@@ -1,6 +1,7 @@
 //! The service: inventory and names in, engine and metrics out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -12,8 +13,12 @@ use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::{Engine, Sockets};
 use crate::metrics::Metrics;
+use crate::probe::Prober;
 use crate::resolve;
-use crate::targets::{Directory, Names, View, WantedNames, wanted_names};
+use crate::targets::{Directory, Names, View, WantedNames, names_interfaces, wanted_names};
+
+/// How often the numbers of interfaces are looked at.
+const INTERFACES: Duration = Duration::from_secs(5);
 
 /// The service `sotp-ping`.
 #[derive(Debug)]
@@ -70,13 +75,27 @@ impl Service for Ping {
         let at_end = Arc::clone(&ended);
         let engine = Engine::start(sockets, move || at_end.notify_one())?;
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let ages = Arc::new(resolve::Ages::default());
         let metrics = Metrics::new(
             Arc::clone(&view),
             Arc::clone(engine.stats()),
             feed.clone(),
             &modes,
+            config.clone(),
+            Arc::clone(&ages),
         );
         app.collect(metrics);
+        let prober = Prober::new(Arc::clone(&view), config.clone(), mode, app.registry())?;
+        let prober = Arc::new(prober);
+        app.route(toolkit::http::Method::GET, "/probe", move |request| {
+            let prober = Arc::clone(&prober);
+            async move { prober.answer(request).await }
+        });
+        app.link(
+            "/probe?target=127.0.0.1&module=icmp&debug=true",
+            "Probe",
+            "one target now, as blackbox_exporter's icmp prober",
+        );
         app.spawn("engine", OnEnd::Fail, move |stop| {
             let ended = Arc::clone(&ended);
             async move {
@@ -103,8 +122,9 @@ impl Service for Ping {
         let known = Arc::new(known);
         let live = config.clone();
         app.spawn("resolver", OnEnd::Restart, move |stop| {
-            let (live, wanted, known) = (live.clone(), wanted_seen.clone(), Arc::clone(&known));
-            async move { resolve::run(&stop, live, wanted, &known).await }
+            let (live, wanted) = (live.clone(), wanted_seen.clone());
+            let (known, ages) = (Arc::clone(&known), Arc::clone(&ages));
+            async move { resolve::run(&stop, live, wanted, &known, &ages).await }
         });
 
         let mut control = Control {
@@ -116,6 +136,7 @@ impl Service for Ping {
             view,
             directory: Directory::default(),
             loaded: app.gate("inventory"),
+            interfaces: false,
         };
         control.apply().await?;
         let control = Arc::new(Mutex::new(control));
@@ -137,6 +158,8 @@ struct Control {
     view: Arc<ArcSwap<View>>,
     directory: Directory,
     loaded: toolkit::Latch,
+    /// Interfaces are named, so that their numbers are looked at now and then.
+    interfaces: bool,
 }
 
 impl Control {
@@ -147,7 +170,12 @@ impl Control {
             tokio::select! {
                 _ = self.feed.changed() => {}
                 () = self.config.changed() => {}
-                changed = self.known.changed() => changed.context("the resolver is gone")?,
+                changed = self.known.changed() => if changed.is_err() {
+                    // The supervisor keeps the other end until the process drains.
+                    stop.requested().await;
+                    return Ok(());
+                },
+                () = tokio::time::sleep(INTERFACES), if self.interfaces => {}
                 () = stop.requested() => return Ok(()),
             }
         }
@@ -156,8 +184,10 @@ impl Control {
     async fn apply(&mut self) -> anyhow::Result<()> {
         let inventory = self.feed.current();
         let names = Arc::clone(&self.known.borrow_and_update());
-        let probe = self.config.current().probe;
-        let (commands, view) = self.directory.update(&inventory, &probe, &names);
+        let config = self.config.current();
+        let probe = &config.probe;
+        let (commands, view) = self.directory.update(&inventory, probe, &names);
+        self.interfaces = names_interfaces(&inventory, probe);
         let wanted = wanted_names(&inventory);
         self.wanted.send_if_modified(|current| {
             let changed = **current != wanted;

@@ -1,6 +1,6 @@
 //! The configuration file.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use crate::account::Timing;
 use crate::echo::{Mode, TAG_BYTES};
 
 mod human;
+mod module;
+
+pub use module::{Module, Modules};
 
 /// Shortest and longest time from request to request.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3_600));
@@ -28,11 +31,15 @@ pub struct Config {
     pub sockets: Sockets,
     /// Name resolution.
     pub dns: Dns,
+    /// Which of the optional series there are.
+    pub metrics: Metrics,
+    /// Modules of `/probe` by name.
+    pub modules: Modules,
     raw: Raw,
 }
 
 /// Defaults of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Time from request to request.
     pub interval: Duration,
@@ -40,6 +47,16 @@ pub struct Probe {
     pub timeout: Duration,
     /// Bytes after the ICMP header.
     pub size: usize,
+    /// DSCP of the requests.
+    pub dscp: u8,
+    /// Hop limit; `None`: that of this host.
+    pub ttl: Option<u8>,
+    /// Address IPv4 requests come from.
+    pub source_ipv4: Option<Ipv4Addr>,
+    /// Address IPv6 requests come from.
+    pub source_ipv6: Option<Ipv6Addr>,
+    /// Interface requests leave by.
+    pub interface: Option<String>,
     /// Failures in a row after which a target is down.
     pub down_after: u32,
 }
@@ -54,6 +71,25 @@ impl Probe {
             interval: nanos(interval.unwrap_or(self.interval), INTERVAL),
             timeout: nanos(timeout.unwrap_or(self.timeout), TIMEOUT),
             down_after: self.down_after,
+        }
+    }
+}
+
+/// Which of the optional series there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// `ping_delay_variation_seconds`.
+    pub delay_variation: bool,
+    /// `ping_loss_burst_requests`.
+    pub loss_bursts: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            delay_variation: true,
+            loss_bursts: true,
         }
     }
 }
@@ -81,12 +117,26 @@ pub struct Dns {
 }
 
 /// The file as written.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
     probe: RawProbe,
     sockets: RawSockets,
     dns: RawDns,
+    metrics: Metrics,
+    modules: module::RawModules,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            probe: RawProbe::default(),
+            sockets: RawSockets::default(),
+            dns: RawDns::default(),
+            metrics: Metrics::default(),
+            modules: module::default_modules(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -97,6 +147,15 @@ struct RawProbe {
     #[serde(with = "human")]
     timeout: Duration,
     size_bytes: usize,
+    dscp: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_ipv4: Option<Ipv4Addr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_ipv6: Option<Ipv6Addr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<String>,
     down_after: u32,
 }
 
@@ -106,6 +165,11 @@ impl Default for RawProbe {
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(2),
             size_bytes: 56,
+            dscp: 0,
+            ttl: None,
+            source_ipv4: None,
+            source_ipv6: None,
+            interface: None,
             down_after: 3,
         }
     }
@@ -180,6 +244,17 @@ impl Config {
             raw.probe.size_bytes,
             TAG_BYTES..=MAX_SIZE,
         )?;
+        number("probe.dscp", raw.probe.dscp, 0..=63)?;
+        number("probe.ttl", raw.probe.ttl.unwrap_or(1), 1..=255)?;
+        if raw
+            .probe
+            .interface
+            .as_ref()
+            .is_some_and(|name| !is_interface(name))
+        {
+            let message = "expected the name of an interface, 1 to 15 characters";
+            return Err(("probe.interface".into(), message.into()));
+        }
         number("probe.down_after", raw.probe.down_after, 1..=1_000)?;
         number(
             "sockets.receive_buffer_bytes",
@@ -206,6 +281,11 @@ impl Config {
                 interval: raw.probe.interval,
                 timeout: raw.probe.timeout,
                 size: raw.probe.size_bytes,
+                dscp: raw.probe.dscp,
+                ttl: raw.probe.ttl,
+                source_ipv4: raw.probe.source_ipv4,
+                source_ipv6: raw.probe.source_ipv6,
+                interface: raw.probe.interface.clone(),
                 down_after: raw.probe.down_after,
             },
             sockets: Sockets {
@@ -221,9 +301,16 @@ impl Config {
                 min_ttl: raw.dns.min_ttl,
                 max_ttl: raw.dns.max_ttl,
             },
+            metrics: raw.metrics,
+            modules: module::check(&raw.modules)?,
             raw,
         })
     }
+}
+
+fn is_interface(name: &str) -> bool {
+    let bad = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+    (1..=15).contains(&name.len()) && !name.contains(bad)
 }
 
 fn server(text: &str) -> Option<SocketAddr> {
@@ -318,10 +405,28 @@ mod tests {
                 "probe.down_after: 0 is out of bounds, expected 1 to 1000",
             ),
             ("probe: {intervall: 1s}", "intervall"),
+            (
+                "probe: {dscp: 64}",
+                "probe.dscp: 64 is out of bounds, expected 0 to 63",
+            ),
+            (
+                "probe: {ttl: 0}",
+                "probe.ttl: 0 is out of bounds, expected 1 to 255",
+            ),
+            (
+                "probe: {interface: far/too}",
+                "probe.interface: expected the name of an interface",
+            ),
+            ("metrics: {jitter: true}", "jitter"),
             ("sockets: {mode: magic}", "magic"),
             (
                 "dns: {servers: [example.org]}",
                 "dns.servers[0]: \"example.org\" is no address",
+            ),
+            ("modules: {web: {prober: http}}", "expected"),
+            (
+                "modules: {big: {icmp: {payload_size: 9000}}}",
+                "modules.big.icmp.payload_size: 9000 is out of bounds, expected 0 to 8952",
             ),
             (
                 "dns: {min_ttl: 1h}",

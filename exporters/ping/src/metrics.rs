@@ -5,15 +5,19 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use inventory::Feed;
 use netio::option::Family;
-use toolkit::{Buckets, Collect, Encoder, Kind, Labels};
+use toolkit::{Buckets, Collect, Encoder, Kind, Labels, Live};
 
 use crate::clock::Source;
+use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::Stats;
 use crate::engine::stats::{Unmatched, place};
 use crate::reason::Reason;
+use crate::resolve::Ages;
 use crate::tally::{BOUNDS_NANOS, Counters, State};
 use crate::targets::{Row, View};
+
+mod quality;
 
 /// Writes the series of all targets and of the engine.
 pub struct Metrics {
@@ -23,6 +27,10 @@ pub struct Metrics {
     modes: Vec<(Family, Labels)>,
     reasons: Vec<Labels>,
     buckets: Buckets,
+    variation: Buckets,
+    bursts: Buckets,
+    config: Live<Config>,
+    ages: Arc<Ages>,
 }
 
 impl Metrics {
@@ -32,6 +40,8 @@ impl Metrics {
         stats: Arc<Stats>,
         feed: Feed,
         modes: &[(Family, Mode)],
+        config: Live<Config>,
+        ages: Arc<Ages>,
     ) -> Self {
         let modes = modes.iter().map(|&(family, mode)| {
             let mode = match mode {
@@ -54,6 +64,10 @@ impl Metrics {
                 .map(|r| Labels::new([("reason", r.label())]))
                 .collect(),
             buckets: Buckets::new(&bounds),
+            variation: quality::variation_buckets(),
+            bursts: quality::burst_buckets(),
+            config,
+            ages,
         }
     }
 }
@@ -61,7 +75,7 @@ impl Metrics {
 /// Counter families of a target: name, help, value.
 type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const COUNTERS: [CounterFamily; 6] = [
+const COUNTERS: [CounterFamily; 9] = [
     ("ping_requests_total", "Echo requests made.", |c| c.requests),
     (
         "ping_responses_total",
@@ -88,6 +102,21 @@ const COUNTERS: [CounterFamily; 6] = [
         "Answers with another content or length than was sent.",
         |c| c.corrupt,
     ),
+    (
+        "ping_reordered_responses_total",
+        "Answers that came after the answer to a later request.",
+        |c| c.reordered,
+    ),
+    (
+        "ping_reply_hop_limit_changes_total",
+        "How often the hop limit (TTL) of the answers changed: another path, or another host.",
+        |c| c.hop_limit_changes,
+    ),
+    (
+        "ping_reply_dscp_changes_total",
+        "How often the DSCP of the answers changed.",
+        |c| c.reply_dscp_changes,
+    ),
 ];
 
 impl Collect for Metrics {
@@ -100,6 +129,7 @@ impl Collect for Metrics {
             .map(|row| (row, row.tally.read()))
             .collect();
         self.targets(&rows, out);
+        self.quality(&rows, self.config.current().metrics, out);
         out.family(
             "ping_target_info",
             Kind::Info,
@@ -113,8 +143,18 @@ impl Collect for Metrics {
             Kind::Gauge,
             "Whether the DNS name of the device resolved when last asked (1) or not (0).",
         );
-        for (labels, resolvable) in &view.names {
-            out.sample(labels, u64::from(*resolvable));
+        for name in &view.names {
+            out.sample(&name.labels, u64::from(name.resolvable));
+        }
+        out.family(
+            "ping_name_last_resolved_timestamp_seconds",
+            Kind::Gauge,
+            "When the DNS name of the device last resolved.",
+        );
+        for name in &view.names {
+            if let Some(at) = self.ages.of(&name.name) {
+                out.sample(&name.labels, at);
+            }
         }
         self.engine(out);
         self.inventory(out);
@@ -165,13 +205,9 @@ impl Metrics {
             "Round-trip times of the requests answered within the timeout.",
         );
         for (row, counters) in rows {
-            let mut sum = 0;
-            let cumulative = counters.buckets.map(|count| {
-                sum += count;
-                sum
-            });
             let total = seconds(counters.sum_nanos);
-            out.histogram(&row.labels, &self.buckets, &cumulative, total);
+            let counts = cumulative(counters.buckets);
+            out.histogram(&row.labels, &self.buckets, &counts, total);
         }
         out.family(
             "ping_last_rtt_seconds",
@@ -299,6 +335,14 @@ impl Metrics {
             out.sample(none, since.as_secs_f64());
         }
     }
+}
+
+fn cumulative<const N: usize>(counts: [u64; N]) -> [u64; N] {
+    let mut sum = 0;
+    counts.map(|count| {
+        sum += count;
+        sum
+    })
 }
 
 fn seconds(nanos: u64) -> f64 {

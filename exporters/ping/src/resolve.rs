@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
@@ -19,6 +19,30 @@ use crate::targets::{Names, Resolved, WantedNames};
 
 /// Lookups at a time.
 const AT_ONCE: usize = 16;
+
+/// When each name last resolved, in seconds since 1970 (UTC).
+#[derive(Debug, Default)]
+pub struct Ages(Mutex<HashMap<Text, u64>>);
+
+impl Ages {
+    /// When `name` did; `None` when it never has.
+    pub fn of(&self, name: &str) -> Option<u64> {
+        self.kept().get(name).copied()
+    }
+
+    /// `name` resolved at this time.
+    pub fn set(&self, name: &Text, at: u64) {
+        self.kept().insert(name.clone(), at);
+    }
+
+    fn keep(&self, wanted: &WantedNames) {
+        self.kept().retain(|name, _| wanted.contains_key(name));
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Text, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What a lookup of one family of one name gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +108,7 @@ pub(crate) async fn run(
     mut config: Live<Config>,
     mut wanted: watch::Receiver<Arc<WantedNames>>,
     known: &watch::Sender<Arc<Names>>,
+    ages: &Ages,
 ) -> anyhow::Result<()> {
     let mut dns = config.current().dns.clone();
     // Names may never be wanted: a host without /etc/resolv.conf is no error then.
@@ -139,6 +164,7 @@ pub(crate) async fn run(
                     return Ok(());
                 }
                 take_names(&mut states, &wanted.borrow_and_update());
+                ages.keep(&wanted.borrow());
                 publish(&states, known);
             }
             Some(done) = lookups.join_next() => {
@@ -148,6 +174,11 @@ pub(crate) async fn run(
                     state.due = Instant::now()
                         + outcome.ttl.unwrap_or(dns.min_ttl).clamp(dns.min_ttl, dns.max_ttl);
                     let resolved = merge(state.resolved, &outcome);
+                    if resolved.resolvable
+                        && let Ok(since) = UNIX_EPOCH.elapsed()
+                    {
+                        ages.set(&name, since.as_secs());
+                    }
                     report(&name, state.resolved, resolved);
                     state.resolved = resolved;
                     publish(&states, known);
@@ -198,7 +229,8 @@ fn report(name: &str, before: Resolved, now: Resolved) {
     }
 }
 
-fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
+/// A resolver with these settings.
+pub(crate) fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
     let mut builder = if dns.servers.is_empty() {
         TokioResolver::builder_tokio()?
     } else {

@@ -15,6 +15,21 @@ pub const BOUNDS_NANOS: [u64; 20] = {
     bounds
 };
 
+/// Upper bounds of the buckets of the delay variation in nanoseconds: 50 µs, each four times the one before, up to
+/// 0.8 s.
+pub const VARIATION_NANOS: [u64; 8] = {
+    let mut bounds = [0; 8];
+    let mut at = 0;
+    while at < bounds.len() {
+        bounds[at] = 50_000 << (2 * at);
+        at += 1;
+    }
+    bounds
+};
+
+/// Upper bounds of the buckets of the loss bursts, in requests.
+pub const BURST_REQUESTS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+
 /// What is known of whether the target answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
@@ -47,19 +62,52 @@ pub struct Counters {
     pub duplicates: u64,
     /// Answers whose content or length is not what was sent.
     pub corrupt: u64,
+    /// Answers that came after the answer to a later request (RFC 4737).
+    pub reordered: u64,
+    /// Hop limit of the last answer as it arrived; 0 before the first.
+    pub hop_limit: u64,
+    /// How often it was another than that of the answer before.
+    pub hop_limit_changes: u64,
     /// Round trips of [`responses`](Self::responses): per bound of [`BOUNDS_NANOS`], and one for what is above.
     pub buckets: [u64; BOUNDS_NANOS.len() + 1],
     /// Sum of these round trips in nanoseconds.
     pub sum_nanos: u64,
     /// The round trip of the last of them in nanoseconds; meaningless before the first.
     pub last_nanos: u64,
+    /// Differences between the round trips of neighbouring answered requests (RFC 3393 over the way there and back):
+    /// per bound of [`VARIATION_NANOS`], and one for what is above.
+    pub variation: [u64; VARIATION_NANOS.len() + 1],
+    /// Sum of these differences in nanoseconds.
+    pub variation_sum_nanos: u64,
+    /// Runs of requests without an answer between two answered ones, by their length: per bound of
+    /// [`BURST_REQUESTS`], and one for what is above.
+    pub bursts: [u64; BURST_REQUESTS.len() + 1],
+    /// Requests in these runs.
+    pub burst_requests: u64,
+    /// DSCP of the last answer and one; 0 before the first.
+    pub reply_dscp: u64,
+    /// How often it was another than that of the answer before.
+    pub reply_dscp_changes: u64,
+    /// Type (upper eight bits) and code of the last ICMP error that ended a request, and one; 0 before the first.
+    pub icmp_error: u64,
+    /// Smoothed round trip in nanoseconds: each new one counts for a sixteenth.
+    pub smooth_rtt_nanos: u64,
+    /// Smoothed delay variation in nanoseconds, as RFC 3550 section 6.4.1 does it.
+    pub smooth_variation_nanos: u64,
+    /// Smoothed part of the requests without an answer, in parts of 2³²: each new one counts for a 64th.
+    pub smooth_loss: u64,
+    /// Requests that ended without an answer since the newest answered one.
+    pub failures: u64,
     /// Whether the target answers.
     pub state: State,
 }
 
-const FIXED: usize = 10;
+const FIXED: usize = 22;
 const ERRORS: usize = Reason::ALL.len();
-const CELLS: usize = FIXED + ERRORS + BOUNDS_NANOS.len() + 1;
+const CELLS: usize = BURSTS + BURST_REQUESTS.len() + 1;
+const BUCKETS: usize = FIXED + ERRORS;
+const VARIATION: usize = BUCKETS + BOUNDS_NANOS.len() + 1;
+const BURSTS: usize = VARIATION + VARIATION_NANOS.len() + 1;
 
 impl Counters {
     fn to_cells(self) -> [u64; CELLS] {
@@ -75,9 +123,23 @@ impl Counters {
             self.sum_nanos,
             self.last_nanos,
             self.state as u64,
+            self.reordered,
+            self.hop_limit,
+            self.hop_limit_changes,
+            self.failures,
+            self.variation_sum_nanos,
+            self.burst_requests,
+            self.reply_dscp,
+            self.reply_dscp_changes,
+            self.icmp_error,
+            self.smooth_rtt_nanos,
+            self.smooth_variation_nanos,
+            self.smooth_loss,
         ]);
-        cells[FIXED..FIXED + ERRORS].copy_from_slice(&self.errors);
-        cells[FIXED + ERRORS..].copy_from_slice(&self.buckets);
+        cells[FIXED..BUCKETS].copy_from_slice(&self.errors);
+        cells[BUCKETS..VARIATION].copy_from_slice(&self.buckets);
+        cells[VARIATION..BURSTS].copy_from_slice(&self.variation);
+        cells[BURSTS..].copy_from_slice(&self.bursts);
         cells
     }
 
@@ -97,12 +159,26 @@ impl Counters {
                 2 => State::Up,
                 _ => State::Unknown,
             },
+            reordered: cells[10],
+            hop_limit: cells[11],
+            hop_limit_changes: cells[12],
+            failures: cells[13],
+            variation_sum_nanos: cells[14],
+            burst_requests: cells[15],
+            reply_dscp: cells[16],
+            reply_dscp_changes: cells[17],
+            icmp_error: cells[18],
+            smooth_rtt_nanos: cells[19],
+            smooth_variation_nanos: cells[20],
+            smooth_loss: cells[21],
             ..Self::default()
         };
+        counters.errors.copy_from_slice(&cells[FIXED..BUCKETS]);
+        counters.buckets.copy_from_slice(&cells[BUCKETS..VARIATION]);
         counters
-            .errors
-            .copy_from_slice(&cells[FIXED..FIXED + ERRORS]);
-        counters.buckets.copy_from_slice(&cells[FIXED + ERRORS..]);
+            .variation
+            .copy_from_slice(&cells[VARIATION..BURSTS]);
+        counters.bursts.copy_from_slice(&cells[BURSTS..]);
         counters
     }
 
@@ -113,7 +189,36 @@ impl Counters {
         self.responses += 1;
         self.sum_nanos = self.sum_nanos.saturating_add(round_trip_nanos);
         self.last_nanos = round_trip_nanos;
+        self.smooth_rtt_nanos = match self.responses {
+            1 => round_trip_nanos,
+            _ => smoothed(self.smooth_rtt_nanos, round_trip_nanos, 16),
+        };
     }
+
+    /// Counts the difference between the round trips of two neighbouring requests.
+    pub fn vary(&mut self, nanos: u64) {
+        let bucket = VARIATION_NANOS.partition_point(|&bound| bound < nanos);
+        self.variation[bucket] += 1;
+        self.variation_sum_nanos = self.variation_sum_nanos.saturating_add(nanos);
+        self.smooth_variation_nanos = smoothed(self.smooth_variation_nanos, nanos, 16);
+    }
+
+    /// Counts a run of `length` requests without an answer that has ended.
+    pub fn burst(&mut self, length: u64) {
+        let bucket = BURST_REQUESTS.partition_point(|&bound| bound < length);
+        self.bursts[bucket] += 1;
+        self.burst_requests += length;
+    }
+
+    /// Takes the end of a request, in the order of the requests, into the smoothed loss.
+    pub fn ended(&mut self, answered: bool) {
+        let value = if answered { 0 } else { 1 << 32 };
+        self.smooth_loss = smoothed(self.smooth_loss, value, 64);
+    }
+}
+
+fn smoothed(old: u64, new: u64, share: u64) -> u64 {
+    old - old / share + new / share
 }
 
 /// Shared [`Counters`] with one writer and no lock: a reader that meets a write reads again (a sequence lock). The
@@ -188,14 +293,11 @@ mod tests {
 
     #[test]
     fn what_is_published_is_read() {
-        let mut counters = Counters {
-            requests: 9,
-            lost: 3,
-            state: State::Up,
-            ..Counters::default()
-        };
-        counters.observe(70_000);
-        counters.errors[Reason::NotSent.index()] = 4;
+        // Every cell another number, so that none can be left out or exchanged.
+        let mut cells: [u64; CELLS] = std::array::from_fn(|at| 100 + at as u64);
+        cells[9] = State::Up as u64;
+        let counters = Counters::from_cells(&cells);
+        assert_eq!(counters.to_cells(), cells);
         let tally = Tally::default();
         assert_eq!(tally.read(), Counters::default());
         tally.publish(&counters);

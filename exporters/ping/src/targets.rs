@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use inventory::{Address, Device, Inventory, Text};
+use netio::control::Outgoing;
 use netio::option::Family;
 use toolkit::Labels;
 
@@ -36,8 +37,21 @@ pub struct Row {
     pub labels: Labels,
     /// The same and `address`.
     pub info: Labels,
+    /// How it is probed.
+    pub spec: Spec,
     /// Its counters.
     pub tally: Arc<Tally>,
+}
+
+/// One DNS name of a device as a scrape shows it.
+#[derive(Debug)]
+pub struct NameRow {
+    /// `device`, `site`, `role`.
+    pub labels: Labels,
+    /// The name.
+    pub name: Text,
+    /// It resolved when last asked.
+    pub resolvable: bool,
 }
 
 /// What a scrape shows.
@@ -45,8 +59,38 @@ pub struct Row {
 pub struct View {
     /// The targets, by device and family.
     pub rows: Vec<Row>,
-    /// Per device with a DNS name: `device`, `site`, `role`, and whether the name resolves.
-    pub names: Vec<(Labels, bool)>,
+    /// The DNS names, by device.
+    pub names: Vec<NameRow>,
+    by_address: HashMap<IpAddr, usize>,
+    by_name: HashMap<Text, Vec<usize>>,
+}
+
+impl View {
+    /// The target at this address; of several, any one.
+    pub fn at(&self, address: IpAddr) -> Option<&Row> {
+        self.rows.get(*self.by_address.get(&address)?)
+    }
+
+    /// The targets of the device with this name or DNS name.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &Row> {
+        let places = self.by_name.get(name).into_iter().flatten();
+        places.filter_map(|&place| self.rows.get(place))
+    }
+
+    /// Adds a target that `/probe` finds by its address and these names.
+    pub fn add<'a>(&mut self, row: Row, names: impl IntoIterator<Item = &'a Text>) {
+        let place = self.rows.len();
+        if let Some(address) = row.spec.address {
+            self.by_address.entry(address).or_insert(place);
+        }
+        for name in names {
+            let places = self.by_name.entry(name.clone()).or_default();
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        self.rows.push(row);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,7 +149,8 @@ impl Directory {
                     family,
                     address: Some(address),
                     timing: probe.timing(ping.interval, ping.timeout),
-                    size: probe.size,
+                    size: ping.size_bytes.map_or(probe.size, usize::from),
+                    out: outgoing(ping, probe, family),
                     phase: phase(&device.name, family),
                 };
                 let entry = match before.remove(&key) {
@@ -127,15 +172,21 @@ impl Directory {
                 };
                 let labels = labels.with("family", label);
                 let info = labels.with("address", &address.to_string());
-                view.rows.push(Row {
+                let row = Row {
                     labels,
                     info,
+                    spec,
                     tally: Arc::clone(&entry.tally),
-                });
+                };
+                view.add(row, [&device.name].into_iter().chain(dns_name(device)));
                 self.entries.insert(key, entry);
             }
-            if let Some(resolved) = resolved {
-                view.names.push((labels, resolved.resolvable));
+            if let (Some(resolved), Some(name)) = (resolved, name_of(device)) {
+                view.names.push(NameRow {
+                    labels,
+                    name: name.clone(),
+                    resolvable: resolved.resolvable,
+                });
             }
         }
         commands.extend(before.into_values().map(|entry| Command::Remove(entry.id)));
@@ -173,6 +224,42 @@ fn name_of(device: &Device) -> Option<&Text> {
             Some(name)
         }
         _ => None,
+    }
+}
+
+/// What the requests of a target ask of the kernel.
+fn outgoing(ping: &inventory::Ping, probe: &Probe, family: Family) -> Outgoing {
+    let dscp = ping.dscp.unwrap_or(probe.dscp);
+    let interface = ping.interface.as_deref().or(probe.interface.as_deref());
+    Outgoing {
+        hop_limit: ping.ttl.or(probe.ttl),
+        traffic_class: (dscp > 0).then_some(dscp << 2),
+        source: match family {
+            Family::V4 => ping.source_ipv4.or(probe.source_ipv4).map(IpAddr::V4),
+            Family::V6 => ping.source_ipv6.or(probe.source_ipv6).map(IpAddr::V6),
+        },
+        // No interface has the largest number: while it is missing, requests are refused, and not sent elsewhere.
+        interface: interface.map_or(0, |name| {
+            netio::option::interface_index(name).unwrap_or(i32::MAX as u32)
+        }),
+    }
+}
+
+/// Some target has an interface of its own: its number may change.
+pub fn names_interfaces(inventory: &Inventory, probe: &Probe) -> bool {
+    let own = |device: &Device| {
+        device
+            .ping
+            .as_ref()
+            .is_some_and(|ping| ping.interface.is_some())
+    };
+    probe.interface.is_some() || inventory.devices().iter().any(own)
+}
+
+fn dns_name(device: &Device) -> Option<&Text> {
+    match &device.address {
+        Address::Dns(name) => Some(name),
+        Address::Ip(_) => None,
     }
 }
 

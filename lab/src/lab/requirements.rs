@@ -28,6 +28,23 @@ const REQUIRED: [(&str, &str); 17] = [
     ("newuidmap", "uidmap"),
 ];
 
+/// What the tests of this project call besides, and its Debian package.
+const TESTED: [(&str, &str); 12] = [
+    ("prometheus", "prometheus"),
+    ("promtool", "prometheus"),
+    ("amtool", "prometheus-alertmanager"),
+    ("snmpget", "snmp"),
+    ("prometheus-snmp-exporter", "prometheus-snmp-exporter"),
+    ("nfcapd", "nfdump"),
+    ("newuidmap", "uidmap"),
+    ("runuser", "util-linux"),
+    ("useradd", "passwd"),
+    ("curl", "curl"),
+    ("unzip", "unzip"),
+    // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
+    ("/usr/share/doc/python3-venv", "python3-venv"),
+];
+
 /// The programs that a lab of this user runs, and the Debian package of each.
 fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
     let root = geteuid().is_root();
@@ -39,6 +56,14 @@ fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// The programs of a lab that are not on this machine, and the Debian package of each.
 pub(crate) fn missing() -> Vec<(&'static str, &'static str)> {
     requirements()
+        .filter(|(program, _)| find(program).is_none())
+        .collect()
+}
+
+/// The same for what the tests of this project call besides.
+pub(crate) fn missing_for_tests() -> Vec<(&'static str, &'static str)> {
+    TESTED
+        .into_iter()
         .filter(|(program, _)| find(program).is_none())
         .collect()
 }

@@ -115,8 +115,7 @@ impl State {
 
     /// Makes it and its parent, both closed to others; takes them when they are there and closed already.
     pub(crate) fn create(&self) -> Result<(), Error> {
-        let folders = [self.path.parent().unwrap_or(&self.path), &self.path];
-        for folder in folders {
+        for folder in self.folders() {
             let made = fs::DirBuilder::new()
                 .mode(0o700)
                 .recursive(false)
@@ -127,14 +126,13 @@ impl State {
             }) {
                 return Err(Error::state(folder, error));
             }
-            let about =
-                fs::symlink_metadata(folder).map_err(|error| Error::state(folder, error))?;
-            if !about.is_dir() || about.uid() != geteuid().as_raw() || about.mode() & 0o077 != 0 {
-                let reason = "expected a folder of mine that nobody else may enter";
-                return Err(Error::state(folder, io::Error::other(reason)));
-            }
+            closed(folder).map_err(|error| Error::state(folder, error))?;
         }
         Ok(())
+    }
+
+    fn folders(&self) -> [&Path; 2] {
+        [self.path.parent().unwrap_or(&self.path), &self.path]
     }
 
     /// Removes what an earlier lab left, all but the lock.
@@ -219,8 +217,16 @@ impl State {
         self.read_json(&self.credentials_file())
     }
 
-    /// The lab's processes, when it runs.
+    /// The lab's processes, when it runs. A folder that others could have written to is not believed: processes named
+    /// there are entered and killed.
     pub(crate) fn running(&self) -> Option<Running> {
+        if self
+            .folders()
+            .into_iter()
+            .any(|folder| closed(folder).is_err())
+        {
+            return None;
+        }
         let running: Running = self.read_json(&self.running_file()).ok()?;
         (running.outer.runs() && running.first.runs()).then_some(running)
     }
@@ -228,5 +234,44 @@ impl State {
     fn read_json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<T, Error> {
         let text = fs::read_to_string(path).map_err(|error| Error::state(path, error))?;
         serde_json::from_str(&text).map_err(|error| Error::state(path, error.into()))
+    }
+}
+
+/// Whether this is a folder of this user's that nobody else may enter.
+fn closed(folder: &Path) -> io::Result<()> {
+    let about = fs::symlink_metadata(folder)?;
+    if !about.is_dir() || about.uid() != geteuid().as_raw() || about.mode() & 0o077 != 0 {
+        return Err(io::Error::other(
+            "expected a folder of mine that nobody else may enter",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_lab_in_a_folder_that_is_open_to_others_is_not_believed() {
+        let folder = testkit::TempDir::new().unwrap();
+        let state = State::at(&folder.join("lab"));
+        state.create().unwrap();
+        let this = Process::of(std::process::id().try_into().unwrap()).unwrap();
+        let running = Running {
+            outer: this,
+            first: this,
+            user_namespace: false,
+        };
+        let text = serde_json::to_string(&running).unwrap();
+        fs::write(state.running_file(), text).unwrap();
+        assert!(state.running().is_some());
+        for open in [folder.path(), state.path()] {
+            fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
+            assert!(state.running().is_none(), "{}", open.display());
+            fs::set_permissions(open, fs::Permissions::from_mode(0o700)).unwrap();
+        }
     }
 }

@@ -58,6 +58,9 @@ pub(crate) struct Install {
     /// Only the packages that the stack needs, not those of the lab.
     #[arg(long)]
     pub(crate) no_lab: bool,
+    /// Also what the tests of this project call.
+    #[arg(long)]
+    pub(crate) tests: bool,
     #[command(flatten)]
     pub(crate) programs: Programs,
     #[command(flatten)]

@@ -174,7 +174,7 @@ mod tests {
         for (name, version) in [
             ("grafana", "13.2.0"),
             ("prometheus", "3.14.0"),
-            ("alertmanager", "0.34.0"),
+            ("alertmanager", "0.28.1"),
             ("loki", "3.7.6"),
             ("tempo", "3.0.3"),
         ] {

@@ -20,10 +20,10 @@ pub(crate) fn binaries() -> PathBuf {
             "build",
             "--quiet",
             "--offline",
-            "--package",
-            "sotp-inventory",
-            "--package",
-            "sotp-ping",
+            // The whole workspace, as the test run itself: another choice of packages is another choice of their
+            // dependencies' features, and would build half of them again.
+            "--workspace",
+            "--bins",
         ]);
         build.arg("--target-dir").arg(folder.parent().unwrap());
         if folder.ends_with("release") {

@@ -229,6 +229,28 @@ pub struct PingEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2))]
     pub families: Option<Vec<Family>>,
+    /// Bytes after the ICMP header, 20 to 8952; this and the next without a value: that of the ping service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 20, max = 8952))]
+    pub size_bytes: Option<u16>,
+    /// DSCP of the requests, 0 to 63.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 63))]
+    pub dscp: Option<u8>,
+    /// Hop limit (TTL) of the requests, 1 to 255.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 255))]
+    pub ttl: Option<u8>,
+    /// Address of the probing host that IPv4 requests come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_ipv4: Option<String>,
+    /// Address of the probing host that IPv6 requests come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_ipv6: Option<String>,
+    /// Interface of the probing host that requests leave by; that of a VRF for its routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15))]
+    pub interface: Option<String>,
 }
 
 /// SNMP collection.

@@ -279,11 +279,24 @@ impl Feed {
         health.failures += 1;
         health.up = false;
         if health.last_error.as_ref() != Some(&reason) {
-            tracing::warn!(
-                source = health.source,
-                error = reason,
-                "inventory source failed, keeping the last good one"
-            );
+            let source = &health.source;
+            if matches!(
+                error,
+                Error::Invalid(_) | Error::TooLarge { .. } | Error::NotText { .. }
+            ) {
+                // Somebody must mend it.
+                tracing::error!(
+                    source,
+                    error = reason,
+                    "inventory refused, keeping the last good one"
+                );
+            } else {
+                tracing::warn!(
+                    source,
+                    error = reason,
+                    "inventory source failed, keeping the last good one"
+                );
+            }
             health.last_error = Some(reason);
         }
     }

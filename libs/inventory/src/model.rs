@@ -166,6 +166,24 @@ pub struct Ping {
     /// Those of the device's numeric addresses unless `ping.families` says otherwise; both for a DNS
     /// name without numeric addresses, where a family without a record is not probed.
     pub families: Vec<Family>,
+    /// Bytes after the ICMP header; `None`, here and below = the service's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u16>,
+    /// DSCP of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dscp: Option<u8>,
+    /// Hop limit (TTL) of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u8>,
+    /// Address of the probing host that IPv4 requests come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_ipv4: Option<Ipv4Addr>,
+    /// Address of the probing host that IPv6 requests come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_ipv6: Option<Ipv6Addr>,
+    /// Interface of the probing host that requests leave by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Text>,
 }
 
 fn human<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use crate::address::{decode_ip, field};
+use crate::option::Family;
 
 const WORD: usize = size_of::<usize>();
 /// Bytes of `struct cmsghdr`.
@@ -47,6 +48,62 @@ pub fn append(to: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
     to.extend_from_slice(&kind.to_ne_bytes());
     to.extend_from_slice(data);
     to.resize(to.len().next_multiple_of(WORD), 0);
+}
+
+/// What one datagram to send asks of the kernel beside its destination (`ip(7)`, `ipv6(7)`). None of it needs a
+/// privilege.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Outgoing {
+    /// Time to live or hop limit.
+    pub hop_limit: Option<u8>,
+    /// Type of service or traffic class: DSCP in the upper six bits.
+    pub traffic_class: Option<u8>,
+    /// Address to send from; of another family than the socket it is left out.
+    pub source: Option<IpAddr>,
+    /// Index of the interface to send by; 0 for any.
+    pub interface: u32,
+}
+
+impl Outgoing {
+    /// Appends its control messages for a socket of `family`.
+    pub fn append(&self, to: &mut Vec<u8>, family: Family) {
+        let (level, hop_limit, class) = match family {
+            Family::V4 => (libc::IPPROTO_IP, libc::IP_TTL, libc::IP_TOS),
+            Family::V6 => (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT, libc::IPV6_TCLASS),
+        };
+        for (kind, value) in [(hop_limit, self.hop_limit), (class, self.traffic_class)] {
+            if let Some(value) = value {
+                append(to, level, kind, &i32::from(value).to_ne_bytes());
+            }
+        }
+        if self.source.is_none() && self.interface == 0 {
+            return;
+        }
+        match family {
+            // `struct in_pktinfo`: interface, source, and a field that is read by nobody.
+            Family::V4 => {
+                let source = match self.source {
+                    Some(IpAddr::V4(source)) => source.octets(),
+                    _ => [0; 4],
+                };
+                let mut info = [0; 12];
+                info[..4].copy_from_slice(&self.interface.to_ne_bytes());
+                info[4..8].copy_from_slice(&source);
+                append(to, level, libc::IP_PKTINFO, &info);
+            }
+            // `struct in6_pktinfo`: source, interface.
+            Family::V6 => {
+                let source = match self.source {
+                    Some(IpAddr::V6(source)) => source.octets(),
+                    _ => [0; 16],
+                };
+                let mut info = [0; 20];
+                info[..16].copy_from_slice(&source);
+                info[16..].copy_from_slice(&self.interface.to_ne_bytes());
+                append(to, level, libc::IPV6_PKTINFO, &info);
+            }
+        }
+    }
 }
 
 /// Where an entry of the error queue comes from (`SO_EE_ORIGIN_*` of `linux/errqueue.h`).

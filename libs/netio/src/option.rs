@@ -99,6 +99,35 @@ pub fn report_hop_limit_and_class(socket: BorrowedFd<'_>, family: Family) -> io:
         .try_for_each(|option| set(socket, level, option, &1_i32.to_ne_bytes()))
 }
 
+/// Forbids fragmentation of what is sent: the DF bit of IPv4, no fragment header in IPv6. A datagram longer than the
+/// known path MTU is refused with `EMSGSIZE`.
+///
+/// # Errors
+/// The kernel's.
+pub fn dont_fragment(socket: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+    let (level, option, value) = match family {
+        Family::V4 => (
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_DO,
+        ),
+        Family::V6 => (
+            libc::IPPROTO_IPV6,
+            libc::IPV6_MTU_DISCOVER,
+            libc::IPV6_PMTUDISC_DO,
+        ),
+    };
+    set(socket, level, option, &value.to_ne_bytes())
+}
+
+/// The number of the interface `name` in the network namespace of the calling thread; `None` when there is none.
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: the pointer is to a string that ends with NUL and outlives the call, which keeps no pointer to it.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index > 0).then_some(index)
+}
+
 /// Lets nothing but echo replies through to a raw ICMP socket (`ICMP_FILTER`, RFC 3542 section 3.2 for ICMPv6).
 ///
 /// # Errors

@@ -47,7 +47,7 @@ fn loopback(family: Family) -> Option<UdpSocket> {
     match UdpSocket::bind(address) {
         Ok(socket) => Some(socket),
         Err(error) => {
-            eprintln!("skipped: no {family:?} loopback: {error}");
+            testkit::skip(format_args!("no {family:?} loopback: {error}"));
             None
         }
     }

@@ -30,13 +30,13 @@ fn checksum(header: &[u8]) -> u16 {
 #[test]
 fn packets_go_both_ways() {
     if let Err(reason) = unshare(CloneFlags::CLONE_NEWNET) {
-        eprintln!("skipped: no network namespace can be made: {reason}");
+        testkit::skip(format_args!("no network namespace can be made: {reason}"));
         return;
     }
     let tun = match Tun::open("probe%d") {
         Ok(tun) => tun,
         Err(error) => {
-            eprintln!("skipped: no TUN device can be made: {error}");
+            testkit::skip(format_args!("no TUN device can be made: {error}"));
             return;
         }
     };

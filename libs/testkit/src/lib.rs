@@ -8,13 +8,16 @@
 
 mod dir;
 pub mod grafana;
+pub mod loki;
 mod process;
 mod samples;
+mod skip;
 mod wait;
 
 pub use dir::TempDir;
 pub use process::{Process, Spawn};
 pub use samples::{Sample, Samples};
+pub use skip::skip;
 pub use wait::eventually;
 
 pub use nix::sys::signal::Signal;

@@ -231,13 +231,13 @@ impl Audit {
     /// It cannot be made or read, another process has it open, or its last files are damaged.
     pub fn open(folder: &Path, options: Options) -> Result<Self, AuditError> {
         let (store, found) = recover::open(folder)?;
-        let audit = Self::start(store, found, options)?;
+        let audit = Self::start(store, &found, options)?;
         Ok(audit)
     }
 
     fn start<S: store::Store>(
         store: S,
-        found: recover::Recovered,
+        found: &recover::Recovered,
         options: Options,
     ) -> Result<Self, AuditError> {
         let (ask, asked) = channel();
@@ -275,7 +275,11 @@ impl Audit {
         let places = Arc::clone(&self.inner.places);
         let permit = places.try_acquire_owned().map_err(|_| AuditError::Busy)?;
         let (reply, answer) = oneshot::channel();
-        if !self.inner.ask(Ask::Begin(what, permit, reply)) {
+        if !self.inner.ask(Ask::Begin(writer::Begin {
+            what,
+            permit,
+            reply,
+        })) {
             return Err(AuditError::Closed);
         }
         answer.await.unwrap_or(Err(AuditError::Closed))

@@ -38,6 +38,7 @@ pub struct Flags {
         env = "SOTP_WEB_LISTEN_ADDRESS",
         value_name = "ADDRESS",
         value_delimiter = ',',
+        value_parser = crate::web::listen::form,
         help_heading = "Web server"
     )]
     pub web_listen_address: Vec<String>,

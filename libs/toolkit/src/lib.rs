@@ -34,7 +34,7 @@ pub use encoder::{Buckets, Encoder, Exemplar, Format, Kind, Labels};
 pub use flags::Flags;
 pub use identity::Identity;
 pub use latency::{Latency, Series};
-pub use life::main;
+pub use life::{main, main_from};
 pub use live::Live;
 pub use secret::{Secret, SecretFile};
 pub use supervise::{Latch, OnEnd, Spawner, Stop};

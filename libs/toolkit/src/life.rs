@@ -43,6 +43,12 @@ pub fn main<S: Service>() -> ExitCode {
     run::<S>(std::env::args_os())
 }
 
+/// As [`main`], with a command line that the service has rewritten: for one that keeps forms of another program's flags.
+#[must_use]
+pub fn main_from<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    run::<S>(args)
+}
+
 fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (flags, own) = match flags::read::<S>(args) {
         Ok(read) => read,
@@ -235,6 +241,7 @@ fn serve<S: Service>(
         scrape: Arc::new(Scrape::new(registry, sources, Arc::clone(metrics))),
         gates,
         control: Arc::clone(reloader) as Arc<_>,
+        reloading: Arc::default(),
         door: reloader.door(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),

@@ -74,6 +74,8 @@ fn wrong_flags_exit_64() {
         &["--config.auto-reload-interval=5"],
         &["--web.telemetry-path=/-/healthy"],
         &["--web.max-connections=0"],
+        &["--web.listen-address=nonsense"],
+        &["--web.listen-address=127.0.0.1:99999"],
     ] {
         let output = run(args);
         assert_eq!(
@@ -282,8 +284,14 @@ async fn health_is_answered_while_the_main_pool_is_blocked() {
     ])
     .await;
     assert_eq!(service.get("/block").await.unwrap().1.trim(), "blocked");
-    // Nothing of the service answers any more.
-    assert_eq!(service.get("/echo").await.unwrap().0, 503);
+    // Once every thread has taken one of the tasks that block, nothing of the service answers any more.
+    eventually(SOON, || async {
+        let (status, _) = service.get("/echo").await?;
+        anyhow::ensure!(status == 503, "{status}");
+        Ok(())
+    })
+    .await
+    .unwrap();
     for _ in 0..5 {
         let began = Instant::now();
         assert_eq!(service.get("/-/healthy").await.unwrap().0, 200);

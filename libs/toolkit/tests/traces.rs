@@ -303,3 +303,18 @@ async fn variables_that_cannot_be_honoured_exit_64() {
         assert!(error.contains(name) && error.contains(value), "{error}");
     }
 }
+
+#[tokio::test]
+async fn password_in_a_wrong_endpoint_is_not_told() {
+    let output = std::process::Command::new(echo())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@a b")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.contains("OTEL_EXPORTER_OTLP_ENDPOINT") && error.contains("@a b"),
+        "{error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
+}

@@ -160,7 +160,7 @@ fn promtool(text: &str) {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        eprintln!("skipped: promtool is not installed");
+        testkit::skip("promtool is not installed");
         return;
     };
     child

@@ -22,6 +22,16 @@ fn at(millis: u64) -> Moment {
     }
 }
 
+fn answer(sequence: u32, received: Option<u64>, whole: bool) -> Answer {
+    Answer {
+        sequence,
+        received,
+        hop_limit: Some(64),
+        traffic_class: Some(0),
+        whole,
+    }
+}
+
 fn balance(counters: &Counters) {
     let errors: u64 = counters.errors.iter().sum();
     assert_eq!(
@@ -55,7 +65,7 @@ fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
 
 /// What the definitions say of one request, without a state machine: the earliest event that ends it, and what the
 /// others are then. `None` as horizon: everything has ended.
-fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut Counters) {
+fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut Counters) -> End {
     let mut events: Vec<_> = events
         .iter()
         .filter(|(after, _)| *after <= horizon)
@@ -67,14 +77,19 @@ fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut 
         .position(|(after, event)| *after <= timeout && ends(event));
     sum.requests += 1;
     let mut answered = false;
+    let mut end = End::Missed;
     match ending.map(|at| events[at]) {
         Some((after, Event::Reply { .. })) => {
             sum.observe(after * MILLI);
             answered = true;
+            end = End::Answered(after * MILLI);
         }
         Some((_, Event::Error(reason))) => sum.errors[reason.index()] += 1,
         None if horizon > timeout => sum.lost += 1,
-        None => sum.in_flight += 1,
+        None => {
+            sum.in_flight += 1;
+            end = End::Open;
+        }
     }
     for (position, (_, event)) in events.iter().enumerate() {
         match event {
@@ -87,6 +102,35 @@ fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut 
                 }
             }
             _ => {}
+        }
+    }
+    end
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Answered(u64),
+    Missed,
+    Open,
+}
+
+/// Delay variation and loss bursts of requests that ended so, in their order.
+fn across(ends: &[End], sum: &mut Counters) {
+    for pair in ends.windows(2) {
+        if let [End::Answered(first), End::Answered(second)] = pair {
+            // A round trip of nothing is counted as one nanosecond.
+            sum.vary((*first).max(1).abs_diff((*second).max(1)));
+        }
+    }
+    let closed = ends.iter().position(|end| *end == End::Open);
+    let closed = &ends[..closed.unwrap_or(ends.len())];
+    let mut run = 0;
+    for end in closed {
+        if *end == End::Missed {
+            run += 1;
+        } else if run > 0 {
+            sum.burst(std::mem::take(&mut run));
         }
     }
 }
@@ -131,7 +175,7 @@ proptest! {
             match event {
                 None => sequences.push(account.sent(at(when)).unwrap()),
                 Some(Event::Reply { whole }) => {
-                    account.answered(sequences[number], Some(at(when).real), at(when), *whole);
+                    account.answered(answer(sequences[number], Some(at(when).real), *whole), at(when));
                 }
                 Some(Event::Error(reason)) => {
                     account.failed(sequences[number], *reason, at(when).mono);
@@ -143,12 +187,24 @@ proptest! {
         balance(account.counters());
 
         let mut expected = Counters::default();
+        let mut ends = Vec::new();
         for (number, events) in schedule.iter().enumerate().take(sequences.len()) {
             let sent = number as u64 * interval;
-            by_definition(events, timeout, cut - sent, &mut expected);
+            ends.push(by_definition(events, timeout, cut - sent, &mut expected));
         }
+        across(&ends, &mut expected);
         let mut counted = *account.counters();
+        // These depend on the order among requests and have tests of their own.
         expected.last_nanos = counted.last_nanos;
+        counted.reordered = 0;
+        counted.hop_limit = 0;
+        counted.failures = 0;
+        counted.reply_dscp = 0;
+        for smooth in [&mut counted, &mut expected] {
+            smooth.smooth_rtt_nanos = 0;
+            smooth.smooth_variation_nanos = 0;
+            smooth.smooth_loss = 0;
+        }
         counted.state = State::Unknown;
         prop_assert_eq!(counted, expected);
     }
@@ -164,7 +220,7 @@ proptest! {
             let near = first.wrapping_add(number % 64);
             match kind {
                 0 => { let _ = account.sent(at(millis)); }
-                1 => { account.answered(near, Some(number.into()), at(millis), whole); }
+                1 => { account.answered(answer(near, Some(number.into()), whole), at(millis)); }
                 2 => { account.failed(near, Reason::OtherIcmp, millis * MILLI); }
                 3 => { account.expire(millis * MILLI); }
                 _ => account.retime(timing(millis + 1, u64::from(number % 5_000) + 1)),
@@ -200,9 +256,11 @@ fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
         account.expire((number + 1) * 1_000 * MILLI);
     }
     assert_eq!(account.counters().state, State::Down);
+    assert_eq!(account.counters().failures, 3);
     let sequence = account.sent(at(3_000)).unwrap();
-    account.answered(sequence, None, at(3_001), true);
+    account.answered(answer(sequence, None, true), at(3_001));
     assert_eq!(account.counters().state, State::Up);
+    assert_eq!(account.counters().failures, 0);
 }
 
 #[test]
@@ -211,7 +269,7 @@ fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
     for number in 0..5 {
         account.sent(at(number * 1_000));
     }
-    account.answered(4, None, at(4_001), true);
+    account.answered(answer(4, None, true), at(4_001));
     account.expire(60_000 * MILLI);
     assert_eq!(account.counters().lost, 4);
     assert_eq!(account.counters().state, State::Up);
@@ -232,7 +290,7 @@ fn a_change_of_timing_keeps_counters_and_requests_in_flight() {
     }
     for number in 0..6_u32 {
         let sequence = (u32::MAX - 3).wrapping_add(number);
-        let verdict = account.answered(sequence, None, at(600), true);
+        let verdict = account.answered(answer(sequence, None, true), at(600));
         assert_eq!(verdict, Verdict::Counted(Some(Source::Userland)));
     }
     assert_eq!(account.counters().responses, 6);
@@ -262,4 +320,46 @@ fn low_bits_find_the_newest_request() {
     }
     assert_eq!(account.by_low_bits(2), None);
     assert_eq!(account.by_low_bits(0xfffd), None);
+}
+
+#[test]
+fn an_answer_behind_a_later_one_is_reordered() {
+    let mut account = Account::new(timing(100, 1_000), u32::MAX);
+    for number in 0..4 {
+        account.sent(at(number * 100));
+    }
+    let order = [0_u32, 2, 1, 1, 3];
+    for back in order {
+        account.answered(answer(u32::MAX.wrapping_add(back), None, true), at(400));
+    }
+    let counters = account.counters();
+    assert_eq!(
+        (counters.responses, counters.reordered, counters.duplicates),
+        (4, 1, 1)
+    );
+}
+
+#[test]
+fn a_change_of_the_hop_limit_is_counted() {
+    let mut account = Account::new(timing(100, 1_000), 0);
+    for (number, hop_limit) in [Some(61), Some(61), None, Some(60), Some(61)]
+        .into_iter()
+        .enumerate()
+    {
+        let sequence = account.sent(at(number as u64 * 100)).unwrap();
+        account.answered(
+            Answer {
+                hop_limit,
+                ..answer(sequence, None, true)
+            },
+            at(number as u64 * 100 + 1),
+        );
+    }
+    assert_eq!(
+        (
+            account.counters().hop_limit,
+            account.counters().hop_limit_changes
+        ),
+        (61, 2)
+    );
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
-use netio::control::Origin;
+use netio::control::{Control, Origin};
 use netio::option::memory;
 use netio::receive::{Queue, ReceiveBatch};
 use netio::send::SendBatch;
@@ -12,7 +12,7 @@ use socket2::SockRef;
 use super::socket::Port;
 use super::stats::{Stats, Unmatched, place};
 use super::table::Table;
-use crate::account::Verdict;
+use crate::account::{Answer, Verdict};
 use crate::clock::{Clock, Moment};
 use crate::echo::{self, Mode, Tag, Token, decode_quote, decode_reply, decode_tag, find_tag};
 use crate::reason::Reason;
@@ -26,13 +26,6 @@ const REPLY_HEADERS: usize = 8 + 60;
 /// Bytes read of an entry of the error queue: headers, tag and some.
 const ENTRY_BYTES: usize = 256;
 
-/// A whole reply that waits until the transmit stamps have been read.
-struct Answer {
-    tag: Tag,
-    received: Option<u64>,
-    whole: bool,
-}
-
 /// One socket with its buffers.
 pub(super) struct Lane {
     port: Port,
@@ -44,7 +37,8 @@ pub(super) struct Lane {
     replies: ReceiveBatch,
     reply_bytes: usize,
     entries: ReceiveBatch,
-    answers: Vec<Answer>,
+    /// Replies that wait until the transmit stamps have been read.
+    answers: Vec<(Tag, Answer)>,
 }
 
 /// What a lane works on.
@@ -96,12 +90,12 @@ impl Lane {
             sequence,
         };
         let (family, identifier) = (self.port.family, self.port.identifier);
-        let (token, size) = (self.token, target.spec.size);
+        let (token, size, asks) = (self.token, target.spec.size, target.spec.out);
         target.publish();
         self.out.push(
             SocketAddr::new(address, 0),
             |to| echo::encode_request(to, family, identifier, token, tag, size),
-            |_| {},
+            |to| asks.append(to, family),
         );
         self.waiting.push(tag);
         if self.out.is_full() {
@@ -183,16 +177,11 @@ impl Lane {
             }
             // The kernel queued the transmit stamp of each of these before the reply.
             self.read_entries(hands);
-            for answer in self.answers.drain(..) {
-                let Answer {
-                    tag,
-                    received,
-                    whole,
-                } = answer;
+            for (tag, answer) in self.answers.drain(..) {
                 let Some(target) = hands.table.get(tag.target, tag.generation) else {
                     continue;
                 };
-                match target.account.answered(tag.sequence, received, read, whole) {
+                match target.account.answered(answer, read) {
                     Verdict::Counted(Some(source)) => hands.stats.timestamp(source),
                     Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
                     _ => {}
@@ -237,8 +226,12 @@ impl Lane {
                     Ok(tag) => {
                         let now = *now.get_or_insert_with(|| hands.clock.now().mono);
                         if let Some(target) = hands.table.get(tag.target, tag.generation) {
-                            if target.account.failed(tag.sequence, reason, now) == Verdict::Stale {
-                                hands.stats.unmatched(Unmatched::Stale);
+                            match target.account.failed(tag.sequence, reason, now) {
+                                Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
+                                Verdict::Counted(_) if entry.origin != Origin::Local => {
+                                    target.account.told(entry.kind, entry.code);
+                                }
+                                _ => {}
                             }
                             target.publish();
                         } else {
@@ -289,7 +282,7 @@ fn judge(
     token: Token,
     datagram: &netio::receive::Datagram<'_>,
     table: &mut Table,
-) -> Result<Answer, Unmatched> {
+) -> Result<(Tag, Answer), Unmatched> {
     let reply =
         decode_reply(port.family, port.mode, datagram.payload).ok_or(Unmatched::Malformed)?;
     let tag = decode_tag(token, reply.payload).ok_or(Unmatched::Foreign)?;
@@ -307,11 +300,23 @@ fn judge(
         .iter()
         .any(|&size| echo::is_whole(reply.payload, size));
     let whole = content && !datagram.truncated && reply.sequence == tag.sequence as u16;
-    Ok(Answer {
+    let Control {
+        stamp,
+        hop_limit,
+        traffic_class,
+        ..
+    } = datagram.control;
+    let received = stamp.map(|stamp| stamp.0);
+    Ok((
         tag,
-        received: datagram.control.stamp.map(|stamp| stamp.0),
-        whole,
-    })
+        Answer {
+            sequence: tag.sequence,
+            received,
+            hop_limit,
+            traffic_class,
+            whole,
+        },
+    ))
 }
 
 /// Errors the kernel leaves on a socket for an ICMP error that came in.

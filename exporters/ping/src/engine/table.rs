@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use netio::control::Outgoing;
 use netio::option::Family;
 
 use super::Id;
@@ -22,6 +23,8 @@ pub struct Spec {
     pub timing: Timing,
     /// Bytes of payload.
     pub size: usize,
+    /// Hop limit, DSCP, source and interface.
+    pub out: Outgoing,
     /// Where in the interval, any number; the same target keeps the same.
     pub phase: u64,
 }
@@ -233,6 +236,7 @@ mod tests {
                 down_after: 3,
             },
             size: 56,
+            out: Outgoing::default(),
             phase: 250_000_000,
         }
     }

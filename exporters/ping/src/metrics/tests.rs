@@ -9,7 +9,17 @@ fn rendered(view: View) -> String {
     let inventory = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
     let modes = [(Family::V4, Mode::Unprivileged), (Family::V6, Mode::Raw)];
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let metrics = Metrics::new(view, Arc::default(), Feed::fixed(inventory), &modes);
+    let config = toolkit::Configuration::parse("", Path::new("ping.yaml")).unwrap();
+    let ages = Arc::new(Ages::default());
+    ages.set(&"n.example.org".into(), 1_700_000_000);
+    let metrics = Metrics::new(
+        view,
+        Arc::default(),
+        Feed::fixed(inventory),
+        &modes,
+        Live::fixed(config),
+        ages,
+    );
     let mut out = Encoder::new(Format::Text);
     metrics.collect(&mut out);
     assert_eq!(out.refused(), 0);
@@ -24,9 +34,22 @@ fn row(counters: &Counters) -> Row {
         ("family", "ipv4"),
     ]);
     let info = labels.with("address", "198.18.0.1");
+    let spec = crate::engine::Spec {
+        family: Family::V4,
+        address: None,
+        timing: crate::account::Timing {
+            interval: 1_000_000_000,
+            timeout: 2_000_000_000,
+            down_after: 3,
+        },
+        size: 56,
+        out: netio::control::Outgoing::default(),
+        phase: 0,
+    };
     let row = Row {
         labels,
         info,
+        spec,
         tally: Arc::default(),
     };
     row.tally.publish(counters);
@@ -40,6 +63,9 @@ fn the_whole_page_is_as_in_the_golden_file() {
         lost: 2,
         in_flight: 1,
         late: 1,
+        reordered: 1,
+        hop_limit: 61,
+        hop_limit_changes: 2,
         state: State::Up,
         ..Counters::default()
     };
@@ -47,14 +73,20 @@ fn the_whole_page_is_as_in_the_golden_file() {
     for nanos in [40_000, 60_000, 700_000_000] {
         counters.observe(nanos);
     }
-    let names = vec![(
-        Labels::new([("device", "n"), ("site", ""), ("role", "")]),
-        false,
-    )];
-    let page = rendered(View {
-        rows: vec![row(&counters)],
-        names,
-    });
+    counters.vary(20_000);
+    counters.burst(3);
+    counters.reply_dscp = 47;
+    counters.icmp_error = (3 << 8) + 13 + 1;
+    counters.smooth_loss = 1 << 26;
+    let names = vec![crate::targets::NameRow {
+        labels: Labels::new([("device", "n"), ("site", ""), ("role", "")]),
+        name: "n.example.org".into(),
+        resolvable: false,
+    }];
+    let mut view = View::default();
+    view.add(row(&counters), []);
+    view.names = names;
+    let page = rendered(view);
     // The time of the last look at the inventory is the only value that is not given above.
     let line = |line: &&str| !line.starts_with("ping_inventory_last_success_timestamp_seconds ");
     let page: Vec<_> = page.lines().filter(line).collect();
@@ -72,11 +104,18 @@ fn the_whole_page_is_as_in_the_golden_file() {
 
 #[test]
 fn what_is_not_known_is_not_said() {
-    let page = rendered(View {
-        rows: vec![row(&Counters::default())],
-        names: Vec::new(),
-    });
-    assert!(!page.contains("ping_up{") && !page.contains("ping_last_rtt_seconds{"));
+    let mut view = View::default();
+    view.add(row(&Counters::default()), []);
+    let page = rendered(view);
+    for name in [
+        "ping_up",
+        "ping_last_rtt_seconds",
+        "ping_mos",
+        "ping_reply_dscp",
+        "ping_last_icmp_error_type",
+    ] {
+        assert!(!page.contains(&format!("{name}{{")), "{name}");
+    }
     assert!(
         page.contains(
             "ping_requests_total{device=\"r1\",site=\"lab\",role=\"\",family=\"ipv4\"} 0\n"

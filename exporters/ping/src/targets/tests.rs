@@ -7,6 +7,11 @@ const PROBE: Probe = Probe {
     interval: Duration::from_secs(1),
     timeout: Duration::from_secs(2),
     size: 56,
+    dscp: 0,
+    ttl: None,
+    source_ipv4: None,
+    source_ipv6: None,
+    interface: None,
     down_after: 3,
 };
 
@@ -109,7 +114,7 @@ fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
     let (commands, view) = directory.update(&inventory, &PROBE, &Names::new());
     assert!(commands.is_empty() && view.rows.is_empty());
     assert_eq!(view.names.len(), 1);
-    assert!(!view.names[0].1);
+    assert!(!view.names[0].resolvable);
 
     let v4 = Some("198.18.0.7".parse().unwrap());
     let mut names = Names::from([(
@@ -122,7 +127,7 @@ fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
     )]);
     let update = directory.update(&inventory, &PROBE, &names);
     assert_eq!(summary(&update).1, ["put 1 198.18.0.7"]);
-    assert!(update.1.names[0].1);
+    assert!(update.1.names[0].resolvable);
 
     names.insert(
         name,
@@ -135,7 +140,7 @@ fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
     let update = directory.update(&inventory, &PROBE, &names);
     assert!(update.0.is_empty(), "the last good address stays");
     assert_eq!(update.1.rows.len(), 1);
-    assert!(!update.1.names[0].1);
+    assert!(!update.1.names[0].resolvable);
 }
 
 #[test]

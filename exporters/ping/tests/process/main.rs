@@ -10,5 +10,6 @@ mod exact;
 mod names;
 mod namespace;
 mod network;
+mod probe;
 mod responder;
 mod service;

@@ -28,7 +28,7 @@ pub(crate) fn enter(test: &str) -> Option<Namespace> {
     }
     if geteuid().is_root() {
         if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
-            eprintln!("skipped: {test}: no network namespace can be made: {error}");
+            testkit::skip(format_args!("no network namespace can be made: {error}"));
             return None;
         }
         prepare(&format!("{NOBODY} {NOBODY}"));
@@ -46,7 +46,9 @@ pub(crate) fn enter(test: &str) -> Option<Namespace> {
             |error| error.to_string(),
             |output| String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         );
-        eprintln!("skipped: {test}: not root and no user namespace can be made: {why}");
+        testkit::skip(format_args!(
+            "not root and no user namespace can be made: {why}"
+        ));
         return None;
     }
     let status = Command::new("unshare")

@@ -74,6 +74,12 @@ async fn both_families_answer_an_unprivileged_process_with_kernel_stamps() {
     );
     let mean = samples.sum("ping_rtt_seconds_sum", &[]) / answers;
     assert!(mean > 0.0 && mean < 0.005, "{mean} s on average");
+
+    let (status, log) = service.terminate();
+    assert!(
+        status.success() && !log.contains("level=ERROR") && !log.contains("level=WARN"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -278,4 +284,88 @@ async fn raw_sockets_are_used_when_asked_for() {
     }
     assert!(errors(&samples, "nowhere", "ipv4", "no_route") >= 5.0);
     assert!(samples.sum("ping_timestamps_total", &[("source", "kernel")]) >= 12.0);
+}
+
+#[tokio::test]
+async fn requests_carry_what_the_inventory_asks_for() {
+    let test = "network::requests_carry_what_the_inventory_asks_for";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let peer = link();
+    ip("address add 198.18.0.5/24 dev v0");
+    peer.ip("route add blackhole 198.18.0.5/32");
+    peer.set("ipv4/ip_forward", "1");
+    peer.set("ipv4/icmp_ratelimit", "0");
+    peer.ip("address add 198.18.9.1/24 dev lo");
+    peer.ip("route add 198.18.8.0/24 dev lo");
+    ip("route add 198.18.8.0/24 via 198.18.0.2");
+    ip("route add 198.18.9.0/24 via 198.18.0.2");
+    let inventory = "devices:\n\
+        - {name: plain, address: 198.18.0.2}\n\
+        - {name: voice, addresses: {ipv4: 198.18.9.1, ipv6: '2001:db8::2'}, ping: {dscp: 46, size_bytes: 900}}\n\
+        - {name: near, address: 198.18.8.1, ping: {ttl: 1}}\n\
+        - {name: through, addresses: {ipv4: 198.18.9.1, ipv6: '2001:db8::2'}, ping: {interface: v0, source_ipv4: 198.18.0.1, source_ipv6: '2001:db8::1'}}\n\
+        - {name: from, address: 198.18.9.1, ping: {source_ipv4: 198.18.0.5}}\n\
+        - {name: without, address: 198.18.9.1, ping: {interface: none0}}\n";
+    // An address belongs to one device; here several devices are one host.
+    let inventory = inventory
+        .replacen(
+            "through, addresses: {ipv4: 198.18.9.1, ipv6: '2001:db8::2'}",
+            "through, addresses: {ipv4: 198.18.9.2, ipv6: '2001:db8::3'}",
+            1,
+        )
+        .replacen("from, address: 198.18.9.1", "from, address: 198.18.9.3", 1)
+        .replacen(
+            "without, address: 198.18.9.1",
+            "without, address: 198.18.9.4",
+            1,
+        );
+    for last in 2..5 {
+        peer.ip(&format!("address add 198.18.9.{last}/24 dev lo"));
+    }
+    peer.ip("-6 address add 2001:db8::3/64 dev v1 nodad");
+    let service = Files::new(&inventory, FAST).start(&namespace).await;
+    let samples = service
+        .until("each has come to its end some times", |samples| {
+            of(samples, "ping_responses_total", "voice", "ipv4") >= 8.0
+                && of(samples, "ping_responses_total", "voice", "ipv6") >= 8.0
+                && of(samples, "ping_responses_total", "through", "ipv4") >= 8.0
+                && of(samples, "ping_responses_total", "through", "ipv6") >= 8.0
+                && errors(samples, "near", "ipv4", "time_exceeded") >= 4.0
+                && of(samples, "ping_lost_total", "from", "ipv4") >= 4.0
+                && errors(samples, "without", "ipv4", "not_sent") >= 4.0
+        })
+        .await;
+    for (device, family, dscp) in [
+        ("plain", "ipv4", 0.0),
+        ("voice", "ipv4", 46.0),
+        ("voice", "ipv6", 46.0),
+    ] {
+        let labels = [("device", device), ("family", family)];
+        assert_eq!(samples.select("ping_reply_dscp", &labels).count(), 1);
+        assert_eq!(
+            of(&samples, "ping_reply_dscp", device, family),
+            dscp,
+            "{device} {family}"
+        );
+    }
+    assert_eq!(
+        of(&samples, "ping_last_icmp_error_type", "near", "ipv4"),
+        11.0
+    );
+    assert_eq!(of(&samples, "ping_responses_total", "near", "ipv4"), 0.0);
+    assert_eq!(of(&samples, "ping_responses_total", "from", "ipv4"), 0.0);
+    assert_eq!(of(&samples, "ping_responses_total", "without", "ipv4"), 0.0);
+    assert!(of(&samples, "ping_mos", "plain", "ipv4") > 4.3);
+    let differences = of(
+        &samples,
+        "ping_delay_variation_seconds_count",
+        "plain",
+        "ipv4",
+    );
+    assert_eq!(
+        differences,
+        of(&samples, "ping_responses_total", "plain", "ipv4") - 1.0
+    );
 }

@@ -7,7 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use testkit::{Samples, TempDir, eventually};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use testkit::{Samples, Signal, TempDir, eventually};
 
 use crate::namespace::{NOBODY, Namespace};
 
@@ -32,6 +34,11 @@ impl Files {
 
     fn binary(&self) -> PathBuf {
         self.dir.join("sotp-ping")
+    }
+
+    /// Where a file of it is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     /// Writes a file whole.
@@ -132,6 +139,25 @@ impl Service {
             .await
             .ok()?;
         response.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// A page that must be there.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        self.get(path).await.unwrap_or_else(|| panic!("{path}"))
+    }
+
+    /// The status a page is answered with.
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        let url = format!("http://{ADDRESS}{path}");
+        self.client.get(url).send().await.unwrap().status().as_u16()
+    }
+
+    /// Asks it to end as a service manager does: how it ended and what it wrote on standard error.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        let status = self.child.wait().unwrap();
+        (status, self.log())
     }
 
     /// Stops it and answers what it wrote on standard error.

@@ -41,11 +41,16 @@ impl Settings {
             ("GF_ANALYTICS_CHECK_FOR_UPDATES", "false".into()),
             ("GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "false".into()),
             ("GF_NEWS_NEWS_FEED_ENABLED", "false".into()),
+            ("GF_PLUGINS_PREINSTALL_DISABLED", "true".into()),
             ("GF_USERS_ALLOW_SIGN_UP", "false".into()),
             // Whoever reaches this loopback port may look; changing anything takes the password.
             ("GF_AUTH_ANONYMOUS_ENABLED", "true".into()),
             ("GF_AUTH_ANONYMOUS_ORG_ROLE", "Viewer".into()),
-            ("GF_SECURITY_ADMIN_PASSWORD__FILE", path(&self.password)),
+            // Grafana reads the file by itself; a variable `…__FILE` would be for the start script of its image only.
+            (
+                "GF_SECURITY_ADMIN_PASSWORD",
+                format!("$__file{{{}}}", path(&self.password)),
+            ),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -102,7 +107,10 @@ mod tests {
         assert_eq!(env["GF_PATHS_PROVISIONING"], "/d/provisioning");
         assert_eq!(env["SOTP_PROMETHEUS_URL"], "http://127.0.0.1:9090");
         assert_eq!(env["GF_AUTH_ANONYMOUS_ORG_ROLE"], "Viewer");
-        assert!(!env.contains_key("GF_SECURITY_ADMIN_PASSWORD"));
+        assert_eq!(
+            env["GF_SECURITY_ADMIN_PASSWORD"],
+            "$__file{/s/grafana.password}"
+        );
         assert!(!env.contains_key("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"));
     }
 

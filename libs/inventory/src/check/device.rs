@@ -213,6 +213,12 @@ impl Checker<'_> {
             interval: settings.interval,
             timeout: settings.timeout,
             families,
+            size_bytes: settings.size_bytes,
+            dscp: settings.dscp,
+            ttl: settings.ttl,
+            source_ipv4: settings.source_ipv4,
+            source_ipv6: settings.source_ipv6,
+            interface: settings.interface,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What a group or a device says for itself, checked, and how the one inherits from the other.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +21,8 @@ const MAX_TAGS: usize = 32;
 const MAX_WINDOWS: usize = 32;
 const MAX_SOURCES: usize = 16;
 const MAX_TOPICS: usize = 16;
+/// `IFNAMSIZ` of Linux without the final NUL.
+const MAX_INTERFACE: usize = 15;
 
 /// Checked values; `None` where nothing was said.
 #[derive(Clone, Default)]
@@ -78,7 +80,10 @@ macro_rules! sections {
 }
 
 sections! {
-    PingSettings { enabled: bool, interval: Duration, timeout: Duration, families: Vec<Family>, }
+    PingSettings {
+        enabled: bool, interval: Duration, timeout: Duration, families: Vec<Family>, size_bytes: u16, dscp: u8, ttl: u8,
+        source_ipv4: Ipv4Addr, source_ipv6: Ipv6Addr, interface: Text,
+    }
     SnmpSettings { enabled: bool, module: Text, auth: Text, port: u16, }
     SshSettings { enabled: bool, port: u16, credentials: Text, }
     SendersSettings { enabled: bool, sources: Vec<IpAddr>, }
@@ -233,11 +238,42 @@ impl Checker<'_> {
                 self.problem(format!("{path}.families"), message.to_owned());
             }
         }
+        let mut number = |key: &str, value: Option<u16>, min: u16, max: u16| {
+            let value = value?;
+            let result = (min..=max)
+                .contains(&value)
+                .then_some(value)
+                .ok_or_else(|| format!("{value} is out of bounds; expected {min} to {max}"));
+            self.noted(|| format!("{path}.{key}"), result)
+        };
+        let size_bytes = number("size_bytes", entry.size_bytes, 20, 8952);
+        let dscp = number("dscp", entry.dscp.map(u16::from), 0, 63);
+        let ttl = number("ttl", entry.ttl.map(u16::from), 1, 255);
+        let interface = entry.interface.as_ref().and_then(|name| {
+            let result = names::name(name, MAX_INTERFACE);
+            self.noted(|| format!("{path}.interface"), result)?;
+            Some(self.text(name))
+        });
+        let source_ipv4 = entry
+            .source_ipv4
+            .as_ref()
+            .and_then(|text| self.noted(|| format!("{path}.source_ipv4"), names::ipv4(text)));
+        let source_ipv6 = entry
+            .source_ipv6
+            .as_ref()
+            .and_then(|text| self.noted(|| format!("{path}.source_ipv6"), names::ipv6(text)));
+        let octet = |value: u16| u8::try_from(value).ok();
         PingSettings {
             enabled: entry.enabled,
             interval,
             timeout,
             families,
+            size_bytes,
+            dscp: dscp.and_then(octet),
+            ttl: ttl.and_then(octet),
+            source_ipv4,
+            source_ipv6,
+            interface,
         }
     }
 

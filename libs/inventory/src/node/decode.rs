@@ -163,6 +163,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     }
 
     numbers! {
+        deserialize_u8 visit_u8 u8, "a whole number from 0 to 255";
         deserialize_u16 visit_u16 u16, "a whole number from 1 to 65535";
         deserialize_u32 visit_u32 u32, "a whole number from 0 to 4294967295";
         deserialize_u64 visit_u64 u64, "a whole number";
@@ -267,7 +268,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i8 i16 i32 i128 u8 u128 f32 char bytes byte_buf unit unit_struct newtype_struct
+        i8 i16 i32 i128 u128 f32 char bytes byte_buf unit unit_struct newtype_struct
         tuple tuple_struct identifier ignored_any
     }
 }

@@ -147,3 +147,38 @@ proptest! {
         let _ = Control::decode(&bytes);
     }
 }
+
+#[test]
+fn what_a_request_asks_for_is_laid_out_for_its_family() {
+    let of = |outgoing: Outgoing, family| {
+        let mut bytes = Vec::new();
+        outgoing.append(&mut bytes, family);
+        items(&bytes)
+            .map(|item| (item.kind, item.data.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    assert!(of(Outgoing::default(), Family::V4).is_empty());
+    let v4 = Outgoing {
+        hop_limit: Some(9),
+        traffic_class: Some(184),
+        source: Some([198, 18, 0, 7].into()),
+        interface: 3,
+    };
+    let info = [&3_u32.to_ne_bytes()[..], &[198, 18, 0, 7], &[0; 4]].concat();
+    assert_eq!(
+        of(v4, Family::V4),
+        [
+            (libc::IP_TTL, 9_i32.to_ne_bytes().to_vec()),
+            (libc::IP_TOS, 184_i32.to_ne_bytes().to_vec()),
+            (libc::IP_PKTINFO, info),
+        ]
+    );
+    let source: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
+    let v6 = Outgoing {
+        source: Some(source.into()),
+        interface: 3,
+        ..Outgoing::default()
+    };
+    let info = [&source.octets()[..], &3_u32.to_ne_bytes()].concat();
+    assert_eq!(of(v6, Family::V6), [(libc::IPV6_PKTINFO, info)]);
+}

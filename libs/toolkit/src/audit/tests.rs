@@ -536,7 +536,7 @@ fn on(disk: &Small) -> Audit {
     };
     Audit::start(
         disk.clone(),
-        found,
+        &found,
         Options {
             segment_bytes: u64::MAX,
             most_pending: 64,

@@ -146,7 +146,7 @@ pub fn verify(path: &Path, anchors: &[Anchor]) -> io::Result<Report> {
     let mut checker = Checker::new(anchors);
     for file in &files {
         read(file, |place, bytes, ended| {
-            checker.line(place, Seen::of(bytes, ended))
+            checker.line(place, Seen::of(bytes, ended));
         })?;
     }
     let mut report = checker.finish();

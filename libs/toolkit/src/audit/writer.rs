@@ -25,12 +25,15 @@ const OUTCOME: u64 = 4096;
 
 /// What the thread is asked.
 pub(super) enum Ask {
-    Begin(
-        Box<What>,
-        OwnedSemaphorePermit,
-        oneshot::Sender<Result<Pending, AuditError>>,
-    ),
+    Begin(Begin),
     End(Ended),
+}
+
+/// A beginning to be written.
+pub(super) struct Begin {
+    pub(super) what: Box<What>,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) reply: oneshot::Sender<Result<Pending, AuditError>>,
 }
 
 /// An outcome to be written.
@@ -104,7 +107,7 @@ impl<S: Store> Writer<S> {
                     let more = asked.try_iter().take(BATCH);
                     for ask in std::iter::once(ask).chain(more) {
                         match ask {
-                            Ask::Begin(what, permit, reply) => begins.push((what, permit, reply)),
+                            Ask::Begin(begin) => begins.push(begin),
                             Ask::End(ended) => self.owed.push_back(ended),
                         }
                     }
@@ -153,26 +156,23 @@ impl<S: Store> Writer<S> {
         written.map(|_| ())
     }
 
-    fn begin(
-        &mut self,
-        begins: Vec<(
-            Box<What>,
-            OwnedSemaphorePermit,
-            oneshot::Sender<Result<Pending, AuditError>>,
-        )>,
-        settled: io::Result<()>,
-    ) {
+    fn begin(&mut self, begins: Vec<Begin>, settled: io::Result<()>) {
         if begins.is_empty() {
             return;
         }
         let events: Vec<Event> = begins
             .iter()
-            .map(|(what, ..)| Event::Begun((**what).clone()))
+            .map(|begin| Event::Begun((*begin.what).clone()))
             .collect();
         let written = settled.and_then(|()| self.write(&events, true));
         let refused = match written {
             Ok((first, rooms)) => {
-                for ((of, (what, permit, reply)), room) in (first..).zip(begins).zip(rooms) {
+                for ((of, begin), room) in (first..).zip(begins).zip(rooms) {
+                    let Begin {
+                        what,
+                        permit,
+                        reply,
+                    } = begin;
                     let Some(inner) = self.inner.upgrade() else {
                         self.owed.push_back(Ended {
                             of,
@@ -194,7 +194,7 @@ impl<S: Store> Writer<S> {
         };
         self.state.failed();
         tracing::error!(error = %refused, "change cannot be recorded and is refused");
-        for (_, permit, reply) in begins {
+        for Begin { permit, reply, .. } in begins {
             drop(permit);
             let again = io::Error::new(refused.kind(), refused.to_string());
             let _ = reply.send(Err(AuditError::Write(again)));

@@ -73,6 +73,37 @@ pub(super) fn canonical(value: f64) -> String {
     } else if value.is_infinite() {
         if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
     } else {
-        format!("{value:?}")
+        two_digit_exponent(format!("{value:?}"))
+    }
+}
+
+/// Exponents as C and Go print them, `5e-05`: queries and recorded series know buckets by that text.
+fn two_digit_exponent(text: String) -> String {
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    let (sign, power) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |power| ('-', power));
+    format!("{digits}e{sign}{power:0>2}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn exponents_have_a_sign_and_two_digits() {
+        for (value, text) in [
+            (0.00005, "5e-05"),
+            (0.0001, "0.0001"),
+            (2.5e-7, "2.5e-07"),
+            (1e-300, "1e-300"),
+            (1e16, "1e+16"),
+            (1.0, "1.0"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(canonical(value), text);
+        }
     }
 }

@@ -135,7 +135,7 @@ fn prometheus_takes_it() {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = child else {
-        eprintln!("skipped: promtool is not installed");
+        testkit::skip("promtool is not installed");
         return;
     };
     child

@@ -1,5 +1,7 @@
 //! Files by content.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -16,15 +18,22 @@ pub(crate) type Checksum = [u8; 32];
 pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
     let wrong =
         |error: &dyn std::fmt::Display| ConfigError::new(path, format!("cannot be read: {error}"));
-    let size = std::fs::metadata(path)
-        .map_err(|error| wrong(&error))?
-        .len();
-    if size > LARGEST {
-        return Err(wrong(&format!(
-            "expected at most {LARGEST} bytes, found {size}"
-        )));
+    let content = bounded(path).map_err(|error| wrong(&error))?;
+    String::from_utf8(content).map_err(|_| wrong(&"expected UTF-8"))
+}
+
+/// The content, counted while it is read: a device or a pipe has no size beforehand.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = File::open(path)?;
+    file.take(LARGEST + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > LARGEST {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("expected at most {LARGEST} bytes"),
+        ));
     }
-    std::fs::read_to_string(path).map_err(|error| wrong(&error))
+    Ok(content)
 }
 
 /// Checksum of the files' names and content; one that cannot be read counts as such, so that its return is a change.
@@ -34,7 +43,7 @@ pub(crate) fn checksum(paths: &[PathBuf]) -> Checksum {
         let name = path.as_os_str().as_encoded_bytes();
         sum.update((name.len() as u64).to_le_bytes());
         sum.update(name);
-        match std::fs::read(path) {
+        match bounded(path) {
             Ok(content) => {
                 sum.update((content.len() as u64).to_le_bytes());
                 sum.update(&content);
@@ -43,4 +52,20 @@ pub(crate) fn checksum(paths: &[PathBuf]) -> Checksum {
         }
     }
     sum.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_without_end_is_refused() {
+        let endless = Path::new("/dev/zero");
+        let error = read(endless).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "/dev/zero: cannot be read: expected at most 67108864 bytes"
+        );
+        assert_eq!(checksum(&[endless.into()]), checksum(&[endless.into()]));
+    }
 }

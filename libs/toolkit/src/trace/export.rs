@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::SpanExporter;
@@ -17,6 +17,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::Identity;
+
+/// Variables that name the collector.
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
 
 /// The running exporter of spans.
 #[derive(Debug)]
@@ -38,9 +44,10 @@ impl Exporter {
         if !wanted()? {
             return Ok(None);
         }
-        let inner = SpanExporter::builder()
-            .build()
-            .context("OpenTelemetry exporter cannot be built from the OTEL_* variables")?;
+        let inner = SpanExporter::builder().build().map_err(|error| {
+            let reason = without_users(&crate::life::chain(&error));
+            anyhow!("OpenTelemetry exporter cannot be built from the OTEL_* variables: {reason}")
+        })?;
         let sent = IntCounter::new(
             "sotp_trace_spans_sent_total",
             "Spans that the collector took.",
@@ -97,12 +104,7 @@ fn variable(name: &str) -> Option<String> {
 fn wanted() -> anyhow::Result<bool> {
     let disabled =
         variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let endpoint = [
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-    ]
-    .into_iter()
-    .find_map(variable);
+    let endpoint = ENDPOINTS.into_iter().find_map(variable);
     if disabled || endpoint.is_none() {
         return Ok(false);
     }
@@ -121,6 +123,17 @@ fn wanted() -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// The message without what stands before the `@` of an endpoint, where a password may be.
+fn without_users(message: &str) -> String {
+    let mut message = message.to_owned();
+    for value in ENDPOINTS.into_iter().filter_map(variable) {
+        if let Some((_, host)) = value.rsplit_once('@') {
+            message = message.replace(&value, &format!("…@{host}"));
+        }
+    }
+    message
 }
 
 /// The service by its own name, unless the environment names it.

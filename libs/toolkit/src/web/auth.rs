@@ -38,8 +38,8 @@ pub(crate) struct Auth {
     salt: [u8; 32],
     good: Mutex<Remembered>,
     bad: Mutex<Remembered>,
-    turn: Semaphore,
-    places: Semaphore,
+    turn: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 impl Auth {
@@ -59,8 +59,8 @@ impl Auth {
             salt,
             good: Mutex::default(),
             bad: Mutex::default(),
-            turn: Semaphore::new(1),
-            places: Semaphore::new(WAITING),
+            turn: Arc::new(Semaphore::new(1)),
+            places: Arc::new(Semaphore::new(WAITING)),
         })
     }
 
@@ -78,20 +78,26 @@ impl Auth {
         if lock(&self.bad).holds(&key) {
             return Verdict::Denied;
         }
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Verdict::Busy;
         };
-        let Ok(_turn) = self.turn.acquire().await else {
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
             return Verdict::Busy;
         };
         // Requests that came together ask for the same: the first found out.
         if known.is_some() && lock(&self.good).holds(&key) {
             return Verdict::Allowed(name);
         }
-        let compare = move || bcrypt::verify(password.reveal(), hash.reveal()).unwrap_or(false);
-        let right = tokio::task::spawn_blocking(compare).await.unwrap_or(false) && known.is_some();
-        lock(if right { &self.good } else { &self.bad }).add(key);
-        if right {
+        let (own, is_known) = (Arc::clone(self), known.is_some());
+        // A comparison that has begun goes on when the client leaves: place and turn go with it, or leaving early would start more.
+        let compare = move || {
+            let _held = (place, turn);
+            let right =
+                bcrypt::verify(password.reveal(), hash.reveal()).unwrap_or(false) && is_known;
+            lock(if right { &own.good } else { &own.bad }).add(key);
+            right
+        };
+        if tokio::task::spawn_blocking(compare).await.unwrap_or(false) {
             Verdict::Allowed(name)
         } else {
             Verdict::Denied
@@ -143,4 +149,45 @@ fn credentials(headers: &HeaderMap) -> Option<(String, Secret)> {
     let decoded = zeroize::Zeroizing::new(String::from_utf8(decoded).ok()?);
     let (name, password) = decoded.split_once(':')?;
     Some((name.to_owned(), Secret::new(password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn login(password: &str) -> HeaderMap {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("alice:{password}"));
+        HeaderMap::from_iter([(AUTHORIZATION, format!("Basic {encoded}").parse().unwrap())])
+    }
+
+    #[tokio::test]
+    async fn clients_that_leave_start_no_second_comparison() {
+        const COST: u32 = 12;
+        let hash = bcrypt::hash("secret", COST).unwrap();
+        let auth = Auth::new(&[User {
+            name: "alice".to_owned(),
+            hash: Secret::new(hash),
+            cost: COST,
+        }]);
+        for number in 0..5 {
+            let headers = login(&format!("guess {number}"));
+            let left = tokio::time::timeout(Duration::from_millis(5), auth.check(&headers)).await;
+            assert!(left.is_err(), "a comparison was done within milliseconds");
+            assert_eq!(auth.turn.available_permits(), 0, "after {number}");
+        }
+        let last = auth.turn.acquire().await.unwrap();
+        assert_eq!(
+            lock(&auth.bad).0.len(),
+            1,
+            "of those who left only the first was compared"
+        );
+        drop(last);
+        assert_eq!(auth.check(&login("guess 0")).await, Verdict::Denied);
+        assert_eq!(
+            auth.check(&login("secret")).await,
+            Verdict::Allowed("alice".to_owned())
+        );
+    }
 }

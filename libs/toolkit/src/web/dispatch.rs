@@ -11,10 +11,11 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Verdict;
 use super::door::{Door, LiveDoor, Trust};
+use super::request::conceal;
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
 use super::serve::Limits;
@@ -41,6 +42,8 @@ pub(crate) struct Site {
     pub(crate) scrape: Arc<Scrape>,
     pub(crate) gates: Gates,
     pub(crate) control: Arc<dyn Control>,
+    /// The turn of the one request that reads the configuration.
+    pub(crate) reloading: Arc<Mutex<()>>,
     pub(crate) door: LiveDoor,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -93,7 +96,8 @@ impl Site {
         let began = Instant::now();
         let _counted = Counted::new(&self.metrics.in_flight);
         let door = self.door.load_full();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        conceal(&mut parts.headers);
         let head = parts.method == Method::HEAD;
         let found = self.router.find(&parts.method, parts.uri.path());
         let (route, is_page) = found.route();
@@ -101,7 +105,12 @@ impl Site {
         let answer = span.around(self.admitted(found, &door, parts, body, peer));
         let (mut answer, traced) = answer.await;
         if head {
-            let length = answer.body().size_hint().exact();
+            // A 304 tells the length of the 200 or none at all (RFC 9110 section 8.6), and its body is empty.
+            let length = answer
+                .body()
+                .size_hint()
+                .exact()
+                .filter(|_| answer.status() != StatusCode::NOT_MODIFIED);
             *answer.body_mut() = Full::new(Bytes::new());
             if let Some(length) = length {
                 answer
@@ -151,7 +160,9 @@ impl Site {
         let Some(auth) = &door.auth else {
             return Ok(None);
         };
-        match auth.check(&parts.headers).await {
+        // Waiting for a place to compare passwords is part of the time that a request may take.
+        let checked = tokio::time::timeout(self.limits.request, auth.check(&parts.headers)).await;
+        match checked.unwrap_or(Verdict::Busy) {
             Verdict::Allowed(user) => Ok(Some(user)),
             Verdict::Busy => Err(self.refuse(
                 "auth_queue",
@@ -248,13 +259,19 @@ impl Site {
 
     async fn reload(&self) -> Response {
         let control = Arc::clone(&self.control);
+        // Held by the thread that reads, so that one stuck in a file is not joined by more.
+        let turn = Arc::clone(&self.reloading).lock_owned().await;
         let failed = |reason: &str| {
             response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("configuration not reloaded: {reason}"),
             )
         };
-        match tokio::task::spawn_blocking(move || control.reload("request")).await {
+        let read = move || {
+            let _held = turn;
+            control.reload("request")
+        };
+        match tokio::task::spawn_blocking(read).await {
             Ok(Ok(true)) => response::text(StatusCode::OK, "configuration reloaded"),
             Ok(Ok(false)) => response::text(StatusCode::OK, "configuration unchanged"),
             Ok(Err(reason)) => failed(&reason),

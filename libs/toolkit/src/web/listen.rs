@@ -34,7 +34,7 @@ impl fmt::Display for Bound {
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    #[error("listen address {0:?}: expected HOST:PORT, :PORT or unix:PATH")]
+    #[error("listen address {0:?}: expected HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH")]
     Address(String),
     #[error("listen address {address}: {operation} failed")]
     Socket {
@@ -46,6 +46,25 @@ pub(crate) enum ListenError {
     NotASocket(String),
     #[error("listen address unix:{0}: another process listens there")]
     InUse(String),
+}
+
+/// Takes what has the form of a listen address, before anything is bound.
+pub(crate) fn form(address: &str) -> Result<String, String> {
+    let good = match address.strip_prefix("unix:") {
+        Some(path) => !path.is_empty(),
+        None => address.rsplit_once(':').is_some_and(|(host, port)| {
+            let bare = host
+                .strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'));
+            // Without brackets nobody can tell the port from the last group of an IPv6 address.
+            port.parse::<u16>().is_ok() && (bare.is_some() || !host.contains([':', '[', ']']))
+        }),
+    };
+    if good {
+        Ok(address.to_owned())
+    } else {
+        Err("expected HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH".to_owned())
+    }
 }
 
 /// Binds one address.
@@ -143,4 +162,35 @@ fn unix(path: &Path) -> Result<Bound, ListenError> {
         .set_nonblocking(true)
         .map_err(failed("O_NONBLOCK"))?;
     Ok(Bound::Unix(listener, path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn form_of_a_listen_address() {
+        for good in [
+            ":9427",
+            "127.0.0.1:0",
+            "localhost:9427",
+            "[::1]:9427",
+            "[fe80::1%lo]:9427",
+            "unix:/run/x",
+        ] {
+            assert_eq!(form(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "9427",
+            "localhost",
+            "127.0.0.1:99999",
+            "127.0.0.1:",
+            "::1:9427",
+            "[::1:9427",
+            "unix:",
+        ] {
+            assert!(form(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, COOKIE, Entry, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::ClientCertificate;
@@ -141,6 +142,18 @@ impl Request {
     }
 }
 
+/// Marks credentials, so that `Debug` of a request does not show them: handlers may log what they are given.
+pub(crate) fn conceal(headers: &mut HeaderMap) {
+    let token = HeaderName::from_static("x-grafana-id");
+    for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, token] {
+        if let Entry::Occupied(mut values) = headers.entry(name) {
+            for value in values.iter_mut() {
+                value.set_sensitive(true);
+            }
+        }
+    }
+}
+
 /// Percent-decoding, RFC 3986 section 2.1; a broken escape stays as it is, bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
     let bytes = text.as_bytes();
@@ -189,6 +202,20 @@ mod tests {
         assert_eq!(request.query("broken").as_deref(), Some("%zz"));
         assert_eq!(request.query("none"), None);
         assert_eq!(request.query_pairs().count(), 6);
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let mut request = Request::new(Method::GET, "/", "").unwrap();
+        for name in [AUTHORIZATION, COOKIE, COOKIE, PROXY_AUTHORIZATION] {
+            request
+                .headers
+                .append(name, http::HeaderValue::from_static("hunter2"));
+        }
+        conceal(&mut request.headers);
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert_eq!(request.header("cookie"), Some("hunter2"));
     }
 
     proptest! {

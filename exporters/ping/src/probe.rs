@@ -1,0 +1,312 @@
+//! `/probe`: the answer blackbox_exporter's `icmp` prober would give, by parameters, deadline and metric names.
+//!
+//! A target that is followed anyway is answered from what is known of it, without a packet; any other one is sent one
+//! request.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use hickory_resolver::TokioResolver;
+use netio::option::Family;
+use toolkit::http::StatusCode;
+use toolkit::prometheus::{IntCounterVec, Opts, Registry};
+use toolkit::{Live, Request, Response, web};
+
+use crate::config::{Config, Dns, Module};
+use crate::echo::Mode;
+use crate::resolve;
+use crate::targets::{Row, View};
+
+mod fresh;
+mod page;
+
+use page::{Outcome, Report};
+
+/// Taken off the scrape's own timeout, so that the answer arrives within it.
+const OFFSET: Duration = Duration::from_millis(500);
+/// Longest interval of a target whose last result is an answer to "now".
+const FRESH: u64 = 15_000_000_000;
+/// The module when the request names none.
+const DEFAULT_MODULE: &str = "icmp";
+/// The deadline of the scraper in seconds.
+const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// Answers `/probe`.
+pub struct Prober {
+    view: Arc<ArcSwap<View>>,
+    config: Live<Config>,
+    mode: Mode,
+    resolver: Mutex<Option<(Dns, Arc<TokioResolver>)>>,
+    answered: IntCounterVec,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    target: String,
+    module: String,
+    debug: bool,
+    /// The scraper's deadline, when it says one.
+    timeout: Option<Duration>,
+}
+
+impl Asked {
+    fn read(request: &Request) -> Result<Self, String> {
+        let (mut targets, mut modules, mut debug) = (Vec::new(), Vec::new(), false);
+        for (name, value) in request.query_pairs() {
+            match name.as_str() {
+                "target" => targets.push(value),
+                "module" => modules.push(value),
+                "debug" => debug = value == "true",
+                other => {
+                    return Err(format!(
+                        "Unknown parameter {other:?}, expected target, module or debug"
+                    ));
+                }
+            }
+        }
+        if targets.len() > 1 || modules.len() > 1 {
+            return Err("target and module may be given once".into());
+        }
+        let target = targets.pop().filter(|target| !target.is_empty());
+        let timeout = request
+            .header(TIMEOUT_HEADER)
+            .map(|text| {
+                let seconds: Option<f64> = text.parse().ok().filter(|&seconds| seconds > 0.0);
+                let timeout = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok());
+                timeout.ok_or_else(|| {
+                    format!("X-Prometheus-Scrape-Timeout-Seconds: {text:?}, expected seconds")
+                })
+            })
+            .transpose()?;
+        Ok(Self {
+            target: target.ok_or("Target parameter is missing")?,
+            module: modules.pop().unwrap_or_else(|| DEFAULT_MODULE.into()),
+            debug,
+            timeout,
+        })
+    }
+
+    /// How long the probe may take.
+    fn limit(&self, module: &Module) -> Duration {
+        let scrape = self.timeout.and_then(|timeout| timeout.checked_sub(OFFSET));
+        scrape.map_or(module.timeout, |scrape| scrape.min(module.timeout))
+    }
+}
+
+impl Prober {
+    /// Answers for the targets in `view` and others, the latter through sockets of `mode`.
+    ///
+    /// # Errors
+    /// Its metrics are registered already.
+    pub fn new(
+        view: Arc<ArcSwap<View>>,
+        config: Live<Config>,
+        mode: Mode,
+        registry: &Registry,
+    ) -> Result<Self, toolkit::prometheus::Error> {
+        let answered = IntCounterVec::new(
+            Opts::new(
+                "ping_probes_total",
+                "Requests of /probe: answered from the targets being followed, by a request of their own, or refused.",
+            ),
+            &["answer"],
+        )?;
+        for answer in ["followed", "own_request", "bad_request", "unknown_module"] {
+            answered.with_label_values(&[answer]);
+        }
+        registry.register(Box::new(answered.clone()))?;
+        Ok(Self {
+            view,
+            config,
+            mode,
+            resolver: Mutex::default(),
+            answered,
+        })
+    }
+
+    /// Answers one request: 200 with `probe_success` when it was a question, else 400.
+    pub async fn answer(&self, request: Request) -> Response {
+        let refuse = |answer, why: String| {
+            self.answered.with_label_values(&[answer]).inc();
+            web::response::text(StatusCode::BAD_REQUEST, why)
+        };
+        let asked = match Asked::read(&request) {
+            Ok(asked) => asked,
+            Err(why) => return refuse("bad_request", why),
+        };
+        let config = self.config.current();
+        let Some(module) = config.modules.get(&asked.module) else {
+            return refuse(
+                "unknown_module",
+                format!("Unknown module {:?}", asked.module),
+            );
+        };
+        let mut report = Report::new(&asked.target, &asked.module, module);
+        let began = Instant::now();
+        let limit = asked.limit(module);
+        report.say(format!("probe begins, limit {} s", limit.as_secs_f64()));
+        let mut outcome = Outcome::default();
+        let probe = self.probe(
+            &asked,
+            module,
+            &config,
+            began + limit,
+            &mut outcome,
+            &mut report,
+        );
+        if tokio::time::timeout(limit, probe).await.is_err() {
+            report.say("no answer in time");
+        }
+        outcome.took = began.elapsed();
+        let verdict = if outcome.success {
+            "succeeded"
+        } else {
+            "failed"
+        };
+        report.say(format!(
+            "probe {verdict} after {} s",
+            outcome.took.as_secs_f64()
+        ));
+        report.answer(&outcome, asked.debug)
+    }
+
+    async fn probe(
+        &self,
+        asked: &Asked,
+        module: &Module,
+        config: &Config,
+        deadline: Instant,
+        outcome: &mut Outcome,
+        report: &mut Report<'_>,
+    ) {
+        let began = Instant::now();
+        let view = self.view.load_full();
+        let address = match known(&view, &asked.target, module) {
+            Some(address) => Ok(address),
+            None => {
+                self.resolve(&asked.target, module, &config.dns, report)
+                    .await
+            }
+        };
+        outcome.lookup = began.elapsed();
+        let address = match address {
+            Ok(address) => address,
+            Err(why) => {
+                report.say(format!("no address: {why}"));
+                self.answered.with_label_values(&["own_request"]).inc();
+                return;
+            }
+        };
+        outcome.address = Some(address);
+        outcome.resolve = outcome.lookup;
+        report.say(format!("address {address}"));
+        let row = view.at(address).filter(|row| fits(row, module));
+        if row.is_some_and(|row| from_followed(row, outcome)) {
+            report.say("answered from what is known of this target, which is probed all the time");
+            self.answered.with_label_values(&["followed"]).inc();
+            return;
+        }
+        self.answered.with_label_values(&["own_request"]).inc();
+        let size = module.size.unwrap_or(config.probe.size);
+        match fresh::echo(address, self.mode, module, size, deadline, outcome).await {
+            Ok(()) => report.say("reply received"),
+            Err(error) => report.say(format!("{error:#}")),
+        }
+    }
+
+    async fn resolve(
+        &self,
+        name: &str,
+        module: &Module,
+        dns: &Dns,
+        report: &mut Report<'_>,
+    ) -> anyhow::Result<IpAddr> {
+        let resolver = {
+            let mut kept = self.resolver.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*kept {
+                Some((of, resolver)) if of == dns => Arc::clone(resolver),
+                _ => {
+                    let resolver = Arc::new(resolve::build(dns)?);
+                    *kept = Some((dns.clone(), Arc::clone(&resolver)));
+                    resolver
+                }
+            }
+        };
+        let mut last = anyhow::anyhow!("no record");
+        for family in families(module) {
+            let found = match family {
+                Family::V4 => resolver.ipv4_lookup(name).await,
+                Family::V6 => resolver.ipv6_lookup(name).await,
+            };
+            match found {
+                Ok(found) => {
+                    let mut addresses = found.answers().iter().filter_map(|r| r.data.ip_addr());
+                    if let Some(address) = addresses.next() {
+                        return Ok(address);
+                    }
+                }
+                Err(error) => {
+                    report.say(format!("{family:?}: {error}"));
+                    last = error.into();
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+/// The families to try, in order.
+fn families(module: &Module) -> impl Iterator<Item = Family> {
+    let other = match module.preferred {
+        Family::V4 => Family::V6,
+        Family::V6 => Family::V4,
+    };
+    [Some(module.preferred), module.fallback.then_some(other)]
+        .into_iter()
+        .flatten()
+}
+
+/// The address of a target given as number, or by a name that is followed.
+fn known(view: &View, target: &str, module: &Module) -> Option<IpAddr> {
+    if let Ok(address) = target.parse() {
+        return Some(address);
+    }
+    families(module).find_map(|family| {
+        let mut rows = view.named(target);
+        rows.find(|row| row.spec.family == family)?.spec.address
+    })
+}
+
+/// The target is probed as the module asks for, and often enough.
+fn fits(row: &Row, module: &Module) -> bool {
+    let spec = &row.spec;
+    spec.timing.interval <= FRESH
+        && module.size.is_none_or(|size| size == spec.size)
+        && module
+            .source
+            .is_none_or(|source| Some(source) == spec.out.source)
+        && module.ttl.is_none_or(|ttl| Some(ttl) == spec.out.hop_limit)
+        && !module.dont_fragment
+}
+
+/// Takes the result of the newest request that came to an end; `false` when none has.
+fn from_followed(row: &Row, outcome: &mut Outcome) -> bool {
+    let counters = row.tally.read();
+    if counters.requests == counters.in_flight {
+        return false;
+    }
+    outcome.success = counters.failures == 0 && counters.responses > 0;
+    if outcome.success {
+        outcome.rtt = Duration::from_nanos(counters.last_nanos);
+        outcome.hop_limit = u8::try_from(counters.hop_limit)
+            .ok()
+            .filter(|&limit| limit > 0);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,370 @@
+//! Measures sotp-snmp against Debian's snmp_exporter in one run, with the same agents, and writes `target/bench/snmp.json`.
+//!
+//! `cargo run --release -p sotp-snmp --example bench` after `cargo build --release -p sotp-snmp`. Processor time is that of each exporter's
+//! process (`/proc/PID/stat`), requests are those the agents counted, memory is the peak of the process. Figures are what this machine
+//! gave, ratios are theirs over ours.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use sotp_snmp::agent::Agent;
+use tokio::net::UdpSocket;
+
+const THEIRS: &str = "/usr/bin/prometheus-snmp-exporter";
+const FLEET: usize = 500;
+
+/// An agent on a port, which counts what it is asked.
+struct Served {
+    target: String,
+    asked: Arc<AtomicU64>,
+    /// Every so manieth answer is lost; 0 for none.
+    lose: Arc<AtomicUsize>,
+}
+
+async fn serve(
+    agent: Arc<Agent>,
+    delay: Duration,
+    asked: Arc<AtomicU64>,
+) -> anyhow::Result<Served> {
+    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
+    let target = socket.local_addr()?.to_string();
+    let lose = Arc::new(AtomicUsize::new(0));
+    let (counter, losing) = (Arc::clone(&asked), Arc::clone(&lose));
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let Some(answer) = agent.answer(&buffer[..length]) else {
+                continue;
+            };
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            let every = losing.load(Ordering::Relaxed) as u64;
+            if every > 0 && number % every == every - 1 {
+                continue;
+            }
+            if delay.is_zero() {
+                let _ = socket.send_to(&answer, from).await;
+            } else {
+                let socket = Arc::clone(&socket);
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    let _ = socket.send_to(&answer, from).await;
+                });
+            }
+        }
+    });
+    Ok(Served {
+        target,
+        asked,
+        lose,
+    })
+}
+
+/// One exporter under measurement.
+struct Exporter {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Exporter {
+    async fn start(binary: &Path, config: &Path) -> anyhow::Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let child = Command::new(binary)
+            .args([
+                format!("--config.file={}", config.display()),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{} cannot be started", binary.display()))?;
+        let exporter = Self {
+            child,
+            url: format!("http://127.0.0.1:{port}"),
+        };
+        testkit::eventually(Duration::from_secs(30), || async {
+            Ok(std::net::TcpStream::connect(("127.0.0.1", port))?)
+        })
+        .await?;
+        Ok(exporter)
+    }
+
+    /// User and system time so far.
+    fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    fn peak_kilobytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM"))
+            .context("VmHWM")?;
+        Ok(line.split_whitespace().nth(1).context("VmHWM")?.parse()?)
+    }
+
+    async fn scrape(
+        &self,
+        client: &reqwest::Client,
+        target: &str,
+    ) -> anyhow::Result<(Duration, usize)> {
+        scrape(self.url.clone(), client.clone(), target.to_owned()).await
+    }
+}
+
+/// How long one scrape took and how large its answer was.
+async fn scrape(
+    url: String,
+    client: reqwest::Client,
+    target: String,
+) -> anyhow::Result<(Duration, usize)> {
+    let began = Instant::now();
+    let request = client
+        .get(format!("{url}/snmp?target={target}&module=if_mib"))
+        .header("Accept-Encoding", "gzip")
+        .header("X-Prometheus-Scrape-Timeout-Seconds", "300")
+        .timeout(Duration::from_secs(400));
+    let response = request.send().await?;
+    ensure!(
+        response.status().is_success(),
+        "{target}: {}",
+        response.text().await?
+    );
+    Ok((began.elapsed(), response.bytes().await?.len()))
+}
+
+/// What one exporter did.
+#[derive(Default)]
+struct Figures {
+    values: Vec<(&'static str, f64)>,
+}
+
+async fn measure(exporter: &Exporter, agents: &Agents) -> anyhow::Result<Figures> {
+    let client = testkit::client();
+    let mut out = Figures::default();
+    for (name, requests, served, times) in [
+        ("cpu_ms_50", "requests_50", &agents.small, 40u32),
+        ("cpu_ms_1000", "requests_1000", &agents.large, 8),
+    ] {
+        exporter.scrape(&client, &served.target).await?;
+        let (cpu, asked) = (exporter.cpu()?, served.asked.load(Ordering::Relaxed));
+        for _ in 0..times {
+            exporter.scrape(&client, &served.target).await?;
+        }
+        out.values.push((
+            name,
+            (exporter.cpu()? - cpu).as_secs_f64() * 1e3 / f64::from(times),
+        ));
+        out.values.push((
+            requests,
+            (served.asked.load(Ordering::Relaxed) - asked) as f64 / f64::from(times),
+        ));
+    }
+    let (whole, _) = exporter.scrape(&client, &agents.slow.target).await?;
+    out.values
+        .push(("wall_ms_1000_rtt_1ms", whole.as_secs_f64() * 1e3));
+    agents.slow.lose.store(100, Ordering::Relaxed);
+    let (lossy, _) = exporter.scrape(&client, &agents.slow.target).await?;
+    agents.slow.lose.store(0, Ordering::Relaxed);
+    out.values.push((
+        "wall_ms_1000_rtt_1ms_loss_1_in_100",
+        lossy.as_secs_f64() * 1e3,
+    ));
+    let (cpu, began) = (exporter.cpu()?, Instant::now());
+    let all = agents
+        .fleet
+        .iter()
+        .map(|target| exporter.scrape(&client, target));
+    for scraped in futures(all).await {
+        scraped?;
+    }
+    out.values
+        .push(("fleet_wall_ms", began.elapsed().as_secs_f64() * 1e3));
+    out.values
+        .push(("fleet_cpu_ms", (exporter.cpu()? - cpu).as_secs_f64() * 1e3));
+    out.values
+        .push(("peak_kilobytes", exporter.peak_kilobytes()? as f64));
+    Ok(out)
+}
+
+/// Two thousand targets, each scraped every 15 s: the part of one processor that it takes.
+async fn paced(exporter: &Exporter, agents: &Agents) -> anyhow::Result<f64> {
+    const TARGETS: u32 = 2000;
+    const EVERY: Duration = Duration::from_secs(15);
+    let client = testkit::client();
+    let (cpu, began) = (exporter.cpu()?, Instant::now());
+    let mut scrapes = tokio::task::JoinSet::new();
+    for number in 0..TARGETS {
+        tokio::time::sleep_until((began + EVERY * number / TARGETS).into()).await;
+        let target = &agents.fleet[number as usize % agents.fleet.len()];
+        scrapes.spawn(scrape(exporter.url.clone(), client.clone(), target.clone()));
+    }
+    while let Some(scraped) = scrapes.join_next().await {
+        scraped??;
+    }
+    Ok((exporter.cpu()? - cpu).as_secs_f64() / began.elapsed().as_secs_f64())
+}
+
+/// All at once.
+async fn futures<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut all: Vec<_> = all.map(Box::pin).collect();
+    let mut done: Vec<Option<F::Output>> = all.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut left = false;
+        for (future, slot) in all.iter_mut().zip(&mut done) {
+            if slot.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(output) => *slot = Some(output),
+                    std::task::Poll::Pending => left = true,
+                }
+            }
+        }
+        if left {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(())
+        }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
+
+struct Agents {
+    small: Served,
+    large: Served,
+    slow: Served,
+    fleet: Vec<String>,
+}
+
+/// The agents run on threads of their own, so that they cost the exporters nothing but the machine.
+fn agents() -> anyhow::Result<(tokio::runtime::Runtime, Agents)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let agents = runtime.block_on(async {
+        let (small, large) = (
+            Arc::new(Agent::with_interfaces(50)),
+            Arc::new(Agent::with_interfaces(1000)),
+        );
+        let count = Arc::<AtomicU64>::default;
+        let mut fleet = Vec::new();
+        for _ in 0..FLEET {
+            fleet.push(
+                serve(Arc::clone(&small), Duration::from_millis(5), count())
+                    .await?
+                    .target,
+            );
+        }
+        anyhow::Ok(Agents {
+            small: serve(small, Duration::ZERO, count()).await?,
+            slow: serve(Arc::clone(&large), Duration::from_millis(1), count()).await?,
+            large: serve(large, Duration::ZERO, count()).await?,
+            fleet,
+        })
+    })?;
+    Ok((runtime, agents))
+}
+
+fn before_the_split(text: &str) -> String {
+    let modules = text
+        .split_once("\nmodules:\n")
+        .map_or("", |(_, modules)| modules);
+    modules
+        .lines()
+        .map(|line| line.strip_prefix("  ").unwrap_or(line))
+        .fold(String::new(), |out, line| out + line + "\n")
+}
+
+fn main() -> anyhow::Result<()> {
+    let ours = std::env::current_exe()?
+        .parent()
+        .and_then(Path::parent)
+        .context("no folder")?
+        .join("sotp-snmp");
+    ensure!(
+        ours.exists(),
+        "{} is missing: build it first, in the same profile",
+        ours.display()
+    );
+    let dir = testkit::TempDir::new()?;
+    let yml = include_str!("../default.yml");
+    let (old, new) = (dir.join("old.yml"), dir.join("new.yml"));
+    std::fs::write(&old, before_the_split(yml))?;
+    std::fs::write(&new, yml)?;
+    let (_threads, agents) = agents()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let run = |binary: PathBuf, config: PathBuf| {
+        runtime.block_on(async {
+            let exporter = Exporter::start(&binary, &config).await?;
+            let mut figures = measure(&exporter, &agents).await?;
+            // The other one would need several processors for it.
+            if binary.ends_with("sotp-snmp") {
+                figures.values.push((
+                    "fleet_2000_each_15s_processors",
+                    paced(&exporter, &agents).await?,
+                ));
+            }
+            anyhow::Ok(figures)
+        })
+    };
+    let mine = run(ours, new)?;
+    let theirs = if Path::new(THEIRS).exists() {
+        Some(run(THEIRS.into(), old)?)
+    } else {
+        eprintln!("skipped: {THEIRS} is not installed");
+        None
+    };
+    let mut json = String::from("{\n");
+    println!(
+        "{:<38} {:>12} {:>14} {:>8}",
+        "", "sotp-snmp", "snmp_exporter", "ratio"
+    );
+    for (at, (name, value)) in mine.values.iter().enumerate() {
+        let other = theirs
+            .as_ref()
+            .and_then(|theirs| theirs.values.get(at))
+            .map(|(_, value)| *value);
+        let ratio = other.map(|other| other / value);
+        let shown =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+        println!(
+            "{name:<38} {value:>12.2} {:>14} {:>8}",
+            shown(other),
+            shown(ratio)
+        );
+        let number =
+            |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.4}"));
+        let comma = if at + 1 < mine.values.len() { "," } else { "" };
+        let _ = writeln!(
+            json,
+            "  \"{name}\": {{\"ours\": {value:.4}, \"theirs\": {}, \"ratio\": {}}}{comma}",
+            number(other),
+            number(ratio)
+        );
+    }
+    json.push_str("}\n");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("snmp.json"), json)?;
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The service: configuration, routes, own metrics.
+
+mod coalesce;
+mod gzip;
+mod page;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use http::{Method, StatusCode};
+use toolkit::web::response;
+use toolkit::{App, ConfigError, Configuration, Identity, Live, OnEnd, Request, Response, Service};
+
+use crate::config::{self, Options};
+use crate::engine::{Engine, Settings};
+use crate::flags::{Early, Failure, Flags, Partial, time_allowed};
+use crate::metrics::Metrics;
+use crate::probe::{self, Ask, Ready, Rules};
+use crate::traps::{Receiver, TrapMetrics};
+use coalesce::Coalesce;
+
+/// The SNMP exporter.
+#[derive(Debug)]
+pub struct Snmp;
+
+/// The configuration, with everything worked out from it.
+#[derive(Debug)]
+pub struct Checked(Arc<Ready>);
+
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+impl Configuration for Checked {
+    const DEFAULT: &'static str = include_str!("../default.yml");
+
+    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let early = Early::current();
+        let options = Options {
+            expand_environment: early.expand_environment,
+        };
+        let config =
+            config::read(text, origin, &early.patterns, options).map_err(|error| ConfigError {
+                origin: error.origin,
+                place: error.place,
+                path: None,
+                message: error.message,
+            })?;
+        Ok(Self(Arc::new(Ready::new(
+            config,
+            GENERATION.fetch_add(1, Ordering::Relaxed),
+        ))))
+    }
+
+    fn masked(&self) -> String {
+        self.0.config.masked()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.0.config.files.clone()
+    }
+}
+
+/// What a request needs.
+struct Shared {
+    live: Live<Checked>,
+    engine: Engine,
+    metrics: Metrics,
+    rules: Rules,
+    offset: f64,
+    debug: bool,
+    coalesce: Coalesce,
+}
+
+impl Service for Snmp {
+    const IDENTITY: Identity = Identity {
+        name: "sotp-snmp",
+        title: "SNMP",
+        about: "Asks devices over SNMP and exports what snmp.yml says, a drop-in for snmp_exporter",
+        port: 19116,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "docs/snmp.md",
+    };
+    type Flags = Flags;
+    type Config = Checked;
+
+    async fn build(flags: Flags, config: Live<Checked>, app: &mut App) -> anyhow::Result<()> {
+        let settings = Settings {
+            source: flags.source_address,
+            window: flags.window.into(),
+            ..Settings::default()
+        };
+        let engine = Engine::start(settings).context("SNMP sockets cannot be bound")?;
+        let metrics = Metrics::new(app.registry())?;
+        metrics.modules(config.current().0.config.modules.keys());
+        for pattern in &config.current().0.config.unmatched {
+            tracing::warn!(pattern, "no file matches --config.file");
+        }
+        let rules = Rules {
+            strict: flags.strict,
+            wrap: flags.wrap_large_counters,
+            refuse_partial: flags.partial == Partial::Refuse,
+            failure_as_series: flags.failure == Failure::Series,
+            show_modules: false,
+        };
+        app.collect(page::EngineSeries(engine.clone()));
+        if let Some(address) = flags.traps_listen_address {
+            receive_traps(address, &config, app)?;
+        }
+        let shared = Arc::new(Shared {
+            live: config,
+            engine,
+            metrics,
+            rules,
+            offset: flags.timeout_offset,
+            debug: flags.debug_packets,
+            coalesce: Coalesce::default(),
+        });
+        let of_form = Arc::clone(&shared);
+        app.route(Method::GET, "/snmp", move |request| {
+            snmp(Arc::clone(&shared), request)
+        });
+        app.route(Method::GET, "/form", move |_| {
+            std::future::ready(page::form(&of_form.live.current().0.config))
+        });
+        app.link("/form", "Scrape", "Ask one device by hand");
+        Ok(())
+    }
+}
+
+/// Binds the trap port and takes what comes.
+fn receive_traps(address: SocketAddr, config: &Live<Checked>, app: &mut App) -> anyhow::Result<()> {
+    let socket = std::net::UdpSocket::bind(address)
+        .with_context(|| format!("trap address {address} cannot be bound"))?;
+    socket.set_nonblocking(true)?;
+    let socket = Arc::new(tokio::net::UdpSocket::from_std(socket)?);
+    tracing::info!(address = %socket.local_addr()?, "receiving traps");
+    let receiver = Arc::new(Receiver::new(TrapMetrics::new(app.registry())?));
+    let config = config.clone();
+    app.spawn("traps", OnEnd::Restart, move |stop| {
+        let (socket, receiver, config) =
+            (Arc::clone(&socket), Arc::clone(&receiver), config.clone());
+        async move {
+            receiver
+                .run(&socket, || Arc::clone(&config.current().0), stop)
+                .await
+        }
+    });
+    Ok(())
+}
+
+async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
+    let ready = Arc::clone(&shared.live.current().0);
+    let ask = match Ask::read(request.query_pairs())
+        .and_then(|ask| ask.check(&ready.config).map(|()| ask))
+    {
+        Ok(ask) => ask,
+        Err(refusal) => {
+            shared.metrics.request_errors.inc();
+            return response::text(StatusCode::BAD_REQUEST, refusal.to_string());
+        }
+    };
+    let deadline = Instant::now()
+        + time_allowed(
+            request.header("x-prometheus-scrape-timeout-seconds"),
+            shared.offset,
+        );
+    let gzip = gzip::wanted(request.header("accept-encoding"));
+    let answer = shared.coalesce.run(
+        (ready.generation, gzip, ask.clone()),
+        deadline,
+        &shared.metrics.coalesced,
+        || {
+            let (shared, ready, ask) = (Arc::clone(&shared), Arc::clone(&ready), ask.clone());
+            async move {
+                shared.metrics.in_flight.inc();
+                let answer = probe::run(
+                    &shared.engine,
+                    &ready,
+                    &shared.metrics,
+                    &ask,
+                    shared.rules,
+                    gzip,
+                    deadline,
+                )
+                .await;
+                shared.metrics.in_flight.dec();
+                for failure in &answer.failures {
+                    tracing::info!(
+                        target = ask.target,
+                        module = failure.module,
+                        root = failure.root,
+                        reason = failure.reason.name(),
+                        "scrape failed"
+                    );
+                }
+                if shared.debug {
+                    tracing::debug!(
+                        target = ask.target,
+                        status = answer.status,
+                        seconds = answer.took.as_secs_f64(),
+                        "scrape ended"
+                    );
+                }
+                answer
+            }
+        },
+    );
+    let answer = answer.await;
+    gzip::respond(&answer)
+}

@@ -1,0 +1,50 @@
+//! A form to scrape by hand, and the series of the engine.
+
+use http::StatusCode;
+use toolkit::web::response;
+use toolkit::{Collect, Encoder, Kind, Labels, Response};
+
+use crate::config::Config;
+use crate::engine::Engine;
+
+/// The form.
+pub(super) fn form(config: &Config) -> Response {
+    let options = |names: Vec<&String>, chosen: &str| {
+        let option = |name: &String| {
+            let selected = if name == chosen { " selected" } else { "" };
+            format!("<option{selected}>{}</option>", response::escape_html(name))
+        };
+        names.into_iter().map(option).collect::<String>()
+    };
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>SNMP: scrape</title></head><body><h1>Scrape one device</h1>\
+         <form action=\"/snmp\" method=\"get\"><p><label>Target <input name=\"target\" required placeholder=\"198.18.0.1\"></label></p>\
+         <p><label>Auth <select name=\"auth\">{}</select></label></p><p><label>Module <select name=\"module\">{}</select></label></p>\
+         <p><button>Scrape</button></p></form><p><a href=\"/\">Back</a></p></body></html>",
+        options(config.auths.keys().collect(), "public_v2"),
+        options(config.modules.keys().collect(), "if_mib"),
+    );
+    response::html(StatusCode::OK, page)
+}
+
+/// Series of the event loop.
+pub(super) struct EngineSeries(pub(super) Engine);
+
+impl Collect for EngineSeries {
+    fn collect(&self, out: &mut Encoder) {
+        out.family(
+            "snmp_targets_remembered",
+            Kind::Gauge,
+            "Targets whose speed and engine are remembered.",
+        );
+        out.sample(&Labels::default(), self.0.memory().len() as f64);
+        out.family(
+            "snmp_stray_answers_total",
+            Kind::Counter,
+            "Datagrams that no scrape waited for, by reason.",
+        );
+        for (reason, count) in self.0.stray() {
+            out.sample(&Labels::new([("reason", reason)]), count as f64);
+        }
+    }
+}

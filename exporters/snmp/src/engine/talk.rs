@@ -1,0 +1,393 @@
+//! One conversation: the state machine of a scrape, a line to the target, and the clock.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::socket::Open;
+use super::{Arrival, Memory, Settings, Sockets, until};
+use crate::codec::{self, Message, Operation};
+use crate::config::{Auth, Credentials, SecurityLevel};
+use crate::reason::Reason;
+use crate::scrape::{Counts, Failure, Limits, Outcome, Outgoing, Pace, Scrape, Work};
+use crate::usm::{self, Heard, Peer};
+use crate::value::Table;
+
+/// How often an engine may change its identity or its clock within one conversation.
+const HEALINGS: u32 = 4;
+/// sysUpTime.0, which every agent has: asked to tell a wrong privacy key from silence.
+const UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
+
+/// What to ask whom, and as whom.
+#[derive(Debug)]
+pub struct Asked {
+    /// The target.
+    pub target: SocketAddr,
+    /// Distinguishes what is remembered: the same target asked as somebody else is another one.
+    pub identity: String,
+    /// Version, level and protocols.
+    pub auth: Arc<Auth>,
+    /// Community, user and passwords.
+    pub credentials: Credentials,
+    /// Context of version 3.
+    pub context: String,
+    /// What to collect.
+    pub works: Vec<Work>,
+    /// When it must be over.
+    pub deadline: Instant,
+    /// One request at a time, exactly as configured.
+    pub strict: bool,
+    /// Take answers from any address.
+    pub any_source: bool,
+}
+
+/// What a conversation brought.
+#[derive(Debug)]
+pub struct Report {
+    /// What was collected and what not.
+    pub outcome: Outcome,
+    /// Round trips of requests that were sent once.
+    pub trips: Vec<Duration>,
+    /// Messages of engine discovery.
+    pub discovery: u64,
+    /// Answers that did not count, by reason.
+    pub ignored: BTreeMap<Reason, u64>,
+}
+
+impl Report {
+    /// A conversation that could not begin.
+    #[must_use]
+    pub fn failed(reason: Reason) -> Self {
+        let failures = vec![Failure { work: 0, reason }];
+        let outcome = Outcome {
+            table: Table::default(),
+            failures,
+            counts: vec![Counts::default()],
+            answered: false,
+            pace: Pace::default(),
+        };
+        Self {
+            outcome,
+            trips: Vec::new(),
+            discovery: 0,
+            ignored: BTreeMap::new(),
+        }
+    }
+}
+
+/// How messages are made and read.
+enum Wire {
+    Community(u8),
+    Usm { peer: Box<Peer>, healings: u32 },
+}
+
+/// A conversation under way.
+pub struct Talk<'a> {
+    asked: &'a Asked,
+    line: Open,
+    discovery: u64,
+    ignored: BTreeMap<Reason, u64>,
+    trips: Vec<Duration>,
+    /// The id of the message that tells a wrong privacy key from silence.
+    probe: Option<(i32, Box<Peer>)>,
+}
+
+pub(super) async fn converse(
+    sockets: &Sockets,
+    memory: &Memory,
+    settings: &Settings,
+    mut asked: Asked,
+) -> Report {
+    let works = std::mem::take(&mut asked.works);
+    let all_failed = |reason| {
+        let mut report = Report::failed(reason);
+        report.outcome.failures = (0..works.len().max(1))
+            .map(|work| Failure { work, reason })
+            .collect();
+        report.outcome.counts = vec![Counts::default(); works.len().max(1)];
+        report
+    };
+    let Some(line) = sockets.open(asked.target) else {
+        return all_failed(Reason::Send);
+    };
+    let key = (asked.target, asked.identity.clone());
+    let (pace, peer) = memory.recall(&key);
+    let pace = pace.unwrap_or_else(|| Pace::up_to(settings.window));
+    let mut talk = Talk {
+        asked: &asked,
+        line,
+        discovery: 0,
+        ignored: BTreeMap::new(),
+        trips: Vec::new(),
+        probe: None,
+    };
+    let patience = works.first().map_or(Duration::from_secs(5), |work| {
+        work.params.timeout * (work.params.retries + 1)
+    });
+    let mut wire = if asked.auth.version == 3 {
+        let peer = match peer {
+            Some(peer) => Ok(peer),
+            None => talk.discover(patience).await,
+        };
+        match peer {
+            Ok(peer) => Wire::Usm {
+                peer: Box::new(peer),
+                healings: 0,
+            },
+            Err(reason) => {
+                let mut report = all_failed(reason);
+                (report.discovery, report.ignored) = (talk.discovery, talk.ignored);
+                return report;
+            }
+        }
+    } else {
+        Wire::Community(asked.auth.version)
+    };
+    let limits = Limits {
+        deadline: asked.deadline,
+        v1: asked.auth.version == 1,
+        strict: asked.strict,
+        octets: settings.octets,
+    };
+    let mut scrape = Scrape::new(works, limits, pace);
+    talk.run(&mut scrape, &mut wire).await;
+    let mut outcome = scrape.finish();
+    if !outcome.answered {
+        talk.explain(&mut outcome);
+    }
+    let peer = if let Wire::Usm { peer, .. } = wire {
+        Some(*peer)
+    } else {
+        None
+    };
+    if outcome.answered || peer.is_some() {
+        memory.keep(key, outcome.pace.clone(), peer);
+    }
+    Report {
+        outcome,
+        trips: talk.trips,
+        discovery: talk.discovery,
+        ignored: talk.ignored,
+    }
+}
+
+impl Talk<'_> {
+    async fn run(&mut self, scrape: &mut Scrape, wire: &mut Wire) {
+        loop {
+            let now = Instant::now();
+            while let Some(outgoing) = scrape.poll(now) {
+                if let Err(reason) = self.send(wire, &outgoing, now).await {
+                    scrape.abort(reason);
+                }
+            }
+            if scrape.done() {
+                return;
+            }
+            if scrape.silence() >= 2 && self.probe.is_none() {
+                self.probe_key(wire).await;
+            }
+            let first = tokio::select! {
+                biased;
+                arrival = self.line.inbox.recv() => arrival,
+                () = tokio::time::sleep_until(scrape.wake().into()) => None,
+            };
+            let now = Instant::now();
+            if let Some(arrival) = first {
+                self.hear(arrival, scrape, wire, now).await;
+            }
+            while let Ok(arrival) = self.line.inbox.try_recv() {
+                self.hear(arrival, scrape, wire, now).await;
+            }
+        }
+    }
+
+    async fn send(&mut self, wire: &Wire, outgoing: &Outgoing, now: Instant) -> Result<(), Reason> {
+        let oids: Vec<&[u32]> = outgoing.oids.iter().map(Vec::as_slice).collect();
+        let message = match wire {
+            Wire::Community(version) => codec::message(
+                *version,
+                self.asked.credentials.community.reveal(),
+                outgoing.operation,
+                outgoing.id,
+                &oids,
+            ),
+            Wire::Usm { peer, .. } => peer
+                .encode(outgoing.operation, outgoing.id, &oids, now)
+                .map_err(|_| Reason::Configuration)?,
+        };
+        self.line
+            .send(outgoing.id, &message)
+            .await
+            .map(|_| ())
+            .map_err(|_| Reason::Send)
+    }
+
+    fn ignore(&mut self, reason: Reason) {
+        *self.ignored.entry(reason).or_default() += 1;
+    }
+
+    async fn hear(&mut self, arrival: Arrival, scrape: &mut Scrape, wire: &mut Wire, now: Instant) {
+        let (message, from) = match arrival {
+            Arrival::Datagram(message, from) => (message, from),
+            Arrival::Unreachable(reason) if scrape.silence() > 0 => return scrape.abort(reason),
+            // The target answered before: it may be starting anew.
+            Arrival::Unreachable(reason) => return self.ignore(reason),
+        };
+        let Some(id) = codec::id_of(&message) else {
+            return self.ignore(Reason::Decode);
+        };
+        // An agent with several addresses may answer from another one: believed when the right one stays silent.
+        if !same(from, self.asked.target) && !self.asked.any_source && !scrape.repeated(id) {
+            return self.ignore(Reason::BadAnswer);
+        }
+        if self.probe.as_ref().is_some_and(|(probe, _)| *probe == id) {
+            return self.heard_probe(message, scrape, now);
+        }
+        let octets = message.len();
+        match wire {
+            Wire::Community(_) => {
+                let Ok(Message::Community { pdu, .. }) = codec::read_message(&message) else {
+                    return self.ignore(Reason::Decode);
+                };
+                self.take(pdu, octets, scrape, now);
+            }
+            Wire::Usm { peer, healings } => match peer.decode(message, now) {
+                Heard::Pdu(pdu) => self.take(&pdu, octets, scrape, now),
+                Heard::Refused(reason) => scrape.abort(reason),
+                Heard::Nothing(reason) => self.ignore(reason),
+                Heard::Clock => {
+                    *healings += 1;
+                    if *healings > HEALINGS {
+                        scrape.abort(Reason::NotInWindow);
+                    } else {
+                        scrape.resend(now);
+                    }
+                }
+                Heard::Engine(engine, boots, time) => {
+                    *healings += 1;
+                    if *healings > HEALINGS || engine.as_slice() == peer.engine() {
+                        return scrape.abort(Reason::UnknownEngine);
+                    }
+                    match self.localise(&engine).await {
+                        Ok(mut new) => {
+                            new.set_clock(boots, time, now);
+                            **peer = new;
+                            scrape.resend(Instant::now());
+                        }
+                        Err(reason) => scrape.abort(reason),
+                    }
+                }
+            },
+        }
+    }
+
+    fn take(&mut self, pdu: &[u8], octets: usize, scrape: &mut Scrape, now: Instant) {
+        match codec::read_pdu(pdu) {
+            Ok(pdu) => {
+                if let Some(trip) = scrape.reply(&pdu, octets, now) {
+                    self.trips.push(trip);
+                }
+            }
+            Err(_) => self.ignore(Reason::Decode),
+        }
+    }
+
+    /// Asks the engine who it is.
+    async fn discover(&mut self, patience: Duration) -> Result<Peer, Reason> {
+        let (id, began) = (fastrand::i32(1..i32::MAX), Instant::now());
+        let end = self.asked.deadline.min(began + patience);
+        let mut wait = Duration::from_secs(1);
+        loop {
+            if self.line.send(id, &usm::discovery(id)).await.is_err() {
+                return Err(Reason::Send);
+            }
+            self.discovery += 1;
+            let again = (Instant::now() + wait).min(end);
+            wait *= 2;
+            while let Ok(Some(arrival)) =
+                tokio::time::timeout_at(again.into(), self.line.inbox.recv()).await
+            {
+                match arrival {
+                    Arrival::Unreachable(reason) => return Err(reason),
+                    Arrival::Datagram(message, from)
+                        if same(from, self.asked.target) || self.asked.any_source =>
+                    {
+                        let Some((engine, boots, time)) = usm::discovered(&message) else {
+                            self.ignore(Reason::Decode);
+                            continue;
+                        };
+                        let heard = Instant::now();
+                        let mut peer = self.localise(&engine).await?;
+                        peer.set_clock(boots, time, heard);
+                        return Ok(peer);
+                    }
+                    Arrival::Datagram(..) => self.ignore(Reason::BadAnswer),
+                }
+            }
+            if until(end).is_zero() {
+                return Err(Reason::Timeout);
+            }
+        }
+    }
+
+    /// Makes the keys for an engine, away from the event loop.
+    async fn localise(&self, engine: &[u8]) -> Result<Peer, Reason> {
+        let (auth, credentials) = (Arc::clone(&self.asked.auth), self.asked.credentials.clone());
+        let (context, engine) = (self.asked.context.clone(), engine.to_vec());
+        let made =
+            tokio::task::spawn_blocking(move || Peer::new(&auth, &credentials, &context, &engine))
+                .await;
+        made.map_err(|_| Reason::Configuration)?
+            .map_err(|_| Reason::Configuration)
+    }
+
+    /// Agents drop silently what they cannot decrypt. Asked without privacy, they show whether the rest is right.
+    async fn probe_key(&mut self, wire: &Wire) {
+        let Wire::Usm { peer, .. } = wire else { return };
+        if self.asked.auth.security_level != SecurityLevel::AuthPriv {
+            return;
+        }
+        let Some(plain) = peer.without_privacy() else {
+            return;
+        };
+        let id = fastrand::i32(1..i32::MAX);
+        if let Ok(message) = plain.encode(Operation::Get, id, &[&UP_TIME], Instant::now()) {
+            let _ = self.line.send(id, &message).await;
+        }
+        self.probe = Some((id, Box::new(plain)));
+    }
+
+    fn heard_probe(&mut self, message: Vec<u8>, scrape: &mut Scrape, now: Instant) {
+        let Some((_, peer)) = &mut self.probe else {
+            return;
+        };
+        match peer.decode(message, now) {
+            // The digest was right, so the key of the cipher is not.
+            Heard::Pdu(_) | Heard::Refused(Reason::SecurityLevel | Reason::UnknownContext) => {
+                scrape.abort(Reason::Decrypt);
+            }
+            Heard::Refused(reason) => scrape.abort(reason),
+            Heard::Engine(..) | Heard::Clock | Heard::Nothing(_) => {}
+        }
+    }
+
+    /// Silence has a better name when answers came that did not count.
+    fn explain(&self, outcome: &mut Outcome) {
+        let Some((reason, _)) = self.ignored.iter().max_by_key(|(_, count)| **count) else {
+            return;
+        };
+        for failure in outcome
+            .failures
+            .iter_mut()
+            .filter(|failure| failure.reason == Reason::Timeout)
+        {
+            failure.reason = *reason;
+        }
+    }
+}
+
+/// The same address and port; the flow label and scope of IPv6 do not count.
+fn same(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip() == b.ip() && a.port() == b.port()
+}

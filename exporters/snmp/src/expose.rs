@@ -1,0 +1,145 @@
+//! The text format of Prometheus, version 0.0.4, with the spellings of Go's client.
+
+use std::fmt::Write as _;
+
+/// Writes `# HELP` and `# TYPE`.
+pub fn head(name: &str, help: &str, kind: &str, out: &mut String) {
+    out.push_str("# HELP ");
+    out.push_str(name);
+    out.push(' ');
+    escape(help, false, out);
+    out.push_str("\n# TYPE ");
+    out.push_str(name);
+    out.push(' ');
+    out.push_str(kind);
+    out.push('\n');
+}
+
+/// Writes `name="value"`.
+pub fn label(name: &str, value: &str, out: &mut String) {
+    out.push_str(name);
+    out.push_str("=\"");
+    escape(value, true, out);
+    out.push('"');
+}
+
+/// Writes one sample; `labels` are rendered already.
+pub fn sample(name: &str, labels: &str, value: f64, out: &mut String) {
+    out.push_str(name);
+    if !labels.is_empty() {
+        out.push('{');
+        out.push_str(labels);
+        out.push('}');
+    }
+    out.push(' ');
+    number(value, out);
+    out.push('\n');
+}
+
+fn escape(text: &str, quotes: bool, out: &mut String) {
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escaped = match byte {
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'"' if quotes => "\\\"",
+            _ => continue,
+        };
+        out.push_str(&text[from..at]);
+        out.push_str(escaped);
+        from = at + 1;
+    }
+    out.push_str(&text[from..]);
+}
+
+/// Writes a number as Go does with the verb `g` and the shortest precision: `1`, `0.5`, `1e+06`, `+Inf`.
+pub fn number(value: f64, out: &mut String) {
+    if value.is_nan() {
+        out.push_str("NaN");
+    } else if value.is_infinite() {
+        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    } else if value.abs() < 1e6
+        && value == value.trunc()
+        && !(value == 0.0 && value.is_sign_negative())
+    {
+        small(value as i64, out);
+    } else {
+        shortest(value, out);
+    }
+}
+
+fn small(number: i64, out: &mut String) {
+    if number < 0 {
+        out.push('-');
+    }
+    let mut digits = [0u8; 8];
+    let (mut at, mut left) = (digits.len(), number.unsigned_abs());
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 || at == 0 {
+            break;
+        }
+    }
+    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+}
+
+fn shortest(value: f64, out: &mut String) {
+    let mut scientific = String::with_capacity(24);
+    let _ = write!(scientific, "{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.abs());
+    } else {
+        let _ = write!(out, "{value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_spelled_as_in_go() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-12.0, "-12"),
+            (999_999.0, "999999"),
+            (1_000_000.0, "1e+06"),
+            (1_234_567.0, "1.234567e+06"),
+            (123_456.5, "123456.5"),
+            (4_294_967_295.0, "4.294967295e+09"),
+            (9_007_199_254_740_991.0, "9.007199254740991e+15"),
+            (0.5, "0.5"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (1e100, "1e+100"),
+            (-1.5e-7, "-1.5e-07"),
+            (1e21, "1e+21"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            let mut out = String::new();
+            number(value, &mut out);
+            assert_eq!(out, text);
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_where_the_format_says() {
+        let mut out = String::new();
+        head("a", "say \"x\"\\\nb", "gauge", &mut out);
+        label("l", "\"x\"\\\n", &mut out);
+        assert_eq!(
+            out,
+            "# HELP a say \"x\"\\\\\\nb\n# TYPE a gauge\nl=\"\\\"x\\\"\\\\\\n\""
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! Flags: those of snmp_exporter under their names, and ours.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+/// What becomes of a scrape of which a part is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Partial {
+    /// Answered with what there is; `snmp_error` names the rest.
+    Accept,
+    /// Answered with status 500.
+    Refuse,
+}
+
+/// What becomes of a scrape that brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Failure {
+    /// Status 500, so that `up` is 0.
+    Status,
+    /// Status 200 with `snmp_error` alone.
+    Series,
+}
+
+/// Flags of sotp-snmp.
+#[derive(Clone, Debug, Args)]
+pub struct Flags {
+    /// Replaces ${VAR} and $VAR in username, password and priv_password by the environment.
+    #[arg(
+        long = "config.expand-environment-variables",
+        env = "SOTP_CONFIG_EXPAND_ENVIRONMENT_VARIABLES",
+        help_heading = "Configuration"
+    )]
+    pub expand_environment: bool,
+    /// Checks the configuration and exits, as --config.check does.
+    #[arg(long = "dry-run", help_heading = "Configuration")]
+    pub dry_run: bool,
+    /// Answers exactly as snmp_exporter does, without any addition.
+    #[arg(long = "snmp.strict", env = "SOTP_SNMP_STRICT", help_heading = "SNMP")]
+    pub strict: bool,
+    /// Accepted for compatibility: all modules of a request are fetched together.
+    #[arg(
+        long = "snmp.module-concurrency",
+        env = "SOTP_SNMP_MODULE_CONCURRENCY",
+        value_name = "COUNT",
+        default_value_t = 1,
+        help_heading = "SNMP"
+    )]
+    pub module_concurrency: u32,
+    /// Wraps 64-bit counters at 2^53, where a double still counts by ones.
+    #[arg(long = "snmp.wrap-large-counters", env = "SOTP_SNMP_WRAP_LARGE_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
+    pub wrap_large_counters: bool,
+    /// Address and port to send from, as 198.18.0.1:0 or [2001:db8::1]:0.
+    #[arg(long = "snmp.source-address", env = "SOTP_SNMP_SOURCE_ADDRESS", value_name = "ADDRESS", value_parser = source, help_heading = "SNMP")]
+    pub source_address: Option<SocketAddr>,
+    /// Logs what each request ended with, at level debug.
+    #[arg(
+        long = "snmp.debug-packets",
+        env = "SOTP_SNMP_DEBUG_PACKETS",
+        help_heading = "SNMP"
+    )]
+    pub debug_packets: bool,
+    /// Most requests under way to one target; 1 asks as slowly as snmp_exporter.
+    #[arg(long = "snmp.window", env = "SOTP_SNMP_WINDOW", value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "SNMP")]
+    pub window: u16,
+    /// What becomes of a scrape of which a part is missing.
+    #[arg(
+        long = "snmp.partial",
+        env = "SOTP_SNMP_PARTIAL",
+        value_name = "POLICY",
+        value_enum,
+        default_value = "accept",
+        help_heading = "SNMP"
+    )]
+    pub partial: Partial,
+    /// What becomes of a scrape that brought nothing.
+    #[arg(
+        long = "snmp.failure",
+        env = "SOTP_SNMP_FAILURE",
+        value_name = "POLICY",
+        value_enum,
+        default_value = "status",
+        help_heading = "SNMP"
+    )]
+    pub failure: Failure,
+    /// Address and port on which traps and informs are received, as :162 or 127.0.0.1:1162; none unless given.
+    #[arg(long = "traps.listen-address", env = "SOTP_TRAPS_LISTEN_ADDRESS", value_name = "ADDRESS", value_parser = listen, help_heading = "SNMP")]
+    pub traps_listen_address: Option<SocketAddr>,
+    /// Seconds taken off the scrape timeout that Prometheus names.
+    #[arg(
+        long = "timeout-offset",
+        env = "SOTP_TIMEOUT_OFFSET",
+        value_name = "SECONDS",
+        default_value_t = 0.5,
+        help_heading = "SNMP"
+    )]
+    pub timeout_offset: f64,
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let whole = if text.starts_with(':') {
+        format!("[::]{text}")
+    } else {
+        text.to_owned()
+    };
+    whole
+        .parse()
+        .map_err(|_| format!("expected :162 or an address and a port, found {text:?}"))
+}
+
+fn source(text: &str) -> Result<SocketAddr, String> {
+    let whole = if text.ends_with(':') {
+        format!("{text}0")
+    } else {
+        text.to_owned()
+    };
+    whole
+        .parse()
+        .map_err(|_| format!("expected an address and a port, found {text:?}"))
+}
+
+/// The time a scrape has, from the timeout that Prometheus sends with it.
+#[must_use]
+pub fn time_allowed(header: Option<&str>, offset: f64) -> Duration {
+    const WITHOUT: Duration = Duration::from_secs(55);
+    let Some(seconds) = header
+        .and_then(|text| text.trim().parse::<f64>().ok())
+        .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+    else {
+        return WITHOUT;
+    };
+    let offset = if offset >= seconds || offset.is_nan() || offset < 0.0 {
+        0.0
+    } else {
+        offset
+    };
+    Duration::try_from_secs_f64(seconds - offset)
+        .unwrap_or(WITHOUT)
+        .min(Duration::from_secs(3600))
+}
+
+/// What the configuration reader must know before the flags are read: it runs first.
+#[derive(Clone, Debug, Default)]
+pub struct Early {
+    /// Further patterns of `--config.file`.
+    pub patterns: Vec<String>,
+    /// `--config.expand-environment-variables`.
+    pub expand_environment: bool,
+}
+
+static EARLY: OnceLock<Early> = OnceLock::new();
+
+impl Early {
+    /// What [`prepare`] found.
+    #[must_use]
+    pub fn current() -> &'static Self {
+        EARLY.get_or_init(Self::default)
+    }
+}
+
+/// Turns the forms of the command line that only snmp_exporter has into those of the toolkit.
+///
+/// `--config.file` may be repeated and may be a pattern there; the toolkit takes one file, so the first stays and the others are kept for
+/// the reader. `--dry-run` becomes `--config.check`, `--no-snmp.wrap-large-counters` a value. Bounds of the web server that would hold a
+/// fleet back are raised unless they are given.
+#[must_use]
+pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    let mut files: Vec<String> = Vec::new();
+    let mut early = Early {
+        expand_environment: truthy(std::env::var("SOTP_CONFIG_EXPAND_ENVIRONMENT_VARIABLES").ok()),
+        ..Early::default()
+    };
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        let text = arg.to_string_lossy().into_owned();
+        if text == "--config.file" {
+            files.extend(
+                args.next()
+                    .map(|value| value.to_string_lossy().into_owned()),
+            );
+        } else if let Some(value) = text.strip_prefix("--config.file=") {
+            files.push(value.to_owned());
+        } else if text == "--dry-run" {
+            out.push("--config.check".into());
+        } else if text == "--no-snmp.wrap-large-counters" {
+            out.push("--snmp.wrap-large-counters=false".into());
+        } else {
+            early.expand_environment |= text == "--config.expand-environment-variables";
+            out.push(arg);
+        }
+    }
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for file in &files {
+        match crate::config::matching(file) {
+            Ok(found) => paths.extend(found),
+            // A name without a pattern that does not exist is reported by the one who opens it.
+            Err(_) => paths.push(PathBuf::from(file)),
+        }
+    }
+    if let Some(first) = paths.first() {
+        out.push(format!("--config.file={}", first.display()).into());
+        early.patterns = paths[1..]
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+    } else if let Some(file) = files.first() {
+        out.push(format!("--config.file={file}").into());
+    }
+    for (flag, variable, value) in [
+        ("--web.max-requests", "SOTP_WEB_MAX_REQUESTS", "2000"),
+        ("--web.max-connections", "SOTP_WEB_MAX_CONNECTIONS", "4096"),
+        ("--web.request-timeout", "SOTP_WEB_REQUEST_TIMEOUT", "1h"),
+    ] {
+        if std::env::var_os(variable).is_none()
+            && !out
+                .iter()
+                .any(|arg| arg.to_string_lossy().starts_with(flag))
+        {
+            out.push(format!("{flag}={value}").into());
+        }
+    }
+    let _ = EARLY.set(early);
+    out
+}
+
+fn truthy(value: Option<String>) -> bool {
+    value.is_some_and(|value| {
+        !matches!(
+            value.to_ascii_lowercase().as_str(),
+            "" | "0" | "false" | "no" | "off"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_scrape_is_that_of_prometheus_less_the_offset() {
+        assert_eq!(time_allowed(Some("10"), 0.5), Duration::from_millis(9500));
+        assert_eq!(time_allowed(Some("0.4"), 0.5), Duration::from_millis(400));
+        for bad in [None, Some("x"), Some("-1"), Some("inf"), Some("NaN")] {
+            assert_eq!(time_allowed(bad, 0.5), Duration::from_secs(55));
+        }
+    }
+
+    #[test]
+    fn the_forms_of_snmp_exporter_become_those_of_the_toolkit() {
+        let args = [
+            "x",
+            "--config.file",
+            "a.yml",
+            "--config.file=b.yml",
+            "--dry-run",
+            "--no-snmp.wrap-large-counters",
+            "--web.max-requests=7",
+        ];
+        let out: Vec<String> = prepare(args.map(OsString::from))
+            .into_iter()
+            .map(|arg| arg.into_string().unwrap())
+            .collect();
+        assert_eq!(
+            out[..5],
+            [
+                "x",
+                "--config.check",
+                "--snmp.wrap-large-counters=false",
+                "--web.max-requests=7",
+                "--config.file=a.yml"
+            ]
+        );
+        assert_eq!(Early::current().patterns, ["b.yml"]);
+    }
+}

@@ -1,0 +1,20 @@
+//! Asks devices over SNMP and exports what `snmp.yml` says: the parts of `sotp-snmp`.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod agent;
+pub mod app;
+pub mod codec;
+pub mod config;
+pub mod convert;
+pub mod engine;
+pub mod expose;
+pub mod flags;
+pub mod metrics;
+pub mod oid;
+pub mod probe;
+pub mod reason;
+pub mod scrape;
+pub mod traps;
+pub mod usm;
+pub mod value;
+pub mod vitals;

@@ -1,0 +1,234 @@
+//! The answer to a scrape.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Ask, ModuleStats, Rules};
+use crate::convert::Rendered;
+use crate::expose;
+use crate::reason::Reason;
+
+/// Something that is missing, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outcome {
+    /// The module.
+    pub module: String,
+    /// The walk, instance or metric; empty when it is the whole target.
+    pub root: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Status and body of a scrape.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// 200 or 500.
+    pub status: u16,
+    /// The exposition, or what went wrong.
+    pub body: Bytes,
+    /// Whether the body is compressed.
+    pub packed: bool,
+    /// What is missing.
+    pub failures: Vec<Outcome>,
+    /// The modules asked for.
+    pub modules: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Answer {
+    pub(crate) fn broken() -> Self {
+        let body = Bytes::from_static(b"the answer could not be written, see the log\n");
+        Self {
+            status: 500,
+            body,
+            packed: false,
+            failures: Vec::new(),
+            modules: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn new(
+        ask: &Ask,
+        rules: Rules,
+        answered: bool,
+        rendered: Rendered,
+        stats: &[ModuleStats],
+        failures: Vec<Outcome>,
+        (began, walked): (Instant, Duration),
+    ) -> Self {
+        let nothing = !answered || (rendered.series == 0 && !failures.is_empty());
+        let refused = !failures.is_empty()
+            && (rules.strict || rules.refuse_partial || nothing)
+            && !rules.failure_as_series;
+        let (status, body) = if refused {
+            (500, error_text(&ask.target, &failures))
+        } else {
+            let mut body = rendered.text;
+            per_scrape(&mut body, ask, rules, stats, &failures, (began, walked));
+            (200, body)
+        };
+        Self {
+            status,
+            body: body.into(),
+            packed: false,
+            failures,
+            modules: ask.modules.clone(),
+            took: began.elapsed(),
+        }
+    }
+
+    /// How often each reason occurred.
+    #[must_use]
+    pub fn reasons(&self) -> BTreeMap<Reason, u64> {
+        let mut counts = BTreeMap::new();
+        for failure in &self.failures {
+            *counts.entry(failure.reason).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// The text of status 500, in the form that snmp_exporter's users search their logs for.
+fn error_text(target: &str, failures: &[Outcome]) -> String {
+    let mut out = String::from("An error has occurred while serving metrics:\n\n");
+    if failures.len() > 1 {
+        let _ = writeln!(out, "{} error(s) occurred:", failures.len());
+    }
+    for failure in failures {
+        let bullet = if failures.len() > 1 { "* " } else { "" };
+        let Outcome {
+            module,
+            root,
+            reason,
+        } = failure;
+        let place = if root.is_empty() {
+            String::new()
+        } else {
+            format!(" at {root}")
+        };
+        let _ = writeln!(
+            out,
+            "{bullet}error collecting metric Desc{{fqName: \"snmp_error\", help: \"Error scraping target\", constLabels: {{module=\"{module}\"}}, \
+             variableLabels: {{}}}}: error collecting from target {target}{place}: {}: {}",
+            reason.name(),
+            reason.text()
+        );
+    }
+    out
+}
+
+type PerModule = fn(&ModuleStats, Duration, Duration) -> f64;
+
+fn per_scrape(
+    out: &mut String,
+    ask: &Ask,
+    rules: Rules,
+    stats: &[ModuleStats],
+    failures: &[Outcome],
+    times: (Instant, Duration),
+) {
+    let (began, walked) = times;
+    let families: [(&str, &str, PerModule); 5] = [
+        (
+            "snmp_scrape_duration_seconds",
+            "Total SNMP time scrape took (walk and processing).",
+            |_, took, _| took.as_secs_f64(),
+        ),
+        (
+            "snmp_scrape_packets_retried",
+            "Packets retried for get, bulkget, and walk.",
+            |stats, _, _| stats.again as f64,
+        ),
+        (
+            "snmp_scrape_packets_sent",
+            "Packets sent for get, bulkget, and walk; including retries.",
+            |stats, _, _| stats.sent as f64,
+        ),
+        (
+            "snmp_scrape_pdus_returned",
+            "PDUs returned from get, bulkget, and walk.",
+            |stats, _, _| stats.values as f64,
+        ),
+        (
+            "snmp_scrape_walk_duration_seconds",
+            "Time SNMP walk/bulkwalk took.",
+            |_, _, walked| walked.as_secs_f64(),
+        ),
+    ];
+    let mut labels: Vec<(String, &ModuleStats, bool)> = ask
+        .modules
+        .iter()
+        .zip(stats)
+        .map(|(module, stats)| {
+            let mut label = String::new();
+            expose::label("module", module, &mut label);
+            (
+                label,
+                stats,
+                !failures.iter().any(|failure| failure.module == *module),
+            )
+        })
+        .collect();
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    if !rules.strict {
+        if !failures.is_empty() {
+            expose::head(
+                "snmp_error",
+                "What could not be collected, and why.",
+                "gauge",
+                out,
+            );
+        }
+        for failure in failures {
+            let mut label = String::new();
+            for (name, value) in [
+                ("module", failure.module.as_str()),
+                ("reason", failure.reason.name()),
+                ("root", &failure.root),
+            ] {
+                if !label.is_empty() {
+                    label.push(',');
+                }
+                expose::label(name, value, &mut label);
+            }
+            expose::sample("snmp_error", &label, 1.0, out);
+        }
+        expose::head(
+            "snmp_scrape_complete",
+            "Whether everything the module asks for was collected.",
+            "gauge",
+            out,
+        );
+        for (label, _, complete) in &labels {
+            expose::sample(
+                "snmp_scrape_complete",
+                label,
+                f64::from(u8::from(*complete)),
+                out,
+            );
+        }
+    }
+    let took = began.elapsed();
+    if rules.show_modules {
+        expose::head(
+            "snmp_module_chosen",
+            "Modules that module=auto chose for the device.",
+            "gauge",
+            out,
+        );
+        for (label, ..) in &labels {
+            expose::sample("snmp_module_chosen", label, 1.0, out);
+        }
+    }
+    for (name, help, value) in families {
+        expose::head(name, help, "gauge", out);
+        for (label, stats, _) in &labels {
+            expose::sample(name, label, value(stats, took, walked), out);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! From modules to pieces of work: what several modules share is fetched once.
+
+use super::{Ask, Ready};
+use crate::config::Module;
+use crate::convert::Plan;
+use crate::oid::{self, Oid};
+use crate::scrape::{Params, Work};
+
+/// One module of a request.
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a str,
+    pub(super) module: &'a Module,
+    pub(super) plan: &'a Plan,
+}
+
+/// The modules of a request, or `None` when one does not exist.
+pub(super) fn views<'a>(ready: &'a Ready, ask: &Ask) -> Option<Vec<Wanted<'a>>> {
+    let one = |name: &String| {
+        let (name, module) = ready.config.modules.get_key_value(name)?;
+        Some(Wanted {
+            name,
+            module,
+            plan: ready.plans.get(name)?,
+        })
+    };
+    ask.modules.iter().map(one).collect()
+}
+
+/// What a module walks and gets once its filters are applied.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Roots {
+    pub(super) walk: Vec<Oid>,
+    pub(super) get: Vec<Oid>,
+}
+
+/// Pieces of work, and which modules each is for.
+pub(super) struct Planned {
+    pub(super) works: Vec<Work>,
+    pub(super) owners: Vec<Vec<usize>>,
+}
+
+pub(super) fn params(module: &Module) -> Params {
+    Params {
+        repetitions: module.max_repetitions,
+        retries: module.retries,
+        timeout: module.timeout,
+        allow_nonincreasing: module.allow_nonincreasing_oids,
+    }
+}
+
+/// `strict` walks whole subtrees, as snmp_exporter does; else only the columns that become series or labels.
+pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Planned {
+    let mut planned = Planned {
+        works: Vec::new(),
+        owners: Vec::new(),
+    };
+    let mut fetched: Vec<(Oid, usize)> = Vec::new();
+    for (at, (view, roots)) in views.iter().zip(roots).enumerate() {
+        let gets: Vec<Oid> = if strict {
+            roots.get.clone()
+        } else {
+            roots
+                .get
+                .iter()
+                .filter(|oid| view.plan.columns_of(oid).next().is_some())
+                .cloned()
+                .collect()
+        };
+        let walks = roots.walk.iter().map(|root| {
+            let columns = if strict {
+                vec![root.clone()]
+            } else {
+                smallest(view.plan.columns_of(root).collect())
+            };
+            (root.clone(), columns, false)
+        });
+        let gets = (!gets.is_empty()).then(|| (gets[0].clone(), gets.clone(), true));
+        for (root, oids, get) in gets.into_iter().chain(walks) {
+            let mut mine = Vec::new();
+            for oid in oids {
+                match fetched
+                    .iter()
+                    .find(|(other, _)| oid::within(oid.ids(), other.ids()))
+                {
+                    Some((_, work)) => {
+                        if !planned.owners[*work].contains(&at) {
+                            planned.owners[*work].push(at);
+                        }
+                    }
+                    None => mine.push(oid),
+                }
+            }
+            if !mine.is_empty() {
+                fetched.extend(mine.iter().map(|oid| (oid.clone(), planned.works.len())));
+                planned.works.push(Work {
+                    root,
+                    params: params(view.module),
+                    oids: mine,
+                    get,
+                    probe: false,
+                });
+                planned.owners.push(vec![at]);
+            }
+        }
+    }
+    planned
+}
+
+/// Sorted, and none below another.
+fn smallest(mut oids: Vec<Oid>) -> Vec<Oid> {
+    oids.sort();
+    let mut out: Vec<Oid> = Vec::with_capacity(oids.len());
+    for oid in oids {
+        if !out
+            .last()
+            .is_some_and(|last| oid::within(oid.ids(), last.ids()))
+        {
+            out.push(oid);
+        }
+    }
+    out
+}

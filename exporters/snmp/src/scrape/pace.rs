@@ -1,0 +1,188 @@
+//! How fast a target may be asked, and what is known of its answers.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// The shortest time after which a request is sent again.
+const SHORTEST: Duration = Duration::from_millis(20);
+/// The time before anything is known.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// What is known of a target's speed; kept from scrape to scrape.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    smoothed: Option<Duration>,
+    variation: Duration,
+    least: Option<Duration>,
+    window: f64,
+    most: f64,
+    per_value: Option<f64>,
+    cap: u32,
+    recovering: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            smoothed: None,
+            variation: Duration::ZERO,
+            least: None,
+            window: 2.0,
+            most: 32.0,
+            per_value: None,
+            cap: u32::MAX,
+            recovering: 0,
+        }
+    }
+}
+
+impl Pace {
+    /// A pace whose window never grows beyond `most`.
+    #[must_use]
+    pub fn up_to(most: usize) -> Self {
+        Self {
+            most: most.max(1) as f64,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn begin(&mut self, strict: bool) {
+        self.window = if strict {
+            1.0
+        } else {
+            self.window.clamp(1.0, self.most)
+        };
+        if strict {
+            self.most = 1.0;
+        }
+        // The least round trip may have grown since: let it age.
+        self.least = self.least.map(|least| least + least / 8);
+        // A limit of the agent is tried anew, a little at a time.
+        self.cap = self.cap.saturating_add(self.cap / 4);
+        self.recovering = 0;
+    }
+
+    pub(super) fn window(&self) -> usize {
+        self.window as usize
+    }
+
+    /// A request was answered; `trip` is the round trip when the request was sent once (Karn).
+    pub(super) fn answered(&mut self, trip: Option<Duration>) {
+        self.recovering = self.recovering.saturating_sub(1);
+        let Some(trip) = trip else { return };
+        match self.smoothed {
+            None => {
+                self.smoothed = Some(trip);
+                self.variation = trip / 2;
+            }
+            Some(smoothed) => {
+                self.variation = (self.variation * 3 + smoothed.abs_diff(trip)) / 4;
+                self.smoothed = Some((smoothed * 7 + trip) / 8);
+            }
+        }
+        let least = self.least.map_or(trip, |least| least.min(trip));
+        self.least = Some(least);
+        if trip <= least * 7 / 4 + Duration::from_micros(300) {
+            self.window = (self.window + 1.0).min(self.most);
+        } else if trip > least * 3 + Duration::from_millis(2) {
+            self.window = (self.window * 0.85).max(1.0);
+        }
+    }
+
+    /// A request was not answered in time. Losses of one window count once.
+    pub(super) fn lost(&mut self) {
+        if self.recovering == 0 {
+            self.recovering = self.window as u32;
+            self.window = (self.window / 2.0).max(1.0);
+        }
+    }
+
+    /// How long to wait before a request is sent again, at most `timeout` (after RFC 6298).
+    pub(super) fn timeout(&self, timeout: Duration) -> Duration {
+        self.smoothed
+            .map_or(FIRST, |smoothed| {
+                (smoothed + self.variation * 4).max(SHORTEST)
+            })
+            .min(timeout)
+    }
+
+    /// How long so many answers take one after the other.
+    pub(super) fn expected(&self, answers: f64) -> Duration {
+        self.smoothed
+            .unwrap_or(FIRST)
+            .mul_f64(answers.clamp(0.0, 1e6))
+    }
+
+    /// An answer of `octets` octets held `values` values.
+    pub(super) fn size(&mut self, octets: usize, values: u32) {
+        let now = octets as f64 / f64::from(values.max(1));
+        self.per_value = Some(
+            self.per_value
+                .map_or(now, |known| (known * 3.0 + now) / 4.0),
+        );
+    }
+
+    /// Repetitions whose answer fills `frame` octets.
+    pub(super) fn repetitions(&self, frame: f64, range: &RangeInclusive<u32>) -> Option<u32> {
+        let fit = (frame / self.per_value?.max(1.0)) as u32;
+        Some(fit.clamp(*range.start(), *range.end()).min(self.cap))
+    }
+
+    /// More than this the target could not answer.
+    pub(super) fn cap_repetitions(&mut self, most: u32) {
+        self.cap = self.cap.min(most.max(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(trips: impl IntoIterator<Item = u64>) -> Pace {
+        let mut pace = Pace::default();
+        pace.begin(false);
+        trips
+            .into_iter()
+            .for_each(|micros| pace.answered(Some(Duration::from_micros(micros))));
+        pace
+    }
+
+    #[test]
+    fn the_window_grows_while_the_round_trip_is_flat_and_shrinks_when_it_grows() {
+        assert_eq!(after([5000; 10]).window(), 12);
+        assert_eq!(after([5000; 100]).window(), 32);
+        assert!(after([5000; 20].into_iter().chain([40_000; 20])).window() < 3);
+    }
+
+    #[test]
+    fn an_agent_that_answers_one_at_a_time_is_asked_one_or_two_at_a_time() {
+        let mut pace = Pace::default();
+        pace.begin(false);
+        let mut most = 0;
+        for _ in 0..200 {
+            pace.answered(Some(Duration::from_millis(10) * pace.window() as u32));
+            most = most.max(pace.window());
+        }
+        assert!(most <= 4, "{most}");
+    }
+
+    #[test]
+    fn losses_of_one_window_halve_it_once() {
+        let mut pace = after([5000; 14]);
+        for _ in 0..8 {
+            pace.lost();
+        }
+        assert_eq!(pace.window(), 8);
+    }
+
+    #[test]
+    fn a_lost_answer_costs_a_few_round_trips() {
+        assert_eq!(Pace::default().timeout(Duration::from_secs(5)), FIRST);
+        assert_eq!(after([1000; 50]).timeout(Duration::from_secs(5)), SHORTEST);
+        assert!(after([100_000; 50]).timeout(Duration::from_secs(5)) < Duration::from_millis(130));
+        assert_eq!(
+            after([100_000; 50]).timeout(Duration::from_millis(50)),
+            Duration::from_millis(50)
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! The accounts: for each device, what was received and what became of it. They balance at every scrape:
+//! received + recovered = dropped + delivered + queued + dead-lettered + evicted, for each destination.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::record::Transport;
+
+/// Why a message was not taken, or given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Dropped {
+    /// The queue was full.
+    Full,
+    /// The device had more than its share of a queue that was filling up.
+    Share,
+    /// The device sent more than its limit.
+    Rate,
+    /// The storage refused it.
+    Storage,
+}
+
+impl Dropped {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Share, Self::Rate, Self::Storage];
+
+    /// The label in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ["queue_full", "share", "rate", "storage"][self as usize]
+    }
+}
+
+/// Reasons for dead letters, as labels.
+pub const PARKED: [&str; 9] = [
+    "line_too_long",
+    "invalid_labels",
+    "too_far_behind",
+    "too_old",
+    "too_new",
+    "out_of_order",
+    "metadata",
+    "too_large",
+    "refused",
+];
+
+/// What became of a device's messages at one destination.
+#[derive(Debug, Default)]
+pub struct Outlet {
+    /// Stored there.
+    pub delivered: AtomicU64,
+    /// Waiting.
+    pub queued: AtomicI64,
+    /// Given up to make room, or for age.
+    pub evicted: AtomicU64,
+    /// In the dead-letter file, by [`PARKED`].
+    pub parked: [AtomicU64; PARKED.len()],
+}
+
+/// The account of one device.
+#[derive(Debug)]
+pub struct Account {
+    /// The device's name; empty for all senders that the inventory does not know.
+    pub device: String,
+    /// Messages received, by transport.
+    pub received: [AtomicU64; 4],
+    /// Bytes received.
+    pub bytes: AtomicU64,
+    /// Messages found in the queue at the start.
+    pub recovered: AtomicU64,
+    /// Messages not taken, by [`Dropped`].
+    pub dropped: [AtomicU64; 4],
+    /// Messages that were cut.
+    pub truncated: AtomicU64,
+    /// Messages of which no header was recognised.
+    pub raw: AtomicU64,
+    /// Messages that no rule knows.
+    pub unknown: AtomicU64,
+    /// Messages by severity.
+    pub severities: [AtomicU64; 8],
+    /// Messages by event type.
+    pub events: Mutex<BTreeMap<&'static str, u64>>,
+    /// For each destination.
+    pub outlets: Vec<Outlet>,
+    /// Nanoseconds since 1970 of the last message; 0: none yet.
+    pub last: AtomicU64,
+    /// The device's clock minus ours, milliseconds; `i64::MIN`: not known.
+    pub skew: AtomicI64,
+    /// Messages that the device counted and that did not arrive.
+    pub path_lost: AtomicU64,
+    /// The last count of the device; 0: none.
+    pub sequence: AtomicU64,
+}
+
+impl Account {
+    fn new(device: &str, outlets: usize) -> Self {
+        Self {
+            device: device.to_owned(),
+            received: Default::default(),
+            bytes: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
+            dropped: Default::default(),
+            truncated: AtomicU64::new(0),
+            raw: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+            severities: Default::default(),
+            events: Mutex::default(),
+            outlets: (0..outlets).map(|_| Outlet::default()).collect(),
+            last: AtomicU64::new(0),
+            skew: AtomicI64::new(i64::MIN),
+            path_lost: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a received message.
+    pub fn receive(&self, transport: Transport, bytes: usize, stamp: u64, truncated: bool) {
+        self.received[transport as usize].fetch_add(1, Relaxed);
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+        self.last.fetch_max(stamp, Relaxed);
+        if truncated {
+            self.truncated.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts a message that was not taken.
+    pub fn drop_one(&self, why: Dropped) {
+        self.dropped[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a message that waits for every destination.
+    pub fn queue_one(&self) {
+        for outlet in &self.outlets {
+            outlet.queued.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Follows the device's own count; a gap is what the path lost. A jump back or far ahead is a restart.
+    pub fn follow(&self, sequence: u64) {
+        const FAR: u64 = 10_000;
+        let last = self.sequence.swap(sequence, Relaxed);
+        if last > 0 && sequence > last + 1 && sequence - last <= FAR {
+            self.path_lost.fetch_add(sequence - last - 1, Relaxed);
+        }
+    }
+}
+
+/// All accounts.
+#[derive(Debug)]
+pub struct Books {
+    /// The names of the destinations.
+    pub destinations: Vec<String>,
+    gate: RwLock<()>,
+    accounts: RwLock<HashMap<String, Arc<Account>>>,
+}
+
+impl Books {
+    /// Empty books for some destinations.
+    #[must_use]
+    pub fn new(destinations: Vec<String>) -> Self {
+        Self {
+            destinations,
+            gate: RwLock::default(),
+            accounts: RwLock::default(),
+        }
+    }
+
+    /// Held while a booking is made that moves a message from one count to another.
+    pub fn booking(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while the books are read as a whole.
+    pub fn audit(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account of a device; only devices of the inventory have one, all others share the one with an empty name.
+    #[must_use]
+    pub fn account(&self, device: &str) -> Arc<Account> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(device) {
+            return account.clone();
+        }
+        drop(accounts);
+        let mut accounts = self
+            .accounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        accounts
+            .entry(device.to_owned())
+            .or_insert_with(|| Arc::new(Account::new(device, self.destinations.len())))
+            .clone()
+    }
+
+    /// All accounts in order of names.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = accounts.values().cloned().collect();
+        all.sort_by(|a, b| a.device.cmp(&b.device));
+        all
+    }
+}

@@ -1,0 +1,103 @@
+use std::path::Path;
+
+use toolkit::Configuration as _;
+
+use super::*;
+use crate::config::Config;
+
+const PROMTAIL: &str = "
+server: {http_listen_port: 9080}
+clients:
+  - url: http://loki:3100/loki/api/v1/push
+    tenant_id: net
+    external_labels: {a: b}
+scrape_configs:
+  - job_name: syslog
+    syslog:
+      listen_address: 0.0.0.0:1514
+      listen_protocol: udp
+      idle_timeout: 60s
+      label_structured_data: true
+      labels: {job: syslog}
+    relabel_configs:
+      - {source_labels: [__syslog_message_hostname], target_label: host}
+  - job_name: files
+    static_configs: []
+";
+
+const ALLOY: &str = "
+// routers
+loki.source.syslog \"net\" {
+  listener {
+    address       = \"0.0.0.0:6514\"
+    protocol      = \"tcp\"
+    labels        = { component = \"x\", n = [1, 2] }
+    max_message_length = 16384
+  }
+  listener {
+    address  = \"0.0.0.0:1514\"
+    protocol = \"udp\"
+  }
+  forward_to = [loki.write.main.receiver]
+}
+loki.process \"p\" { stage.drop { older_than = \"1h\" } }
+loki.write \"main\" {
+  endpoint {
+    url = \"http://loki:3100/loki/api/v1/push\"
+    tenant_id = \"net\"
+  }
+}
+";
+
+#[test]
+fn both_are_carried_over_and_what_is_not_is_said() {
+    for (text, udp, tcp, notes) in [
+        (
+            PROMTAIL,
+            1,
+            0,
+            vec![
+                "labels is not",
+                "label_structured_data is not",
+                "relabel_configs is not",
+                "no syslog listener",
+                "external_labels",
+            ],
+        ),
+        (ALLOY, 1, 1, vec!["listener.labels", "loki.process is not"]),
+    ] {
+        let converted = convert(text).unwrap();
+        let yaml = converted.yaml();
+        let config = Config::parse(&yaml, Path::new("converted.yaml"))
+            .unwrap_or_else(|e| panic!("{e}\n{yaml}"));
+        assert_eq!((config.udp.len(), config.tcp.len()), (udp, tcp), "{yaml}");
+        assert_eq!(config.loki[0].tenant.as_deref(), Some("net"));
+        for note in &notes {
+            assert!(
+                converted.notes.iter().any(|n| n.contains(note)),
+                "{note}: {:?}",
+                converted.notes
+            );
+        }
+        assert_eq!(converted.notes.len(), notes.len(), "{:?}", converted.notes);
+    }
+}
+
+#[test]
+fn what_is_no_configuration_is_refused() {
+    assert!(
+        convert("a: 1")
+            .unwrap_err()
+            .contains("expected a syslog listener")
+    );
+    assert!(
+        convert("loki.write \"x\" {")
+            .unwrap_err()
+            .contains("expected a name")
+    );
+    assert!(
+        convert("loki.write \"x\" { a = \"")
+            .unwrap_err()
+            .contains("closing quote")
+    );
+}

@@ -1,0 +1,285 @@
+//! Messages out of a byte stream: octet counting and line ends (RFC 6587), told apart frame by frame.
+
+/// A message, or a piece of one that was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The bytes of the message without its framing.
+    pub bytes: &'a [u8],
+    /// It was longer than the limit; the rest is skipped.
+    pub truncated: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between frames.
+    Open,
+    /// Skips so many bytes of a counted frame.
+    SkipCounted(usize),
+    /// Skips to the next line end.
+    SkipLine,
+}
+
+/// A decoder for one connection. It never holds more than the longest message and one read.
+#[derive(Debug)]
+pub struct Framing {
+    buffer: Vec<u8>,
+    at: usize,
+    searched: usize,
+    limit: usize,
+    state: State,
+}
+
+/// Longest number of a counted frame.
+const COUNT_DIGITS: usize = 7;
+
+impl Framing {
+    /// A decoder for messages of at most `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            at: 0,
+            searched: 0,
+            limit,
+            state: State::Open,
+        }
+    }
+
+    /// The buffer to read into; what is appended to it is decoded by [`Framing::next_frame`].
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.at > 0 {
+            self.buffer.drain(..self.at);
+            self.searched = self.searched.saturating_sub(self.at);
+            self.at = 0;
+        }
+        &mut self.buffer
+    }
+
+    /// Whether part of a message is waiting for the rest.
+    #[must_use]
+    pub fn is_midway(&self) -> bool {
+        self.state == State::Open && self.at < self.buffer.len()
+    }
+
+    /// The next whole message.
+    pub fn next_frame(&mut self) -> Option<Frame<'_>> {
+        loop {
+            let waiting = self.buffer.len() - self.at;
+            match self.state {
+                State::SkipCounted(left) => {
+                    let skipped = left.min(waiting);
+                    self.at += skipped;
+                    self.state = if skipped == left {
+                        State::Open
+                    } else {
+                        State::SkipCounted(left - skipped)
+                    };
+                    if self.state != State::Open {
+                        return None;
+                    }
+                }
+                State::SkipLine => match memchr::memchr(b'\n', &self.buffer[self.at..]) {
+                    Some(end) => {
+                        self.at += end + 1;
+                        self.state = State::Open;
+                    }
+                    None => {
+                        self.at = self.buffer.len();
+                        return None;
+                    }
+                },
+                State::Open => {
+                    // Line ends and NULs between frames belong to none.
+                    while matches!(self.buffer.get(self.at), Some(b'\n' | b'\r' | 0 | b' ')) {
+                        self.at += 1;
+                    }
+                    self.searched = self.searched.max(self.at);
+                    if self.at == self.buffer.len() {
+                        return None;
+                    }
+                    match count(&self.buffer[self.at..]) {
+                        Count::Unknown => return None,
+                        Count::Is { digits, length } => return self.counted(digits, length),
+                        Count::None => return self.line(),
+                    }
+                }
+            }
+        }
+    }
+
+    fn counted(&mut self, digits: usize, length: usize) -> Option<Frame<'_>> {
+        let start = self.at + digits + 1;
+        let have = self.buffer.len() - start;
+        if length > self.limit {
+            if have < self.limit {
+                return None;
+            }
+            self.at = start + self.limit;
+            self.state = State::SkipCounted(length - self.limit);
+            return Some(Frame {
+                bytes: &self.buffer[start..start + self.limit],
+                truncated: true,
+            });
+        }
+        if have < length {
+            return None;
+        }
+        self.at = start + length;
+        Some(Frame {
+            bytes: &self.buffer[start..start + length],
+            truncated: false,
+        })
+    }
+
+    fn line(&mut self) -> Option<Frame<'_>> {
+        let start = self.at;
+        match memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+            Some(offset) if self.searched + offset - start <= self.limit => {
+                let end = self.searched + offset;
+                self.at = end + 1;
+                Some(Frame {
+                    bytes: &self.buffer[start..end],
+                    truncated: false,
+                })
+            }
+            None if self.buffer.len() - start <= self.limit => {
+                self.searched = self.buffer.len();
+                None
+            }
+            _ => {
+                self.at = start + self.limit;
+                self.searched = self.at;
+                self.state = State::SkipLine;
+                Some(Frame {
+                    bytes: &self.buffer[start..start + self.limit],
+                    truncated: true,
+                })
+            }
+        }
+    }
+
+    /// What is left when the sender goes away or falls silent.
+    pub fn rest(&mut self) -> Option<&[u8]> {
+        let midway = self.is_midway();
+        let start = self.at;
+        self.at = self.buffer.len();
+        self.searched = self.at;
+        midway.then(|| &self.buffer[start..])
+    }
+}
+
+enum Count {
+    Is {
+        digits: usize,
+        length: usize,
+    },
+    None,
+    /// More bytes are needed to tell.
+    Unknown,
+}
+
+/// `NNN <` begins a counted frame; RFC 6587 asks for `<` behind the count, some senders omit the priority and
+/// begin with a letter or the byte order mark.
+fn count(bytes: &[u8]) -> Count {
+    let digits = bytes
+        .iter()
+        .take(COUNT_DIGITS + 1)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    if digits == 0 || digits > COUNT_DIGITS || bytes[0] == b'0' {
+        return Count::None;
+    }
+    match (bytes.get(digits), bytes.get(digits + 1)) {
+        (None, _) | (Some(b' '), None) => Count::Unknown,
+        (Some(b' '), Some(b'<')) => {
+            let length = bytes[..digits]
+                .iter()
+                .fold(0usize, |n, d| n * 10 + usize::from(d - b'0'));
+            if length == 0 {
+                Count::None
+            } else {
+                Count::Is { digits, length }
+            }
+        }
+        _ => Count::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(input: &[u8], limit: usize, step: usize) -> Vec<(Vec<u8>, bool)> {
+        let mut framing = Framing::new(limit);
+        let mut frames = Vec::new();
+        for piece in input.chunks(step.max(1)) {
+            framing.buffer().extend_from_slice(piece);
+            while let Some(frame) = framing.next_frame() {
+                frames.push((frame.bytes.to_vec(), frame.truncated));
+            }
+            assert!(framing.buffer.len() <= limit + step + COUNT_DIGITS + 2);
+        }
+        if let Some(rest) = framing.rest() {
+            frames.push((rest.to_vec(), false));
+        }
+        frames
+    }
+
+    #[test]
+    fn both_framings_in_one_connection() {
+        let input = b"<13>one\n7 <13>two<14>three\r\n9 <15>fo\nur\n\0<16>five";
+        for step in 1..input.len() {
+            let frames: Vec<Vec<u8>> = all(input, 100, step).into_iter().map(|f| f.0).collect();
+            assert_eq!(
+                frames,
+                [
+                    &b"<13>one"[..],
+                    b"<13>two",
+                    b"<14>three\r",
+                    b"<15>fo\nur",
+                    b"<16>five"
+                ],
+                "in steps of {step}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_the_next_message_is_whole() {
+        let long = "x".repeat(5_000);
+        for step in [1, 7, 100, 9_999] {
+            let input = format!("{long}\n<13>next\n5000 <{}<14>last\n", "y".repeat(4_999));
+            let frames = all(input.as_bytes(), 50, step);
+            assert_eq!(frames.len(), 4, "in steps of {step}");
+            assert_eq!(frames[0], (long.as_bytes()[..50].to_vec(), true));
+            assert_eq!(frames[1], (b"<13>next".to_vec(), false));
+            assert!(frames[2].1);
+            assert_eq!(frames[3], (b"<14>last".to_vec(), false));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_framed_comes_out_whole(messages in prop::collection::vec(("[ -~]{0,80}", any::<bool>()), 1..30), step in 1usize..200) {
+            let mut input = Vec::new();
+            let mut expected = Vec::new();
+            for (text, counted) in &messages {
+                let message = format!("<13>{text}x");
+                let framed = if *counted { format!("{} {message}", message.len()) } else { format!("{message}\n") };
+                input.extend_from_slice(framed.as_bytes());
+                expected.push(message.into_bytes());
+            }
+            let got: Vec<Vec<u8>> = all(&input, 1_000, step).into_iter().map(|f| f.0).collect();
+            prop_assert_eq!(got, expected);
+        }
+
+        #[test]
+        fn any_bytes_are_framed_within_bounds(input in prop::collection::vec(any::<u8>(), 0..2_000), limit in 1usize..100, step in 1usize..300) {
+            for (frame, _) in all(&input, limit, step) {
+                prop_assert!(frame.len() <= limit.max(300) + COUNT_DIGITS + 2);
+            }
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The times that devices write.
+
+use super::scan::digits;
+
+/// A device's own clock reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// What was written.
+    pub clock: Clock,
+    /// The device marks its clock as not set or not synchronised (Cisco's `*` and `.`).
+    pub unsynchronised: bool,
+}
+
+/// What a clock reading consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A date and a time of day.
+    Civil {
+        /// The year, when it was written.
+        year: Option<i16>,
+        /// Month, 1 to 12.
+        month: i8,
+        /// Day of the month.
+        day: i8,
+        /// Hour, 0 to 23.
+        hour: i8,
+        /// Minute.
+        minute: i8,
+        /// Second, 0 to 60.
+        second: i8,
+        /// Fraction of the second.
+        nanosecond: i32,
+        /// Seconds east of UTC, when a zone was written.
+        offset: Option<i32>,
+    },
+    /// Nanoseconds since 1970.
+    Unix(i64),
+    /// Seconds since the device started.
+    Uptime(u64),
+}
+
+const MONTHS: [&[u8; 3]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+];
+
+fn month(text: &str) -> Option<(i8, &str)> {
+    let (head, rest) = text.as_bytes().split_first_chunk::<3>()?;
+    let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(head))?;
+    rest.first()
+        .is_some_and(|b| *b == b' ')
+        .then(|| (at as i8 + 1, &text[3..]))
+}
+
+/// A number of one to `most` digits up to `limit`.
+fn number(text: &str, most: usize, limit: u32) -> Option<(u32, &str)> {
+    let (number, rest) = digits(text);
+    if number.is_empty() || number.len() > most {
+        return None;
+    }
+    number
+        .parse()
+        .ok()
+        .filter(|n| *n <= limit)
+        .map(|n| (n, rest))
+}
+
+struct Day {
+    hour: i8,
+    minute: i8,
+    second: i8,
+    nanosecond: i32,
+}
+
+/// `HH:MM:SS`, a fraction behind `.` or `,`, and a second fraction that some devices add.
+fn day(text: &str) -> Option<(Day, &str)> {
+    let (hour, rest) = number(text, 2, 23)?;
+    let (minute, rest) = number(rest.strip_prefix(':')?, 2, 59)?;
+    let (second, mut rest) = number(rest.strip_prefix(':')?, 2, 60)?;
+    let mut nanosecond = 0;
+    if let Some(behind) = rest.strip_prefix(['.', ',']) {
+        let (fraction, behind) = digits(behind);
+        if !fraction.is_empty() {
+            let mut value: i32 = fraction
+                .get(..9.min(fraction.len()))
+                .and_then(|f| f.parse().ok())
+                .unwrap_or(0);
+            for _ in fraction.len()..9 {
+                value *= 10;
+            }
+            nanosecond = value;
+            rest = behind;
+            if let Some(behind) = rest.strip_prefix('.') {
+                rest = digits(behind).1;
+            }
+        }
+    }
+    let (mut hour, mut rest) = (hour as i8, rest);
+    for (mark, add) in [(" AM", 0), (" PM", 12)] {
+        if let Some(behind) = rest.strip_prefix(mark)
+            && hour <= 12
+        {
+            hour = hour % 12 + add;
+            rest = behind;
+        }
+    }
+    Some((
+        Day {
+            hour,
+            minute: minute as i8,
+            second: second as i8,
+            nanosecond,
+        },
+        rest,
+    ))
+}
+
+/// Names of zones that devices write, in minutes east of UTC. Ambiguous ones have their most common meaning in networks.
+const ZONES: [(&str, i32); 40] = [
+    ("UTC", 0),
+    ("GMT", 0),
+    ("Z", 0),
+    ("WET", 0),
+    ("WEST", 60),
+    ("BST", 60),
+    ("CET", 60),
+    ("CEST", 120),
+    ("MET", 60),
+    ("MEST", 120),
+    ("EET", 120),
+    ("EEST", 180),
+    ("MSK", 180),
+    ("SAST", 120),
+    ("EAT", 180),
+    ("IST", 330),
+    ("PKT", 300),
+    ("GST", 240),
+    ("SGT", 480),
+    ("HKT", 480),
+    ("AWST", 480),
+    ("PHT", 480),
+    ("WIB", 420),
+    ("ICT", 420),
+    ("JST", 540),
+    ("KST", 540),
+    ("AEST", 600),
+    ("AEDT", 660),
+    ("NZST", 720),
+    ("NZDT", 780),
+    ("EST", -300),
+    ("EDT", -240),
+    ("CST", -360),
+    ("CDT", -300),
+    ("MST", -420),
+    ("MDT", -360),
+    ("PST", -480),
+    ("PDT", -420),
+    ("AST", -240),
+    ("BRT", -180),
+];
+
+/// A zone behind a time; gives its offset when it is known.
+fn zone(text: &str) -> Option<(Option<i32>, &str)> {
+    let rest = text.strip_prefix(' ').unwrap_or(text);
+    let spaced = rest.len() != text.len();
+    if let Some(sign) = rest.bytes().next().filter(|b| matches!(b, b'+' | b'-')) {
+        let (hours, behind) = digits(&rest[1..]);
+        let (hours, minutes, behind) = match (hours.len(), behind.strip_prefix(':')) {
+            (4, _) => (&hours[..2], &hours[2..], behind),
+            (2, Some(more)) => {
+                let (minutes, behind) = digits(more);
+                if minutes.len() == 2 {
+                    (hours, minutes, behind)
+                } else {
+                    (hours, "00", behind)
+                }
+            }
+            (2, None) => (hours, "00", behind),
+            _ => return None,
+        };
+        let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
+        return Some((Some(if sign == b'-' { -seconds } else { seconds }), behind));
+    }
+    let end = rest
+        .bytes()
+        .position(|b| !b.is_ascii_uppercase())
+        .unwrap_or(rest.len());
+    let (word, behind) = rest.split_at(end);
+    if word.is_empty() || word.len() > 5 || !(spaced || word == "Z") {
+        return None;
+    }
+    let ends = behind.is_empty() || behind.starts_with([' ', ':']);
+    match ZONES.iter().find(|z| z.0 == word) {
+        // `UTC+2`, `GMT+08:00`
+        Some((_, 0)) if behind.starts_with(['+', '-']) => zone(behind),
+        Some((_, minutes)) if ends => Some((Some(minutes * 60), behind)),
+        // A zone that an operator named; without the colon it may be the device's name.
+        None if word.len() >= 2 && behind.starts_with(": %") => Some((None, behind)),
+        _ => None,
+    }
+}
+
+fn civil(year: Option<u32>, month: i8, date: u32, day: &Day, offset: Option<i32>) -> Clock {
+    Clock::Civil {
+        year: year.and_then(|y| i16::try_from(y).ok()),
+        month,
+        day: date as i8,
+        hour: day.hour,
+        minute: day.minute,
+        second: day.second,
+        nanosecond: day.nanosecond,
+        offset,
+    }
+}
+
+fn year(text: &str) -> Option<(u32, &str)> {
+    let (value, rest) = number(text, 4, 2200).filter(|y| (1970..=2200).contains(&y.0))?;
+    Some((value, rest))
+}
+
+fn spaces(text: &str) -> Option<&str> {
+    text.starts_with(' ').then(|| text.trim_start_matches(' '))
+}
+
+/// `Mmm dd [yyyy] HH:MM:SS [yyyy] [zone]`
+fn month_first(text: &str) -> Option<(Clock, &str)> {
+    let (month, rest) = month(text)?;
+    let (date, rest) = number(spaces(rest)?, 2, 31).filter(|d| d.0 > 0)?;
+    let rest = spaces(rest.strip_prefix(',').unwrap_or(rest))?;
+    let (mut years, mut rest) = match year(rest).and_then(|(y, r)| Some((y, spaces(r)?))) {
+        Some((year, rest)) => (Some(year), rest),
+        None => (None, rest),
+    };
+    let (day, behind) = day(rest)?;
+    rest = behind;
+    let (mut offset, mut known) = (None, false);
+    if let Some((zone, behind)) = zone(rest) {
+        (offset, rest, known) = (zone, behind, true);
+    }
+    if years.is_none()
+        && let Some((year, behind)) = spaces(rest).and_then(year)
+        && (behind.is_empty() || behind.starts_with(' ') || behind.starts_with(": "))
+    {
+        (years, rest) = (Some(year), behind);
+    }
+    if !known && let Some((zone, behind)) = zone(rest) {
+        (offset, rest) = (zone, behind);
+    }
+    Some((civil(years, month, date, &day, offset), rest))
+}
+
+/// `yyyy Mmm dd HH:MM:SS [zone]`
+fn year_first(text: &str) -> Option<(Clock, &str)> {
+    let (year, rest) = year(text)?;
+    let (month, rest) = month(spaces(rest)?)?;
+    let (date, rest) = number(spaces(rest)?, 2, 31)?;
+    let (day, rest) = day(spaces(rest)?)?;
+    let (offset, rest) = zone(rest).unwrap_or((None, rest));
+    Some((civil(Some(year), month, date, &day, offset), rest))
+}
+
+/// `yyyy-mm-ddTHH:MM:SS[zone]`, also with `/`, with a space, and not padded.
+fn iso(text: &str) -> Option<(Clock, &str)> {
+    let (year, rest) = year(text)?;
+    let dash = rest.bytes().next().filter(|b| matches!(b, b'-' | b'/'))? as char;
+    let (month, rest) = number(&rest[1..], 2, 12).filter(|m| m.0 > 0)?;
+    let (date, rest) = number(rest.strip_prefix(dash)?, 2, 31).filter(|d| d.0 > 0)?;
+    let rest = rest
+        .strip_prefix(['T', 't', ' ', '-'])
+        .or_else(|| rest.strip_prefix(", "))?;
+    let (day, rest) = day(rest.trim_start_matches(' '))?;
+    let (offset, rest) = zone(rest).unwrap_or((None, rest));
+    Some((civil(Some(year), month as i8, date, &day, offset), rest))
+}
+
+/// `mm/dd/yyyy:HH:MM:SS zone` (Citrix), day first when it cannot be the month.
+fn slashes(text: &str) -> Option<(Clock, &str)> {
+    let (first, rest) = number(text, 2, 31).filter(|n| n.0 > 0)?;
+    let (second, rest) = number(rest.strip_prefix('/')?, 2, 31).filter(|n| n.0 > 0)?;
+    let (year, rest) = year(rest.strip_prefix('/')?)?;
+    let (day, rest) = day(rest.strip_prefix([':', ' '])?)?;
+    let (offset, rest) = zone(rest).unwrap_or((None, rest));
+    let (month, date) = if first > 12 {
+        (second, first)
+    } else {
+        (first, second)
+    };
+    (month <= 12).then(|| (civil(Some(year), month as i8, date, &day, offset), rest))
+}
+
+/// Seconds since 1970 with a fraction.
+pub(super) fn epoch(text: &str) -> Option<(Clock, &str)> {
+    let (seconds, rest) = digits(text);
+    if seconds.len() != 10 {
+        return None;
+    }
+    let seconds: i64 = seconds.parse().ok()?;
+    let (fraction, rest) = match rest.strip_prefix('.') {
+        Some(behind) => digits(behind),
+        None => ("", rest),
+    };
+    let mut nanoseconds: i64 = fraction.get(..9.min(fraction.len()))?.parse().unwrap_or(0);
+    for _ in fraction.len()..9 {
+        nanoseconds *= 10;
+    }
+    (rest.is_empty() || rest.starts_with(' '))
+        .then_some((Clock::Unix(seconds * 1_000_000_000 + nanoseconds), rest))
+}
+
+/// `1w2d`, `3d04h`, `2y10w`, and `HH:MM:SS` since the start; must be followed by a colon.
+fn uptime(text: &str) -> Option<(Clock, &str)> {
+    let mut rest = text;
+    let mut seconds = 0u64;
+    let mut units = 0;
+    while units < 2 {
+        let (value, behind) = digits(rest);
+        let unit = match behind.bytes().next() {
+            Some(b'y') => 365 * 86_400,
+            Some(b'w') => 7 * 86_400,
+            Some(b'd') => 86_400,
+            Some(b'h') => 3_600,
+            _ => break,
+        };
+        seconds += value.parse::<u64>().ok().filter(|v| *v < 100_000)? * unit;
+        rest = &behind[1..];
+        units += 1;
+    }
+    if units == 0 {
+        let (hours, behind) = number(text, 4, 9_999)?;
+        let (minutes, behind) = number(behind.strip_prefix(':')?, 2, 59)?;
+        let (last, behind) = number(behind.strip_prefix(':')?, 2, 59)?;
+        seconds = u64::from(hours) * 3600 + u64::from(minutes) * 60 + u64::from(last);
+        rest = behind
+            .strip_prefix('.')
+            .map_or(behind, |fraction| digits(fraction).1);
+    }
+    rest.starts_with(':')
+        .then_some((Clock::Uptime(seconds), rest))
+}
+
+const DAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
+
+/// Reads a time at the beginning of the text; the colon behind it belongs to it.
+pub(super) fn parse(text: &str) -> Option<(DeviceTime, &str)> {
+    let plain = text.strip_prefix(['*', '.', ';']).unwrap_or(text);
+    let unsynchronised = plain.len() != text.len() && !text.starts_with(';');
+    let first = plain.bytes().next()?;
+    let found = if first.is_ascii_digit() {
+        iso(plain)
+            .or_else(|| year_first(plain))
+            .or_else(|| slashes(plain))
+            .or_else(|| uptime(plain))
+    } else if first.is_ascii_alphabetic() {
+        let dayless = DAYS
+            .iter()
+            .find_map(|day| plain.strip_prefix(day))
+            .unwrap_or(plain);
+        month_first(dayless)
+    } else {
+        None
+    };
+    let (clock, rest) = found?;
+    if !(rest.is_empty() || rest.starts_with([' ', ':', ',', ';', ']', ')'])) {
+        return None;
+    }
+    Some((
+        DeviceTime {
+            clock,
+            unsynchronised,
+        },
+        rest.strip_prefix(':').unwrap_or(rest),
+    ))
+}
+
+const HALF_YEAR: i64 = 183 * 86_400;
+
+impl DeviceTime {
+    /// The reading as nanoseconds since 1970, seen from the time of receipt: a missing year is the one that brings
+    /// it nearest, a missing zone is `assumed` (seconds east of UTC). None for an uptime or an impossible date.
+    #[must_use]
+    pub fn resolve(&self, received: i64, assumed: i32) -> Option<i64> {
+        match self.clock {
+            Clock::Unix(nanoseconds) => Some(nanoseconds),
+            Clock::Uptime(_) => None,
+            Clock::Civil {
+                year,
+                month,
+                day,
+                hour,
+                minute,
+                second,
+                nanosecond,
+                offset,
+            } => {
+                let offset = i64::from(offset.unwrap_or(assumed));
+                let at = |year: i16| {
+                    let date = jiff::civil::Date::new(year, month, day).ok()?;
+                    let time = date.at(hour, minute, second.min(59), nanosecond);
+                    let utc = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+                    i64::try_from(utc.as_nanosecond())
+                        .ok()
+                        .map(|n| n - offset * 1_000_000_000)
+                };
+                match year {
+                    Some(year) => at(year),
+                    None => {
+                        let received_at =
+                            jiff::Timestamp::from_nanosecond(i128::from(received)).ok()?;
+                        let this = received_at.to_zoned(jiff::tz::TimeZone::UTC).year();
+                        [this, this - 1, this + 1]
+                            .into_iter()
+                            .filter_map(at)
+                            .find(|t| ((t - received) / 1_000_000_000).abs() <= HALF_YEAR)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the reading leaves the zone open.
+    #[must_use]
+    pub fn zone_open(&self) -> bool {
+        matches!(self.clock, Clock::Civil { offset: None, .. })
+    }
+}

@@ -1,0 +1,372 @@
+//! From a received message to the queue: whose it is, what it costs, where it waits.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Instant, SystemTime};
+
+use inventory::{Feed, Inventory};
+use ipnet::IpNet;
+use spool::{Entry, Queue, WhenFull};
+
+use crate::books::{Account, Books, Dropped};
+use crate::record::{Received, TRUNCATED, Transport};
+use crate::{header, text};
+
+/// What all receivers share.
+pub struct Intake {
+    /// The queue.
+    pub queue: Queue,
+    /// The accounts.
+    pub books: Arc<Books>,
+    /// The devices.
+    pub feed: Feed,
+    /// Senders whose messages are other devices'.
+    pub relays: Vec<IpNet>,
+    /// What happens when the queue is full, for datagrams.
+    pub datagrams: WhenFull,
+    /// The same for streams.
+    pub streams: WhenFull,
+    /// Messages per second and burst of one device; none: unlimited.
+    pub limit: Option<(f64, f64)>,
+    /// Bytes of the queue.
+    pub max_bytes: u64,
+}
+
+/// Nanoseconds since 1970.
+#[must_use]
+pub fn now() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Intake {
+    /// The device a message is from: by the sender's address, behind relays and for unknown senders by the name in
+    /// its header.
+    #[must_use]
+    pub fn device<'i>(
+        &self,
+        inventory: &'i Inventory,
+        source: IpAddr,
+        bytes: &[u8],
+    ) -> Option<&'i str> {
+        let relay = source.is_unspecified() || self.relays.iter().any(|net| net.contains(&source));
+        let by_address = || {
+            inventory
+                .by_syslog_source(source)
+                .or_else(|| inventory.by_ip(source))
+        };
+        let found = if relay { None } else { by_address() };
+        let found = found
+            .or_else(|| by_name(inventory, bytes))
+            .or_else(|| if relay { by_address() } else { None });
+        found.map(|device| &*device.name)
+    }
+}
+
+fn by_name<'i>(inventory: &'i Inventory, bytes: &[u8]) -> Option<&'i inventory::Device> {
+    let text = text::decode(bytes);
+    let header = header::parse(&text);
+    let find = |name: &str| {
+        let exact = inventory
+            .device(name)
+            .or_else(|| inventory.by_address(name));
+        let by_ip = || {
+            name.parse::<IpAddr>().ok().and_then(|ip| {
+                inventory
+                    .by_syslog_source(ip)
+                    .or_else(|| inventory.by_ip(ip))
+            })
+        };
+        let short = || {
+            name.split_once('.')
+                .and_then(|(short, _)| inventory.device(short))
+        };
+        exact.or_else(by_ip).or_else(short)
+    };
+    header
+        .host
+        .and_then(|name| find(name).or_else(|| find(&name.to_ascii_lowercase())))
+}
+
+struct Item {
+    range: Range<usize>,
+    stamp: u64,
+    class: u8,
+    bytes: usize,
+    truncated: bool,
+    transport: Transport,
+    account: Arc<Account>,
+}
+
+struct Known {
+    account: Arc<Account>,
+    tokens: f64,
+    filled: Instant,
+}
+
+/// One receiver's way into the queue: collects messages and appends them together.
+pub struct Lane {
+    intake: Arc<Intake>,
+    inventory: Arc<Inventory>,
+    arena: Vec<u8>,
+    items: Vec<Item>,
+    /// By address, for senders that the inventory knows by it.
+    known: HashMap<IpAddr, Option<Arc<Account>>>,
+    buckets: HashMap<String, Known>,
+    fill: f64,
+}
+
+/// Addresses remembered by one lane.
+const REMEMBERED: usize = 50_000;
+
+impl Lane {
+    /// A new lane.
+    #[must_use]
+    pub fn new(intake: Arc<Intake>) -> Self {
+        let inventory = intake.feed.current();
+        Self {
+            intake,
+            inventory,
+            arena: Vec::new(),
+            items: Vec::new(),
+            known: HashMap::new(),
+            buckets: HashMap::new(),
+            fill: 0.0,
+        }
+    }
+
+    /// How many messages are collected.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none is collected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    fn account(&mut self, source: IpAddr, bytes: &[u8]) -> Arc<Account> {
+        if let Some(Some(account)) = self.known.get(&source) {
+            return account.clone();
+        }
+        let relay =
+            source.is_unspecified() || self.intake.relays.iter().any(|net| net.contains(&source));
+        let device = self.intake.device(&self.inventory, source, bytes);
+        let account = self.intake.books.account(device.unwrap_or_default());
+        // An address that is one device's is remembered; a relay's or an unknown one may carry any name.
+        let fixed = !relay
+            && self
+                .inventory
+                .by_syslog_source(source)
+                .or_else(|| self.inventory.by_ip(source))
+                .is_some();
+        if fixed && self.known.len() < REMEMBERED {
+            self.known.insert(source, Some(account.clone()));
+        }
+        account
+    }
+
+    /// Collects a message.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        source: SocketAddr,
+        transport: Transport,
+        stamp: u64,
+        flags: u8,
+    ) {
+        let account = self.account(source.ip().to_canonical(), bytes);
+        let start = self.arena.len();
+        Received {
+            transport,
+            flags,
+            device: &account.device,
+            source,
+            bytes,
+        }
+        .encode(&mut self.arena);
+        self.items.push(Item {
+            range: start..self.arena.len(),
+            stamp,
+            class: header::class(bytes),
+            bytes: bytes.len(),
+            truncated: flags & TRUNCATED != 0,
+            transport,
+            account,
+        });
+    }
+
+    /// Appends what was collected. False: there is no room and the rest must be tried again.
+    pub fn flush(&mut self) -> bool {
+        let intake = self.intake.clone();
+        if !Arc::ptr_eq(&self.inventory, &intake.feed.current()) {
+            self.inventory = intake.feed.current();
+            self.known.clear();
+        }
+        if self.items.is_empty() {
+            return true;
+        }
+        let _booking = intake.books.booking();
+        self.refuse_greedy();
+        let policy = |transport| {
+            if transport == Transport::Udp {
+                intake.datagrams
+            } else {
+                intake.streams
+            }
+        };
+        let entries: Vec<Entry<'_>> = self
+            .items
+            .iter()
+            .map(|item| Entry {
+                received: item.stamp,
+                class: item.class,
+                when_full: policy(item.transport),
+                payload: &self.arena[item.range.clone()],
+            })
+            .collect();
+        let books = &intake.books;
+        let appended = intake
+            .queue
+            .append(&entries, &mut |eviction| book_eviction(books, &eviction));
+        let mut done = appended.done;
+        let mut dropped = appended.dropped.iter().peekable();
+        for (at, item) in self.items.iter().enumerate().take(done) {
+            item.account
+                .receive(item.transport, item.bytes, item.stamp, item.truncated);
+            if dropped.next_if(|d| **d == at).is_some() {
+                item.account.drop_one(Dropped::Full);
+            } else {
+                item.account.queue_one();
+            }
+        }
+        if let Some(error) = appended.error {
+            tracing::error!(error = %Chain(&error), "the queue cannot be written");
+            // A datagram cannot be asked to wait; a stream can.
+            while let Some(item) = self
+                .items
+                .get(done)
+                .filter(|item| item.transport == Transport::Udp)
+            {
+                item.account
+                    .receive(item.transport, item.bytes, item.stamp, item.truncated);
+                item.account.drop_one(Dropped::Storage);
+                done += 1;
+            }
+        }
+        let all = done == self.items.len();
+        if all {
+            self.items.clear();
+            self.arena.clear();
+        } else {
+            self.items.drain(..done);
+        }
+        self.fill = intake.queue.stats().bytes as f64 / intake.max_bytes as f64;
+        all
+    }
+
+    /// Refuses datagrams of devices over their limit, or over their share of a queue that is filling up.
+    fn refuse_greedy(&mut self) {
+        let limit = self.intake.limit;
+        if limit.is_none() && self.fill < 0.5 {
+            return;
+        }
+        // A share counts only among several: what nobody else needs is nobody's to refuse.
+        let (total, waiting) = if self.fill < 0.5 {
+            (0, 0)
+        } else {
+            let accounts = self.intake.books.all();
+            let recent = now().saturating_sub(60_000_000_000);
+            let queued: i64 = accounts
+                .iter()
+                .filter_map(|a| a.outlets.first())
+                .map(|o| o.queued.load(Relaxed))
+                .sum();
+            (
+                queued,
+                accounts
+                    .iter()
+                    .filter(|a| a.last.load(Relaxed) > recent)
+                    .count(),
+            )
+        };
+        let urgent = match self.intake.datagrams {
+            WhenFull::ByClass { keep, .. } => Some(keep),
+            _ => None,
+        };
+        let buckets = &mut self.buckets;
+        self.items.retain(|item| {
+            if item.transport != Transport::Udp {
+                return true;
+            }
+            let over = limit.is_some_and(|(rate, burst)| {
+                let known = buckets
+                    .entry(item.account.device.clone())
+                    .or_insert_with(|| Known {
+                        account: item.account.clone(),
+                        tokens: burst,
+                        filled: Instant::now(),
+                    });
+                let now = Instant::now();
+                known.tokens = (known.tokens
+                    + now.duration_since(known.filled).as_secs_f64() * rate)
+                    .min(burst);
+                known.filled = now;
+                known.tokens -= 1.0;
+                if known.tokens < 0.0 {
+                    known.tokens = 0.0;
+                    known.account.drop_one(Dropped::Rate);
+                    return true;
+                }
+                false
+            });
+            let queued = item
+                .account
+                .outlets
+                .first()
+                .map_or(0, |o| o.queued.load(Relaxed));
+            let spared = urgent.is_some_and(|keep| item.class <= keep);
+            let greedy = !over && !spared && waiting > 1 && total > 1_000 && queued * 2 > total;
+            if greedy {
+                item.account.drop_one(Dropped::Share);
+            }
+            if over || greedy {
+                item.account
+                    .receive(item.transport, item.bytes, item.stamp, item.truncated);
+            }
+            !(over || greedy)
+        });
+    }
+}
+
+fn book_eviction(books: &Books, eviction: &spool::Eviction<'_>) {
+    let account = books.account(crate::record::device(eviction.record.payload));
+    if let Some(at) = books.destinations.iter().position(|d| d == eviction.reader)
+        && let Some(outlet) = account.outlets.get(at)
+    {
+        outlet.queued.fetch_sub(1, Relaxed);
+        outlet.evicted.fetch_add(1, Relaxed);
+    }
+}
+
+/// An error with its causes in one line.
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! The parts of `sotp-syslog`: receiving, reading and translating syslog in front of Loki.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod app;
+pub mod books;
+pub mod cli;
+pub mod config;
+pub mod convert;
+pub mod framing;
+pub mod header;
+pub mod intake;
+pub mod metrics;
+pub mod proxy;
+pub mod record;
+pub mod render;
+pub mod stream;
+pub mod text;
+pub mod tls;
+pub mod translate;
+pub mod udp;

@@ -1,0 +1,164 @@
+//! From a vendor's message to an event: what happened, to what, and a sentence that says so.
+//!
+//! Rules are data (`rules/*.rules`), each with a line that proves it. A message finds its rules by its mnemonic or
+//! its process and is compared with their literal texts in one pass.
+
+mod key;
+mod pattern;
+mod rules;
+
+use std::collections::HashMap;
+
+use crate::header::Header;
+
+pub use rules::RulesError;
+
+/// The kinds of events, a closed list: it becomes a label.
+pub const EVENTS: [&str; 47] = [
+    "acl",
+    "address_conflict",
+    "bfd_session",
+    "bgp_neighbor",
+    "configuration_change",
+    "dhcp",
+    "eigrp_neighbor",
+    "environment",
+    "failover",
+    "gateway_redundancy",
+    "hardware",
+    "interface_state",
+    "isis_neighbor",
+    "ldp_neighbor",
+    "licence",
+    "link_aggregation",
+    "load_balancer",
+    "login",
+    "login_failed",
+    "logout",
+    "mac_move",
+    "mpls",
+    "optics",
+    "ospf_neighbor",
+    "pim_neighbor",
+    "poe",
+    "privilege",
+    "process_crash",
+    "reboot",
+    "resource",
+    "script",
+    "security",
+    "security_event",
+    "service",
+    "session",
+    "spanning_tree",
+    "stack",
+    "storage",
+    "system",
+    "time_sync",
+    "tracking",
+    "vpn",
+    "wireless",
+    "rip_neighbor",
+    "certificate",
+    "quality",
+    "upgrade",
+];
+
+/// One rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// The vendor it belongs to.
+    pub vendor: &'static str,
+    /// What its message is found by.
+    pub key: &'static str,
+    /// The kind of event, one of [`EVENTS`].
+    pub event: &'static str,
+    pattern: pattern::Pattern,
+    sentence: pattern::Text,
+    /// A message that it is for.
+    pub example: &'static str,
+}
+
+/// A translated message.
+#[derive(Debug)]
+pub struct Translation<'a> {
+    /// The rule that knew it.
+    pub rule: &'static Rule,
+    /// What was found in it, by name.
+    pub fields: Vec<(&'static str, &'a str)>,
+}
+
+impl Translation<'_> {
+    /// The event as a sentence.
+    pub fn sentence(&self, into: &mut String) {
+        self.rule.sentence.fill(&self.fields, into);
+    }
+}
+
+/// All rules, ready to be matched.
+#[derive(Debug)]
+pub struct Translator {
+    rules: Vec<&'static Rule>,
+    index: HashMap<&'static str, Vec<&'static Rule>>,
+}
+
+impl Translator {
+    /// The rules that come with this version.
+    ///
+    /// # Errors
+    /// When a rule is not well-formed; the message names file and line.
+    pub fn built_in() -> Result<Self, RulesError> {
+        let rules = rules::built_in()?;
+        let mut index: HashMap<&'static str, Vec<&'static Rule>> = HashMap::new();
+        for rule in &rules {
+            index.entry(rule.key).or_default().push(rule);
+        }
+        Ok(Self { rules, index })
+    }
+
+    /// Every rule.
+    #[must_use]
+    pub fn rules(&self) -> &[&'static Rule] {
+        &self.rules
+    }
+
+    /// Translates a message; none when no rule knows it.
+    #[must_use]
+    pub fn translate<'a>(&self, header: &Header<'a>) -> Option<Translation<'a>> {
+        let mut fields = Vec::with_capacity(12);
+        let likely = key::likely_vendor(header);
+        key::candidates(header, |key| {
+            let rules = self.index.get(key)?;
+            let mut matched = None;
+            for rule in rules {
+                // The first that matches, but one of the vendor that the header points to goes first.
+                if (matched.is_none() || likely == Some(rule.vendor))
+                    && rule.pattern.matches(header.message, &mut fields)
+                {
+                    matched = Some(*rule);
+                    if likely.is_none() || likely == Some(rule.vendor) {
+                        break;
+                    }
+                }
+            }
+            let rule = matched?;
+            rule.pattern
+                .matches(header.message, &mut fields)
+                .then_some(rule)
+        })
+        .map(|rule| Translation { rule, fields })
+    }
+}
+
+/// The fields of a message that no rule knows: `key=value` pairs and structured data, at most `most`.
+pub fn generic_fields<'a>(header: &Header<'a>, most: usize) -> Vec<(&'a str, &'a str)> {
+    let structured = crate::header::parameters(header.structured);
+    let mut fields: Vec<(&str, &str)> = structured.take(most).collect();
+    if fields.is_empty() {
+        fields.extend(pattern::pairs(header.message).take(most));
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! What a message's rules are found by.
+
+use crate::header::{Form, Header};
+
+use super::pattern::cells;
+
+/// Longest key.
+const LONGEST: usize = 96;
+
+/// A key put together without asking for memory.
+struct Key {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Key {
+    fn new(parts: &[&str]) -> Option<Self> {
+        let mut key = Self {
+            bytes: [0; LONGEST],
+            length: 0,
+        };
+        for part in parts {
+            let end = key.length + part.len();
+            key.bytes
+                .get_mut(key.length..end)?
+                .copy_from_slice(part.as_bytes());
+            key.length = end;
+        }
+        Some(key)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+/// Offers the keys of a message, best first, until one is taken.
+pub(super) fn candidates<T>(
+    header: &Header<'_>,
+    mut take: impl FnMut(&str) -> Option<T>,
+) -> Option<T> {
+    let offer = |parts: &[&str], take: &mut dyn FnMut(&str) -> Option<T>| {
+        Key::new(parts).and_then(|key| take(key.text()))
+    };
+    if let Some(name) = header.mnemonic {
+        let found = match header.form {
+            Form::Vrp => {
+                let mut parts = name.split('/');
+                match (parts.next(), parts.nth(1)) {
+                    (Some(module), Some(message)) => offer(&[module, "/", message], &mut take),
+                    _ => None,
+                }
+            }
+            Form::KeyValue => name
+                .get(name.len().saturating_sub(5)..)
+                .and_then(|tail| offer(&["FG-", tail], &mut take)),
+            Form::PaloAlto => cells(header.message)
+                .nth(4)
+                .and_then(|kind| offer(&["PAN-", name, "-", kind], &mut take)),
+            Form::Cef => take(if header.message.starts_with("LEEF") {
+                "LEEF"
+            } else {
+                "CEF"
+            }),
+            _ => take(name).or_else(|| without_severity(name, |parts| offer(parts, &mut take))),
+        };
+        if found.is_some() {
+            return found;
+        }
+    } else if header.form == Form::Cef {
+        return take("CEF");
+    }
+    header
+        .process
+        .and_then(|process| offer(&["@", process], &mut take))
+}
+
+/// `LINK-3-UPDOWN` as `LINK-UPDOWN`, `FTD-6-302013` as `ASA-302013`, `SNMP-WARNING-linkDown-2004` as `linkDown`.
+fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) -> Option<T> {
+    let bytes = name.as_bytes();
+    let at = (1..bytes.len().saturating_sub(1))
+        .find(|&i| bytes[i - 1] == b'-' && bytes[i].is_ascii_digit() && bytes[i + 1] == b'-');
+    if let Some(at) = at {
+        let (before, behind) = (&name[..at - 1], &name[at + 2..]);
+        if before.starts_with("ASA") || before.starts_with("FTD") || before.starts_with("PIX") {
+            return offer(&["ASA-", behind]);
+        }
+        return offer(&[before, "-", behind]);
+    }
+    let mut parts = name.split('-');
+    let (application, severity, event) = (parts.next()?, parts.next()?, parts.next()?);
+    let nokia = application
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b == b'_')
+        && severity.bytes().all(|b| b.is_ascii_uppercase());
+    if nokia { offer(&[event]) } else { None }
+}
+
+/// The vendor that the header's form points to, where several share a mnemonic.
+pub(super) fn likely_vendor(header: &Header<'_>) -> Option<&'static str> {
+    match (header.form, header.process, header.pid) {
+        (Form::Cisco, Some(_), Some(_)) => Some("cisco_iosxr"),
+        (Form::Cisco, Some(_), None) => Some("arista"),
+        (Form::Cisco, None, _) => Some("cisco_ios"),
+        (Form::Topics, ..) => Some("mikrotik"),
+        _ => None,
+    }
+}

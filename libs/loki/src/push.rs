@@ -1,0 +1,352 @@
+//! The body of a push request: protobuf with snappy, or JSON with gzip.
+//!
+//! The messages (`logproto.PushRequest`), by field number:
+//! request {1: streams*}; stream {1: labels, 2: entries*}; entry {1: timestamp {1: seconds, 2: nanoseconds}, 2: line, 3: pairs*};
+//! pair {1: name, 2: value}.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use crate::Line;
+use crate::limits::Limits;
+
+/// How a request is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// `application/x-protobuf` in a snappy block.
+    #[default]
+    Protobuf,
+    /// `application/json` with `Content-Encoding: gzip`.
+    Json,
+}
+
+struct Stream {
+    labels: String,
+    entries: Vec<u8>,
+    used: bool,
+}
+
+/// A request being built, in reused memory.
+pub struct Push {
+    format: Format,
+    index: HashMap<String, usize>,
+    streams: Vec<Stream>,
+    order: Vec<usize>,
+    labels: String,
+    entry: Vec<u8>,
+    lines: usize,
+    content: usize,
+}
+
+/// Streams whose buffers are kept between requests.
+const KEPT: usize = 10_000;
+
+impl Push {
+    /// An empty request.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            index: HashMap::new(),
+            streams: Vec::new(),
+            order: Vec::new(),
+            labels: String::new(),
+            entry: Vec::new(),
+            lines: 0,
+            content: 0,
+        }
+    }
+
+    /// Empties it.
+    pub fn clear(&mut self) {
+        if self.streams.len() > KEPT {
+            self.streams.clear();
+            self.index.clear();
+        }
+        for &at in &self.order {
+            if let Some(stream) = self.streams.get_mut(at) {
+                stream.entries.clear();
+                stream.used = false;
+            }
+        }
+        self.order.clear();
+        self.lines = 0;
+        self.content = 0;
+    }
+
+    /// How many lines it has.
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// The bytes that Loki's rate limits count: text and metadata.
+    #[must_use]
+    pub fn content(&self) -> usize {
+        self.content
+    }
+
+    /// Adds a line with its stamp in nanoseconds since 1970. Metadata beyond the limits is cut.
+    pub fn add(&mut self, line: &Line, coarse: bool, stamp: u64, limits: &Limits) {
+        self.labels.clear();
+        render_labels(line.labels(coarse), &mut self.labels);
+        let at = match self.index.get(&self.labels) {
+            Some(&at) => at,
+            None => {
+                self.streams.push(Stream {
+                    labels: self.labels.clone(),
+                    entries: Vec::new(),
+                    used: false,
+                });
+                self.index
+                    .insert(self.labels.clone(), self.streams.len() - 1);
+                self.streams.len() - 1
+            }
+        };
+        let Some(stream) = self.streams.get_mut(at) else {
+            return;
+        };
+        if !stream.used {
+            stream.used = true;
+            self.order.push(at);
+        }
+        let pairs = within(line.pairs(coarse), limits);
+        self.content +=
+            line.text.len() + pairs.clone().map(|(n, v)| n.len() + v.len()).sum::<usize>();
+        self.lines += 1;
+        match self.format {
+            Format::Protobuf => {
+                self.entry.clear();
+                entry(&mut self.entry, stamp, &line.text, pairs);
+                field(&mut stream.entries, 2, &self.entry);
+            }
+            Format::Json => json_entry(&mut stream.entries, stamp, &line.text, pairs),
+        }
+    }
+
+    /// The encoded request without compression.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let used = self.order.iter().filter_map(|&at| self.streams.get(at));
+        match self.format {
+            Format::Protobuf => {
+                let mut body = Vec::with_capacity(
+                    used.clone()
+                        .map(|s| s.entries.len() + s.labels.len() + 16)
+                        .sum(),
+                );
+                for stream in used {
+                    let labels = 1 + varint_length(stream.labels.len()) + stream.labels.len();
+                    body.push(1 << 3 | 2);
+                    varint(&mut body, (labels + stream.entries.len()) as u64);
+                    field(&mut body, 1, stream.labels.as_bytes());
+                    body.extend_from_slice(&stream.entries);
+                }
+                body
+            }
+            Format::Json => {
+                let mut body = b"{\"streams\":[".to_vec();
+                for (i, stream) in used.enumerate() {
+                    if i > 0 {
+                        body.push(b',');
+                    }
+                    body.extend_from_slice(b"{\"stream\":");
+                    json_labels(&mut body, &stream.labels);
+                    body.extend_from_slice(b",\"values\":[");
+                    body.extend_from_slice(&stream.entries);
+                    body.extend_from_slice(b"]}");
+                }
+                body.extend_from_slice(b"]}");
+                body
+            }
+        }
+    }
+
+    /// The request's body as it is sent.
+    ///
+    /// # Errors
+    /// When the compressor refuses (a body of more than 4 GiB).
+    pub fn body(&self) -> std::io::Result<Vec<u8>> {
+        let plain = self.encode();
+        match self.format {
+            Format::Protobuf => snap::raw::Encoder::new()
+                .compress_vec(&plain)
+                .map_err(std::io::Error::other),
+            Format::Json => {
+                let mut gzip =
+                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                gzip.write_all(&plain)?;
+                gzip.finish()
+            }
+        }
+    }
+}
+
+/// `{name="value",…}`, values escaped as Go and Prometheus do.
+pub(crate) fn render_labels<'a>(
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    into: &mut String,
+) {
+    into.push('{');
+    for (i, (name, value)) in labels.enumerate() {
+        if i > 0 {
+            into.push(',');
+        }
+        into.push_str(name);
+        into.push_str("=\"");
+        if value.bytes().any(|b| b == b'"' || b == b'\\' || b < 0x20) {
+            for c in value.chars() {
+                match c {
+                    '"' => into.push_str("\\\""),
+                    '\\' => into.push_str("\\\\"),
+                    '\n' => into.push_str("\\n"),
+                    c if c.is_control() => into.push(' '),
+                    c => into.push(c),
+                }
+            }
+        } else {
+            into.push_str(value);
+        }
+        into.push('"');
+    }
+    into.push('}');
+}
+
+/// The pairs that fit into the limits, each name once.
+fn within<'a, I>(pairs: I, limits: &Limits) -> impl Iterator<Item = (&'a str, &'a str)> + Clone
+where
+    I: Iterator<Item = (&'a str, &'a str)> + Clone,
+{
+    let mut left = limits.metadata_bytes;
+    pairs
+        .take(limits.metadata_pairs)
+        .filter(move |(name, value)| {
+            let size = name.len() + value.len();
+            let fits = size <= left;
+            if fits {
+                left -= size;
+            }
+            fits
+        })
+}
+
+fn varint(into: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        into.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    into.push(value as u8);
+}
+
+fn varint_length(value: usize) -> usize {
+    (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+fn field(into: &mut Vec<u8>, number: u8, bytes: &[u8]) {
+    into.push(number << 3 | 2);
+    varint(into, bytes.len() as u64);
+    into.extend_from_slice(bytes);
+}
+
+fn entry<'a>(
+    into: &mut Vec<u8>,
+    stamp: u64,
+    text: &str,
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) {
+    let (seconds, nanoseconds) = (stamp / 1_000_000_000, stamp % 1_000_000_000);
+    let mut time = [0u8; 16];
+    let mut at = 0;
+    for (number, value) in [(1u8, seconds), (2, nanoseconds)] {
+        if value > 0 {
+            time[at] = number << 3;
+            at += 1;
+            let mut value = value;
+            while value >= 0x80 {
+                time[at] = value as u8 | 0x80;
+                value >>= 7;
+                at += 1;
+            }
+            time[at] = value as u8;
+            at += 1;
+        }
+    }
+    field(into, 1, &time[..at]);
+    if !text.is_empty() {
+        field(into, 2, text.as_bytes());
+    }
+    for (name, value) in pairs {
+        let size =
+            2 + varint_length(name.len()) + varint_length(value.len()) + name.len() + value.len();
+        into.push(3 << 3 | 2);
+        varint(into, size as u64);
+        field(into, 1, name.as_bytes());
+        field(into, 2, value.as_bytes());
+    }
+}
+
+fn json_string(into: &mut Vec<u8>, text: &str) {
+    // Writing a string into memory cannot fail.
+    let _ = serde_json::to_writer(into, text);
+}
+
+fn json_entry<'a>(
+    into: &mut Vec<u8>,
+    stamp: u64,
+    text: &str,
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) {
+    if !into.is_empty() {
+        into.push(b',');
+    }
+    into.extend_from_slice(format!("[\"{stamp}\",").as_bytes());
+    json_string(into, text);
+    into.extend_from_slice(b",{");
+    for (i, (name, value)) in pairs.enumerate() {
+        if i > 0 {
+            into.push(b',');
+        }
+        json_string(into, name);
+        into.push(b':');
+        json_string(into, value);
+    }
+    into.extend_from_slice(b"}]");
+}
+
+/// The rendered labels `{a="b"}` as a JSON object.
+fn json_labels(into: &mut Vec<u8>, rendered: &str) {
+    into.push(b'{');
+    let mut rest = rendered.trim_start_matches('{');
+    let mut first = true;
+    while let Some((name, tail)) = rest.split_once("=\"") {
+        let mut value = String::new();
+        let mut end = tail.len();
+        let mut chars = tail.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    end = at + 1;
+                    break;
+                }
+                '\\' => match chars.next() {
+                    Some((_, 'n')) => value.push('\n'),
+                    Some((_, c)) => value.push(c),
+                    None => {}
+                },
+                c => value.push(c),
+            }
+        }
+        if !first {
+            into.push(b',');
+        }
+        first = false;
+        json_string(into, name.trim_start_matches(','));
+        into.push(b':');
+        json_string(into, &value);
+        rest = tail.get(end..).unwrap_or_default();
+    }
+    into.push(b'}');
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! One segment file.
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::record::{self, Record};
+use crate::storage::{File, Storage, read_full, write_all};
+
+/// Bytes in front of a segment's records.
+pub(crate) const HEADER: u64 = 32;
+const MAGIC: &[u8; 8] = b"SOTPSEG1";
+const EVICTED: &[u8; 8] = b"SOTPGAP1";
+/// Bytes read from a segment at once.
+const BLOCK: usize = 256 << 10;
+
+/// A segment of the queue, as it is known in memory.
+pub(crate) struct Segment {
+    pub(crate) first: u64,
+    /// Number behind the last record.
+    pub(crate) end: u64,
+    /// Stamp that all stamps of the segment follow.
+    pub(crate) base_stamp: u64,
+    /// Bytes that belong to the queue, header included.
+    pub(crate) length: u64,
+    /// Its records were evicted; the file keeps its place in the numbering.
+    pub(crate) evicted: bool,
+    pub(crate) file: Arc<dyn File>,
+}
+
+fn header(magic: &[u8; 8], first: u64, base_stamp: u64) -> [u8; HEADER as usize] {
+    let mut head = [0u8; HEADER as usize];
+    head[..8].copy_from_slice(magic);
+    head[8..16].copy_from_slice(&first.to_le_bytes());
+    head[16..24].copy_from_slice(&base_stamp.to_le_bytes());
+    let sum = crc32fast::hash(&head[..24]);
+    head[24..28].copy_from_slice(&sum.to_le_bytes());
+    head
+}
+
+pub(crate) fn name(first: u64) -> String {
+    format!("{first:020}.seg")
+}
+
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".seg")?;
+    (digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| digits.parse().ok())?
+}
+
+impl Segment {
+    pub(crate) fn create(
+        storage: &dyn Storage,
+        first: u64,
+        base_stamp: u64,
+    ) -> Result<Self, Error> {
+        let name = name(first);
+        let file = storage.create(&name).or_else(|error| {
+            // The remains of an attempt that failed halfway: no live segment begins at a number not yet given.
+            if error.kind() != std::io::ErrorKind::AlreadyExists {
+                return Err(error);
+            }
+            storage.remove(&name)?;
+            storage.create(&name)
+        });
+        let file = file.map_err(Error::storage("creating", &name))?;
+        let head = header(MAGIC, first, base_stamp);
+        if let Err(source) = write_all(&*file, &head, 0) {
+            // An unusable file must not be in the way of the next attempt, which has the same name.
+            let _ = storage.remove(&name);
+            return Err(Error::Storage {
+                operation: "writing",
+                file: name,
+                source,
+            });
+        }
+        Ok(Self {
+            first,
+            end: first,
+            base_stamp,
+            length: HEADER,
+            evicted: false,
+            file,
+        })
+    }
+
+    /// Opens a segment; its end is not yet known. None when its header was never written whole.
+    pub(crate) fn open(storage: &dyn Storage, first: u64) -> Result<Option<Self>, Error> {
+        let name = name(first);
+        let file = storage
+            .open(&name)
+            .map_err(Error::storage("opening", &name))?;
+        let mut head = [0u8; HEADER as usize];
+        let read = read_full(&*file, &mut head, 0).map_err(Error::storage("reading", &name))?;
+        let field = |at: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&head[at..at + 8]);
+            u64::from_le_bytes(bytes)
+        };
+        let intact = read == head.len()
+            && (head[..8] == *MAGIC || head[..8] == *EVICTED)
+            && head[24..28] == crc32fast::hash(&head[..24]).to_le_bytes()
+            && field(8) == first;
+        if !intact {
+            return Ok(None);
+        }
+        let length = file.length().map_err(Error::storage("measuring", &name))?;
+        Ok(Some(Self {
+            first,
+            end: first,
+            base_stamp: field(16),
+            length,
+            evicted: head[..8] == *EVICTED,
+            file,
+        }))
+    }
+
+    /// Gives up the records and keeps the place in the numbering.
+    pub(crate) fn evict(&mut self) -> Result<(), Error> {
+        let name = name(self.first);
+        write_all(
+            &*self.file,
+            &header(EVICTED, self.first, self.base_stamp),
+            0,
+        )
+        .map_err(Error::storage("writing", &name))?;
+        self.file
+            .truncate(HEADER)
+            .map_err(Error::storage("cutting", &name))?;
+        self.length = HEADER;
+        self.evicted = true;
+        Ok(())
+    }
+}
+
+/// A place in a segment, and the bytes that were read there.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    block: Vec<u8>,
+    /// Offset in the file of the block's beginning.
+    start: u64,
+    /// Offset in the block of the next record.
+    at: usize,
+}
+
+impl Cursor {
+    pub(crate) fn new(offset: u64) -> Self {
+        Self {
+            block: Vec::new(),
+            start: offset,
+            at: 0,
+        }
+    }
+
+    /// Offset in the file of the next record.
+    pub(crate) fn offset(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    /// Reads the next record, which must have the number `seq` and end before `limit`. None when there is
+    /// no whole, intact record.
+    pub(crate) fn next(
+        &mut self,
+        file: &dyn File,
+        seq: u64,
+        limit: u64,
+    ) -> std::io::Result<Option<Record<'_>>> {
+        // The length is known only once the header is there, so at most two fills are needed.
+        for _ in 0..2 {
+            let need = record::extent(&self.block[self.at..]);
+            if self.block.len() - self.at < need && !self.fill(file, need, limit)? {
+                return Ok(None);
+            }
+        }
+        let at = self.at;
+        Ok(
+            record::decode(&self.block[at..], seq).map(|(record, length)| {
+                self.at += length;
+                record
+            }),
+        )
+    }
+
+    /// Brings at least `need` bytes into the block; false when the limit or the file's end is before that.
+    fn fill(&mut self, file: &dyn File, need: usize, limit: u64) -> std::io::Result<bool> {
+        let offset = self.offset();
+        let available = limit.saturating_sub(offset);
+        if available < need as u64 {
+            return Ok(false);
+        }
+        let want = need
+            .max(BLOCK)
+            .min(usize::try_from(available).unwrap_or(usize::MAX));
+        let kept = self.block.len() - self.at;
+        self.block.copy_within(self.at.., 0);
+        self.block.resize(want.max(kept), 0);
+        self.start = offset;
+        self.at = 0;
+        let read = read_full(file, &mut self.block[kept..], offset + kept as u64);
+        self.block
+            .truncate(kept + read.as_ref().copied().unwrap_or(0));
+        read?;
+        Ok(self.block.len() >= need)
+    }
+}
