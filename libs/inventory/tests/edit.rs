@@ -123,7 +123,7 @@ fn lists_that_cannot_be_cut_are_written_anew_and_say_so() {
         edited(anchors, &[delete(Kind::Group, "g")]).1,
         Some(Rewritten::List(Kind::Group))
     );
-    assert_eq!(edited(anchors, &[new.clone()]).1, None);
+    assert_eq!(edited(anchors, std::slice::from_ref(&new)).1, None);
     for empty in [
         "",
         "# nothing yet\n",

@@ -163,7 +163,7 @@ names-twice.bad.yaml:10:11: devices[1].name: the device name "r1" is taken by de
     ),
     (
         "not-a-mapping",
-        r#"not-a-mapping.bad.yaml:1:1: expected a mapping with sites, groups, devices, found a list"#,
+        r#"not-a-mapping.bad.yaml:1:1: expected a mapping with sites, groups, devices, credentials, found a list"#,
     ),
     (
         "not-utf-8-escape",
@@ -207,7 +207,7 @@ sources-twice.bad.yaml:13:5: devices[3].syslog.sources: the syslog source 198.51
     ),
     (
         "unknown-keys",
-        r#"unknown-keys.bad.yaml:1:1: unknown key "site"; expected one of sites, groups, devices
+        r#"unknown-keys.bad.yaml:1:1: unknown key "site"; expected one of sites, groups, devices, credentials
 unknown-keys.bad.yaml:4:5: sites[0]: unknown key "regoin"; expected one of name, region, latitude, longitude
 unknown-keys.bad.yaml:8:12: devices[0].snmp: unknown key "community"; expected one of enabled, module, auth, port
 unknown-keys.bad.yaml:8:31: devices[0].snmp: unknown key "version"; expected one of enabled, module, auth, port"#,

@@ -152,7 +152,7 @@ fn one(
             device.ssh = Some(SshEntry {
                 port: Some(port),
                 ..SshEntry::default()
-            })
+            });
         }
         Some(Err(port)) => read.wrong(
             at,

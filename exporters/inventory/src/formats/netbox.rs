@@ -13,15 +13,12 @@ pub(super) fn read(text: &str, read: &mut Read) {
         Ok(body) => body,
         Err(error) => return read.wrong(error.line() as u64, "", format!("not JSON: {error}")),
     };
-    let objects = match body.get("results").unwrap_or(&body) {
-        Value::Array(objects) => objects,
-        _ => {
-            return read.wrong(
-                1,
-                "results",
-                "expected a list of devices, or an object with results",
-            );
-        }
+    let Value::Array(objects) = body.get("results").unwrap_or(&body) else {
+        return read.wrong(
+            1,
+            "results",
+            "expected a list of devices, or an object with results",
+        );
     };
     if body.get("next").is_some_and(|next| !next.is_null()) {
         read.note(

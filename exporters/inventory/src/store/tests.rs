@@ -133,6 +133,7 @@ impl Case {
         self.dir.join("inventory.yaml")
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "as the store takes it")]
     fn open(&self, disk: Arc<dyn Disk>) -> Result<Arc<Store>, StoreError> {
         // Another test that starts git holds a copy of our lock file for a moment.
         for _ in 0..200 {

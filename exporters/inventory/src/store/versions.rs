@@ -68,7 +68,7 @@ impl Store {
         for logged in self.git.log(&from, MOST_READ)?.into_iter().skip(skip) {
             let parent = logged.parents.first().cloned().unwrap_or_default();
             let version = Version::from(logged);
-            let named = version.entries.iter().any(|entry| *entry == wanted);
+            let named = version.entries.contains(&wanted);
             // Commits that other programs made, and large ones, are read.
             let unclear =
                 version.entries.is_empty() || version.entries.iter().any(|entry| entry == "*");

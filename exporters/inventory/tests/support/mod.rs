@@ -1,5 +1,10 @@
 //! A service that may be edited, and its callers.
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test takes what it needs"
+)]
 
 use std::path::PathBuf;
 
