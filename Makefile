@@ -8,7 +8,7 @@ DEMO    ?=
 INVENTORY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style bench bench-toolkit bench-snmp docs
+.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-toolkit docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,10 +40,14 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-toolkit bench-snmp ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-inventory bench-ping bench-snmp bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
+
+bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_prober and surge-ping; needs root
+	$(CARGO) build --release -q -p sotp-ping --features bench
+	$(CARGO) run --release -q -p sotp-ping --features bench --bin bench-ping
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition
