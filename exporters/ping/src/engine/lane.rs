@@ -254,7 +254,12 @@ impl Lane {
     /// process, when it is late, reads both at once: whoever answered has answered, so answers are counted first.
     fn count_failures(&mut self, hands: &mut Hands<'_>) {
         for failure in self.failures.drain(..) {
-            let Failure { tag, reason, told, at } = failure;
+            let Failure {
+                tag,
+                reason,
+                told,
+                at,
+            } = failure;
             let Some(target) = hands.table.get(tag.target, tag.generation) else {
                 hands.stats.unmatched(Unmatched::Removed);
                 continue;
