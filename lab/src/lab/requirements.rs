@@ -29,12 +29,17 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 12] = [
+const TESTED: [(&str, &str); 14] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
     ("snmpget", "snmp"),
     ("prometheus-snmp-exporter", "prometheus-snmp-exporter"),
+    (
+        "prometheus-blackbox-exporter",
+        "prometheus-blackbox-exporter",
+    ),
+    ("openssl", "openssl"),
     ("nfcapd", "nfdump"),
     ("newuidmap", "uidmap"),
     ("runuser", "util-linux"),
