@@ -32,7 +32,7 @@ pub fn run(program: impl AsRef<Path>, arguments: &[&str]) -> anyhow::Result<Stri
     Ok(text)
 }
 
-/// The folder of programs of a Python environment under `target/` that holds what [`PINS`] says; made on first use.
+/// The folder of programs of a Python environment under `target/` that holds what is pinned here; made on first use.
 ///
 /// # Errors
 /// When there is no Python, or the registry cannot be reached and nothing was installed before.

@@ -54,7 +54,7 @@ pub struct Flags {
     /// Wraps 64-bit counters at 2^53, where a double still counts by ones.
     #[arg(long = "snmp.wrap-large-counters", env = "SOTP_SNMP_WRAP_LARGE_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
     pub wrap_large_counters: bool,
-    /// Address and port to send from, as 198.18.0.1:0 or [2001:db8::1]:0.
+    /// Address and port to send from, such as 198.18.0.1:0; an IPv6 address in square brackets.
     #[arg(long = "snmp.source-address", env = "SOTP_SNMP_SOURCE_ADDRESS", value_name = "ADDRESS", value_parser = source, help_heading = "SNMP")]
     pub source_address: Option<SocketAddr>,
     /// Logs what each request ended with, at level debug.
