@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::ack::{self, AckFile};
 use crate::queue::{Inner, Queue, ReaderState, State, Stats};
-use crate::segment::{self, Cursor, Segment};
+use crate::segment::{self, Cursor, Opened, Segment};
 use crate::storage::{Disk, Storage};
 use crate::{Durability, Error, Options, flusher};
 
@@ -17,7 +17,7 @@ pub struct Recovery {
     pub queued: Vec<u64>,
     /// Bytes behind the last intact record that were cut off.
     pub cut: u64,
-    /// Segment files that had no readable header and were removed.
+    /// Segment files with content but without a readable header, which were removed.
     pub unreadable: Vec<String>,
     /// Acknowledgement files of readers that are no longer declared and were removed.
     pub forgotten: Vec<String>,
@@ -132,7 +132,7 @@ fn reader(name: &str, ack: AckFile, acked: u64, segments: &VecDeque<Segment>) ->
     }
 }
 
-/// The segments in order, those without a header removed.
+/// The segments in order, those without a readable header removed.
 fn segments(
     storage: &dyn Storage,
     names: &[String],
@@ -142,13 +142,16 @@ fn segments(
     numbers.sort_unstable();
     let mut segments = VecDeque::new();
     for first in numbers {
-        if let Some(segment) = Segment::open(storage, first)? {
+        let opened = Segment::open(storage, first)?;
+        if let Opened::Segment(segment) = opened {
             segments.push_back(segment);
-        } else {
-            let name = segment::name(first);
-            storage
-                .remove(&name)
-                .map_err(Error::storage("removing", &name))?;
+            continue;
+        }
+        let name = segment::name(first);
+        storage
+            .remove(&name)
+            .map_err(Error::storage("removing", &name))?;
+        if matches!(opened, Opened::Unreadable) {
             recovery.unreadable.push(name);
         }
     }

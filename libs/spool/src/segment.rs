@@ -27,6 +27,15 @@ pub(crate) struct Segment {
     pub(crate) file: Arc<dyn File>,
 }
 
+/// What the file of a segment turned out to be.
+pub(crate) enum Opened {
+    Segment(Segment),
+    /// The process ended before its header was written whole: no record was ever in it.
+    Unfinished,
+    /// There are bytes behind a header that cannot be read.
+    Unreadable,
+}
+
 fn header(magic: &[u8; 8], first: u64, base_stamp: u64) -> [u8; HEADER as usize] {
     let mut head = [0u8; HEADER as usize];
     head[..8].copy_from_slice(magic);
@@ -83,8 +92,8 @@ impl Segment {
         })
     }
 
-    /// Opens a segment; its end is not yet known. None when its header was never written whole.
-    pub(crate) fn open(storage: &dyn Storage, first: u64) -> Result<Option<Self>, Error> {
+    /// Opens a segment; its end is not yet known.
+    pub(crate) fn open(storage: &dyn Storage, first: u64) -> Result<Opened, Error> {
         let name = name(first);
         let file = storage
             .open(&name)
@@ -100,11 +109,15 @@ impl Segment {
             && (head[..8] == *MAGIC || head[..8] == *EVICTED)
             && head[24..28] == crc32fast::hash(&head[..24]).to_le_bytes()
             && field(8) == first;
-        if !intact {
-            return Ok(None);
-        }
         let length = file.length().map_err(Error::storage("measuring", &name))?;
-        Ok(Some(Self {
+        if !intact {
+            return Ok(if length <= HEADER {
+                Opened::Unfinished
+            } else {
+                Opened::Unreadable
+            });
+        }
+        Ok(Opened::Segment(Self {
             first,
             end: first,
             base_stamp: field(16),

@@ -47,6 +47,31 @@ fn equal_receipt_times_get_unique_growing_stamps_that_survive_a_restart() {
 }
 
 #[test]
+fn a_segment_cut_short_while_it_was_made_is_no_loss_and_a_spoilt_header_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, _) = Queue::open(folder.path(), small()).unwrap();
+    for _ in 0..20 {
+        queue.append(&[entry(&[7; 100], WhenFull::Block)], &mut |_| ());
+    }
+    let next = queue.stats().next;
+    drop(queue);
+    for length in [0, 31, 32] {
+        // What a kill leaves behind between the making of the next file and the end of its header.
+        let unfinished = folder.path().join(format!("{next:020}.seg"));
+        std::fs::write(&unfinished, vec![0; length]).unwrap();
+        let (queue, recovery) = Queue::open(folder.path(), small()).unwrap();
+        assert_eq!(recovery.unreadable, Vec::<String>::new(), "{length} bytes");
+        assert_eq!((recovery.queued, queue.stats().next), (vec![20], next));
+    }
+    let first = "00000000000000000001.seg";
+    let mut bytes = std::fs::read(folder.path().join(first)).unwrap();
+    bytes[9] ^= 1;
+    std::fs::write(folder.path().join(first), bytes).unwrap();
+    let (_, recovery) = Queue::open(folder.path(), small()).unwrap();
+    assert_eq!(recovery.unreadable, [first]);
+}
+
+#[test]
 fn a_clock_set_far_back_begins_stamps_anew_and_is_counted() {
     let (queue, _) = Queue::open_on(Box::new(Memory::default()), small()).unwrap();
     let day = Duration::from_secs(86_400).as_nanos() as u64;
