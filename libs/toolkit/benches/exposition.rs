@@ -1,22 +1,20 @@
 //! What one scrape of 10,000 targets costs: our encoder beside the `prometheus` crate, same series, same process, in turns.
 //!
 //! Per target: a histogram of 20 buckets and six counters, so about 290,000 lines. Prints a table and writes
-//! `target/bench/toolkit.json`. Medians of several turns; only ratios mean anything on a shared machine.
+//! `target/bench/toolkit.json`. Processor time, the least of several turns; only ratios mean anything on a shared machine.
 #![allow(
     clippy::unwrap_used,
     reason = "a benchmark that cannot run should say so at once"
 )]
 
 use std::hint::black_box;
-use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use flate2::{Compression, write::GzEncoder};
 use prometheus::Encoder as _;
 use toolkit::{Buckets, Encoder, Format, Kind, Labels};
 
 const TARGETS: usize = 10_000;
-const TURNS: usize = 9;
+const TURNS: usize = 15;
 const COUNTERS: [&str; 6] = [
     "bench_requests_total",
     "bench_responses_total",
@@ -25,59 +23,70 @@ const COUNTERS: [&str; 6] = [
     "bench_duplicates_total",
     "bench_errors_total",
 ];
-/// At least so many times cheaper than the crate; the goal of the project for this.
+/// At least so many times cheaper than the crate.
 const GOAL: f64 = 5.0;
+/// Milliseconds of processor time for a scrape, as text and with gzip.
+const GOALS_MS: [f64; 2] = [25.0, 100.0];
 
 fn main() {
     let bounds: Vec<f64> = (0..20).map(|i| 50e-6 * f64::powi(2.0, i)).collect();
     let registry = registered(&bounds);
     let ours = Ours::new(&bounds);
-    let (mut mine, mut theirs, mut packed) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut size, mut their_size) = (0, 0);
+    let (mut mine, mut packed, mut theirs, mut theirs_packed) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // A service keeps the memory of the last body for the next.
+    let (mut plain, mut small, mut their_plain) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        let (took, body) = timed(|| ours.encode(size));
-        (size, _) = (body.len(), mine.push(took));
-        packed.push(timed(|| gzip(&body)).0);
-        let (took, body) = timed(|| {
-            let mut body = Vec::with_capacity(their_size);
+        mine.push(timed(|| {
+            plain = ours.encode(Encoder::reusing(Format::Text, std::mem::take(&mut plain)));
+        }));
+        packed.push(timed(|| {
+            small = ours.encode(Encoder::gzip(Format::Text, std::mem::take(&mut small)));
+        }));
+        let text = timed(|| {
+            their_plain.clear();
             prometheus::TextEncoder::new()
-                .encode(&registry.gather(), &mut body)
+                .encode(&registry.gather(), &mut their_plain)
                 .unwrap();
-            body
         });
-        (their_size, _) = (body.len(), theirs.push(took));
+        theirs.push(text);
+        theirs_packed.push(text + timed(|| gzip(&their_plain)));
     }
-    let (mine, theirs, packed) = (median(mine), median(theirs), median(packed));
-    let ratio = theirs.as_secs_f64() / mine.as_secs_f64();
     println!(
-        "{TARGETS} targets, {:.1} MB of text, median of {TURNS} turns",
-        size as f64 / 1e6
+        "{TARGETS} targets, {:.1} MB of text, {:.1} MB with gzip, least of {TURNS} turns",
+        plain.len() as f64 / 1e6,
+        small.len() as f64 / 1e6
     );
     println!(
-        "{:<34} {:>10} {:>16} {:>7} {:>8} met",
-        "figure", "ours", "prometheus crate", "ratio", "goal"
+        "{:<34} {:>10} {:>16} {:>7} {:>8} {:>7} met",
+        "processor time of one scrape", "ours", "prometheus crate", "ratio", "goal", "goal ms"
     );
-    println!(
-        "{:<34} {:>8.1}ms {:>14.1}ms {:>7.1} {:>8} {}",
-        "encode one scrape",
-        ms(mine),
-        ms(theirs),
-        ratio,
-        format!(">= {GOAL}"),
-        ratio >= GOAL
-    );
-    println!(
-        "{:<34} {:>8.1}ms {:>16} {:>7} {:>8} -",
-        "gzip of it, level 1",
-        ms(packed),
-        "-",
-        "-",
-        "-"
-    );
-    let figures = serde_json::json!([
-        {"figure": "encode one scrape of 10,000 targets, ms", "ours": ms(mine), "peer": ms(theirs), "peer_name": "prometheus crate 0.14 TextEncoder", "ratio": ratio, "goal": GOAL, "met": ratio >= GOAL},
-        {"figure": "gzip level 1 of that scrape, ms", "ours": ms(packed), "peer": null, "peer_name": null, "ratio": null, "goal": null, "met": null},
-    ]);
+    let mut figures = Vec::new();
+    for (name, ours, peer, goal_ms) in [
+        ("as text", least(mine), least(theirs), GOALS_MS[0]),
+        (
+            "with gzip",
+            least(packed),
+            least(theirs_packed),
+            GOALS_MS[1],
+        ),
+    ] {
+        let (ratio, goal) = (
+            peer / ours,
+            // The gzip is the same for both.
+            if name == "as text" { GOAL } else { 1.0 },
+        );
+        let met = ratio >= goal && ours <= goal_ms;
+        println!(
+            "{name:<34} {ours:>8.1}ms {peer:>14.1}ms {ratio:>7.1} {:>8} {goal_ms:>7} {met}",
+            format!(">= {goal}")
+        );
+        figures.push(serde_json::json!({
+            "figure": format!("processor time of one scrape of 10,000 targets {name}, ms"),
+            "ours": ours, "peer": peer, "peer_name": "prometheus crate 0.14 TextEncoder",
+            "ratio": ratio, "goal": goal, "goal_ms": goal_ms, "met": met,
+        }));
+    }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(
@@ -106,8 +115,7 @@ impl Ours {
         }
     }
 
-    fn encode(&self, room: usize) -> Vec<u8> {
-        let mut out = Encoder::with_capacity(Format::Text, room);
+    fn encode(&self, mut out: Encoder) -> Vec<u8> {
         for (index, name) in COUNTERS.iter().enumerate() {
             out.family(name, Kind::Counter, "A counter.");
             for labels in &self.labels {
@@ -161,22 +169,28 @@ fn pairs(index: usize) -> [(&'static str, String); 4] {
 }
 
 fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body).unwrap();
+    let packed = Vec::with_capacity(body.len() / 8);
+    let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, body).unwrap();
     encoder.finish().unwrap()
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let began = Instant::now();
-    let done = black_box(work());
-    (began.elapsed(), done)
+/// Processor time of the work in milliseconds.
+fn timed<T>(work: impl FnOnce() -> T) -> f64 {
+    let began = processor_time();
+    black_box(work());
+    (processor_time() - began).as_secs_f64() * 1e3
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+fn processor_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| Duration::from_micros(time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64))
+        .sum()
 }
 
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+fn least(times: Vec<f64>) -> f64 {
+    times.into_iter().fold(f64::INFINITY, f64::min)
 }

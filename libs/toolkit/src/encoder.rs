@@ -1,28 +1,37 @@
-//! Prometheus exposition: text 0.0.4 and OpenMetrics 1.0.0 from the same calls.
+//! Prometheus exposition: text 0.0.4, OpenMetrics 1.0.0 and protobuf from the same calls.
 //!
 //! Formats: <https://prometheus.io/docs/instrumenting/exposition_formats/> and
 //! <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>. Labels are escaped once, when a [`Labels`] is
 //! made, so that a scrape of many thousand series only copies bytes.
 
 mod labels;
+mod native;
 mod number;
+mod protobuf;
 mod registry;
+mod sink;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
 
 pub use labels::Labels;
+pub use native::Native;
 use number::Number;
+use protobuf::Family;
 pub(crate) use registry::encode as encode_registry;
+use sink::Sink;
 
-/// The two text formats.
+/// The formats of an exposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `text/plain; version=0.0.4`
     Text,
     /// `application/openmetrics-text; version=1.0.0`
     OpenMetrics,
+    /// `application/vnd.google.protobuf`: messages `io.prometheus.client.MetricFamily`, each after its length. The only one with
+    /// [`Native`] histograms.
+    Protobuf,
 }
 
 impl Format {
@@ -33,6 +42,9 @@ impl Format {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
             Self::OpenMetrics => {
                 "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+            }
+            Self::Protobuf => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores"
             }
         }
     }
@@ -114,7 +126,7 @@ impl Buckets {
     fn rendered(&self, format: Format) -> &[String] {
         match format {
             Format::Text => &self.text,
-            Format::OpenMetrics => &self.open,
+            Format::OpenMetrics | Format::Protobuf => &self.open,
         }
     }
 }
@@ -125,7 +137,9 @@ impl Buckets {
 /// one duplicate would make Prometheus reject the whole scrape.
 #[derive(Debug)]
 pub struct Encoder {
-    out: Vec<u8>,
+    out: Sink,
+    /// The family being written as protobuf, whose length goes before it.
+    family: Family,
     format: Format,
     seen: HashSet<String>,
     name: String,
@@ -145,8 +159,28 @@ impl Encoder {
     /// An empty exposition with room for so many bytes.
     #[must_use]
     pub fn with_capacity(format: Format, bytes: usize) -> Self {
+        Self::reusing(format, Vec::with_capacity(bytes))
+    }
+
+    /// An empty exposition in the memory of `buffer`, whose content is forgotten.
+    #[must_use]
+    pub fn reusing(format: Format, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self::onto(format, Sink::plain(buffer))
+    }
+
+    /// An empty exposition that is compressed (gzip, level 1) while it is written, so that it is never whole in memory. `buffer` takes the
+    /// compressed bytes; its content is forgotten.
+    #[must_use]
+    pub fn gzip(format: Format, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self::onto(format, Sink::gzip(buffer))
+    }
+
+    fn onto(format: Format, out: Sink) -> Self {
         Self {
-            out: Vec::with_capacity(bytes),
+            out,
+            family: Family::default(),
             format,
             seen: HashSet::new(),
             name: String::new(),
@@ -176,6 +210,7 @@ impl Encoder {
             self.refused += 1;
             return;
         }
+        self.end_family();
         name.clone_into(&mut self.name);
         self.kind = kind;
         let (family, word) = self.declared(name);
@@ -189,7 +224,14 @@ impl Encoder {
                 self.comment("TYPE", &family, word);
                 self.comment("HELP", &family, help);
             }
+            Format::Protobuf => self.family.begin(name, help, kind),
         }
+    }
+
+    /// A protobuf message is written once its length is known.
+    fn end_family(&mut self) {
+        self.family.end(&mut self.out.bytes);
+        self.out.spill();
     }
 
     /// Family name and type word: OpenMetrics takes the suffix off counters and info, and knows no counter without `_total`.
@@ -211,20 +253,22 @@ impl Encoder {
     }
 
     fn comment(&mut self, word: &str, family: &str, rest: &str) {
-        self.out.extend_from_slice(b"# ");
-        self.out.extend_from_slice(word.as_bytes());
-        self.out.push(b' ');
-        self.out.extend_from_slice(family.as_bytes());
-        self.out.push(b' ');
+        let open = self.format == Format::OpenMetrics;
+        let out = &mut self.out.bytes;
+        out.extend_from_slice(b"# ");
+        out.extend_from_slice(word.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(family.as_bytes());
+        out.push(b' ');
         for byte in rest.bytes() {
             match byte {
-                b'\\' => self.out.extend_from_slice(b"\\\\"),
-                b'\n' => self.out.extend_from_slice(b"\\n"),
-                b'"' if self.format == Format::OpenMetrics => self.out.extend_from_slice(b"\\\""),
-                other => self.out.push(other),
+                b'\\' => out.extend_from_slice(b"\\\\"),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'"' if open => out.extend_from_slice(b"\\\""),
+                other => out.push(other),
             }
         }
-        self.out.push(b'\n');
+        out.push(b'\n');
     }
 
     /// One sample of the family that was started last.
@@ -237,11 +281,12 @@ impl Encoder {
         if self.refuse {
             return;
         }
-        self.out.extend_from_slice(self.name.as_bytes());
-        braces(&mut self.out, labels, extra);
-        self.out.push(b' ');
-        value.write(&mut self.out);
-        self.out.push(b'\n');
+        if self.format == Format::Protobuf {
+            self.family.sample(self.kind, labels, extra, value.as_f64());
+            return;
+        }
+        line(&mut self.out.bytes, &self.name, "", (labels, extra), value);
+        self.out.spill();
     }
 
     /// One classic histogram: `counts` are cumulative, one per bucket and the last for `+Inf`, so `buckets.bounds().len() + 1`.
@@ -249,7 +294,19 @@ impl Encoder {
         self.histogram_traced(labels, buckets, counts, sum, &[]);
     }
 
-    /// A histogram with exemplars, at most one per bucket; they are written in OpenMetrics alone.
+    /// A histogram that is native where the format knows such ones, and classic everywhere. Both count the same observations.
+    pub fn histogram_native(
+        &mut self,
+        labels: &Labels,
+        buckets: &Buckets,
+        counts: &[u64],
+        sum: f64,
+        native: &Native<'_>,
+    ) {
+        self.write_histogram(labels, (buckets, counts, sum), &[], Some(native));
+    }
+
+    /// A histogram with exemplars, at most one per bucket; the text format has none.
     pub fn histogram_traced(
         &mut self,
         labels: &Labels,
@@ -257,6 +314,16 @@ impl Encoder {
         counts: &[u64],
         sum: f64,
         exemplars: &[Option<Exemplar>],
+    ) {
+        self.write_histogram(labels, (buckets, counts, sum), exemplars, None);
+    }
+
+    fn write_histogram(
+        &mut self,
+        labels: &Labels,
+        (buckets, counts, sum): (&Buckets, &[u64], f64),
+        exemplars: &[Option<Exemplar>],
+        native: Option<&Native<'_>>,
     ) {
         if self.refuse {
             return;
@@ -266,6 +333,12 @@ impl Encoder {
             self.refused += 1;
             return;
         }
+        if self.format == Format::Protobuf {
+            let classic = (buckets.bounds(), counts, sum);
+            self.family.histogram(labels, classic, exemplars, native);
+            return;
+        }
+        let out = &mut self.out.bytes;
         self.prefix.clear();
         self.prefix.extend_from_slice(self.name.as_bytes());
         self.prefix.extend_from_slice(b"_bucket{");
@@ -275,80 +348,68 @@ impl Encoder {
         }
         self.prefix.extend_from_slice(b"le=\"");
         for (index, (bound, count)) in rendered.iter().zip(counts).enumerate() {
-            self.out.extend_from_slice(&self.prefix);
-            self.out.extend_from_slice(bound.as_bytes());
-            self.out.extend_from_slice(b"\"} ");
-            count.write(&mut self.out);
+            out.extend_from_slice(&self.prefix);
+            out.extend_from_slice(bound.as_bytes());
+            out.extend_from_slice(b"\"} ");
+            count.write(out);
             if self.format == Format::OpenMetrics
                 && let Some(Some(exemplar)) = exemplars.get(index)
             {
-                self.out.extend_from_slice(b" # {");
-                self.out
-                    .extend_from_slice(exemplar.labels.as_str().as_bytes());
-                self.out.extend_from_slice(b"} ");
-                exemplar.value.write(&mut self.out);
-                self.out
-                    .extend_from_slice(format!(" {:.3}", exemplar.timestamp).as_bytes());
+                out.extend_from_slice(b" # {");
+                out.extend_from_slice(exemplar.labels.as_str().as_bytes());
+                out.extend_from_slice(b"} ");
+                exemplar.value.write(out);
+                out.extend_from_slice(format!(" {:.3}", exemplar.timestamp).as_bytes());
             }
-            self.out.push(b'\n');
+            out.push(b'\n');
         }
-        for (suffix, value) in [
-            (&b"_sum"[..], Sum::Float(sum)),
-            (
-                &b"_count"[..],
-                Sum::Count(counts.last().copied().unwrap_or(0)),
-            ),
-        ] {
-            self.out.extend_from_slice(self.name.as_bytes());
-            self.out.extend_from_slice(suffix);
-            braces(&mut self.out, labels, Labels::none());
-            self.out.push(b' ');
-            match value {
-                Sum::Float(sum) => sum.write(&mut self.out),
-                Sum::Count(count) => count.write(&mut self.out),
-            }
-            self.out.push(b'\n');
-        }
+        let count = counts.last().copied().unwrap_or(0);
+        line(out, &self.name, "_sum", (labels, Labels::none()), sum);
+        line(out, &self.name, "_count", (labels, Labels::none()), count);
+        self.out.spill();
     }
 
-    /// A sample of the started family under another name, as the parts of a summary are.
+    /// A sample of the started family under another name, as the parts of a summary are; protobuf has no such thing.
     pub(crate) fn part(&mut self, suffix: &str, labels: &Labels, value: impl Number) {
-        if self.refuse {
+        if self.refuse || self.format == Format::Protobuf {
             return;
         }
-        self.out.extend_from_slice(self.name.as_bytes());
-        self.out.extend_from_slice(suffix.as_bytes());
-        braces(&mut self.out, labels, Labels::none());
-        self.out.push(b' ');
-        value.write(&mut self.out);
-        self.out.push(b'\n');
+        let labels = (labels, Labels::none());
+        line(&mut self.out.bytes, &self.name, suffix, labels, value);
     }
 
     /// The finished exposition, with `# EOF` where the format asks for it.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
+        self.end_family();
         if self.format == Format::OpenMetrics {
-            self.out.extend_from_slice(b"# EOF\n");
+            self.out.bytes.extend_from_slice(b"# EOF\n");
         }
-        self.out
+        self.out.finish()
     }
 }
 
-enum Sum {
-    Float(f64),
-    Count(u64),
-}
-
-fn braces(out: &mut Vec<u8>, labels: &Labels, extra: &Labels) {
-    let (labels, extra) = (labels.as_str(), extra.as_str());
-    if labels.is_empty() && extra.is_empty() {
-        return;
+/// One line of text: name and suffix, labels in braces, value.
+fn line(
+    out: &mut Vec<u8>,
+    name: &str,
+    suffix: &str,
+    (labels, extra): (&Labels, &Labels),
+    value: impl Number,
+) {
+    let (labels, extra) = (labels.as_str().as_bytes(), extra.as_str().as_bytes());
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    if !labels.is_empty() || !extra.is_empty() {
+        out.push(b'{');
+        out.extend_from_slice(labels);
+        if !labels.is_empty() && !extra.is_empty() {
+            out.push(b',');
+        }
+        out.extend_from_slice(extra);
+        out.push(b'}');
     }
-    out.push(b'{');
-    out.extend_from_slice(labels.as_bytes());
-    if !labels.is_empty() && !extra.is_empty() {
-        out.push(b',');
-    }
-    out.extend_from_slice(extra.as_bytes());
-    out.push(b'}');
+    out.push(b' ');
+    value.write(out);
+    out.push(b'\n');
 }

@@ -31,6 +31,33 @@ impl Labels {
         Self(text.into())
     }
 
+    /// The pairs as they were given, name and value; the value is written into `scratch`.
+    pub(super) fn each(&self, scratch: &mut String, mut take: impl FnMut(&str, &str)) {
+        let mut rest = &*self.0;
+        while let Some((name, after)) = rest.split_once("=\"") {
+            scratch.clear();
+            let mut end = after.len();
+            let mut characters = after.char_indices();
+            while let Some((at, c)) = characters.next() {
+                match c {
+                    '"' => {
+                        end = at + 1;
+                        break;
+                    }
+                    '\\' => match characters.next() {
+                        Some((_, 'n')) => scratch.push('\n'),
+                        Some((_, other)) => scratch.push(other),
+                        None => {}
+                    },
+                    other => scratch.push(other),
+                }
+            }
+            take(name, scratch);
+            rest = after.get(end..).unwrap_or_default();
+            rest = rest.strip_prefix(',').unwrap_or(rest);
+        }
+    }
+
     /// The rendered pairs without braces.
     #[must_use]
     pub fn as_str(&self) -> &str {

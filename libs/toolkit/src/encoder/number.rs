@@ -4,10 +4,20 @@
 pub trait Number: Copy {
     /// Appends the value.
     fn write(self, out: &mut Vec<u8>);
+    /// The value as a float, which is what every sample is in the end.
+    fn as_f64(self) -> f64;
 }
 
 impl Number for u64 {
+    fn as_f64(self) -> f64 {
+        self as f64
+    }
+
     fn write(self, out: &mut Vec<u8>) {
+        if let Ok(digit @ 0..=9) = u8::try_from(self) {
+            out.push(b'0' + digit);
+            return;
+        }
         let mut digits = [0_u8; 20];
         let (mut rest, mut start) = (self, digits.len());
         for digit in digits.iter_mut().rev() {
@@ -23,6 +33,10 @@ impl Number for u64 {
 }
 
 impl Number for i64 {
+    fn as_f64(self) -> f64 {
+        self as f64
+    }
+
     fn write(self, out: &mut Vec<u8>) {
         if self < 0 {
             out.push(b'-');
@@ -32,6 +46,10 @@ impl Number for i64 {
 }
 
 impl Number for f64 {
+    fn as_f64(self) -> f64 {
+        self
+    }
+
     fn write(self, out: &mut Vec<u8>) {
         #[expect(clippy::cast_possible_truncation, reason = "in range by the condition")]
         if self.fract() == 0.0 && self.abs() < 1e15 && !(self == 0.0 && self.is_sign_negative()) {
@@ -45,6 +63,10 @@ impl Number for f64 {
 macro_rules! widen {
     ($($narrow:ty => $wide:ty),*) => {$(
         impl Number for $narrow {
+            fn as_f64(self) -> f64 {
+                <$wide>::from(self).as_f64()
+            }
+
             fn write(self, out: &mut Vec<u8>) {
                 <$wide>::from(self).write(out);
             }
@@ -54,6 +76,10 @@ macro_rules! widen {
 widen!(u8 => u64, u16 => u64, u32 => u64, i32 => i64, bool => u64);
 
 impl Number for usize {
+    fn as_f64(self) -> f64 {
+        self as f64
+    }
+
     fn write(self, out: &mut Vec<u8>) {
         (self as u64).write(out);
     }

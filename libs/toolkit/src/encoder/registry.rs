@@ -2,7 +2,7 @@
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
-use super::{Encoder, Kind, Labels, number};
+use super::{Buckets, Encoder, Kind, Labels, number};
 
 /// Writes every family of the registry.
 pub(crate) fn encode(registry: &prometheus::Registry, out: &mut Encoder) {
@@ -40,28 +40,16 @@ fn write(family: &MetricFamily, out: &mut Encoder) {
 
 fn histogram(metric: &Metric, labels: &Labels, out: &mut Encoder) {
     let histogram = metric.get_histogram();
-    for bucket in histogram.get_bucket() {
-        if bucket.upper_bound().is_finite() {
-            let bound = bucket.upper_bound();
-            let bound = if out.format() == super::Format::Text {
-                number::text(bound)
-            } else {
-                number::canonical(bound)
-            };
-            out.part(
-                "_bucket",
-                &labels.with("le", &bound),
-                bucket.cumulative_count(),
-            );
-        }
-    }
-    out.part(
-        "_bucket",
-        &labels.with("le", "+Inf"),
-        histogram.get_sample_count(),
-    );
-    out.part("_sum", labels, histogram.get_sample_sum());
-    out.part("_count", labels, histogram.get_sample_count());
+    let finite = histogram
+        .get_bucket()
+        .iter()
+        .filter(|bucket| bucket.upper_bound().is_finite());
+    let (bounds, mut counts): (Vec<f64>, Vec<u64>) = finite
+        .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+        .unzip();
+    counts.push(histogram.get_sample_count());
+    let sum = histogram.get_sample_sum();
+    out.histogram(labels, &Buckets::new(&bounds), &counts, sum);
 }
 
 fn summary(metric: &Metric, labels: &Labels, out: &mut Encoder) {

@@ -213,3 +213,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn compressed_on_the_way_it_is_the_same_exposition() {
+    use std::io::Read as _;
+    let write = |mut out: Encoder| {
+        out.family("x_total", Kind::Counter, "Many.");
+        for number in 0..20_000 {
+            let labels = Labels::new([("device", format!("router-{number}"))]);
+            out.sample(&labels, number as u64);
+        }
+        out.finish()
+    };
+    for format in [Format::Text, Format::OpenMetrics, Format::Protobuf] {
+        let plain = write(Encoder::reusing(format, b"what was there before".to_vec()));
+        assert_eq!(plain, write(Encoder::new(format)));
+        let packed = write(Encoder::gzip(format, b"what was there before".to_vec()));
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.as_slice())
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert!(plain.len() > packed.len() * 3 && plain == unpacked);
+    }
+}

@@ -1,12 +1,9 @@
 //! `/metrics`: format by `Accept`, gzip by `Accept-Encoding`, one encoding at a time.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use http::StatusCode;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, VARY,
@@ -74,8 +71,7 @@ impl Scrape {
                 let own = Arc::clone(self);
                 let began = Instant::now();
                 tokio::task::spawn_blocking(move || {
-                    let room = last.take().map_or(4096, |body| body.bytes.len());
-                    let bytes = own.encode(format, gzip, room);
+                    let bytes = own.encode(format, gzip, memory_of(last.take()));
                     *last = Some(Body {
                         began,
                         format,
@@ -107,9 +103,13 @@ impl Scrape {
         response
     }
 
-    fn encode(&self, format: Format, gzip: bool, room: usize) -> Bytes {
+    fn encode(&self, format: Format, gzip: bool, buffer: Vec<u8>) -> Bytes {
         let began = Instant::now();
-        let mut out = Encoder::with_capacity(format, room + room / 8);
+        let mut out = if gzip {
+            Encoder::gzip(format, buffer)
+        } else {
+            Encoder::reusing(format, buffer)
+        };
         encode_registry(&self.registry, &mut out);
         for source in &self.sources {
             source.collect(&mut out);
@@ -117,39 +117,58 @@ impl Scrape {
         if out.refused() > 0 {
             self.metrics.refused_families.inc_by(out.refused());
         }
-        let plain = out.finish();
-        let bytes = if gzip { compress(&plain) } else { plain };
+        let mut bytes = out.finish();
+        if bytes.capacity() / 4 > bytes.len() {
+            bytes.shrink_to_fit();
+        }
         self.took.observe(&[], began.elapsed());
         Bytes::from(bytes)
     }
 }
 
-fn compress(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 8), Compression::fast());
-    // Writing into memory cannot fail.
-    let _ = encoder.write_all(plain);
-    encoder.finish().unwrap_or_default()
+/// The memory of the last body for the next one: to have new pages zeroed for it costs as much as to fill it. While a client still reads the
+/// last one there is none.
+fn memory_of(last: Option<Body>) -> Vec<u8> {
+    let Some(body) = last else {
+        return Vec::new();
+    };
+    match body.bytes.try_into_mut() {
+        Ok(mut free) => {
+            free.clear();
+            free.into()
+        }
+        Err(taken) => Vec::with_capacity(taken.len() + taken.len() / 8),
+    }
 }
 
-/// OpenMetrics 1.0.0 when the client asks for it at least as much as for plain text, RFC 9110 section 12.5.1.
+/// What the client prefers, RFC 9110 section 12.5.1; of equals the first of protobuf, OpenMetrics 1.0.0 and plain text.
 pub(crate) fn wanted_format(headers: &HeaderMap) -> Format {
-    let mut open = 0.0;
-    let mut text = 0.0;
+    let [mut protobuf, mut open, mut text] = [0.0_f32; 3];
     for (range, parameters, quality) in ranges(headers, ACCEPT.as_str()) {
-        let version = parameters
-            .iter()
-            .find_map(|p| p.trim().strip_prefix("version="));
+        let parameter = |name: &str| {
+            parameters
+                .iter()
+                .find_map(|p| p.trim().strip_prefix(name)?.strip_prefix('='))
+        };
         match range.as_str() {
-            "application/openmetrics-text"
-                if version.is_none_or(|v| v == "1.0.0" || v == "0.0.1") =>
+            "application/vnd.google.protobuf"
+                if parameter("proto") == Some("io.prometheus.client.metricfamily")
+                    && parameter("encoding") == Some("delimited") =>
             {
-                open = f32::max(open, quality);
+                protobuf = protobuf.max(quality);
             }
-            "text/plain" | "text/*" | "*/*" => text = f32::max(text, quality),
+            "application/openmetrics-text"
+                if parameter("version").is_none_or(|v| v == "1.0.0" || v == "0.0.1") =>
+            {
+                open = open.max(quality);
+            }
+            "text/plain" | "text/*" | "*/*" => text = text.max(quality),
             _ => {}
         }
     }
-    if open > 0.0 && open >= text {
+    if protobuf > 0.0 && protobuf >= open && protobuf >= text {
+        Format::Protobuf
+    } else if open > 0.0 && open >= text {
         Format::OpenMetrics
     } else {
         Format::Text
@@ -225,6 +244,20 @@ mod tests {
                 Format::Text,
             ),
             ("application/openmetrics-text;q=x", Format::Text),
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,\
+                 application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                Format::Protobuf,
+            ),
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+                Format::Text,
+            ),
+            ("application/vnd.google.protobuf", Format::Text),
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.1,text/plain",
+                Format::Text,
+            ),
         ] {
             assert_eq!(wanted_format(&headers(ACCEPT, accept)), wanted, "{accept}");
         }

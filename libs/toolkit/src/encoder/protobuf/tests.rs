@@ -1,0 +1,229 @@
+use prost::Message;
+
+use super::*;
+use crate::encoder::{Buckets, Encoder, Format};
+
+/// The part of `metrics.proto` that is written, as prost reads it.
+mod model {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct MetricFamily {
+        #[prost(string, tag = "1")]
+        pub(super) name: String,
+        #[prost(string, tag = "2")]
+        pub(super) help: String,
+        #[prost(int32, tag = "3")]
+        pub(super) kind: i32,
+        #[prost(message, repeated, tag = "4")]
+        pub(super) metric: Vec<Metric>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Metric {
+        #[prost(message, repeated, tag = "1")]
+        pub(super) label: Vec<LabelPair>,
+        #[prost(message, optional, tag = "2")]
+        pub(super) gauge: Option<Value>,
+        #[prost(message, optional, tag = "3")]
+        pub(super) counter: Option<Value>,
+        #[prost(message, optional, tag = "5")]
+        pub(super) untyped: Option<Value>,
+        #[prost(message, optional, tag = "7")]
+        pub(super) histogram: Option<Histogram>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct LabelPair {
+        #[prost(string, tag = "1")]
+        pub(super) name: String,
+        #[prost(string, tag = "2")]
+        pub(super) value: String,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Value {
+        #[prost(double, tag = "1")]
+        pub(super) value: f64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Histogram {
+        #[prost(uint64, tag = "1")]
+        pub(super) count: u64,
+        #[prost(double, tag = "2")]
+        pub(super) sum: f64,
+        #[prost(message, repeated, tag = "3")]
+        pub(super) bucket: Vec<Bucket>,
+        #[prost(sint32, tag = "5")]
+        pub(super) schema: i32,
+        #[prost(double, tag = "6")]
+        pub(super) zero_threshold: f64,
+        #[prost(uint64, tag = "7")]
+        pub(super) zero_count: u64,
+        #[prost(message, repeated, tag = "12")]
+        pub(super) span: Vec<Span>,
+        #[prost(sint64, repeated, tag = "13")]
+        pub(super) delta: Vec<i64>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Span {
+        #[prost(sint32, tag = "1")]
+        pub(super) offset: i32,
+        #[prost(uint32, tag = "2")]
+        pub(super) length: u32,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Bucket {
+        #[prost(uint64, tag = "1")]
+        pub(super) count: u64,
+        #[prost(double, tag = "2")]
+        pub(super) bound: f64,
+        #[prost(message, optional, tag = "3")]
+        pub(super) exemplar: Option<Exemplar>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Exemplar {
+        #[prost(message, repeated, tag = "1")]
+        pub(super) label: Vec<LabelPair>,
+        #[prost(double, tag = "2")]
+        pub(super) value: f64,
+        #[prost(message, optional, tag = "3")]
+        pub(super) timestamp: Option<Timestamp>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Timestamp {
+        #[prost(int64, tag = "1")]
+        pub(super) seconds: i64,
+        #[prost(int32, tag = "2")]
+        pub(super) nanos: i32,
+    }
+}
+
+fn read(write: impl FnOnce(&mut Encoder)) -> Vec<model::MetricFamily> {
+    let mut out = Encoder::new(Format::Protobuf);
+    write(&mut out);
+    let bytes = out.finish();
+    let (mut rest, mut families) = (bytes.as_slice(), Vec::new());
+    while !rest.is_empty() {
+        families.push(model::MetricFamily::decode_length_delimited(&mut rest).unwrap());
+    }
+    families
+}
+
+#[test]
+fn families_and_samples_are_what_another_implementation_reads() {
+    let labels = Labels::new([("device", "r\"1\"\\\n"), ("site", "a")]);
+    let families = read(|out| {
+        out.family("x_total", Kind::Counter, "How many.");
+        out.sample(&labels, 300_u64);
+        out.sample_with(&labels, &Labels::new([("reason", "r")]), 4_u64);
+        out.family("x_celsius", Kind::Gauge, "How warm.");
+        out.sample(Labels::none(), -1.5);
+        out.family("x_total", Kind::Counter, "Twice.");
+        out.sample(&labels, 1_u64);
+        out.family("x", Kind::Unknown, "What.");
+        out.sample(&labels, 7_u64);
+    });
+    let names: Vec<_> = families.iter().map(|f| (f.name.as_str(), f.kind)).collect();
+    assert_eq!(names, [("x_total", 0), ("x_celsius", 1), ("x", 3)]);
+    assert_eq!(families[0].help, "How many.");
+    let [first, second] = families[0].metric.as_slice() else {
+        panic!("{families:?}");
+    };
+    let pairs = |metric: &model::Metric| -> Vec<(String, String)> {
+        let own = |pair: &model::LabelPair| (pair.name.clone(), pair.value.clone());
+        metric.label.iter().map(own).collect()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        pairs(first),
+        [pair("device", "r\"1\"\\\n"), pair("site", "a")]
+    );
+    assert_eq!(pairs(second)[2], pair("reason", "r"));
+    assert_eq!(first.counter, Some(model::Value { value: 300.0 }));
+    assert_eq!(
+        families[1].metric[0].gauge,
+        Some(model::Value { value: -1.5 })
+    );
+    assert_eq!(
+        families[2].metric[0].untyped,
+        Some(model::Value { value: 7.0 })
+    );
+}
+
+#[test]
+fn a_histogram_is_native_and_classic_at_once() {
+    let families = read(|out| {
+        out.family("x_seconds", Kind::Histogram, "How long.");
+        let native = Native {
+            schema: 3,
+            zero_threshold: 1e-6,
+            zero_count: 2,
+            buckets: &[(-9, 1), (-8, 5), (-6, 0), (4, 3)],
+        };
+        let buckets = Buckets::new(&[0.5, 1.0]);
+        out.histogram_native(Labels::none(), &buckets, &[3, 8, 11], 7.5, &native);
+        let empty = Native {
+            zero_count: 0,
+            buckets: &[],
+            ..native
+        };
+        out.histogram_native(Labels::none(), &buckets, &[0, 0, 0], 0.0, &empty);
+    });
+    let histogram = families[0].metric[0].histogram.clone().unwrap();
+    let span = |offset, length| model::Span { offset, length };
+    assert_eq!(histogram.span, [span(-9, 2), span(11, 1)]);
+    assert_eq!(histogram.delta, [1, 4, -2]);
+    assert_eq!(
+        (
+            histogram.schema,
+            histogram.zero_threshold,
+            histogram.zero_count
+        ),
+        (3, 1e-6, 2)
+    );
+    assert_eq!((histogram.count, histogram.sum), (11, 7.5));
+    let classic: Vec<_> = histogram
+        .bucket
+        .iter()
+        .map(|b| (b.bound, b.count))
+        .collect();
+    assert_eq!(classic, [(0.5, 3), (1.0, 8), (f64::INFINITY, 11)]);
+    let empty = families[0].metric[1].histogram.clone().unwrap();
+    assert_eq!(empty.span, [span(0, 0)]);
+}
+
+#[test]
+fn exemplars_are_written() {
+    let families = read(|out| {
+        out.family("x_seconds", Kind::Histogram, "How long.");
+        let exemplar = Exemplar {
+            labels: Labels::new([("trace_id", "abc")]),
+            value: 0.25,
+            timestamp: 1_700_000_000.5,
+        };
+        let buckets = Buckets::new(&[1.0]);
+        out.histogram_traced(Labels::none(), &buckets, &[1, 1], 0.25, &[Some(exemplar)]);
+    });
+    let exemplar = families[0].metric[0].histogram.clone().unwrap().bucket[0]
+        .exemplar
+        .clone()
+        .unwrap();
+    assert_eq!(exemplar.label[0].value, "abc");
+    let timestamp = model::Timestamp {
+        seconds: 1_700_000_000,
+        nanos: 500_000_000,
+    };
+    assert_eq!(
+        (exemplar.value, exemplar.timestamp),
+        (0.25, Some(timestamp))
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_label_value_comes_back(value in "\\PC*|[\\\\\"\n]{0,9}") {
+        let labels = Labels::new([("a", value.as_str()), ("b", "end")]);
+        let families = read(|out| {
+            out.family("x", Kind::Gauge, "X.");
+            out.sample(&labels, 1_u64);
+        });
+        let read: Vec<_> = families[0].metric[0].label.iter().map(|pair| pair.value.clone()).collect();
+        proptest::prop_assert_eq!(read, [value, "end".to_owned()]);
+    }
+}
