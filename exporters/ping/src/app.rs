@@ -1,14 +1,16 @@
 //! The service: inventory and names in, engine and metrics out.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use inventory::{Feed, Source};
+use inventory::{Feed, Inventory, Source};
 use tokio::sync::{Mutex, Notify, watch};
 use toolkit::{App, Identity, Live, OnEnd, Service, Stop};
 
+use crate::compat::{self, Kind, Peer, Windows};
 use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::{Engine, Sockets};
@@ -28,15 +30,14 @@ pub struct Ping;
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub struct Flags {
-    /// Devices to probe: a file, or the http or https URL of sotp-inventory.
+    /// Devices to probe: a file, or the http or https URL of sotp-inventory [default: inventory.yaml].
     #[arg(
         long = "inventory.source",
         env = "SOTP_INVENTORY_SOURCE",
         value_name = "PATH|URL",
-        default_value = "inventory.yaml",
         help_heading = "Ping"
     )]
-    pub inventory_source: String,
+    pub inventory_source: Option<String>,
     /// Uses raw sockets, which need CAP_NET_RAW, whatever sockets.mode of the configuration says.
     #[arg(
         long = "ping.raw-sockets",
@@ -45,6 +46,15 @@ pub struct Flags {
         help_heading = "Ping"
     )]
     pub raw_sockets: bool,
+    /// Stands in for another prober: takes its flags and its configuration file, listens on its port and gives its metric names.
+    #[arg(
+        long = "compat",
+        env = "SOTP_PING_COMPAT",
+        value_name = "PROGRAM",
+        value_enum,
+        help_heading = "Ping"
+    )]
+    pub compat: Option<Kind>,
 }
 
 impl Service for Ping {
@@ -68,8 +78,8 @@ impl Service for Ping {
         };
         let sockets = Sockets::open(mode, now.sockets.receive_buffer_bytes)?;
         let modes = sockets.modes();
-        let Ok(source) = flags.inventory_source.parse::<Source>();
-        let feed = Feed::open(source).await.context("--inventory.source")?;
+        let kind = now.peer.as_ref().map(|peer| peer.kind);
+        let feed = feed(&flags, kind).await?;
 
         let ended = Arc::new(Notify::new());
         let at_end = Arc::clone(&ended);
@@ -85,6 +95,9 @@ impl Service for Ping {
             Arc::clone(&ages),
         );
         app.collect(metrics);
+        if kind.is_some() {
+            stand_in(&view, &engine, &config, app);
+        }
         let prober = Prober::new(Arc::clone(&view), config.clone(), mode, app.registry())?;
         let prober = Arc::new(prober);
         app.route(toolkit::http::Method::GET, "/probe", move |request| {
@@ -135,6 +148,8 @@ impl Service for Ping {
             known: known_seen,
             view,
             directory: Directory::default(),
+            peers: compat::Directory::default(),
+            warned: Vec::new(),
             loaded: app.gate("inventory"),
             interfaces: false,
         };
@@ -148,6 +163,55 @@ impl Service for Ping {
     }
 }
 
+/// The inventory: that of the flag, else the file of the default name; none is needed to stand in for another prober.
+async fn feed(flags: &Flags, kind: Option<Kind>) -> anyhow::Result<Feed> {
+    let given = flags.inventory_source.as_deref();
+    match (given, kind) {
+        (Some(_), Some(Kind::SmokepingProber | Kind::PingExporter)) => {
+            anyhow::bail!(
+                "--inventory.source: with --compat the targets are those of the other prober's configuration"
+            )
+        }
+        (None, Some(_)) => {
+            let nothing = Inventory::parse("devices: []", Path::new("no inventory"))?;
+            return Ok(Feed::fixed(nothing));
+        }
+        (_, None | Some(Kind::Blackbox)) => {}
+    }
+    let Ok(source) = given.unwrap_or("inventory.yaml").parse::<Source>();
+    Feed::open(source).await.context("--inventory.source")
+}
+
+/// Adds the series of the prober that is stood in for.
+fn stand_in(view: &Arc<ArcSwap<View>>, engine: &Engine, config: &Live<Config>, app: &mut App) {
+    let windows = Arc::new(Windows::default());
+    app.collect(compat::Series::new(
+        config.clone(),
+        Arc::clone(view),
+        Arc::clone(engine.stats()),
+        Arc::clone(&windows),
+        app.registry().clone(),
+    ));
+    let (view, config) = (Arc::clone(view), config.clone());
+    app.spawn("history", OnEnd::Restart, move |stop| {
+        let (view, config, windows) = (Arc::clone(&view), config.clone(), Arc::clone(&windows));
+        async move {
+            loop {
+                let now = config.current();
+                let peer = now.peer.as_ref().filter(|peer| peer.style.history > 0);
+                let period = peer.and_then(Peer::shortest);
+                tokio::select! {
+                    () = tokio::time::sleep(compat::period(period)) => {}
+                    () = stop.requested() => return Ok(()),
+                }
+                if let Some(peer) = peer {
+                    windows.look(&view.load(), peer.style.history);
+                }
+            }
+        }
+    });
+}
+
 /// Keeps the engine's targets those of the inventory.
 struct Control {
     engine: Engine,
@@ -157,6 +221,10 @@ struct Control {
     known: watch::Receiver<Arc<Names>>,
     view: Arc<ArcSwap<View>>,
     directory: Directory,
+    /// The targets of the prober that is stood in for.
+    peers: compat::Directory,
+    /// What was said of its configuration.
+    warned: Vec<String>,
     loaded: toolkit::Latch,
     /// Interfaces are named, so that their numbers are looked at now and then.
     interfaces: bool,
@@ -186,9 +254,24 @@ impl Control {
         let names = Arc::clone(&self.known.borrow_and_update());
         let config = self.config.current();
         let probe = &config.probe;
-        let (commands, view) = self.directory.update(&inventory, probe, &names);
-        self.interfaces = names_interfaces(&inventory, probe);
-        let wanted = wanted_names(&inventory);
+        let (commands, view, wanted) = match &config.peer {
+            Some(peer) if peer.kind != Kind::Blackbox => {
+                let (commands, view) = self.peers.update(peer, &names, probe.down_after);
+                (commands, view, peer.wanted_names())
+            }
+            _ => {
+                let (commands, view) = self.directory.update(&inventory, probe, &names);
+                self.interfaces = names_interfaces(&inventory, probe);
+                (commands, view, wanted_names(&inventory))
+            }
+        };
+        let warnings = config.peer.as_ref().map_or(&[][..], |peer| &peer.warnings);
+        if self.warned != warnings {
+            for warning in warnings {
+                tracing::warn!(warning, "configuration of another prober");
+            }
+            self.warned = warnings.to_vec();
+        }
         self.wanted.send_if_modified(|current| {
             let changed = **current != wanted;
             if changed {

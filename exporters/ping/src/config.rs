@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toolkit::{ConfigError, Configuration};
 
 use crate::account::Timing;
+use crate::compat::{self, Peer};
 use crate::echo::{Mode, TAG_BYTES};
 
 mod human;
@@ -35,6 +36,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Modules of `/probe` by name.
     pub modules: Modules,
+    /// What is asked for when another prober is stood in for; its file was read in place of ours.
+    pub peer: Option<Peer>,
     raw: Raw,
 }
 
@@ -225,17 +228,32 @@ impl Configuration for Config {
     const DEFAULT: &'static str = include_str!("../default.yaml");
 
     fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        if let Some((kind, options)) = compat::chosen() {
+            let text = if text == Self::DEFAULT { "" } else { text };
+            return compat::parse(kind, options, text, origin);
+        }
         let raw: Raw = toolkit::yaml::parse(text, origin)?;
         Self::check(raw).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
     }
 
     fn masked(&self) -> String {
+        if let Some(peer) = &self.peer {
+            return peer.shown();
+        }
         // There is no secret in it. JSON is YAML too.
         serde_json::to_string_pretty(&self.raw).unwrap_or_default()
     }
 }
 
 impl Config {
+    /// The defaults with what a peer's file asks for; it has no modules.
+    pub(crate) fn of_peer(peer: Peer) -> Result<Self, (String, String)> {
+        let mut config = Self::check(Raw::default())?;
+        config.modules = Modules::new();
+        config.peer = Some(peer);
+        Ok(config)
+    }
+
     fn check(raw: Raw) -> Result<Self, (String, String)> {
         within("probe.interval", raw.probe.interval, INTERVAL)?;
         within("probe.timeout", raw.probe.timeout, TIMEOUT)?;
@@ -303,6 +321,7 @@ impl Config {
             },
             metrics: raw.metrics,
             modules: module::check(&raw.modules)?,
+            peer: None,
             raw,
         })
     }

@@ -13,6 +13,7 @@
 pub mod account;
 pub mod app;
 pub mod clock;
+pub mod compat;
 pub mod config;
 pub mod echo;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod mos;
 pub mod probe;
 pub mod reason;
 pub mod resolve;
+pub mod start;
 pub mod tally;
 pub mod targets;
 pub mod wheel;

@@ -8,6 +8,7 @@ use netio::option::Family;
 use toolkit::{Buckets, Collect, Encoder, Kind, Labels, Live};
 
 use crate::clock::Source;
+use crate::compat;
 use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::Stats;
@@ -121,6 +122,12 @@ const COUNTERS: [CounterFamily; 9] = [
 
 impl Collect for Metrics {
     fn collect(&self, out: &mut Encoder) {
+        let peer = self.config.current().peer.as_ref().map(|peer| peer.kind);
+        if peer.is_some_and(|kind| kind != compat::Kind::Blackbox) {
+            // The targets have the names of the prober that is stood in for.
+            self.engine(out);
+            return;
+        }
         let view = self.view.load_full();
         // One reading per target for all families, so that the counters of a target agree with each other.
         let rows: Vec<(&Row, Counters)> = view

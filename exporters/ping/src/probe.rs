@@ -14,6 +14,7 @@ use toolkit::http::StatusCode;
 use toolkit::prometheus::{IntCounterVec, Opts, Registry};
 use toolkit::{Live, Request, Response, web};
 
+use crate::compat;
 use crate::config::{Config, Dns, Module};
 use crate::echo::Mode;
 use crate::resolve;
@@ -30,6 +31,8 @@ const OFFSET: Duration = Duration::from_millis(500);
 const FRESH: u64 = 15_000_000_000;
 /// The module when the request names none.
 const DEFAULT_MODULE: &str = "icmp";
+/// The same for whoever expects blackbox_exporter.
+const PEER_MODULE: &str = "http_2xx";
 /// The deadline of the scraper in seconds.
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
@@ -53,13 +56,15 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(request: &Request) -> Result<Self, String> {
+    /// `lenient`: as blackbox_exporter, which passes over what it does not know and has another module by default.
+    fn read(request: &Request, lenient: bool) -> Result<Self, String> {
         let (mut targets, mut modules, mut debug) = (Vec::new(), Vec::new(), false);
         for (name, value) in request.query_pairs() {
             match name.as_str() {
                 "target" => targets.push(value),
                 "module" => modules.push(value),
                 "debug" => debug = value == "true",
+                _ if lenient => {}
                 other => {
                     return Err(format!(
                         "Unknown parameter {other:?}, expected target, module or debug"
@@ -83,15 +88,18 @@ impl Asked {
             .transpose()?;
         Ok(Self {
             target: target.ok_or("Target parameter is missing")?,
-            module: modules.pop().unwrap_or_else(|| DEFAULT_MODULE.into()),
+            module: modules.pop().unwrap_or_else(|| {
+                let default = if lenient { PEER_MODULE } else { DEFAULT_MODULE };
+                default.into()
+            }),
             debug,
             timeout,
         })
     }
 
     /// How long the probe may take.
-    fn limit(&self, module: &Module) -> Duration {
-        let scrape = self.timeout.and_then(|timeout| timeout.checked_sub(OFFSET));
+    fn limit(&self, module: &Module, offset: Duration) -> Duration {
+        let scrape = self.timeout.and_then(|timeout| timeout.checked_sub(offset));
         scrape.map_or(module.timeout, |scrape| scrape.min(module.timeout))
     }
 }
@@ -133,20 +141,27 @@ impl Prober {
             self.answered.with_label_values(&[answer]).inc();
             web::response::text(StatusCode::BAD_REQUEST, why)
         };
-        let asked = match Asked::read(&request) {
+        let config = self.config.current();
+        let peer = config.peer.as_ref();
+        let asked = match Asked::read(&request, peer.is_some()) {
             Ok(asked) => asked,
             Err(why) => return refuse("bad_request", why),
         };
-        let config = self.config.current();
         let Some(module) = config.modules.get(&asked.module) else {
-            return refuse(
-                "unknown_module",
-                format!("Unknown module {:?}", asked.module),
-            );
+            let foreign = peer.and_then(|peer| peer.foreign.get(&asked.module));
+            let why = match foreign {
+                Some(prober) => format!(
+                    "Module {:?} is of prober {prober}, expected one of icmp",
+                    asked.module
+                ),
+                None => format!("Unknown module {:?}", asked.module),
+            };
+            return refuse("unknown_module", why);
         };
         let mut report = Report::new(&asked.target, &asked.module, module);
         let began = Instant::now();
-        let limit = asked.limit(module);
+        let offset = compat::chosen().and_then(|(_, options)| options.timeout_offset);
+        let limit = asked.limit(module, offset.unwrap_or(OFFSET));
         report.say(format!("probe begins, limit {} s", limit.as_secs_f64()));
         let mut outcome = Outcome::default();
         let probe = self.probe(

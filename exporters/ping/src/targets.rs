@@ -278,7 +278,7 @@ fn family_of(family: inventory::Family) -> Family {
 }
 
 /// Spreads the targets over the interval, the same target always to the same place (FNV-1a, 64 bits).
-fn phase(device: &str, family: Family) -> u64 {
+pub(crate) fn phase(device: &str, family: Family) -> u64 {
     let family: u8 = match family {
         Family::V4 => 4,
         Family::V6 => 6,

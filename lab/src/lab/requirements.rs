@@ -29,7 +29,7 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 14] = [
+const TESTED: [(&str, &str); 15] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -39,6 +39,7 @@ const TESTED: [(&str, &str); 14] = [
         "prometheus-blackbox-exporter",
         "prometheus-blackbox-exporter",
     ),
+    ("prometheus-smokeping-prober", "prometheus-smokeping-prober"),
     ("openssl", "openssl"),
     ("nfcapd", "nfdump"),
     ("newuidmap", "uidmap"),

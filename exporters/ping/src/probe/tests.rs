@@ -9,7 +9,7 @@ use crate::tally::{Counters, State};
 
 fn asked(query: &str) -> Result<Asked, String> {
     let request = Request::new(Method::GET, &format!("/probe?{query}"), "").unwrap();
-    Asked::read(&request)
+    Asked::read(&request, false)
 }
 
 fn module() -> Module {
@@ -47,7 +47,7 @@ fn the_deadline_is_half_a_second_before_that_of_the_scrape() {
             timeout,
             ..asked("target=a").unwrap()
         }
-        .limit(&module())
+        .limit(&module(), OFFSET)
     };
     assert_eq!(limit(3.0), Duration::from_millis(2_500));
     assert_eq!(limit(60.0), Duration::from_secs(5), "the module's");

@@ -6,6 +6,7 @@
 )]
 
 mod command;
+mod compat;
 mod exact;
 mod names;
 mod namespace;

@@ -49,6 +49,12 @@ impl Files {
 
     /// A command that runs the binary as nobody and without a capability.
     fn command(&self, namespace: &Namespace) -> Command {
+        let mut command = self.bare(namespace);
+        self.flags(&mut command);
+        command
+    }
+
+    fn bare(&self, namespace: &Namespace) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
         if namespace.can_change_user {
@@ -58,7 +64,6 @@ impl Files {
             command.arg("--clear-groups");
         }
         command.arg(self.binary());
-        self.flags(&mut command);
         command
     }
 
@@ -88,6 +93,18 @@ impl Files {
         let mut command = Command::new(self.binary());
         self.flags(&mut command);
         command.args(flags);
+        Service::start(command, self.clone()).await
+    }
+
+    /// Starts the service as nobody with these flags alone beside its address.
+    pub(crate) async fn start_with(&self, namespace: &Namespace, flags: &[String]) -> Service {
+        let mut command = self.bare(namespace);
+        command
+            .arg(format!("--web.listen-address={ADDRESS}"))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         Service::start(command, self.clone()).await
     }
 

@@ -1,0 +1,265 @@
+//! The series of a peer: its names, its types, its labels.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use toolkit::prometheus::Registry;
+use toolkit::{Buckets, Collect, Encoder, Kind as Type, Labels, Live};
+
+use super::{Kind, Peer, Windows};
+use crate::config::Config;
+use crate::engine::Stats;
+use crate::reason::Reason;
+use crate::tally::{BOUNDS_NANOS, Counters};
+use crate::targets::{Row, View};
+
+/// Writes the series of the peer that is stood in for.
+pub struct Series {
+    config: Live<Config>,
+    view: Arc<ArcSwap<View>>,
+    stats: Arc<Stats>,
+    windows: Arc<Windows>,
+    registry: Registry,
+}
+
+impl Series {
+    /// Series of the targets in `view`; whether the configuration was read well is taken from `registry`.
+    pub fn new(
+        config: Live<Config>,
+        view: Arc<ArcSwap<View>>,
+        stats: Arc<Stats>,
+        windows: Arc<Windows>,
+        registry: Registry,
+    ) -> Self {
+        Self {
+            config,
+            view,
+            stats,
+            windows,
+            registry,
+        }
+    }
+
+    /// The value of a series of the service itself.
+    fn own(&self, name: &str, label: Option<&str>) -> f64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let mut samples = family.into_iter().flat_map(|family| family.get_metric());
+        let sample = samples.find(|sample| {
+            label.is_none_or(|value| {
+                sample
+                    .get_label()
+                    .iter()
+                    .any(|label| label.value() == value)
+            })
+        });
+        sample.map_or(0.0, |sample| {
+            sample.get_gauge().get_value() + sample.get_counter().get_value()
+        })
+    }
+
+    /// What every exporter of Prometheus says of itself.
+    fn program(&self, prefix: &str, out: &mut Encoder) {
+        let none = Labels::none();
+        let info = Labels::new([
+            ("branch", "none"),
+            ("goarch", std::env::consts::ARCH),
+            ("goos", std::env::consts::OS),
+            ("goversion", "none"),
+            ("revision", toolkit::Identity::REVISION),
+            ("tags", "none"),
+            ("version", env!("CARGO_PKG_VERSION")),
+        ]);
+        let name = format!("{prefix}_build_info");
+        out.family(
+            &name,
+            Type::Gauge,
+            "Constant 1; the version is that of sotp-ping.",
+        );
+        out.sample(&info, 1_u64);
+        let name = format!("{prefix}_config_last_reload_successful");
+        out.family(
+            &name,
+            Type::Gauge,
+            "Whether the configuration was read well the last time (1) or not (0).",
+        );
+        out.sample(none, self.own("sotp_config_last_reload_successful", None));
+        let name = format!("{prefix}_config_last_reload_success_timestamp_seconds");
+        out.family(
+            &name,
+            Type::Gauge,
+            "When the configuration was last read well.",
+        );
+        let at = self.own("sotp_config_last_reload_success_timestamp_seconds", None);
+        out.sample(none, at);
+    }
+
+    fn smokeping(&self, peer: &Peer, rows: &[(&Row, Counters)], out: &mut Encoder) {
+        self.program("smokeping_prober", out);
+        let counters: [(&str, &str, fn(&Counters) -> u64); 3] = [
+            ("smokeping_requests_total", "Echo requests made.", |c| {
+                c.requests
+            }),
+            (
+                "smokeping_response_duplicates_total",
+                "Further answers to answered requests.",
+                |c| c.duplicates,
+            ),
+            (
+                "smokeping_send_errors_total",
+                "Requests that this host did not send.",
+                |c| c.errors[Reason::NoRoute.index()] + c.errors[Reason::NotSent.index()],
+            ),
+        ];
+        for (name, help, value) in counters {
+            out.family(name, Type::Counter, help);
+            for (row, counters) in rows {
+                out.sample(&row.labels, value(counters));
+            }
+        }
+        out.family(
+            "smokeping_receive_errors_total",
+            Type::Counter,
+            "Failed reads of the sockets.",
+        );
+        let errors = self.stats.receive_errors.iter().map(|cell| cell.get());
+        out.sample(Labels::none(), errors.sum::<u64>());
+        out.family(
+            "smokeping_response_ttl",
+            Type::Gauge,
+            "TTL or hop limit of the last answer; 0 before the first.",
+        );
+        for (row, counters) in rows {
+            out.sample(&row.labels, counters.hop_limit);
+        }
+        out.family(
+            "smokeping_response_duration_seconds",
+            Type::Histogram,
+            "Round-trip times of the answered requests.",
+        );
+        let bounds: Vec<f64> = peer
+            .style
+            .buckets
+            .iter()
+            .map(|&at| BOUNDS_NANOS[at] as f64 / 1e9)
+            .collect();
+        let buckets = Buckets::new(&bounds);
+        for (row, counters) in rows {
+            let up_to = |place: usize| counters.buckets[..=place].iter().sum::<u64>();
+            let mut counts: Vec<u64> = peer.style.buckets.iter().map(|&at| up_to(at)).collect();
+            counts.push(counters.buckets.iter().sum());
+            out.histogram(
+                &row.labels,
+                &buckets,
+                &counts,
+                counters.sum_nanos as f64 / 1e9,
+            );
+        }
+    }
+
+    fn ping_exporter(&self, peer: &Peer, view: &View, out: &mut Encoder) {
+        self.windows.look(view, peer.style.history);
+        out.family(
+            "ping_up",
+            Type::Gauge,
+            "Constant 1; the version is that of sotp-ping.",
+        );
+        out.sample(
+            &Labels::new([("version", env!("CARGO_PKG_VERSION"))]),
+            1_u64,
+        );
+        let summaries: Vec<_> = view
+            .rows
+            .iter()
+            .filter_map(|row| Some((row, self.windows.of(row)?)))
+            .collect();
+        out.family(
+            "ping_loss_ratio",
+            Type::Gauge,
+            "Part of the last requests without an answer, 0 to 1.",
+        );
+        for (row, summary) in &summaries {
+            out.sample(&row.labels, summary.loss);
+        }
+        let gauges = [
+            ("best", "best", "Shortest of the last round trips"),
+            ("worst", "worst", "Longest of the last round trips"),
+            ("mean", "mean", "Mean of the last round trips"),
+            (
+                "std_deviation",
+                "std_dev",
+                "Standard deviation of the last round trips",
+            ),
+        ];
+        let units = [
+            ("seconds", "in seconds", 1.0, peer.style.seconds),
+            ("ms", "in milliseconds", 1e3, peer.style.millis),
+        ];
+        for (unit, words, scale, _) in units.into_iter().filter(|(_, _, _, wanted)| *wanted) {
+            for (place, (name, _, help)) in gauges.iter().enumerate() {
+                out.family(
+                    &format!("ping_rtt_{name}_{unit}"),
+                    Type::Gauge,
+                    &format!("{help}, {words}."),
+                );
+                for (row, summary) in &summaries {
+                    if let Some(rtt) = summary.rtt {
+                        out.sample(&row.labels, rtt[place] * scale);
+                    }
+                }
+            }
+            if !peer.style.deprecated {
+                continue;
+            }
+            out.family(
+                &format!("ping_rtt_{unit}"),
+                Type::Gauge,
+                &format!("The last round trips, {words}."),
+            );
+            for (row, summary) in &summaries {
+                for (place, (_, label, _)) in gauges.iter().enumerate() {
+                    if let Some(rtt) = summary.rtt {
+                        out.sample_with(
+                            &row.labels,
+                            &Labels::new([("type", label)]),
+                            rtt[place] * scale,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn blackbox(&self, out: &mut Encoder) {
+        self.program("blackbox_exporter", out);
+        out.family(
+            "blackbox_module_unknown_total",
+            Type::Counter,
+            "Requests of /probe for a module that is not there.",
+        );
+        out.sample(
+            Labels::none(),
+            self.own("ping_probes_total", Some("unknown_module")),
+        );
+    }
+}
+
+impl Collect for Series {
+    fn collect(&self, out: &mut Encoder) {
+        let config = self.config.current();
+        let Some(peer) = &config.peer else { return };
+        let view = self.view.load_full();
+        match peer.kind {
+            Kind::SmokepingProber => {
+                let rows: Vec<_> = view
+                    .rows
+                    .iter()
+                    .map(|row| (row, row.tally.read()))
+                    .collect();
+                self.smokeping(peer, &rows, out);
+            }
+            Kind::PingExporter => self.ping_exporter(peer, &view, out),
+            Kind::Blackbox => self.blackbox(out),
+        }
+    }
+}

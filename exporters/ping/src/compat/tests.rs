@@ -1,0 +1,589 @@
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::*;
+use crate::engine::Command;
+use crate::targets::{Names, Resolved};
+
+const SMOKEPING: &str = r#"
+targets:
+- hosts: [core.example.org, 192.0.2.7]
+  interval: 250ms
+  network: ip4
+  protocol: udp
+  size: 120
+  source: 192.0.2.1
+  tos: 184
+  labels: {site: east, note: "a b"}
+- host: '2001:db8::7'
+- hosts:
+  - dual.example.org
+  interval: 2m45s
+"#;
+
+const PING_EXPORTER: &str = r#"
+targets:
+- 192.0.2.7
+- 2001:db8::7
+- dual.example.org
+- host: edge.example.org
+  site: east
+  asset: 17
+dns:
+  refresh: 2m15s
+  nameserver: 192.0.2.53
+  timeout: 5s
+ping:
+  interval: 2s
+  timeout: 3s
+  history-size: 42
+  payload-size: 120
+options:
+  disableIPv6: true
+"#;
+
+const BLACKBOX: &str = r#"
+modules:
+  http_2xx: {prober: http, http: {preferred_ip_protocol: ip4, tls_config: {insecure_skip_verify: true}}}
+  icmp: {prober: icmp}
+  icmp_full:
+    prober: icmp
+    timeout: 2.5s
+    icmp:
+      preferred_ip_protocol: ip4
+      ip_protocol_fallback: false
+      source_ip_address: 192.0.2.1
+      payload_size: 900
+      dont_fragment: true
+      ttl: 9
+"#;
+
+fn read(kind: Kind, options: &Options, text: &str) -> Result<Config, String> {
+    parse(kind, options, text, Path::new("peer.yml")).map_err(|error| error.to_string())
+}
+
+fn good(kind: Kind, text: &str) -> (Config, Peer) {
+    let config = read(kind, &Options::default(), text).unwrap();
+    let peer = config.peer.clone().unwrap();
+    (config, peer)
+}
+
+fn args(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_file_of_smokeping_prober_is_read() {
+    let (_, peer) = good(Kind::SmokepingProber, SMOKEPING);
+    let [first, second, third, fourth] = peer.targets.as_slice() else {
+        panic!("{peer:?}");
+    };
+    assert_eq!(first.host, "core.example.org");
+    assert_eq!(
+        (first.families, first.size, first.tos),
+        (Families::V4, 120, 184)
+    );
+    assert_eq!(first.interval.as_millis(), 250);
+    assert_eq!(first.source, Some("192.0.2.1".parse().unwrap()));
+    assert_eq!(first.labels["note"], "a b");
+    assert_eq!((second.host.as_str(), second.tos), ("192.0.2.7", 184));
+    assert_eq!((third.families, third.size), (Families::Any, 56));
+    assert_eq!(
+        (third.interval.as_secs(), fourth.interval.as_secs()),
+        (1, 165)
+    );
+    assert_eq!(peer.labels, ["note", "site"]);
+}
+
+#[test]
+fn a_file_of_ping_exporter_is_read() {
+    let (config, peer) = good(Kind::PingExporter, PING_EXPORTER);
+    let hosts: Vec<_> = peer
+        .targets
+        .iter()
+        .map(|target| target.host.as_str())
+        .collect();
+    assert_eq!(
+        hosts,
+        [
+            "192.0.2.7",
+            "2001:db8::7",
+            "dual.example.org",
+            "edge.example.org"
+        ]
+    );
+    assert_eq!(
+        peer.targets[1].families,
+        Families::Both,
+        "the option is about names"
+    );
+    assert_eq!(peer.targets[2].families, Families::V4);
+    assert_eq!(peer.targets[3].labels["asset"], "17");
+    let first = &peer.targets[0];
+    assert_eq!(
+        (
+            first.interval.as_secs(),
+            first.timeout.as_secs(),
+            first.size
+        ),
+        (2, 3, 120)
+    );
+    assert_eq!(
+        (peer.style.history, peer.style.seconds, peer.style.millis),
+        (42, true, false)
+    );
+    assert_eq!(config.dns.servers, ["192.0.2.53:53".parse().unwrap()]);
+    assert_eq!(
+        (config.dns.max_ttl.as_secs(), config.dns.timeout.as_secs()),
+        (135, 5)
+    );
+}
+
+#[test]
+fn a_file_of_blackbox_exporter_is_read() {
+    let (config, peer) = good(Kind::Blackbox, BLACKBOX);
+    assert_eq!(peer.foreign["http_2xx"], "http");
+    let module = config.modules["icmp_full"];
+    assert_eq!(
+        (module.timeout.as_millis(), module.size, module.ttl),
+        (2_500, Some(900), Some(9))
+    );
+    assert!(module.dont_fragment && !module.fallback);
+    assert_eq!(module.preferred, netio::option::Family::V4);
+    let plain = config.modules["icmp"];
+    assert_eq!(
+        (plain.preferred, plain.fallback),
+        (netio::option::Family::V6, true)
+    );
+}
+
+#[test]
+fn each_mistake_is_named_with_its_line() {
+    use Kind::{Blackbox, PingExporter, SmokepingProber};
+    for (kind, text, expected) in [
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  intervall: 1s\n",
+            "peer.yml:3:3: targets[0].intervall: unknown field",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  interval: soon\n",
+            "peer.yml:3:",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  interval: 1ms\n",
+            "peer.yml:3:13: targets[0].interval: 1ms is out of bounds",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  network: ipx\n",
+            "peer.yml:3:12: targets[0].network: \"ipx\": expected ip, ip4 or ip6",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  protocol: tcp\n",
+            "targets[0].protocol: \"tcp\": expected icmp or udp",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  size: 23\n",
+            "targets[0].size: 23 is out of bounds, expected 24 to 8952",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  source: b\n",
+            "targets[0].source: \"b\" is no address",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  tos: 256\n",
+            "targets[0].tos",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts:\n  - a\n  - 'b c'\n",
+            "peer.yml:4:5: targets[0].hosts[1]: \"b c\" is no host",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  labels: {host: b}\n",
+            "targets[0].labels: \"host\" is a label that every series has already",
+        ),
+        (
+            SmokepingProber,
+            "targets:\n- hosts: [a]\n  labels: {'a-b': c}\n",
+            "targets[0].labels: \"a-b\" is no label name",
+        ),
+        (
+            SmokepingProber,
+            "target: []\n",
+            "peer.yml:1:1: target: unknown field",
+        ),
+        (
+            PingExporter,
+            "targets: [a]\nping: {interval: 2s, history: 3}\n",
+            "peer.yml:2:22: ping.history: unknown field",
+        ),
+        (
+            PingExporter,
+            "targets: [a]\nping: {fw-mark: 3}\n",
+            "peer.yml:2:17: ping.fw-mark: marks are not set",
+        ),
+        (
+            PingExporter,
+            "targets: [a]\nping: {history-size: 10001}\n",
+            "ping.history-size: 10001 is out of bounds",
+        ),
+        (
+            PingExporter,
+            "targets: [a]\ndns: {nameserver: ns.example.org}\n",
+            "dns.nameserver: \"ns.example.org\": expected an address",
+        ),
+        (
+            PingExporter,
+            "targets: [a]\noptions: {disableIPv5: true}\n",
+            "options.disableIPv5: unknown field",
+        ),
+        (
+            PingExporter,
+            "targets: [a]\noptions: {disableIPv6: true, disableIPv4: true}\n",
+            "options: both families are switched off",
+        ),
+        (
+            PingExporter,
+            "targets:\n- a\n- {site: east}\n",
+            "peer.yml:3:3: targets[1]: no key host",
+        ),
+        (
+            Blackbox,
+            "modules:\n  icmp:\n    prober: icmp\n    icmp: {payload: 3}\n",
+            "peer.yml:4:12: modules.icmp.icmp.payload: unknown field",
+        ),
+        (
+            Blackbox,
+            "modules:\n  icmp:\n    prober: icmp\n    time: 3s\n",
+            "peer.yml:4:5: modules.icmp.time: unknown field",
+        ),
+        (
+            Blackbox,
+            "modules:\n  icmp: {prober: ping}\n",
+            "modules.icmp.prober: \"ping\": expected icmp or another prober",
+        ),
+        (
+            Blackbox,
+            "modules:\n  icmp: {prober: icmp, icmp: {preferred_ip_protocol: ip5}}\n",
+            "modules.icmp.icmp.preferred_ip_protocol: \"ip5\": expected ip4 or ip6",
+        ),
+        (
+            Blackbox,
+            "modules:\n  icmp: {prober: icmp, icmp: {ttl: 256}}\n",
+            "modules.icmp.icmp.ttl: 256 is out of bounds",
+        ),
+    ] {
+        match read(kind, &Options::default(), text) {
+            Ok(_) => panic!("{text} was taken"),
+            Err(error) => assert!(
+                error.starts_with("peer.yml") && error.contains(expected),
+                "{text}:\n{error}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn flags_of_a_peer_are_told_from_ours() {
+    let line = "--config.file=a.yml -i 2s --ping.size 100 --ping.tos=0xb8 --log.level debug --no-privileged \
+                --buckets=0.0001,0.0064 one.example.org -- two.example.org";
+    let (options, ours) = flags::split(Kind::SmokepingProber, &args(line)).unwrap();
+    assert_eq!(options.hosts, ["one.example.org", "two.example.org"]);
+    assert_eq!(
+        (
+            options.interval.unwrap().as_secs(),
+            options.size,
+            options.tos
+        ),
+        (2, Some(100), Some(184))
+    );
+    assert_eq!(
+        ours,
+        [
+            "--config.file=a.yml",
+            "--log.level",
+            "debug",
+            "--web.listen-address=:9374"
+        ]
+    );
+    let config = read(Kind::SmokepingProber, &options, SMOKEPING).unwrap();
+    let peer = config.peer.unwrap();
+    assert_eq!(peer.style.buckets, [1, 7]);
+    assert_eq!(
+        (
+            peer.targets.len(),
+            peer.targets[0].size,
+            peer.targets[0].tos
+        ),
+        (6, 100, 184)
+    );
+
+    let line = "--config.path b.yml --web.listen-address=127.0.0.1:0 --ping.history-size=5 --metrics.rttunit=both \
+                --metrics.deprecated=enable --options.disable-ipv4 --dns.refresh=30s c.example.org";
+    let (options, ours) = flags::split(Kind::PingExporter, &args(line)).unwrap();
+    assert_eq!(
+        ours,
+        ["--config.file=b.yml", "--web.listen-address=127.0.0.1:0"]
+    );
+    let peer = read(Kind::PingExporter, &options, "")
+        .unwrap()
+        .peer
+        .unwrap();
+    assert_eq!(
+        (peer.style.history, peer.style.seconds, peer.style.millis),
+        (5, true, true)
+    );
+    assert!(peer.style.deprecated && peer.targets[0].families == Families::V6);
+
+    let (options, ours) = flags::split(
+        Kind::Blackbox,
+        &args("--timeout-offset=0.25 --config.auto-reload-interval=30"),
+    )
+    .unwrap();
+    assert_eq!(options.timeout_offset.unwrap().as_millis(), 250);
+    assert_eq!(
+        ours,
+        [
+            "--config.auto-reload-interval=30s",
+            "--web.listen-address=:9115",
+            "--config.file=blackbox.yml"
+        ]
+    );
+
+    for (kind, line, expected) in [
+        (
+            Kind::PingExporter,
+            "--web.token=x",
+            "--web.token of ping_exporter is not taken",
+        ),
+        (
+            Kind::PingExporter,
+            "--web.tls.enabled",
+            "TLS is set in --web.config.file",
+        ),
+        (
+            Kind::PingExporter,
+            "--metrics.rttunit=us",
+            "expected s, ms or both",
+        ),
+        (
+            Kind::SmokepingProber,
+            "-i soon",
+            "--ping.interval: \"soon\", expected a duration",
+        ),
+        (
+            Kind::SmokepingProber,
+            "--ping.size",
+            "--ping.size needs a value",
+        ),
+        (Kind::Blackbox, "host", "unexpected argument"),
+    ] {
+        let error = flags::split(kind, &args(line)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+    let odd = Options {
+        buckets: Some("0.0003".into()),
+        ..Options::default()
+    };
+    let error = read(Kind::SmokepingProber, &odd, "").unwrap_err();
+    assert!(
+        error.contains("--buckets: 0.0003 is not counted"),
+        "{error}"
+    );
+}
+
+#[test]
+fn who_is_stood_in_for_is_read_from_anywhere_in_the_line() {
+    let (kind, rest) = flags::asked(&args("--log.level=debug --compat ping_exporter a")).unwrap();
+    assert_eq!(
+        (kind, rest.as_slice()),
+        (Some(Kind::PingExporter), &args("--log.level=debug a")[..])
+    );
+    assert_eq!(flags::asked(&args("--config.check")).unwrap().0, None);
+    let error = flags::asked(&args("--compat=fping"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("expected one of smokeping_prober, ping_exporter, blackbox"),
+        "{error}"
+    );
+}
+
+fn rows(directory: &mut Directory, peer: &Peer, names: &Names) -> (Vec<String>, Vec<String>) {
+    let (commands, view) = directory.update(peer, names, 3);
+    let commands = commands.iter().map(|command| match command {
+        Command::Put(id, spec, _) => format!("put {} {}", id.0, spec.address.unwrap()),
+        Command::Remove(id) => format!("remove {}", id.0),
+    });
+    (
+        view.rows
+            .iter()
+            .map(|row| row.labels.as_str().to_owned())
+            .collect(),
+        commands.collect(),
+    )
+}
+
+#[test]
+fn labels_and_families_are_those_of_the_peer() {
+    let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+    let both = Resolved {
+        v4: address("192.0.2.9"),
+        v6: address("2001:db8::9"),
+        resolvable: true,
+    };
+    let six = Resolved { v4: None, ..both };
+    let (_, peer) = good(Kind::SmokepingProber, SMOKEPING);
+    let mut directory = Directory::default();
+    let names = Names::from([("dual.example.org".into(), six)]);
+    let (labels, commands) = rows(&mut directory, &peer, &names);
+    assert_eq!(
+        labels,
+        [
+            "ip=\"192.0.2.7\",host=\"192.0.2.7\",source=\"192.0.2.1\",tos=\"184\",note=\"a b\",site=\"east\"",
+            "ip=\"2001:db8::7\",host=\"2001:db8::7\",source=\"\",tos=\"0\",note=\"\",site=\"\"",
+            "ip=\"2001:db8::9\",host=\"dual.example.org\",source=\"\",tos=\"0\",note=\"\",site=\"\"",
+        ],
+        "an unresolved name has no series, IPv6 is taken while there is no IPv4"
+    );
+    assert_eq!(commands.len(), 3);
+    let names = Names::from([
+        ("dual.example.org".into(), both),
+        ("core.example.org".into(), both),
+    ]);
+    let (labels, commands) = rows(&mut directory, &peer, &names);
+    assert_eq!(labels.len(), 4);
+    assert!(
+        labels[3].starts_with("ip=\"192.0.2.9\",host=\"dual.example.org\""),
+        "{labels:?}"
+    );
+    assert_eq!(commands, ["put 4 192.0.2.9", "put 5 192.0.2.9", "remove 3"]);
+    assert_eq!(
+        rows(&mut directory, &peer, &names).1,
+        [""; 0],
+        "nothing changed"
+    );
+
+    let (_, peer) = good(Kind::PingExporter, PING_EXPORTER);
+    let (labels, _) = rows(&mut Directory::default(), &peer, &names);
+    assert_eq!(
+        labels,
+        [
+            "target=\"192.0.2.7\",ip=\"192.0.2.7\",ip_version=\"4\",asset=\"\",site=\"\"",
+            "target=\"2001:db8::7\",ip=\"2001:db8::7\",ip_version=\"6\",asset=\"\",site=\"\"",
+            "target=\"dual.example.org\",ip=\"192.0.2.9\",ip_version=\"4\",asset=\"\",site=\"\"",
+        ]
+    );
+}
+
+#[test]
+fn the_same_series_twice_is_one_target_and_a_warning() {
+    let text =
+        "targets:\n- hosts: [a.example.org, a.example.org]\n- {host: a.example.org, tos: 8}\n";
+    let (_, peer) = good(Kind::SmokepingProber, text);
+    assert_eq!(peer.targets.len(), 2);
+    assert_eq!(peer.warnings.len(), 1);
+}
+
+#[test]
+fn what_is_converted_is_read_by_us() {
+    for (kind, text, left) in [
+        (
+            Kind::SmokepingProber,
+            SMOKEPING,
+            vec!["label note", "label site", "networks of the kind ip"],
+        ),
+        (
+            Kind::PingExporter,
+            PING_EXPORTER,
+            vec!["label asset", "label site", "history-size 42"],
+        ),
+        (
+            Kind::Blackbox,
+            BLACKBOX,
+            vec!["module http_2xx", "module icmp: a time of 2m"],
+        ),
+        (
+            Kind::SmokepingProber,
+            "targets:\n- hosts: [r1, R1, '198.18.0.1']\n- {hosts: [_x.example.org, '198.18.0.1'], tos: 3}\n",
+            vec![
+                "R1 a second time",
+                "_x.example.org: the lower two bits of tos 3",
+                "198.18.0.1 a second time",
+                "networks",
+            ],
+        ),
+    ] {
+        let converted = convert::convert(kind, text, Path::new("peer.yml")).unwrap();
+        let read = inventory::Inventory::parse(&converted.inventory, Path::new("inventory.yaml"));
+        let read = read.unwrap_or_else(|error| panic!("{error}\n{}", converted.inventory));
+        let config =
+            <Config as toolkit::Configuration>::parse(&converted.config, Path::new("ping.yaml"));
+        let config = config.unwrap_or_else(|error| panic!("{error}\n{}", converted.config));
+        assert_eq!(converted.left.len(), left.len(), "{:?}", converted.left);
+        for said in left {
+            assert!(
+                converted.left.iter().any(|line| line.starts_with(said)),
+                "{said}: {:?}",
+                converted.left
+            );
+        }
+        let peer = good(kind, text).1;
+        // Every host is there with its settings, whether written beside it or as the default.
+        for target in &peer.targets {
+            let device =
+                read.devices()
+                    .iter()
+                    .find(|device| match (target.address(), target.name()) {
+                        (Some(ip), _) => device.address == inventory::Address::Ip(ip),
+                        (_, Some(name)) => device.address == inventory::Address::Dns(name),
+                        _ => false,
+                    });
+            let ping = device
+                .unwrap_or_else(|| panic!("{target:?}"))
+                .ping
+                .as_ref()
+                .unwrap();
+            if kind == Kind::SmokepingProber && text.contains("198.18") {
+                continue;
+            }
+            let timing = config.probe.timing(ping.interval, ping.timeout);
+            assert_eq!(
+                u128::from(timing.interval),
+                target.interval.as_nanos(),
+                "{target:?}"
+            );
+            assert_eq!(
+                ping.size_bytes.map_or(config.probe.size, usize::from),
+                target.size
+            );
+            assert_eq!(ping.dscp.unwrap_or(config.probe.dscp), target.tos >> 2);
+        }
+        if kind == Kind::Blackbox {
+            assert_eq!(
+                config.modules["icmp_full"],
+                good(kind, text).0.modules["icmp_full"]
+            );
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_panics(text in "[-a-z0-9:{}\\[\\]&*!|>'\"#%@,? \n]{0,200}", line in proptest::collection::vec("[-a-z.=]{0,12}", 0..6)) {
+        for kind in Kind::ALL {
+            let _ = read(kind, &Options::default(), &text);
+            let _ = convert::convert(kind, &text, Path::new("x"));
+            let _ = flags::split(kind, &line);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The command line before the service: whom it stands in for, and the command `convert`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::app::Ping;
+use crate::compat::{self, convert, flags};
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_else(|| "sotp-ping".into());
+    // What is no UTF-8 can be no flag of a peer; clap says what is wrong with it.
+    let Ok(args) = args
+        .map(OsString::into_string)
+        .collect::<Result<Vec<_>, _>>()
+    else {
+        return toolkit::main::<Ping>();
+    };
+    if args.first().is_some_and(|first| first == "convert") {
+        return convert::run(args.into_iter().skip(1));
+    }
+    let split = flags::asked(&args).and_then(|(kind, rest)| match kind {
+        None => Ok((None, rest.into_iter().map(OsString::from).collect())),
+        Some(kind) => {
+            flags::split(kind, &rest).map(|(options, ours)| (Some((kind, options)), ours))
+        }
+    });
+    match split {
+        Ok((chosen, ours)) => {
+            let mut args = vec![program];
+            if let Some((kind, options)) = chosen {
+                args.push(format!("--compat={}", kind.name()).into());
+                compat::choose(kind, options);
+            }
+            args.extend(ours);
+            toolkit::main_from::<Ping>(args)
+        }
+        Err(wrong) => {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "error: {wrong}");
+            ExitCode::from(64)
+        }
+    }
+}
