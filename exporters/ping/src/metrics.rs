@@ -74,7 +74,7 @@ impl Metrics {
 }
 
 /// Counter families of a target: name, help, value.
-type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
+pub(crate) type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
 
 const COUNTERS: [CounterFamily; 9] = [
     ("ping_requests_total", "Echo requests made.", |c| c.requests),

@@ -9,6 +9,7 @@ use toolkit::{Buckets, Collect, Encoder, Kind as Type, Labels, Live};
 use super::{Kind, Peer, Windows};
 use crate::config::Config;
 use crate::engine::Stats;
+use crate::metrics::CounterFamily;
 use crate::reason::Reason;
 use crate::tally::{BOUNDS_NANOS, Counters};
 use crate::targets::{Row, View};
@@ -96,7 +97,7 @@ impl Series {
 
     fn smokeping(&self, peer: &Peer, rows: &[(&Row, Counters)], out: &mut Encoder) {
         self.program("smokeping_prober", out);
-        let counters: [(&str, &str, fn(&Counters) -> u64); 3] = [
+        let counters: [CounterFamily; 3] = [
             ("smokeping_requests_total", "Echo requests made.", |c| {
                 c.requests
             }),

@@ -207,7 +207,7 @@ impl Options {
             "dns.timeout" => self.dns_timeout = Some(time()?),
             "dns.nameserver" => self.nameserver = Some(value.to_owned()).filter(|v| !v.is_empty()),
             "metrics.rttunit" if ["s", "ms", "both"].contains(&value) => {
-                self.unit = Some(value.to_owned())
+                self.unit = Some(value.to_owned());
             }
             "metrics.rttunit" => return Err(wrong("s, ms or both")),
             "metrics.deprecated" => {
@@ -229,13 +229,13 @@ impl Options {
                 let seconds: u32 = value.parse().map_err(|_| wrong("seconds"))?;
                 ours.push(format!("--config.auto-reload-interval={seconds}s").into());
             }
-            "web.token" | "web.tls.cert-file" | "web.tls.key-file" | "web.tls.ca-file" => {
-                if !value.is_empty() {
-                    return Err(Wrong(format!(
-                        "--{name} of {} is not taken: access and TLS are set in --web.config.file",
-                        kind.name()
-                    )));
-                }
+            "web.token" | "web.tls.cert-file" | "web.tls.key-file" | "web.tls.ca-file"
+                if !value.is_empty() =>
+            {
+                return Err(Wrong(format!(
+                    "--{name} of {} is not taken: access and TLS are set in --web.config.file",
+                    kind.name()
+                )));
             }
             // Nothing of ours corresponds to them: log of the prober, history page, native histograms on request.
             _ => {}

@@ -248,7 +248,7 @@ async fn ping_exporter_by_name_and_value() {
         match name.as_str() {
             "ping_up" => assert_eq!(labels, ["version"]),
             "ping_rtt_ms" | "ping_rtt_seconds" => {
-                assert_eq!(labels, ["ip", "ip_version", "rack", "target", "type"])
+                assert_eq!(labels, ["ip", "ip_version", "rack", "target", "type"]);
             }
             _ => assert_eq!(labels, ["ip", "ip_version", "rack", "target"]),
         }
