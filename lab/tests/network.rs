@@ -813,9 +813,9 @@ impl OrdinaryUser {
         }
         let folder = testkit::TempDir::new().unwrap();
         // The state folder lies where users have it, below a folder that the box covers with its own.
-        let (program, run) = (folder.join("sotp-lab"), Path::new("/run").join(&name));
+        let run = Path::new("/run").join(&name);
         // Its own copy: the build folder may be closed to it.
-        std::fs::copy(LAB, &program).unwrap();
+        let program = folder.program(LAB).unwrap();
         std::fs::create_dir(&run).unwrap();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
         assert!(

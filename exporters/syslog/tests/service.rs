@@ -67,11 +67,17 @@ impl World {
 
     /// The address that the log says for a transport.
     fn address(&self, what: &str) -> SocketAddr {
-        let log = self.process().log();
-        let line = log
-            .lines()
-            .find(|l| l.contains(what))
-            .unwrap_or_else(|| panic!("no {what:?} in\n{log}"));
+        let mut line = None;
+        // It listens by now, but its log may still be on its way through the pipe.
+        for _ in 0..400 {
+            let log = self.process().log();
+            line = log.lines().find(|l| l.contains(what)).map(str::to_owned);
+            if line.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let line = line.unwrap_or_else(|| panic!("no {what:?} in\n{}", self.process().log()));
         let at = line
             .split("address=")
             .nth(1)

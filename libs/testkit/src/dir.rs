@@ -58,6 +58,24 @@ impl TempDir {
         std::fs::rename(&beside, &path)?;
         Ok(path)
     }
+
+    /// Puts a program inside it that everybody may run. The copy is made by another process: while one of ours
+    /// writes it, whatever a second test starts would inherit the open file, and the program would be "busy".
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub fn program(&self, from: impl AsRef<Path>) -> anyhow::Result<PathBuf> {
+        let from = from.as_ref();
+        let name = from.file_name().context("a program has a name")?;
+        let path = self.join(name);
+        let copied = std::process::Command::new("install")
+            .args(["-m", "755"])
+            .args([from, &path])
+            .status()
+            .context("install")?;
+        anyhow::ensure!(copied.success(), "{} is not copied", from.display());
+        Ok(path)
+    }
 }
 
 impl Drop for TempDir {

@@ -10,12 +10,14 @@ mod dir;
 pub mod grafana;
 pub mod loki;
 mod process;
+mod promtool;
 mod samples;
 mod skip;
 mod wait;
 
 pub use dir::TempDir;
 pub use process::{Process, Spawn};
+pub use promtool::promtool;
 pub use samples::{Sample, Samples};
 pub use skip::skip;
 pub use wait::eventually;

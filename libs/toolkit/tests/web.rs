@@ -4,8 +4,7 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::io::Read as _;
 
 use support::{SOON, ask, start};
 use testkit::{Samples, TempDir, client, eventually};
@@ -92,7 +91,7 @@ async fn metrics_are_what_prometheus_takes() {
             .starts_with("text/plain; version=0.0.4")
     );
     let text = answer.text().await.unwrap();
-    promtool(&text);
+    testkit::promtool(&text);
     let samples = Samples::parse(&text).unwrap();
     assert_eq!(
         samples.value("sotp_build_info", &[("service", "echo")]),
@@ -150,31 +149,6 @@ async fn metrics_are_what_prometheus_takes() {
         "{open}"
     );
     Samples::parse(&open).unwrap();
-}
-
-/// Prometheus' own check; its lint warnings fail the test too.
-fn promtool(text: &str) {
-    let child = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        testkit::skip("promtool is not installed");
-        return;
-    };
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}\n{text}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 #[tokio::test]

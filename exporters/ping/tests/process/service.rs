@@ -25,8 +25,8 @@ impl Files {
     pub(crate) fn new(inventory: &str, config: &str) -> Self {
         let dir = TempDir::new().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        dir.program(env!("CARGO_BIN_EXE_sotp-ping")).unwrap();
         let files = Self { dir: Rc::new(dir) };
-        std::fs::copy(env!("CARGO_BIN_EXE_sotp-ping"), files.binary()).unwrap();
         files.write("inventory.yaml", inventory);
         files.write("ping.yaml", config);
         files
