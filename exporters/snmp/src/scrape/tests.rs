@@ -1,3 +1,4 @@
+use super::request::{FRAME, REPETITIONS};
 use super::*;
 use crate::agent::{self, Agent};
 use crate::codec::{Message, message, read_message, read_pdu};

@@ -1,0 +1,181 @@
+//! Answers of walks: what they hold, what they end, and what is wrong with them.
+
+use super::answer::Answer;
+use super::cursor::{self, Cursor};
+use super::{After, Params, Scrape, Taken, of_status};
+use crate::codec;
+use crate::oid::{self, Oid};
+use crate::reason::Reason;
+use crate::value::Raw;
+
+impl Scrape {
+    pub(super) fn walked(
+        &mut self,
+        cursor: &mut Cursor,
+        pdu: &codec::Pdu<'_>,
+        octets: usize,
+        asked: u32,
+    ) -> After {
+        if pdu.status != 0 {
+            return self.refused_walk(cursor, pdu.status, asked);
+        }
+        let params = self.params(cursor);
+        if let Some(walk) = cursor.as_walk_mut() {
+            walk.last = walk.next();
+        }
+        let mut names = std::mem::take(&mut self.names);
+        let answer = Answer::read(pdu, &mut names);
+        let after = self.take_answer(cursor, &answer, &names, octets, params);
+        self.names = names;
+        after
+    }
+
+    pub(super) fn take_answer(
+        &mut self,
+        cursor: &mut Cursor,
+        answer: &Answer<'_>,
+        names: &[u32],
+        octets: usize,
+        params: Params,
+    ) -> After {
+        // Out of order, nothing in it can be trusted: a value may have been passed over.
+        if !params.allow_nonincreasing
+            && !answer.increases(names, cursor.as_walk().map_or(&[], |walk| &walk.last))
+        {
+            return self.doubt(cursor, Reason::NonIncreasing);
+        }
+        let mut kept = 0;
+        let mut wrong = answer.cut;
+        for (name, value) in &answer.values {
+            match self.take(cursor, &names[name.clone()], *value) {
+                Ok(Taken::Kept) => kept += 1,
+                Ok(Taken::End) => {
+                    if kept > 0 {
+                        self.pace.size(octets, kept);
+                    }
+                    return self.end_of_walk(cursor);
+                }
+                Err(reason) => {
+                    wrong = Some(reason);
+                    break;
+                }
+            }
+        }
+        if kept == 0 {
+            return self.doubt(cursor, wrong.unwrap_or(Reason::BadAnswer));
+        }
+        // What came before a bad value counts; the next request begins at the bad one.
+        self.pace.size(octets, kept);
+        cursor.trust();
+        After::Again
+    }
+
+    /// Takes one value of a walk.
+    pub(super) fn take(
+        &mut self,
+        cursor: &mut Cursor,
+        ids: &[u32],
+        value: Raw<'_>,
+    ) -> Result<Taken, Reason> {
+        let work = cursor.work;
+        let Some(walk) = cursor.as_walk_mut() else {
+            return Err(Reason::BadAnswer);
+        };
+        match value {
+            Raw::EndOfMibView => return Ok(Taken::End),
+            // Not an answer to GETNEXT; some agents mean the end by it.
+            Raw::Missing => {
+                return if walk.rows == 0 {
+                    Ok(Taken::End)
+                } else {
+                    Err(Reason::BadAnswer)
+                };
+            }
+            _ => {}
+        }
+        let forward = ids > walk.last.as_slice();
+        loop {
+            let Some(column) = walk.columns.front() else {
+                return Ok(Taken::End);
+            };
+            if oid::within(ids, column.ids()) {
+                self.table.insert(ids, value).map_err(|_| Reason::Decode)?;
+                self.works[work].counts.values += 1;
+                walk.rows += 1;
+                break;
+            }
+            if ids < column.ids() {
+                if !forward {
+                    return Ok(Taken::End);
+                }
+                break;
+            }
+            let ended = walk.next_column();
+            self.column_ended(work, ended);
+        }
+        walk.last.clear();
+        walk.last.extend_from_slice(ids);
+        Ok(Taken::Kept)
+    }
+
+    /// A column that is a walk's own root and showed nothing may be an instance: it is asked for directly.
+    pub(super) fn column_ended(&mut self, work: usize, ended: Option<(Oid, u32)>) {
+        if let Some((column, 0)) = ended
+            && column == self.works[work].work.root
+        {
+            self.push(Cursor::get(work, vec![column]));
+        }
+    }
+
+    pub(super) fn end_of_walk(&mut self, cursor: &mut Cursor) -> After {
+        let work = cursor.work;
+        loop {
+            let Some(ended) = cursor.as_walk_mut().and_then(cursor::Walk::next_column) else {
+                return After::Done;
+            };
+            self.column_ended(work, Some(ended));
+        }
+    }
+
+    /// An answer that cannot be right: asked again for one instance alone, then given up.
+    pub(super) fn doubt(&mut self, cursor: &mut Cursor, reason: Reason) -> After {
+        if cursor.doubts < 2 {
+            cursor.doubts += 1;
+            cursor.repetitions = 1;
+            if let Some(walk) = cursor.as_walk_mut() {
+                walk.single = true;
+            }
+            return After::Again;
+        }
+        self.fail(cursor.work, reason);
+        self.skip_column(cursor)
+    }
+
+    /// Leaves the column at hand and goes on with the next.
+    pub(super) fn skip_column(&mut self, cursor: &mut Cursor) -> After {
+        cursor.trust();
+        let Some(walk) = cursor.as_walk_mut() else {
+            return After::Done;
+        };
+        walk.single = false;
+        walk.next_column();
+        if walk.columns.is_empty() {
+            After::Done
+        } else {
+            After::Again
+        }
+    }
+
+    pub(super) fn refused_walk(&mut self, cursor: &mut Cursor, status: i64, asked: u32) -> After {
+        if status == 1 && asked > 1 {
+            cursor.repetitions = (asked / 2).max(1);
+            self.pace.cap_repetitions(cursor.repetitions);
+            return After::Again;
+        }
+        // Only version 1 says the end of the tree this way (RFC 1157 §4.1.3).
+        if status == 2 && self.limits.v1 {
+            return self.end_of_walk(cursor);
+        }
+        self.doubt(cursor, of_status(status))
+    }
+}
