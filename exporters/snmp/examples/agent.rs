@@ -23,6 +23,10 @@ fn main() -> anyhow::Result<()> {
     };
     let socket = std::net::UdpSocket::bind(&address)?;
     println!("{} objects on {}", agent.len(), socket.local_addr()?);
-    serve(&socket, &agent, Duration::from_secs_f64(delay / 1e3));
+    serve(
+        &socket,
+        &agent.ticking(),
+        Duration::from_secs_f64(delay / 1e3),
+    );
     Ok(())
 }

@@ -22,7 +22,13 @@ pub struct Agent {
     pub largest: usize,
     /// Requests with another community are not answered.
     pub community: Vec<u8>,
+    /// Since when sysUpTime goes on from the value recorded; else it stands still.
+    pub started: Option<std::time::Instant>,
 }
+
+const SYSTEM: [u32; 7] = [1, 3, 6, 1, 2, 1, 1];
+/// sysUpTime.0 in front of its value, and the type and length that the value must have to go on.
+const UP_TIME: [u8; 12] = [0x06, 8, 0x2b, 6, 1, 2, 1, 1, 3, 0, 0x43, 4];
 
 /// One request as the agent read it.
 #[derive(Clone, Debug)]
@@ -62,7 +68,35 @@ impl Agent {
             objects,
             largest: FRAME,
             community: b"public".to_vec(),
+            started: None,
         }
+    }
+
+    /// The same with a sysUpTime that goes on from now.
+    #[must_use]
+    pub fn ticking(self) -> Self {
+        Self {
+            started: Some(std::time::Instant::now()),
+            ..self
+        }
+    }
+
+    /// Lets sysUpTime go on in a varbind list.
+    fn tick(&self, list: &mut [u8]) {
+        let Some(started) = self.started else { return };
+        let Some(at) = list
+            .windows(UP_TIME.len() + 4)
+            .position(|part| part.starts_with(&UP_TIME))
+        else {
+            return;
+        };
+        let value = &mut list[at + UP_TIME.len()..][..4];
+        let recorded = value
+            .iter()
+            .fold(0u32, |number, octet| (number << 8) | u32::from(*octet));
+        let passed = started.elapsed().as_millis() / 10;
+        let now = u32::try_from(passed).map_or(recorded, |passed| recorded.wrapping_add(passed));
+        value.copy_from_slice(&now.to_be_bytes());
     }
 
     /// From lines of `oid|tag|value`, tags as in snmprec files: 2, 4, 4x, 6, 64, 64x, 65, 66, 67, 68x, 70.
@@ -98,10 +132,10 @@ impl Agent {
         let _ = writeln!(
             text,
             "1.3.6.1.2.1.1.1.0|4|A device of {interfaces} interfaces\n1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.8072.3.2.10\n\
-             1.3.6.1.2.1.1.3.0|67|123456789\n1.3.6.1.2.1.1.5.0|4|device\n1.3.6.1.2.1.2.1.0|2|{interfaces}"
+             1.3.6.1.2.1.1.3.0|67|123456789\n1.3.6.1.2.1.1.5.0|4|device\n1.3.6.1.2.1.2.1.0|2|{interfaces}\n1.3.6.1.2.1.31.1.5.0|67|4711"
         );
         for index in 1..=interfaces {
-            let (low, high) = (index >> 8, index & 0xff);
+            let (upper, lower) = (index >> 8, index & 0xff);
             let name = format!("GigabitEthernet{}/0/{}", index / 48, index % 48);
             for (column, value) in [
                 (1, format!("2|{index}")),
@@ -109,19 +143,25 @@ impl Agent {
                 (3, "2|6".to_owned()),
                 (4, "2|1500".to_owned()),
                 (5, "66|1000000000".to_owned()),
-                (6, format!("4x|0000c612{low:02x}{high:02x}")),
+                (6, format!("4x|0000c612{upper:02x}{lower:02x}")),
                 (7, "2|1".to_owned()),
                 (8, format!("2|{}", 1 + index % 2)),
                 (9, format!("67|{}", index * 100)),
             ] {
                 let _ = writeln!(text, "1.3.6.1.2.1.2.2.1.{column}.{index}|{value}");
             }
+            // The 32-bit counters are the low half of their 64-bit twins (RFC 2863 §3.1.6).
+            let wide = |column: u32| (1u64 << 31) + u64::from(index) * 65_537 + u64::from(column);
+            let low = |column: u32| wide(column) & 0xffff_ffff;
             for column in 10..=20 {
-                let _ = writeln!(
-                    text,
-                    "1.3.6.1.2.1.2.2.1.{column}.{index}|65|{}",
-                    index.wrapping_mul(2_654_435) ^ column
-                );
+                let value = match column {
+                    10 => low(6),
+                    11 => low(7),
+                    16 => low(10),
+                    17 => low(11),
+                    _ => u64::from(index.wrapping_mul(2_654_435) ^ column),
+                };
+                let _ = writeln!(text, "1.3.6.1.2.1.2.2.1.{column}.{index}|65|{value}");
             }
             let _ = writeln!(
                 text,
@@ -133,18 +173,18 @@ impl Agent {
                 index / 48,
                 index % 48
             );
-            for column in 2..=5 {
+            for (column, twin) in [(2, 8), (3, 9), (4, 12), (5, 13)] {
                 let _ = writeln!(
                     text,
                     "1.3.6.1.2.1.31.1.1.1.{column}.{index}|65|{}",
-                    index * column
+                    low(twin)
                 );
             }
             for column in 6u32..=13 {
                 let _ = writeln!(
                     text,
                     "1.3.6.1.2.1.31.1.1.1.{column}.{index}|70|{}",
-                    u64::from(index) * 1_000_000_007 * u64::from(column)
+                    wide(column)
                 );
             }
             for (column, value) in [
@@ -208,6 +248,9 @@ impl Agent {
         }
         if list.len() + 40 + request.community.len() > self.largest {
             return response(request, 1, 0, &[]);
+        }
+        if request.oids.iter().any(|oid| oid.starts_with(&SYSTEM)) {
+            self.tick(&mut list);
         }
         response(request, 0, 0, &list)
     }

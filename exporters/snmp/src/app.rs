@@ -104,6 +104,8 @@ impl Service for Snmp {
             refuse_partial: flags.partial == Partial::Refuse,
             failure_as_series: flags.failure == Failure::Series,
             show_modules: false,
+            keep: flags.keep_columns,
+            carry: flags.carry_counters,
         };
         app.collect(page::EngineSeries(engine.clone()));
         if let Some(address) = flags.traps_listen_address {

@@ -3,123 +3,20 @@
 //! A few UDP sockets are shared by all targets. Answers find their scrape by request id; ICMP errors find it by address.
 
 mod address;
+mod memory;
+mod shelf;
 mod socket;
 mod talk;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use address::{Target, TargetError};
+pub use memory::{Key, Memory};
+pub use shelf::Shelf;
 pub use socket::{Arrival, Sockets};
 pub use talk::{Asked, Report, Talk};
-
-use crate::scrape::Pace;
-use crate::usm::Peer;
-
-/// Targets that are remembered; beyond it the one asked longest ago is forgotten.
-const REMEMBERED: usize = 20_000;
-
-/// A target, and as whom it is asked.
-type Key = (SocketAddr, String);
-/// When a device chose which modules.
-type Choice = (Instant, Vec<String>);
-
-/// What is remembered of targets from scrape to scrape.
-#[derive(Debug, Default)]
-pub struct Memory {
-    known: Mutex<HashMap<Key, Known>>,
-    modules: Mutex<HashMap<Key, Choice>>,
-}
-
-/// How long a device's choice of modules is believed.
-const MODULES_BELIEVED: Duration = Duration::from_secs(3600);
-
-#[derive(Debug)]
-struct Known {
-    used: Instant,
-    pace: Pace,
-    peer: Option<Peer>,
-}
-
-impl Memory {
-    fn recall(&self, key: &(SocketAddr, String)) -> (Option<Pace>, Option<Peer>) {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).map_or((None, None), |one| {
-            (Some(one.pace.clone()), one.peer.clone())
-        })
-    }
-
-    fn keep(&self, key: (SocketAddr, String), pace: Pace, peer: Option<Peer>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(&key) {
-            let oldest = known
-                .iter()
-                .min_by_key(|(_, one)| one.used)
-                .map(|(key, _)| key.clone());
-            oldest.map(|oldest| known.remove(&oldest));
-        }
-        known.insert(
-            key,
-            Known {
-                used: Instant::now(),
-                pace,
-                peer,
-            },
-        );
-    }
-
-    /// The modules that a device chose within the last hour.
-    #[must_use]
-    pub fn modules(&self, key: &(SocketAddr, String)) -> Option<Vec<String>> {
-        let modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        let (chosen, names) = modules.get(key)?;
-        (chosen.elapsed() < MODULES_BELIEVED).then(|| names.clone())
-    }
-
-    /// Remembers the modules that a device chose.
-    pub fn keep_modules(&self, key: (SocketAddr, String), names: Vec<String>) {
-        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        if modules.len() >= REMEMBERED {
-            modules.retain(|_, (chosen, _)| chosen.elapsed() < MODULES_BELIEVED);
-        }
-        if modules.len() < REMEMBERED {
-            modules.insert(key, (Instant::now(), names));
-        }
-    }
-
-    /// Lets a device choose anew.
-    pub fn forget_modules(&self, key: &(SocketAddr, String)) {
-        self.modules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
-    }
-
-    /// How many targets are remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Forgets everything, as when credentials change.
-    pub fn clear(&self) {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-    }
-}
 
 /// How the engine talks.
 #[derive(Clone, Debug)]

@@ -63,6 +63,8 @@ pub fn number(value: f64, out: &mut String) {
         && !(value == 0.0 && value.is_sign_negative())
     {
         small(value as i64, out);
+    } else if value.abs() < 9_007_199_254_740_992.0 && value == value.trunc() && value != 0.0 {
+        large(value as i64, out);
     } else {
         shortest(value, out);
     }
@@ -83,6 +85,34 @@ fn small(number: i64, out: &mut String) {
         }
     }
     out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+}
+
+/// A whole number of seven digits or more: its digits are those of the shortest form.
+fn large(number: i64, out: &mut String) {
+    if number < 0 {
+        out.push('-');
+    }
+    let mut digits = [0u8; 20];
+    let (mut at, mut left) = (digits.len(), number.unsigned_abs());
+    while left > 0 && at > 0 {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    let exponent = digits.len() - at - 1;
+    let end = digits
+        .iter()
+        .rposition(|digit| *digit != b'0')
+        .unwrap_or(at)
+        + 1;
+    out.push(char::from(digits[at]));
+    if end > at + 1 {
+        out.push('.');
+        out.extend(digits[at + 1..end].iter().map(|digit| char::from(*digit)));
+    }
+    out.push_str("e+");
+    out.push(char::from(b'0' + (exponent / 10) as u8));
+    out.push(char::from(b'0' + (exponent % 10) as u8));
 }
 
 fn shortest(value: f64, out: &mut String) {
@@ -115,6 +145,9 @@ mod tests {
             (123_456.5, "123456.5"),
             (4_294_967_295.0, "4.294967295e+09"),
             (9_007_199_254_740_991.0, "9.007199254740991e+15"),
+            (9_007_199_254_740_994.0, "9.007199254740994e+15"),
+            (-25_000_000.0, "-2.5e+07"),
+            (1_000_001.5, "1.0000015e+06"),
             (0.5, "0.5"),
             (0.0001, "0.0001"),
             (0.00001, "1e-05"),

@@ -54,6 +54,12 @@ pub struct Flags {
     /// Wraps 64-bit counters at 2^53, where a double still counts by ones.
     #[arg(long = "snmp.wrap-large-counters", env = "SOTP_SNMP_WRAP_LARGE_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
     pub wrap_large_counters: bool,
+    /// How long label columns are kept at most while the device says that its tables have not changed; 0s asks for them at every scrape.
+    #[arg(long = "snmp.keep-columns", env = "SOTP_SNMP_KEEP_COLUMNS", value_name = "DURATION", default_value = "5m", value_parser = keeping, help_heading = "SNMP")]
+    pub keep_columns: Duration,
+    /// Carries 32-bit counters on to 64 bits when they wrap.
+    #[arg(long = "snmp.carry-counters", env = "SOTP_SNMP_CARRY_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
+    pub carry_counters: bool,
     /// Address and port to send from, such as 198.18.0.1:0; an IPv6 address in square brackets.
     #[arg(long = "snmp.source-address", env = "SOTP_SNMP_SOURCE_ADDRESS", value_name = "ADDRESS", value_parser = source, help_heading = "SNMP")]
     pub source_address: Option<SocketAddr>,
@@ -99,6 +105,12 @@ pub struct Flags {
         help_heading = "SNMP"
     )]
     pub timeout_offset: f64,
+}
+
+fn keeping(text: &str) -> Result<Duration, String> {
+    text.parse::<crate::config::GoDuration>()
+        .map(|duration| duration.0)
+        .map_err(|error| format!("expected a time such as 5m or 90s: {error}"))
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -187,8 +199,10 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             files.push(value.to_owned());
         } else if text == "--dry-run" {
             out.push("--config.check".into());
-        } else if text == "--no-snmp.wrap-large-counters" {
-            out.push("--snmp.wrap-large-counters=false".into());
+        } else if let Some(name @ ("wrap-large-counters" | "carry-counters")) =
+            text.strip_prefix("--no-snmp.")
+        {
+            out.push(format!("--snmp.{name}=false").into());
         } else {
             early.expand_environment |= text == "--config.expand-environment-variables";
             out.push(arg);

@@ -25,6 +25,7 @@ pub struct Metrics {
     unexpected: IntCounter,
     errors: IntCounterVec,
     ignored: IntCounterVec,
+    kept: IntCounterVec,
     discovery: IntCounter,
 }
 
@@ -89,6 +90,13 @@ impl Metrics {
                 ),
                 &["reason"],
             )?,
+            kept: IntCounterVec::new(
+                Opts::new(
+                    "snmp_column_cache_lookups_total",
+                    "Scrapes by what became of the label columns kept from an earlier one: hit, miss (there were none) or changed.",
+                ),
+                &["result"],
+            )?,
             discovery: counter(
                 "snmp_engine_discoveries_total",
                 "Messages sent to learn the identity of a version 3 engine.",
@@ -112,6 +120,10 @@ impl Metrics {
         }
         registry.register(Box::new(metrics.errors.clone()))?;
         registry.register(Box::new(metrics.ignored.clone()))?;
+        registry.register(Box::new(metrics.kept.clone()))?;
+        for result in ["hit", "miss", "changed"] {
+            metrics.kept.with_label_values(&[result]);
+        }
         Ok(metrics)
     }
 
@@ -135,6 +147,10 @@ impl Metrics {
         if matches!(reason, Reason::Decode) {
             self.unexpected.inc_by(count);
         }
+    }
+
+    pub(crate) fn kept(&self, result: &str) {
+        self.kept.with_label_values(&[result]).inc();
     }
 
     pub(crate) fn conversation(&self, report: &Report) {

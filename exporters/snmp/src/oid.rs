@@ -126,6 +126,18 @@ pub fn encode(ids: &[u32], out: &mut Vec<u8>) {
     }
 }
 
+/// How many octets [`encode`] makes of `ids`.
+#[must_use]
+pub fn encoded_len(ids: &[u32]) -> usize {
+    let octets = |id: &u32| (32 - id.leading_zeros()).div_ceil(7).max(1) as usize;
+    1 + ids
+        .get(2..)
+        .unwrap_or_default()
+        .iter()
+        .map(octets)
+        .sum::<usize>()
+}
+
 fn sub_id(id: u64, out: &mut Vec<u8>) {
     let groups = (64 - id.leading_zeros()).div_ceil(7).max(1);
     for group in (0..groups).rev() {

@@ -12,18 +12,22 @@ mod cursor;
 mod get;
 mod pace;
 mod request;
+mod rows;
+mod sizes;
 mod walk;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use cursor::Cursor;
+use cursor::{Cursor, Task};
 pub use pace::Pace;
 use request::Flight;
+pub use sizes::Sizes;
 pub use work::{Counts, Failure, Limits, Outcome, Outgoing, Params, Work};
 
 use crate::codec::{self, Kind};
+use crate::oid::Oid;
 use crate::reason::Reason;
 use crate::value::Table;
 
@@ -50,7 +54,13 @@ pub struct Scrape {
 impl Scrape {
     /// Begins a scrape of `works`.
     #[must_use]
-    pub fn new(works: Vec<Work>, limits: Limits, mut pace: Pace) -> Self {
+    pub fn new(works: Vec<Work>, limits: Limits, pace: Pace) -> Self {
+        Self::of_known(works, limits, pace, &Sizes::default())
+    }
+
+    /// The same for a target whose columns were of these sizes last time.
+    #[must_use]
+    pub fn of_known(works: Vec<Work>, limits: Limits, mut pace: Pace, sizes: &Sizes) -> Self {
         pace.begin(limits.strict);
         let table = Table::new(works.iter().flat_map(|work| work.oids.iter().cloned()));
         let mut scrape = Self {
@@ -66,28 +76,62 @@ impl Scrape {
             answered: false,
             names: Vec::new(),
         };
-        for (at, work) in works.into_iter().enumerate() {
+        scrape.begin(&works, sizes);
+        scrape.works = works
+            .into_iter()
+            .map(|work| Progress {
+                work,
+                counts: Counts::default(),
+            })
+            .collect();
+        scrape
+    }
+
+    /// Makes the first requests: gets, columns of known size side by side, and a walk over the others of each piece of work.
+    fn begin(&mut self, works: &[Work], sizes: &Sizes) {
+        let (cap, plain) = (self.pace.cap(), self.limits.v1 || self.limits.strict);
+        let side_by_side = |work: &Work, column: &Oid| {
+            !plain
+                && sizes::may_group(&work.params, cap)
+                && sizes.knows(column)
+                && *column != work.root
+        };
+        let mut known: Vec<(Params, Vec<(usize, Oid)>)> = Vec::new();
+        for (at, work) in works.iter().enumerate() {
             if work.get || work.probe {
-                let chunk = if limits.v1 {
+                let chunk = if self.limits.v1 {
                     1
                 } else {
                     work.params.repetitions.clamp(1, 60) as usize
                 };
                 for oids in work.oids.chunks(chunk) {
-                    scrape.push(Cursor {
+                    self.push(Cursor {
                         next: work.probe,
                         ..Cursor::get(at, oids.to_vec())
                     });
                 }
-            } else if !work.oids.is_empty() {
-                scrape.push(Cursor::walk(at, work.oids.iter().cloned().collect()));
+                continue;
             }
-            scrape.works.push(Progress {
-                work,
-                counts: Counts::default(),
-            });
+            let (grouped, walked): (Vec<Oid>, Vec<Oid>) = work
+                .oids
+                .iter()
+                .cloned()
+                .partition(|column| side_by_side(work, column));
+            let grouped = grouped.into_iter().map(|column| (at, column));
+            match known.iter_mut().find(|(params, _)| *params == work.params) {
+                Some((_, all)) => all.extend(grouped),
+                None => known.push((work.params, grouped.collect())),
+            }
+            if !walked.is_empty() {
+                self.push(Cursor::walk(at, walked.into()));
+            }
         }
-        scrape
+        for group in known
+            .into_iter()
+            .flat_map(|(_, columns)| sizes.groups(columns, cap))
+        {
+            self.push_rows(group.columns, group.repetitions);
+        }
     }
 
     /// Whether everything is answered or given up.
@@ -146,10 +190,10 @@ impl Scrape {
         if flight.ids.first() != Some(&pdu.id) {
             self.pace.cap_repetitions(flight.repetitions);
         }
-        let after = if cursor.is_get() {
-            self.got(&mut cursor, pdu)
-        } else {
-            self.walked(&mut cursor, pdu, octets, flight.repetitions)
+        let after = match cursor.task {
+            Task::Get(_) => self.got(&mut cursor, pdu),
+            Task::Walk(_) => self.walked(&mut cursor, pdu, octets, flight.repetitions),
+            Task::Rows(_) => self.stepped(&mut cursor, pdu, octets),
         };
         match after {
             After::Done => {}
@@ -168,7 +212,7 @@ impl Scrape {
     pub fn abort(&mut self, reason: Reason) {
         for at in 0..self.cursors.len() {
             if let Some(cursor) = self.cursors[at].take() {
-                self.fail(cursor.work, reason);
+                self.fail_all(&cursor, reason);
             }
         }
         self.ready.clear();
@@ -237,6 +281,19 @@ impl Scrape {
 
     fn fail(&mut self, work: usize, reason: Reason) {
         self.failures.push(Failure { work, reason });
+    }
+
+    /// Fails every piece of work that the cursor is for.
+    fn fail_all(&mut self, cursor: &Cursor, reason: Reason) {
+        match &cursor.task {
+            Task::Rows(rows) => {
+                for lane in &rows.open {
+                    let work = lane.work;
+                    self.failures.push(Failure { work, reason });
+                }
+            }
+            _ => self.fail(cursor.work, reason),
+        }
     }
 
     fn params(&self, cursor: &Cursor) -> Params {

@@ -239,6 +239,19 @@ impl Table {
                 None => return Ok(false),
             }
         }
+        self.insert_at(self.last, ids, value)
+    }
+
+    /// Keeps a value in the column at this place, to which it must belong.
+    ///
+    /// # Errors
+    /// The value is an object identifier that cannot be read.
+    pub(crate) fn insert_at(
+        &mut self,
+        place: usize,
+        ids: &[u32],
+        value: Raw<'_>,
+    ) -> Result<bool, OidError> {
         let value = match value {
             Raw::Integer(number) => Value::Integer(number),
             Raw::Unsigned(number) => Value::Unsigned(number),
@@ -259,17 +272,7 @@ impl Table {
             Raw::Null => Value::Null,
             Raw::Missing | Raw::EndOfMibView => return Ok(false),
         };
-        let column = &mut self.columns[self.last];
-        let at = self.ids.len();
-        if let Some(previous) = column.entries.last() {
-            column.disordered |= slice(&self.ids, previous.oid) >= ids;
-        }
-        self.ids.extend_from_slice(ids);
-        column.entries.push(Entry {
-            oid: span(at, ids.len()),
-            value,
-        });
-        self.count += 1;
+        self.push(place, ids, value);
         Ok(true)
     }
 
@@ -286,6 +289,163 @@ impl Table {
                 .dedup_by(|later, first| slice(ids, later.oid) == slice(ids, first.oid));
             column.disordered = false;
         }
+    }
+
+    /// Takes the columns of another table over.
+    pub fn absorb(&mut self, other: &Self) {
+        for column in &other.columns {
+            let place = self.column_of(column.prefix.ids()).unwrap_or_else(|| {
+                let at = self
+                    .columns
+                    .partition_point(|known| known.prefix < column.prefix);
+                let prefix = column.prefix.clone();
+                self.columns.insert(
+                    at,
+                    Column {
+                        prefix,
+                        ..Column::default()
+                    },
+                );
+                at
+            });
+            for entry in &column.entries {
+                let value = match entry.value {
+                    Value::Octets(from) => {
+                        let at = self.octets.len();
+                        self.octets.extend_from_slice(other.octets(from));
+                        Value::Octets(span(at, from.len as usize))
+                    }
+                    Value::Oid(from) => {
+                        let at = self.ids.len();
+                        self.ids.extend_from_slice(other.sub_ids(from));
+                        Value::Oid(span(at, from.len as usize))
+                    }
+                    plain => plain,
+                };
+                self.push(place, other.ids(entry), value);
+            }
+        }
+        self.last = 0;
+    }
+
+    /// A table of these columns of this one.
+    #[must_use]
+    pub fn only(&self, columns: &[Oid]) -> Self {
+        let mut out = Self::new(columns.iter().cloned());
+        let mut one = Self {
+            ids: Vec::new(),
+            octets: Vec::new(),
+            ..Self::default()
+        };
+        for column in &mut out.columns {
+            let Ok(at) = self
+                .columns
+                .binary_search_by(|known| known.prefix.cmp(&column.prefix))
+            else {
+                continue;
+            };
+            for entry in &self.columns[at].entries {
+                let value = match entry.value {
+                    Value::Octets(from) => {
+                        let at = one.octets.len();
+                        one.octets.extend_from_slice(self.octets(from));
+                        Value::Octets(span(at, from.len as usize))
+                    }
+                    Value::Oid(from) => {
+                        let at = one.ids.len();
+                        one.ids.extend_from_slice(self.sub_ids(from));
+                        Value::Oid(span(at, from.len as usize))
+                    }
+                    plain => plain,
+                };
+                let oid = span(one.ids.len(), self.ids(entry).len());
+                one.ids.extend_from_slice(self.ids(entry));
+                column.entries.push(Entry { oid, value });
+                one.count += 1;
+            }
+            column.entries.shrink_to_fit();
+        }
+        one.ids.shrink_to_fit();
+        one.octets.shrink_to_fit();
+        one.columns = out.columns;
+        one
+    }
+
+    /// The column with exactly this identifier.
+    #[must_use]
+    pub fn column(&self, prefix: &[u32]) -> Option<&Column> {
+        let at = self
+            .columns
+            .binary_search_by(|column| column.prefix.ids().cmp(prefix))
+            .ok()?;
+        Some(&self.columns[at])
+    }
+
+    /// Changes the values at or below `root`; `change` is given what stands behind `root` in each identifier.
+    pub fn change(&mut self, root: &[u32], mut change: impl FnMut(&[u32], &mut Value)) {
+        let ids = &self.ids;
+        for column in &mut self.columns {
+            let prefix = column.prefix.ids();
+            if !oid::within(prefix, root) && !oid::within(root, prefix) {
+                continue;
+            }
+            for entry in &mut column.entries {
+                if let Some(tail) = slice(ids, entry.oid).strip_prefix(root) {
+                    change(tail, &mut entry.value);
+                }
+            }
+        }
+    }
+
+    /// Makes the column `to` from the one at `from`.
+    pub fn copy_column(&mut self, from: &[u32], to: &Oid, value: impl Fn(Value) -> Value) {
+        let Some(entries) = self.column(from).map(|column| column.entries.clone()) else {
+            return;
+        };
+        self.absorb(&Self::new([to.clone()]));
+        let Some(place) = self.column_of(to.ids()) else {
+            return;
+        };
+        for entry in entries {
+            let (start, begin, end) = (
+                self.ids.len(),
+                entry.oid.at as usize + from.len(),
+                (entry.oid.at + entry.oid.len) as usize,
+            );
+            self.ids.extend_from_slice(to.ids());
+            self.ids.extend_from_within(begin..end);
+            let oid = span(start, self.ids.len() - start);
+            let value = value(entry.value);
+            self.columns[place].entries.push(Entry { oid, value });
+            self.count += 1;
+        }
+    }
+
+    /// Whether a column has the same indexes as one of another table. Both must be sorted.
+    #[must_use]
+    pub fn same_rows(&self, one: &[u32], other: &Self, another: &[u32]) -> bool {
+        let (Some(a), Some(b)) = (self.column(one), other.column(another)) else {
+            return false;
+        };
+        a.entries.len() == b.entries.len()
+            && a.entries
+                .iter()
+                .zip(&b.entries)
+                .all(|(x, y)| self.ids(x).strip_prefix(one) == other.ids(y).strip_prefix(another))
+    }
+
+    fn push(&mut self, place: usize, ids: &[u32], value: Value) {
+        let column = &mut self.columns[place];
+        let at = self.ids.len();
+        if let Some(previous) = column.entries.last() {
+            column.disordered |= slice(&self.ids, previous.oid) >= ids;
+        }
+        self.ids.extend_from_slice(ids);
+        column.entries.push(Entry {
+            oid: span(at, ids.len()),
+            value,
+        });
+        self.count += 1;
     }
 
     /// How many values were kept.

@@ -38,6 +38,19 @@ impl Collect for EngineSeries {
             "Targets whose speed and engine are remembered.",
         );
         out.sample(&Labels::default(), self.0.memory().len() as f64);
+        let memory = self.0.memory();
+        out.family(
+            "snmp_memory_bytes",
+            Kind::Gauge,
+            "Memory for what is remembered of targets, at most 64 MiB of each kind.",
+        );
+        for (kind, octets) in [
+            ("columns", memory.columns.octets()),
+            ("counters", memory.counters.octets()),
+            ("sizes", memory.sizes.octets()),
+        ] {
+            out.sample(&Labels::new([("kind", kind)]), octets as f64);
+        }
         out.family(
             "snmp_stray_answers_total",
             Kind::Counter,

@@ -99,6 +99,20 @@ impl Plan {
         &self.wanted
     }
 
+    /// Columns that labels are read from.
+    pub fn looked_up(&self) -> impl Iterator<Item = Oid> + '_ {
+        self.shapes.iter().flat_map(Shape::columns)
+    }
+
+    /// Columns that become counters.
+    pub fn counters<'a>(&'a self, module: &'a Module) -> impl Iterator<Item = Oid> + 'a {
+        self.metrics
+            .iter()
+            .map(|(metric, _)| &module.metrics[*metric])
+            .filter(|metric| metric.kind == "counter")
+            .map(|metric| metric.oid.clone())
+    }
+
     /// The parts of the tree below `root` that matter.
     pub fn columns_of<'a>(&'a self, root: &'a Oid) -> impl Iterator<Item = Oid> + 'a {
         self.wanted.iter().filter_map(move |column| {

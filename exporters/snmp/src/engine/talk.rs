@@ -10,7 +10,7 @@ use super::{Arrival, Memory, Settings, Sockets, until};
 use crate::codec::{self, Message, Operation};
 use crate::config::{Auth, Credentials, SecurityLevel};
 use crate::reason::Reason;
-use crate::scrape::{Counts, Failure, Limits, Outcome, Outgoing, Pace, Scrape, Work};
+use crate::scrape::{Counts, Failure, Limits, Outcome, Outgoing, Pace, Scrape, Sizes, Work};
 use crate::usm::{self, Heard, Peer};
 use crate::value::Table;
 
@@ -34,6 +34,8 @@ pub struct Asked {
     pub context: String,
     /// What to collect.
     pub works: Vec<Work>,
+    /// How large its columns were last time.
+    pub sizes: Arc<Sizes>,
     /// When it must be over.
     pub deadline: Instant,
     /// One request at a time, exactly as configured.
@@ -150,7 +152,7 @@ pub(super) async fn converse(
         strict: asked.strict,
         octets: settings.octets,
     };
-    let mut scrape = Scrape::new(works, limits, pace);
+    let mut scrape = Scrape::of_known(works, limits, pace, &asked.sizes);
     talk.run(&mut scrape, &mut wire).await;
     let mut outcome = scrape.finish();
     if !outcome.answered {

@@ -34,10 +34,56 @@ pub(super) struct Roots {
 }
 
 /// Pieces of work, and which modules each is for.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Planned {
     pub(super) works: Vec<Work>,
     pub(super) owners: Vec<Vec<usize>>,
 }
+
+impl Planned {
+    pub(super) fn push(&mut self, work: Work, owners: Vec<usize>) {
+        self.works.push(work);
+        self.owners.push(owners);
+    }
+
+    /// Asks for these instances too, before anything else.
+    pub(super) fn also(&mut self, oids: Vec<Oid>, params: Params) {
+        let asked = |oid: &Oid| {
+            self.works.iter().any(|work| {
+                let covers = |other: &Oid| {
+                    other == oid || (!work.get && oid::within(oid.ids(), other.ids()))
+                };
+                work.oids.iter().any(covers)
+            })
+        };
+        let new: Vec<Oid> = oids.into_iter().filter(|oid| !asked(oid)).collect();
+        let room = |work: &Work| work.get && work.oids.len() + new.len() <= MOST_INSTANCES;
+        let place = self.works.iter().position(room);
+        let (work, owners) = match place {
+            Some(at) => {
+                let mut work = self.works.remove(at);
+                work.oids.extend(new);
+                (work, self.owners.remove(at))
+            }
+            None if new.is_empty() => return,
+            None => {
+                let work = Work {
+                    root: new[0].clone(),
+                    params,
+                    oids: new,
+                    get: true,
+                    probe: false,
+                };
+                (work, Vec::new())
+            }
+        };
+        self.works.insert(0, work);
+        self.owners.insert(0, owners);
+    }
+}
+
+/// Instances that are asked for in one message, whatever a module allows.
+const MOST_INSTANCES: usize = 20;
 
 pub(super) fn params(module: &Module) -> Params {
     Params {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::rows::Rows;
 use crate::oid::Oid;
 
 /// One thread of requests: each answer decides the next request.
@@ -21,6 +22,7 @@ pub(super) struct Cursor {
 pub(super) enum Task {
     Get(Vec<Oid>),
     Walk(Walk),
+    Rows(Rows),
 }
 
 /// A walk over columns, in order.
@@ -65,8 +67,24 @@ impl Cursor {
         }
     }
 
-    pub(super) fn is_get(&self) -> bool {
-        matches!(self.task, Task::Get(_))
+    pub(super) fn rows(work: usize, rows: Rows) -> Self {
+        Self {
+            work,
+            task: Task::Rows(rows),
+            repetitions: u32::MAX,
+            doubts: 0,
+            next: false,
+        }
+    }
+
+    /// A walk of one column that goes on behind `last`; `seen` says whether it showed anything so far.
+    pub(super) fn resume(work: usize, column: Oid, last: Vec<u32>, seen: bool) -> Self {
+        let mut cursor = Self::walk(work, VecDeque::from([column]));
+        if let Some(walk) = cursor.as_walk_mut() {
+            walk.last = last;
+            walk.rows = u32::from(seen);
+        }
+        cursor
     }
 
     pub(super) fn as_walk(&self) -> Option<&Walk> {

@@ -128,6 +128,11 @@ impl Pace {
         Some(fit.clamp(*range.start(), *range.end()).min(self.cap))
     }
 
+    /// The most repetitions that the target could answer so far.
+    pub(super) fn cap(&self) -> u32 {
+        self.cap
+    }
+
     /// More than this the target could not answer.
     pub(super) fn cap_repetitions(&mut self, most: u32) {
         self.cap = self.cap.min(most.max(1));

@@ -52,8 +52,9 @@ impl Scrape {
         let id = self.fresh_id();
         let wait = self.pace.timeout(self.timeout_of(at));
         let outgoing = self.outgoing(at, id, false);
+        // Of columns in step, what counts is how many values an answer holds.
         let repetitions = if let Operation::GetBulk(repetitions) = outgoing.operation {
-            repetitions
+            repetitions * u32::try_from(outgoing.oids.len()).unwrap_or(1)
         } else {
             1
         };
@@ -103,6 +104,13 @@ impl Scrape {
             ),
             Task::Walk(walk) if self.limits.v1 || walk.single => {
                 (Operation::GetNext, vec![walk.next()])
+            }
+            Task::Rows(rows) => {
+                let most = cursor.repetitions / rows.open.len().max(1) as u32;
+                (
+                    Operation::GetBulk(rows.repetitions.min(most).max(1)),
+                    rows.next(),
+                )
             }
             Task::Walk(walk) => (
                 Operation::GetBulk(self.repetitions(cursor)),
@@ -181,7 +189,7 @@ impl Scrape {
         if !self.answered {
             self.abort(Reason::Timeout);
         } else if let Some(cursor) = self.cursors[at].take() {
-            self.fail(cursor.work, Reason::Timeout);
+            self.fail_all(&cursor, Reason::Timeout);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::reason::Reason;
 use crate::value::Table;
 
 /// How requests of one piece of work are made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// `max_repetitions` of the module.
     pub repetitions: u32,

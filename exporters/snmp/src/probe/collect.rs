@@ -1,0 +1,230 @@
+//! What a target gives to all modules of a request together.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::keep::{Found, Saver};
+use super::plan::{Planned, Wanted};
+use super::uptime::{SYS_UP_TIME, UpTime};
+use super::{Ask, Line, ModuleStats, Outcome, Ready, Rules, auto, counters, filter, plan};
+use crate::convert::Scope;
+use crate::engine::{Engine, Key, Report};
+use crate::metrics::Metrics;
+use crate::oid::Oid;
+use crate::reason::Reason;
+use crate::scrape::Sizes;
+use crate::value::{Table, Value};
+
+/// What the target gave to all modules together.
+pub(super) struct Collected {
+    pub(super) table: Table,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) stats: Vec<ModuleStats>,
+    pub(super) failures: Vec<Outcome>,
+    pub(super) answered: bool,
+}
+
+impl Collected {
+    fn failed(ask: &Ask, reason: Reason) -> Self {
+        let failures = ask
+            .modules
+            .iter()
+            .map(|module| Outcome {
+                module: module.clone(),
+                root: String::new(),
+                reason,
+            })
+            .collect();
+        Self {
+            table: Table::default(),
+            scopes: vec![Scope::default(); ask.modules.len()],
+            stats: vec![ModuleStats::default(); ask.modules.len()],
+            failures,
+            answered: false,
+        }
+    }
+
+    /// Books what a conversation brought.
+    fn add(&mut self, report: Report, planned: &Planned, views: &[Wanted<'_>]) {
+        for (counts, owners) in report.outcome.counts.iter().zip(&planned.owners) {
+            for owner in owners {
+                self.stats[*owner].values += counts.values;
+            }
+            // What only we want to know costs the first module.
+            if let Some(first) = self.stats.get_mut(owners.first().copied().unwrap_or(0)) {
+                first.sent += counts.sent;
+                first.again += counts.again;
+            }
+        }
+        for failure in &report.outcome.failures {
+            for owner in planned.owners.get(failure.work).into_iter().flatten() {
+                self.failures.push(Outcome {
+                    module: views[*owner].name.to_owned(),
+                    root: planned.works[failure.work].root.to_string(),
+                    reason: failure.reason,
+                });
+            }
+        }
+        self.answered |= report.outcome.answered;
+        if self.table.columns().is_empty() {
+            self.table = report.outcome.table;
+        } else {
+            self.table.absorb(&report.outcome.table);
+        }
+    }
+}
+
+pub(super) async fn collect(
+    engine: &Engine,
+    ready: &Ready,
+    metrics: &Metrics,
+    ask: &Ask,
+    rules: Rules,
+    deadline: Instant,
+) -> (Ask, Collected) {
+    let opened = Line::open(engine, ready, metrics, ask, rules, deadline).await;
+    let line = match opened {
+        Ok(line) => line,
+        Err(reason) => return (ask.clone(), Collected::failed(ask, reason)),
+    };
+    let ask = match auto::expand(&line, ready, ask).await {
+        Ok(ask) => ask,
+        Err(reason) => return (ask.clone(), Collected::failed(ask, reason)),
+    };
+    let Some(views) = plan::views(ready, &ask) else {
+        return (ask.clone(), Collected::failed(&ask, Reason::Configuration));
+    };
+    let filtered = filter::apply(&line, &views).await;
+    let planned = plan::works(&views, &filtered, rules.strict);
+    let scopes = filtered
+        .into_iter()
+        .map(|one| Scope::new(one.walk.into_iter().chain(one.get)))
+        .collect();
+    let mut collected = Collected {
+        table: Table::default(),
+        scopes,
+        stats: vec![ModuleStats::default(); views.len()],
+        failures: Vec::new(),
+        answered: false,
+    };
+    if rules.strict || views.is_empty() {
+        let report = line.ask(planned.works.clone()).await;
+        collected.add(report, &planned, &views);
+    } else {
+        let frugal = Frugal {
+            line: &line,
+            metrics,
+            views: &views,
+            rules,
+            key: line.key_of(&ask.modules),
+        };
+        frugal.fill(&mut collected, planned).await;
+    }
+    if !collected.answered {
+        engine.memory().forget_modules(&line.key());
+    }
+    (ask, collected)
+}
+
+/// A scrape that uses what is known of the target.
+struct Frugal<'a> {
+    line: &'a Line<'a>,
+    metrics: &'a Metrics,
+    views: &'a [Wanted<'a>],
+    rules: Rules,
+    key: Key,
+}
+
+impl Frugal<'_> {
+    async fn fill(&self, collected: &mut Collected, mut planned: Planned) {
+        let memory = self.line.engine.memory();
+        let version = self.line.auth.version;
+        let counted = self.counters();
+        // Row filters ask for other rows at each scrape.
+        let keeps = !self.rules.keep.is_zero()
+            && version != 1
+            && self.views.iter().all(|view| view.module.filters.is_empty());
+        let saver = keeps.then(|| {
+            Saver::new(
+                memory,
+                self.key.clone(),
+                &planned,
+                self.views,
+                self.rules.keep,
+            )
+        });
+        let stamps = saver.as_ref().map(Saver::stamps).unwrap_or_default();
+        if !stamps.is_empty() || !counted.is_empty() {
+            let up_time = std::iter::once(Oid::new(SYS_UP_TIME));
+            planned.also(
+                up_time.chain(stamps).collect(),
+                plan::params(self.views[0].module),
+            );
+        }
+        let sizes = memory.sizes.get(&self.key).unwrap_or_default();
+        let (now, later) = match &saver {
+            Some(saver) => saver.part(planned.clone()),
+            None => (planned.clone(), Planned::default()),
+        };
+        let report = self.line.ask_planned(&now, Arc::clone(&sizes)).await;
+        let read = Instant::now();
+        collected.add(report, &now, self.views);
+        if !collected.answered {
+            return;
+        }
+        let up = up_time(&collected.table, read);
+        if let Some(saver) = &saver {
+            let found = saver.complete(&mut collected.table, up);
+            self.metrics.kept(found.name());
+            if found == Found::Changed {
+                saver.forget(memory);
+                let report = self.line.ask_planned(&later, sizes).await;
+                collected.add(report, &later, self.views);
+            }
+            collected.table.sort();
+            if let Some(up) = up
+                && found != Found::Kept
+                && collected.failures.is_empty()
+            {
+                saver.learn(memory, &collected.table, &planned, up);
+            }
+            if found != Found::Kept && collected.failures.is_empty() {
+                let sizes = Sizes::of(&collected.table, version == 3);
+                let octets = sizes.octets_held();
+                memory.sizes.put(self.key.clone(), sizes, octets);
+            }
+        }
+        if let Some(up) = up.filter(|_| self.rules.carry && !counted.is_empty()) {
+            let key = self.line.key();
+            let before = memory.counters.get(&key);
+            let after = counters::carry(&mut collected.table, &counted, before.as_deref(), up);
+            let octets = after.octets_held();
+            memory.counters.put(key, after, octets);
+        }
+    }
+
+    /// Columns that become counters, sorted.
+    fn counters(&self) -> Vec<Oid> {
+        if !self.rules.carry {
+            return Vec::new();
+        }
+        let mut all: Vec<Oid> = self
+            .views
+            .iter()
+            .flat_map(|view| view.plan.counters(view.module))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+fn up_time(table: &Table, read: Instant) -> Option<UpTime> {
+    match table.get(&SYS_UP_TIME) {
+        Some(Value::Unsigned(hundredths)) => Some(UpTime {
+            hundredths: u32::try_from(*hundredths).ok()?,
+            read,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,260 @@
+//! 32-bit counters carried on beyond their end.
+//!
+//! Prometheus takes a counter that became smaller for one that began anew, and so loses what was counted up to the end of the 32 bits.
+//! A counter of ifTable or ifXTable that has a 64-bit twin (RFC 2863 §3.1.6) gets the upper half from it. For every other, how often it
+//! wrapped is remembered from scrape to scrape. What is not certain to be a wrap passes as the device says it: then Prometheus sees a
+//! counter that begins anew, which never makes a rate too high.
+//!
+//! A restart of the device (sysUpTime) or of an interface (ifCounterDiscontinuityTime) begins anew.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use super::keep;
+use super::uptime::UpTime;
+use crate::oid::{self, Oid};
+use crate::value::{Table, Value};
+
+const INTERFACES: [&[u32]; 2] = [
+    &[1, 3, 6, 1, 2, 1, 2, 2, 1],
+    &[1, 3, 6, 1, 2, 1, 31, 1, 1, 1],
+];
+const DISCONTINUITY: [u32; 11] = [1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19];
+/// A wrap may be so many times faster than what was counted before …
+const FASTER: f64 = 8.0;
+/// … and so much more, to be believed.
+const MORE: f64 = 1_048_576.0;
+/// A counter that goes back by less than this part of itself has not begun anew: the device answers from several caches.
+const WAVERS: u64 = 1024;
+
+/// Counters of one target as they were last time.
+#[derive(Debug)]
+pub struct Carried {
+    up: UpTime,
+    columns: HashMap<Oid, Vec<Row>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Row {
+    /// A hash of the index.
+    index: u64,
+    raw: u32,
+    wraps: u32,
+    /// Counted in a second.
+    rate: f32,
+}
+
+impl Row {
+    fn value(&self) -> u64 {
+        (u64::from(self.wraps) << 32) | u64::from(self.raw)
+    }
+}
+
+impl Carried {
+    /// Octets held.
+    pub(super) fn octets_held(&self) -> usize {
+        self.columns
+            .iter()
+            .map(|(oid, rows)| 96 + oid.ids().len() * 4 + rows.capacity() * size_of::<Row>())
+            .sum()
+    }
+}
+
+/// Carries the counters of `columns`, which are sorted, on in the table; gives what to remember.
+pub(super) fn carry(
+    table: &mut Table,
+    columns: &[Oid],
+    before: Option<&Carried>,
+    up: UpTime,
+) -> Carried {
+    let before = before.filter(|before| before.up.runs_on(up));
+    let seconds = before.map_or(0.0, |before| since(before.up.read, up.read));
+    let begun = begun_anew(table, before);
+    // Other modules of the same target have columns of their own.
+    let mut after: HashMap<Oid, Vec<Row>> = before
+        .into_iter()
+        .flat_map(|before| &before.columns)
+        .filter(|(oid, _)| columns.binary_search(oid).is_err())
+        .map(|(oid, rows)| (oid.clone(), rows.clone()))
+        .collect();
+    let twins: HashMap<Oid, Oid> = keep::twins().collect();
+    for column in columns {
+        let wide = wide_values(table, column, twins.get(column));
+        let of_interface = INTERFACES
+            .iter()
+            .any(|root| oid::within(column.ids(), root));
+        let old = before.and_then(|before| before.columns.get(column));
+        let mut finder = Finder::new(old);
+        let mut rows = Vec::with_capacity(wide.len());
+        table.change(column.ids(), |tail, value| {
+            let Value::Unsigned(number) = *value else {
+                return;
+            };
+            let index = hash(tail);
+            let known = finder
+                .find(rows.len(), index)
+                .filter(|_| !(of_interface && begun.contains(&index)));
+            let wide = wide.get(rows.len()).copied().flatten();
+            let row = next(index, number as u32, wide, known, seconds);
+            *value = Value::Counter64(row.value());
+            rows.push(row);
+        });
+        // A column that failed is carried on from where it was.
+        let rows = if rows.is_empty() {
+            old.cloned().unwrap_or_default()
+        } else {
+            rows
+        };
+        if !rows.is_empty() {
+            after.insert(column.clone(), rows);
+        }
+    }
+    let stamps: Vec<Row> = stamps(table)
+        .map(|(index, raw)| Row {
+            index,
+            raw,
+            wraps: 0,
+            rate: 0.0,
+        })
+        .collect();
+    if !stamps.is_empty() {
+        after.insert(Oid::new(DISCONTINUITY), stamps);
+    }
+    Carried { up, columns: after }
+}
+
+fn since(before: Instant, now: Instant) -> f64 {
+    now.saturating_duration_since(before).as_secs_f64()
+}
+
+fn stamps(table: &Table) -> impl Iterator<Item = (u64, u32)> + '_ {
+    table
+        .below(&DISCONTINUITY)
+        .filter_map(|entry| match entry.value {
+            Value::Unsigned(stamp) => {
+                Some((hash(&table.ids(entry)[DISCONTINUITY.len()..]), stamp as u32))
+            }
+            _ => None,
+        })
+}
+
+/// Interfaces whose counters began anew.
+fn begun_anew(table: &Table, before: Option<&Carried>) -> HashSet<u64> {
+    let Some(known) = before.and_then(|before| before.columns.get(&Oid::new(DISCONTINUITY))) else {
+        return HashSet::new();
+    };
+    let mut finder = Finder::new(Some(known));
+    stamps(table)
+        .enumerate()
+        .filter(|(at, (index, stamp))| {
+            finder
+                .find(*at, *index)
+                .is_some_and(|row| row.raw != *stamp)
+        })
+        .map(|(_, (index, _))| index)
+        .collect()
+}
+
+/// The 64-bit twins of a column's values, in order.
+fn wide_values(table: &Table, column: &Oid, twin: Option<&Oid>) -> Vec<Option<u64>> {
+    let Some(twin) = twin else { return Vec::new() };
+    let number = |value: &Value| match *value {
+        Value::Counter64(number) => Some(number),
+        _ => None,
+    };
+    if table.same_rows(column.ids(), table, twin.ids()) {
+        let entries = table.column(twin.ids()).map(|column| column.entries());
+        return entries
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| number(&entry.value))
+            .collect();
+    }
+    table
+        .below(column.ids())
+        .map(|entry| {
+            let ids = twin.join(&table.ids(entry)[column.ids().len()..]);
+            table.get(ids.ids()).and_then(number)
+        })
+        .collect()
+}
+
+fn next(index: u64, raw: u32, wide: Option<u64>, known: Option<Row>, seconds: f64) -> Row {
+    let fresh = |wraps| Row {
+        index,
+        raw,
+        wraps,
+        rate: 0.0,
+    };
+    let aligned = wide.and_then(|wide| {
+        let ahead = keep::ahead(raw.into(), wide)?;
+        wide.checked_add_signed(ahead.into())
+    });
+    if let Some(value) = aligned {
+        return fresh(u32::try_from(value >> 32).unwrap_or(u32::MAX));
+    }
+    let Some(known) = known else {
+        return fresh(0);
+    };
+    let counted = raw.wrapping_sub(known.raw);
+    let measured = |wraps| Row {
+        rate: if seconds > 0.0 {
+            (f64::from(counted) / seconds) as f32
+        } else {
+            known.rate
+        },
+        ..fresh(wraps)
+    };
+    if raw >= known.raw {
+        return measured(known.wraps);
+    }
+    let back = u64::from(known.raw - raw);
+    if back <= u64::from(known.raw) / WAVERS {
+        return known;
+    }
+    let likely = f64::from(known.rate) * seconds * FASTER + MORE;
+    if f64::from(counted) <= likely {
+        measured(known.wraps.saturating_add(1))
+    } else {
+        fresh(0)
+    }
+}
+
+/// FNV-1a over an index.
+fn hash(tail: &[u32]) -> u64 {
+    tail.iter().fold(0xcbf2_9ce4_8422_2325, |hash, id| {
+        (hash ^ u64::from(*id)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Finds rows that are mostly where they were.
+struct Finder<'a> {
+    rows: &'a [Row],
+    by_index: Option<HashMap<u64, usize>>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(rows: Option<&'a Vec<Row>>) -> Self {
+        Self {
+            rows: rows.map(Vec::as_slice).unwrap_or_default(),
+            by_index: None,
+        }
+    }
+
+    fn find(&mut self, probably: usize, index: u64) -> Option<Row> {
+        if let Some(row) = self.rows.get(probably).filter(|row| row.index == index) {
+            return Some(*row);
+        }
+        let rows = self.rows;
+        let by_index = self.by_index.get_or_insert_with(|| {
+            rows.iter()
+                .enumerate()
+                .map(|(at, row)| (row.index, at))
+                .collect()
+        });
+        by_index.get(&index).and_then(|at| rows.get(*at)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Columns asked for side by side, a row after the other: a column whose height is known need not be walked alone.
+//!
+//! Whatever is not as it should be (an error, a value that cannot be read, an identifier out of order) turns every column that is
+//! still open into a walk of its own from where it stands, which has the remedies.
+
+use super::answer::Answer;
+use super::cursor::{Cursor, Task};
+use super::{After, Scrape};
+use crate::codec;
+use crate::oid::{self, Oid};
+use crate::value::Raw;
+
+/// Columns in step.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// The column, its place in the table, and the last identifier that came; empty before the first answer.
+    pub(super) open: Vec<Lane>,
+    pub(super) repetitions: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Which piece of work wants it.
+    pub(super) work: usize,
+    column: Oid,
+    place: usize,
+    last: Vec<u32>,
+    seen: bool,
+    ended: bool,
+}
+
+impl Rows {
+    /// Where the next request begins.
+    pub(super) fn next(&self) -> Vec<Vec<u32>> {
+        self.open.iter().map(|lane| lane.last.clone()).collect()
+    }
+}
+
+impl Scrape {
+    /// Asks for columns, each with the piece of work that wants it, side by side.
+    pub(super) fn push_rows(&mut self, columns: Vec<(usize, Oid)>, repetitions: u32) {
+        let Some((work, _)) = columns.first() else {
+            return;
+        };
+        let work = *work;
+        let lane = |(work, column): (usize, Oid)| {
+            Some(Lane {
+                work,
+                place: self.table.column_of(column.ids())?,
+                last: column.ids().to_vec(),
+                column,
+                seen: false,
+                ended: false,
+            })
+        };
+        let open = columns.into_iter().filter_map(lane).collect();
+        self.push(Cursor::rows(work, Rows { open, repetitions }));
+    }
+
+    pub(super) fn stepped(
+        &mut self,
+        cursor: &mut Cursor,
+        pdu: &codec::Pdu<'_>,
+        octets: usize,
+    ) -> After {
+        let Task::Rows(rows) = &mut cursor.task else {
+            return After::Done;
+        };
+        let mut names = std::mem::take(&mut self.names);
+        let mut sound = pdu.status == 0;
+        let mut kept = 0;
+        if sound {
+            let answer = Answer::read(pdu, &mut names);
+            sound = answer.cut.is_none() && !answer.values.is_empty();
+            let lanes = rows.open.len();
+            for (at, (name, value)) in answer.values.iter().enumerate() {
+                let lane = &mut rows.open[at % lanes];
+                if lane.ended {
+                    continue;
+                }
+                let name = &names[name.clone()];
+                let inside = oid::within(name, lane.column.ids());
+                match value {
+                    Raw::EndOfMibView => lane.ended = true,
+                    Raw::Missing => sound = false,
+                    _ if name <= lane.last.as_slice() => sound = false,
+                    _ if !inside => lane.ended = true,
+                    _ => {
+                        if self.table.insert_at(lane.place, name, *value).is_err() {
+                            sound = false;
+                        } else {
+                            kept += 1;
+                            self.works[lane.work].counts.values += 1;
+                            lane.seen = true;
+                            lane.last.clear();
+                            lane.last.extend_from_slice(name);
+                        }
+                    }
+                }
+                if !sound {
+                    break;
+                }
+            }
+        }
+        self.names = names;
+        if kept > 0 {
+            self.pace.size(octets, kept);
+        }
+        rows.open.retain(|lane| !lane.ended);
+        if rows.open.is_empty() {
+            return After::Done;
+        }
+        if sound {
+            return After::Again;
+        }
+        for lane in std::mem::take(&mut rows.open) {
+            self.push(Cursor::resume(lane.work, lane.column, lane.last, lane.seen));
+        }
+        After::Done
+    }
+}

@@ -1,0 +1,252 @@
+//! How large a target's columns were last time: a hint for how to ask, never believed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Params;
+use crate::oid::{self, Oid};
+use crate::value::{Table, Value};
+
+/// Octets of varbinds that fit an Ethernet frame behind the headers of versions 1 and 2c.
+const FRAME: u32 = 1410;
+/// The same behind those of version 3 with authentication and privacy.
+const FRAME_V3: u32 = 1330;
+/// The most columns that one request asks for.
+const MOST_COLUMNS: usize = 20;
+
+/// Rows, and octets of a varbind, by column.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes {
+    columns: Vec<(Oid, u32, u32)>,
+    frame: u32,
+}
+
+/// Columns that one request asks for together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    /// Each with the piece of work that wants it.
+    pub(super) columns: Vec<(usize, Oid)>,
+    pub(super) repetitions: u32,
+}
+
+/// A column of known size.
+#[derive(Clone, Debug)]
+struct Known {
+    work: usize,
+    column: Oid,
+    rows: u32,
+    octets: u32,
+}
+
+impl Sizes {
+    /// Of what a scrape brought. `v3` leaves room for the headers of version 3.
+    #[must_use]
+    pub fn of(table: &Table, v3: bool) -> Self {
+        let mut columns: Vec<(Oid, u32, u32)> = table
+            .columns()
+            .iter()
+            .filter(|column| column.entries().len() > 1)
+            .map(|column| {
+                let octets: usize = column
+                    .entries()
+                    .iter()
+                    .map(|entry| {
+                        6 + oid::encoded_len(table.ids(entry)) + length(table, &entry.value)
+                    })
+                    .sum();
+                let rows = column.entries().len();
+                let each = octets.div_ceil(rows);
+                (
+                    column.prefix().clone(),
+                    u32::try_from(rows).unwrap_or(u32::MAX),
+                    u32::try_from(each).unwrap_or(u32::MAX),
+                )
+            })
+            .collect();
+        columns.shrink_to_fit();
+        let frame = if v3 { FRAME_V3 } else { FRAME };
+        Self { columns, frame }
+    }
+
+    /// Octets held, for limits.
+    #[must_use]
+    pub fn octets_held(&self) -> usize {
+        let one = |(oid, ..): &(Oid, u32, u32)| size_of::<(Oid, u32, u32)>() + oid.ids().len() * 4;
+        self.columns.iter().map(one).sum()
+    }
+
+    fn get(&self, column: &Oid) -> Option<(u32, u32)> {
+        let at = self
+            .columns
+            .binary_search_by(|(other, ..)| other.cmp(column))
+            .ok()?;
+        let (_, rows, octets) = &self.columns[at];
+        Some((*rows, *octets))
+    }
+
+    /// How to ask for those of `columns` whose size is known, at most `cap` values at a time.
+    pub(super) fn groups(
+        &self,
+        columns: impl IntoIterator<Item = (usize, Oid)>,
+        cap: u32,
+    ) -> Vec<Group> {
+        let mut known: Vec<Known> = columns
+            .into_iter()
+            .filter_map(|(work, column)| {
+                let (rows, octets) = self.get(&column)?;
+                Some(Known {
+                    work,
+                    column,
+                    rows,
+                    octets,
+                })
+            })
+            .collect();
+        // Columns of one height are asked for together, whichever table they stand in.
+        known.sort_by_key(|known| (known.rows, known.octets));
+        let mut groups = Vec::new();
+        for run in known.chunk_by(|a, b| a.rows == b.rows) {
+            self.best(&mixed(run), cap, &mut groups);
+        }
+        groups
+    }
+
+    /// Whether the size of a column is known.
+    pub(super) fn knows(&self, column: &Oid) -> bool {
+        self.get(column).is_some()
+    }
+
+    /// The partition of neighbouring columns that needs the fewest requests.
+    fn best(&self, run: &[Known], cap: u32, out: &mut Vec<Group>) {
+        // Requests for the first so many columns, and how many of them the last group has.
+        let mut cost: Vec<(u32, usize)> = vec![(0, 0)];
+        for end in 1..=run.len() {
+            let mut best = (u32::MAX, 1);
+            for take in 1..=end.min(MOST_COLUMNS) {
+                let (requests, _) = self.requests(&run[end - take..end], cap);
+                let whole = cost[end - take].0.saturating_add(requests);
+                if whole < best.0 {
+                    best = (whole, take);
+                }
+            }
+            cost.push(best);
+        }
+        let mut end = run.len();
+        while end > 0 {
+            let take = cost[end].1;
+            let part = &run[end - take..end];
+            out.push(Group {
+                columns: part
+                    .iter()
+                    .map(|known| (known.work, known.column.clone()))
+                    .collect(),
+                repetitions: self.requests(part, cap).1,
+            });
+            end -= take;
+        }
+    }
+
+    /// How many requests these columns need together, and the repetitions of each: one row more is asked for, which shows the end.
+    fn requests(&self, part: &[Known], cap: u32) -> (u32, u32) {
+        let rows = part.first().map_or(0, |known| known.rows);
+        let wide: u32 = part.iter().map(|known| known.octets).sum();
+        let by_cap = cap / part.len().max(1) as u32;
+        let fit = (self.frame / wide.max(1)).min(by_cap).min(100);
+        if fit == 0 {
+            return (u32::MAX / 2, 1);
+        }
+        let requests = (rows + 1).div_ceil(fit);
+        (requests, (rows + 1).div_ceil(requests))
+    }
+}
+
+/// Wide and narrow columns by turns, so that neighbours fill a frame alike.
+fn mixed(run: &[Known]) -> Vec<Known> {
+    let mut left: VecDeque<&Known> = run.iter().collect();
+    let mut out = Vec::with_capacity(run.len());
+    while let Some(wide) = left.pop_back() {
+        out.push(wide.clone());
+        out.extend(left.pop_front().cloned());
+    }
+    out
+}
+
+/// Whether columns may be asked for together: not where a module or the target wants less, or the order is not kept.
+pub(super) fn may_group(params: &Params, cap: u32) -> bool {
+    const USUAL: u32 = 25;
+    (params.repetitions == 0 || params.repetitions >= USUAL)
+        && !params.allow_nonincreasing
+        && cap >= USUAL
+        && params.timeout > Duration::ZERO
+}
+
+/// Octets of a value's content, at most.
+fn length(table: &Table, value: &Value) -> usize {
+    let number = |number: u64| (64 - number.leading_zeros() as usize) / 8 + 1;
+    match *value {
+        Value::Integer(whole) => number(whole.unsigned_abs()),
+        Value::Unsigned(whole) | Value::Counter64(whole) => number(whole),
+        Value::Octets(span) => table.octets(span).len(),
+        Value::Oid(span) => oid::encoded_len(table.sub_ids(span)),
+        Value::Ip(_) => 4,
+        Value::Float(_) => 7,
+        Value::Double(_) => 11,
+        Value::Null => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(frame: u32, columns: &[(u32, u32, u32)]) -> Sizes {
+        let columns = columns
+            .iter()
+            .map(|(column, rows, octets)| (Oid::new([1, *column]), *rows, *octets))
+            .collect();
+        Sizes { columns, frame }
+    }
+
+    fn asked(sizes: &Sizes, columns: std::ops::RangeInclusive<u32>, cap: u32) -> Vec<(usize, u32)> {
+        let columns = columns.map(|column| (0, Oid::new([1, column])));
+        let groups = sizes.groups(columns, cap);
+        groups
+            .iter()
+            .map(|group| (group.columns.len(), group.repetitions))
+            .collect()
+    }
+
+    #[test]
+    fn columns_of_one_height_share_requests_and_the_last_row_shows_the_end() {
+        let sizes = sizes(
+            1400,
+            &[
+                (1, 50, 20),
+                (2, 50, 20),
+                (3, 50, 20),
+                (4, 50, 20),
+                (5, 7, 20),
+            ],
+        );
+        assert!(sizes.knows(&Oid::new([1, 5])) && !sizes.knows(&Oid::new([1, 6])));
+        // 17 rows of four columns fill 1,360 octets; three such requests see 51 rows.
+        assert_eq!(asked(&sizes, 1..=6, u32::MAX), [(1, 8), (4, 17)]);
+    }
+
+    #[test]
+    fn wide_and_narrow_columns_share_a_frame() {
+        let sizes = sizes(1410, &[(1, 50, 17), (2, 50, 17), (3, 50, 22), (4, 50, 22)]);
+        assert_eq!(asked(&sizes, 1..=4, u32::MAX), [(4, 17)]);
+    }
+
+    #[test]
+    fn a_target_that_answers_little_is_asked_for_little() {
+        let sizes = sizes(1400, &[(1, 50, 20), (2, 50, 20)]);
+        for (columns, repetitions) in asked(&sizes, 1..=2, 30) {
+            assert!(
+                columns as u32 * repetitions <= 30,
+                "{columns} {repetitions}"
+            );
+        }
+    }
+}
