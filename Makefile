@@ -53,6 +53,7 @@ bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition
 
 bench-snmp: ## one device and 500, beside Debian's snmp_exporter
+	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench
 	$(CARGO) run --release -q -p sotp-snmp --example bench
 
 docs: ## the API documentation of every crate, in target/doc
