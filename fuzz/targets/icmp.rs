@@ -4,9 +4,12 @@
 use netio::control::Control;
 use netio::option::Family;
 use sotp_ping::echo::{self, Mode};
+use sotp_ping::path::wire;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = Control::decode(bytes);
+    if let Some(entry) = Control::decode(bytes).entry {
+        let _ = wire::told(&entry);
+    }
     let Some((token, rest)) = bytes.split_first_chunk::<8>() else {
         return;
     };
@@ -18,6 +21,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             }
         }
         let _ = echo::decode_quote(family, *token, rest);
+        let _ = wire::reply(family, *token, rest);
+        let _ = wire::quoted(family, *token, rest);
     }
     let _ = echo::find_tag(*token, rest);
 });

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::{Engine, Sockets};
 use crate::metrics::Metrics;
+use crate::path;
 use crate::probe::Prober;
 use crate::resolve;
 use crate::targets::{Directory, Names, View, WantedNames, names_interfaces, wanted_names};
@@ -140,6 +141,15 @@ impl Service for Ping {
             async move { resolve::run(&stop, live, wanted, &known, &ages).await }
         });
 
+        let paths = Arc::new(path::Shared::default());
+        app.collect(path::metrics::Metrics(Arc::clone(&paths)));
+        let (traced, traced_seen) = watch::channel(Arc::new(Vec::new()));
+        let live = config.clone();
+        app.spawn("paths", OnEnd::Restart, move |stop| {
+            let (live, traced, paths) = (live.clone(), traced_seen.clone(), Arc::clone(&paths));
+            async move { path::run::run(&stop, live, traced, &paths).await }
+        });
+
         let mut control = Control {
             engine,
             feed,
@@ -149,6 +159,7 @@ impl Service for Ping {
             view,
             directory: Directory::default(),
             peers: compat::Directory::default(),
+            traced,
             warned: Vec::new(),
             loaded: app.gate("inventory"),
             interfaces: false,
@@ -221,6 +232,8 @@ struct Control {
     known: watch::Receiver<Arc<Names>>,
     view: Arc<ArcSwap<View>>,
     directory: Directory,
+    /// Targets whose path is followed.
+    traced: watch::Sender<Arc<Vec<path::Target>>>,
     /// The targets of the prober that is stood in for.
     peers: compat::Directory,
     /// What was said of its configuration.
@@ -283,6 +296,10 @@ impl Control {
         if changed > 0 {
             self.engine.tell(commands).await?;
             tracing::info!(targets = view.rows.len(), changed, "targets changed");
+        }
+        let traced = path::targets(&config.path, &inventory, &view);
+        if !(traced.is_empty() && self.traced.borrow().is_empty()) {
+            self.traced.send_replace(Arc::new(traced));
         }
         self.view.store(Arc::new(view));
         if self.feed.health().loaded {

@@ -1,7 +1,7 @@
 //! The configuration file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,10 @@ use crate::echo::{Mode, TAG_BYTES};
 
 mod human;
 mod module;
+mod path;
 
 pub use module::{Module, Modules};
+pub use path::Path;
 
 /// Shortest and longest time from request to request.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3_600));
@@ -34,6 +36,8 @@ pub struct Config {
     pub dns: Dns,
     /// Which of the optional series there are.
     pub metrics: Metrics,
+    /// How paths are followed.
+    pub path: Path,
     /// Modules of `/probe` by name.
     pub modules: Modules,
     /// What is asked for when another prober is stood in for; its file was read in place of ours.
@@ -127,6 +131,7 @@ struct Raw {
     sockets: RawSockets,
     dns: RawDns,
     metrics: Metrics,
+    path: Path,
     modules: module::RawModules,
 }
 
@@ -137,6 +142,7 @@ impl Default for Raw {
             sockets: RawSockets::default(),
             dns: RawDns::default(),
             metrics: Metrics::default(),
+            path: Path::default(),
             modules: module::default_modules(),
         }
     }
@@ -227,7 +233,7 @@ impl Default for RawDns {
 impl Configuration for Config {
     const DEFAULT: &'static str = include_str!("../default.yaml");
 
-    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+    fn parse(text: &str, origin: &FilePath) -> Result<Self, ConfigError> {
         if let Some((kind, options)) = compat::chosen() {
             let text = if text == Self::DEFAULT { "" } else { text };
             return compat::parse(kind, options, text, origin);
@@ -320,6 +326,10 @@ impl Config {
                 max_ttl: raw.dns.max_ttl,
             },
             metrics: raw.metrics,
+            path: {
+                path::check(&raw.path)?;
+                raw.path.clone()
+            },
             modules: module::check(&raw.modules)?,
             peer: None,
             raw,
@@ -380,7 +390,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Path::new("ping.yaml")).map_err(|error| error.to_string())
+        Config::parse(text, FilePath::new("ping.yaml")).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -437,6 +447,15 @@ mod tests {
                 "probe.interface: expected the name of an interface",
             ),
             ("metrics: {jitter: true}", "jitter"),
+            (
+                "path: {flows: 9}",
+                "path.flows: 9 is out of bounds, expected 1 to 8",
+            ),
+            (
+                "path: {interval: 100ms}",
+                "path.interval: 100ms is out of bounds, expected 1s to 24h",
+            ),
+            ("path: {hops: 3}", "path.hops: unknown field"),
             ("sockets: {mode: magic}", "magic"),
             (
                 "dns: {servers: [example.org]}",

@@ -19,6 +19,7 @@ pub mod echo;
 pub mod engine;
 pub mod metrics;
 pub mod mos;
+pub mod path;
 pub mod probe;
 pub mod reason;
 pub mod resolve;

@@ -11,6 +11,7 @@ mod exact;
 mod names;
 mod namespace;
 mod network;
+mod path;
 mod probe;
 mod responder;
 mod service;

@@ -90,6 +90,18 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn behind(near: &str, far: &str) -> Self {
+        let peer = Self::apart();
+        ip(&format!(
+            "link add {near} type veth peer name {far} netns {}",
+            peer.pid()
+        ));
+        ip(&format!("link set {near} up"));
+        peer.ip(&format!("link set {far} up"));
+        peer
+    }
+
+    /// A namespace without a link.
+    fn apart() -> Self {
         let holder = Command::new("unshare")
             .args(["--net", "sleep", "300"])
             .stdin(Stdio::null())
@@ -104,14 +116,25 @@ impl Peer {
             assert!(Instant::now() < deadline, "the namespace was not made");
             std::thread::sleep(Duration::from_millis(5));
         }
-        ip(&format!(
-            "link add {near} type veth peer name {far} netns {}",
-            peer.pid()
-        ));
-        ip(&format!("link set {near} up"));
         peer.ip("link set lo up");
-        peer.ip(&format!("link set {far} up"));
         peer
+    }
+
+    /// A namespace behind a link of this one: `near` is its end of it, `far` the other.
+    pub(crate) fn beyond(&self, near: &str, far: &str) -> Self {
+        let other = Self::apart();
+        self.link(&other, near, far);
+        other
+    }
+
+    /// Links this namespace with another one.
+    pub(crate) fn link(&self, other: &Self, near: &str, far: &str) {
+        let pid = other.pid();
+        self.ip(&format!(
+            "link add {near} type veth peer name {far} netns {pid}"
+        ));
+        self.ip(&format!("link set {near} up"));
+        other.ip(&format!("link set {far} up"));
     }
 
     fn pid(&self) -> String {
