@@ -6,15 +6,16 @@ PROFILE ?= release
 BIN     := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DEMO    ?=
 INVENTORY ?=
+SYSLOG  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-toolkit docs
+.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
-	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-inventory -p sotp-ping
+	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-inventory -p sotp-ping -p sotp-syslog
 
 demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
@@ -40,7 +41,7 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-inventory bench-ping bench-snmp bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
@@ -55,6 +56,10 @@ bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench
 	$(CARGO) run --release -q -p sotp-snmp --example bench
+
+bench-syslog: ## syslog end to end, beside rsyslog and syslog-ng
+	$(CARGO) build --release -q -p sotp-syslog
+	$(CARGO) run --release -q -p sotp-syslog --example bench-syslog -- $(SYSLOG)
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

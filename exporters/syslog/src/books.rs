@@ -87,6 +87,8 @@ pub struct Account {
     pub last: AtomicU64,
     /// The device's clock minus ours, milliseconds; `i64::MIN`: not known.
     pub skew: AtomicI64,
+    /// The zone of a clock that names none, as its skew shows it.
+    pub zone: Zone,
     /// Messages that the device counted and that did not arrive.
     pub path_lost: AtomicU64,
     /// The last count of the device; 0: none.
@@ -109,6 +111,7 @@ impl Account {
             outlets: (0..outlets).map(|_| Outlet::default()).collect(),
             last: AtomicU64::new(0),
             skew: AtomicI64::new(i64::MIN),
+            zone: Zone::default(),
             path_lost: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
         }
@@ -143,6 +146,41 @@ impl Account {
         if last > 0 && sequence > last + 1 && sequence - last <= FAR {
             self.path_lost.fetch_add(sequence - last - 1, Relaxed);
         }
+    }
+}
+
+/// What a device's skew says of its zone: a clock in local time is off by whole half hours.
+#[derive(Debug, Default)]
+pub struct Zone {
+    offset: AtomicI64,
+    candidate: AtomicI64,
+    seen: AtomicU64,
+}
+
+impl Zone {
+    /// Seconds east of the configured zone.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.offset.load(Relaxed)
+    }
+
+    /// Follows the skew in seconds that a clock without a zone shows when it is read in the configured zone; gives the
+    /// offset to read it with. A new offset holds when several messages in a row agree.
+    pub fn follow(&self, skew: i64) -> i64 {
+        const STEP: i64 = 1_800;
+        const NEAR: i64 = 120;
+        const AGREE: u64 = 5;
+        let nearest = (skew + STEP / 2).div_euclid(STEP) * STEP;
+        let plain = (skew - nearest).abs() > NEAR || nearest.abs() > 14 * 3_600;
+        let candidate = if plain { 0 } else { nearest };
+        if self.candidate.swap(candidate, Relaxed) == candidate {
+            if self.seen.fetch_add(1, Relaxed) + 1 >= AGREE {
+                self.offset.store(candidate, Relaxed);
+            }
+        } else {
+            self.seen.store(1, Relaxed);
+        }
+        self.offset()
     }
 }
 
@@ -201,5 +239,41 @@ impl Books {
         let mut all: Vec<_> = accounts.values().cloned().collect();
         all.sort_by(|a, b| a.device.cmp(&b.device));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_in_local_time_shows_its_zone_and_a_wrong_clock_does_not() {
+        let zone = Zone::default();
+        let mut offset = 0;
+        for skew in [7_201, 7_198, 7_260, 7_199, 7_200] {
+            assert_eq!(offset, 0);
+            offset = zone.follow(skew);
+        }
+        assert_eq!(offset, 7_200);
+        // One message that waited long does not change it; a change to summer time does.
+        assert_eq!(zone.follow(7_200 - 900), 7_200);
+        for _ in 0..5 {
+            offset = zone.follow(10_800);
+        }
+        assert_eq!(offset, 10_800);
+        let wrong = Zone::default();
+        for _ in 0..20 {
+            assert_eq!(wrong.follow(5_000), 0);
+        }
+        let india = Zone::default();
+        for _ in 0..5 {
+            offset = india.follow(19_770);
+        }
+        assert_eq!(offset, 19_800);
+        let west = Zone::default();
+        for _ in 0..5 {
+            offset = west.follow(-12_610);
+        }
+        assert_eq!(offset, -12_600);
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use clap::Parser;
 use inventory::{Feed, Source};
 use loki::{DeadLetters, Observer, Render as _, State};
 use spool::Record;
-use toolkit::Configuration as _;
+use toolkit::{Configuration as _, Live};
 
 use crate::config::Config;
 use crate::intake::now;
@@ -55,9 +55,10 @@ enum Command {
 /// The end of a run that needs no service.
 #[must_use]
 pub fn early() -> Option<ExitCode> {
-    let first = std::env::args().nth(1)?;
-    if !matches!(first.as_str(), "convert" | "explain" | "replay") {
-        return None;
+    let arguments: Vec<String> = std::env::args().collect();
+    let first = arguments.get(1).map_or("", String::as_str);
+    if !matches!(first, "convert" | "explain" | "replay") {
+        return crate::handover::early(&arguments);
     }
     let result = match Command::parse() {
         Command::Convert { file } => convert(&file),
@@ -176,8 +177,10 @@ pub fn explanation(translator: &Translator, text: &str) -> Vec<(String, String)>
 struct Tally(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64);
 
 impl Observer for Tally {
-    fn stored(&self, _: &Record<'_>) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
+        let count = records.count() as u64;
+        self.0
+            .fetch_add(count, std::sync::atomic::Ordering::Relaxed);
     }
     fn parked(&self, _: &Record<'_>, _: &str) {
         self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -216,8 +219,7 @@ fn replay(config: &Path, source: &str, file: &Path) -> anyhow::Result<()> {
                 translator.clone(),
                 feed.clone(),
                 None,
-                config.runbook_url.clone(),
-                config.zone,
+                Live::fixed(config.clone()),
             );
             loki::replay(
                 destination.clone(),
@@ -244,17 +246,22 @@ fn replay(config: &Path, source: &str, file: &Path) -> anyhow::Result<()> {
 
 /// One line through everything that reads the network: for fuzzing.
 pub fn fuzz(bytes: &[u8]) {
-    let Ok(translator) = Translator::built_in() else {
+    // Built once: a fuzzer calls this many thousand times a second.
+    static SET_UP: OnceLock<Option<(Arc<Translator>, Live<Config>)>> = OnceLock::new();
+    let set_up = SET_UP.get_or_init(|| {
+        let config = Config::parse(Config::DEFAULT, Path::new("built-in default")).ok()?;
+        Some((Arc::new(Translator::built_in().ok()?), Live::fixed(config)))
+    });
+    let Some((translator, config)) = set_up else {
         return;
     };
     let text = text::decode(bytes);
-    let _ = explanation(&translator, &text);
+    let _ = explanation(translator, &text);
     let mut lines = Lines::new(
-        Arc::new(translator),
+        translator.clone(),
         Feed::fixed(inventory::Inventory::default()),
         None,
-        String::new(),
-        0,
+        config.clone(),
     );
     let mut line = loki::Line::default();
     lines.render(

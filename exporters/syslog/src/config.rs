@@ -2,235 +2,27 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use loki::{Authentication, Destination, Format, Rate};
-use serde::Deserialize;
+use loki::Destination;
 use spool::{Durability, Options, WhenFull};
-use toolkit::{ConfigError, Configuration, SecretFile, yaml};
+use toolkit::{ConfigError, Configuration, yaml};
 
+use crate::copy::{FileCopy, Forward};
 use crate::stream::Bounds;
 use crate::tls::Files;
+use crate::webhooks::{self, Hook};
+
+mod outputs;
+mod raw;
+
+use raw::Raw;
 
 const DEFAULT: &str = include_str!("../default.yaml");
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Raw {
-    listen: RawListen,
-    limits: RawLimits,
-    relays: Vec<IpNet>,
-    time_zone_offset: String,
-    silent_after: String,
-    runbook_url: String,
-    spool: RawSpool,
-    dead_letters: RawDead,
-    loki: Vec<RawLoki>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawListen {
-    udp: Vec<RawUdp>,
-    tcp: Vec<RawTcp>,
-    unix: Vec<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawUdp {
-    address: String,
-    #[serde(default = "one")]
-    sockets: usize,
-    #[serde(default = "buffer")]
-    receive_buffer_bytes: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTcp {
-    address: String,
-    #[serde(default)]
-    proxy_protocol: bool,
-    #[serde(default)]
-    tls: Option<RawTls>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTls {
-    cert_file: PathBuf,
-    key_file: PathBuf,
-    #[serde(default)]
-    client_ca_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawLimits {
-    message_bytes: usize,
-    connections: usize,
-    idle_timeout: String,
-    unfinished_timeout: String,
-    device_messages_per_second: f64,
-    device_burst: f64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawSpool {
-    path: PathBuf,
-    max_bytes: u64,
-    segment_bytes: u64,
-    max_age: String,
-    durability: String,
-    sync_interval: String,
-    datagrams_when_full: String,
-    streams_when_full: String,
-    keep_severity: String,
-    reserve_bytes: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawDead {
-    path: PathBuf,
-    max_bytes: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLoki {
-    name: String,
-    url: String,
-    #[serde(default)]
-    tenant: Option<String>,
-    #[serde(default)]
-    basic_auth: Option<RawBasic>,
-    #[serde(default)]
-    bearer_token_file: Option<PathBuf>,
-    #[serde(default)]
-    ca_file: Option<PathBuf>,
-    #[serde(default)]
-    cert_file: Option<PathBuf>,
-    #[serde(default)]
-    key_file: Option<PathBuf>,
-    #[serde(default)]
-    format: Option<String>,
-    #[serde(default)]
-    batch_bytes: Option<usize>,
-    #[serde(default)]
-    batch_lines: Option<usize>,
-    #[serde(default)]
-    batch_age: Option<String>,
-    #[serde(default)]
-    bytes_per_second: Option<f64>,
-    #[serde(default)]
-    burst_bytes: Option<f64>,
-    #[serde(default)]
-    max_streams: Option<usize>,
-    #[serde(default)]
-    max_line_bytes: Option<usize>,
-    #[serde(default)]
-    timeout: Option<String>,
-    #[serde(default)]
-    hold_retry: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBasic {
-    username: String,
-    password_file: PathBuf,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn buffer() -> u32 {
-    32 << 20
-}
-
-impl Default for Raw {
-    fn default() -> Self {
-        Self {
-            listen: RawListen::default(),
-            limits: RawLimits::default(),
-            relays: Vec::new(),
-            time_zone_offset: "0s".to_owned(),
-            silent_after: "15m".to_owned(),
-            runbook_url: String::new(),
-            spool: RawSpool::default(),
-            dead_letters: RawDead::default(),
-            loki: Vec::new(),
-        }
-    }
-}
-
-impl Default for RawListen {
-    fn default() -> Self {
-        let udp = RawUdp {
-            address: ":5514".to_owned(),
-            sockets: 1,
-            receive_buffer_bytes: buffer(),
-        };
-        let tcp = RawTcp {
-            address: ":5514".to_owned(),
-            proxy_protocol: false,
-            tls: None,
-        };
-        Self {
-            udp: vec![udp],
-            tcp: vec![tcp],
-            unix: Vec::new(),
-        }
-    }
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        Self {
-            message_bytes: 120 << 10,
-            connections: 10_000,
-            idle_timeout: "1h".to_owned(),
-            unfinished_timeout: "60s".to_owned(),
-            device_messages_per_second: 0.0,
-            device_burst: 0.0,
-        }
-    }
-}
-
-impl Default for RawSpool {
-    fn default() -> Self {
-        Self {
-            path: PathBuf::from("data/spool"),
-            max_bytes: 1 << 30,
-            segment_bytes: 8 << 20,
-            max_age: String::new(),
-            durability: "interval".to_owned(),
-            sync_interval: "100ms".to_owned(),
-            datagrams_when_full: "by_severity".to_owned(),
-            streams_when_full: "block".to_owned(),
-            keep_severity: "warning".to_owned(),
-            reserve_bytes: 64 << 20,
-        }
-    }
-}
-
-impl Default for RawDead {
-    fn default() -> Self {
-        Self {
-            path: PathBuf::from("data/dead-letters.jsonl"),
-            max_bytes: 64 << 20,
-        }
-    }
-}
-
 /// A UDP address with its sockets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Udp {
     /// Where to listen.
     pub address: SocketAddr,
@@ -241,7 +33,7 @@ pub struct Udp {
 }
 
 /// A TCP address.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tcp {
     /// Where to listen.
     pub address: SocketAddr,
@@ -284,7 +76,30 @@ pub struct Config {
     pub dead_letters: (PathBuf, u64),
     /// Where to push.
     pub loki: Vec<Destination>,
+    /// Syslog servers that get every message as it was received.
+    pub forward: Vec<Forward>,
+    /// Files that get every message as it was received.
+    pub files: Vec<FileCopy>,
+    /// Who is told of events.
+    pub webhooks: Vec<Hook>,
     text: String,
+}
+
+impl Config {
+    /// What a change to another configuration leaves as it was until the next start, by path.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let mut paths = Vec::new();
+        if self.spool_path != new.spool_path
+            || format!("{:?}", self.spool) != format!("{:?}", new.spool)
+        {
+            paths.push("spool, or the names of loki, forward, files and webhooks");
+        }
+        if self.dead_letters != new.dead_letters {
+            paths.push("dead_letters");
+        }
+        paths
+    }
 }
 
 /// Reads what is wrong as `(path, message)`.
@@ -334,87 +149,38 @@ fn when_full(path: &str, text: &str, keep: u8, reserve: u64) -> Checked<WhenFull
     }
 }
 
-fn destination(at: usize, raw: RawLoki, base: &Path) -> Checked<Destination> {
-    let path = |field: &str| format!("loki[{at}].{field}");
-    let near = |file: PathBuf| base.join(file);
-    let secret = |field: &str, file: PathBuf| {
-        SecretFile::open(near(file.clone()))
-            .map(Arc::new)
-            .map_err(|e| {
-                (
-                    path(field),
-                    format!("expected a readable file, {}: {e}", file.display()),
-                )
-            })
-    };
-    if !(raw.url.starts_with("http://") || raw.url.starts_with("https://")) {
+/// The readers of the queue: every destination by its name, and one that reads for the event metrics and webhooks.
+fn readers(config: &Config, events_at_once: bool) -> Checked<Vec<String>> {
+    let names = |all: &mut dyn Iterator<Item = &String>| all.cloned().collect::<Vec<_>>();
+    let mut readers = names(&mut config.loki.iter().map(|d| &d.name));
+    if readers.is_empty() && config.forward.is_empty() && config.files.is_empty() {
         return Err((
-            path("url"),
-            format!("expected an http or https address, found {:?}", raw.url),
+            "loki".to_owned(),
+            "expected at least one destination, each with its own name".to_owned(),
         ));
     }
-    let mut to = Destination::new(raw.name, raw.url);
-    to.tenant = raw.tenant;
-    to.authentication = match (raw.basic_auth, raw.bearer_token_file) {
-        (None, None) => Authentication::None,
-        (Some(basic), None) => Authentication::Basic {
-            user: basic.username,
-            password: secret("basic_auth.password_file", basic.password_file)?,
-        },
-        (None, Some(file)) => Authentication::Bearer(secret("bearer_token_file", file)?),
-        (Some(_), Some(_)) => {
+    readers.extend(names(&mut config.forward.iter().map(|f| &f.name)));
+    readers.extend(names(&mut config.files.iter().map(|f| &f.name)));
+    let mut hooks = names(&mut config.webhooks.iter().map(|h| &h.name));
+    // Somebody must read what is received: the first Loki's renderer, or a reader that does nothing else.
+    if !hooks.is_empty() || config.loki.is_empty() || events_at_once {
+        readers.push(webhooks::READER.to_owned());
+    }
+    for (path, mut all) in [
+        ("loki", readers.clone()),
+        ("webhooks", std::mem::take(&mut hooks)),
+    ] {
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        if all.len() != count {
             return Err((
-                path("basic_auth"),
-                "expected basic_auth or bearer_token_file, not both".to_owned(),
+                path.to_owned(),
+                "expected names of loki, forward, files and webhooks that differ".to_owned(),
             ));
         }
-    };
-    to.ca_file = raw.ca_file.map(near);
-    to.identity_files = match (raw.cert_file, raw.key_file) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some((near(cert), near(key))),
-        _ => {
-            return Err((
-                path("cert_file"),
-                "expected cert_file and key_file together".to_owned(),
-            ));
-        }
-    };
-    to.format = match raw.format.as_deref() {
-        None | Some("protobuf") => Format::Protobuf,
-        Some("json") => Format::Json,
-        Some(other) => {
-            return Err((
-                path("format"),
-                format!("expected protobuf or json, found {other:?}"),
-            ));
-        }
-    };
-    to.batching.max_bytes = raw.batch_bytes.unwrap_or(to.batching.max_bytes);
-    to.batching.max_lines = raw.batch_lines.unwrap_or(to.batching.max_lines);
-    if let Some(age) = raw.batch_age {
-        to.batching.max_age = duration(&path("batch_age"), &age)?;
     }
-    if let Some(timeout) = raw.timeout {
-        to.timeout = duration(&path("timeout"), &timeout)?;
-    }
-    if let Some(hold) = raw.hold_retry {
-        to.retry.hold = duration(&path("hold_retry"), &hold)?;
-    }
-    let rate = raw.bytes_per_second.unwrap_or(3.8e6);
-    if rate < 0.0 || !rate.is_finite() {
-        return Err((
-            path("bytes_per_second"),
-            "expected 0 (no limit) or more".to_owned(),
-        ));
-    }
-    to.rate = (rate > 0.0).then(|| Rate {
-        bytes_per_second: rate,
-        burst_bytes: raw.burst_bytes.unwrap_or(rate * 1.4).max(1.0),
-    });
-    to.limits.streams = raw.max_streams.unwrap_or(to.limits.streams);
-    to.limits.line_bytes = raw.max_line_bytes.unwrap_or(to.limits.line_bytes);
-    Ok(to)
+    Ok(readers)
 }
 
 fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
@@ -439,6 +205,9 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         streams: WhenFull::Block,
         dead_letters: (base.join(raw.dead_letters.path), raw.dead_letters.max_bytes),
         loki: Vec::new(),
+        forward: Vec::new(),
+        files: Vec::new(),
+        webhooks: Vec::new(),
         text: text.to_owned(),
     };
     let message = raw.limits.message_bytes;
@@ -515,17 +284,20 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         raw.spool.reserve_bytes,
     )?;
     for (at, destination_raw) in raw.loki.into_iter().enumerate() {
-        config.loki.push(destination(at, destination_raw, base)?);
+        config
+            .loki
+            .push(outputs::destination(at, destination_raw, base)?);
     }
-    let mut names: Vec<String> = config.loki.iter().map(|d| d.name.clone()).collect();
-    names.sort();
-    names.dedup();
-    if names.len() != config.loki.len() || names.is_empty() {
-        return Err((
-            "loki".to_owned(),
-            "expected at least one destination, each with its own name".to_owned(),
-        ));
+    for (at, one) in raw.forward.into_iter().enumerate() {
+        config.forward.push(outputs::forward(at, one, base)?);
     }
+    for (at, one) in raw.files.into_iter().enumerate() {
+        config.files.push(outputs::file(at, one, base)?);
+    }
+    for (at, one) in raw.webhooks.into_iter().enumerate() {
+        config.webhooks.push(outputs::webhook(at, one, base)?);
+    }
+    let readers = readers(&config, raw.events_at_once)?;
     let age = &raw.spool.max_age;
     config.spool = Options {
         max_bytes: raw.spool.max_bytes,
@@ -549,7 +321,7 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
                 ));
             }
         },
-        readers: config.loki.iter().map(|d| d.name.clone()).collect(),
+        readers,
     };
     Ok(config)
 }
@@ -601,6 +373,19 @@ mod tests {
     }
 
     #[test]
+    fn the_configurations_that_are_shipped_are_good() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for file in [
+            "lab/compose/syslog.yaml",
+            "kustomize/apps/syslog/syslog.yaml",
+        ] {
+            let text = std::fs::read_to_string(root.join(file)).unwrap();
+            let config = Config::parse(&text, Path::new(file)).unwrap();
+            assert_eq!(config.spool.readers, ["main", "events"], "{file}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, expected) in [
             (
@@ -621,6 +406,18 @@ mod tests {
                 "limits.message_bytes: expected 480 to 200000",
             ),
             ("silent_after: soon", "silent_after: expected a duration"),
+            (
+                "loki: [{name: a, url: 'http://x'}]\nforward: [{name: b, url: 'x:1'}]",
+                "forward[0].url: expected udp://HOST:PORT",
+            ),
+            (
+                "loki: [{name: a, url: 'http://x'}]\nforward: [{name: a, url: 'udp://x:1'}]",
+                "loki: expected names of loki, forward, files and webhooks that differ",
+            ),
+            (
+                "loki: [{name: a, url: 'http://x'}]\nwebhooks: [{name: b, url: 'http://y', events: [nonsense]}]",
+                "webhooks[0].events: expected kinds of events",
+            ),
             ("unknown: 1", "unknown"),
         ] {
             let error = Config::parse(text, Path::new("x.yaml"))

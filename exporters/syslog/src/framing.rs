@@ -1,5 +1,7 @@
 //! Messages out of a byte stream: octet counting and line ends (RFC 6587), told apart frame by frame.
 
+use serde::{Deserialize, Serialize};
+
 /// A message, or a piece of one that was too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -9,14 +11,16 @@ pub struct Frame<'a> {
     pub truncated: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Between frames.
+/// What is to be skipped of a message that was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// Nothing: the next byte begins a frame, or goes on with one.
     Open,
-    /// Skips so many bytes of a counted frame.
-    SkipCounted(usize),
-    /// Skips to the next line end.
-    SkipLine,
+    /// So many bytes of a counted frame.
+    Counted(usize),
+    /// Everything to the next line end.
+    Line,
 }
 
 /// A decoder for one connection. It never holds more than the longest message and one read.
@@ -26,7 +30,7 @@ pub struct Framing {
     at: usize,
     searched: usize,
     limit: usize,
-    state: State,
+    state: Skip,
 }
 
 /// Longest number of a counted frame.
@@ -41,8 +45,25 @@ impl Framing {
             at: 0,
             searched: 0,
             limit,
-            state: State::Open,
+            state: Skip::Open,
         }
+    }
+
+    /// A decoder that goes on where another left off, see [`Framing::leave`].
+    #[must_use]
+    pub fn resume(limit: usize, bytes: Vec<u8>, skip: Skip) -> Self {
+        Self {
+            buffer: bytes,
+            state: skip,
+            ..Self::new(limit)
+        }
+    }
+
+    /// What it holds of an unfinished message.
+    #[must_use]
+    pub fn leave(mut self) -> (Vec<u8>, Skip) {
+        self.buffer();
+        (self.buffer, self.state)
     }
 
     /// The buffer to read into; what is appended to it is decoded by [`Framing::next_frame`].
@@ -58,7 +79,7 @@ impl Framing {
     /// Whether part of a message is waiting for the rest.
     #[must_use]
     pub fn is_midway(&self) -> bool {
-        self.state == State::Open && self.at < self.buffer.len()
+        self.state == Skip::Open && self.at < self.buffer.len()
     }
 
     /// The next whole message.
@@ -66,29 +87,29 @@ impl Framing {
         loop {
             let waiting = self.buffer.len() - self.at;
             match self.state {
-                State::SkipCounted(left) => {
+                Skip::Counted(left) => {
                     let skipped = left.min(waiting);
                     self.at += skipped;
                     self.state = if skipped == left {
-                        State::Open
+                        Skip::Open
                     } else {
-                        State::SkipCounted(left - skipped)
+                        Skip::Counted(left - skipped)
                     };
-                    if self.state != State::Open {
+                    if self.state != Skip::Open {
                         return None;
                     }
                 }
-                State::SkipLine => match memchr::memchr(b'\n', &self.buffer[self.at..]) {
+                Skip::Line => match memchr::memchr(b'\n', &self.buffer[self.at..]) {
                     Some(end) => {
                         self.at += end + 1;
-                        self.state = State::Open;
+                        self.state = Skip::Open;
                     }
                     None => {
                         self.at = self.buffer.len();
                         return None;
                     }
                 },
-                State::Open => {
+                Skip::Open => {
                     // Line ends and NULs between frames belong to none.
                     while matches!(self.buffer.get(self.at), Some(b'\n' | b'\r' | 0 | b' ')) {
                         self.at += 1;
@@ -115,7 +136,7 @@ impl Framing {
                 return None;
             }
             self.at = start + self.limit;
-            self.state = State::SkipCounted(length - self.limit);
+            self.state = Skip::Counted(length - self.limit);
             return Some(Frame {
                 bytes: &self.buffer[start..start + self.limit],
                 truncated: true,
@@ -149,7 +170,7 @@ impl Framing {
             _ => {
                 self.at = start + self.limit;
                 self.searched = self.at;
-                self.state = State::SkipLine;
+                self.state = Skip::Line;
                 Some(Frame {
                     bytes: &self.buffer[start..start + self.limit],
                     truncated: true,

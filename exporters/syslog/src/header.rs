@@ -10,7 +10,7 @@ mod time;
 pub(crate) mod vendor;
 
 pub use rfc5424::parameters;
-pub use time::{Clock, DeviceTime};
+pub use time::{Clock, DeviceTime, write_time};
 
 /// The form that a message was recognised by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -131,5 +131,7 @@ pub fn class(bytes: &[u8]) -> u8 {
         .map_or(5, |(priority, _)| priority & 7)
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

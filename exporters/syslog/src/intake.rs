@@ -10,8 +10,10 @@ use std::time::{Instant, SystemTime};
 use inventory::{Feed, Inventory};
 use ipnet::IpNet;
 use spool::{Entry, Queue, WhenFull};
+use toolkit::Live;
 
 use crate::books::{Account, Books, Dropped};
+use crate::config::Config;
 use crate::record::{Received, TRUNCATED, Transport};
 use crate::{header, text};
 
@@ -23,14 +25,8 @@ pub struct Intake {
     pub books: Arc<Books>,
     /// The devices.
     pub feed: Feed,
-    /// Senders whose messages are other devices'.
-    pub relays: Vec<IpNet>,
-    /// What happens when the queue is full, for datagrams.
-    pub datagrams: WhenFull,
-    /// The same for streams.
-    pub streams: WhenFull,
-    /// Messages per second and burst of one device; none: unlimited.
-    pub limit: Option<(f64, f64)>,
+    /// The configuration that runs.
+    pub config: Live<Config>,
     /// Bytes of the queue.
     pub max_bytes: u64,
 }
@@ -53,8 +49,9 @@ impl Intake {
         inventory: &'i Inventory,
         source: IpAddr,
         bytes: &[u8],
+        relays: &[IpNet],
     ) -> Option<&'i str> {
-        let relay = source.is_unspecified() || self.relays.iter().any(|net| net.contains(&source));
+        let relay = source.is_unspecified() || relays.iter().any(|net| net.contains(&source));
         let by_address = || {
             inventory
                 .by_syslog_source(source)
@@ -113,10 +110,13 @@ struct Known {
 pub struct Lane {
     intake: Arc<Intake>,
     inventory: Arc<Inventory>,
+    config: Arc<Config>,
     arena: Vec<u8>,
     items: Vec<Item>,
     /// By address, for senders that the inventory knows by it.
-    known: HashMap<IpAddr, Option<Arc<Account>>>,
+    known: HashMap<IpAddr, Arc<Account>>,
+    /// The last of them: messages of one sender often follow each other.
+    last: Option<(IpAddr, Arc<Account>)>,
     buckets: HashMap<String, Known>,
     fill: f64,
 }
@@ -130,11 +130,13 @@ impl Lane {
     pub fn new(intake: Arc<Intake>) -> Self {
         let inventory = intake.feed.current();
         Self {
+            config: intake.config.current(),
             intake,
             inventory,
             arena: Vec::new(),
             items: Vec::new(),
             known: HashMap::new(),
+            last: None,
             buckets: HashMap::new(),
             fill: 0.0,
         }
@@ -153,12 +155,18 @@ impl Lane {
     }
 
     fn account(&mut self, source: IpAddr, bytes: &[u8]) -> Arc<Account> {
-        if let Some(Some(account)) = self.known.get(&source) {
+        if let Some((last, account)) = &self.last
+            && *last == source
+        {
             return account.clone();
         }
-        let relay =
-            source.is_unspecified() || self.intake.relays.iter().any(|net| net.contains(&source));
-        let device = self.intake.device(&self.inventory, source, bytes);
+        if let Some(account) = self.known.get(&source) {
+            self.last = Some((source, account.clone()));
+            return account.clone();
+        }
+        let relays = &self.config.relays;
+        let relay = source.is_unspecified() || relays.iter().any(|net| net.contains(&source));
+        let device = self.intake.device(&self.inventory, source, bytes, relays);
         let account = self.intake.books.account(device.unwrap_or_default());
         // An address that is one device's is remembered; a relay's or an unknown one may carry any name.
         let fixed = !relay
@@ -168,7 +176,7 @@ impl Lane {
                 .or_else(|| self.inventory.by_ip(source))
                 .is_some();
         if fixed && self.known.len() < REMEMBERED {
-            self.known.insert(source, Some(account.clone()));
+            self.known.insert(source, account.clone());
         }
         account
     }
@@ -209,17 +217,26 @@ impl Lane {
         if !Arc::ptr_eq(&self.inventory, &intake.feed.current()) {
             self.inventory = intake.feed.current();
             self.known.clear();
+            self.last = None;
+        }
+        let config = intake.config.current();
+        if !Arc::ptr_eq(&self.config, &config) {
+            self.config = config;
+            self.known.clear();
+            self.last = None;
+            self.buckets.clear();
         }
         if self.items.is_empty() {
             return true;
         }
         let _booking = intake.books.booking();
         self.refuse_greedy();
+        let config = &self.config;
         let policy = |transport| {
             if transport == Transport::Udp {
-                intake.datagrams
+                config.datagrams
             } else {
-                intake.streams
+                config.streams
             }
         };
         let entries: Vec<Entry<'_>> = self
@@ -268,13 +285,13 @@ impl Lane {
         } else {
             self.items.drain(..done);
         }
-        self.fill = intake.queue.stats().bytes as f64 / intake.max_bytes as f64;
+        self.fill = intake.queue.bytes() as f64 / intake.max_bytes as f64;
         all
     }
 
     /// Refuses datagrams of devices over their limit, or over their share of a queue that is filling up.
     fn refuse_greedy(&mut self) {
-        let limit = self.intake.limit;
+        let limit = self.config.device_limit;
         if limit.is_none() && self.fill < 0.5 {
             return;
         }
@@ -297,7 +314,7 @@ impl Lane {
                     .count(),
             )
         };
-        let urgent = match self.intake.datagrams {
+        let urgent = match self.config.datagrams {
             WhenFull::ByClass { keep, .. } => Some(keep),
             _ => None,
         };

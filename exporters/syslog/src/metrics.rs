@@ -1,127 +1,36 @@
 //! The series of the service.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use loki::{DeadLetters, Observer, State};
-use spool::Record;
+use loki::DeadLetters;
 use toolkit::{Buckets, Collect, Encoder, Kind, Labels};
 
-use crate::books::{Account, Dropped, PARKED};
 use crate::intake::{Intake, now};
-use crate::record::{self, Transport};
-use crate::render::SEVERITIES;
+use crate::listeners::Listeners;
 use crate::stream::Counts;
-use crate::udp::Listener;
+use crate::webhooks::{Tallies, Tally};
 
-/// Upper bounds of the push latency in seconds.
-const BOUNDS: [f64; 12] = [
-    0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
-];
+mod devices;
+mod watch;
 
-#[derive(Debug, Default)]
-struct Pushes {
-    codes: HashMap<String, u64>,
-    counts: [u64; BOUNDS.len() + 1],
-    seconds: f64,
-    bytes: u64,
-    lines: u64,
-    state: &'static str,
-    reason: String,
-    streams: (usize, u64, u64),
-}
-
-/// What is known of one destination; books what becomes of messages there.
-pub struct Watch {
-    intake: Arc<Intake>,
-    index: usize,
-    pushes: Mutex<Pushes>,
-}
-
-impl Watch {
-    /// A watch for the destination with this place in the books.
-    #[must_use]
-    pub fn new(intake: Arc<Intake>, index: usize) -> Self {
-        Self {
-            intake,
-            index,
-            pushes: Mutex::default(),
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pushes> {
-        self.pushes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn account(&self, record: &Record<'_>) -> Arc<Account> {
-        self.intake.books.account(record::device(record.payload))
-    }
-}
-
-impl Observer for Watch {
-    fn stored(&self, record: &Record<'_>) {
-        let _booking = self.intake.books.booking();
-        let account = self.account(record);
-        account.outlets[self.index].queued.fetch_sub(1, Relaxed);
-        account.outlets[self.index].delivered.fetch_add(1, Relaxed);
-    }
-
-    fn parked(&self, record: &Record<'_>, reason: &str) {
-        let _booking = self.intake.books.booking();
-        let account = self.account(record);
-        let at = PARKED
-            .iter()
-            .position(|p| *p == reason)
-            .unwrap_or(PARKED.len() - 1);
-        account.outlets[self.index].queued.fetch_sub(1, Relaxed);
-        account.outlets[self.index].parked[at].fetch_add(1, Relaxed);
-    }
-
-    fn answered(&self, code: &str, took: Duration, body_bytes: usize, lines: usize) {
-        let mut pushes = self.lock();
-        *pushes.codes.entry(code.to_owned()).or_default() += 1;
-        let seconds = took.as_secs_f64();
-        let bucket = BOUNDS.partition_point(|bound| *bound < seconds);
-        pushes.counts[bucket] += 1;
-        pushes.seconds += seconds;
-        pushes.bytes += body_bytes as u64;
-        if code == "204" {
-            pushes.lines += lines as u64;
-        }
-    }
-
-    fn state(&self, state: State<'_>) {
-        let mut pushes = self.lock();
-        let (word, reason) = match state {
-            State::Delivering => ("delivering", ""),
-            State::Retrying(code) => ("retrying", code),
-            State::Holding(reason) => ("holding", reason),
-        };
-        pushes.state = word;
-        reason.clone_into(&mut pushes.reason);
-    }
-
-    fn streams(&self, streams: usize, restamped: u64, coarsened: u64) {
-        self.lock().streams = (streams, restamped, coarsened);
-    }
-}
+pub use watch::Watch;
+use watch::{BOUNDS, Pushes};
 
 /// Everything that is exported.
 pub struct Series {
     /// The intake with its books.
     pub intake: Arc<Intake>,
-    /// The UDP sockets.
-    pub udp: Vec<Arc<Listener>>,
-    /// Connections by transport.
-    pub streams: Vec<(&'static str, Arc<Counts>)>,
+    /// What is listened on.
+    pub listeners: Arc<Listeners>,
     /// The destinations.
     pub watches: Vec<Arc<Watch>>,
     /// The dead-letter file.
     pub dead: Arc<DeadLetters>,
-    /// When a device counts as silent.
-    pub silent_after: Duration,
+    /// The webhooks' counts.
+    pub webhooks: Arc<Tallies>,
+    /// Whether the configuration has changes that wait for the next start.
+    pub restart_needed: Arc<AtomicBool>,
     /// When the service started, nanoseconds since 1970.
     pub started: u64,
 }
@@ -139,249 +48,22 @@ impl Collect for Series {
         self.kernel(out);
         self.queue(out);
         self.destinations(out);
+        self.calls(out);
     }
 }
 
+/// A column of numbers that are read without a lock.
+macro_rules! column {
+    ($name:literal, $kind:ident, $help:literal, $field:ident) => {
+        ($name, Kind::$kind, $help, |of| of.$field.load(Relaxed))
+    };
+}
+pub(crate) use column;
+
 impl Series {
-    fn labels(&self, account: &Account) -> Labels {
-        let inventory = self.intake.feed.current();
-        match inventory.device(&account.device) {
-            Some(device) => Labels::new([
-                ("device", &*account.device),
-                ("site", &*device.site),
-                ("role", &*device.role),
-            ]),
-            None => Labels::new([
-                (
-                    "device",
-                    if account.device.is_empty() {
-                        "unknown"
-                    } else {
-                        &*account.device
-                    },
-                ),
-                ("site", ""),
-                ("role", ""),
-            ]),
-        }
-    }
-
-    fn devices(&self, out: &mut Encoder) {
-        let books = &self.intake.books;
-        let _audit = books.audit();
-        let accounts: Vec<(Labels, Arc<Account>)> = books
-            .all()
-            .into_iter()
-            .map(|a| (self.labels(&a), a))
-            .collect();
-        let load = |value: &AtomicU64| value.load(Relaxed);
-        out.family(
-            "syslog_messages_received_total",
-            Kind::Counter,
-            "Messages received, by way.",
-        );
-        for (labels, account) in &accounts {
-            for transport in Transport::ALL {
-                let count = load(&account.received[transport as usize]);
-                if count > 0 {
-                    out.sample(&labels.with("transport", transport.name()), count);
-                }
-            }
-        }
-        let plain: [Column<Account>; 6] = [
-            (
-                "syslog_received_bytes_total",
-                Kind::Counter,
-                "Bytes received.",
-                |a| a.bytes.load(Relaxed),
-            ),
-            (
-                "syslog_messages_recovered_total",
-                Kind::Counter,
-                "Messages found in the queue at the start.",
-                |a| a.recovered.load(Relaxed),
-            ),
-            (
-                "syslog_messages_truncated_total",
-                Kind::Counter,
-                "Messages that were longer than the limit and were cut.",
-                |a| a.truncated.load(Relaxed),
-            ),
-            (
-                "syslog_messages_raw_total",
-                Kind::Counter,
-                "Messages of which no header was recognised; they are kept whole.",
-                |a| a.raw.load(Relaxed),
-            ),
-            (
-                "syslog_messages_unknown_total",
-                Kind::Counter,
-                "Messages that no rule translates.",
-                |a| a.unknown.load(Relaxed),
-            ),
-            (
-                "syslog_lost_before_us_total",
-                Kind::Counter,
-                "Messages that the device counted and that did not arrive.",
-                |a| a.path_lost.load(Relaxed),
-            ),
-        ];
-        for (name, kind, help, get) in plain {
-            out.family(name, kind, help);
-            for (labels, account) in &accounts {
-                out.sample(labels, get(account));
-            }
-        }
-        out.family(
-            "syslog_messages_dropped_total",
-            Kind::Counter,
-            "Messages not taken, by reason.",
-        );
-        for (labels, account) in &accounts {
-            for reason in Dropped::ALL {
-                let count = load(&account.dropped[reason as usize]);
-                if count > 0 {
-                    out.sample(&labels.with("reason", reason.name()), count);
-                }
-            }
-        }
-        out.family(
-            "syslog_messages_by_severity_total",
-            Kind::Counter,
-            "Messages by severity.",
-        );
-        for (labels, account) in &accounts {
-            for (severity, count) in SEVERITIES.iter().zip(&account.severities) {
-                if load(count) > 0 {
-                    out.sample(&labels.with("severity", severity), load(count));
-                }
-            }
-        }
-        out.family(
-            "network_event_total",
-            Kind::Counter,
-            "Translated messages by kind of event.",
-        );
-        for (labels, account) in &accounts {
-            for (event, count) in account
-                .events
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter()
-            {
-                out.sample(&labels.with("event", event), *count);
-            }
-        }
-        for (at, (name, kind, help)) in [
-            (
-                "syslog_messages_delivered_total",
-                Kind::Counter,
-                "Messages stored by the destination.",
-            ),
-            (
-                "syslog_messages_queued",
-                Kind::Gauge,
-                "Messages that wait for the destination.",
-            ),
-            (
-                "syslog_messages_evicted_total",
-                Kind::Counter,
-                "Messages given up before the destination took them, for room or age.",
-            ),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            out.family(name, kind, help);
-            for (labels, account) in &accounts {
-                for (destination, outlet) in books.destinations.iter().zip(&account.outlets) {
-                    let labels = labels.with("destination", destination);
-                    match at {
-                        0 => out.sample(&labels, load(&outlet.delivered)),
-                        1 => out.sample(&labels, signed(outlet.queued.load(Relaxed))),
-                        _ => out.sample(&labels, load(&outlet.evicted)),
-                    }
-                }
-            }
-        }
-        out.family(
-            "syslog_messages_dead_lettered_total",
-            Kind::Counter,
-            "Messages in the dead-letter file, by reason.",
-        );
-        for (labels, account) in &accounts {
-            for (destination, outlet) in books.destinations.iter().zip(&account.outlets) {
-                for (reason, count) in PARKED.iter().zip(&outlet.parked) {
-                    if load(count) > 0 {
-                        out.sample(
-                            &labels
-                                .with("destination", destination)
-                                .with("reason", reason),
-                            load(count),
-                        );
-                    }
-                }
-            }
-        }
-        out.family(
-            "syslog_device_clock_skew_seconds",
-            Kind::Gauge,
-            "The device's clock minus ours at its last message.",
-        );
-        for (labels, account) in &accounts {
-            let skew = account.skew.load(Relaxed);
-            if skew != i64::MIN && !account.device.is_empty() {
-                out.sample(labels, signed(skew) / 1_000.0);
-            }
-        }
-        self.silent(out, &accounts);
-    }
-
-    fn silent(&self, out: &mut Encoder, accounts: &[(Labels, Arc<Account>)]) {
-        let last: HashMap<&str, u64> = accounts
-            .iter()
-            .map(|(_, a)| (a.device.as_str(), a.last.load(Relaxed)))
-            .collect();
-        let (now, limit) = (
-            now(),
-            u64::try_from(self.silent_after.as_nanos()).unwrap_or(u64::MAX),
-        );
-        let inventory = self.intake.feed.current();
-        let devices = || inventory.devices().iter().filter(|d| d.syslog.is_some());
-        let labels = |d: &inventory::Device| {
-            Labels::new([("device", &*d.name), ("site", &*d.site), ("role", &*d.role)])
-        };
-        out.family(
-            "syslog_last_message_timestamp_seconds",
-            Kind::Gauge,
-            "When the device's last message was received.",
-        );
-        for device in devices() {
-            if let Some(last) = last.get(&*device.name).filter(|l| **l > 0) {
-                out.sample(&labels(device), *last as f64 / 1e9);
-            }
-        }
-        out.family(
-            "syslog_device_silent",
-            Kind::Gauge,
-            "1: a device that should send syslog has been silent for too long.",
-        );
-        for device in devices() {
-            let since = last
-                .get(&*device.name)
-                .copied()
-                .unwrap_or(0)
-                .max(self.started);
-            out.sample(
-                &labels(device),
-                u64::from(now.saturating_sub(since) > limit),
-            );
-        }
-    }
-
     fn kernel(&self, out: &mut Encoder) {
-        let measured: Vec<(Labels, (u64, u64, u64))> = self
-            .udp
+        let listeners = self.listeners.udp();
+        let measured: Vec<(Labels, (u64, u64, u64))> = listeners
             .iter()
             .enumerate()
             .map(|(at, l)| {
@@ -418,41 +100,18 @@ impl Series {
         for (labels, (_, _, limit)) in &measured {
             out.sample(labels, *limit);
         }
+        #[rustfmt::skip]
         let counters: [Column<Counts>; 5] = [
-            (
-                "syslog_connections",
-                Kind::Gauge,
-                "Open connections.",
-                |c| c.open.load(Relaxed),
-            ),
-            (
-                "syslog_connections_accepted_total",
-                Kind::Counter,
-                "Connections accepted.",
-                |c| c.accepted.load(Relaxed),
-            ),
-            (
-                "syslog_connections_refused_total",
-                Kind::Counter,
-                "Connections refused because there were too many.",
-                |c| c.refused.load(Relaxed),
-            ),
-            (
-                "syslog_tls_handshakes_failed_total",
-                Kind::Counter,
-                "TLS handshakes that failed.",
-                |c| c.handshakes_failed.load(Relaxed),
-            ),
-            (
-                "syslog_proxy_headers_failed_total",
-                Kind::Counter,
-                "PROXY protocol headers that were wrong.",
-                |c| c.proxy_failed.load(Relaxed),
-            ),
+            column!("syslog_connections", Gauge, "Open connections.", open),
+            column!("syslog_connections_accepted_total", Counter, "Connections accepted.", accepted),
+            column!("syslog_connections_refused_total", Counter, "Connections refused because there were too many.", refused),
+            column!("syslog_tls_handshakes_failed_total", Counter, "TLS handshakes that failed.", handshakes_failed),
+            column!("syslog_proxy_headers_failed_total", Counter, "PROXY protocol headers that were wrong.", proxy_failed),
         ];
+        let streams = self.listeners.counts();
         for (name, kind, help, get) in counters {
             out.family(name, kind, help);
-            for (at, (transport, counts)) in self.streams.iter().enumerate() {
+            for (at, (transport, counts)) in streams.iter().enumerate() {
                 let labels = Labels::new([
                     ("transport", (*transport).to_owned()),
                     ("socket", at.to_string()),
@@ -616,6 +275,48 @@ impl Series {
             out.family(name, kind, help);
             for watch in &self.watches {
                 out.sample(&label(watch), get(&watch.lock()));
+            }
+        }
+    }
+
+    fn calls(&self, out: &mut Encoder) {
+        out.family(
+            "syslog_configuration_restart_needed",
+            Kind::Gauge,
+            "1: the configuration has changes that take effect at the next start.",
+        );
+        let needed = self.restart_needed.load(Relaxed);
+        out.sample(Labels::none(), u64::from(needed));
+        let all = self.webhooks.all();
+        if all.is_empty() {
+            return;
+        }
+        #[rustfmt::skip]
+        let columns: [Column<Tally>; 4] = [
+            column!("syslog_webhook_calls_total", Counter, "Events that a webhook took.", called),
+            column!("syslog_webhook_queued", Gauge, "Events that wait for a webhook.", queued),
+            column!("syslog_webhook_merged_total", Counter, "Events not called because of one for the same device and kind just before.", merged),
+            column!("syslog_webhook_attempts_failed_total", Counter, "Calls that failed and were tried again or given up.", failed),
+        ];
+        for (name, kind, help, get) in columns {
+            out.family(name, kind, help);
+            for (webhook, tally) in &all {
+                out.sample(&Labels::new([("webhook", webhook)]), get(tally));
+            }
+        }
+        out.family(
+            "syslog_webhook_dropped_total",
+            Kind::Counter,
+            "Events that a webhook was not told, by reason.",
+        );
+        for (webhook, tally) in &all {
+            let labels = Labels::new([("webhook", webhook)]);
+            for (reason, count) in [
+                ("queue_full", &tally.full),
+                ("expired", &tally.expired),
+                ("refused", &tally.refused),
+            ] {
+                out.sample(&labels.with("reason", reason), count.load(Relaxed));
             }
         }
     }

@@ -1,14 +1,17 @@
 //! From a record of the queue to a line in Loki.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use inventory::Feed;
+use inventory::{Feed, Inventory};
 use loki::{Line, Render};
 use spool::Record;
+use toolkit::Live;
 
-use crate::books::Books;
+use crate::books::{Account, Books};
+use crate::config::Config;
 use crate::header::{self, Form};
 use crate::record::{Received, TRUNCATED, UNFINISHED};
 use crate::text;
@@ -47,12 +50,18 @@ pub struct Lines {
     pub feed: Feed,
     /// The accounts; only one destination's renderer counts.
     pub books: Option<Arc<Books>>,
-    /// Where the pages for events begin.
-    pub runbook: String,
-    /// Seconds east of UTC of devices that name no zone.
-    pub zone: i32,
+    live: Live<Config>,
+    config: Arc<Config>,
+    inventory: Arc<Inventory>,
     counted: u64,
     number: String,
+    sentence: String,
+    /// The account that was used last: messages of one device often follow each other.
+    account: Option<Arc<Account>>,
+    /// The address that was written last, and how.
+    address: (IpAddr, String),
+    /// The device that was looked up last, with its site and role.
+    device: (String, Option<(String, String)>),
 }
 
 impl Lines {
@@ -62,18 +71,31 @@ impl Lines {
         translator: Arc<Translator>,
         feed: Feed,
         books: Option<Arc<Books>>,
-        runbook: String,
-        zone: i32,
+        config: Live<Config>,
     ) -> Self {
+        let nobody = IpAddr::from([0, 0, 0, 0]);
         Self {
             translator,
+            inventory: feed.current(),
             feed,
             books,
-            runbook,
-            zone,
+            config: config.current(),
+            live: config,
             counted: 0,
             number: String::new(),
+            sentence: String::new(),
+            account: None,
+            address: (nobody, nobody.to_string()),
+            device: (String::new(), None),
         }
+    }
+
+    fn account(&mut self, device: &str) -> Option<Arc<Account>> {
+        let books = self.books.as_ref()?;
+        if self.account.as_ref().is_none_or(|a| a.device != device) {
+            self.account = Some(books.account(device));
+        }
+        self.account.clone()
     }
 
     fn numbered(&mut self, line: &mut Line, name: &str, value: impl std::fmt::Display) {
@@ -101,6 +123,15 @@ fn plain_name(name: &str) -> bool {
 }
 
 impl Render for Lines {
+    fn begin(&mut self) {
+        let inventory = self.feed.current();
+        if !Arc::ptr_eq(&inventory, &self.inventory) {
+            self.inventory = inventory;
+            self.device = (String::new(), None);
+        }
+        self.config = self.live.current();
+    }
+
     fn render(&mut self, record: Record<'_>, line: &mut Line) {
         line.label("job", "syslog", true);
         let Some(received) = Received::decode(record.payload) else {
@@ -110,15 +141,19 @@ impl Render for Lines {
         };
         let text = text::decode(received.bytes);
         let header = header::parse(&text);
-        let inventory = self.feed.current();
-        let device = inventory.device(received.device);
+        if self.device.0 != received.device {
+            let found = self.inventory.device(received.device);
+            let place = found.map(|d| (d.site.to_string(), d.role.to_string()));
+            self.device = (received.device.to_owned(), place);
+        }
+        let account = self.account(received.device);
         let severity = usize::from(header.severity());
         let translation = self.translator.translate(&header);
         let event = translation.as_ref().map(|t| t.rule.event);
 
-        if let Some(device) = device {
-            line.label("site", &device.site, true);
-            line.label("role", &device.role, true);
+        if let Some((site, role)) = &self.device.1 {
+            line.label("site", site, true);
+            line.label("role", role, true);
         }
         line.label("device", received.device, false);
         line.label("severity", SEVERITIES[severity], false);
@@ -136,7 +171,11 @@ impl Render for Lines {
         line.metadata("form", header.form.name());
         line.metadata("transport", received.transport.name());
         if !received.source.ip().is_unspecified() {
-            self.numbered(line, "source_ip", received.source.ip());
+            let ip = received.source.ip();
+            if self.address.0 != ip {
+                self.address = (ip, ip.to_string());
+            }
+            line.metadata("source_ip", &self.address.1);
         }
         line.metadata("hostname", header.host.unwrap_or_default());
         line.metadata("relay", header.relay.unwrap_or_default());
@@ -153,26 +192,40 @@ impl Render for Lines {
             line.metadata("unfinished", "true");
         }
         let stamp = i64::try_from(record.stamp).unwrap_or(i64::MAX);
-        let clock = header
-            .time
-            .and_then(|t| Some((t, t.resolve(stamp, self.zone)?)));
-        if let Some((_, at)) = clock
-            && let Ok(at) = jiff::Timestamp::from_nanosecond(i128::from(at))
-        {
-            self.numbered(line, "device_time", at);
+        let mut zone = i64::from(self.config.zone);
+        // Unknown senders share an account, and hardly a zone.
+        let own = account.as_ref().filter(|a| !a.device.is_empty());
+        if let (Some(account), Some(time)) = (own, header.time.filter(|t| t.zone_open())) {
+            zone += account.zone.offset();
+            if record.seq >= self.counted
+                && let Some(at) = time.resolve(stamp, self.config.zone)
+            {
+                let skew = (at - stamp) / 1_000_000_000;
+                zone = i64::from(self.config.zone) + account.zone.follow(skew);
+            }
+        }
+        let zone = i32::try_from(zone).unwrap_or(self.config.zone);
+        let clock = header.time.and_then(|t| Some((t, t.resolve(stamp, zone)?)));
+        if let Some((_, at)) = clock {
+            self.number.clear();
+            header::write_time(at, &mut self.number);
+            line.metadata("device_time", &self.number);
         }
         match &translation {
             Some(found) => {
                 line.metadata("vendor", found.rule.vendor);
-                let mut sentence = String::with_capacity(120);
-                found.sentence(&mut sentence);
-                line.metadata("sentence", &sentence);
+                self.sentence.clear();
+                found.sentence(&mut self.sentence);
+                line.metadata("sentence", &self.sentence);
                 for (name, value) in &found.fields {
                     line.metadata(name, short(value));
                 }
-                if !self.runbook.is_empty() {
-                    let link = format!("{}#{}", self.runbook, found.rule.event);
-                    line.metadata("runbook", &link);
+                if !self.config.runbook_url.is_empty() {
+                    self.number.clear();
+                    self.number.push_str(&self.config.runbook_url);
+                    self.number.push('#');
+                    self.number.push_str(found.rule.event);
+                    line.metadata("runbook", &self.number);
                 }
             }
             None => {
@@ -186,10 +239,9 @@ impl Render for Lines {
             }
         }
         if record.seq >= self.counted
-            && let Some(books) = &self.books
+            && let Some(account) = account
         {
             self.counted = record.seq + 1;
-            let account = books.account(received.device);
             account.severities[severity].fetch_add(1, Relaxed);
             match event {
                 Some(event) => {

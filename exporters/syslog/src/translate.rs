@@ -3,6 +3,7 @@
 //! Rules are data (`rules/*.rules`), each with a line that proves it. A message finds its rules by its mnemonic or
 //! its process and is compared with their literal texts in one pass.
 
+mod hasher;
 mod key;
 mod pattern;
 mod rules;
@@ -10,6 +11,7 @@ mod rules;
 use std::collections::HashMap;
 
 use crate::header::Header;
+use hasher::Quick;
 
 pub use rules::RulesError;
 
@@ -99,7 +101,7 @@ impl Translation<'_> {
 #[derive(Debug)]
 pub struct Translator {
     rules: Vec<&'static Rule>,
-    index: HashMap<&'static str, Vec<&'static Rule>>,
+    index: HashMap<&'static str, Vec<&'static Rule>, Quick>,
 }
 
 impl Translator {
@@ -109,7 +111,7 @@ impl Translator {
     /// When a rule is not well-formed; the message names file and line.
     pub fn built_in() -> Result<Self, RulesError> {
         let rules = rules::built_in()?;
-        let mut index: HashMap<&'static str, Vec<&'static Rule>> = HashMap::new();
+        let mut index: HashMap<&'static str, Vec<&'static Rule>, Quick> = HashMap::default();
         for rule in &rules {
             index.entry(rule.key).or_default().push(rule);
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,7 +27,21 @@ pub struct Listener {
     dropped: AtomicU64,
     level: AtomicU64,
     limit: AtomicU64,
+    leaving: AtomicBool,
+    running: AtomicBool,
 }
+
+/// Says that a receiver runs, as long as it lives.
+struct Running<'a>(&'a AtomicBool);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Receive buffers from this size on hold more than what comes in the longer pause.
+const ROOMY: u64 = 4 << 20;
 
 impl Listener {
     /// Binds a socket that may share its address with others.
@@ -45,27 +59,62 @@ impl Listener {
         }
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
-        option::receive_buffer(socket.as_fd(), buffer)?;
-        option::report_receive_timestamps(socket.as_fd())?;
         socket.bind(&address.into())?;
-        Self::adopt(socket.into())
+        Self::adopt(socket.into(), buffer)
     }
 
     /// Takes a socket that is bound already.
     ///
     /// # Errors
     /// When it is not bound.
-    pub fn adopt(socket: UdpSocket) -> io::Result<Self> {
+    pub fn adopt(socket: UdpSocket, buffer: u32) -> io::Result<Self> {
         let address = socket.local_addr()?;
+        socket.set_nonblocking(true)?;
+        option::report_receive_timestamps(socket.as_fd())?;
         let listener = Self {
             socket,
             address,
             dropped: AtomicU64::new(0),
             level: AtomicU64::new(0),
             limit: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
+            running: AtomicBool::new(false),
         };
-        listener.measure();
+        listener.set_buffer(buffer)?;
         Ok(listener)
+    }
+
+    /// Asks for another receive buffer.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set_buffer(&self, bytes: u32) -> io::Result<()> {
+        option::receive_buffer(self.socket.as_fd(), bytes)?;
+        self.measure();
+        Ok(())
+    }
+
+    /// Tells the receiver to end and leave what the kernel holds to another process.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Waits until the receiver has ended.
+    pub async fn left(&self) {
+        for _ in 0..2_000 {
+            if !self.running.load(Ordering::Acquire) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// A further descriptor of the socket.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.socket.as_fd().try_clone_to_owned()
     }
 
     /// Where it listens.
@@ -106,8 +155,23 @@ impl Listener {
     pub fn run(&self, intake: Arc<Intake>, stop: &AtomicBool) -> io::Result<()> {
         let mut batch = ReceiveBatch::new(LONGEST);
         let mut lane = Lane::new(intake);
+        self.running.store(true, Ordering::Release);
+        let running = Running(&self.running);
+        // A short sleep lets a batch fill; the kernel's buffer holds it meanwhile.
+        let fill = if self.limit.load(Ordering::Relaxed) >= ROOMY {
+            Duration::from_millis(2)
+        } else {
+            Duration::from_micros(500)
+        };
         loop {
             let stopping = stop.load(Ordering::Acquire);
+            if self.leaving.load(Ordering::Acquire) && lane.is_empty() {
+                drop(running);
+                while !stop.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                return Ok(());
+            }
             let mut waiting = false;
             while lane.len() < TOGETHER {
                 let count = match batch.receive(self.socket.as_fd(), Queue::Data) {
@@ -136,10 +200,9 @@ impl Listener {
                 // Blocking was chosen for datagrams: the kernel's buffer is the room there is.
                 std::thread::sleep(Duration::from_millis(5));
             } else if waiting {
-                // A short sleep lets a batch fill; the kernel's buffer holds it meanwhile.
-                std::thread::sleep(Duration::from_micros(500));
+                std::thread::sleep(fill);
                 let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-                let _ = poll(&mut fds, PollTimeout::from(200u8));
+                let _ = poll(&mut fds, PollTimeout::from(50u8));
             }
         }
     }

@@ -457,6 +457,14 @@ async fn a_full_queue_stops_the_stream_and_drops_casual_datagrams_only() {
             .send_to(format!("<10>urgent {i} {body}").as_bytes(), world.udp())
             .unwrap();
     }
+    // The stream takes what room there is: the datagrams must have been read before it.
+    eventually(Duration::from_secs(20), || async {
+        let samples = world.process().scrape().await?;
+        let waiting = samples.sum("syslog_kernel_buffer_bytes", &[]);
+        anyhow_like(waiting == 0.0, || format!("{waiting} bytes not read"))
+    })
+    .await
+    .unwrap();
     let mut stream = TcpStream::connect(world.tcp()).unwrap();
     let sender = std::thread::spawn(move || {
         for i in 0..16_000 {

@@ -21,6 +21,9 @@ pub trait Render: Send {
         None
     }
 
+    /// Is called before the records of a batch are rendered: the moment to look at what may have changed.
+    fn begin(&mut self) {}
+
     /// Writes a record's labels, text and metadata into an empty line. The same record must give the same line.
     fn render(&mut self, record: Record<'_>, line: &mut Line);
 }
@@ -38,8 +41,8 @@ pub enum State<'a> {
 
 /// Is told what happens to records and requests.
 pub trait Observer: Send + Sync {
-    /// A record is stored.
-    fn stored(&self, record: &Record<'_>);
+    /// Records are stored.
+    fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>);
     /// A record is in the dead-letter file.
     fn parked(&self, record: &Record<'_>, reason: &str);
     /// A request was answered (or not), with the status code or the kind of failure.
@@ -149,11 +152,9 @@ impl<R: Render> Deliverer<R> {
         if outcome == Outcome::Done {
             let mut parked = letters.iter().map(|l| l.0).collect::<Vec<_>>();
             parked.sort_unstable();
-            for (at, record) in records.iter().enumerate() {
-                if parked.binary_search(&at).is_err() {
-                    self.observer.stored(record);
-                }
-            }
+            let stored = records.iter().enumerate();
+            let stored = stored.filter(|(at, _)| parked.binary_search(at).is_err());
+            self.observer.stored(&mut stored.map(|(_, record)| record));
             for (at, letter) in &letters {
                 self.observer.parked(&records[*at], &letter.reason);
             }
@@ -174,15 +175,18 @@ impl<R: Render> Deliverer<R> {
         self.placed.clear();
         self.lines
             .resize_with(records.len().max(self.lines.len()), Line::default);
+        self.render.begin();
         let limits = &self.destination.limits;
         for (record, line) in records.iter().zip(&mut self.lines) {
             line.clear();
             self.render.render(*record, line);
-            let placed = match limits.check(line, false) {
-                Ok(()) => Ok(self.streams.place(line, record.stamp, now, limits)),
-                Err(crate::Refusal::LineTooLong) => Err("line_too_long"),
-                Err(crate::Refusal::Labels) => Err("invalid_labels"),
-            };
+            let placed = self
+                .streams
+                .place(line, record.stamp, now, limits)
+                .map_err(|refusal| match refusal {
+                    crate::Refusal::LineTooLong => "line_too_long",
+                    crate::Refusal::Labels => "invalid_labels",
+                });
             if let Ok(placed) = placed
                 && placed.stamp != record.stamp
             {
@@ -252,8 +256,14 @@ impl<R: Render> Deliverer<R> {
         self.push.clear();
         for &at in indices {
             if let (Some(Ok(placed)), Some(line)) = (self.placed.get(at), self.lines.get(at)) {
-                self.push
-                    .add(line, placed.coarse, placed.stamp, &self.destination.limits);
+                let stream = (placed.stream, self.streams.labels(placed.stream));
+                self.push.add(
+                    stream,
+                    line,
+                    placed.coarse,
+                    placed.stamp,
+                    &self.destination.limits,
+                );
             }
         }
         let body = match self.push.body() {

@@ -27,6 +27,7 @@ mod pace;
 mod plan;
 mod push;
 mod pusher;
+mod wire;
 
 pub use answer::{Verdict, classify};
 pub use client::ClientError;

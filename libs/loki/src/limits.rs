@@ -58,15 +58,23 @@ pub enum Refusal {
 }
 
 impl Limits {
-    /// Whether the line can be sent at all.
+    /// Whether the line's text can be sent.
     ///
     /// # Errors
     /// Why not.
-    pub fn check(&self, line: &Line, coarse: bool) -> Result<(), Refusal> {
+    pub fn check_text(&self, line: &Line) -> Result<(), Refusal> {
         if line.text.len() > self.line_bytes {
             return Err(Refusal::LineTooLong);
         }
-        let labels = line.labels(coarse);
+        Ok(())
+    }
+
+    /// Whether the line's labels can be those of a stream.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_labels(&self, line: &Line) -> Result<(), Refusal> {
+        let labels = line.labels(false);
         let count = labels.clone().count();
         let fits = |(name, value): (&str, &str)| {
             is_label_name(name)

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use crate::Limits;
+use crate::wire;
+
 /// A log line being built.
 #[derive(Debug, Default)]
 pub struct Line {
@@ -9,7 +12,10 @@ pub struct Line {
     pub text: String,
     arena: String,
     labels: Vec<Label>,
-    metadata: Vec<(Range<usize>, Range<usize>)>,
+    /// The metadata as an entry of a push request carries it (field 3), so that it is copied whole.
+    pairs: Vec<u8>,
+    pair_count: usize,
+    pair_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -25,7 +31,9 @@ impl Line {
         self.text.clear();
         self.arena.clear();
         self.labels.clear();
-        self.metadata.clear();
+        self.pairs.clear();
+        self.pair_count = 0;
+        self.pair_bytes = 0;
     }
 
     /// Adds a label of the stream. An empty value is no label. When the budget of streams is used up, a label
@@ -44,8 +52,9 @@ impl Line {
     /// Adds structured metadata. An empty value is left out.
     pub fn metadata(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            let pair = (self.keep(name), self.keep(value));
-            self.metadata.push(pair);
+            wire::pair(&mut self.pairs, name, value);
+            self.pair_count += 1;
+            self.pair_bytes += name.len() + value.len();
         }
     }
 
@@ -67,9 +76,14 @@ impl Line {
     /// The metadata, with the labels that a coarse stream does not have.
     pub(crate) fn pairs(&self, coarse: bool) -> impl Iterator<Item = (&str, &str)> + Clone {
         let demoted = self.labels.iter().filter(move |l| coarse && !l.essential);
-        let demoted = demoted.map(|l| (l.name.clone(), l.value.clone()));
-        demoted
-            .chain(self.metadata.iter().cloned())
-            .map(|(name, value)| (&self.arena[name], &self.arena[value]))
+        let demoted = demoted.map(|l| (&self.arena[l.name.clone()], &self.arena[l.value.clone()]));
+        demoted.chain(wire::pairs(&self.pairs))
+    }
+
+    /// The encoded metadata with the bytes that Loki counts, when all of it is within the limits.
+    pub(crate) fn encoded_pairs(&self, limits: &Limits) -> Option<(&[u8], usize)> {
+        let fits =
+            self.pair_count <= limits.metadata_pairs && self.pair_bytes <= limits.metadata_bytes;
+        fits.then_some((&*self.pairs, self.pair_bytes))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::limits::Refusal;
 use crate::{Limits, Line};
 
 /// A stream not used for this long no longer counts.
@@ -13,10 +14,13 @@ const IDLE: u64 = 30 * 60 * 1_000_000_000;
 pub(crate) struct Placed {
     pub(crate) stamp: u64,
     pub(crate) coarse: bool,
+    /// Number of the stream; its labels are [`Streams::labels`] until the next batch is placed.
+    pub(crate) stream: usize,
 }
 
 #[derive(Debug)]
 struct Seen {
+    labels: String,
     newest: u64,
     used: u64,
 }
@@ -24,7 +28,10 @@ struct Seen {
 /// The streams in use and the newest stamp of each.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    seen: HashMap<String, Seen>,
+    numbers: HashMap<String, usize>,
+    seen: Vec<Seen>,
+    /// Numbers of streams that fell idle.
+    free: Vec<usize>,
     last_restamp: u64,
     swept: u64,
     key: String,
@@ -38,25 +45,33 @@ fn nanos(duration: Duration) -> u64 {
 
 impl Streams {
     pub(crate) fn len(&self) -> usize {
-        self.seen.len()
+        self.numbers.len()
+    }
+
+    /// The labels of a stream, rendered.
+    pub(crate) fn labels(&self, number: usize) -> &str {
+        self.seen.get(number).map_or("{}", |s| &s.labels)
     }
 
     /// Decides stream and stamp of a line; `now` in nanoseconds since 1970.
-    pub(crate) fn place(&mut self, line: &Line, stamp: u64, now: u64, limits: &Limits) -> Placed {
+    pub(crate) fn place(
+        &mut self,
+        line: &Line,
+        stamp: u64,
+        now: u64,
+        limits: &Limits,
+    ) -> Result<Placed, Refusal> {
+        limits.check_text(line)?;
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         crate::push::render_labels(line.labels(false), &mut key);
-        let mut coarse = false;
-        if !self.seen.contains_key(&key) && self.seen.len() >= limits.streams {
-            self.sweep(now);
-            if self.seen.len() >= limits.streams {
-                coarse = true;
-                self.coarsened += 1;
-                key.clear();
-                crate::push::render_labels(line.labels(true), &mut key);
-            }
-        }
-        let newest = self.seen.get(&key).map_or(0, |s| s.newest);
+        let found = match self.numbers.get(&key) {
+            Some(&number) => Ok((number, false)),
+            None => self.new_stream(line, &mut key, now, limits),
+        };
+        self.key = key;
+        let (stream, coarse) = found?;
+        let newest = self.seen.get(stream).map_or(0, |s| s.newest);
         let in_time = stamp >= now.saturating_sub(nanos(limits.max_age))
             && stamp <= now.saturating_add(nanos(limits.max_ahead))
             && stamp >= newest.saturating_sub(nanos(limits.max_behind));
@@ -67,31 +82,74 @@ impl Streams {
             self.last_restamp = now.max(self.last_restamp + 1);
             self.last_restamp
         };
-        match self.seen.get_mut(&key) {
-            Some(seen) => {
-                seen.newest = seen.newest.max(stamp);
-                seen.used = now;
-            }
-            None => {
-                self.seen.insert(
-                    key.clone(),
-                    Seen {
-                        newest: stamp,
-                        used: now,
-                    },
-                );
+        if let Some(seen) = self.seen.get_mut(stream) {
+            seen.newest = seen.newest.max(stamp);
+            seen.used = now;
+        }
+        Ok(Placed {
+            stamp,
+            coarse,
+            stream,
+        })
+    }
+
+    /// The number of a stream that was not in use, or of the coarse one when there is no room for it.
+    fn new_stream(
+        &mut self,
+        line: &Line,
+        key: &mut String,
+        now: u64,
+        limits: &Limits,
+    ) -> Result<(usize, bool), Refusal> {
+        // Labels that are known were checked when they came first.
+        limits.check_labels(line)?;
+        let mut coarse = false;
+        if self.numbers.len() >= limits.streams {
+            self.sweep(now);
+            if self.numbers.len() >= limits.streams {
+                coarse = true;
+                self.coarsened += 1;
+                key.clear();
+                crate::push::render_labels(line.labels(true), key);
+                if let Some(&number) = self.numbers.get(key) {
+                    return Ok((number, true));
+                }
             }
         }
-        self.key = key;
-        Placed { stamp, coarse }
+        let seen = Seen {
+            labels: key.clone(),
+            newest: 0,
+            used: now,
+        };
+        let number = match self.free.pop() {
+            Some(number) => {
+                if let Some(place) = self.seen.get_mut(number) {
+                    *place = seen;
+                }
+                number
+            }
+            None => {
+                self.seen.push(seen);
+                self.seen.len() - 1
+            }
+        };
+        self.numbers.insert(key.clone(), number);
+        Ok((number, coarse))
     }
 
     fn sweep(&mut self, now: u64) {
         // At most once a second: a full table must not cost a walk for every line.
         if now.saturating_sub(self.swept) >= 1_000_000_000 {
             self.swept = now;
-            self.seen
-                .retain(|_, seen| now.saturating_sub(seen.used) < IDLE);
+            let (seen, free) = (&self.seen, &mut self.free);
+            self.numbers.retain(|_, number| {
+                let used = seen.get(*number).map_or(0, |s| s.used);
+                let kept = now.saturating_sub(used) < IDLE;
+                if !kept {
+                    free.push(*number);
+                }
+                kept
+            });
         }
     }
 }
@@ -114,8 +172,12 @@ mod tests {
         let now = 500_000 * HOUR;
         let limits = Limits::default();
         let mut streams = Streams::default();
-        let mut place =
-            |device: &str, stamp| streams.place(&line(device), stamp, now, &limits).stamp;
+        let mut place = |device: &str, stamp| {
+            streams
+                .place(&line(device), stamp, now, &limits)
+                .unwrap()
+                .stamp
+        };
         assert_eq!(place("a", now - 100 * HOUR), now - 100 * HOUR);
         assert_eq!(place("a", now - 99 * HOUR), now - 99 * HOUR);
         assert_eq!(place("a", now - 200 * HOUR), now, "older than a week");
@@ -137,12 +199,15 @@ mod tests {
         let now = 500_000 * HOUR;
         let mut streams = Streams::default();
         let coarse = ["a", "b", "c", "d", "a", "e"]
-            .map(|d| streams.place(&line(d), now, now, &limits).coarse);
+            .map(|d| streams.place(&line(d), now, now, &limits).unwrap().coarse);
         assert_eq!(coarse, [false, false, false, true, false, true]);
         assert_eq!(streams.len(), 4);
         let later = now + HOUR;
         assert!(
-            !streams.place(&line("f"), later, later, &limits).coarse,
+            !streams
+                .place(&line("f"), later, later, &limits)
+                .unwrap()
+                .coarse,
             "idle streams make room"
         );
     }

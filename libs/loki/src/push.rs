@@ -4,11 +4,11 @@
 //! request {1: streams*}; stream {1: labels, 2: entries*}; entry {1: timestamp {1: seconds, 2: nanoseconds}, 2: line, 3: pairs*};
 //! pair {1: name, 2: value}.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 
 use crate::Line;
 use crate::limits::Limits;
+use crate::wire::{self, field, varint, varint_length};
 
 /// How a request is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +20,7 @@ pub enum Format {
     Json,
 }
 
+#[derive(Default)]
 struct Stream {
     labels: String,
     entries: Vec<u8>,
@@ -29,11 +30,10 @@ struct Stream {
 /// A request being built, in reused memory.
 pub struct Push {
     format: Format,
-    index: HashMap<String, usize>,
+    /// By the number that the caller knows a stream by.
     streams: Vec<Stream>,
     order: Vec<usize>,
-    labels: String,
-    entry: Vec<u8>,
+    pairs: Vec<u8>,
     lines: usize,
     content: usize,
 }
@@ -47,11 +47,9 @@ impl Push {
     pub fn new(format: Format) -> Self {
         Self {
             format,
-            index: HashMap::new(),
             streams: Vec::new(),
             order: Vec::new(),
-            labels: String::new(),
-            entry: Vec::new(),
+            pairs: Vec::new(),
             lines: 0,
             content: 0,
         }
@@ -61,7 +59,6 @@ impl Push {
     pub fn clear(&mut self) {
         if self.streams.len() > KEPT {
             self.streams.clear();
-            self.index.clear();
         }
         for &at in &self.order {
             if let Some(stream) = self.streams.get_mut(at) {
@@ -86,41 +83,47 @@ impl Push {
         self.content
     }
 
-    /// Adds a line with its stamp in nanoseconds since 1970. Metadata beyond the limits is cut.
-    pub fn add(&mut self, line: &Line, coarse: bool, stamp: u64, limits: &Limits) {
-        self.labels.clear();
-        render_labels(line.labels(coarse), &mut self.labels);
-        let at = match self.index.get(&self.labels) {
-            Some(&at) => at,
-            None => {
-                self.streams.push(Stream {
-                    labels: self.labels.clone(),
-                    entries: Vec::new(),
-                    used: false,
-                });
-                self.index
-                    .insert(self.labels.clone(), self.streams.len() - 1);
-                self.streams.len() - 1
-            }
-        };
-        let Some(stream) = self.streams.get_mut(at) else {
+    /// Adds a line to the stream that the caller knows by a small number, with its stamp in nanoseconds since 1970.
+    /// Metadata beyond the limits is cut.
+    pub fn add(
+        &mut self,
+        (number, labels): (usize, &str),
+        line: &Line,
+        coarse: bool,
+        stamp: u64,
+        limits: &Limits,
+    ) {
+        if self.streams.len() <= number {
+            self.streams.resize_with(number + 1, Stream::default);
+        }
+        let Some(stream) = self.streams.get_mut(number) else {
             return;
         };
         if !stream.used {
             stream.used = true;
-            self.order.push(at);
+            labels.clone_into(&mut stream.labels);
+            self.order.push(number);
         }
-        let pairs = within(line.pairs(coarse), limits);
-        self.content +=
-            line.text.len() + pairs.clone().map(|(n, v)| n.len() + v.len()).sum::<usize>();
         self.lines += 1;
-        match self.format {
-            Format::Protobuf => {
-                self.entry.clear();
-                entry(&mut self.entry, stamp, &line.text, pairs);
-                field(&mut stream.entries, 2, &self.entry);
+        self.content += line.text.len();
+        match (self.format, line.encoded_pairs(limits).filter(|_| !coarse)) {
+            (Format::Protobuf, Some((pairs, bytes))) => {
+                self.content += bytes;
+                wire::entry(&mut stream.entries, stamp, &line.text, pairs);
             }
-            Format::Json => json_entry(&mut stream.entries, stamp, &line.text, pairs),
+            (Format::Protobuf, None) => {
+                self.pairs.clear();
+                for (name, value) in within(line.pairs(coarse), limits) {
+                    self.content += name.len() + value.len();
+                    wire::pair(&mut self.pairs, name, value);
+                }
+                wire::entry(&mut stream.entries, stamp, &line.text, &self.pairs);
+            }
+            (Format::Json, _) => {
+                let pairs = within(line.pairs(coarse), limits);
+                self.content += pairs.clone().map(|(n, v)| n.len() + v.len()).sum::<usize>();
+                json_entry(&mut stream.entries, stamp, &line.text, pairs);
+            }
         }
     }
 
@@ -228,61 +231,6 @@ where
             }
             fits
         })
-}
-
-fn varint(into: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        into.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    into.push(value as u8);
-}
-
-fn varint_length(value: usize) -> usize {
-    (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
-}
-
-fn field(into: &mut Vec<u8>, number: u8, bytes: &[u8]) {
-    into.push(number << 3 | 2);
-    varint(into, bytes.len() as u64);
-    into.extend_from_slice(bytes);
-}
-
-fn entry<'a>(
-    into: &mut Vec<u8>,
-    stamp: u64,
-    text: &str,
-    pairs: impl Iterator<Item = (&'a str, &'a str)>,
-) {
-    let (seconds, nanoseconds) = (stamp / 1_000_000_000, stamp % 1_000_000_000);
-    let mut time = [0u8; 16];
-    let mut at = 0;
-    for (number, value) in [(1u8, seconds), (2, nanoseconds)] {
-        if value > 0 {
-            time[at] = number << 3;
-            at += 1;
-            let mut value = value;
-            while value >= 0x80 {
-                time[at] = value as u8 | 0x80;
-                value >>= 7;
-                at += 1;
-            }
-            time[at] = value as u8;
-            at += 1;
-        }
-    }
-    field(into, 1, &time[..at]);
-    if !text.is_empty() {
-        field(into, 2, text.as_bytes());
-    }
-    for (name, value) in pairs {
-        let size =
-            2 + varint_length(name.len()) + varint_length(value.len()) + name.len() + value.len();
-        into.push(3 << 3 | 2);
-        varint(into, size as u64);
-        field(into, 1, name.as_bytes());
-        field(into, 2, value.as_bytes());
-    }
 }
 
 fn json_string(into: &mut Vec<u8>, text: &str) {

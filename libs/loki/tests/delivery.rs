@@ -57,8 +57,8 @@ struct Seen {
 struct Watch(Mutex<Seen>);
 
 impl Observer for Watch {
-    fn stored(&self, _: &Record<'_>) {
-        self.0.lock().unwrap().stored += 1;
+    fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
+        self.0.lock().unwrap().stored += records.count() as u64;
     }
     fn parked(&self, _: &Record<'_>, reason: &str) {
         *self

@@ -1,5 +1,5 @@
 //! What SOTP asks of the Linux kernel and the standard library does not offer: batched datagrams, kernel
-//! timestamps, the socket error queue, TUN devices.
+//! timestamps, the socket error queue, TUN devices, descriptors given from process to process.
 //!
 //! This is the one crate of the workspace that holds `unsafe`. Each block wraps one system call and states why it
 //! is sound; everything that reads bytes from the kernel or the network ([`control`], [`address`]) is safe code
@@ -13,6 +13,7 @@
 
 pub mod address;
 pub mod control;
+pub mod descriptors;
 pub mod option;
 pub mod receive;
 pub mod send;

@@ -202,6 +202,21 @@ pub fn memory(socket: BorrowedFd<'_>) -> io::Result<Memory> {
     })
 }
 
+/// Bytes of a stream that the other side's kernel has not acknowledged (`SIOCOUTQ`, `tcp(7)`).
+///
+/// # Errors
+/// The kernel's.
+pub fn unsent_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open for the call; this request writes one int to the pointer, which outlives the call.
+    let answer = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if answer < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    }
+}
+
 fn set(socket: BorrowedFd<'_>, level: i32, option: i32, value: &[u8]) -> io::Result<()> {
     // SAFETY: the descriptor is open for the call; the kernel reads `value.len()` bytes from `value` and keeps no
     // pointer to it.

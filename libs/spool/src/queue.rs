@@ -267,6 +267,12 @@ impl Queue {
         self.inner.space.notified()
     }
 
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.inner.lock().bytes
+    }
+
     /// Level and history.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -85,6 +85,10 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
             }
             named = false;
             rest = behind;
+        } else if let Some((number, behind)) = sequence(rest).filter(|_| header.process.is_none()) {
+            // The last of two counts is the device's own.
+            header.sequence = Some(number);
+            rest = behind;
         } else if let Some((found, behind)) = time::parse(rest) {
             header.time = Some(found);
             header.form = Form::Rfc3164;
@@ -97,10 +101,6 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
             rest = behind;
         } else if let Some((name, behind)) = task(rest) {
             header.process = Some(name);
-            rest = behind;
-        } else if let Some((number, behind)) = sequence(rest).filter(|_| header.process.is_none()) {
-            // The last of two counts is the device's own.
-            header.sequence = Some(number);
             rest = behind;
         } else if begins_message(rest) {
             break;

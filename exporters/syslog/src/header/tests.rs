@@ -42,7 +42,7 @@ fn every_fixture_is_read_as_it_says() {
     assert!(lines > 60, "{lines}");
 }
 
-fn describe(header: &Header<'_>, name: &str) -> String {
+pub(super) fn describe(header: &Header<'_>, name: &str) -> String {
     let text = |value: Option<&str>| value.unwrap_or("-").to_owned();
     match name {
         "host" => text(header.host),

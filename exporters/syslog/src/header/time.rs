@@ -393,19 +393,20 @@ impl DeviceTime {
             } => {
                 let offset = i64::from(offset.unwrap_or(assumed));
                 let at = |year: i16| {
-                    let date = jiff::civil::Date::new(year, month, day).ok()?;
-                    let time = date.at(hour, minute, second.min(59), nanosecond);
-                    let utc = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-                    i64::try_from(utc.as_nanosecond())
-                        .ok()
-                        .map(|n| n - offset * 1_000_000_000)
+                    let days = days(year, month, day)?;
+                    let clock = i64::from(hour) * 3_600
+                        + i64::from(minute) * 60
+                        + i64::from(second.min(59));
+                    let seconds = days * 86_400 + clock - offset;
+                    seconds
+                        .checked_mul(1_000_000_000)?
+                        .checked_add(i64::from(nanosecond))
                 };
                 match year {
                     Some(year) => at(year),
                     None => {
-                        let received_at =
-                            jiff::Timestamp::from_nanosecond(i128::from(received)).ok()?;
-                        let this = received_at.to_zoned(jiff::tz::TimeZone::UTC).year();
+                        let this = civil_date(received.div_euclid(86_400_000_000_000)).0;
+                        let this = i16::try_from(this).ok()?;
                         [this, this - 1, this + 1]
                             .into_iter()
                             .filter_map(at)
@@ -420,5 +421,108 @@ impl DeviceTime {
     #[must_use]
     pub fn zone_open(&self) -> bool {
         matches!(self.clock, Clock::Civil { offset: None, .. })
+    }
+}
+
+/// Days since 1970 of a date of the Gregorian calendar; none for a day that the month does not have.
+fn days(year: i16, month: i8, day: i8) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=last).contains(&day) {
+        return None;
+    }
+    // Years begin in March, so that the leap day is the last of one.
+    let year = i64::from(year) - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let of_era = year.rem_euclid(400);
+    let shifted = (i64::from(month) + 9) % 12;
+    let of_year = (153 * shifted + 2) / 5 + i64::from(day) - 1;
+    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+}
+
+/// Year, month and day of a day since 1970: the other way round.
+fn civil_date(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    (year + era * 400 + later, month, day)
+}
+
+/// Appends nanoseconds since 1970 as RFC 3339 in UTC, the fraction without zeros at its end.
+pub fn write_time(nanoseconds: i64, into: &mut String) {
+    let seconds = nanoseconds.div_euclid(1_000_000_000);
+    let (year, month, day) = civil_date(seconds.div_euclid(86_400));
+    let clock = seconds.rem_euclid(86_400);
+    // A stamp of 64 bits lies between the years 1677 and 2262.
+    padded(into, year, 4);
+    into.push('-');
+    two(into, month, '-');
+    two(into, day, 'T');
+    two(into, clock / 3_600, ':');
+    two(into, clock / 60 % 60, ':');
+    let fraction = nanoseconds.rem_euclid(1_000_000_000);
+    two(into, clock % 60, if fraction == 0 { 'Z' } else { '.' });
+    if fraction > 0 {
+        let (mut value, mut width) = (fraction, 9);
+        while value % 10 == 0 {
+            (value, width) = (value / 10, width - 1);
+        }
+        padded(into, value, width);
+        into.push('Z');
+    }
+}
+
+fn padded(into: &mut String, value: i64, width: u32) {
+    for place in (0..width).rev() {
+        into.push(char::from(b'0' + (value / 10_i64.pow(place) % 10) as u8));
+    }
+}
+
+fn two(into: &mut String, value: i64, behind: char) {
+    into.push(char::from(b'0' + (value / 10 % 10) as u8));
+    into.push(char::from(b'0' + (value % 10) as u8));
+    into.push(behind);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn times_are_those_of_the_calendar(nanoseconds: i64) {
+            let expected = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap();
+            let mut text = String::new();
+            write_time(nanoseconds, &mut text);
+            proptest::prop_assert_eq!(&text, &expected.to_string());
+            let date = expected.to_zoned(jiff::tz::TimeZone::UTC).date();
+            let day = nanoseconds.div_euclid(86_400_000_000_000);
+            proptest::prop_assert_eq!(days(date.year(), date.month(), date.day()), Some(day));
+        }
+    }
+
+    #[test]
+    fn a_day_that_is_none_is_refused() {
+        assert_eq!(days(2023, 2, 29), None);
+        assert!(days(2024, 2, 29).is_some());
+        assert_eq!(days(1900, 2, 29), None);
+        assert_eq!(days(2024, 4, 31), None);
+        assert_eq!(days(2024, 13, 1), None);
+        assert_eq!(days(2024, 1, 0), None);
     }
 }

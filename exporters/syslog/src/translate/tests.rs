@@ -197,3 +197,13 @@ proptest::proptest! {
         let _ = generic_fields(&header, 20);
     }
 }
+
+#[test]
+fn every_kind_of_event_has_its_runbook() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/syslog-events.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let written: BTreeSet<&str> = text.lines().filter_map(|l| l.strip_prefix("## ")).collect();
+    assert_eq!(written, EVENTS.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(text.matches("\n- Look: ").count(), EVENTS.len());
+    assert_eq!(text.matches("\n- Do: ").count(), EVENTS.len());
+}

@@ -57,6 +57,7 @@ fn samples() -> impl Strategy<Value = Vec<Sample>> {
 
 fn build(format: Format, samples: &[Sample]) -> Push {
     let mut push = Push::new(format);
+    let mut streams: Vec<String> = Vec::new();
     // What an earlier request left behind must not show.
     for round in 0..2 {
         push.clear();
@@ -72,7 +73,14 @@ fn build(format: Format, samples: &[Sample]) -> Push {
             for (name, value) in pairs {
                 line.metadata(name, value);
             }
-            push.add(&line, false, *stamp, &Limits::default());
+            let mut labels = String::new();
+            render_labels(line.labels(false), &mut labels);
+            let number = streams.iter().position(|s| *s == labels);
+            let number = number.unwrap_or_else(|| {
+                streams.push(labels.clone());
+                streams.len() - 1
+            });
+            push.add((number, &labels), &line, false, *stamp, &Limits::default());
         }
     }
     push
@@ -130,7 +138,7 @@ fn metadata_beyond_the_limits_is_cut() {
         line.metadata(&format!("m{i}"), "value");
     }
     let mut push = Push::new(Format::Protobuf);
-    push.add(&line, false, 1, &Limits::default());
+    push.add((0, "{}"), &line, false, 1, &Limits::default());
     let request = Request::decode(&*push.encode()).unwrap();
     assert_eq!(request.streams[0].entries[0].metadata.len(), 128);
     let limits = Limits {
@@ -138,7 +146,7 @@ fn metadata_beyond_the_limits_is_cut() {
         ..Limits::default()
     };
     let mut push = Push::new(Format::Protobuf);
-    push.add(&line, false, 1, &limits);
+    push.add((0, "{}"), &line, false, 1, &limits);
     let request = Request::decode(&*push.encode()).unwrap();
     assert_eq!(request.streams[0].entries[0].metadata.len(), 5);
 }

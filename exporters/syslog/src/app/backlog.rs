@@ -1,0 +1,78 @@
+//! What an earlier process left in the queue, by device.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+use anyhow::Context as _;
+use spool::{Batch, Queue};
+
+use crate::books::Books;
+use crate::handover::Backlog;
+use crate::record;
+
+/// Books what the process before this one said of the queue; false when the queue says otherwise.
+pub(super) fn given(given: Backlog, queued: &[u64], books: &Books) -> bool {
+    let width = books.destinations.len();
+    let total = |at: usize| {
+        given
+            .values()
+            .filter_map(|counts| counts.get(at))
+            .sum::<u64>()
+    };
+    let agrees = queued.len() == width
+        && given.values().all(|counts| counts.len() == width)
+        && (0..width).all(|at| total(at) == queued[at]);
+    if agrees {
+        for (device, counts) in given {
+            book(books, &device, &counts);
+        }
+    }
+    agrees
+}
+
+fn book(books: &Books, device: &str, counts: &[u64]) {
+    let account = books.account(device);
+    let most = counts.iter().copied().max().unwrap_or(0);
+    account.recovered.store(most, Relaxed);
+    for (outlet, count) in account.outlets.iter().zip(counts) {
+        outlet.queued.store(count.cast_signed(), Relaxed);
+        // What another destination had already stored in the earlier run is delivered there.
+        outlet.delivered.store(most - count, Relaxed);
+    }
+}
+
+/// Books what is in the queue by reading it.
+pub(super) fn count(queue: &Queue, books: &Books) -> anyhow::Result<()> {
+    let width = books.destinations.len();
+    let mut all = Backlog::new();
+    let mut batch = Batch::default();
+    for (at, name) in books.destinations.iter().enumerate() {
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        let mut reader = queue.reader(name)?;
+        loop {
+            reader
+                .read(&mut batch, 4 << 20, 100_000)
+                .context("reading the queue")?;
+            if batch.is_empty() {
+                break;
+            }
+            for record in batch.iter() {
+                let device = record::device(record.payload);
+                match counts.get_mut(device) {
+                    Some(count) => *count += 1,
+                    None => {
+                        counts.insert(device.to_owned(), 1);
+                    }
+                }
+            }
+        }
+        for (device, count) in counts {
+            let entry = all.entry(device).or_insert_with(|| vec![0; width]);
+            entry[at] = count;
+        }
+    }
+    for (device, counts) in &all {
+        book(books, device, counts);
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! Where messages and events go: Loki, other syslog servers, files, webhooks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use loki::{Authentication, Destination, Format, Rate};
+use toolkit::SecretFile;
+
+use super::raw::{RawFile, RawForward, RawLoki, RawWebhook};
+use super::{Checked, duration};
+use crate::copy::{Client, FileCopy, Forward, Framing, Way};
+use crate::translate::EVENTS;
+use crate::webhooks::Hook;
+
+fn open_secret(path: String, base: &Path, file: &Path) -> Checked<Arc<SecretFile>> {
+    SecretFile::open(base.join(file))
+        .map(Arc::new)
+        .map_err(|e| {
+            (
+                path,
+                format!("expected a readable file, {}: {e}", file.display()),
+            )
+        })
+}
+
+pub(super) fn destination(at: usize, raw: RawLoki, base: &Path) -> Checked<Destination> {
+    let path = |field: &str| format!("loki[{at}].{field}");
+    let near = |file: PathBuf| base.join(file);
+    let secret = |field: &str, file: PathBuf| open_secret(path(field), base, &file);
+    if !(raw.url.starts_with("http://") || raw.url.starts_with("https://")) {
+        return Err((
+            path("url"),
+            format!("expected an http or https address, found {:?}", raw.url),
+        ));
+    }
+    let mut to = Destination::new(raw.name, raw.url);
+    to.tenant = raw.tenant;
+    to.authentication = match (raw.basic_auth, raw.bearer_token_file) {
+        (None, None) => Authentication::None,
+        (Some(basic), None) => Authentication::Basic {
+            user: basic.username,
+            password: secret("basic_auth.password_file", basic.password_file)?,
+        },
+        (None, Some(file)) => Authentication::Bearer(secret("bearer_token_file", file)?),
+        (Some(_), Some(_)) => {
+            return Err((
+                path("basic_auth"),
+                "expected basic_auth or bearer_token_file, not both".to_owned(),
+            ));
+        }
+    };
+    to.ca_file = raw.ca_file.map(near);
+    to.identity_files = match (raw.cert_file, raw.key_file) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some((near(cert), near(key))),
+        _ => {
+            return Err((
+                path("cert_file"),
+                "expected cert_file and key_file together".to_owned(),
+            ));
+        }
+    };
+    to.format = match raw.format.as_deref() {
+        None | Some("protobuf") => Format::Protobuf,
+        Some("json") => Format::Json,
+        Some(other) => {
+            return Err((
+                path("format"),
+                format!("expected protobuf or json, found {other:?}"),
+            ));
+        }
+    };
+    to.batching.max_bytes = raw.batch_bytes.unwrap_or(to.batching.max_bytes);
+    to.batching.max_lines = raw.batch_lines.unwrap_or(to.batching.max_lines);
+    if let Some(age) = raw.batch_age {
+        to.batching.max_age = duration(&path("batch_age"), &age)?;
+    }
+    if let Some(timeout) = raw.timeout {
+        to.timeout = duration(&path("timeout"), &timeout)?;
+    }
+    if let Some(hold) = raw.hold_retry {
+        to.retry.hold = duration(&path("hold_retry"), &hold)?;
+    }
+    let rate = raw.bytes_per_second.unwrap_or(3.8e6);
+    if rate < 0.0 || !rate.is_finite() {
+        return Err((
+            path("bytes_per_second"),
+            "expected 0 (no limit) or more".to_owned(),
+        ));
+    }
+    to.rate = (rate > 0.0).then(|| Rate {
+        bytes_per_second: rate,
+        burst_bytes: raw.burst_bytes.unwrap_or(rate * 1.4).max(1.0),
+    });
+    to.limits.streams = raw.max_streams.unwrap_or(to.limits.streams);
+    to.limits.line_bytes = raw.max_line_bytes.unwrap_or(to.limits.line_bytes);
+    Ok(to)
+}
+
+pub(super) fn forward(at: usize, raw: RawForward, base: &Path) -> Checked<Forward> {
+    let path = |field: &str| format!("forward[{at}].{field}");
+    let wrong = || {
+        (
+            path("url"),
+            format!(
+                "expected udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT, found {:?}",
+                raw.url
+            ),
+        )
+    };
+    let (scheme, rest) = raw.url.split_once("://").ok_or_else(wrong)?;
+    let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    let way = match scheme {
+        "udp" => Way::Udp,
+        "tcp" => Way::Tcp,
+        "tls" => {
+            let ca = raw.ca_file.clone().ok_or_else(|| {
+                (
+                    path("ca_file"),
+                    "expected the certificates that the server's descends from".to_owned(),
+                )
+            })?;
+            let identity = match (raw.cert_file.clone(), raw.key_file.clone()) {
+                (None, None) => None,
+                (Some(cert), Some(key)) => Some((base.join(cert), base.join(key))),
+                _ => {
+                    return Err((
+                        path("cert_file"),
+                        "expected cert_file and key_file together".to_owned(),
+                    ));
+                }
+            };
+            Way::Tls(Client {
+                ca: base.join(ca),
+                identity,
+                name: raw.server_name.clone().unwrap_or_else(|| host.to_owned()),
+            })
+        }
+        _ => return Err(wrong()),
+    };
+    let framing = match raw.framing.as_deref() {
+        None | Some("octet_counting") => Framing::OctetCounting,
+        Some("newline") => Framing::Newline,
+        Some(other) => {
+            return Err((
+                path("framing"),
+                format!("expected octet_counting or newline, found {other:?}"),
+            ));
+        }
+    };
+    Ok(Forward {
+        name: raw.name,
+        host: host.to_owned(),
+        port,
+        way,
+        framing,
+    })
+}
+
+pub(super) fn file(at: usize, raw: RawFile, base: &Path) -> Checked<FileCopy> {
+    let max_bytes = raw.max_bytes.unwrap_or(100 << 20);
+    if max_bytes < 4_096 {
+        return Err((
+            format!("files[{at}].max_bytes"),
+            "expected at least 4096".to_owned(),
+        ));
+    }
+    Ok(FileCopy {
+        name: raw.name,
+        path: base.join(raw.path),
+        max_bytes,
+        keep: raw.keep.unwrap_or(5).min(1_000),
+    })
+}
+
+pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> {
+    let path = |field: &str| format!("webhooks[{at}].{field}");
+    if !(raw.url.starts_with("http://") || raw.url.starts_with("https://")) {
+        return Err((
+            path("url"),
+            format!("expected an http or https address, found {:?}", raw.url),
+        ));
+    }
+    let known = |event: &String| {
+        EVENTS
+            .iter()
+            .copied()
+            .find(|known| known == event)
+            .ok_or_else(|| {
+                (
+                    path("events"),
+                    format!(
+                        "expected kinds of events (docs/syslog.md lists them), found {event:?}"
+                    ),
+                )
+            })
+    };
+    let events: Vec<&'static str> = raw.events.iter().map(known).collect::<Checked<_>>()?;
+    if events.is_empty() {
+        return Err((path("events"), "expected at least one".to_owned()));
+    }
+    let secret = |field: &str, file: Option<PathBuf>| {
+        file.map(|file| open_secret(path(field), base, &file))
+            .transpose()
+    };
+    let time = |field: &str, text: Option<String>, default: u64| match text {
+        Some(text) => duration(&path(field), &text),
+        None => Ok(Duration::from_secs(default)),
+    };
+    Ok(Hook {
+        name: raw.name,
+        url: raw.url,
+        events,
+        secret: secret("secret_file", raw.secret_file)?,
+        token: secret("bearer_token_file", raw.bearer_token_file)?,
+        ca_file: raw.ca_file.map(|file| base.join(file)),
+        timeout: time("timeout", raw.timeout, 5)?,
+        retry_for: time("retry_for", raw.retry_for, 600)?,
+        interval: time("interval", raw.interval, 10)?,
+        queue: raw.queue.unwrap_or(1_000).clamp(1, 100_000),
+    })
+}

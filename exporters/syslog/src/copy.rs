@@ -1,0 +1,192 @@
+//! Copies of what was received, byte for byte: to other syslog servers and to files. Each is a reader of the queue, so
+//! what the other side does not take waits.
+
+mod file;
+mod server;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use loki::{Observer as _, State};
+use spool::{Batch, Reader};
+use toolkit::Stop;
+
+use crate::metrics::Watch;
+use crate::record::Received;
+
+/// How messages are told apart on a stream (RFC 6587).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// The length in front.
+    OctetCounting,
+    /// A line end behind; line ends inside become `#012`.
+    Newline,
+}
+
+/// The files of a TLS client and the name the server must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Certificates that the server's must descend from, PEM.
+    pub ca: PathBuf,
+    /// Certificate chain and key of our own, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The server's name in its certificate.
+    pub name: String,
+}
+
+/// The way to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// Datagrams: nobody says whether they arrive.
+    Udp,
+    /// A stream.
+    Tcp,
+    /// A stream with TLS.
+    Tls(Client),
+}
+
+/// A syslog server that gets every message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// Its name, which is also that of the queue's reader.
+    pub name: String,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The way there.
+    pub way: Way,
+    /// How messages are told apart, on streams.
+    pub framing: Framing,
+}
+
+/// A file that gets every message, one a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCopy {
+    /// Its name, which is also that of the queue's reader.
+    pub name: String,
+    /// Where it is; older ones are `<path>.1`, `<path>.2` and so on.
+    pub path: PathBuf,
+    /// When a new one is begun.
+    pub max_bytes: u64,
+    /// How many older ones are kept.
+    pub keep: usize,
+}
+
+/// Where a copy goes.
+pub enum Sink {
+    /// To a server.
+    Server(server::Server),
+    /// To a file.
+    File(file::File),
+}
+
+impl Sink {
+    /// A server that is not yet connected.
+    #[must_use]
+    pub fn server(forward: Forward) -> Self {
+        Self::Server(server::Server::new(forward))
+    }
+
+    /// A file that is not yet open.
+    #[must_use]
+    pub fn file(copy: FileCopy) -> Self {
+        Self::File(file::File::new(copy))
+    }
+
+    async fn write(&mut self, batch: &Batch) -> io::Result<usize> {
+        match self {
+            Self::Server(server) => server.write(batch).await,
+            Self::File(file) => file.write(batch),
+        }
+    }
+}
+
+/// Bytes and messages written together at most.
+const TOGETHER: (usize, usize) = (512 << 10, 2_000);
+
+/// Copies until told to stop: reads, writes, acknowledges. A batch that was written in part is written again.
+///
+/// # Errors
+/// When the queue cannot be read.
+pub async fn run(
+    mut sink: Sink,
+    mut reader: Reader,
+    watch: &Arc<Watch>,
+    stop: &Stop,
+) -> Result<(), spool::Error> {
+    const LONGEST: Duration = Duration::from_secs(15);
+    let mut batch = Batch::default();
+    loop {
+        let appended = reader.appended();
+        reader.read(&mut batch, TOGETHER.0, TOGETHER.1)?;
+        if batch.is_empty() {
+            tokio::select! {
+                () = appended => continue,
+                () = stop.requested() => return Ok(()),
+            }
+        }
+        let mut pause = Duration::from_millis(200);
+        loop {
+            let begin = Instant::now();
+            let written = tokio::select! {
+                written = sink.write(&batch) => written,
+                () = stop.requested() => return Ok(()),
+            };
+            match written {
+                Ok(bytes) => {
+                    watch.answered("sent", begin.elapsed(), bytes, batch.len());
+                    watch.state(State::Delivering);
+                    break;
+                }
+                Err(error) => {
+                    watch.answered("failed", begin.elapsed(), 0, batch.len());
+                    watch.state(State::Retrying("failed"));
+                    tracing::warn!(destination = watch.name(), %error, "a copy cannot be written, it is tried again");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.requested() => return Ok(()),
+            }
+            pause = (pause * 2).min(LONGEST);
+        }
+        if let Err(error) = reader.acknowledge(batch.end()) {
+            tracing::error!(%error, "an acknowledgement could not be recorded, after a crash its messages are copied again");
+        }
+        let records: Vec<_> = batch.iter().collect();
+        watch.stored(&mut records.iter());
+    }
+}
+
+/// The messages of a batch as they were received.
+fn messages(batch: &Batch) -> impl Iterator<Item = &[u8]> {
+    batch.iter().map(|record| {
+        let bytes = Received::decode(record.payload).map_or(record.payload, |r| r.bytes);
+        crate::text::trimmed(bytes)
+    })
+}
+
+/// Appends a message as one line.
+fn line(bytes: &[u8], into: &mut Vec<u8>) {
+    for (at, part) in bytes.split(|b| *b == b'\n').enumerate() {
+        if at > 0 {
+            into.extend_from_slice(b"#012");
+        }
+        into.extend_from_slice(part);
+    }
+    into.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_message_with_line_ends_is_one_line() {
+        let mut text = Vec::new();
+        super::line(b"one\ntwo", &mut text);
+        super::line(b"", &mut text);
+        assert_eq!(text, b"one#012two\n\n");
+    }
+}

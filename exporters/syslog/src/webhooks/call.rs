@@ -1,0 +1,154 @@
+//! The calls of one webhook, one after the other.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{Event, Hook, Tally};
+use crate::intake::now;
+
+/// Devices and kinds whose last call is remembered.
+const REMEMBERED: usize = 20_000;
+
+/// The HTTP client of one webhook.
+pub(super) struct Client(reqwest::Client);
+
+impl Client {
+    pub(super) fn new(hook: &Hook) -> Result<Self, loki::ClientError> {
+        let malformed = |what, detail: String| loki::ClientError::Malformed { what, detail };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("sotp-syslog/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(hook.timeout);
+        if hook.url.starts_with("http://") {
+            // No certificate is ever looked at: do not search the system for any.
+            builder = builder.tls_certs_only([]);
+        }
+        if let Some(path) = &hook.ca_file {
+            let pem = std::fs::read(path).map_err(|source| loki::ClientError::File {
+                path: path.display().to_string(),
+                source,
+            })?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|e| malformed("ca_file", e.to_string()))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        let client = builder
+            .build()
+            .map_err(|e| malformed("the set-up of the client", e.to_string()))?;
+        Ok(Self(client))
+    }
+
+    /// One attempt: the status code, none when there was no answer.
+    async fn post(&self, hook: &Hook, event: &Event) -> Option<u16> {
+        let mut request = self
+            .0
+            .post(&hook.url)
+            .header("content-type", "application/json")
+            .header("idempotency-key", event.stamp.to_string());
+        if let Some(secret) = &hook.secret {
+            let signature = sign(secret.current().reveal().as_bytes(), event.body.as_bytes());
+            request = request.header("x-sotp-signature", format!("sha256={signature}"));
+        }
+        if let Some(token) = &hook.token {
+            request = request.bearer_auth(token.current().reveal());
+        }
+        let answer = request.body(event.body.clone()).send().await.ok()?;
+        Some(answer.status().as_u16())
+    }
+}
+
+/// HMAC-SHA256 (RFC 2104) in hexadecimal.
+fn sign(key: &[u8], body: &[u8]) -> String {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key);
+    let mut text = String::with_capacity(64);
+    for byte in ring::hmac::sign(&key, body).as_ref() {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Calls until no more events can come.
+pub(super) async fn run(
+    client: Client,
+    hook: Hook,
+    mut events: mpsc::Receiver<Event>,
+    tally: Arc<Tally>,
+) {
+    let mut last: HashMap<(String, &'static str), Instant> = HashMap::new();
+    while let Some(event) = events.recv().await {
+        let same = (event.device.clone(), event.kind);
+        let recent = last
+            .get(&same)
+            .is_some_and(|at| at.elapsed() < hook.interval);
+        let count = if recent {
+            &tally.merged
+        } else {
+            match deliver(&client, &hook, &event, &tally).await {
+                Ok(()) => {
+                    if last.len() >= REMEMBERED {
+                        last.retain(|_, at| at.elapsed() < hook.interval);
+                    }
+                    if last.len() < REMEMBERED {
+                        last.insert(same, Instant::now());
+                    }
+                    &tally.called
+                }
+                Err(refused) if refused => &tally.refused,
+                Err(_) => &tally.expired,
+            }
+        };
+        count.fetch_add(1, Relaxed);
+        tally.queued.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Tries until it is taken; the error says whether it was refused, else its time is over.
+async fn deliver(client: &Client, hook: &Hook, event: &Event, tally: &Tally) -> Result<(), bool> {
+    const LONGEST: Duration = Duration::from_secs(30);
+    let mut pause = Duration::from_millis(500);
+    loop {
+        let status = client.post(hook, event).await;
+        match status {
+            Some(200..=299) => return Ok(()),
+            Some(408 | 425 | 429 | 500..=599) | None => {}
+            Some(code) => {
+                tracing::warn!(
+                    webhook = hook.name,
+                    code,
+                    event = event.kind,
+                    "webhook refused an event"
+                );
+                return Err(true);
+            }
+        }
+        tally.failed.fetch_add(1, Relaxed);
+        let age = Duration::from_nanos(now().saturating_sub(event.stamp));
+        if age + pause > hook.retry_for {
+            tracing::warn!(
+                webhook = hook.name,
+                event = event.kind,
+                "webhook did not take an event in time"
+            );
+            return Err(false);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_signature_is_that_of_rfc_4231() {
+        assert_eq!(
+            super::sign(b"Jefe", b"what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+}

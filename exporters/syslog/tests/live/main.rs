@@ -1,0 +1,9 @@
+//! The real binary under load, changed while it runs, taken over by another, and beside real senders.
+#![allow(clippy::unwrap_used, reason = "a failed test should say where")]
+
+mod handover;
+mod load;
+mod outputs;
+mod reload;
+mod senders;
+mod world;
