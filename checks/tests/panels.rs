@@ -97,7 +97,12 @@ async fn every_panel_shows_something_when_every_series_is_there() {
     // r2 is down in the samples, an alert fires for it, and nobody has to say which device it is.
     let outcome = ask(&server, Some("firing"), None, 60).await;
     assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
-    assert_eq!(outcome.filled, 4, "{outcome}");
+    assert_eq!(outcome.filled, 5, "{outcome}");
+    for condition in ["traced", "dual_stack"] {
+        let outcome = ask(&server, Some(condition), Some("r1"), 60).await;
+        assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
+        assert!(outcome.filled >= 2, "{condition}: {outcome}");
+    }
     let outcome = ask(&server, None, Some("r2"), 1).await;
     let last = outcome
         .empty
@@ -141,7 +146,7 @@ async fn a_dashboard_whose_variables_stay_empty_is_named() {
     let server = prometheus("panels-none", &exporter(&["ping_", "sotp_"]).await).await;
     let outcome = ask(&server, None, Some("r1"), 2).await;
     assert_eq!(outcome.filled, 0, "{outcome}");
-    assert_eq!(outcome.empty.len(), 2, "{outcome}");
+    assert_eq!(outcome.empty.len(), 3, "{outcome}");
     assert!(
         outcome.empty[1].starts_with("sotp-now: variable `site`"),
         "{outcome}"
