@@ -20,7 +20,7 @@ use crate::engine::{Engine, Settings};
 use crate::flags::{Early, Failure, Flags, Partial, time_allowed};
 use crate::metrics::Metrics;
 use crate::probe::{self, Ask, Ready, Rules};
-use crate::traps::{Receiver, TrapMetrics};
+use crate::traps::{Receiver, TrapMetrics, lines};
 use coalesce::Coalesce;
 
 /// The SNMP exporter.
@@ -34,12 +34,13 @@ pub struct Checked(Arc<Ready>);
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 impl Configuration for Checked {
-    const DEFAULT: &'static str = include_str!("../default.yml");
+    const DEFAULT: &'static str = config::BUILT_IN;
 
     fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let early = Early::current();
         let options = Options {
             expand_environment: early.expand_environment,
+            mib_folders: &early.mib_folders,
         };
         let config =
             config::read(text, origin, &early.patterns, options).map_err(|error| ConfigError {
@@ -109,7 +110,7 @@ impl Service for Snmp {
         };
         app.collect(page::EngineSeries(engine.clone()));
         if let Some(address) = flags.traps_listen_address {
-            receive_traps(address, &config, app)?;
+            receive_traps(address, &flags, &config, app)?;
         }
         let shared = Arc::new(Shared {
             live: config,
@@ -133,13 +134,19 @@ impl Service for Snmp {
 }
 
 /// Binds the trap port and takes what comes.
-fn receive_traps(address: SocketAddr, config: &Live<Checked>, app: &mut App) -> anyhow::Result<()> {
+fn receive_traps(
+    address: SocketAddr,
+    flags: &Flags,
+    config: &Live<Checked>,
+    app: &mut App,
+) -> anyhow::Result<()> {
     let socket = std::net::UdpSocket::bind(address)
         .with_context(|| format!("trap address {address} cannot be bound"))?;
     socket.set_nonblocking(true)?;
     let socket = Arc::new(tokio::net::UdpSocket::from_std(socket)?);
     tracing::info!(address = %socket.local_addr()?, "receiving traps");
-    let receiver = Arc::new(Receiver::new(TrapMetrics::new(app.registry())?));
+    let lines = lines::start(&flags.lines, app)?;
+    let receiver = Arc::new(Receiver::new(TrapMetrics::new(app.registry())?, lines));
     let config = config.clone();
     app.spawn("traps", OnEnd::Restart, move |stop| {
         let (socket, receiver, config) =

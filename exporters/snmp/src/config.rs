@@ -13,7 +13,10 @@ pub use duration::GoDuration;
 pub use error::Error;
 pub use module::{EnumValues, Extract, Filter, Index, IndexType, Lookup, Metric, Module};
 pub use pattern::{Pattern, unanchored};
-pub use read::{Options, load, matching, parse, read};
+pub(crate) use read::refused;
+pub use read::{BUILT_IN, Options, load, matching, parse, read};
+
+pub(crate) use show::{quoted, show_module};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

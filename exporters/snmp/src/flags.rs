@@ -93,9 +93,21 @@ pub struct Flags {
         help_heading = "SNMP"
     )]
     pub failure: Failure,
+    /// A folder of MIB files, with those below it, for walks that name objects; repeatable [default: the folders of net-snmp]
+    #[arg(
+        long = "snmp.mib-dir",
+        env = "SOTP_SNMP_MIB_DIR",
+        value_name = "DIR",
+        value_delimiter = ':',
+        help_heading = "SNMP"
+    )]
+    pub mib_dir: Vec<PathBuf>,
     /// Address and port on which traps and informs are received, as :162 or 127.0.0.1:1162; none unless given.
     #[arg(long = "traps.listen-address", env = "SOTP_TRAPS_LISTEN_ADDRESS", value_name = "ADDRESS", value_parser = listen, help_heading = "SNMP")]
     pub traps_listen_address: Option<SocketAddr>,
+    /// Where lines of traps go.
+    #[command(flatten)]
+    pub lines: crate::traps::lines::LineFlags,
     /// Seconds taken off the scrape timeout that Prometheus names.
     #[arg(
         long = "timeout-offset",
@@ -162,6 +174,8 @@ pub struct Early {
     pub patterns: Vec<String>,
     /// `--config.expand-environment-variables`.
     pub expand_environment: bool,
+    /// `--snmp.mib-dir`.
+    pub mib_folders: Vec<PathBuf>,
 }
 
 static EARLY: OnceLock<Early> = OnceLock::new();
@@ -187,6 +201,7 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         expand_environment: truthy(std::env::var("SOTP_CONFIG_EXPAND_ENVIRONMENT_VARIABLES").ok()),
         ..Early::default()
     };
+    let mut folders: Option<String> = None;
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let text = arg.to_string_lossy().into_owned();
@@ -203,11 +218,24 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             text.strip_prefix("--no-snmp.")
         {
             out.push(format!("--snmp.{name}=false").into());
+        } else if text == "--snmp.mib-dir" {
+            let value = args.next().unwrap_or_default();
+            add_folders(&mut folders, &value.to_string_lossy());
+            out.extend([arg, value]);
+        } else if let Some(value) = text.strip_prefix("--snmp.mib-dir=") {
+            add_folders(&mut folders, value);
+            out.push(arg);
         } else {
             early.expand_environment |= text == "--config.expand-environment-variables";
             out.push(arg);
         }
     }
+    early.mib_folders = folders
+        .or_else(|| std::env::var("SOTP_SNMP_MIB_DIR").ok())
+        .into_iter()
+        .flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>())
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .collect();
     let mut paths: Vec<PathBuf> = Vec::new();
     for file in &files {
         match crate::config::matching(file) {
@@ -240,6 +268,15 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     }
     let _ = EARLY.set(early);
     out
+}
+
+/// Folders stand with `:` between them, as in net-snmp's MIBDIRS.
+fn add_folders(list: &mut Option<String>, value: &str) {
+    let list = list.get_or_insert_default();
+    if !list.is_empty() {
+        list.push(':');
+    }
+    list.push_str(value);
 }
 
 fn truthy(value: Option<String>) -> bool {

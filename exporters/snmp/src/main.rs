@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == "generate") {
+        return sotp_snmp::generate::command::run(args);
+    }
     toolkit::main_from::<sotp_snmp::app::Snmp>(sotp_snmp::flags::prepare(std::env::args_os()))
 }

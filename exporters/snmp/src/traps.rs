@@ -1,8 +1,9 @@
-//! Traps and informs: counted by sender and trap, logged, informs acknowledged.
+//! Traps and informs: counted by sender and trap, logged, put into the queue for Loki, informs acknowledged.
 //!
-//! Versions 1 and 2c count when their community is that of an auth, version 3 traps when an auth's user sent them. Informs of version 3
-//! would need an engine of our own and are not taken.
+//! Versions 1 and 2c count when their community is that of an auth, version 3 traps when an auth's user sent them. Informs of
+//! version 3 would need an engine of our own and are not taken.
 
+pub mod lines;
 mod notification;
 
 use std::collections::HashMap;
@@ -18,7 +19,9 @@ pub use notification::{Notification, fuzz, read};
 
 use crate::codec::{self, Message};
 use crate::config::Config;
+use crate::reason::Reason;
 use crate::usm::{self, Heard, Peer};
+use lines::Lines;
 
 /// Pairs of sender and trap that are told apart; further ones count under the sender `other`.
 const PAIRS: usize = 5000;
@@ -59,6 +62,8 @@ impl TrapMetrics {
             "unknown_community",
             "unknown_user",
             "not_authentic",
+            "not_in_window",
+            "not_kept",
             "rate",
         ] {
             metrics.ignored.with_label_values(&[reason]);
@@ -98,6 +103,8 @@ impl Rate {
 /// Who sends traps, as far as it must be remembered.
 #[derive(Debug)]
 struct Senders {
+    /// Of which configuration the keys below are.
+    generation: u64,
     peers: HashMap<(String, Vec<u8>), Peer>,
     pairs: HashMap<(IpAddr, String), ()>,
     keys: Rate,
@@ -108,14 +115,30 @@ struct Senders {
 #[derive(Debug)]
 pub struct Receiver {
     metrics: TrapMetrics,
+    lines: Option<Lines>,
     senders: Mutex<Senders>,
+}
+
+/// What a datagram comes to.
+enum Judged {
+    /// A notification, its version, and what acknowledges it.
+    Taken(Notification, &'static str, Option<Vec<u8>>),
+    /// It does not count: why.
+    Ignored(&'static str),
+}
+
+impl From<&'static str> for Judged {
+    fn from(reason: &'static str) -> Self {
+        Self::Ignored(reason)
+    }
 }
 
 impl Receiver {
     /// A receiver that has heard nothing yet.
     #[must_use]
-    pub fn new(metrics: TrapMetrics) -> Self {
+    pub fn new(metrics: TrapMetrics, lines: Option<Lines>) -> Self {
         let senders = Senders {
+            generation: 0,
             peers: HashMap::new(),
             pairs: HashMap::new(),
             keys: Rate::new(KEYS_A_SECOND),
@@ -123,7 +146,21 @@ impl Receiver {
         };
         Self {
             metrics,
+            lines,
             senders: Mutex::new(senders),
+        }
+    }
+
+    fn senders(&self) -> std::sync::MutexGuard<'_, Senders> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the keys of another configuration.
+    fn follow(&self, generation: u64) {
+        let mut senders = self.senders();
+        if senders.generation != generation {
+            senders.generation = generation;
+            senders.peers.clear();
         }
     }
 
@@ -143,7 +180,9 @@ impl Receiver {
                 received = socket.recv_from(&mut buffer) => received?,
                 () = stop.requested() => return Ok(()),
             };
-            if let Some(acknowledgement) = self.take(&buffer[..length], from, &config().config) {
+            let ready = config();
+            self.follow(ready.generation);
+            if let Some(acknowledgement) = self.take(&buffer[..length], from, &ready.config) {
                 // A lost acknowledgement makes the sender ask again.
                 let _ = socket.send_to(&acknowledgement, from).await;
             }
@@ -152,33 +191,27 @@ impl Receiver {
 
     /// Takes one datagram; gives what an inform is acknowledged with.
     pub fn take(&self, datagram: &[u8], from: SocketAddr, config: &Config) -> Option<Vec<u8>> {
-        match self.judge(datagram, config) {
-            Ok((notification, version)) => {
-                self.count(&notification, version, from.ip());
-                if notification.inform {
-                    notification::acknowledge(datagram)
-                } else {
-                    None
+        let reason = match self.judge(datagram, config) {
+            Judged::Taken(notification, version, answer) => {
+                if self.book(&notification, version, from.ip()) {
+                    return answer.filter(|_| notification.inform);
                 }
+                // Not acknowledged, so that the sender keeps it and tries again.
+                "not_kept"
             }
-            Err(reason) => {
-                self.metrics.ignored.with_label_values(&[reason]).inc();
-                None
-            }
-        }
+            Judged::Ignored(reason) => reason,
+        };
+        self.metrics.ignored.with_label_values(&[reason]).inc();
+        None
     }
 
-    fn judge(
-        &self,
-        datagram: &[u8],
-        config: &Config,
-    ) -> Result<(Notification, &'static str), &'static str> {
-        match codec::read_message(datagram).map_err(|_| "malformed")? {
-            Message::Community {
+    fn judge(&self, datagram: &[u8], config: &Config) -> Judged {
+        match codec::read_message(datagram) {
+            Ok(Message::Community {
                 version,
                 community,
                 pdu,
-            } => {
+            }) => {
                 let known = config
                     .auths
                     .values()
@@ -189,35 +222,39 @@ impl Receiver {
                             .any(|one| one.community.reveal() == community)
                     });
                 if !known {
-                    return Err("unknown_community");
+                    return "unknown_community".into();
                 }
-                let notification = read(pdu).ok_or("malformed")?;
-                Ok((notification, if version == 1 { "1" } else { "2c" }))
+                let Some(notification) = read(pdu) else {
+                    return "malformed".into();
+                };
+                let answer = notification::acknowledge(datagram);
+                Judged::Taken(notification, if version == 1 { "1" } else { "2c" }, answer)
             }
-            Message::V3 { .. } => self
-                .judge_v3(datagram, config)
-                .map(|notification| (notification, "3")),
+            Ok(Message::V3 { .. }) => self.judge_v3(datagram, config),
+            Err(_) => "malformed".into(),
         }
     }
 
-    fn judge_v3(&self, datagram: &[u8], config: &Config) -> Result<Notification, &'static str> {
-        let sender = usm::sender(datagram).ok_or("malformed")?;
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+    fn judge_v3(&self, datagram: &[u8], config: &Config) -> Judged {
+        let Some(usm::Sender { engine, user }) = usm::sender(datagram) else {
+            return "malformed".into();
+        };
+        let mut senders = self.senders();
         let mut reason = "unknown_user";
         for (name, auth) in config.auths.iter().filter(|(_, auth)| auth.version == 3) {
-            if auth.credentials.username.reveal() != sender.user {
+            if auth.credentials.username.reveal() != user {
                 continue;
             }
             reason = "not_authentic";
-            let key = (name.clone(), sender.engine.clone());
+            let key = (name.clone(), engine.clone());
             if !senders.peers.contains_key(&key) {
                 if !senders.keys.allows() {
-                    return Err("rate");
+                    return "rate".into();
                 }
                 if senders.peers.len() >= SENDERS {
                     senders.peers.clear();
                 }
-                let Ok(peer) = Peer::new(auth, &auth.credentials, "", &sender.engine) else {
+                let Ok(peer) = Peer::new(auth, &auth.credentials, "", &engine) else {
                     continue;
                 };
                 senders.peers.insert(key.clone(), peer);
@@ -225,22 +262,25 @@ impl Receiver {
             let Some(peer) = senders.peers.get_mut(&key) else {
                 continue;
             };
-            if let Heard::Pdu(pdu) = peer.decode(datagram.to_vec(), Instant::now()) {
-                let notification = read(&pdu).ok_or("malformed")?;
-                return if notification.inform {
-                    Err("malformed")
-                } else {
-                    Ok(notification)
-                };
+            match peer.decode(datagram.to_vec(), Instant::now()) {
+                Heard::Pdu(pdu) => {
+                    return match read(&pdu).filter(|one| !one.inform) {
+                        Some(notification) => Judged::Taken(notification, "3", None),
+                        None => "malformed".into(),
+                    };
+                }
+                Heard::Nothing(Reason::NotInWindow) => reason = "not_in_window",
+                _ => {}
             }
         }
-        Err(reason)
+        reason.into()
     }
 
-    fn count(&self, notification: &Notification, version: &str, from: IpAddr) {
+    /// Counts, logs and keeps a notification; false when it should have been kept and was not.
+    fn book(&self, notification: &Notification, version: &str, from: IpAddr) -> bool {
         let from = from.to_canonical();
         let trap = notification.name();
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut senders = self.senders();
         let pair = (from, trap.clone());
         let known = senders.pairs.contains_key(&pair) || senders.pairs.len() < PAIRS;
         if known {
@@ -254,6 +294,11 @@ impl Receiver {
         } else {
             ("other", "other")
         };
+        if let Some(lines) = &self.lines
+            && !lines.keep(notification, version, from, [source_label, trap_label])
+        {
+            return false;
+        }
         self.metrics
             .received
             .with_label_values(&[source_label, trap_label, version])
@@ -261,6 +306,7 @@ impl Receiver {
         if log {
             tracing::info!(source, trap, version, values = notification.text(), "trap");
         }
+        true
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading `snmp.yml`: one file or many, strictly, with file and line in every error.
 
+mod names;
 mod raw;
 
 use std::collections::btree_map::Entry;
@@ -13,12 +14,15 @@ use super::{
     Metric, Module, PrivProtocol, SecurityLevel,
 };
 use crate::oid::Oid;
+use names::{ByName, Names, Place};
 
 /// How files are read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Replace `${VAR}` and `$VAR` in user names and passwords (`--config.expand-environment-variables`).
     pub expand_environment: bool,
+    /// Where MIB files are (`--snmp.mib-dir`), for walks that name objects; the folders of net-snmp when there are none.
+    pub mib_folders: &'static [PathBuf],
 }
 
 /// Reads every file that the patterns name into one configuration.
@@ -33,7 +37,7 @@ pub fn load(patterns: &[String], options: Options) -> Result<Config, Error> {
         .first()
         .cloned()
         .unwrap_or_else(|| PathBuf::from(patterns.first().cloned().unwrap_or_default()));
-    complete(config, &origin)
+    complete(config, &origin, options)
 }
 
 fn collect(config: &mut Config, patterns: &[String], options: Options) -> Result<(), Error> {
@@ -59,7 +63,7 @@ fn collect(config: &mut Config, patterns: &[String], options: Options) -> Result
 pub fn parse(text: &str, origin: &Path, options: Options) -> Result<Config, Error> {
     let mut config = Config::default();
     merge(&mut config, text, origin, options)?;
-    complete(config, origin)
+    complete(config, origin, options)
 }
 
 /// Reads one text, and then the files that `more` patterns name, into one configuration.
@@ -70,10 +74,20 @@ pub fn read(text: &str, origin: &Path, more: &[String], options: Options) -> Res
     let mut config = Config::default();
     merge(&mut config, text, origin, options)?;
     collect(&mut config, more, options)?;
-    complete(config, origin)
+    complete(config, origin, options)
 }
 
-fn complete(mut config: Config, origin: &Path) -> Result<Config, Error> {
+/// Whether a file of credentials alone may do: the built-in modules are used then.
+fn lacks_modules_only(config: &Config) -> bool {
+    config.modules.is_empty() && !config.auths.is_empty() && !config.strict
+}
+
+fn complete(mut config: Config, origin: &Path, options: Options) -> Result<Config, Error> {
+    if lacks_modules_only(&config) {
+        let mut built_in = Config::default();
+        merge(&mut built_in, BUILT_IN, Path::new("built-in"), options)?;
+        config.modules = built_in.modules;
+    }
     if config.modules.is_empty() {
         return Err(Error::new(
             origin,
@@ -101,6 +115,9 @@ fn complete(mut config: Config, origin: &Path) -> Result<Config, Error> {
     config.files.extend(secrets);
     Ok(config)
 }
+
+/// The configuration that runs when none is given.
+pub const BUILT_IN: &str = include_str!("../../default.yml");
 
 const LEGACY: &str = "since snmp_exporter 0.23 credentials stand below `auths` and modules below `modules` (see its page on the auth split)";
 
@@ -132,6 +149,10 @@ fn merge(config: &mut Config, text: &str, origin: &Path, options: Options) -> Re
             .map_err(|reason| Error::at(origin, place, format!("auths.{name}: {reason}")))?;
         entry.insert(auth);
     }
+    let mut names = Names::of(
+        &file.modules.values().map(|one| &one.value),
+        options.mib_folders,
+    );
     for (name, spanned) in file.modules {
         let at = place(&spanned);
         let Entry::Vacant(entry) = config.modules.entry(name.clone()) else {
@@ -141,7 +162,11 @@ fn merge(config: &mut Config, text: &str, origin: &Path, options: Options) -> Re
                 format!("modules.{name}: another file has a module of this name"),
             ));
         };
-        entry.insert(module(spanned.value).map_err(|(inner, reason)| {
+        let made = module(spanned.value).and_then(|(mut made, by_name)| {
+            names.fill(&name, origin, by_name, &mut made)?;
+            Ok(made)
+        });
+        entry.insert(made.map_err(|(inner, reason)| {
             Error::at(
                 origin,
                 inner.unwrap_or(at),
@@ -156,7 +181,7 @@ fn place<T>(spanned: &Spanned<T>) -> (u64, u64) {
     (spanned.referenced.line(), spanned.referenced.column())
 }
 
-fn refused(error: &serde_saphyr::Error, text: &str, origin: &Path) -> Error {
+pub(crate) fn refused(error: &serde_saphyr::Error, text: &str, origin: &Path) -> Error {
     let mut message = error.without_snippet().to_string();
     let place = error.location().map(|at| (at.line(), at.column()));
     if let Some((line, column)) = place {
@@ -166,6 +191,17 @@ fn refused(error: &serde_saphyr::Error, text: &str, origin: &Path) -> Error {
         ] {
             message = message.replace(&shown, "");
         }
+    }
+    for (theirs, plain) in [
+        (", set DuplicateKeyPolicy in Options if acceptable", ""),
+        (
+            "invalid u32",
+            "expected a whole number from 0 to 4294967295",
+        ),
+        ("expected mapping start", "expected keys with values"),
+        ("expected sequence start", "expected a list"),
+    ] {
+        message = message.replace(theirs, plain);
     }
     let new_form = text
         .lines()
@@ -433,11 +469,40 @@ fn expand(text: &str) -> Result<String, String> {
 
 type Refused = (Option<(u64, u64)>, String);
 
-fn module(raw: raw::Module) -> Result<Module, Refused> {
+fn module(raw: raw::Module) -> Result<(Module, ByName), Refused> {
     let metrics = raw.metrics.unwrap_or_default();
-    Ok(Module {
-        walk: raw.walk,
-        get: raw.get,
+    let mut by_name = ByName {
+        walk: Vec::new(),
+        lookups: raw.lookups,
+        overrides: raw.overrides,
+    };
+    let mut numbers = |list: Vec<Spanned<Place>>| {
+        let mut oids = Vec::new();
+        for one in list {
+            match one.value {
+                Place::Oid(oid) => oids.push(oid),
+                Place::Name(_) => by_name.walk.push(one),
+            }
+        }
+        oids
+    };
+    let (walk, get) = (numbers(raw.walk), numbers(raw.get));
+    for (key, given) in [
+        ("lookups", !by_name.lookups.is_empty()),
+        ("overrides", !by_name.overrides.is_empty()),
+    ] {
+        if given && by_name.walk.is_empty() {
+            return Err((
+                None,
+                format!(
+                    "{key}: expected only where walk names MIB objects, as in IF-MIB::ifXTable"
+                ),
+            ));
+        }
+    }
+    let module = Module {
+        walk,
+        get,
         metrics: metrics.into_iter().map(metric).collect::<Result<_, _>>()?,
         max_repetitions: raw.max_repetitions.unwrap_or(25),
         retries: raw.retries.unwrap_or(3),
@@ -455,7 +520,8 @@ fn module(raw: raw::Module) -> Result<Module, Refused> {
                 values: filter.values.into_iter().map(|one| one.0).collect(),
             })
             .collect(),
-    })
+    };
+    Ok((module, by_name))
 }
 
 fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {

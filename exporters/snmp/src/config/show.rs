@@ -56,7 +56,7 @@ fn show_auth(auth: &Auth, out: &mut String) {
     }
 }
 
-fn show_module(module: &Module, out: &mut String) {
+pub(crate) fn show_module(module: &Module, out: &mut String) {
     for (key, list) in [("walk", &module.walk), ("get", &module.get)] {
         if !list.is_empty() {
             let _ = writeln!(out, "    {key}:");
@@ -188,7 +188,7 @@ fn index_name(kind: IndexType) -> &'static str {
 }
 
 /// A YAML scalar that reads back as the same string: plain where nothing can be misread, else double quoted.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text
             .bytes()

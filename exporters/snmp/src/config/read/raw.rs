@@ -9,7 +9,10 @@ use serde_saphyr::Spanned;
 use crate::config::{
     AuthProtocol, GoDuration, IndexType, Pattern, PrivProtocol, SecurityLevel, unanchored,
 };
+use crate::generate::input::{LookupInput, Override};
 use crate::oid::Oid;
+
+use super::names::Place;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,9 +72,13 @@ pub(super) struct Credentials {
 #[serde(deny_unknown_fields)]
 pub(super) struct Module {
     #[serde(default)]
-    pub(super) walk: Vec<Oid>,
+    pub(super) walk: Vec<Spanned<Place>>,
     #[serde(default)]
-    pub(super) get: Vec<Oid>,
+    pub(super) get: Vec<Spanned<Place>>,
+    #[serde(default)]
+    pub(super) lookups: Vec<LookupInput>,
+    #[serde(default)]
+    pub(super) overrides: BTreeMap<String, Override>,
     #[serde(default)]
     pub(super) metrics: Option<Vec<Spanned<Metric>>>,
     pub(super) max_repetitions: Option<u32>,

@@ -88,7 +88,8 @@ fn mistakes_are_named_with_file_and_line() {
             "auths: {a: {}}\nmodules: {m: {timeout: 5}}\n",
             "`5`: expected a duration such as 5s, 1m30s or 500ms",
         ),
-        ("auths: {a: {}}\nmodules: {}\n", "snmp.yml: no modules"),
+        ("strict: true\nauths: {a: {}}\n", "snmp.yml: no modules"),
+        ("modules: {}\nauths: {}\n", "snmp.yml: no modules"),
         ("modules: {m: {}}\n", "snmp.yml: no auths"),
         ("auths: {a: {}, a: {}}\nmodules: {m: {}}\n", "duplicate"),
         (
@@ -213,6 +214,7 @@ fn the_environment_is_expanded_on_request_and_only_for_the_three_fields() {
         Path::new("snmp.yml"),
         Options {
             expand_environment: true,
+            ..Options::default()
         },
     )
     .unwrap();
@@ -227,6 +229,7 @@ fn the_environment_is_expanded_on_request_and_only_for_the_three_fields() {
         Path::new("snmp.yml"),
         Options {
             expand_environment: true,
+            ..Options::default()
         },
     )
     .unwrap_err()
@@ -253,4 +256,16 @@ fn what_is_shown_reads_back() {
             .replace("^(?:^(?:(a)\\\\d)$)$", "^(?:(a)\\\\d)$"),
         shown
     );
+}
+
+#[test]
+fn credentials_alone_come_with_the_built_in_modules() {
+    let config = parse(
+        "auths: {mine: {community: x}}",
+        Path::new("snmp.yml"),
+        Options::default(),
+    )
+    .unwrap();
+    assert_eq!(config.auths.keys().collect::<Vec<_>>(), ["mine"]);
+    assert!(config.modules.contains_key("if_mib") && config.modules.contains_key("bgp"));
 }
