@@ -15,7 +15,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
-	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-inventory -p sotp-ping -p sotp-syslog
+	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-inventory -p sotp-ping -p sotp-syslog -p sotp-snmp
 
 demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)

@@ -6,7 +6,12 @@ use std::path::Path;
 use anyhow::Context;
 
 /// Series that Prometheus writes by itself.
-pub const BUILTIN: [&str; 3] = ["ALERTS", "ALERTS_FOR_STATE", "up"];
+pub const BUILTIN: [&str; 4] = [
+    "ALERTS",
+    "ALERTS_FOR_STATE",
+    "scrape_duration_seconds",
+    "up",
+];
 
 /// The series of our own services, from `checks/series.txt`: one name a line, `#` begins a comment, `histogram NAME`
 /// stands for its `_bucket`, `_sum` and `_count`.

@@ -26,10 +26,14 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
     let dashboards = root().join("dashboards");
     // Its own place, so that two runs on one machine do not meet.
     let place = testkit::TempDir::new().unwrap();
-    let ask = format!("'{PANELS}' --dashboards '{}'", dashboards.display());
+    // snmpd tells the load of processors only after its first minute.
+    let ask = format!(
+        "'{PANELS}' --within 120 --dashboards '{}'",
+        dashboards.display()
+    );
     // A guard against a test that never ends; the demo bounds every wait of its own.
     let output = Command::new("timeout")
-        .args(["--kill-after=30", "420"])
+        .args(["--kill-after=30", "600"])
         .arg(binaries.join("sotp-lab"))
         .args(["demo", "--once", "--no-install", "--name", "panels"])
         .args(["--while-up", &ask])

@@ -12,10 +12,17 @@ use sotp_checks::servers::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Serves `testdata/samples.prom` on a free port, every `{n}` in it replaced by the tenths of seconds since the start, so
-/// that counters grow. Lines with one of `without` in them are left out.
+/// Serves `testdata/samples.prom` as [`page`] does.
 async fn exporter(without: &'static [&'static str]) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/samples.prom");
+    page("samples.prom", without).await
+}
+
+/// Serves this file of `testdata` on a free port, every `{n}` in it replaced by the tenths of seconds since the start, so that
+/// counters grow. Lines with one of `without` in them are left out.
+async fn page(file: &str, without: &'static [&'static str]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(file);
     let page = std::fs::read_to_string(path).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -49,10 +56,24 @@ async fn prometheus(name: &str, exporter: &str) -> Server {
     let text = std::fs::read_to_string(root().join("alerts/rules/ping.yaml")).unwrap();
     // The baseline is recorded once a minute; a test need not wait for it.
     std::fs::write(&rules, text.replace("interval: 1m", "interval: 1s")).unwrap();
+    // Two devices as the SNMP exporter shows them, and the exporter itself.
+    let (device, snmp) = (
+        page("samples-snmp-device.prom", &[]).await,
+        page("samples-snmp.prom", &[]).await,
+    );
+    let labels = |name: &str| {
+        format!(
+            "{{targets: ['{device}'], labels: {{device: {name}, site: north, role: router, instance: {name}}}}}"
+        )
+    };
     let config = format!(
         "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\nscrape_configs:\n\
-         - job_name: ping\n  static_configs: [{{targets: ['{exporter}']}}]\n",
-        rules.display()
+         - job_name: ping\n  static_configs: [{{targets: ['{exporter}']}}]\n\
+         - job_name: snmp-exporter\n  static_configs: [{{targets: ['{snmp}']}}]\n\
+         - job_name: snmp\n  static_configs: [{}, {}]\n",
+        rules.display(),
+        labels("r1"),
+        labels("r2"),
     );
     Server::prometheus(&folder.join(name), &config)
         .await
@@ -103,6 +124,10 @@ async fn every_panel_shows_something_when_every_series_is_there() {
         assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
         assert!(outcome.filled >= 2, "{condition}: {outcome}");
     }
+    for (condition, device) in [("incomplete", Some("r1")), ("firing-of-snmp-device", None)] {
+        let outcome = ask(&server, Some(condition), device, 60).await;
+        assert_eq!((outcome.filled, outcome.empty.len()), (1, 0), "{outcome}");
+    }
     let outcome = ask(&server, None, Some("r2"), 1).await;
     let last = outcome
         .empty
@@ -145,10 +170,14 @@ async fn a_panel_without_its_series_is_named() {
 async fn a_dashboard_whose_variables_stay_empty_is_named() {
     let server = prometheus("panels-none", &exporter(&["ping_", "sotp_"]).await).await;
     let outcome = ask(&server, None, Some("r1"), 2).await;
-    assert_eq!(outcome.filled, 0, "{outcome}");
-    assert_eq!(outcome.empty.len(), 3, "{outcome}");
+    let unset: Vec<&String> = outcome
+        .empty
+        .iter()
+        .filter(|line| line.contains("label_values(ping_up, site) found no value"))
+        .collect();
+    assert_eq!(unset.len(), 3, "{outcome}");
     assert!(
-        outcome.empty[1].starts_with("sotp-now: variable `site`"),
+        unset[1].starts_with("sotp-now: variable `site`"),
         "{outcome}"
     );
 }

@@ -125,6 +125,17 @@ fn every_series_of_ours_stands_in_the_source_of_a_service() {
     {
         text += &std::fs::read_to_string(path).unwrap();
     }
+    // What a service exports of others stands in its built-in configuration.
+    for path in folders
+        .iter()
+        .flat_map(|folder| sotp_checks::files(folder, "default.yml").unwrap())
+    {
+        let built_in = std::fs::read_to_string(path).unwrap();
+        let names = built_in
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("- name: "));
+        text.extend(names.map(|name| format!("\"{name}\"\n")));
+    }
     let parts = ["_bucket", "_sum", "_count"];
     let base = |name: &String| {
         parts

@@ -28,7 +28,7 @@ struct Flags {
     #[arg(long)]
     once: bool,
     /// With --once: run this shell command in the box when everything is up, before the cut; repeatable.
-    /// SOTP_PROMETHEUS_URL, SOTP_ALERTMANAGER_URL, SOTP_PING_URL and SOTP_INVENTORY_URL are set. The
+    /// SOTP_PROMETHEUS_URL, SOTP_ALERTMANAGER_URL, SOTP_PING_URL, SOTP_SNMP_URL and SOTP_INVENTORY_URL are set. The
     /// demo fails when it fails.
     #[arg(long, value_name = "CMD", requires = "once")]
     while_up: Vec<String>,

@@ -6,6 +6,7 @@
 
 mod inventory;
 mod requirements;
+mod snmp;
 mod start;
 pub(crate) mod state;
 mod table;

@@ -4,7 +4,7 @@
 mod daemons;
 mod frr;
 mod linkwatch;
-mod place;
+pub(crate) mod place;
 mod protocols;
 #[cfg(test)]
 mod tests;

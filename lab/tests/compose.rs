@@ -189,5 +189,15 @@ fn the_jobs_are_those_of_the_launcher() {
         .iter()
         .map(|job| job["job_name"].as_str().unwrap())
         .collect();
-    assert_eq!(jobs, ["inventory", "ping", "prometheus", "alertmanager"]);
+    assert_eq!(
+        jobs,
+        [
+            "inventory",
+            "ping",
+            "snmp-exporter",
+            "snmp",
+            "prometheus",
+            "alertmanager"
+        ]
+    );
 }

@@ -142,9 +142,15 @@ fn the_whole_stack_watches_this_machine_and_ends_on_sigterm() {
             answer => Err(answer),
         }
     });
-    eventually("all four jobs are scraped", LIMIT, || {
+    eventually("all five jobs are scraped", LIMIT, || {
         let answer = stack.query(9090, "count by (job) (up == 1)")?;
-        let jobs = ["inventory", "ping", "prometheus", "alertmanager"];
+        let jobs = [
+            "inventory",
+            "ping",
+            "snmp-exporter",
+            "prometheus",
+            "alertmanager",
+        ];
         if jobs
             .iter()
             .all(|job| answer.contains(&format!("job=\"{job}\"")))
@@ -192,6 +198,7 @@ fn the_whole_stack_watches_this_machine_and_ends_on_sigterm() {
         "Alertmanager",
         "sotp-inventory",
         "sotp-ping",
+        "sotp-snmp",
         "Grafana                    missing",
     ] {
         assert!(table.contains(row), "{row}: {table}");

@@ -42,11 +42,13 @@ pub(super) async fn run(
     let inventory = state.join("inventory.yaml");
     std::fs::write(&inventory, lab.inventory_yaml())
         .with_context(|| inventory.display().to_string())?;
+    let snmp = lab.snmp_config(&state)?;
     let inside = usual_ports();
     let (doors, outside) = doors()?;
     let setting = Setting {
         state: &state,
         inventory: &inventory,
+        snmp: Some(&snmp),
         home,
         found,
         inside: &inside,

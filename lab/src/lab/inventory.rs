@@ -10,7 +10,7 @@ const GROUPS: &str = "groups:
     defaults:
       platform: frr
       ping: {enabled: true, interval: 1s, timeout: 1s}
-      snmp: {module: if_mib, auth: lab_v3, port: 161}
+      snmp: {module: 'system,if_mib,vitals,bgp,ospf', auth: lab_v3, port: 161}
       ssh: {port: 22, credentials: lab}
   - name: lab-hosts
     defaults:

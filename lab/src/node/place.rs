@@ -315,7 +315,8 @@ fn snmp_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
         "agentAddress udp:161\nrocommunity {community} {RANGE}\nrocommunity {community} 127.0.0.1\n\
          rouser {user} authPriv\nsysLocation {site}\nsysContact {user}@{name}\nsysName {name}\n\
          sysDescr FRRouting router {name} of a SOTP lab\nsysServices 78\n\
-         master agentx\nagentXSocket tcp:localhost:705\n",
+         master agentx\nagentXSocket tcp:localhost:705\n{sensor}",
+        sensor = sensor(),
         community = secret.snmp_community,
         user = secret.user,
         site = node.site,
@@ -334,6 +335,26 @@ fn snmp_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     file(&state.join("snmpd.conf"), &user, 0o600)?;
     give(&state, "Debian-snmp")?;
     give(&state.join("snmpd.conf"), "Debian-snmp")
+}
+
+/// A temperature sensor that always shows the same, since the machine's own are not the router's: lines of snmpd.conf(5) for one row
+/// of ENTITY-SENSOR-MIB (celsius, units, one digit behind the point, ok) and its name in ENTITY-MIB.
+fn sensor() -> String {
+    let columns = [
+        (
+            "1.3.6.1.2.1.47.1.1.1.1.7.1",
+            "octet_str",
+            "\"simulated sensor\"",
+        ),
+        ("1.3.6.1.2.1.99.1.1.1.1.1", "integer", "8"),
+        ("1.3.6.1.2.1.99.1.1.1.2.1", "integer", "9"),
+        ("1.3.6.1.2.1.99.1.1.1.3.1", "integer", "1"),
+        ("1.3.6.1.2.1.99.1.1.1.4.1", "integer", "412"),
+        ("1.3.6.1.2.1.99.1.1.1.5.1", "integer", "1"),
+    ];
+    columns
+        .map(|(oid, kind, value)| format!("override {oid} {kind} {value}\n"))
+        .concat()
 }
 
 /// The folder of a node's files, in memory inside the box.

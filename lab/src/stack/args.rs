@@ -33,6 +33,9 @@ pub(crate) struct Up {
     /// Your devices: an inventory file.
     #[arg(long, value_name = "FILE", env = "SOTP_INVENTORY")]
     pub(crate) inventory: PathBuf,
+    /// Credentials for SNMP, and modules if you have your own: an snmp.yml [default: the community public].
+    #[arg(long, value_name = "FILE", env = "SOTP_SNMP_CONFIG")]
+    pub(crate) snmp_config: Option<PathBuf>,
     /// Time between two scrapes and two rule evaluations, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub(crate) scrape_interval: u64,

@@ -14,7 +14,7 @@ use super::home::Home;
 use super::output::Show;
 use super::process::Process;
 use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
-use super::services::{self, Devices, INVENTORY, Service};
+use super::services::{self, Devices, INVENTORY, SNMP, Service};
 
 /// Names and ports of everything that can listen, ours aside.
 const OTHERS: [(&str, u16); 9] = [
@@ -68,6 +68,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) state: &'a Path,
     /// The inventory file.
     pub(crate) inventory: &'a Path,
+    /// Configuration of the SNMP exporter; without one it runs with its own.
+    pub(crate) snmp: Option<&'a Path>,
     /// Alerts and dashboards.
     pub(crate) home: &'a Home,
     /// Programs.
@@ -212,13 +214,18 @@ fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<Stri
 
 fn ours(setting: &Setting, service: &Service, path: &Path) -> Process {
     let source = match service.devices {
-        Devices::File => setting.inventory.display().to_string(),
-        Devices::Inventory => setting.inner_url(INVENTORY),
+        Devices::File => Some(setting.inventory.display().to_string()),
+        Devices::Inventory => Some(setting.inner_url(INVENTORY)),
+        Devices::Prometheus => None,
     };
-    let arguments = [
-        format!("--web.listen-address={}", setting.inner(service.name)),
-        format!("--inventory.source={source}"),
-    ];
+    let mut arguments = vec![format!(
+        "--web.listen-address={}",
+        setting.inner(service.name)
+    )];
+    arguments.extend(source.map(|source| format!("--inventory.source={source}")));
+    if let (SNMP, Some(file)) = (service.name, setting.snmp) {
+        arguments.push(format!("--config.file={}", file.display()));
+    }
     let mut process = Process::new(service.name, argv(path, arguments))
         .ready_at(format!("{}/-/ready", setting.inner_url(service.name)))
         .needed();
@@ -279,6 +286,10 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
         jobs: jobs
             .map(|(job, name)| (job.to_owned(), setting.inner(name)))
             .collect(),
+        snmp: prometheus::Discovered {
+            devices: format!("{}/sd/snmp", setting.inner_url(INVENTORY)),
+            exporter: setting.inner(SNMP),
+        },
     };
     let arguments = [
         format!(

@@ -26,10 +26,15 @@ pub(crate) enum Devices {
     File,
     /// The inventory service, so that a change of the file reaches it the way it does in production.
     Inventory,
+    /// Nowhere: Prometheus learns them from the inventory service and names one with each request.
+    Prometheus,
 }
 
 /// The inventory service, which others ask.
 pub(crate) const INVENTORY: &str = "sotp-inventory";
+
+/// The SNMP exporter, which needs credentials.
+pub(crate) const SNMP: &str = "sotp-snmp";
 
 /// All of them.
 pub(crate) const SERVICES: &[Service] = &[
@@ -46,6 +51,13 @@ pub(crate) const SERVICES: &[Service] = &[
         port: 19427,
         devices: Devices::Inventory,
         shows: "every device, each second",
+    },
+    Service {
+        name: SNMP,
+        job: "snmp-exporter",
+        port: 19116,
+        devices: Devices::Prometheus,
+        shows: "any device by SNMP: interfaces, vitals, neighbours",
     },
 ];
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::args::Up;
 use super::home::Home;
 use super::plan::{self, Found, Ports, Setting};
-use super::services::INVENTORY;
+use super::services::{INVENTORY, SNMP};
 use super::state::{self, State};
 use super::{inner, ports, table, tell};
 
@@ -31,7 +31,15 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let found = plan::find(&up.common).await?;
     let home = Home::find(up.common.home.as_deref())?;
     let inventory = std::path::absolute(&up.inventory)?;
+    let snmp = up
+        .snmp_config
+        .as_ref()
+        .map(std::path::absolute)
+        .transpose()?;
     check_inventory(&found, &inventory).await?;
+    if let Some(file) = &snmp {
+        check_snmp(&found, file).await?;
+    }
     ping_allowed()?;
     let folder = up.state_dir.clone().map_or_else(state::usual, Ok)?;
     let state = State::take(&folder)?;
@@ -39,6 +47,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let setting = Setting {
         state: state.folder(),
         inventory: &inventory,
+        snmp: snmp.as_deref(),
         home: &home,
         found: &found,
         inside: &ports,
@@ -91,24 +100,37 @@ fn free_ports() -> anyhow::Result<Ports> {
 async fn check_inventory(found: &Found, file: &Path) -> anyhow::Result<()> {
     // Reading it first gives the shortest error for the commonest mistake.
     std::fs::File::open(file).with_context(|| format!("inventory {}", file.display()))?;
+    let source = format!("--inventory.source={}", file.display());
+    check(found, INVENTORY, &source, "the inventory").await
+}
+
+/// Asks our SNMP exporter whether the file is one of its configurations.
+async fn check_snmp(found: &Found, file: &Path) -> anyhow::Result<()> {
+    std::fs::File::open(file).with_context(|| format!("SNMP configuration {}", file.display()))?;
+    let config = format!("--config.file={}", file.display());
+    check(found, SNMP, &config, "the SNMP configuration").await
+}
+
+/// Asks `service` whether it accepts `what`, which `argument` names.
+async fn check(found: &Found, service: &str, argument: &str, what: &str) -> anyhow::Result<()> {
     let (_, program) = found
         .services
         .iter()
-        .find(|(service, _)| service.name == INVENTORY)
-        .context("no inventory service in the table")?;
+        .find(|(one, _)| one.name == service)
+        .with_context(|| format!("no {service} in the table"))?;
     let check = Command::new(program)
-        .arg(format!("--inventory.source={}", file.display()))
+        .arg(argument)
         .arg("--config.check")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
     let output = timeout(Duration::from_secs(20), check)
         .await
-        .context("the check of the inventory does not end")??;
+        .with_context(|| format!("the check of {what} does not end"))??;
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(
         output.status.success(),
-        "the inventory is refused:\n{}",
+        "{what} is refused:\n{}",
         said.trim_end()
     );
     Ok(())

@@ -105,8 +105,8 @@ impl Counts {
 }
 
 impl Observer for Counts {
-    fn stored(&self, _: &Record<'_>) {
-        self.add("stored", 1);
+    fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
+        self.add("stored", records.map(|_| 1).sum());
     }
 
     fn parked(&self, _: &Record<'_>, _: &str) {

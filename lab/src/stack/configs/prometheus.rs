@@ -6,6 +6,19 @@ use std::time::Duration;
 
 use super::{duration, quoted};
 
+/// Shortest interval between two SNMP scrapes of a device, which take longer than those of a page. It still puts two of them into the
+/// dashboards' shortest window, four scrape intervals.
+const SNMP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Devices that the inventory service lists and an exporter is asked about.
+#[derive(Debug, Clone)]
+pub(crate) struct Discovered {
+    /// URL of the list (`http_sd`).
+    pub(crate) devices: String,
+    /// The exporter, as `host:port`.
+    pub(crate) exporter: String,
+}
+
 /// What Prometheus is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -17,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) alertmanager: String,
     /// Job name and target, as `host:port`.
     pub(crate) jobs: Vec<(String, String)>,
+    /// The devices that are asked over SNMP.
+    pub(crate) snmp: Discovered,
 }
 
 impl Settings {
@@ -51,6 +66,20 @@ impl Settings {
                 quoted(target)
             );
         }
+        let snmp = self.interval.max(SNMP_INTERVAL);
+        let _ = write!(
+            text,
+            "  - job_name: snmp\n    scrape_interval: {}\n    scrape_timeout: {}\n    metrics_path: /snmp\n    \
+             http_sd_configs:\n      - url: {}\n        refresh_interval: {}\n    relabel_configs:\n      \
+             - source_labels: [__address__]\n        target_label: __param_target\n      \
+             - source_labels: [__param_target]\n        target_label: instance\n      \
+             - target_label: __address__\n        replacement: {}\n",
+            duration(snmp),
+            duration(snmp.min(Duration::from_secs(10))),
+            quoted(&self.snmp.devices),
+            duration(self.interval),
+            quoted(&self.snmp.exporter),
+        );
         text
     }
 }
@@ -69,6 +98,10 @@ mod tests {
                 ("ping".into(), "127.0.0.1:19427".into()),
                 ("prometheus".into(), "127.0.0.1:9090".into()),
             ],
+            snmp: Discovered {
+                devices: "http://127.0.0.1:19870/sd/snmp".into(),
+                exporter: "127.0.0.1:19116".into(),
+            },
         }
     }
 
