@@ -190,7 +190,7 @@ async fn device(
     Ok(())
 }
 
-/// The time of the fastest of three scrapes: what remains when nothing else has the processor.
+/// The time of the fastest of three scrapes: what remains when nothing else has the processor. One of many seconds stands alone.
 async fn fastest(
     exporter: &Exporter,
     client: &reqwest::Client,
@@ -199,6 +199,9 @@ async fn fastest(
     let mut best = f64::INFINITY;
     for _ in 0..3 {
         best = best.min(exporter.scrape(client, target).await?.0.as_secs_f64() * 1e3);
+        if best > 10_000.0 {
+            break;
+        }
     }
     Ok(best)
 }

@@ -49,6 +49,8 @@ pub struct Scrape {
     failures: Vec<Failure>,
     answered: bool,
     names: Vec<u32>,
+    /// Parts of walks that were given away.
+    parts: u32,
 }
 
 impl Scrape {
@@ -75,6 +77,7 @@ impl Scrape {
             failures: Vec::new(),
             answered: false,
             names: Vec::new(),
+            parts: 0,
         };
         scrape.begin(&works, sizes);
         scrape.works = works
@@ -130,7 +133,7 @@ impl Scrape {
             .into_iter()
             .flat_map(|(_, columns)| sizes.groups(columns, cap))
         {
-            self.push_rows(group.columns, group.repetitions);
+            self.push_rows(group);
         }
     }
 
@@ -226,6 +229,11 @@ impl Scrape {
             flight.next = now;
             flight.tries = flight.tries.saturating_sub(1);
         }
+    }
+
+    /// The ids under way.
+    pub fn under_way(&self) -> impl Iterator<Item = i32> {
+        self.ids.keys().copied()
     }
 
     /// Whether this id is under way.

@@ -440,6 +440,14 @@ impl Table {
         if let Some(previous) = column.entries.last() {
             column.disordered |= slice(&self.ids, previous.oid) >= ids;
         }
+        // Many tables are filled at a time: growing by a quarter instead of doubling keeps them near their size.
+        if self.ids.capacity() - at < ids.len() {
+            self.ids.reserve_exact(ids.len().max(at / 4).max(256));
+        }
+        let rows = column.entries.len();
+        if column.entries.capacity() == rows {
+            column.entries.reserve_exact((rows / 4).max(8));
+        }
         self.ids.extend_from_slice(ids);
         column.entries.push(Entry {
             oid: span(at, ids.len()),

@@ -142,7 +142,7 @@ impl Snmpd {
 
 fn config() -> String {
     let mut out = String::from(
-        "auths:\n  plain: {version: 3, username: plain}\n  nobody: {version: 3, username: nobody}\n",
+        "auths:\n  public_v2: {version: 2, community: public}\n  plain: {version: 3, username: plain}\n  nobody: {version: 3, username: nobody}\n",
     );
     let user = |name: &str,
                 user: &str,
@@ -360,4 +360,75 @@ async fn a_known_engine_is_not_asked_again_and_every_change_heals_inside_one_scr
     snmpd.restart("sotp-two", true);
     good(&process, snmpd.port, "pSHA256AES").await;
     assert_eq!(discoveries().await, first);
+}
+
+/// A line of /proc/meminfo, in octets.
+fn memory(name: &str) -> f64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<f64>()
+        .unwrap()
+        * 1024.0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_vitals_of_a_host_are_those_of_the_kernel() {
+    if !installed() {
+        return;
+    }
+    let snmpd = Snmpd::start("sotp-vitals");
+    let dir = TempDir::new().unwrap();
+    let process = ours(&dir).await;
+    let target = format!("/snmp?target=127.0.0.1:{}&module=vitals", snmpd.port);
+    // snmpd shows what its processors do after a minute.
+    let began = Instant::now();
+    let (text, samples) = loop {
+        let (status, text) = process.get(&target).await.unwrap();
+        assert_eq!(status, 200, "{text}");
+        let samples = Samples::parse(&text).unwrap();
+        if samples.select("sotp_device_cpu_ratio", &[]).count() > 0 {
+            break (text, samples);
+        }
+        assert!(began.elapsed() < Duration::from_secs(180), "{text}");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    };
+    let main = [("pool", "main")];
+    assert_eq!(
+        samples.value("sotp_device_memory_size_bytes", &main),
+        Some(memory("MemTotal:")),
+        "{text}"
+    );
+    let used = samples
+        .value("sotp_device_memory_used_bytes", &main)
+        .unwrap();
+    let ratio = samples
+        .value("sotp_device_memory_used_ratio", &main)
+        .unwrap();
+    assert!((ratio - used / memory("MemTotal:")).abs() < 1e-9, "{text}");
+    // snmpd reads the same file some seconds earlier, and other programs run: a fifth of the memory is leeway.
+    let kernel = memory("MemTotal:")
+        - memory("MemFree:")
+        - memory("Buffers:")
+        - memory("Cached:")
+        - memory("SReclaimable:");
+    assert!(
+        (used - kernel).abs() < memory("MemTotal:") / 5.0,
+        "{used} and {kernel}"
+    );
+    let processors: Vec<f64> = samples
+        .select("sotp_device_cpu_ratio", &[])
+        .map(|sample| sample.value)
+        .collect();
+    let there = std::fs::read_to_string("/proc/cpuinfo")
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    assert!(
+        processors.len() == there && processors.iter().all(|busy| (0.0..=1.0).contains(busy)),
+        "{there} processors: {text}"
+    );
 }

@@ -166,13 +166,15 @@ impl Open {
             }
         }
         // A pending ICMP error of another target is told once by the next send on a shared socket.
+        let mut told = Ok(true);
         for _ in 0..4 {
             match self.socket.send_to(message, self.target).await {
-                Err(error) if pending(&error) => {}
+                Err(error) if pending(&error) => told = Err(error),
                 other => return other.map(|_| true),
             }
         }
-        Ok(true)
+        // Said every time, it is about this target: there is no way to it.
+        told.or_else(|error| if no_way(&error) { Err(error) } else { Ok(true) })
     }
 }
 
@@ -183,6 +185,14 @@ fn pending(error: &io::Error) -> bool {
             | io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// Whether there is no way to a target.
+pub(super) fn no_way(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
     )
 }
 

@@ -1,11 +1,11 @@
 //! One conversation: the state machine of a scrape, a line to the target, and the clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::socket::Open;
+use super::socket::{Open, no_way};
 use super::{Arrival, Memory, Settings, Sockets, until};
 use crate::codec::{self, Message, Operation};
 use crate::config::{Auth, Credentials, SecurityLevel};
@@ -81,7 +81,12 @@ impl Report {
 /// How messages are made and read.
 enum Wire {
     Community(u8),
-    Usm { peer: Box<Peer>, healings: u32 },
+    Usm {
+        peer: Box<Peer>,
+        healings: u32,
+        /// Requests that were under way when the engine was last told anew: their answers are about the message before.
+        stale: HashSet<i32>,
+    },
 }
 
 /// A conversation under way.
@@ -136,6 +141,7 @@ pub(super) async fn converse(
             Ok(peer) => Wire::Usm {
                 peer: Box::new(peer),
                 healings: 0,
+                stale: HashSet::new(),
             },
             Err(reason) => {
                 let mut report = all_failed(reason);
@@ -222,7 +228,7 @@ impl Talk<'_> {
             .send(outgoing.id, &message)
             .await
             .map(|_| ())
-            .map_err(|_| Reason::Send)
+            .map_err(|error| unsent(&error))
     }
 
     fn ignore(&mut self, reason: Reason) {
@@ -254,15 +260,21 @@ impl Talk<'_> {
                 };
                 self.take(pdu, octets, scrape, now);
             }
-            Wire::Usm { peer, healings } => match peer.decode(message, now) {
+            Wire::Usm {
+                peer,
+                healings,
+                stale,
+            } => match peer.decode(message, now) {
                 Heard::Pdu(pdu) => self.take(&pdu, octets, scrape, now),
                 Heard::Refused(reason) => scrape.abort(reason),
                 Heard::Nothing(reason) => self.ignore(reason),
+                Heard::Clock | Heard::Engine(..) if stale.remove(&id) => {}
                 Heard::Clock => {
                     *healings += 1;
                     if *healings > HEALINGS {
                         scrape.abort(Reason::NotInWindow);
                     } else {
+                        *stale = scrape.under_way().filter(|other| *other != id).collect();
                         scrape.resend(now);
                     }
                 }
@@ -275,6 +287,7 @@ impl Talk<'_> {
                         Ok(mut new) => {
                             new.set_clock(boots, time, now);
                             **peer = new;
+                            *stale = scrape.under_way().filter(|other| *other != id).collect();
                             scrape.resend(Instant::now());
                         }
                         Err(reason) => scrape.abort(reason),
@@ -301,9 +314,10 @@ impl Talk<'_> {
         let end = self.asked.deadline.min(began + patience);
         let mut wait = Duration::from_secs(1);
         loop {
-            if self.line.send(id, &usm::discovery(id)).await.is_err() {
-                return Err(Reason::Send);
-            }
+            self.line
+                .send(id, &usm::discovery(id))
+                .await
+                .map_err(|error| unsent(&error))?;
             self.discovery += 1;
             let again = (Instant::now() + wait).min(end);
             wait *= 2;
@@ -386,6 +400,15 @@ impl Talk<'_> {
         {
             failure.reason = *reason;
         }
+    }
+}
+
+/// Why a message could not be sent.
+fn unsent(error: &std::io::Error) -> Reason {
+    if no_way(error) {
+        Reason::IcmpUnreachable
+    } else {
+        Reason::Send
     }
 }
 

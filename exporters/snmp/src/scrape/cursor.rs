@@ -77,16 +77,6 @@ impl Cursor {
         }
     }
 
-    /// A walk of one column that goes on behind `last`; `seen` says whether it showed anything so far.
-    pub(super) fn resume(work: usize, column: Oid, last: Vec<u32>, seen: bool) -> Self {
-        let mut cursor = Self::walk(work, VecDeque::from([column]));
-        if let Some(walk) = cursor.as_walk_mut() {
-            walk.last = last;
-            walk.rows = u32::from(seen);
-        }
-        cursor
-    }
-
     pub(super) fn as_walk(&self) -> Option<&Walk> {
         if let Task::Walk(walk) = &self.task {
             Some(walk)

@@ -13,6 +13,8 @@ pub(super) const REPETITIONS: std::ops::RangeInclusive<u32> = 10..=100;
 pub(super) const FRAME: f64 = 1380.0;
 /// The fewest answers that a walk must still be worth for a part of it to be given away: a part costs one answer more.
 const SPLIT: f64 = 6.0;
+/// The fewest answers of the whole scrape for each part that was given away, so that parts never cost more than an eighth.
+const FOR_EACH_PART: f64 = 8.0;
 /// The least time that the rest of a walk must take for a part of it to be given away.
 const WORTH: Duration = Duration::from_millis(10);
 /// Repeats beyond the module's `retries` that the round trip may cause.
@@ -199,19 +201,30 @@ impl Scrape {
             return;
         }
         let per_answer = f64::from(self.pace.repetitions(FRAME, &REPETITIONS).unwrap_or(25));
-        let longest = self.cursors.iter().enumerate().filter_map(|(at, cursor)| {
-            let walk = cursor.as_ref()?.as_walk()?;
-            (walk.columns.len() > 1).then(|| (at, walk.remaining() / per_answer))
-        });
-        let Some((at, answers)) = longest.max_by(|a, b| a.1.total_cmp(&b.1)) else {
+        let walks = || {
+            self.cursors.iter().enumerate().filter_map(|(at, cursor)| {
+                let walk = cursor.as_ref()?.as_walk()?;
+                Some((at, walk.remaining() / per_answer, walk.columns.len()))
+            })
+        };
+        let sent: u64 = self.works.iter().map(|work| work.counts.sent).sum();
+        let whole = sent as f64 + walks().map(|(_, answers, _)| answers).sum::<f64>();
+        let longest = walks()
+            .filter(|(.., columns)| *columns > 1)
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        let Some((at, answers, _)) = longest else {
             return;
         };
-        if answers < SPLIT || self.pace.expected(answers) < WORTH {
+        if answers < SPLIT
+            || self.pace.expected(answers) < WORTH
+            || f64::from(self.parts + 1) * FOR_EACH_PART > whole
+        {
             return;
         }
         let Some(half) = self.cursors[at].as_mut().and_then(Cursor::split) else {
             return;
         };
+        self.parts += 1;
         self.push(half);
     }
 }

@@ -1,10 +1,12 @@
 //! Columns asked for side by side, a row after the other: a column whose height is known need not be walked alone.
 //!
-//! Whatever is not as it should be (an error, a value that cannot be read, an identifier out of order) turns every column that is
-//! still open into a walk of its own from where it stands, which has the remedies.
+//! Whatever is not as it should be (an error, a value that cannot be read, an identifier out of order, a column that seems to have fewer
+//! rows than before) turns every column that is still open into a walk of its own, from its beginning: an agent that mixes up what was
+//! asked for may have passed a row over.
 
 use super::answer::Answer;
 use super::cursor::{Cursor, Task};
+use super::sizes::Group;
 use super::{After, Scrape};
 use crate::codec;
 use crate::oid::{self, Oid};
@@ -25,7 +27,9 @@ pub(super) struct Lane {
     column: Oid,
     place: usize,
     last: Vec<u32>,
-    seen: bool,
+    rows: u32,
+    /// The rows it had last time.
+    expected: u32,
     ended: bool,
 }
 
@@ -38,7 +42,12 @@ impl Rows {
 
 impl Scrape {
     /// Asks for columns, each with the piece of work that wants it, side by side.
-    pub(super) fn push_rows(&mut self, columns: Vec<(usize, Oid)>, repetitions: u32) {
+    pub(super) fn push_rows(&mut self, group: Group) {
+        let Group {
+            columns,
+            rows,
+            repetitions,
+        } = group;
         let Some((work, _)) = columns.first() else {
             return;
         };
@@ -49,7 +58,8 @@ impl Scrape {
                 place: self.table.column_of(column.ids())?,
                 last: column.ids().to_vec(),
                 column,
-                seen: false,
+                rows: 0,
+                expected: rows,
                 ended: false,
             })
         };
@@ -91,11 +101,14 @@ impl Scrape {
                         } else {
                             kept += 1;
                             self.works[lane.work].counts.values += 1;
-                            lane.seen = true;
+                            lane.rows += 1;
                             lane.last.clear();
                             lane.last.extend_from_slice(name);
                         }
                     }
+                }
+                if lane.ended && lane.rows < lane.expected {
+                    (lane.ended, sound) = (false, false);
                 }
                 if !sound {
                     break;
@@ -114,7 +127,7 @@ impl Scrape {
             return After::Again;
         }
         for lane in std::mem::take(&mut rows.open) {
-            self.push(Cursor::resume(lane.work, lane.column, lane.last, lane.seen));
+            self.push(Cursor::walk(lane.work, [lane.column].into()));
         }
         After::Done
     }

@@ -26,6 +26,8 @@ pub struct Sizes {
 pub(super) struct Group {
     /// Each with the piece of work that wants it.
     pub(super) columns: Vec<(usize, Oid)>,
+    /// How many rows each had.
+    pub(super) rows: u32,
     pub(super) repetitions: u32,
 }
 
@@ -140,6 +142,7 @@ impl Sizes {
                     .iter()
                     .map(|known| (known.work, known.column.clone()))
                     .collect(),
+                rows: part.first().map_or(0, |known| known.rows),
                 repetitions: self.requests(part, cap).1,
             });
             end -= take;
