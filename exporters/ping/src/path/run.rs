@@ -302,7 +302,7 @@ impl Follower {
             .enumerate()
             .find_map(|(flow, trace)| {
                 let hop = trace.next()?;
-                trace.sent();
+                trace.sent(hop);
                 Some((flow, Purpose::Hop(hop)))
             });
         let next = next.or_else(|| {

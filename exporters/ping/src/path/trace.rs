@@ -6,6 +6,8 @@ use std::net::IpAddr;
 const WINDOW: usize = 8;
 /// Hops in a row without an answer after which it goes no further.
 const GAP: u8 = 5;
+/// Requests of one trace that are sent a second time.
+const RETRIES: u8 = 4;
 
 /// Who answered a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,9 @@ pub struct Trace {
     most: u8,
     sent: Vec<State>,
     end: Option<(u8, bool)>,
+    /// Requests that may be sent again, and the hop that was last.
+    retries: u8,
+    retried: (u8, u8),
 }
 
 /// What a trace found.
@@ -50,6 +55,8 @@ impl Trace {
             most,
             sent: Vec::new(),
             end: None,
+            retries: RETRIES,
+            retried: (0, 0),
         }
     }
 
@@ -60,6 +67,9 @@ impl Trace {
             .iter()
             .filter(|state| **state == State::Waiting)
             .count();
+        if let Some(again) = self.again() {
+            return Some(again);
+        }
         let next = u8::try_from(self.sent.len()).ok()?.checked_add(1)?;
         let limit = match self.end {
             Some((end, _)) => end,
@@ -68,9 +78,31 @@ impl Trace {
         (waiting < WINDOW && next <= limit).then_some(next)
     }
 
-    /// The request [`next`](Self::next) said was sent.
-    pub fn sent(&mut self) {
-        self.sent.push(State::Waiting);
+    /// The hop before the target that is silent, while it may be asked again: it may be the target itself, of which one answer was lost,
+    /// and the path a hop shorter.
+    fn again(&self) -> Option<u8> {
+        let (end, _) = self.end.filter(|(_, reached)| *reached)?;
+        let before = end.checked_sub(1).filter(|&hop| hop > 0)?;
+        let silent = self.sent.get(usize::from(before) - 1) == Some(&State::Silent);
+        let twice = self.retried.0 == before && self.retried.1 >= 2;
+        (silent && !twice && self.retries > 0).then_some(before)
+    }
+
+    /// The request with this hop limit, which [`next`](Self::next) said, was sent.
+    pub fn sent(&mut self, hop: u8) {
+        if usize::from(hop) > self.sent.len() {
+            self.sent.push(State::Waiting);
+            return;
+        }
+        self.retries = self.retries.saturating_sub(1);
+        self.retried = if self.retried.0 == hop {
+            (hop, self.retried.1 + 1)
+        } else {
+            (hop, 1)
+        };
+        if let Some(state) = self.state(hop) {
+            *state = State::Waiting;
+        }
     }
 
     /// A request was answered.
@@ -173,7 +205,7 @@ mod tests {
             let mut sent = 0_u32;
             while !trace.is_over() {
                 while let Some(hop) = trace.next() {
-                    trace.sent();
+                    trace.sent(hop);
                     under_way.push(hop);
                     sent += 1;
                     prop_assert!(under_way.len() <= WINDOW);
@@ -191,7 +223,7 @@ mod tests {
                     trace.answered(hop, Answer::Expired(router(hop)), u64::from(hop));
                 }
             }
-            prop_assert!(sent <= u32::from(most));
+            prop_assert!(sent <= u32::from(most) + u32::from(RETRIES));
             let found = trace.outcome();
             // A run of silence longer than the gap ends it.
             let speaks = |hop: &u8| !silent.contains(hop);
@@ -219,11 +251,39 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_answer_of_the_target_makes_no_path_longer() {
+        let mut trace = Trace::new(30);
+        for _ in 0..4 {
+            let hop = trace.next().unwrap();
+            trace.sent(hop);
+        }
+        trace.answered(1, Answer::Expired(router(1)), 1);
+        trace.answered(4, Answer::Reached(target()), 1);
+        trace.silent(2);
+        trace.silent(3);
+        for lost in [true, false] {
+            assert_eq!(trace.next(), Some(3), "asked again");
+            trace.sent(3);
+            assert_eq!(trace.next(), None);
+            if lost {
+                trace.silent(3);
+            } else {
+                trace.answered(3, Answer::Reached(target()), 1);
+            }
+        }
+        assert_eq!(trace.next(), Some(2));
+        trace.sent(2);
+        trace.answered(2, Answer::Reached(target()), 1);
+        assert!(trace.is_over());
+        assert_eq!(trace.outcome().hops.len(), 2);
+    }
+
+    #[test]
     fn a_refusal_ends_it() {
         let mut trace = Trace::new(30);
         for _ in 0..3 {
-            assert!(trace.next().is_some());
-            trace.sent();
+            let hop = trace.next().unwrap();
+            trace.sent(hop);
         }
         trace.answered(1, Answer::Expired(router(1)), 1);
         trace.answered(3, Answer::Refused(router(2)), 1);
