@@ -14,7 +14,7 @@
 
 use crate::clock::{Moment, Source, round_trip};
 use crate::reason::Reason;
-use crate::tally::{Counters, State};
+use crate::tally::{Counters, State, Tally, Touched};
 
 /// Fewest and most requests remembered.
 const RING: std::ops::RangeInclusive<usize> = 8..=32_768;
@@ -22,8 +22,12 @@ const RING: std::ops::RangeInclusive<usize> = 8..=32_768;
 /// The times a target is probed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// Nanoseconds from request to request.
+    /// Nanoseconds from request to request, or from burst to burst.
     pub interval: u64,
+    /// Requests of each interval, at least one.
+    pub burst: u32,
+    /// Nanoseconds from one request of a burst to the next; all of them are within the interval.
+    pub spacing: u64,
     /// Nanoseconds after which a request is lost.
     pub timeout: u64,
     /// Failures in a row after which the target is down.
@@ -86,6 +90,7 @@ struct Request {
 pub struct Account {
     timing: Timing,
     counters: Counters,
+    touched: Touched,
     ring: Box<[Request]>,
     next: u32,
     /// No request before this one is in flight.
@@ -101,6 +106,7 @@ impl Account {
         Self {
             timing,
             counters: Counters::default(),
+            touched: Touched::default(),
             ring: vec![Request::default(); ring_len(timing)].into(),
             next: first,
             oldest: first,
@@ -112,6 +118,11 @@ impl Account {
     /// The counters now.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Lets the readers of `tally` see the counters; always the same one.
+    pub fn publish(&mut self, tally: &Tally) {
+        tally.publish_touched(&self.counters, &mut self.touched);
     }
 
     /// The timing now.
@@ -207,7 +218,7 @@ impl Account {
                     self.failed_at(sequence);
                     return Verdict::Late;
                 }
-                self.counters.observe(nanos);
+                self.counters.observe(nanos, &mut self.touched);
                 self.compare(sequence, nanos.max(1));
                 self.answered_at(sequence, hop_limit, traffic_class);
                 Verdict::Counted(Some(source))
@@ -238,7 +249,7 @@ impl Account {
         let in_time = now.saturating_sub(request.sent.mono) <= timeout;
         self.counters.in_flight -= 1;
         if in_time {
-            self.counters.errors[reason.index()] += 1;
+            self.counters.failed(reason, &mut self.touched);
         } else {
             self.counters.lost += 1;
         }
@@ -295,7 +306,8 @@ impl Account {
         if !answered {
             self.burst += 1;
         } else if self.burst > 0 {
-            self.counters.burst(std::mem::take(&mut self.burst));
+            let length = std::mem::take(&mut self.burst);
+            self.counters.burst(length, &mut self.touched);
         }
     }
 
@@ -304,7 +316,8 @@ impl Account {
         for neighbour in [sequence.wrapping_sub(1), sequence.wrapping_add(1)] {
             let other = self.find(neighbour).map_or(0, |request| request.round_trip);
             if other > 0 {
-                self.counters.vary(other.abs_diff(round_trip));
+                let difference = other.abs_diff(round_trip);
+                self.counters.vary(difference, &mut self.touched);
             }
         }
     }
@@ -363,7 +376,7 @@ impl Account {
 /// Room for the requests of twice the timeout, in a power of two.
 fn ring_len(timing: Timing) -> usize {
     let within = timing.timeout.div_ceil(timing.interval.max(1));
-    let wanted = usize::try_from(within)
+    let wanted = usize::try_from(within.saturating_mul(timing.burst.into()))
         .unwrap_or(usize::MAX)
         .saturating_mul(2)
         .saturating_add(4);

@@ -13,7 +13,7 @@ use toolkit::{App, Identity, Live, OnEnd, Service, Stop};
 use crate::compat::{self, Kind, Peer, Windows};
 use crate::config::Config;
 use crate::echo::Mode;
-use crate::engine::{Engine, Sockets};
+use crate::engine::{Command, Engine, Sockets};
 use crate::metrics::Metrics;
 use crate::path;
 use crate::probe::Prober;
@@ -163,6 +163,7 @@ impl Service for Ping {
             warned: Vec::new(),
             loaded: app.gate("inventory"),
             interfaces: false,
+            paced: None,
         };
         control.apply().await?;
         let control = Arc::new(Mutex::new(control));
@@ -241,6 +242,8 @@ struct Control {
     loaded: toolkit::Latch,
     /// Interfaces are named, so that their numbers are looked at now and then.
     interfaces: bool,
+    /// The rates the engine was told.
+    paced: Option<crate::config::Pacing>,
 }
 
 impl Control {
@@ -267,6 +270,10 @@ impl Control {
         let names = Arc::clone(&self.known.borrow_and_update());
         let config = self.config.current();
         let probe = &config.probe;
+        if self.paced != Some(config.pacing) {
+            self.engine.tell(vec![Command::Pace(config.pacing)]).await?;
+            self.paced = Some(config.pacing);
+        }
         let (commands, view, wanted) = match &config.peer {
             Some(peer) if peer.kind != Kind::Blackbox => {
                 let (commands, view) = self.peers.update(peer, &names, probe.down_after);

@@ -22,6 +22,10 @@ pub use path::Path;
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3_600));
 /// Shortest and longest time to wait for an answer.
 const TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
+/// Shortest and longest time between two requests of a burst; the shortest is a tick of the engine.
+const SPACING: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(60));
+/// Most requests of a burst.
+const MAX_BURST: u32 = 100;
 /// Most bytes of payload: a frame of 9,000 bytes.
 const MAX_SIZE: usize = 8_952;
 
@@ -34,6 +38,8 @@ pub struct Config {
     pub sockets: Sockets,
     /// Name resolution.
     pub dns: Dns,
+    /// How fast requests go to one network.
+    pub pacing: Pacing,
     /// Which of the optional series there are.
     pub metrics: Metrics,
     /// How paths are followed.
@@ -64,19 +70,33 @@ pub struct Probe {
     pub source_ipv6: Option<Ipv6Addr>,
     /// Interface requests leave by.
     pub interface: Option<String>,
+    /// Firewall mark of the requests.
+    pub mark: Option<u32>,
+    /// Requests of each interval.
+    pub burst: u32,
+    /// Time from one request of a burst to the next.
+    pub burst_spacing: Duration,
     /// Failures in a row after which a target is down.
     pub down_after: u32,
 }
 
 impl Probe {
-    /// The timing of a target with what the inventory says of it.
-    pub fn timing(&self, interval: Option<Duration>, timeout: Option<Duration>) -> Timing {
+    /// The timing of a target with what the inventory says of it. A burst that is longer than the interval is made to fit: closer together,
+    /// and with fewer requests where that is not enough.
+    pub fn timing(&self, ping: &inventory::Ping) -> Timing {
         let nanos = |duration: Duration, (shortest, longest): (Duration, Duration)| {
             u64::try_from(duration.clamp(shortest, longest).as_nanos()).unwrap_or(u64::MAX)
         };
+        let interval = nanos(ping.interval.unwrap_or(self.interval), INTERVAL);
+        let shortest = nanos(SPACING.0, SPACING);
+        let most = u32::try_from(interval / shortest).unwrap_or(u32::MAX);
+        let burst = ping.burst.map_or(self.burst, u32::from).clamp(1, most);
+        let spacing = nanos(ping.burst_spacing.unwrap_or(self.burst_spacing), SPACING);
         Timing {
-            interval: nanos(interval.unwrap_or(self.interval), INTERVAL),
-            timeout: nanos(timeout.unwrap_or(self.timeout), TIMEOUT),
+            interval,
+            burst,
+            spacing: spacing.min(interval / u64::from(burst)),
+            timeout: nanos(ping.timeout.unwrap_or(self.timeout), TIMEOUT),
             down_after: self.down_after,
         }
     }
@@ -90,6 +110,8 @@ pub struct Metrics {
     pub delay_variation: bool,
     /// `ping_loss_burst_requests`.
     pub loss_bursts: bool,
+    /// `ping_rtt_seconds` as a native histogram beside the classic one, for who asks for protobuf.
+    pub native_histogram: bool,
 }
 
 impl Default for Metrics {
@@ -97,6 +119,29 @@ impl Default for Metrics {
         Self {
             delay_variation: true,
             loss_bursts: true,
+            native_histogram: true,
+        }
+    }
+}
+
+/// Bounds on the rate of requests to the targets of one prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pacing {
+    /// Requests a second; 0: no bound.
+    pub requests_per_second: u32,
+    /// Bits of the prefixes of IPv4.
+    pub prefix_ipv4: u8,
+    /// Bits of the prefixes of IPv6.
+    pub prefix_ipv6: u8,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 0,
+            prefix_ipv4: 24,
+            prefix_ipv6: 48,
         }
     }
 }
@@ -130,6 +175,7 @@ struct Raw {
     probe: RawProbe,
     sockets: RawSockets,
     dns: RawDns,
+    pacing: Pacing,
     metrics: Metrics,
     path: Path,
     modules: module::RawModules,
@@ -141,6 +187,7 @@ impl Default for Raw {
             probe: RawProbe::default(),
             sockets: RawSockets::default(),
             dns: RawDns::default(),
+            pacing: Pacing::default(),
             metrics: Metrics::default(),
             path: Path::default(),
             modules: module::default_modules(),
@@ -165,6 +212,11 @@ struct RawProbe {
     source_ipv6: Option<Ipv6Addr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     interface: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<u32>,
+    burst: u32,
+    #[serde(with = "human")]
+    burst_spacing: Duration,
     down_after: u32,
 }
 
@@ -179,6 +231,9 @@ impl Default for RawProbe {
             source_ipv4: None,
             source_ipv6: None,
             interface: None,
+            mark: None,
+            burst: 1,
+            burst_spacing: Duration::from_millis(10),
             down_after: 3,
         }
     }
@@ -279,6 +334,19 @@ impl Config {
             let message = "expected the name of an interface, 1 to 15 characters";
             return Err(("probe.interface".into(), message.into()));
         }
+        number("probe.burst", raw.probe.burst, 1..=MAX_BURST)?;
+        within("probe.burst_spacing", raw.probe.burst_spacing, SPACING)?;
+        if raw.probe.burst_spacing * raw.probe.burst > raw.probe.interval && raw.probe.burst > 1 {
+            let message = format!(
+                "{} requests {} apart do not fit into an interval of {}, expected fewer or closer ones",
+                raw.probe.burst,
+                human::text(raw.probe.burst_spacing),
+                human::text(raw.probe.interval)
+            );
+            return Err(("probe.burst".into(), message));
+        }
+        number("pacing.prefix_ipv4", raw.pacing.prefix_ipv4, 0..=32)?;
+        number("pacing.prefix_ipv6", raw.pacing.prefix_ipv6, 0..=128)?;
         number("probe.down_after", raw.probe.down_after, 1..=1_000)?;
         number(
             "sockets.receive_buffer_bytes",
@@ -310,6 +378,9 @@ impl Config {
                 source_ipv4: raw.probe.source_ipv4,
                 source_ipv6: raw.probe.source_ipv6,
                 interface: raw.probe.interface.clone(),
+                mark: raw.probe.mark,
+                burst: raw.probe.burst,
+                burst_spacing: raw.probe.burst_spacing,
                 down_after: raw.probe.down_after,
             },
             sockets: Sockets {
@@ -325,6 +396,7 @@ impl Config {
                 min_ttl: raw.dns.min_ttl,
                 max_ttl: raw.dns.max_ttl,
             },
+            pacing: raw.pacing,
             metrics: raw.metrics,
             path: {
                 path::check(&raw.path)?;
@@ -456,6 +528,21 @@ mod tests {
                 "path.interval: 100ms is out of bounds, expected 1s to 24h",
             ),
             ("path: {hops: 3}", "path.hops: unknown field"),
+                "probe: {burst: 101}",
+                "probe.burst: 101 is out of bounds, expected 1 to 100",
+            ),
+            (
+                "probe: {interval: 100ms, burst: 20}",
+                "probe.burst: 20 requests 10ms apart do not fit into an interval of 100ms",
+            ),
+            (
+                "probe: {burst_spacing: 1ms}",
+                "probe.burst_spacing: 1ms is out of bounds, expected 10ms to 1m",
+            ),
+            (
+                "pacing: {prefix_ipv4: 33}",
+                "pacing.prefix_ipv4: 33 is out of bounds, expected 0 to 32",
+            ),
             ("sockets: {mode: magic}", "magic"),
             (
                 "dns: {servers: [example.org]}",

@@ -11,6 +11,7 @@ use crate::echo::Token;
 use crate::tally::Tally;
 
 mod lane;
+mod pace;
 mod run;
 pub mod socket;
 pub mod stats;
@@ -34,6 +35,8 @@ pub enum Command {
     Put(Id, Spec, Arc<Tally>),
     /// Stop probing a target.
     Remove(Id),
+    /// Keep to these rates.
+    Pace(crate::config::Pacing),
 }
 
 /// The engine as the rest of the process sees it. Dropping it ends the thread.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use inventory::Feed;
 use netio::option::Family;
-use toolkit::{Buckets, Collect, Encoder, Kind, Labels, Live};
+use toolkit::{Buckets, Collect, Encoder, Format, Kind, Labels, Live, Native};
 
 use crate::clock::Source;
 use crate::compat;
@@ -15,7 +15,7 @@ use crate::engine::Stats;
 use crate::engine::stats::{Unmatched, place};
 use crate::reason::Reason;
 use crate::resolve::Ages;
-use crate::tally::{BOUNDS_NANOS, Counters, State};
+use crate::tally::{BOUNDS_NANOS, Counters, NATIVE_SCHEMA, State, native_zero_threshold};
 use crate::targets::{Row, View};
 
 mod quality;
@@ -130,13 +130,23 @@ impl Collect for Metrics {
         }
         let view = self.view.load_full();
         // One reading per target for all families, so that the counters of a target agree with each other.
-        let rows: Vec<(&Row, Counters)> = view
-            .rows
-            .iter()
-            .map(|row| (row, row.tally.read()))
-            .collect();
+        let wanted = self.config.current().metrics;
+        let native = wanted.native_histogram && out.format() == Format::Protobuf;
+        let mut natives = Vec::new();
+        let read = |row| {
+            let row: &Row = row;
+            if native {
+                let (counters, zero, buckets) = row.tally.read_native();
+                natives.push((zero, buckets));
+                (row, counters)
+            } else {
+                (row, row.tally.read())
+            }
+        };
+        let rows: Vec<(&Row, Counters)> = view.rows.iter().map(read).collect();
         self.targets(&rows, out);
-        self.quality(&rows, self.config.current().metrics, out);
+        self.round_trips(&rows, &natives, out);
+        self.quality(&rows, wanted, out);
         out.family(
             "ping_target_info",
             Kind::Info,
@@ -206,15 +216,34 @@ impl Metrics {
         for (row, counters) in rows {
             out.sample(&row.labels, counters.in_flight);
         }
+    }
+
+    /// `natives` has the native histogram of each row, or nothing when none is shown.
+    fn round_trips(
+        &self,
+        rows: &[(&Row, Counters)],
+        natives: &[(u64, Vec<(i32, u64)>)],
+        out: &mut Encoder,
+    ) {
         out.family(
             "ping_rtt_seconds",
             Kind::Histogram,
             "Round-trip times of the requests answered within the timeout.",
         );
-        for (row, counters) in rows {
+        for (at, (row, counters)) in rows.iter().enumerate() {
             let total = seconds(counters.sum_nanos);
             let counts = cumulative(counters.buckets);
-            out.histogram(&row.labels, &self.buckets, &counts, total);
+            let Some((zero_count, buckets)) = natives.get(at) else {
+                out.histogram(&row.labels, &self.buckets, &counts, total);
+                continue;
+            };
+            let native = Native {
+                schema: NATIVE_SCHEMA,
+                zero_threshold: native_zero_threshold(),
+                zero_count: *zero_count,
+                buckets,
+            };
+            out.histogram_native(&row.labels, &self.buckets, &counts, total, &native);
         }
         out.family(
             "ping_last_rtt_seconds",
@@ -266,6 +295,11 @@ impl Metrics {
                 "ping_requests_skipped_total",
                 "Requests not made because their time had passed.",
                 &stats.skipped,
+            ),
+            (
+                "ping_requests_paced_total",
+                "Requests that waited because enough went to their prefix.",
+                &stats.paced,
             ),
             (
                 "ping_clock_steps_total",

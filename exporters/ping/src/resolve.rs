@@ -75,7 +75,7 @@ impl Outcome {
 
 /// Takes over what is new. The address stays the same while it is among the answers; the last good one stays while
 /// the name does not resolve; a family is given up only when the name still resolves without it.
-fn merge(known: Resolved, outcome: &Outcome) -> Resolved {
+fn merge(known: &Resolved, outcome: &Outcome) -> Resolved {
     let resolvable = outcome.has_address();
     let choose = |known: Option<IpAddr>, answer: &Answer| match answer {
         Answer::NotWanted => None,
@@ -84,7 +84,20 @@ fn merge(known: Resolved, outcome: &Outcome) -> Resolved {
         Answer::NoRecord if resolvable => None,
         Answer::NoRecord | Answer::Failed => known,
     };
+    let all = |v4: bool, answer: &Answer| -> Vec<IpAddr> {
+        let known = known.all.iter().copied().filter(|ip| ip.is_ipv4() == v4);
+        match answer {
+            Answer::NotWanted => Vec::new(),
+            Answer::Addresses(list) if !list.is_empty() => list.clone(),
+            Answer::NoRecord if resolvable => Vec::new(),
+            Answer::Addresses(_) | Answer::NoRecord | Answer::Failed => known.collect(),
+        }
+    };
+    let mut all = [all(true, &outcome.v4), all(false, &outcome.v6)].concat();
+    all.sort_unstable();
+    all.dedup();
     Resolved {
+        all: all.into(),
         v4: choose(known.v4, &outcome.v4),
         v6: choose(known.v6, &outcome.v6),
         resolvable,
@@ -120,7 +133,7 @@ pub(crate) async fn run(
             name.clone(),
             State {
                 wanted: (false, false),
-                resolved: *resolved,
+                resolved: resolved.clone(),
                 due,
                 asked: false,
             },
@@ -173,13 +186,13 @@ pub(crate) async fn run(
                     state.asked = false;
                     state.due = Instant::now()
                         + outcome.ttl.unwrap_or(dns.min_ttl).clamp(dns.min_ttl, dns.max_ttl);
-                    let resolved = merge(state.resolved, &outcome);
+                    let resolved = merge(&state.resolved, &outcome);
                     if resolved.resolvable
                         && let Ok(since) = UNIX_EPOCH.elapsed()
                     {
                         ages.set(&name, since.as_secs());
                     }
-                    report(&name, state.resolved, resolved);
+                    report(&name, &state.resolved, &resolved);
                     state.resolved = resolved;
                     publish(&states, known);
                 }
@@ -209,7 +222,7 @@ fn take_names(states: &mut HashMap<Text, State>, wanted: &WantedNames) {
 fn publish(states: &HashMap<Text, State>, known: &watch::Sender<Arc<Names>>) {
     let names: Names = states
         .iter()
-        .map(|(name, state)| (name.clone(), state.resolved))
+        .map(|(name, state)| (name.clone(), state.resolved.clone()))
         .collect();
     known.send_if_modified(|current| {
         let changed = **current != names;
@@ -220,9 +233,9 @@ fn publish(states: &HashMap<Text, State>, known: &watch::Sender<Arc<Names>>) {
     });
 }
 
-fn report(name: &str, before: Resolved, now: Resolved) {
-    if (before.v4, before.v6) != (now.v4, now.v6) {
-        tracing::info!(name, v4 = ?now.v4, v6 = ?now.v6, "name has another address");
+fn report(name: &str, before: &Resolved, now: &Resolved) {
+    if (before.v4, before.v6, &before.all) != (now.v4, now.v6, &now.all) {
+        tracing::info!(name, v4 = ?now.v4, v6 = ?now.v6, all = ?now.all, "name has another address");
     }
     if before.resolvable && !now.resolvable {
         tracing::warn!(name, "name does not resolve, the last address stays");
@@ -298,36 +311,39 @@ mod tests {
         Outcome { v4, v6, ttl: None }
     }
 
+    /// A name with these addresses, of which the last of each family is probed.
+    fn known(all: &[&str]) -> Resolved {
+        let all: Vec<IpAddr> = all.iter().map(|text| ip(text)).collect();
+        Resolved {
+            v4: all.iter().copied().rfind(IpAddr::is_ipv4),
+            v6: all.iter().copied().rfind(IpAddr::is_ipv6),
+            all: all.into(),
+            resolvable: true,
+        }
+    }
+
     #[test]
     fn the_address_stays_while_it_is_among_the_answers() {
-        let known = Resolved {
-            v4: Some(ip("198.18.0.9")),
-            v6: None,
-            resolvable: true,
-        };
+        let known = known(&["198.18.0.1", "198.18.0.9"]);
         let both = Answer::Addresses(vec![ip("198.18.0.1"), ip("198.18.0.9")]);
-        assert_eq!(merge(known, &outcome(both, Answer::NoRecord)), known);
+        assert_eq!(merge(&known, &outcome(both, Answer::NoRecord)), known);
         let other = Answer::Addresses(vec![ip("198.18.0.3"), ip("198.18.0.2")]);
         assert_eq!(
-            merge(known, &outcome(other, Answer::NoRecord)).v4,
+            merge(&known, &outcome(other, Answer::NoRecord)).v4,
             Some(ip("198.18.0.2"))
         );
     }
 
     #[test]
     fn the_last_good_address_stays_while_the_name_does_not_resolve() {
-        let known = Resolved {
-            v4: Some(ip("198.18.0.9")),
-            v6: Some(ip("2001:db8::9")),
-            resolvable: true,
-        };
+        let known = known(&["198.18.0.9", "2001:db8::9"]);
         for bad in [Answer::Failed, Answer::NoRecord] {
-            let merged = merge(known, &outcome(bad.clone(), bad));
+            let merged = merge(&known, &outcome(bad.clone(), bad));
             assert_eq!(
                 merged,
                 Resolved {
                     resolvable: false,
-                    ..known
+                    ..known.clone()
                 }
             );
         }
@@ -335,16 +351,23 @@ mod tests {
 
     #[test]
     fn a_family_that_the_name_gave_up_is_given_up() {
-        let known = Resolved {
-            v4: Some(ip("198.18.0.9")),
-            v6: Some(ip("2001:db8::9")),
-            resolvable: true,
-        };
+        let known = known(&["198.18.0.9", "2001:db8::9"]);
         let v4 = Answer::Addresses(vec![ip("198.18.0.9")]);
         assert_eq!(
-            merge(known, &outcome(v4.clone(), Answer::NoRecord)).v6,
+            merge(&known, &outcome(v4.clone(), Answer::NoRecord)).v6,
             None
         );
-        assert_eq!(merge(known, &outcome(v4, Answer::Failed)), known);
+        assert_eq!(merge(&known, &outcome(v4, Answer::Failed)), known);
+    }
+
+    #[test]
+    fn all_addresses_are_those_of_the_last_good_answer_of_each_family() {
+        let known = known(&["198.18.0.9", "2001:db8::9"]);
+        let more = Answer::Addresses(vec![ip("198.18.0.2"), ip("198.18.0.1"), ip("198.18.0.2")]);
+        let merged = merge(&known, &outcome(more, Answer::Failed));
+        let all = ["198.18.0.1", "198.18.0.2", "2001:db8::9"].map(ip);
+        assert_eq!(*merged.all, all);
+        let merged = merge(&merged, &outcome(Answer::Failed, Answer::Failed));
+        assert_eq!((*merged.all).to_vec(), all);
     }
 }

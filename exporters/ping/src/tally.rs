@@ -1,5 +1,6 @@
 //! The counters of one target: written by the engine's thread alone, read whole by any other.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::reason::Reason;
@@ -29,6 +30,27 @@ pub const VARIATION_NANOS: [u64; 8] = {
 
 /// Upper bounds of the buckets of the loss bursts, in requests.
 pub const BURST_REQUESTS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
+
+/// Resolution of the native histogram of round trips: eight buckets from one power of two to the next.
+pub const NATIVE_SCHEMA: i32 = 3;
+const NATIVE_PER_OCTAVE: usize = 1 << NATIVE_SCHEMA;
+/// Powers of two, in seconds, that the native buckets begin and end at: 7.6 µs and 64 s. What is below is in the zero bucket, what is above
+/// in the last one.
+const NATIVE_OCTAVES: std::ops::Range<i32> = -17..6;
+const OCTAVES: usize = (NATIVE_OCTAVES.end - NATIVE_OCTAVES.start) as usize;
+
+/// Width of the zero bucket of the native histogram in seconds.
+pub fn native_zero_threshold() -> f64 {
+    f64::from(NATIVE_OCTAVES.start).exp2()
+}
+
+/// Where a round trip stands in the native histogram: 0 for the zero bucket, then the buckets in order.
+fn native_place(nanos: u64) -> u16 {
+    let per_octave = NATIVE_PER_OCTAVE as f64;
+    let index = ((nanos as f64 / 1e9).log2() * per_octave).ceil();
+    let first = f64::from(NATIVE_OCTAVES.start) * per_octave;
+    (index - first).clamp(0.0, (OCTAVES * NATIVE_PER_OCTAVE) as f64) as u16
+}
 
 /// What is known of whether the target answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,9 +132,8 @@ const VARIATION: usize = BUCKETS + BOUNDS_NANOS.len() + 1;
 const BURSTS: usize = VARIATION + VARIATION_NANOS.len() + 1;
 
 impl Counters {
-    fn to_cells(self) -> [u64; CELLS] {
-        let mut cells = [0; CELLS];
-        cells[..FIXED].copy_from_slice(&[
+    fn to_fixed(self) -> [u64; FIXED] {
+        [
             self.requests,
             self.responses,
             self.lost,
@@ -135,7 +156,12 @@ impl Counters {
             self.smooth_rtt_nanos,
             self.smooth_variation_nanos,
             self.smooth_loss,
-        ]);
+        ]
+    }
+
+    fn to_cells(self) -> [u64; CELLS] {
+        let mut cells = [0; CELLS];
+        cells[..FIXED].copy_from_slice(&self.to_fixed());
         cells[FIXED..BUCKETS].copy_from_slice(&self.errors);
         cells[BUCKETS..VARIATION].copy_from_slice(&self.buckets);
         cells[VARIATION..BURSTS].copy_from_slice(&self.variation);
@@ -183,9 +209,11 @@ impl Counters {
     }
 
     /// Counts one answered request by its round trip.
-    pub fn observe(&mut self, round_trip_nanos: u64) {
+    pub fn observe(&mut self, round_trip_nanos: u64, touched: &mut Touched) {
         let bucket = BOUNDS_NANOS.partition_point(|&bound| bound < round_trip_nanos);
         self.buckets[bucket] += 1;
+        touched.cell(BUCKETS + bucket);
+        touched.native.push(native_place(round_trip_nanos));
         self.responses += 1;
         self.sum_nanos = self.sum_nanos.saturating_add(round_trip_nanos);
         self.last_nanos = round_trip_nanos;
@@ -196,18 +224,26 @@ impl Counters {
     }
 
     /// Counts the difference between the round trips of two neighbouring requests.
-    pub fn vary(&mut self, nanos: u64) {
+    pub fn vary(&mut self, nanos: u64, touched: &mut Touched) {
         let bucket = VARIATION_NANOS.partition_point(|&bound| bound < nanos);
         self.variation[bucket] += 1;
+        touched.cell(VARIATION + bucket);
         self.variation_sum_nanos = self.variation_sum_nanos.saturating_add(nanos);
         self.smooth_variation_nanos = smoothed(self.smooth_variation_nanos, nanos, 16);
     }
 
     /// Counts a run of `length` requests without an answer that has ended.
-    pub fn burst(&mut self, length: u64) {
+    pub fn burst(&mut self, length: u64, touched: &mut Touched) {
         let bucket = BURST_REQUESTS.partition_point(|&bound| bound < length);
         self.bursts[bucket] += 1;
+        touched.cell(BURSTS + bucket);
         self.burst_requests += length;
+    }
+
+    /// Counts a request that failed with a reason.
+    pub fn failed(&mut self, reason: Reason, touched: &mut Touched) {
+        self.errors[reason.index()] += 1;
+        touched.cell(FIXED + reason.index());
     }
 
     /// Takes the end of a request, in the order of the requests, into the smoothed loss.
@@ -221,12 +257,32 @@ fn smoothed(old: u64, new: u64, share: u64) -> u64 {
     old - old / share + new / share
 }
 
+/// Which of many counters have changed since they were published last.
+#[derive(Debug, Default)]
+pub struct Touched {
+    cells: Vec<u8>,
+    native: Vec<u16>,
+}
+
+impl Touched {
+    fn cell(&mut self, cell: usize) {
+        const { assert!(CELLS <= u8::MAX as usize) };
+        self.cells.push(cell as u8);
+    }
+}
+
+/// One power of two of the native histogram.
+type Octave = Box<[AtomicU64; NATIVE_PER_OCTAVE]>;
+
 /// Shared [`Counters`] with one writer and no lock: a reader that meets a write reads again (a sequence lock). The
 /// writer never waits, whatever the readers do.
 #[derive(Debug)]
 pub struct Tally {
     version: AtomicU64,
     cells: [AtomicU64; CELLS],
+    native_zero: AtomicU64,
+    /// There is memory for those alone that a round trip fell into: a target has few of them.
+    native: [OnceLock<Octave>; OCTAVES],
 }
 
 impl Default for Tally {
@@ -234,6 +290,8 @@ impl Default for Tally {
         Self {
             version: AtomicU64::new(0),
             cells: std::array::from_fn(|_| AtomicU64::new(0)),
+            native_zero: AtomicU64::new(0),
+            native: std::array::from_fn(|_| OnceLock::new()),
         }
     }
 }
@@ -241,26 +299,89 @@ impl Default for Tally {
 impl Tally {
     /// Makes `counters` what readers see. Only one thread may write.
     pub fn publish(&self, counters: &Counters) {
+        self.write(|| {
+            for (cell, value) in self.cells.iter().zip(counters.to_cells()) {
+                cell.store(value, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Makes `counters` what readers see when nothing but single numbers and what is in `touched`, which is emptied, has changed since
+    /// the last time. It writes to a third of the memory.
+    pub fn publish_touched(&self, counters: &Counters, touched: &mut Touched) {
+        self.write(|| {
+            for (cell, value) in self.cells.iter().zip(counters.to_fixed()) {
+                cell.store(value, Ordering::Relaxed);
+            }
+            for cell in touched.cells.drain(..).map(usize::from) {
+                let value = match cell {
+                    BURSTS.. => counters.bursts[cell - BURSTS],
+                    VARIATION.. => counters.variation[cell - VARIATION],
+                    BUCKETS.. => counters.buckets[cell - BUCKETS],
+                    _ => counters.errors[cell - FIXED],
+                };
+                self.cells[cell].store(value, Ordering::Relaxed);
+            }
+            for place in touched.native.drain(..).map(usize::from) {
+                let cell = match place.checked_sub(1) {
+                    None => &self.native_zero,
+                    Some(at) => {
+                        let octave =
+                            self.native[at / NATIVE_PER_OCTAVE].get_or_init(Octave::default);
+                        &octave[at % NATIVE_PER_OCTAVE]
+                    }
+                };
+                cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    fn write(&self, stores: impl FnOnce()) {
         let version = self.version.load(Ordering::Relaxed);
         self.version
             .store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        for (cell, value) in self.cells.iter().zip(counters.to_cells()) {
-            cell.store(value, Ordering::Relaxed);
-        }
+        stores();
         self.version
             .store(version.wrapping_add(2), Ordering::Release);
     }
 
     /// The counters as they were between two writes. A write is a few dozen stores, so this ends soon.
     pub fn read(&self) -> Counters {
+        self.read_with(|| ()).0
+    }
+
+    /// The same with the native histogram of the round trips: the zero bucket, and the buckets by index with their counts.
+    pub fn read_native(&self) -> (Counters, u64, Vec<(i32, u64)>) {
+        let (counters, (zero, buckets)) = self.read_with(|| {
+            let mut buckets = Vec::new();
+            for (octave, power) in self.native.iter().zip(NATIVE_OCTAVES) {
+                for (cell, at) in octave
+                    .get()
+                    .into_iter()
+                    .flat_map(|cells| cells.iter())
+                    .zip(1..)
+                {
+                    let count = cell.load(Ordering::Relaxed);
+                    if count > 0 {
+                        buckets.push((power * NATIVE_PER_OCTAVE as i32 + at, count));
+                    }
+                }
+            }
+            (self.native_zero.load(Ordering::Relaxed), buckets)
+        });
+        (counters, zero, buckets)
+    }
+
+    fn read_with<T>(&self, more: impl Fn() -> T) -> (Counters, T) {
         loop {
             let before = self.version.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
                 let cells = std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed));
+                let more = more();
                 fence(Ordering::Acquire);
                 if self.version.load(Ordering::Relaxed) == before {
-                    return Counters::from_cells(&cells);
+                    return (Counters::from_cells(&cells), more);
                 }
             }
             std::thread::yield_now();
@@ -285,7 +406,7 @@ mod tests {
             (u64::MAX, 20),
         ] {
             let mut counters = Counters::default();
-            counters.observe(round_trip);
+            counters.observe(round_trip, &mut Touched::default());
             assert_eq!(counters.buckets[bucket], 1, "{round_trip}");
         }
         assert_eq!(BOUNDS_NANOS[19], 26_214_400_000);
@@ -302,6 +423,60 @@ mod tests {
         assert_eq!(tally.read(), Counters::default());
         tally.publish(&counters);
         assert_eq!(tally.read(), counters);
+    }
+
+    #[test]
+    fn what_was_touched_is_published_as_if_all_was() {
+        let (tally, mut touched) = (Tally::default(), Touched::default());
+        let mut counters = Counters::default();
+        for step in 0..400_u64 {
+            counters.requests += 1;
+            match step % 4 {
+                0 => counters.observe(1 << (step / 10), &mut touched),
+                1 => counters.vary(1 << (step / 10), &mut touched),
+                2 => counters.burst(step, &mut touched),
+                _ => counters.failed(Reason::ALL[step as usize % Reason::ALL.len()], &mut touched),
+            }
+            if step % 3 == 0 {
+                tally.publish_touched(&counters, &mut touched);
+                assert_eq!(tally.read(), counters);
+                let (seen, zero, native) = tally.read_native();
+                let count = zero + native.iter().map(|(_, count)| count).sum::<u64>();
+                assert_eq!((seen.responses, seen), (count, counters));
+            }
+        }
+    }
+
+    #[test]
+    fn native_buckets_are_those_of_their_schema() {
+        let bound = |index: i32| (f64::from(index) / f64::from(1 << NATIVE_SCHEMA)).exp2();
+        for nanos in [
+            7_000,
+            8_000,
+            50_000,
+            1_000_000,
+            999_999_999,
+            1_000_000_001,
+            63_000_000_000,
+        ] {
+            let (tally, mut touched) = (Tally::default(), Touched::default());
+            let mut counters = Counters::default();
+            counters.observe(nanos, &mut touched);
+            tally.publish_touched(&counters, &mut touched);
+            let (_, zero, native) = tally.read_native();
+            let seconds = nanos as f64 / 1e9;
+            if seconds <= native_zero_threshold() {
+                assert_eq!((zero, native.len()), (1, 0));
+                continue;
+            }
+            let [(index, 1)] = native[..] else {
+                panic!("{nanos}: {native:?}");
+            };
+            assert!(
+                bound(index - 1) < seconds && seconds <= bound(index),
+                "{nanos}: {index}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use inventory::{Address, Device, Inventory, Text};
+use inventory::{Address, Device, Inventory, Records, Text};
 use netio::control::Outgoing;
 use netio::option::Family;
 use toolkit::Labels;
@@ -14,12 +14,14 @@ use crate::engine::{Command, Id, Spec};
 use crate::tally::Tally;
 
 /// What is known of one DNS name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resolved {
     /// The last good IPv4 address.
     pub v4: Option<IpAddr>,
     /// The last good IPv6 address.
     pub v6: Option<IpAddr>,
+    /// The last good addresses of both families, each once, in order.
+    pub all: Arc<[IpAddr]>,
     /// The last lookup gave an address.
     pub resolvable: bool,
 }
@@ -33,7 +35,7 @@ pub type WantedNames = BTreeMap<Text, (bool, bool)>;
 /// One target as a scrape shows it.
 #[derive(Debug)]
 pub struct Row {
-    /// `device`, `site`, `role`, `family`.
+    /// `device`, `site`, `role`, `family`; and `address` of one of all records of a name.
     pub labels: Labels,
     /// The same and `address`.
     pub info: Labels,
@@ -97,6 +99,8 @@ impl View {
 struct Key {
     device: Text,
     family: Family,
+    /// The address, when each of the name's is a target of its own.
+    address: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -134,24 +138,20 @@ impl Directory {
                 ("role", &device.role),
             ];
             let labels = Labels::new(labels.map(|(name, value)| (name, &**value)));
-            let resolved = name_of(device).map(|name| names.get(name).copied().unwrap_or_default());
-            for &family in &ping.families {
-                let given = device.ip(family);
-                let (family, label) = (family_of(family), family.as_str());
-                let Some(address) = given.or_else(|| address_of(resolved, family)) else {
-                    continue;
-                };
+            let resolved = name_of(device).map(|name| names.get(name).cloned().unwrap_or_default());
+            for (family, label, address, own) in addresses(device, ping, resolved.as_ref()) {
                 let key = Key {
                     device: device.name.clone(),
                     family,
+                    address: own.then_some(address),
                 };
                 let spec = Spec {
                     family,
                     address: Some(address),
-                    timing: probe.timing(ping.interval, ping.timeout),
+                    timing: probe.timing(ping),
                     size: ping.size_bytes.map_or(probe.size, usize::from),
                     out: outgoing(ping, probe, family),
-                    phase: phase(&device.name, family),
+                    phase: phase(&device.name, family, key.address),
                 };
                 let entry = match before.remove(&key) {
                     Some(entry) if entry.spec == spec => entry,
@@ -172,6 +172,7 @@ impl Directory {
                 };
                 let labels = labels.with("family", label);
                 let info = labels.with("address", &address.to_string());
+                let labels = if own { info.clone() } else { labels };
                 let row = Row {
                     labels,
                     info,
@@ -192,6 +193,31 @@ impl Directory {
         commands.extend(before.into_values().map(|entry| Command::Remove(entry.id)));
         (commands, view)
     }
+}
+
+/// What is probed of a device: family with its label, address, and whether the address is one of several targets of the family.
+fn addresses(
+    device: &Device,
+    ping: &inventory::Ping,
+    resolved: Option<&Resolved>,
+) -> Vec<(Family, &'static str, IpAddr, bool)> {
+    let mut found = Vec::new();
+    for &family in &ping.families {
+        let (given, label, family) = (device.ip(family), family.as_str(), family_of(family));
+        match (given, resolved) {
+            (Some(address), _) => found.push((family, label, address, false)),
+            (None, Some(resolved)) if ping.records == Records::All => {
+                let all = resolved.all.iter().copied();
+                let of_family = all.filter(|ip| ip.is_ipv4() == (family == Family::V4));
+                found.extend(of_family.map(|ip| (family, label, ip, true)));
+            }
+            (None, resolved) => {
+                let address = resolved.and_then(|resolved| address_of(resolved, family));
+                found.extend(address.map(|ip| (family, label, ip, false)));
+            }
+        }
+    }
+    found
 }
 
 /// The names that must be resolved to probe the devices of `inventory`.
@@ -242,6 +268,7 @@ fn outgoing(ping: &inventory::Ping, probe: &Probe, family: Family) -> Outgoing {
         interface: interface.map_or(0, |name| {
             netio::option::interface_index(name).unwrap_or(i32::MAX as u32)
         }),
+        mark: ping.mark.or(probe.mark),
     }
 }
 
@@ -263,10 +290,10 @@ fn dns_name(device: &Device) -> Option<&Text> {
     }
 }
 
-fn address_of(resolved: Option<Resolved>, family: Family) -> Option<IpAddr> {
+fn address_of(resolved: &Resolved, family: Family) -> Option<IpAddr> {
     match family {
-        Family::V4 => resolved?.v4,
-        Family::V6 => resolved?.v6,
+        Family::V4 => resolved.v4,
+        Family::V6 => resolved.v6,
     }
 }
 
@@ -278,12 +305,17 @@ fn family_of(family: inventory::Family) -> Family {
 }
 
 /// Spreads the targets over the interval, the same target always to the same place (FNV-1a, 64 bits).
-pub(crate) fn phase(device: &str, family: Family) -> u64 {
+pub(crate) fn phase(device: &str, family: Family, address: Option<IpAddr>) -> u64 {
     let family: u8 = match family {
         Family::V4 => 4,
         Family::V6 => 6,
     };
-    let bytes = device.bytes().chain([family]);
+    let address = match address {
+        None => Vec::new(),
+        Some(IpAddr::V4(address)) => address.octets().to_vec(),
+        Some(IpAddr::V6(address)) => address.octets().to_vec(),
+    };
+    let bytes = device.bytes().chain([family]).chain(address);
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -217,7 +217,7 @@ pub struct PingEntry {
     /// Whether the device is probed (default true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Time from one request to the next, `100ms` to `1h`; without it, that of the ping service.
+    /// Time from one request (or burst) to the next, `10ms` to `1h`; without it, that of the ping service.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"))]
     pub interval: Option<String>,
@@ -251,6 +251,37 @@ pub struct PingEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15))]
     pub interface: Option<String>,
+    /// Firewall mark of the requests (`SO_MARK`), for policy routing; the service needs `CAP_NET_ADMIN` for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    /// Requests of each interval, 1 (steady) to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub burst: Option<u16>,
+    /// Time from one request of a burst to the next, `10ms` to `1m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"))]
+    pub burst_spacing: Option<String>,
+    /// Which addresses of a DNS name are probed (default `one` of each family).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<Records>,
+}
+
+/// Which addresses of a DNS name are probed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Records {
+    /// One of each family, the same as long as the name has it.
+    #[default]
+    One,
+    /// Each of them.
+    All,
+}
+
+impl Records {
+    pub(crate) fn is_one(&self) -> bool {
+        *self == Self::One
+    }
 }
 
 /// SNMP collection.

@@ -24,7 +24,7 @@ mod shard;
 mod source;
 mod text;
 
-pub use document::{Document, Family};
+pub use document::{Document, Family, Records};
 pub use feed::{Feed, Health};
 pub use model::{
     Address, Device, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES,

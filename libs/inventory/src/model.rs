@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::document::{Document, Family};
+use crate::document::{Document, Family, Records};
 use crate::problem::Error;
 use crate::text::Text;
 
@@ -184,6 +184,18 @@ pub struct Ping {
     /// Interface of the probing host that requests leave by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<Text>,
+    /// Firewall mark of the requests (`SO_MARK`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    /// Requests of each interval, one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u16>,
+    /// Time from one request of a burst to the next.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "human")]
+    pub burst_spacing: Option<Duration>,
+    /// Which addresses of a DNS name are probed.
+    #[serde(skip_serializing_if = "Records::is_one")]
+    pub records: Records,
 }
 
 fn human<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -50,7 +50,7 @@ pub fn append(to: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
     to.resize(to.len().next_multiple_of(WORD), 0);
 }
 
-/// What one datagram to send asks of the kernel beside its destination (`ip(7)`, `ipv6(7)`). None of it needs a
+/// What one datagram to send asks of the kernel beside its destination (`ip(7)`, `ipv6(7)`). Nothing but the mark needs a
 /// privilege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Outgoing {
@@ -62,6 +62,9 @@ pub struct Outgoing {
     pub source: Option<IpAddr>,
     /// Index of the interface to send by; 0 for any.
     pub interface: u32,
+    /// Firewall mark (`SO_MARK`), which rules of routing and filters match. The kernel refuses the datagram without `CAP_NET_ADMIN`, or
+    /// `CAP_NET_RAW` since Linux 5.17.
+    pub mark: Option<u32>,
 }
 
 impl Outgoing {
@@ -75,6 +78,9 @@ impl Outgoing {
             if let Some(value) = value {
                 append(to, level, kind, &i32::from(value).to_ne_bytes());
             }
+        }
+        if let Some(mark) = self.mark {
+            append(to, libc::SOL_SOCKET, libc::SO_MARK, &mark.to_ne_bytes());
         }
         if self.source.is_none() && self.interface == 0 {
             return;

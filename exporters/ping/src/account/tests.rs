@@ -2,12 +2,15 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::tally::Touched;
 
 const MILLI: u64 = 1_000_000;
 const START: u64 = 1_700_000_000_000_000_000;
 
 fn timing(interval: u64, timeout: u64) -> Timing {
     Timing {
+        burst: 1,
+        spacing: interval,
         interval: interval * MILLI,
         timeout: timeout * MILLI,
         down_after: 3,
@@ -80,7 +83,7 @@ fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut 
     let mut end = End::Missed;
     match ending.map(|at| events[at]) {
         Some((after, Event::Reply { .. })) => {
-            sum.observe(after * MILLI);
+            sum.observe(after * MILLI, &mut Touched::default());
             answered = true;
             end = End::Answered(after * MILLI);
         }
@@ -120,7 +123,10 @@ fn across(ends: &[End], sum: &mut Counters) {
     for pair in ends.windows(2) {
         if let [End::Answered(first), End::Answered(second)] = pair {
             // A round trip of nothing is counted as one nanosecond.
-            sum.vary((*first).max(1).abs_diff((*second).max(1)));
+            sum.vary(
+                (*first).max(1).abs_diff((*second).max(1)),
+                &mut Touched::default(),
+            );
         }
     }
     let closed = ends.iter().position(|end| *end == End::Open);
@@ -130,7 +136,7 @@ fn across(ends: &[End], sum: &mut Counters) {
         if *end == End::Missed {
             run += 1;
         } else if run > 0 {
-            sum.burst(std::mem::take(&mut run));
+            sum.burst(std::mem::take(&mut run), &mut Touched::default());
         }
     }
 }

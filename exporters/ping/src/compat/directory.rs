@@ -108,7 +108,7 @@ fn addresses(target: &Target, names: &Names) -> Vec<(Family, IpAddr)> {
         (Some(IpAddr::V4(v4)), _) => [Some(IpAddr::V4(v4)), None],
         (Some(address), _) => [None, Some(address)],
         (None, name) => {
-            let resolved = name.and_then(|name| names.get(&name)).copied();
+            let resolved = name.and_then(|name| names.get(&name));
             resolved.map_or([None, None], |resolved| [resolved.v4, resolved.v6])
         }
     };
@@ -126,6 +126,8 @@ fn spec(target: &Target, family: Family, address: IpAddr, down_after: u32) -> Sp
         address: Some(address),
         timing: Timing {
             interval: nanos(target.interval),
+            burst: 1,
+            spacing: nanos(target.interval),
             timeout: nanos(target.timeout),
             down_after,
         },
@@ -135,7 +137,7 @@ fn spec(target: &Target, family: Family, address: IpAddr, down_after: u32) -> Sp
             source: target.source,
             ..Outgoing::default()
         },
-        phase: phase(&target.host, family),
+        phase: phase(&target.host, family, None),
     }
 }
 

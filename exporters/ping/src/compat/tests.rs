@@ -439,9 +439,13 @@ fn labels_and_families_are_those_of_the_peer() {
     let both = Resolved {
         v4: address("192.0.2.9"),
         v6: address("2001:db8::9"),
+        all: Arc::default(),
         resolvable: true,
     };
-    let six = Resolved { v4: None, ..both };
+    let six = Resolved {
+        v4: None,
+        ..both.clone()
+    };
     let (_, peer) = good(Kind::SmokepingProber, SMOKEPING);
     let mut directory = Directory::default();
     let names = Names::from([("dual.example.org".into(), six)]);
@@ -556,7 +560,7 @@ fn what_is_converted_is_read_by_us() {
             if kind == Kind::SmokepingProber && text.contains("198.18") {
                 continue;
             }
-            let timing = config.probe.timing(ping.interval, ping.timeout);
+            let timing = config.probe.timing(ping);
             assert_eq!(
                 u128::from(timing.interval),
                 target.interval.as_nanos(),

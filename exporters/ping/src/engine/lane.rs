@@ -21,6 +21,8 @@ use crate::reason::Reason;
 const READS: usize = 256;
 /// Times a request is offered to the kernel: errors that waited on the socket for others are used up by then.
 const OFFERS: usize = 3;
+/// A socket that sent nothing for so long, in nanoseconds, has no answer to wait for: twice the longest timeout, and some.
+const UNUSED: u64 = 150_000_000_000;
 /// Bytes of a reply beyond its payload: ICMP header, IPv4 header with options.
 const REPLY_HEADERS: usize = 8 + 60;
 /// Bytes read of an entry of the error queue: headers, tag and some.
@@ -41,6 +43,8 @@ pub(super) struct Lane {
     answers: Vec<(Tag, Answer)>,
     /// ICMP errors that wait until the replies have been read.
     failures: Vec<Failure>,
+    /// Monotonic time of the last request.
+    used: Option<u64>,
 }
 
 /// What an ICMP error says of a request.
@@ -73,7 +77,14 @@ impl Lane {
             entries: ReceiveBatch::new(ENTRY_BYTES),
             answers: Vec::new(),
             failures: Vec::new(),
+            used: None,
         }
+    }
+
+    /// There may be something to read.
+    pub(super) fn is_used(&self, clock: &mut Clock) -> bool {
+        self.used
+            .is_some_and(|used| clock.now().mono.saturating_sub(used) < UNUSED)
     }
 
     /// Makes room for replies to payloads of `size` bytes.
@@ -90,6 +101,7 @@ impl Lane {
     pub(super) fn request(&mut self, number: u32, address: IpAddr, hands: &mut Hands<'_>) -> bool {
         if self.out.is_empty() {
             self.moment = hands.clock.now();
+            self.used = Some(self.moment.mono);
         }
         let Some(target) = hands.table.by_number(number) else {
             return false;
@@ -124,8 +136,7 @@ impl Lane {
         if self.out.is_empty() {
             return;
         }
-        // An ICMP error about an earlier request makes the next send fail: take those out of the way first.
-        self.read_entries(hands);
+        let full = self.out.is_full();
         let (mut first, mut offers) = (0, 0);
         while first < self.out.len() {
             match self.out.send(self.port.as_fd(), first) {
@@ -137,7 +148,9 @@ impl Lane {
                 Err(error) => {
                     offers += 1;
                     if offers < OFFERS {
+                        // It may be about an earlier request: those stand in the way of one call each.
                         let _ = SockRef::from(&self.port.as_fd()).take_error();
+                        self.read_entries(hands);
                         continue;
                     }
                     let now = hands.clock.now().mono;
@@ -156,17 +169,22 @@ impl Lane {
         }
         self.out.clear();
         self.waiting.clear();
-        self.read_entries(hands);
+        // The stamps of a few requests can wait for the answers; those of many would fill the socket.
+        if full {
+            self.read_entries(hands);
+        }
     }
 
     /// Reads what came. Answers whether everything that waited was read.
     pub(super) fn receive(&mut self, hands: &mut Hands<'_>) -> bool {
-        for _ in 0..READS {
+        for round in 0..READS {
             let count = self.replies.receive(self.port.as_fd(), Queue::Data);
             let read = hands.clock.now();
             match count {
                 Ok(0) => {
-                    self.read_entries(hands);
+                    if round == 0 {
+                        self.read_entries(hands);
+                    }
                     self.count_failures(hands);
                     return true;
                 }
@@ -210,14 +228,14 @@ impl Lane {
     /// Reads transmit stamps and ICMP errors.
     fn read_entries(&mut self, hands: &mut Hands<'_>) {
         for _ in 0..READS {
-            match self.entries.receive(self.port.as_fd(), Queue::Error) {
+            let count = match self.entries.receive(self.port.as_fd(), Queue::Error) {
                 Ok(0) => return,
-                Ok(_) => {}
+                Ok(count) => count,
                 Err(_) => {
                     hands.stats.receive_errors[place(self.port.family)].add(1);
                     return;
                 }
-            }
+            };
             let mut now = None;
             for datagram in self.entries.datagrams() {
                 let Some(entry) = datagram.control.entry else {
@@ -246,6 +264,10 @@ impl Lane {
                     }),
                     Err(why) => hands.stats.unmatched(why),
                 }
+            }
+            // The kernel stops before its batch is full only when nothing more waits.
+            if count < netio::BATCH {
+                return;
             }
         }
     }

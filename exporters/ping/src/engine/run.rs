@@ -8,6 +8,7 @@ use netio::option::Family;
 
 use super::Command;
 use super::lane::{Hands, Lane};
+use super::pace::Pace;
 use super::socket::Sockets;
 use super::stats::Stats;
 use super::table::{Change, Table};
@@ -42,6 +43,7 @@ pub(super) struct Loop {
     v6: Option<Lane>,
     table: Table,
     wheel: Wheel<Event>,
+    pace: Pace,
     clock: Clock,
     stats: Arc<Stats>,
     measured: u64,
@@ -54,6 +56,7 @@ impl Loop {
             v6: sockets.v6.map(|port| Lane::new(port, token)),
             table: Table::default(),
             wheel: Wheel::new(0),
+            pace: Pace::default(),
             clock: Clock::start(),
             stats,
             measured: 0,
@@ -114,7 +117,9 @@ impl Loop {
         let (lanes, mut hands) = self.parts();
         let mut all = true;
         for lane in lanes.into_iter().flatten() {
-            all &= lane.receive(&mut hands);
+            if lane.is_used(hands.clock) {
+                all &= lane.receive(&mut hands);
+            }
         }
         all
     }
@@ -131,6 +136,7 @@ impl Loop {
             return;
         }
         self.measured = tick;
+        self.pace.tidy(tick * TICK);
         self.stats.clock_steps.set(self.clock.steps().into());
         let (lanes, hands) = self.parts();
         for lane in lanes.into_iter().flatten() {
@@ -150,6 +156,13 @@ impl Loop {
             self.schedule_send(event.number);
             return;
         };
+        if !self.pace.allows(address, now) {
+            self.stats.paced.add(u64::from(!target.waits));
+            target.waits = true;
+            self.wait(event);
+            return;
+        }
+        target.waits = false;
         self.stats.skipped.add(target.advance(now));
         let (family, armed) = (target.spec.family, target.expire_tick.is_some());
         let ([v4, v6], mut hands) = self.parts();
@@ -168,6 +181,15 @@ impl Loop {
             self.schedule_expiry(event.number, now);
         }
         self.schedule_send(event.number);
+    }
+
+    /// The request of `event` again at the next tick.
+    fn wait(&mut self, event: Event) {
+        let tick = self.wheel.soonest();
+        if let Some(target) = self.table.by_number(event.number) {
+            target.send_tick = tick;
+            self.wheel.add(tick, Event { tick, ..event });
+        }
     }
 
     /// Counts what has waited for its timeout at `now`, a time before the last reading of the sockets.
@@ -248,6 +270,7 @@ impl Loop {
                     }
                 }
                 Command::Remove(id) => self.table.remove(id),
+                Command::Pace(rules) => self.pace.set(rules),
             }
         }
         self.stats.targets.set(self.table.len() as u64);

@@ -40,6 +40,10 @@ pub(super) struct Target {
     pub(super) tally: Arc<Tally>,
     /// Monotonic nanoseconds of the next request.
     pub(super) next_send: u64,
+    /// It is held back by the rate of its prefix.
+    pub(super) waits: bool,
+    /// How many of its burst went before it.
+    place: u32,
     /// Ticks of the events that count; others in the wheel are left over from a change.
     pub(super) send_tick: u64,
     pub(super) expire_tick: Option<u64>,
@@ -57,16 +61,38 @@ impl Target {
     }
 
     /// Lets the readers see the account.
-    pub(super) fn publish(&self) {
-        self.tally.publish(self.account.counters());
+    pub(super) fn publish(&mut self) {
+        self.account.publish(&self.tally);
     }
 
-    /// Moves the next request to the first time of its phase after `now`, and answers how many were passed over.
+    /// Moves the next request to the first time of its rhythm after `now`, and answers how many were passed over.
     pub(super) fn advance(&mut self, now: u64) -> u64 {
-        let interval = self.spec.timing.interval.max(1);
-        let passed = now.saturating_sub(self.next_send) / interval;
-        self.next_send += (passed + 1) * interval;
-        passed
+        let timing = self.spec.timing;
+        let interval = timing.interval.max(1);
+        let mut passed = 0;
+        loop {
+            if self.place + 1 < timing.burst {
+                self.place += 1;
+                self.next_send += timing.spacing.max(1);
+            } else {
+                let next = self.burst_began() + interval;
+                // Whole intervals at once: a long pause costs no more than a short one.
+                let whole = now.saturating_sub(next) / interval;
+                self.next_send = next + whole * interval;
+                self.place = 0;
+                passed += whole * u64::from(timing.burst.max(1));
+            }
+            if self.next_send > now {
+                return passed;
+            }
+            passed += 1;
+        }
+    }
+
+    /// When the first request of the present burst was due.
+    fn burst_began(&self) -> u64 {
+        let since = u64::from(self.place) * self.spec.timing.spacing;
+        self.next_send.saturating_sub(since)
     }
 
     /// Sets the first request after `now` of a new target or interval: soon, then in phase.
@@ -116,6 +142,8 @@ impl Table {
             account: Account::new(spec.timing, fastrand::u32(..)),
             tally,
             next_send: 0,
+            waits: false,
+            place: 0,
             send_tick: 0,
             expire_tick: None,
         };
@@ -146,7 +174,10 @@ impl Table {
             target.account.retime(spec.timing);
             change = Change::Timing;
         }
-        if old.timing.interval != spec.timing.interval || old.phase != spec.phase {
+        let rhythm = |timing: Timing| (timing.interval, timing.burst, timing.spacing);
+        if rhythm(old.timing) != rhythm(spec.timing) || old.phase != spec.phase {
+            // The rest of a burst is not made up for.
+            target.place = 0;
             let last = target.next_send.saturating_sub(old.timing.interval);
             target.next_send = target
                 .next_send
@@ -231,6 +262,8 @@ mod tests {
             family: Family::V4,
             address: Some(Ipv4Addr::new(198, 18, 0, last).into()),
             timing: Timing {
+                burst: 1,
+                spacing: interval,
                 interval,
                 timeout: 2 * SECOND,
                 down_after: 3,
@@ -275,6 +308,29 @@ mod tests {
         let target = table.by_number(number).unwrap();
         assert_eq!(target.advance(3_300_000_000), 3);
         assert_eq!(target.next_send, 4_250_000_000);
+    }
+
+    #[test]
+    fn bursts_keep_their_rhythm_and_what_is_passed_over_is_counted() {
+        let mut spec = spec(1, SECOND);
+        spec.phase = 0;
+        spec.timing.burst = 3;
+        spec.timing.spacing = SECOND / 100;
+        let mut table = Table::default();
+        let (number, _) = table.put(Id(1), spec, Arc::default(), 0);
+        let target = table.by_number(number).unwrap();
+        let mut times = Vec::new();
+        for _ in 0..7 {
+            times.push(target.next_send / (SECOND / 100));
+            assert_eq!(target.advance(target.next_send), 0);
+        }
+        assert_eq!(times, [0, 1, 2, 100, 101, 102, 200]);
+        // Due at 2.01 s, looked at at 5.015 s: 2.02, six of two bursts, 5.00 and 5.01 are over.
+        assert_eq!(target.next_send, 2_010_000_000);
+        assert_eq!(target.advance(5_015_000_000), 9);
+        assert_eq!(target.next_send, 5_020_000_000);
+        assert_eq!(target.advance(5_020_000_000), 0);
+        assert_eq!(target.next_send, 6_000_000_000);
     }
 
     #[test]

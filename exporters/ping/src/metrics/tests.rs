@@ -4,6 +4,7 @@ use inventory::Inventory;
 use toolkit::Format;
 
 use super::*;
+use crate::tally::Touched;
 
 fn rendered(view: View) -> String {
     let inventory = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
@@ -38,6 +39,8 @@ fn row(counters: &Counters) -> Row {
         family: Family::V4,
         address: None,
         timing: crate::account::Timing {
+            burst: 1,
+            spacing: 1_000_000_000,
             interval: 1_000_000_000,
             timeout: 2_000_000_000,
             down_after: 3,
@@ -71,10 +74,10 @@ fn the_whole_page_is_as_in_the_golden_file() {
     };
     counters.errors[Reason::HostUnreachable.index()] = 3;
     for nanos in [40_000, 60_000, 700_000_000] {
-        counters.observe(nanos);
+        counters.observe(nanos, &mut Touched::default());
     }
-    counters.vary(20_000);
-    counters.burst(3);
+    counters.vary(20_000, &mut Touched::default());
+    counters.burst(3, &mut Touched::default());
     counters.reply_dscp = 47;
     counters.icmp_error = (3 << 8) + 13 + 1;
     counters.smooth_loss = 1 << 26;

@@ -4,8 +4,9 @@ use toolkit::http::Method;
 use toolkit::{Configuration as _, Labels};
 
 use super::*;
+use crate::account::Timing;
 use crate::engine::Spec;
-use crate::tally::{Counters, State};
+use crate::tally::{Counters, State, Touched};
 
 fn asked(query: &str) -> Result<Asked, String> {
     let request = Request::new(Method::GET, &format!("/probe?{query}"), "").unwrap();
@@ -78,9 +79,13 @@ fn followed(counters: &Counters, interval: u64) -> View {
     let spec = Spec {
         family: Family::V4,
         address: Some(address),
-        timing: config("")
-            .probe
-            .timing(Some(Duration::from_nanos(interval)), None),
+        timing: Timing {
+            interval,
+            burst: 1,
+            spacing: interval,
+            timeout: 2_000_000_000,
+            down_after: 3,
+        },
         size: 56,
         out: netio::control::Outgoing::default(),
         phase: 0,
@@ -106,8 +111,8 @@ async fn a_followed_target_is_answered_without_a_packet() {
         state: State::Up,
         ..Counters::default()
     };
-    counters.observe(1_500_000);
-    counters.observe(2_500_000);
+    counters.observe(1_500_000, &mut Touched::default());
+    counters.observe(2_500_000, &mut Touched::default());
     let prober_up = prober(followed(&counters, 1_000_000_000));
     for target in ["198.18.0.1", "r1"] {
         let (status, page) = body(&prober_up, &format!("target={target}")).await;

@@ -12,6 +12,9 @@ const PROBE: Probe = Probe {
     source_ipv4: None,
     source_ipv6: None,
     interface: None,
+    mark: None,
+    burst: 1,
+    burst_spacing: Duration::from_millis(10),
     down_after: 3,
 };
 
@@ -28,6 +31,7 @@ fn summary(update: &(Vec<Command>, View)) -> (Vec<String>, Vec<String>) {
         .map(|row| row.info.as_str().to_owned())
         .collect();
     let commands = commands.iter().map(|command| match command {
+        Command::Pace(_) => panic!("a directory sets no rates"),
         Command::Put(id, spec, _) => format!("put {} {:?}", id.0, spec.address.unwrap()),
         Command::Remove(id) => format!("remove {}", id.0),
     });
@@ -122,6 +126,7 @@ fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
         Resolved {
             v4,
             v6: None,
+            all: Arc::default(),
             resolvable: true,
         },
     )]);
@@ -134,6 +139,7 @@ fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
         Resolved {
             v4,
             v6: None,
+            all: Arc::default(),
             resolvable: false,
         },
     );
@@ -147,12 +153,74 @@ fn a_name_is_probed_once_it_is_known_and_where_it_is_known() {
 fn phases_spread_over_the_interval() {
     let mut tenths = [0; 10];
     for number in 0..10_000 {
-        let phase = phase(&format!("device-{number}"), Family::V4) % 1_000_000_000;
+        let phase = phase(&format!("device-{number}"), Family::V4, None) % 1_000_000_000;
         tenths[(phase / 100_000_000) as usize] += 1;
     }
     assert!(
         tenths.iter().all(|count| (800..1_200).contains(count)),
         "{tenths:?}"
     );
-    assert_ne!(phase("a", Family::V4), phase("a", Family::V6));
+    assert_ne!(phase("a", Family::V4, None), phase("a", Family::V6, None));
+}
+
+#[test]
+fn all_records_of_a_name_are_targets_of_their_own_and_come_and_go_by_themselves() {
+    let inventory =
+        inventory("devices: [{name: n, address: host.example.org, ping: {records: all}}]");
+    let mut directory = Directory::default();
+    let mut update = |all: &[&str]| {
+        let all: Vec<IpAddr> = all.iter().map(|text| text.parse().unwrap()).collect();
+        let resolved = Resolved {
+            v4: None,
+            v6: None,
+            all: all.into(),
+            resolvable: true,
+        };
+        let names = Names::from([("host.example.org".into(), resolved)]);
+        directory.update(&inventory, &PROBE, &names)
+    };
+    let (commands, view) = update(&["198.18.0.1", "198.18.0.2", "2001:db8::1"]);
+    assert_eq!((commands.len(), view.rows.len()), (3, 3));
+    let labels: Vec<_> = view.rows.iter().map(|row| row.labels.as_str()).collect();
+    for (label, (family, address)) in labels.iter().zip([
+        ("ipv4", "198.18.0.1"),
+        ("ipv4", "198.18.0.2"),
+        ("ipv6", "2001:db8::1"),
+    ]) {
+        let end = format!("family=\"{family}\",address=\"{address}\"");
+        assert!(label.ends_with(&end), "{label}");
+    }
+    assert_eq!(view.rows[0].labels, view.rows[0].info);
+    assert_ne!(view.rows[0].spec.phase, view.rows[1].spec.phase);
+    let kept = Arc::clone(&view.rows[1].tally);
+    let (commands, view) = update(&["198.18.0.2", "198.18.0.3"]);
+    assert_eq!(commands.len(), 3, "one more, two less");
+    assert!(Arc::ptr_eq(&kept, &view.rows[0].tally));
+}
+
+#[test]
+fn what_the_inventory_says_of_mark_and_bursts_goes_before_the_configuration() {
+    let inventory = inventory(
+        "devices:\n\
+         - {name: a, address: 198.18.0.1}\n\
+         - {name: b, address: 198.18.0.2, ping: {mark: 7, interval: 10ms}}\n\
+         - {name: c, address: 198.18.0.3, ping: {interval: 1s, burst: 20, burst_spacing: 20ms}}\n\
+         - {name: d, address: 198.18.0.4, ping: {interval: 100ms, burst: 20, burst_spacing: 20ms}}",
+    );
+    let (_, view) = Directory::default().update(&inventory, &PROBE, &Names::new());
+    let marks: Vec<_> = view.rows.iter().map(|row| row.spec.out.mark).collect();
+    assert_eq!(marks, [None, Some(7), None, None]);
+    let millis = 1_000_000;
+    let timing = |at: usize| {
+        let timing = view.rows[at].spec.timing;
+        (
+            timing.interval / millis,
+            timing.burst,
+            timing.spacing / millis,
+        )
+    };
+    assert_eq!(timing(0).1, 1);
+    assert_eq!((timing(1).0, timing(1).1), (10, 1));
+    assert_eq!(timing(2), (1_000, 20, 20));
+    assert_eq!(timing(3), (100, 10, 10), "made to fit");
 }

@@ -219,6 +219,10 @@ impl Checker<'_> {
             source_ipv4: settings.source_ipv4,
             source_ipv6: settings.source_ipv6,
             interface: settings.interface,
+            mark: settings.mark,
+            burst: settings.burst,
+            burst_spacing: settings.burst_spacing,
+            records: settings.records.unwrap_or_default(),
         })
     }
 

@@ -7,16 +7,19 @@ use jiff::Timestamp;
 
 use super::Checker;
 use crate::document::{
-    Defaults, Family, MqttEntry, PingEntry, SendersEntry, SnmpEntry, SshEntry, WindowEntry,
+    Defaults, Family, MqttEntry, PingEntry, Records, SendersEntry, SnmpEntry, SshEntry, WindowEntry,
 };
 use crate::model::{Inventory, Window};
 use crate::names;
 use crate::text::Text;
 
-const MIN_INTERVAL: Duration = Duration::from_millis(100);
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+const MIN_SPACING: Duration = Duration::from_millis(10);
+const MAX_SPACING: Duration = Duration::from_secs(60);
+const MAX_BURST: u16 = 100;
 const MAX_TAGS: usize = 32;
 const MAX_WINDOWS: usize = 32;
 const MAX_SOURCES: usize = 16;
@@ -82,7 +85,7 @@ macro_rules! sections {
 sections! {
     PingSettings {
         enabled: bool, interval: Duration, timeout: Duration, families: Vec<Family>, size_bytes: u16, dscp: u8, ttl: u8,
-        source_ipv4: Ipv4Addr, source_ipv6: Ipv6Addr, interface: Text,
+        source_ipv4: Ipv4Addr, source_ipv6: Ipv6Addr, interface: Text, mark: u32, burst: u16, burst_spacing: Duration, records: Records,
     }
     SnmpSettings { enabled: bool, module: Text, auth: Text, port: u16, }
     SshSettings { enabled: bool, port: u16, credentials: Text, }
@@ -228,6 +231,12 @@ impl Checker<'_> {
             MAX_INTERVAL,
         );
         let timeout = time("timeout", entry.timeout.as_ref(), MIN_TIMEOUT, MAX_TIMEOUT);
+        let burst_spacing = time(
+            "burst_spacing",
+            entry.burst_spacing.as_ref(),
+            MIN_SPACING,
+            MAX_SPACING,
+        );
         let mut families = entry.families.clone();
         if let Some(families) = &mut families {
             families.sort_unstable();
@@ -249,6 +258,7 @@ impl Checker<'_> {
         let size_bytes = number("size_bytes", entry.size_bytes, 20, 8952);
         let dscp = number("dscp", entry.dscp.map(u16::from), 0, 63);
         let ttl = number("ttl", entry.ttl.map(u16::from), 1, 255);
+        let burst = number("burst", entry.burst, 1, MAX_BURST);
         let interface = entry.interface.as_ref().and_then(|name| {
             let result = names::name(name, MAX_INTERFACE);
             self.noted(|| format!("{path}.interface"), result)?;
@@ -274,6 +284,10 @@ impl Checker<'_> {
             source_ipv4,
             source_ipv6,
             interface,
+            mark: entry.mark,
+            burst,
+            burst_spacing,
+            records: entry.records,
         }
     }
 

@@ -163,6 +163,7 @@ fn what_a_request_asks_for_is_laid_out_for_its_family() {
         traffic_class: Some(184),
         source: Some([198, 18, 0, 7].into()),
         interface: 3,
+        mark: Some(7),
     };
     let info = [&3_u32.to_ne_bytes()[..], &[198, 18, 0, 7], &[0; 4]].concat();
     assert_eq!(
@@ -170,6 +171,7 @@ fn what_a_request_asks_for_is_laid_out_for_its_family() {
         [
             (libc::IP_TTL, 9_i32.to_ne_bytes().to_vec()),
             (libc::IP_TOS, 184_i32.to_ne_bytes().to_vec()),
+            (libc::SO_MARK, 7_u32.to_ne_bytes().to_vec()),
             (libc::IP_PKTINFO, info),
         ]
     );
