@@ -266,6 +266,7 @@ impl Control {
     }
 
     async fn apply(&mut self) -> anyhow::Result<()> {
+        let began = std::time::Instant::now();
         let inventory = self.feed.current();
         let names = Arc::clone(&self.known.borrow_and_update());
         let config = self.config.current();
@@ -300,7 +301,9 @@ impl Control {
             changed
         });
         let changed = commands.len();
+        let mut commands = commands;
         if changed > 0 {
+            commands.push(Command::Mark(began));
             self.engine.tell(commands).await?;
             tracing::info!(targets = view.rows.len(), changed, "targets changed");
         }

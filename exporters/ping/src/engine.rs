@@ -37,6 +37,8 @@ pub enum Command {
     Remove(Id),
     /// Keep to these rates.
     Pace(crate::config::Pacing),
+    /// The end of a change that began then: the engine notes how long it took.
+    Mark(std::time::Instant),
 }
 
 /// The engine as the rest of the process sees it. Dropping it ends the thread.

@@ -269,6 +269,12 @@ impl Metrics {
         out.family("ping_targets", Kind::Gauge, "Targets being probed.");
         out.sample(none, stats.targets.get());
         out.family(
+            "ping_targets_change_seconds",
+            Kind::Gauge,
+            "How long the last change of the targets took, from the new inventory, configuration or name to the engine probing by it.",
+        );
+        out.sample(none, seconds(stats.change_nanos.get()));
+        out.family(
             "ping_timestamps_total",
             Kind::Counter,
             "Round trips by what they were measured with: stamps of the kernel for both ends, for the reply alone, or \

@@ -421,6 +421,7 @@ fn who_is_stood_in_for_is_read_from_anywhere_in_the_line() {
 fn rows(directory: &mut Directory, peer: &Peer, names: &Names) -> (Vec<String>, Vec<String>) {
     let (commands, view) = directory.update(peer, names, 3);
     let commands = commands.iter().map(|command| match command {
+        Command::Pace(_) | Command::Mark(_) => panic!("a directory puts and removes"),
         Command::Put(id, spec, _) => format!("put {} {}", id.0, spec.address.unwrap()),
         Command::Remove(id) => format!("remove {}", id.0),
     });
@@ -439,7 +440,7 @@ fn labels_and_families_are_those_of_the_peer() {
     let both = Resolved {
         v4: address("192.0.2.9"),
         v6: address("2001:db8::9"),
-        all: Arc::default(),
+        all: std::sync::Arc::default(),
         resolvable: true,
     };
     let six = Resolved {
@@ -461,7 +462,7 @@ fn labels_and_families_are_those_of_the_peer() {
     );
     assert_eq!(commands.len(), 3);
     let names = Names::from([
-        ("dual.example.org".into(), both),
+        ("dual.example.org".into(), both.clone()),
         ("core.example.org".into(), both),
     ]);
     let (labels, commands) = rows(&mut directory, &peer, &names);

@@ -73,6 +73,8 @@ pub struct Stats {
     pub late_ticks: Cell,
     /// Requests not made because their time had passed.
     pub skipped: Cell,
+    /// How long the last change of the targets took, in nanoseconds.
+    pub change_nanos: Cell,
     /// Requests that waited because enough went to their prefix.
     pub paced: Cell,
     /// Steps of the real-time clock.

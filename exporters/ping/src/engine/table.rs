@@ -128,6 +128,22 @@ impl Table {
         self.by_id.len()
     }
 
+    /// Requests a second of all targets together, and the shortest time between two of one target in nanoseconds.
+    pub(super) fn rhythm(&self) -> (f64, u64) {
+        let mut rate = 0.0;
+        let mut closest = u64::MAX;
+        for timing in self.slots.iter().flatten().map(|target| target.spec.timing) {
+            rate += f64::from(timing.burst) * 1e9 / timing.interval.max(1) as f64;
+            let apart = if timing.burst > 1 {
+                timing.spacing
+            } else {
+                timing.interval
+            };
+            closest = closest.min(apart);
+        }
+        (rate, closest)
+    }
+
     /// Adds or changes a target; answers its number.
     pub(super) fn put(&mut self, id: Id, spec: Spec, tally: Arc<Tally>, now: u64) -> (u32, Change) {
         if let Some(&number) = self.by_id.get(&id) {

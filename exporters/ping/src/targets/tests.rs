@@ -31,7 +31,7 @@ fn summary(update: &(Vec<Command>, View)) -> (Vec<String>, Vec<String>) {
         .map(|row| row.info.as_str().to_owned())
         .collect();
     let commands = commands.iter().map(|command| match command {
-        Command::Pace(_) => panic!("a directory sets no rates"),
+        Command::Pace(_) | Command::Mark(_) => panic!("a directory puts and removes"),
         Command::Put(id, spec, _) => format!("put {} {:?}", id.0, spec.address.unwrap()),
         Command::Remove(id) => format!("remove {}", id.0),
     });

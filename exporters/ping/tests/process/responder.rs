@@ -30,6 +30,8 @@ pub(crate) enum Act {
     UnreachableBare,
     /// Time exceeded on the way, with the whole request quoted.
     Expired,
+    /// Answers once the next request to the address has been answered; what is not answered so is a `Drop`.
+    Overtaken,
     /// Answers, and a moment later answers with an error too.
     AnswerThenUnreachable,
 }
@@ -79,6 +81,7 @@ fn serve(tun: &Tun, rule: &dyn Fn(u8, u64) -> Act, stop: &AtomicBool, truth: &Mu
     let mut buffer = [0; 2048];
     let mut seen: HashMap<u8, u64> = HashMap::new();
     let mut later: Vec<(Instant, Vec<u8>)> = Vec::new();
+    let mut held: HashMap<u8, Vec<u8>> = HashMap::new();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
         later.retain(|(when, packet)| {
@@ -105,10 +108,22 @@ fn serve(tun: &Tun, rule: &dyn Fn(u8, u64) -> Act, stop: &AtomicBool, truth: &Mu
         let number = seen.entry(last).or_default();
         let act = rule(last, *number);
         *number += 1;
+        let mut truth = truth.lock().unwrap();
+        if act == Act::Overtaken {
+            let before = held.insert(last, reply(request));
+            assert!(before.is_none(), "one is held at a time");
+            *truth.entry((last, Act::Drop)).or_default() += 1;
+            continue;
+        }
         for (after, packet) in packets(act, request) {
             later.push((Instant::now() + after, packet));
         }
-        *truth.lock().unwrap().entry((last, act)).or_default() += 1;
+        *truth.entry((last, act)).or_default() += 1;
+        if let Some(packet) = held.remove(&last) {
+            later.push((Instant::now(), packet));
+            *truth.entry((last, Act::Drop)).or_default() -= 1;
+            *truth.entry((last, Act::Overtaken)).or_default() += 1;
+        }
     }
 }
 
@@ -117,7 +132,7 @@ fn packets(act: Act, request: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     let answer = reply(request);
     let soon = |packet| (Duration::ZERO, packet);
     match act {
-        Act::Drop => Vec::new(),
+        Act::Drop | Act::Overtaken => Vec::new(),
         Act::Answer => vec![soon(answer)],
         Act::Twice => vec![soon(answer.clone()), soon(answer)],
         Act::Corrupt => {

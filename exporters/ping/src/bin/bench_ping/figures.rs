@@ -88,7 +88,7 @@ impl Figures {
 
     pub(crate) fn print(&self) {
         println!(
-            "{:<52} {:>10} {:>10} {:>7} {:>6} met  peer",
+            "{:<62} {:>10} {:>10} {:>7} {:>6} met  peer",
             "figure", "ours", "peer", "ratio", "goal"
         );
         for row in &self.rows {
@@ -101,7 +101,7 @@ impl Figures {
                 .as_bool()
                 .map_or("-", |met| if met { "yes" } else { "no" });
             println!(
-                "{:<52} {:>10} {:>10} {:>7} {:>6} {met:<4} {}",
+                "{:<62} {:>10} {:>10} {:>7} {:>6} {met:<4} {}",
                 row["figure"].as_str().unwrap_or_default(),
                 number("ours"),
                 number("peer"),

@@ -6,6 +6,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -18,9 +20,12 @@ const DEVICES: usize = 50_000;
 
 pub(crate) struct Cost {
     pub(crate) millis: f64,
+    pub(crate) user_millis: f64,
     pub(crate) resident_mb: f64,
     pub(crate) ended: f64,
     pub(crate) missed: f64,
+    pub(crate) skipped: f64,
+    pub(crate) stamped_percent: f64,
 }
 
 pub(crate) struct Truth {
@@ -34,13 +39,19 @@ pub(crate) struct Truth {
 
 /// Processor time of a process in milliseconds.
 pub(crate) fn cpu_millis(pid: u32) -> anyhow::Result<f64> {
+    let (user, system) = cpu_parts(pid)?;
+    Ok(user + system)
+}
+
+/// The same, in user space and in the kernel.
+fn cpu_parts(pid: u32) -> anyhow::Result<(f64, f64)> {
     /// Of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on Linux.
     const TICK_MILLIS: f64 = 10.0;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after = stat.rsplit_once(')').context("stat")?.1;
     let mut fields = after.split_whitespace().skip(11);
     let mut next = || -> anyhow::Result<f64> { Ok(fields.next().context("stat")?.parse()?) };
-    Ok((next()? + next()?) * TICK_MILLIS)
+    Ok((next()? * TICK_MILLIS, next()? * TICK_MILLIS))
 }
 
 fn resident_mb(pid: u32) -> anyhow::Result<f64> {
@@ -59,13 +70,28 @@ impl Drop for Running {
     }
 }
 
-fn start(folder: &Path, base: Ipv4Addr, targets: usize, interval: &str) -> anyhow::Result<Running> {
+/// The service with so many devices, each of one or both families.
+fn start(
+    folder: &Path,
+    base: Ipv4Addr,
+    targets: usize,
+    families: usize,
+    interval: &str,
+) -> anyhow::Result<Running> {
     let mut inventory = String::from("devices:\n");
     for number in 0..targets as u32 {
         let address = Ipv4Addr::from(u32::from(base) + number);
+        let six = match families {
+            1 => String::new(),
+            _ => format!(
+                ", ipv6: 'fd00:5074::{:x}:{:x}'",
+                number >> 16,
+                number & 0xffff
+            ),
+        };
         writeln!(
             inventory,
-            "- {{name: d{number}, address: {address}, ping: {{interval: {interval}, timeout: 1s}}}}"
+            "- {{name: d{number}, addresses: {{ipv4: {address}{six}}}, ping: {{interval: {interval}, timeout: 1s}}}}"
         )?;
     }
     let (inventory_file, config) = (folder.join("inventory.yaml"), folder.join("ping.yaml"));
@@ -90,13 +116,17 @@ fn start(folder: &Path, base: Ipv4Addr, targets: usize, interval: &str) -> anyho
 }
 
 /// Reads a page line by line; answers the status.
-fn get(path: &str, mut line_of: impl FnMut(&str)) -> anyhow::Result<u16> {
+fn get(path: &str, line_of: impl FnMut(&str)) -> anyhow::Result<u16> {
+    get_with(path, "", line_of)
+}
+
+fn get_with(path: &str, header: &str, mut line_of: impl FnMut(&str)) -> anyhow::Result<u16> {
     let mut stream = TcpStream::connect(ADDRESS)?;
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
-    let mut lines = BufReader::with_capacity(1 << 20, stream).lines();
-    let status = lines.next().context("no answer")??;
+    write!(stream, "GET {path} HTTP/1.0\r\n{header}\r\n")?;
+    let mut lines = BufReader::with_capacity(1 << 20, stream).split(b'\n');
+    let status = String::from_utf8(lines.next().context("no answer")??)?;
     for line in lines {
-        line_of(&line?);
+        line_of(&String::from_utf8_lossy(&line?));
     }
     Ok(status.split(' ').nth(1).context("no status")?.parse()?)
 }
@@ -108,7 +138,7 @@ fn scrape() -> anyhow::Result<(HashMap<String, f64>, HashMap<String, f64>)> {
         let Some((series, value)) = line.rsplit_once(' ') else {
             return;
         };
-        if line.starts_with('#') || line.contains("_bucket{") || !line.starts_with("ping_") {
+        if line.starts_with('#') || line.contains("_bucket{") || !line.starts_with(['p', 's']) {
             return;
         }
         let value: f64 = value.parse().unwrap_or(0.0);
@@ -118,6 +148,9 @@ fn scrape() -> anyhow::Result<(HashMap<String, f64>, HashMap<String, f64>)> {
         {
             last.insert(device.to_owned(), value * 1e9);
         }
+        if series == "ping_timestamps_total{source=\"kernel\"}" {
+            sums.insert("kernel stamps".to_owned(), value);
+        }
         match sums.get_mut(name) {
             Some(sum) => *sum += value,
             None => _ = sums.insert(name.to_owned(), value),
@@ -126,26 +159,108 @@ fn scrape() -> anyhow::Result<(HashMap<String, f64>, HashMap<String, f64>)> {
     Ok((sums, last))
 }
 
-/// What the service costs on the loopback network at `rate` requests a second.
+/// What the service costs on the loopback network at `rate` targets a second: IPv4, and IPv6 of the same devices where they are too many.
 pub(crate) fn cost(folder: &Path, rate: usize, seconds: u64) -> anyhow::Result<Cost> {
-    let targets = rate.min(DEVICES);
-    let interval = format!("{}ms", 1_000 * targets / rate);
-    let running = start(folder, Ipv4Addr::new(127, 1, 0, 0), targets, &interval)?;
+    let devices = rate.min(DEVICES);
+    let base = Ipv4Addr::new(127, 1, 0, 0);
+    let running = start(folder, base, devices, rate / devices, "1s")?;
     let pid = running.0.id();
     std::thread::sleep(Duration::from_secs(3));
-    let (began, before) = (Instant::now(), cpu_millis(pid)?);
+    let (began, before) = (Instant::now(), cpu_parts(pid)?);
     std::thread::sleep(Duration::from_secs(seconds));
-    let spent = cpu_millis(pid)? - before;
-    let pings = began.elapsed().as_secs_f64() * rate as f64;
+    let after = cpu_parts(pid)?;
+    let thousands = began.elapsed().as_secs_f64() * rate as f64 / 1e3;
     let resident_mb = resident_mb(pid)?;
     let (sums, _) = scrape()?;
     let of = |name: &str| sums.get(name).copied().unwrap_or(0.0);
-    ensure!(of("ping_responses_total") > 0.0, "nothing was answered");
+    let responses = of("ping_responses_total");
+    ensure!(responses > 0.0, "nothing was answered");
     Ok(Cost {
-        millis: spent / pings * 1_000.0,
+        millis: (after.0 + after.1 - before.0 - before.1) / thousands,
+        user_millis: (after.0 - before.0) / thousands,
         resident_mb,
         ended: of("ping_requests_total") - of("ping_in_flight"),
-        missed: of("ping_lost_total") + of("ping_errors_total") + of("ping_requests_skipped_total"),
+        missed: of("ping_lost_total") + of("ping_errors_total"),
+        skipped: of("ping_requests_skipped_total"),
+        // The page is not of one moment: what is answered meanwhile is stamped too.
+        stamped_percent: (of("kernel stamps") / responses * 100.0).min(100.0),
+    })
+}
+
+/// Threads that do nothing but use processor time, ended when dropped.
+pub(crate) struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    pub(crate) fn start(loops: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..loops {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        Self(stop)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+pub(crate) struct Reload {
+    pub(crate) change_millis: f64,
+    pub(crate) parse_millis: f64,
+    pub(crate) skipped: f64,
+    pub(crate) scrape_millis: f64,
+}
+
+/// An inventory in which each of `targets` has changed.
+pub(crate) fn reload(folder: &Path, targets: usize) -> anyhow::Result<Reload> {
+    let _running = start(folder, Ipv4Addr::new(127, 1, 0, 0), targets, 1, "1s")?;
+    std::thread::sleep(Duration::from_secs(2));
+    let of =
+        |name: &str| -> anyhow::Result<f64> { Ok(scrape()?.0.get(name).copied().unwrap_or(0.0)) };
+    let encoding = || -> anyhow::Result<f64> {
+        let (sums, _) = scrape()?;
+        Ok(sums
+            .get("sotp_scrape_encode_seconds_sum")
+            .copied()
+            .unwrap_or(0.0))
+    };
+    // What a scrape takes is in the sum that the next one shows: these are ten with gzip and the first plain one.
+    const SCRAPES: usize = 10;
+    let before = encoding()?;
+    for _ in 0..SCRAPES {
+        get_with("/metrics", "Accept-Encoding: gzip\r\n", |_| {})?;
+    }
+    let after = encoding()?;
+    let plain = encoding()? - after;
+    let scrape_millis = (after - before - plain) / SCRAPES as f64 * 1e3;
+    let file = folder.join("inventory.yaml");
+    let text = std::fs::read_to_string(&file)?.replace("timeout: 1s", "timeout: 1100ms");
+    let began = Instant::now();
+    inventory::Inventory::parse(&text, &file).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let parse_millis = began.elapsed().as_secs_f64() * 1e3;
+    let (changes, skipped) = (
+        of("ping_inventory_changes_total")?,
+        of("ping_requests_skipped_total")?,
+    );
+    std::fs::write(&file, text)?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while of("ping_inventory_changes_total")? == changes {
+        ensure!(Instant::now() < deadline, "the inventory is not taken over");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    Ok(Reload {
+        change_millis: of("ping_targets_change_seconds")? * 1e3,
+        parse_millis,
+        skipped: of("ping_requests_skipped_total")? - skipped,
+        scrape_millis,
     })
 }
 
@@ -153,7 +268,7 @@ pub(crate) fn cost(folder: &Path, rate: usize, seconds: u64) -> anyhow::Result<C
 pub(crate) fn against_tap(folder: &Path, targets: usize, seconds: u64) -> anyhow::Result<Truth> {
     let rig = Rig::start()?;
     let base = Ipv4Addr::new(198, 18, 0, 0);
-    let running = start(folder, base, targets, "1s")?;
+    let running = start(folder, base, targets, 1, "1s")?;
     std::thread::sleep(Duration::from_secs(seconds));
     // From now on one request an hour: what is on its way ends and the counters stand still.
     let file = folder.join("inventory.yaml");
