@@ -528,6 +528,7 @@ mod tests {
                 "path.interval: 100ms is out of bounds, expected 1s to 24h",
             ),
             ("path: {hops: 3}", "path.hops: unknown field"),
+            (
                 "probe: {burst: 101}",
                 "probe.burst: 101 is out of bounds, expected 1 to 100",
             ),

@@ -27,9 +27,11 @@ const IDLE_TICKS: u64 = 10;
 /// Ticks between two looks at the socket buffers.
 const MEASURE_TICKS: u64 = 100;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum What {
     Send,
+    /// A request that was held back by the rate of its prefix.
+    Resume,
     Expire,
 }
 
@@ -78,9 +80,13 @@ impl Loop {
             let tick = now / TICK;
             let all_read = self.receive();
             self.wheel.take(tick, &mut due);
+            // Who waited goes before who is due now, else the same ones would wait for ever.
+            if due.iter().any(|event| event.what == What::Resume) {
+                due.sort_by_key(|event| event.what != What::Resume);
+            }
             for event in due.drain(..) {
                 match event.what {
-                    What::Send => self.send(event, now),
+                    What::Send | What::Resume => self.send(event, now),
                     What::Expire => self.expire(event, now, all_read),
                 }
             }
@@ -196,7 +202,15 @@ impl Loop {
         let tick = self.wheel.soonest();
         if let Some(target) = self.table.by_number(event.number) {
             target.send_tick = tick;
-            self.wheel.add(tick, Event { tick, ..event });
+            let what = What::Resume;
+            self.wheel.add(
+                tick,
+                Event {
+                    tick,
+                    what,
+                    ..event
+                },
+            );
         }
     }
 
