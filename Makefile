@@ -32,6 +32,8 @@ test: ## everything CI runs; installs what the tests talk to
 	target/debug/sotp-lab stack install --tests --no-download
 	$(MAKE) style
 	$(CARGO) test --workspace --no-fail-fast
+	$(CARGO) build -q -p sotp-ping --features bench
+	target/debug/bench-ping --short
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test houses --test audit
