@@ -11,10 +11,13 @@ COPY . .
 RUN test -n "$BIN" || { echo 'name the service: --build-arg BIN=sotp-ping' >&2; exit 1; } \
  && target=$(rustc -vV | sed -n 's/^host: //p') \
  && RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --profile dist --bin "$BIN" --target "$target" \
- && install -D -m 0755 "target/$target/dist/$BIN" /out/service
+ && install -D -m 0755 "target/$target/dist/$BIN" /out/service \
+ && mkdir /out/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/service /service
+# A volume on it belongs to the user of the service: for what must survive the container.
+COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 ENTRYPOINT ["/service"]

@@ -40,6 +40,14 @@ pub struct Query {
     pub instant: bool,
 }
 
+impl Query {
+    /// Whether it is asked of Prometheus, not of Loki or Tempo.
+    #[must_use]
+    pub fn is_prometheus(&self) -> bool {
+        !matches!(self.source.as_str(), "loki" | "tempo")
+    }
+}
+
 /// A variable that is filled by a query of the form `label_values(selector, label)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {

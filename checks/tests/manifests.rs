@@ -196,7 +196,7 @@ fn promtool_accepts_the_configuration_of_prometheus_with_its_rules() {
         &["check", "config", "--lint=all", &file.display().to_string()],
     )
     .unwrap();
-    assert!(report.contains("3 rule files found"), "{report}");
+    assert!(report.contains("4 rule files found"), "{report}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn named() -> BTreeMap<String, String> {
         let queries = dashboard
             .queries()
             .into_iter()
+            .filter(|query| query.is_prometheus())
             .map(|query| (query.text, query.place));
         let variables = dashboard
             .variables()

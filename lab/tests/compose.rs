@@ -53,7 +53,9 @@ fn faults(compose: &Value, root: &Path) -> Vec<String> {
             fault("may gain privileges".into());
         }
         for port in strings(&service["ports"]) {
-            if !port.starts_with("127.0.0.1:") {
+            // What a user opens, a user names.
+            let unless_named = port.starts_with("${") && port.contains(":-127.0.0.1}:");
+            if !port.starts_with("127.0.0.1:") && !unless_named {
                 fault(format!("port {port} is open beyond this machine"));
             }
         }

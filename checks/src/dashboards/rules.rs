@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Dashboard, Panel};
+use super::{Dashboard, Panel, Query};
 use crate::short;
 use crate::variables::{self, Values};
 
@@ -69,7 +69,7 @@ pub fn dashboard_problems(dashboard: &Dashboard, sources: &BTreeSet<String>) -> 
     for query in dashboard.queries() {
         let place = format!("`{}` query {}", query.place, query.name);
         problems.extend(
-            query_problems(&query.text, &known)
+            query_problems(&query, &known)
                 .into_iter()
                 .map(|problem| format!("{place}: {problem}")),
         );
@@ -266,10 +266,13 @@ pub(crate) fn stand_in(text: &str, known: &BTreeSet<String>) -> Result<String, S
     values.fill(text)
 }
 
-fn query_problems(text: &str, known: &BTreeSet<String>) -> Vec<String> {
+fn query_problems(query: &Query, known: &BTreeSet<String>) -> Vec<String> {
     let mut problems = Vec::new();
+    let text = query.text.as_str();
     match stand_in(text, known) {
         Err(name) => problems.push(format!("variable `${name}` is not declared")),
+        // LogQL is another language; its windows have other variables.
+        Ok(_) if !query.is_prometheus() => return problems,
         Ok(filled) => problems.extend(
             crate::promql::series(&filled)
                 .err()

@@ -1,7 +1,7 @@
 //! The configuration files that the launcher writes for the programs of others.
 //!
 //! Only keys that the oldest supported version knows (Debian's Prometheus 2.42, Alertmanager 0.25), and
-//! only listeners on loopback.
+//! only listeners on loopback, but for the port that devices send their messages to.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ pub(crate) mod alertmanager;
 pub(crate) mod grafana;
 pub(crate) mod loki;
 pub(crate) mod prometheus;
+pub(crate) mod syslog;
 pub(crate) mod tempo;
 
 /// A string as a YAML double-quoted scalar (YAML 1.2 §5.7: every JSON string is one).

@@ -8,13 +8,13 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::args::Common;
-use super::configs::{alertmanager, grafana, loki, prometheus, tempo};
+use super::configs::{alertmanager, grafana, loki, prometheus, syslog, tempo};
 use super::forward::Inner;
 use super::home::Home;
 use super::output::Show;
 use super::process::Process;
 use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
-use super::services::{self, Devices, INVENTORY, SNMP, Service};
+use super::services::{self, Devices, INVENTORY, SNMP, SYSLOG, Service};
 
 /// Names and ports of everything that can listen, ours aside.
 const OTHERS: [(&str, u16); 9] = [
@@ -150,7 +150,8 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
             .found
             .services
             .iter()
-            .map(|(service, path)| ours(setting, service, path)),
+            .map(|(service, path)| ours(setting, service, path))
+            .collect::<anyhow::Result<Vec<_>>>()?,
     );
     processes.push(prometheus_process(setting)?);
     if let Some(program) = &setting.found.loki {
@@ -212,7 +213,7 @@ fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<Stri
         .collect()
 }
 
-fn ours(setting: &Setting, service: &Service, path: &Path) -> Process {
+fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Process> {
     let source = match service.devices {
         Devices::File => Some(setting.inventory.display().to_string()),
         Devices::Inventory => Some(setting.inner_url(INVENTORY)),
@@ -226,6 +227,22 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> Process {
     if let (SNMP, Some(file)) = (service.name, setting.snmp) {
         arguments.push(format!("--config.file={}", file.display()));
     }
+    if service.name == SYSLOG {
+        let text = syslog::text(&syslog::Settings {
+            data: setting.folder("syslog")?,
+            // In a lab the routers send to the port of the standard, which needs the right to it.
+            port: if setting.forwarded { 514 } else { 5514 },
+            loki: setting
+                .found
+                .loki
+                .is_some()
+                .then(|| setting.inner_url("loki")),
+        });
+        arguments.push(format!(
+            "--config.file={}",
+            setting.file("syslog.yaml", &text)?
+        ));
+    }
     let mut process = Process::new(service.name, argv(path, arguments))
         .ready_at(format!("{}/-/ready", setting.inner_url(service.name)))
         .needed();
@@ -238,7 +255,7 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> Process {
             setting.inner_url("otlp-grpc"),
         );
     }
-    process
+    Ok(process)
 }
 
 fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {

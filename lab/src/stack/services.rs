@@ -36,6 +36,9 @@ pub(crate) const INVENTORY: &str = "sotp-inventory";
 /// The SNMP exporter, which needs credentials.
 pub(crate) const SNMP: &str = "sotp-snmp";
 
+/// The syslog receiver, which has a configuration of its own.
+pub(crate) const SYSLOG: &str = "sotp-syslog";
+
 /// All of them.
 pub(crate) const SERVICES: &[Service] = &[
     Service {
@@ -58,6 +61,13 @@ pub(crate) const SERVICES: &[Service] = &[
         port: 19116,
         devices: Devices::Prometheus,
         shows: "any device by SNMP: interfaces, vitals, neighbours",
+    },
+    Service {
+        name: SYSLOG,
+        job: "syslog",
+        port: 19514,
+        devices: Devices::Inventory,
+        shows: "what the devices say",
     },
 ];
 
