@@ -14,6 +14,7 @@
 pub mod address;
 pub mod control;
 pub mod descriptors;
+pub mod memory;
 pub mod option;
 pub mod receive;
 pub mod send;
