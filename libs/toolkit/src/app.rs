@@ -1,6 +1,7 @@
 //! What a service registers while it builds itself.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::Method;
@@ -39,7 +40,12 @@ pub struct App {
     pub(crate) links: Vec<Link>,
     pub(crate) gates: Gates,
     pub(crate) spawner: Spawner,
+    pub(crate) looks: Vec<Look>,
 }
+
+/// Reads again what a service follows beside its configuration; tells whether it had changed.
+pub(crate) type Look =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send>> + Send + Sync>;
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,6 +64,7 @@ impl App {
             links: Vec::new(),
             gates: Gates::default(),
             spawner,
+            looks: Vec::new(),
         }
     }
 
@@ -102,6 +109,16 @@ impl App {
             title: title.into(),
             text: text.into(),
         });
+    }
+
+    /// Adds what `/-/reload` reads again beside the configuration: `look` tells whether it had changed, or what is wrong with it, which
+    /// is then the answer.
+    pub fn reload<H, F>(&mut self, look: H)
+    where
+        H: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Result<bool, String>> + Send + 'static,
+    {
+        self.looks.push(Arc::new(move || Box::pin(look())));
     }
 
     /// Adds a condition of readiness, closed at first.

@@ -18,6 +18,8 @@ pub use access::Access;
 pub use config::{AccessConfig, AccessError};
 pub use denied::Denied;
 pub use series::register;
+#[doc(hidden)]
+pub use token::judged;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,10 +66,12 @@ pub enum Via {
     ClientCertificate,
     /// A user of the web configuration, by password.
     WebUser,
+    /// Nobody asked: the service itself, on its schedule.
+    Service,
 }
 
 impl Via {
-    /// Every way.
+    /// Every way by which a request can come.
     pub const ALL: [Self; 3] = [Self::GrafanaToken, Self::ClientCertificate, Self::WebUser];
 
     /// Its name in audit and metrics.
@@ -77,6 +81,7 @@ impl Via {
             Self::GrafanaToken => "grafana_token",
             Self::ClientCertificate => "client_certificate",
             Self::WebUser => "web_user",
+            Self::Service => "service",
         }
     }
 }

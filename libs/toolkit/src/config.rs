@@ -16,13 +16,32 @@ pub trait Service: Sized + Send + Sync + 'static {
 
     /// Binds what the service needs and registers routes, metrics and tasks on `app`.
     ///
-    /// Nothing is answered and no task runs before it returns `Ok`. An error ends the process with exit code 1.
+    /// Nothing is answered and no task runs before it returns `Ok`. An error ends the process with exit code 1, a [`BadInput`] with 64.
     fn build(
         flags: Self::Flags,
         config: Live<Self::Config>,
         app: &mut App,
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Checks what else the service reads, beyond its configuration: for `--config.check`. Answers a line on what was found good.
+    ///
+    /// # Errors
+    /// What is wrong; it ends the check with the exit code of a wrong configuration.
+    fn check(_flags: &Self::Flags, _config: &Self::Config) -> Result<Option<String>, BadInput> {
+        Ok(None)
+    }
+
+    /// What its own flags ask to be printed in place of running.
+    fn print(_flags: &Self::Flags) -> Option<String> {
+        None
+    }
 }
+
+/// Input beside flags and configuration that is wrong: returned by [`Service::build`] it ends the process as a wrong configuration does,
+/// with exit code 64 and every line of its text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
 
 /// The checked configuration of a service.
 pub trait Configuration: Sized + Send + Sync + 'static {

@@ -171,7 +171,7 @@ pub(crate) fn read<S: Service>(
 ///
 /// # Errors
 /// The text is empty, negative, lacks a unit or is longer than a hundred years.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a duration such as 500ms, 10s or 1m30s, found {text:?}");
     if text == "0" {
         return Ok(Duration::ZERO);

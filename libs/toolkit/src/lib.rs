@@ -29,9 +29,9 @@ pub mod web_config;
 pub mod yaml;
 
 pub use app::{App, Collect};
-pub use config::{ConfigError, Configuration, Service};
+pub use config::{BadInput, ConfigError, Configuration, Service};
 pub use encoder::{Buckets, Encoder, Exemplar, Format, Kind, Labels, Native};
-pub use flags::Flags;
+pub use flags::{Flags, duration};
 pub use identity::Identity;
 pub use latency::{Latency, Series};
 pub use life::{main, main_from};

@@ -26,7 +26,9 @@ use crate::web::listen::{self, Bound};
 use crate::web::router::Router;
 use crate::web::scrape::Scrape;
 use crate::web::serve::{Limits, Server};
-use crate::{App, Configuration as _, Flags, Live, Service, Spawner, flags, supervise, trace};
+use crate::{
+    App, BadInput, Configuration as _, Flags, Live, Service, Spawner, flags, supervise, trace,
+};
 
 use reload::{Loaded, Paths, Reloader};
 
@@ -34,6 +36,14 @@ use reload::{Loaded, Paths, Reloader};
 const USAGE: u8 = 64;
 /// Time for the last spans after the drain.
 const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(3);
+
+impl BadInput {
+    /// Says what is wrong, as of flags and configuration; answers their exit code.
+    fn told(&self) -> ExitCode {
+        let _ = writeln!(std::io::stderr(), "error: {}", self.0);
+        ExitCode::from(USAGE)
+    }
+}
 
 /// Runs a service: the whole body of its `main`.
 ///
@@ -58,6 +68,10 @@ fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Some(text) = S::print(&own).filter(|_| !flags.config_print_default) {
+        let written = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::from(u8::from(written.is_err()));
+    }
     if flags.config_print_default {
         let _ = std::io::stdout().write_all(S::Config::DEFAULT.as_bytes());
         return ExitCode::SUCCESS;
@@ -79,6 +93,13 @@ fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     if flags.config_check {
+        match S::check(&own, &config.value) {
+            Ok(None) => {}
+            Ok(Some(line)) => {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
+            Err(bad) => return bad.told(),
+        }
         let names = [paths
             .config
             .as_deref()
@@ -91,6 +112,9 @@ fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match live::<S>(&flags, own, paths, config, door) {
         Ok(code) => code,
         Err(error) => {
+            if let Some(bad) = error.downcast_ref::<BadInput>() {
+                return bad.told();
+            }
             // The log may not have been started yet, and an error before it must be seen too.
             let _ = start_log(&flags, None);
             tracing::error!(error = format!("{error:#}"), "service failed");
@@ -224,6 +248,7 @@ fn serve<S: Service>(
         router,
         links,
         gates,
+        looks,
         ..
     } = app;
     anyhow::ensure!(
@@ -242,6 +267,7 @@ fn serve<S: Service>(
         gates,
         control: Arc::clone(reloader) as Arc<_>,
         reloading: Arc::default(),
+        looks,
         door: reloader.door(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),

@@ -19,7 +19,7 @@ use crate::{ConfigError, Configuration, Live, web_config};
 
 /// A value and the content it was made of.
 pub(crate) struct Loaded<T> {
-    value: T,
+    pub(crate) value: T,
     seen: Seen,
 }
 

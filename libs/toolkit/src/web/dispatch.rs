@@ -20,7 +20,7 @@ use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
 use super::serve::Limits;
 use super::{ClientCertificate, Request, Response, landing, response};
-use crate::app::Link;
+use crate::app::{Link, Look};
 use crate::metrics::Metrics;
 use crate::supervise::Gates;
 use crate::{Identity, trace};
@@ -44,6 +44,8 @@ pub(crate) struct Site {
     pub(crate) control: Arc<dyn Control>,
     /// The turn of the one request that reads the configuration.
     pub(crate) reloading: Arc<Mutex<()>>,
+    /// What is read again with the configuration.
+    pub(crate) looks: Vec<Look>,
     pub(crate) door: LiveDoor,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -267,14 +269,29 @@ impl Site {
                 format!("configuration not reloaded: {reason}"),
             )
         };
+        let mut looked = Ok(false);
+        for look in &self.looks {
+            match self.pool.spawn(look()).await {
+                Ok(seen) => looked = looked.and_then(|before| Ok(seen? || before)),
+                Err(_) => looked = Err("reading it panicked, see the log".to_owned()),
+            }
+        }
         let read = move || {
             let _held = turn;
             control.reload("request")
         };
         match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(true)) => response::text(StatusCode::OK, "configuration reloaded"),
-            Ok(Ok(false)) => response::text(StatusCode::OK, "configuration unchanged"),
-            Ok(Err(reason)) => failed(&reason),
+            Ok(Ok(changed)) => match looked {
+                Err(reason) => failed(&reason),
+                Ok(seen) if seen || changed => {
+                    response::text(StatusCode::OK, "configuration reloaded")
+                }
+                Ok(_) => response::text(StatusCode::OK, "configuration unchanged"),
+            },
+            Ok(Err(reason)) => match looked {
+                Err(further) => failed(&format!("{reason}; {further}")),
+                Ok(_) => failed(&reason),
+            },
             Err(_) => failed("reading it panicked, see the log"),
         }
     }
