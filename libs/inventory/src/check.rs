@@ -1,18 +1,20 @@
 //! From the document to the checked inventory: every entry by itself, then what they say of each other.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::document::{CredentialEntry, DeviceEntry, Document, GroupEntry, SiteEntry};
 use crate::model::{
-    Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site,
+    Index, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES, Site,
 };
 use crate::names;
 use crate::node::{At, Node};
 use crate::problem::{Error, Problem, Problems};
 use crate::text::Text;
 
+mod amend;
 mod device;
 mod read;
 mod settings;
@@ -20,7 +22,9 @@ mod unique;
 
 use read::{Sound, read};
 use settings::Settings;
-use unique::{Exclusive, Place, Taken, index_device};
+use unique::{Exclusive, Place, Taken};
+
+pub(crate) use amend::amend;
 
 pub(crate) fn parse(text: &str, origin: &str) -> Result<Inventory, Error> {
     parse_both(text, origin).map(|(_, inventory)| inventory)
@@ -130,14 +134,13 @@ impl<'a> Checker<'a> {
             self.problems.sort();
             return Err(Error::Invalid(self.problems));
         }
-        let json = document.to_json();
-        inventory.version = hex(&Sha256::digest(&json)[..16]);
-        inventory.json = json.into();
+        inventory.name(document);
         Ok(inventory)
     }
 
     fn sites(&mut self, entries: &[SiteEntry], sound: &[bool], inventory: &mut Inventory) {
         let mut names = Taken::new();
+        let (mut sites, mut by_name) = (Vec::with_capacity(entries.len()), HashMap::new());
         for (index, entry) in entries.iter().enumerate() {
             let path = |key: &str| format!("sites[{index}].{key}");
             if !sound[index] && entry.name.is_empty() {
@@ -178,11 +181,11 @@ impl<'a> Checker<'a> {
                 region: self.text(region),
                 coordinates: latitude.zip(longitude),
             };
-            inventory
-                .site_by_name
-                .insert(site.name.clone(), inventory.sites.len());
-            inventory.sites.push(site);
+            by_name.insert(site.name.clone(), sites.len());
+            sites.push(site);
         }
+        inventory.sites = Arc::new(sites);
+        inventory.site_by_name = Arc::new(by_name);
     }
 
     fn groups(
@@ -252,6 +255,7 @@ impl<'a> Checker<'a> {
     ) {
         let mut names = Taken::new();
         let mut taken = Exclusive::default();
+        let mut found = Index::default();
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("devices[{index}]");
             if !entry.name.is_empty() || sound[index] {
@@ -275,8 +279,19 @@ impl<'a> Checker<'a> {
                 continue;
             };
             self.exclusive(&mut taken, entry, &device, index);
-            index_device(inventory, device);
+            found.add(&device, inventory.devices.len());
+            inventory.devices.push(Arc::new(device));
         }
+        inventory.index = Arc::new(found);
+    }
+}
+
+impl Inventory {
+    /// Takes over the JSON form of `document`, and the version that it gives.
+    fn name(&mut self, document: &Document) {
+        let json = document.to_json();
+        self.version = hex(&Sha256::digest(&json)[..16]);
+        self.json = json.into();
     }
 }
 

@@ -27,8 +27,8 @@ mod text;
 pub use document::{Document, Family, Records};
 pub use feed::{Feed, Health};
 pub use model::{
-    Address, Device, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS, MAX_SITES,
-    Mqtt, Ping, Senders, Site, Snmp, Ssh, Window,
+    Address, Device, Devices, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS,
+    MAX_SITES, Mqtt, Ping, Senders, Site, Snmp, Ssh, Window,
 };
 pub use problem::{Error, Problem, Problems};
 pub use schema::json_schema;

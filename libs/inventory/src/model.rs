@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::document::{Document, Family, Records};
+use crate::edit::Edit;
 use crate::problem::Error;
 use crate::text::Text;
 
@@ -30,9 +31,15 @@ pub const MAX_CREDENTIALS: usize = 1_000;
 pub struct Inventory {
     pub(crate) json: Arc<[u8]>,
     pub(crate) version: String,
-    pub(crate) sites: Vec<Site>,
-    pub(crate) devices: Vec<Device>,
-    pub(crate) site_by_name: HashMap<Text, usize>,
+    pub(crate) sites: Arc<Vec<Site>>,
+    pub(crate) site_by_name: Arc<HashMap<Text, usize>>,
+    pub(crate) devices: Vec<Arc<Device>>,
+    pub(crate) index: Arc<Index>,
+}
+
+/// Where each device stands, by what tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Index {
     pub(crate) by_name: HashMap<Text, usize>,
     pub(crate) by_ip: HashMap<IpAddr, usize>,
     pub(crate) by_dns: HashMap<Text, usize>,
@@ -281,6 +288,47 @@ impl Device {
     }
 }
 
+/// The devices of an inventory, in the order of the file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Devices<'a>(&'a [Arc<Device>]);
+
+impl<'a> Devices<'a> {
+    /// Each of them.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a Device> + DoubleEndedIterator + Clone {
+        self.0.iter().map(|device| &**device)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for Devices<'a> {
+    type Item = &'a Device;
+    type IntoIter =
+        std::iter::Map<std::slice::Iter<'a, Arc<Device>>, fn(&'a Arc<Device>) -> &'a Device>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(|device| &**device)
+    }
+}
+
+impl std::ops::Index<usize> for Devices<'_> {
+    type Output = Device;
+
+    fn index(&self, index: usize) -> &Device {
+        &self.0[index]
+    }
+}
+
 impl Inventory {
     /// The inventory in `text`, which is YAML or JSON; `origin` names it in errors.
     ///
@@ -318,6 +366,23 @@ impl Inventory {
         crate::check::check(document, &origin.display().to_string())
     }
 
+    /// The inventory that `document` describes, which became what it is from the document of this one by `edits`.
+    ///
+    /// What the edits leave alone is shared with this one, so that a change costs little however many devices there are.
+    ///
+    /// # Errors
+    /// As [`Inventory::check`].
+    pub fn amend(&self, document: &Document, edits: &[Edit], origin: &Path) -> Result<Self, Error> {
+        match crate::check::amend(self, document, edits) {
+            Some(inventory) => Ok(inventory),
+            None => Self::check(document, origin),
+        }
+    }
+
+    fn at(&self, index: Option<&usize>) -> Option<&Device> {
+        index.map(|index| &*self.devices[*index])
+    }
+
     /// The document the inventory was made of, read back from its JSON form: to be changed and checked again.
     #[must_use]
     pub fn document(&self) -> Document {
@@ -340,8 +405,8 @@ impl Inventory {
 
     /// The devices, in the order of the file.
     #[must_use]
-    pub fn devices(&self) -> &[Device] {
-        &self.devices
+    pub fn devices(&self) -> Devices<'_> {
+        Devices(&self.devices)
     }
 
     /// The sites, in the order of the file.
@@ -353,7 +418,7 @@ impl Inventory {
     /// The device called `name`.
     #[must_use]
     pub fn device(&self, name: &str) -> Option<&Device> {
-        self.by_name.get(name).map(|index| &self.devices[*index])
+        self.at(self.index.by_name.get(name))
     }
 
     /// The site called `name`.
@@ -365,7 +430,7 @@ impl Inventory {
     /// The device that has the address `ip`.
     #[must_use]
     pub fn by_ip(&self, ip: IpAddr) -> Option<&Device> {
-        self.by_ip.get(&ip).map(|index| &self.devices[*index])
+        self.at(self.index.by_ip.get(&ip))
     }
 
     /// The device at `host`: an IP address or a DNS name, in any case.
@@ -375,7 +440,7 @@ impl Inventory {
             Ok(ip) => self.by_ip(ip),
             Err(_) => {
                 let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-                self.by_dns.get(&*name).map(|index| &self.devices[*index])
+                self.at(self.index.by_dns.get(&*name))
             }
         }
     }
@@ -383,16 +448,12 @@ impl Inventory {
     /// The device whose flows come from `source`.
     #[must_use]
     pub fn by_flow_source(&self, source: IpAddr) -> Option<&Device> {
-        self.flow_sources
-            .get(&source)
-            .map(|index| &self.devices[*index])
+        self.at(self.index.flow_sources.get(&source))
     }
 
     /// The device whose syslog messages come from `source`.
     #[must_use]
     pub fn by_syslog_source(&self, source: IpAddr) -> Option<&Device> {
-        self.syslog_sources
-            .get(&source)
-            .map(|index| &self.devices[*index])
+        self.at(self.index.syslog_sources.get(&source))
     }
 }

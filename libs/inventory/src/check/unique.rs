@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::Checker;
 use crate::document::DeviceEntry;
-use crate::model::{Address, Device, Inventory, Senders};
+use crate::model::{Address, Device, Index, Senders};
 use crate::names;
 
 /// Who holds a name or an address already.
@@ -113,21 +113,82 @@ fn sources(senders: Option<&Senders>) -> &[IpAddr] {
         .unwrap_or_default()
 }
 
-/// Puts `device` at the end of the list and into every index.
-pub(super) fn index_device(inventory: &mut Inventory, device: Device) {
-    let index = inventory.devices.len();
-    inventory.by_name.insert(device.name.clone(), index);
-    let ips = [device.ipv4.map(IpAddr::V4), device.ipv6.map(IpAddr::V6)];
-    inventory
-        .by_ip
-        .extend(ips.into_iter().flatten().map(|ip| (ip, index)));
-    if let Address::Dns(name) = &device.address {
-        inventory.by_dns.insert(name.clone(), index);
+impl Index {
+    /// Notes that `device` stands at `index`.
+    pub(super) fn add(&mut self, device: &Device, index: usize) {
+        self.by_name.insert(device.name.clone(), index);
+        let ips = [device.ipv4.map(IpAddr::V4), device.ipv6.map(IpAddr::V6)];
+        self.by_ip
+            .extend(ips.into_iter().flatten().map(|ip| (ip, index)));
+        if let Address::Dns(name) = &device.address {
+            self.by_dns.insert(name.clone(), index);
+        }
+        let indexed = |senders| sources(senders).iter().map(|source| (*source, index));
+        self.flow_sources.extend(indexed(device.flow.as_ref()));
+        self.syslog_sources.extend(indexed(device.syslog.as_ref()));
     }
-    let indexed = |senders| sources(senders).iter().map(|source| (*source, index));
-    inventory.flow_sources.extend(indexed(device.flow.as_ref()));
-    inventory
-        .syslog_sources
-        .extend(indexed(device.syslog.as_ref()));
-    inventory.devices.push(device);
+
+    /// Forgets `device`.
+    pub(super) fn remove(&mut self, device: &Device) {
+        self.by_name.remove(&device.name);
+        for ip in [device.ipv4.map(IpAddr::V4), device.ipv6.map(IpAddr::V6)] {
+            ip.and_then(|ip| self.by_ip.remove(&ip));
+        }
+        if let Address::Dns(name) = &device.address {
+            self.by_dns.remove(name);
+        }
+        for source in sources(device.flow.as_ref()) {
+            self.flow_sources.remove(source);
+        }
+        for source in sources(device.syslog.as_ref()) {
+            self.syslog_sources.remove(source);
+        }
+    }
+
+    /// Notes that the device at `gone` is taken out of the list: those behind it move up.
+    pub(super) fn close(&mut self, gone: usize) {
+        let up = |at: &mut usize| *at -= usize::from(*at > gone);
+        self.by_name.values_mut().for_each(up);
+        self.by_ip.values_mut().for_each(up);
+        self.by_dns.values_mut().for_each(up);
+        self.flow_sources.values_mut().for_each(up);
+        self.syslog_sources.values_mut().for_each(up);
+    }
+
+    /// Whether something that belongs to one device each belongs to another than the one at `index`, or twice to this one.
+    pub(super) fn takes(&self, device: &Device, index: usize) -> bool {
+        let other = |at: Option<&usize>| at.is_some_and(|at| *at != index);
+        let ips = [device.ipv4.map(IpAddr::V4), device.ipv6.map(IpAddr::V6)];
+        let named = match &device.address {
+            Address::Dns(name) => other(self.by_dns.get(name)),
+            Address::Ip(_) => false,
+        };
+        let twice =
+            |sources: &[IpAddr]| (1..sources.len()).any(|at| sources[..at].contains(&sources[at]));
+        let (flow, syslog) = (
+            sources(device.flow.as_ref()),
+            sources(device.syslog.as_ref()),
+        );
+        other(self.by_name.get(&device.name))
+            || named
+            || ips
+                .into_iter()
+                .flatten()
+                .any(|ip| other(self.by_ip.get(&ip)))
+            || flow
+                .iter()
+                .any(|source| other(self.flow_sources.get(source)))
+            || syslog
+                .iter()
+                .any(|source| other(self.syslog_sources.get(source)))
+            || twice(flow)
+            || twice(syslog)
+    }
+
+    /// Whether both devices are found by the same.
+    pub(super) fn alike(a: &Device, b: &Device) -> bool {
+        (&a.name, &a.address, a.ipv4, a.ipv6) == (&b.name, &b.address, b.ipv4, b.ipv6)
+            && sources(a.flow.as_ref()) == sources(b.flow.as_ref())
+            && sources(a.syslog.as_ref()) == sources(b.syslog.as_ref())
+    }
 }
