@@ -68,21 +68,19 @@ async fn main() {
         assert_eq!(put.status, 200, "{}", put.text);
     }
     let change = p95(times);
-    // What it takes until the change is in git as well.
-    for n in 0..5 {
+    // What it takes until the commit is made and the branch stands at it, one change at a time.
+    let branch = place.dir.join("network/.git/refs/heads/main");
+    service.get("/api/v1/versions?limit=1").await;
+    for n in 0..20 {
         let body = json!({"name": format!("new-{n}"), "address": format!("172.16.0.{n}")});
+        let before = std::fs::read(&branch).unwrap();
         let began = Instant::now();
-        assert_eq!(
-            send(service.json("POST", "/api/v1/devices", &body))
-                .await
-                .status,
-            201
-        );
-        let versions = service.get("/api/v1/versions?limit=1").await;
-        assert_eq!(
-            versions.body["versions"][0]["message"],
-            format!("Add device new-{n}")
-        );
+        let added = send(service.json("POST", "/api/v1/devices", &body)).await;
+        assert_eq!(added.status, 201, "{}", added.text);
+        while std::fs::read(&branch).unwrap() == before {
+            assert!(began.elapsed() < Duration::from_secs(60), "no commit");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         file.push(began.elapsed());
     }
     let committed = p95(file);
@@ -96,9 +94,9 @@ async fn main() {
         ("list: a page of 100 of a site, p95 ms", page, 50.0),
         ("change: one device, on disk, p95 ms", change, 50.0),
         ("http_sd: one shard of ten, p95 ms", shard, 20.0),
+        ("change: until its commit is on the branch, p95 ms", committed, 50.0),
         ("memory: resident MB after the changes", resident, 200.0),
         ("list: all 20,000 devices, p95 ms (no goal)", whole, 0.0),
-        ("change: until it is in git, p95 ms (no goal)", committed, 0.0),
     ]
     .into_iter()
     .map(|(figure, ours, goal)| {

@@ -10,12 +10,14 @@ use toolkit::{App, Request, Response};
 
 use crate::reply;
 
+mod conflicts;
 pub(crate) mod desk;
 mod entries;
 mod history;
 mod lists;
 pub(crate) mod openapi;
 mod refusal;
+pub(crate) mod remote;
 mod transfer;
 
 use desk::Desk;
@@ -39,8 +41,11 @@ pub(crate) enum Action {
     Restore,
     Import,
     Export,
+    Remote,
     Pull,
     Push,
+    Conflicts,
+    Resolve,
 }
 
 /// One call: method, path, what it does in a line.
@@ -95,8 +100,11 @@ operations! {
     POST "/api/v1/restore" Action::Restore, "Brings back a version, or one entry of it";
     POST "/api/v1/import" Action::Import, "Adds and changes devices from another system's list";
     GET "/api/v1/export" Action::Export, "The devices as another system's list";
+    GET "/api/v1/remote" Action::Remote, "The remote branch, and how we stand with it";
     POST "/api/v1/remote/pull" Action::Pull, "Brings in what the remote branch changed";
     POST "/api/v1/remote/push" Action::Push, "Sends every version to the remote branch";
+    GET "/api/v1/conflicts" Action::Conflicts, "Commits of others that wait for somebody to say what is to be of them";
+    POST "/api/v1/resolve" Action::Resolve, "Brings commits of others in as it says, entry by entry";
 }
 
 /// Registers every call.
@@ -139,8 +147,11 @@ async fn answer(desk: Arc<Desk>, action: Action, request: Request) -> Response {
         Action::Restore => history::restore(desk, request).await,
         Action::Import => transfer::import(desk, request).await,
         Action::Export => transfer::export(desk, request).await,
-        Action::Pull => history::pull(desk, request).await,
-        Action::Push => history::push(desk, request).await,
+        Action::Pull => remote::pull(desk, request).await,
+        Action::Push => remote::push(desk, request).await,
+        Action::Remote => remote::state(desk, request).await,
+        Action::Conflicts => conflicts::list(desk, request).await,
+        Action::Resolve => conflicts::resolve(desk, request).await,
     }
 }
 
@@ -155,10 +166,12 @@ struct Status<'a> {
     last_error: Option<&'a str>,
     /// Whether anybody may change something here.
     editable: bool,
-    /// Changes that are not in git yet, where that is known now.
+    /// Changes that are not in git yet.
     uncommitted: Option<usize>,
     /// Why they could not be committed.
     commit_error: Option<String>,
+    /// Sides whose commits wait for `/api/v1/resolve`.
+    conflicts: Option<usize>,
 }
 
 fn status(desk: &Desk) -> Response {
@@ -168,10 +181,7 @@ fn status(desk: &Desk) -> Response {
             .ok()
             .map(|time| format!("{time:.3}"))
     };
-    let waiting = desk
-        .editor
-        .as_ref()
-        .and_then(|editor| editor.store.waiting());
+    let standing = desk.editor.as_ref().map(|editor| editor.store.standing());
     response::json(
         StatusCode::OK,
         &Status {
@@ -183,8 +193,11 @@ fn status(desk: &Desk) -> Response {
             last_success: health.last_success.and_then(time),
             last_error: health.last_error.as_deref(),
             editable: desk.editor.is_some(),
-            uncommitted: waiting.as_ref().map(|(count, _)| *count),
-            commit_error: waiting.and_then(|(_, trouble)| trouble),
+            uncommitted: standing.as_ref().map(|standing| standing.pending),
+            commit_error: standing
+                .as_ref()
+                .and_then(|standing| standing.commit_error.clone()),
+            conflicts: standing.as_ref().map(|standing| standing.splits.len()),
         },
     )
 }

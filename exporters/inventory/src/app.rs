@@ -5,18 +5,20 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use http::Method;
 use inventory::sd::Job;
-use inventory::{Feed, Source};
+use inventory::{Feed, Inventory, Source};
 use toolkit::audit::{self, Audit};
-use toolkit::{App, Identity, Live, OnEnd};
+use toolkit::{App, BadInput, Identity, Live, OnEnd, caller};
 
 use crate::api::desk::{Desk, Editor};
 use crate::config::Config;
-use crate::metrics::Series;
+use crate::metrics::{Editing, Series};
 use crate::store::disk::Real;
-use crate::store::{Options, Store, StoreError, blocking};
-use crate::{api, cli, sd};
+use crate::store::{Options, Store, StoreError, blocking, chain};
+use crate::{api, cli, sd, sync};
 
-pub(crate) struct Service;
+/// The service.
+#[derive(Debug)]
+pub struct Service;
 
 impl toolkit::Service for Service {
     const IDENTITY: Identity = Identity {
@@ -34,20 +36,24 @@ impl toolkit::Service for Service {
         let editor = editor(&flags, &config).await?;
         let feed = match &editor {
             Some(editor) => editor.store.feed().clone(),
-            None => match Feed::open(Source::File(flags.source)).await {
-                Ok(feed) => feed,
-                Err(error) => cli::refuse(error),
-            },
+            None => Feed::open(Source::File(flags.source)).await.map_err(bad)?,
         };
-        app.collect(Series::new(feed.clone()));
-        discovery(app, &feed);
         let store = editor.as_ref().map(|editor| Arc::clone(&editor.store));
-        let desk = Desk {
+        app.collect(Series::new(feed.clone()));
+        if let Some(editor) = &editor {
+            app.collect(Editing::new(Arc::clone(&editor.store), config.clone()));
+            app.collect(editor.audit.clone());
+            caller::register(app.registry())?;
+        }
+        discovery(app, &feed);
+        let (looked, settled) = (feed.clone(), store.clone());
+        app.reload(move || look(looked.clone(), settled.clone()));
+        let desk = Arc::new(Desk {
             feed: feed.clone(),
             config,
             editor,
-        };
-        api::register(app, &Arc::new(desk));
+        });
+        api::register(app, &desk);
         app.spawn("inventory_feed", OnEnd::Restart, move |stop| {
             let (feed, store) = (feed.clone(), store.clone());
             async move {
@@ -68,8 +74,50 @@ impl toolkit::Service for Service {
                 }
             }
         });
+        if let Some(editor) = desk.editor.clone() {
+            app.spawn("inventory_remote", OnEnd::Restart, move |stop| {
+                let (desk, editor) = (Arc::clone(&desk), editor.clone());
+                async move {
+                    tokio::select! {
+                        () = sync::follow(&desk, &editor) => {}
+                        () = stop.requested() => {}
+                    }
+                    Ok(())
+                }
+            });
+        }
         Ok(())
     }
+
+    fn check(flags: &cli::Flags, _config: &Config) -> Result<Option<String>, BadInput> {
+        let inventory = Inventory::read(&flags.source).map_err(bad)?;
+        let (devices, sites) = (inventory.devices().len(), inventory.sites().len());
+        let path = flags.source.display();
+        Ok(Some(format!(
+            "{path}: inventory is good: {devices} devices, {sites} sites"
+        )))
+    }
+
+    fn print(flags: &cli::Flags) -> Option<String> {
+        flags.print_schema.then(inventory::json_schema)
+    }
+}
+
+/// An inventory that is wrong at the start.
+fn bad(error: inventory::Error) -> BadInput {
+    BadInput(format!("{:#}", anyhow::Error::from(error)))
+}
+
+/// Reads the inventory file again; tells whether it had changed.
+async fn look(feed: Feed, store: Option<Arc<Store>>) -> Result<bool, String> {
+    let Some(store) = store else {
+        return feed.refresh().await.map_err(|error| chain(&error));
+    };
+    let before = feed.current();
+    let mut held = store.hold().await;
+    let settled = blocking(move || held.settle()).await;
+    settled.map_err(|error| chain(&error))?;
+    Ok(!Arc::ptr_eq(&before, &feed.current()))
 }
 
 /// The store and the audit log, where the configuration says who may change something.
@@ -86,7 +134,7 @@ async fn editor(flags: &cli::Flags, config: &Live<Config>) -> anyhow::Result<Opt
     };
     match blocking(move || Store::open(Arc::new(Real), options)).await {
         Ok(store) => Ok(Some(Editor { store, audit })),
-        Err(StoreError::Inventory(error)) => cli::refuse(error),
+        Err(StoreError::Inventory(error)) => Err(bad(error).into()),
         Err(error) => Err(error).context("the inventory cannot be edited"),
     }
 }

@@ -1,10 +1,15 @@
 //! The configuration file: who may change the inventory, and where changes are kept.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toolkit::caller::{Access, AccessConfig, Role, Verb};
 use toolkit::{ConfigError, Configuration, yaml};
+
+/// Bounds of `store.remote.sync_interval`.
+const SHORTEST_SYNC: Duration = Duration::from_secs(1);
+const LONGEST_SYNC: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that can be asked for, with the least role where no rule names it.
 pub(crate) mod verbs {
@@ -35,6 +40,7 @@ pub(crate) mod verbs {
     pub(crate) const RESTORE: Verb = Verb::new("inventory.restore", Role::Admin);
     pub(crate) const PULL: Verb = Verb::new("remote.pull", Role::Admin);
     pub(crate) const PUSH: Verb = Verb::new("remote.push", Role::Admin);
+    pub(crate) const RESOLVE: Verb = Verb::new("conflict.resolve", Role::Admin);
 
     pub(crate) const ALL: &[Verb] = &[
         DEVICE.add,
@@ -53,6 +59,7 @@ pub(crate) mod verbs {
         RESTORE,
         PULL,
         PUSH,
+        RESOLVE,
     ];
 }
 
@@ -97,6 +104,35 @@ pub(crate) struct Remote {
     pub(crate) url: String,
     #[serde(default = "main_branch")]
     pub(crate) branch: String,
+    /// How often it is pulled from and pushed to without being asked, and pushed to soon after each change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sync_interval: Option<String>,
+}
+
+impl Remote {
+    /// The branch `main` there, on request only.
+    #[cfg(test)]
+    pub(crate) fn of(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            branch: main_branch(),
+            sync_interval: None,
+        }
+    }
+
+    /// See [`Remote::sync_interval`]; `None` when only on request.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        interval(self.sync_interval.as_deref()?).ok()
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = toolkit::duration(text)?;
+    if (SHORTEST_SYNC..=LONGEST_SYNC).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err(format!("{text:?} is out of range"))
+    }
 }
 
 fn main_branch() -> String {
@@ -105,7 +141,7 @@ fn main_branch() -> String {
 
 /// The checked configuration.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub struct Config {
     /// Who may change what; `None` while nobody may.
     pub(crate) editing: Option<Editing>,
     raw: Raw,
@@ -137,7 +173,7 @@ impl Configuration for Config {
 # The git repository in the folder of the inventory:
 # store:
 #   branch: main
-#   remote: {url: 'https://git.example.net/network.git', branch: main}
+#   remote: {url: 'https://git.example.net/network.git', branch: main, sync_interval: 1m}
 {}
 ";
 
@@ -157,6 +193,12 @@ impl Configuration for Config {
         if let Some(remote) = &store.remote {
             if !branch(&remote.branch) {
                 return Err(at("store.remote.branch", "expected the name of a branch"));
+            }
+            if let Some(text) = &remote.sync_interval
+                && interval(text).is_err()
+            {
+                let message = format!("expected a duration from 1s to 1d, found {text:?}");
+                return Err(at("store.remote.sync_interval", &message));
             }
             let known = ["https://", "ssh://", "file:///", "/"];
             if !known.iter().any(|begin| remote.url.starts_with(begin)) {

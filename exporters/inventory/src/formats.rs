@@ -16,7 +16,7 @@ mod table;
 
 /// A list that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     /// Objects of NetBox's `/api/dcim/devices/`.
     Netbox,
     /// CSV with a header line (RFC 4180).
@@ -28,9 +28,12 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    pub(crate) const ALL: [Self; 4] = [Self::Netbox, Self::Csv, Self::Oxidized, Self::Ansible];
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Netbox, Self::Csv, Self::Oxidized, Self::Ansible];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// Its name in the interface.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Netbox => "netbox",
             Self::Csv => "csv",
@@ -39,12 +42,15 @@ impl Format {
         }
     }
 
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    /// The one of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
     /// The type of what is written.
-    pub(crate) fn media_type(self) -> &'static str {
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
         match self {
             Self::Netbox => "application/json",
             Self::Csv => "text/csv; charset=utf-8",
@@ -54,7 +60,8 @@ impl Format {
     }
 
     /// The devices in `text`.
-    pub(crate) fn read(self, text: &str) -> Read {
+    #[must_use]
+    pub fn read(self, text: &str) -> Read {
         let mut read = Read::default();
         match self {
             Self::Netbox => netbox::read(text, &mut read),
@@ -66,7 +73,8 @@ impl Format {
     }
 
     /// The devices of `document`, whose groups' defaults are in `inventory`.
-    pub(crate) fn write(self, inventory: &inventory::Inventory) -> String {
+    #[must_use]
+    pub fn write(self, inventory: &inventory::Inventory) -> String {
         match self {
             Self::Netbox => netbox::write(inventory),
             Self::Csv => table::write(inventory),
@@ -78,21 +86,24 @@ impl Format {
 
 /// What was read.
 #[derive(Debug, Default)]
-pub(crate) struct Read {
+pub struct Read {
     /// Devices with the line each was read from.
-    pub(crate) devices: Vec<(u64, DeviceEntry)>,
-    pub(crate) wrong: Vec<Wrong>,
+    pub devices: Vec<(u64, DeviceEntry)>,
+    /// Lines that cannot be taken.
+    pub wrong: Vec<Wrong>,
     /// What was left out, and why; it is no error.
-    pub(crate) notes: Vec<Wrong>,
+    pub notes: Vec<Wrong>,
 }
 
 /// A line that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Wrong {
+pub struct Wrong {
     /// From 1.
-    pub(crate) line: u64,
-    pub(crate) field: String,
-    pub(crate) detail: String,
+    pub line: u64,
+    /// The column or key.
+    pub field: String,
+    /// What is wrong, and what was expected.
+    pub detail: String,
 }
 
 impl Read {
@@ -114,7 +125,7 @@ impl Read {
 
     /// The edits that bring the devices in: sites and groups that are missing, then devices, changed where the list
     /// says something and as they were elsewhere.
-    pub(crate) fn edits(&mut self, document: &Document) -> Vec<(u64, Edit)> {
+    pub fn edits(&mut self, document: &Document) -> Vec<(u64, Edit)> {
         let mut edits = Vec::new();
         let mut sites: BTreeSet<&str> = document.sites.iter().map(|site| &*site.name).collect();
         let mut groups: BTreeSet<&str> = document.groups.iter().map(|group| &*group.name).collect();

@@ -1,21 +1,9 @@
 //! `sotp-inventory`: answers for the devices of the network.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
-)]
-
-mod api;
-mod app;
-mod cli;
-mod config;
-mod formats;
-mod metrics;
-mod reply;
-mod sd;
-mod store;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::early().unwrap_or_else(toolkit::main::<app::Service>)
+    // A change of many devices needs much for a moment; kept in a heap for each thread, that would add up.
+    netio::memory::bound_heaps(2, 256 * 1024);
+    toolkit::main::<sotp_inventory::Service>()
 }

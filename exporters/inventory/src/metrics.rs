@@ -5,7 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use inventory::{Device, Feed, Inventory};
 use jiff::Timestamp;
-use toolkit::{Collect, Encoder, Kind, Labels};
+use toolkit::{Collect, Encoder, Kind, Labels, Live};
+
+use crate::config::Config;
+use crate::store::Store;
+use crate::store::merging::Side;
 
 /// Series of the inventory that is live, with labels rendered once per version.
 pub(crate) struct Series {
@@ -173,5 +177,84 @@ impl Collect for Series {
         );
         out.sample(Labels::none(), inventory.sites().len() as u64);
         self.source(out, &rendered);
+    }
+}
+
+/// Series of the way of changes into git, where the inventory is edited.
+pub(crate) struct Editing {
+    store: Arc<Store>,
+    config: Live<Config>,
+}
+
+impl Editing {
+    pub(crate) fn new(store: Arc<Store>, config: Live<Config>) -> Self {
+        Self { store, config }
+    }
+
+    fn remote(&self, out: &mut Encoder) {
+        let config = self.config.current();
+        let configured = config
+            .editing
+            .as_ref()
+            .is_some_and(|editing| editing.remote.is_some());
+        let standing = self.store.standing();
+        let asked = standing.remote_success.is_some() || standing.remote_error.is_some();
+        out.family(
+            "sotp_inventory_remote_up",
+            Kind::Gauge,
+            "Whether the last talk with the remote git repository succeeded.",
+        );
+        if configured && asked {
+            out.sample(Labels::none(), u64::from(standing.remote_error.is_none()));
+        }
+        out.family(
+            "sotp_inventory_remote_last_success_timestamp_seconds",
+            Kind::Gauge,
+            "When the remote git repository and this one were last found to have the same commits.",
+        );
+        if configured && let Some(time) = standing.remote_success {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            out.sample(Labels::none(), since.unwrap_or_default().as_secs_f64());
+        }
+    }
+}
+
+impl Collect for Editing {
+    fn collect(&self, out: &mut Encoder) {
+        {
+            let standing = self.store.standing();
+            out.family(
+                "sotp_inventory_pending_commits",
+                Kind::Gauge,
+                "Changes that are on disk and live, and whose commit in git is still to be made.",
+            );
+            out.sample(Labels::none(), standing.pending as u64);
+            out.family(
+                "sotp_inventory_commit_failures_total",
+                Kind::Counter,
+                "Attempts to bring changes into git that failed; they are tried again.",
+            );
+            out.sample(Labels::none(), standing.commit_failures);
+            out.family(
+                "sotp_inventory_conflicts",
+                Kind::Gauge,
+                "Whether commits of others wait for somebody to say what is to be of them, by where they were made.",
+            );
+            for side in Side::ALL {
+                let waits = standing.splits.iter().any(|split| split.side == side);
+                out.sample(&Labels::new([("with", side.name())]), u64::from(waits));
+            }
+            out.family(
+                "sotp_inventory_conflicting_entries",
+                Kind::Gauge,
+                "Entries that we and the commits of others both changed, by where those were made.",
+            );
+            for side in Side::ALL {
+                let split = standing.splits.iter().find(|split| split.side == side);
+                let entries = split.map_or(0, |split| split.entries as u64);
+                out.sample(&Labels::new([("with", side.name())]), entries);
+            }
+        }
+        self.remote(out);
     }
 }

@@ -1,4 +1,4 @@
-//! Versions of the inventory: list, compare, restore; and the remote that they are pushed to and pulled from.
+//! Versions of the inventory: list, compare, restore.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use toolkit::{Request, Response};
 
 use super::desk::{Desk, Plan, Wish};
 use super::refusal::{self, Refusal};
-use crate::config::{Remote, verbs};
+use crate::config::verbs;
 use crate::store::{Store, StoreError, blocking};
 
 /// Most versions of one answer.
@@ -21,22 +21,22 @@ fn bad(detail: String) -> Refusal {
 }
 
 /// `devices/r1`.
-fn entry_of(text: &str) -> Result<(Kind, String), Refusal> {
+pub(super) fn entry_of(text: &str) -> Result<(Kind, String), Refusal> {
     let parts = text
         .split_once('/')
         .and_then(|(list, name)| Some((Kind::of_list(list)?, name.to_owned())));
     parts.ok_or_else(|| bad(format!("entry is {text:?}; expected one like devices/r1")))
 }
 
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     desk: &Desk,
-    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&Arc<Store>) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let store = Arc::clone(&desk.editor()?.store);
     Ok(blocking(move || work(&store)).await?)
 }
 
-fn told(answer: Result<Value, Refusal>) -> Response {
+pub(super) fn told(answer: Result<Value, Refusal>) -> Response {
     match answer {
         Ok(body) => response::json(StatusCode::OK, &body),
         Err(refusal) => refusal.response(),
@@ -122,7 +122,7 @@ pub(crate) async fn diff(desk: Arc<Desk>, request: Request) -> Response {
 }
 
 /// What a body of these calls may say.
-fn members(request: &Request, names: &[&str]) -> Result<Value, Refusal> {
+pub(super) fn members(request: &Request, names: &[&str]) -> Result<Value, Refusal> {
     let body: Value = if request.body().is_empty() {
         json!({})
     } else {
@@ -153,7 +153,7 @@ fn members(request: &Request, names: &[&str]) -> Result<Value, Refusal> {
     Ok(body)
 }
 
-async fn refused(desk: &Desk, request: &Request, refusal: Refusal) -> Response {
+pub(super) async fn refused(desk: &Desk, request: &Request, refusal: Refusal) -> Response {
     match desk.known(request).await {
         Ok(()) => refusal.response(),
         Err(denied) => denied.response(),
@@ -210,78 +210,4 @@ pub(crate) async fn restore(desk: Arc<Desk>, request: Request) -> Response {
         plan: Box::new(plan),
     };
     desk.change(request, wish).await
-}
-
-fn remote(desk: &Desk) -> Result<Remote, Refusal> {
-    let config = desk.config.current();
-    let remote = config
-        .editing
-        .as_ref()
-        .and_then(|editing| editing.remote.clone());
-    remote.ok_or_else(|| {
-        refusal::of(
-            409,
-            "no-remote",
-            "No remote",
-            "expected store.remote in the configuration",
-        )
-        .into()
-    })
-}
-
-/// `POST /api/v1/remote/pull`: brings in what the remote branch changed.
-pub(crate) async fn pull(desk: Arc<Desk>, request: Request) -> Response {
-    let fetched = async {
-        members(&request, &[])?;
-        desk.may(&request, &verbs::PULL).await?;
-        let remote = remote(&desk)?;
-        ask(&desk, move |store| {
-            store.flush()?;
-            store.fetch(&remote.url, &remote.branch)
-        })
-        .await
-    };
-    let theirs = match fetched.await {
-        Ok(theirs) => theirs,
-        Err(refusal) => return refused(&desk, &request, refusal).await,
-    };
-    let plan = move |held: &mut crate::store::Held| {
-        let short = theirs.get(..12).unwrap_or(&theirs).to_owned();
-        let prepared = match held.prepare_pull(&theirs)? {
-            Some(prepared) => prepared,
-            None => held.prepare(Vec::new())?,
-        };
-        Ok(Plan::new(prepared, format!("Merge {short} of the remote")))
-    };
-    let wish = Wish {
-        verb: &verbs::PULL,
-        object: ("remote", "pull".to_owned()),
-        groups: None,
-        plan: Box::new(plan),
-    };
-    desk.change(request, wish).await
-}
-
-/// `POST /api/v1/remote/push`: sends every version; the remote only moves forward.
-pub(crate) async fn push(desk: Arc<Desk>, request: Request) -> Response {
-    let pushed = async {
-        members(&request, &[])?;
-        let recorded = desk.recorded(&request, &verbs::PUSH, "remote/push").await?;
-        let remote = remote(&desk);
-        let result = match remote {
-            Ok(remote) => ask(&desk, move |store| store.push(&remote.url, &remote.branch)).await,
-            Err(refusal) => Err(refusal),
-        };
-        recorded
-            .finish(match &result {
-                Ok(version) => toolkit::audit::Outcome::Done(version.clone()),
-                Err(refusal) => toolkit::audit::Outcome::Failed(refusal.line()),
-            })
-            .await;
-        Ok(json!({"version": result?}))
-    };
-    match pushed.await {
-        Ok(body) => response::json(StatusCode::OK, &body),
-        Err(refusal) => refused(&desk, &request, refusal).await,
-    }
 }

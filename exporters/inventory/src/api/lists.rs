@@ -124,7 +124,7 @@ fn view<'a, T: Serialize + 'a>(
     request: &Request,
     inventory: &'a Inventory,
     kind: Kind,
-    all: &'a [T],
+    all: impl Iterator<Item = &'a T>,
     name: impl Fn(&T) -> &str,
     fits: impl Fn(&T, &[(&str, String)]) -> bool,
 ) -> Response {
@@ -143,7 +143,7 @@ fn view<'a, T: Serialize + 'a>(
         Ok(asked) => asked,
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
     };
-    let fitting = all.iter().filter(|entry| fits(entry, &asked.filters));
+    let fitting = all.filter(|entry| fits(entry, &asked.filters));
     let (part, total, next) = match page(fitting, name, &asked) {
         Ok(page) => page,
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
@@ -173,7 +173,7 @@ pub(crate) async fn list(desk: Arc<Desk>, request: Request, kind: Kind) -> Respo
             &request,
             &inventory,
             kind,
-            inventory.devices(),
+            inventory.devices().iter(),
             |device| &device.name,
             device_fits,
         ),
@@ -181,7 +181,7 @@ pub(crate) async fn list(desk: Arc<Desk>, request: Request, kind: Kind) -> Respo
             &request,
             &inventory,
             kind,
-            inventory.sites(),
+            inventory.sites().iter(),
             |site| &site.name,
             |site, filters| {
                 filters.iter().all(|(key, value)| match *key {

@@ -190,6 +190,16 @@ fn described(operation: &Operation) -> Value {
                 "properties": {"version": text, "entry": {"type": "string"}}});
             said["requestBody"] = body(&schema, "application/json");
         }
+        Action::Resolve => {
+            let side = json!({"type": "string", "enum": ["ours", "theirs"]});
+            let choice = json!({"anyOf": [side, {"type": "object"}, {"type": "null"}]});
+            let names = json!({"pattern": "^(sites|groups|devices|credentials)/[A-Za-z0-9][A-Za-z0-9._-]*$"});
+            let schema = json!({"type": "object", "required": ["version"], "additionalProperties": false,
+            "properties": {"version": text, "all": side, "choices": {
+                "type": "object", "maxProperties": 1000, "propertyNames": names, "additionalProperties": choice,
+            }}});
+            said["requestBody"] = body(&schema, "application/json");
+        }
         Action::Import | Action::Export => {
             let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
             let schema = json!({"type": "string", "enum": names});
@@ -208,7 +218,11 @@ fn described(operation: &Operation) -> Value {
     }
     let conditional = matches!(
         operation.action,
-        Action::Replace(_) | Action::Patch(_) | Action::Delete(_) | Action::Import
+        Action::Replace(_)
+            | Action::Patch(_)
+            | Action::Delete(_)
+            | Action::Import
+            | Action::Resolve
     );
     if conditional {
         parameters.push(parameter(

@@ -1,12 +1,12 @@
 //! Why a change is not made, as a problem (RFC 9457) that names the field.
 
 use http::StatusCode;
-use inventory::edit::Conflict;
 use serde_json::{Value, json};
 use toolkit::Response;
 use toolkit::caller::Denied;
 use toolkit::web::Problem;
 
+use crate::store::git::GitError;
 use crate::store::{StoreError, chain};
 
 /// A refusal: what the caller is told.
@@ -113,14 +113,25 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
             format!("{}; nothing is changed over them", chain(error)),
         ),
         StoreError::Conflict(list) => {
-            let list: Vec<Value> = list.iter().map(conflict).collect();
+            let list: Vec<Value> = list.iter().map(crate::store::merging::shown).collect();
             of(
                 409,
                 "conflict",
                 "Both sides changed the same entries",
-                "nothing was changed; say for each entry which side stays",
+                "nothing was changed; /api/v1/resolve takes for each entry what is to be of it",
             )
             .with("conflicts", list)
+        }
+        StoreError::NoFile(_) | StoreError::Git(GitError::Files(_)) => of(
+            409,
+            "conflict",
+            "The other side cannot be brought in",
+            format!("{}; nothing was changed", chain(error)),
+        ),
+        StoreError::Choice { entry, why } => {
+            let field = format!("choices.{entry}");
+            of(422, "invalid", "Not valid", format!("{field}: {why}"))
+                .with("errors", vec![field_error(&field, why, None)])
         }
         StoreError::NoVersion(name) => of(
             404,
@@ -152,17 +163,4 @@ pub(crate) fn field_error(field: &str, message: &str, line: Option<u32>) -> Valu
         error["line"] = line.into();
     }
     error
-}
-
-fn conflict(conflict: &Conflict) -> Value {
-    let side = |entry: &Option<inventory::edit::Entry>| {
-        entry
-            .as_ref()
-            .and_then(|entry| serde_json::from_str(&entry.to_json()).ok())
-            .unwrap_or(Value::Null)
-    };
-    json!({
-        "entry": format!("{}/{}", conflict.kind.list(), conflict.name),
-        "base": side(&conflict.base), "ours": side(&conflict.ours), "theirs": side(&conflict.theirs),
-    })
 }

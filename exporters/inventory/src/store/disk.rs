@@ -2,8 +2,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// Longest time for what git does with another host.
+const FAR: Duration = Duration::from_secs(60);
 
 /// What the store asks of the operating system and of `git`.
 pub(crate) trait Disk: Send + Sync + 'static {
@@ -88,20 +97,53 @@ impl Disk for Real {
             .env_remove("GIT_INDEX_FILE")
             .args(["-c", "core.fsync=all", "-c", "core.hooksPath=/dev/null"])
             .args(["-c", "gc.auto=0", "-c", "core.quotePath=false"])
+            // Another host may be slow, and is then given up on.
+            .args([
+                "-c",
+                "http.lowSpeedLimit=1000",
+                "-c",
+                "http.lowSpeedTime=20",
+            ])
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(Stdio::piped())
+            .process_group(0);
         let mut child = command.spawn()?;
         let fed = match child.stdin.take() {
             Some(mut stdin) => input(&mut stdin),
             None => Ok(()),
         };
-        let output = child.wait_with_output()?;
+        let far = matches!(args.first(), Some(&("fetch" | "push" | "ls-remote")));
+        let output = if far {
+            within(child, FAR)?
+        } else {
+            child.wait_with_output()?
+        };
         // When git ended early, what it says is more telling than the broken pipe.
         if output.status.success() {
             fed?;
         }
         Ok(output)
     }
+}
+
+/// What `child` says, or an error after `limit`; then it is ended with everything that it started.
+fn within(child: Child, limit: Duration) -> io::Result<Output> {
+    let group = Pid::from_raw(child.id().cast_signed());
+    let (sender, receiver) = mpsc::channel();
+    let waiting = std::thread::Builder::new()
+        .name("git".to_owned())
+        .spawn(move || {
+            let _ = sender.send(child.wait_with_output());
+        })?;
+    let output = receiver.recv_timeout(limit).unwrap_or_else(|_| {
+        let _ = killpg(group, Signal::SIGKILL);
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("the other side did not answer within {} s", limit.as_secs()),
+        ))
+    });
+    let _ = waiting.join();
+    output
 }

@@ -1,13 +1,15 @@
 //! The repository: commits of one file, and what the history says of it.
 //!
-//! It is written through `git fast-import`, one process for any number of commits: objects, then the branch, which
-//! moves only from the commit that we built on. Reading is `git log`, `git cat-file`. The program is used and not a
-//! library because its crash safety and formats are the reference, it costs nothing to build, and nothing waits for
-//! it: changes are on disk in the journal before.
+//! It is written through `git fast-import`, one process for any number of commits, to a reference of our own
+//! (`refs/sotp/BRANCH`), which nobody else moves: every version stays reachable there whatever is done to the branch.
+//! The branch follows it, and only from where we know it to be. Reading is `git log`, `git cat-file`. The program is
+//! used and not a library because its crash safety and formats are the reference, it costs nothing to build, and
+//! nothing waits for it: changes are on disk in the journal before.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::Arc;
 
 use super::disk::Disk;
@@ -21,6 +23,9 @@ pub(crate) enum GitError {
     /// It said no.
     #[error("git {command}: {said}")]
     Refused { command: String, said: String },
+    /// Both sides changed files that are not ours to merge.
+    #[error("both sides changed {}; expected them to be merged with git", .0.join(", "))]
+    Files(Vec<String>),
 }
 
 /// One commit to be made.
@@ -30,7 +35,7 @@ pub(crate) struct Commit<'a> {
     pub(crate) seconds: i64,
     pub(crate) message: &'a str,
     pub(crate) text: Box<dyn Fn() -> String + 'a>,
-    /// A second parent, for a merge.
+    /// A second parent, for a merge, which must be the first commit of a batch.
     pub(crate) merge: Option<&'a str>,
 }
 
@@ -80,13 +85,49 @@ impl Git {
         Ok(PathBuf::from(said.trim()).join("sotp"))
     }
 
-    fn reference(&self) -> String {
+    fn branch_reference(&self) -> String {
         format!("refs/heads/{}", self.branch)
     }
 
-    /// The last commit of the branch.
+    fn own_reference(&self) -> String {
+        format!("refs/sotp/{}", self.branch)
+    }
+
+    /// Our last commit; where we have made none, that of the branch.
     pub(crate) fn head(&self) -> Result<Option<String>, GitError> {
-        self.resolve(&self.reference())
+        match self.resolve(&self.own_reference())? {
+            Some(own) => Ok(Some(own)),
+            None => self.branch_head(),
+        }
+    }
+
+    /// The last commit of the branch.
+    pub(crate) fn branch_head(&self) -> Result<Option<String>, GitError> {
+        self.resolve(&self.branch_reference())
+    }
+
+    /// Moves the branch to `commit`; it must stand at `from`.
+    pub(crate) fn publish(&self, commit: &str, from: Option<&str>) -> Result<(), GitError> {
+        let reference = self.branch_reference();
+        self.run(&["update-ref", &reference, commit, from.unwrap_or_default()])
+            .map(|_| ())
+    }
+
+    /// Makes a commit of others the last of ours, which it must follow.
+    pub(crate) fn forward(&self, commit: &str) -> Result<(), GitError> {
+        self.run(&["update-ref", &self.own_reference(), commit])
+            .map(|_| ())
+    }
+
+    /// The files by which it shows whether somebody moved the branch.
+    pub(crate) fn watched(&self) -> Result<[PathBuf; 3], GitError> {
+        let said = self.run(&["rev-parse", "--git-common-dir"])?;
+        let common = self.folder.join(said.trim());
+        Ok([
+            common.join(self.branch_reference()),
+            common.join("packed-refs"),
+            common.join("reftable/tables.list"),
+        ])
     }
 
     /// The commit that `name` stands for.
@@ -109,12 +150,16 @@ impl Git {
         }
     }
 
-    /// Makes commits, one on the other, the first on `from`; answers the last one. The branch must stand at `from`.
+    /// Makes commits, one on the other, the first on `from`, where ours must end; answers the last one.
     pub(crate) fn commit(
         &self,
         from: Option<&str>,
         commits: &[Commit<'_>],
     ) -> Result<String, GitError> {
+        let tree = match (from, commits.first().and_then(|first| first.merge)) {
+            (Some(ours), Some(theirs)) => self.merge_files(ours, theirs)?,
+            _ => None,
+        };
         let mut feed = |out: &mut dyn Write| -> io::Result<()> {
             for (index, commit) in commits.iter().enumerate() {
                 let parent = match (index, from) {
@@ -124,11 +169,15 @@ impl Git {
                 let merge = commit
                     .merge
                     .map_or_else(String::new, |id| format!("merge {id}\n"));
+                let files = tree
+                    .as_ref()
+                    .filter(|_| index == 0)
+                    .map_or_else(String::new, |tree| format!("M 040000 {tree} \"\"\n"));
                 let text = (commit.text)();
                 write!(
                     out,
-                    "commit {}\nmark :{}\nauthor {} {seconds} +0000\ncommitter {COMMITTER} {seconds} +0000\ndata {}\n{}\n{parent}{merge}M 100644 inline {}\ndata {}\n",
-                    self.reference(),
+                    "commit {}\nmark :{}\nauthor {} {seconds} +0000\ncommitter {COMMITTER} {seconds} +0000\ndata {}\n{}\n{parent}{merge}{files}M 100644 inline {}\ndata {}\n",
+                    self.own_reference(),
                     index + 1,
                     commit.author,
                     commit.message.len(),
@@ -142,7 +191,15 @@ impl Git {
             }
             write!(out, "get-mark :{}\ndone\n", commits.len())
         };
-        let args = ["fast-import", "--quiet", "--done", "--cat-blob-fd=1"];
+        // A pack of its own is written once; loose objects would be packed, unpacked and deflated again.
+        let args = [
+            "-c",
+            "fastimport.unpackLimit=1",
+            "fast-import",
+            "--quiet",
+            "--done",
+            "--cat-blob-fd=1",
+        ];
         Ok(self.fed(&args, &mut feed)?.trim().to_owned())
     }
 
@@ -150,9 +207,10 @@ impl Git {
     pub(crate) fn tidy(&self) -> Result<(), GitError> {
         self.run(&["symbolic-ref", "-q", "HEAD"])
             .ok()
-            .filter(|head| head.trim() == self.reference())
+            .filter(|head| head.trim() == self.branch_reference())
             .map_or(Ok(()), |_| {
-                self.run(&["reset", "-q", "--", &self.file]).map(|_| ())
+                self.run(&["reset", "-q", "--no-refresh", "--", &self.file])
+                    .map(|_| ())
             })
     }
 
@@ -168,6 +226,8 @@ impl Git {
         let said = self.run(&[
             "log",
             "-z",
+            // Each side of a merge is told of, also where only one of them was kept.
+            "--full-history",
             "--topo-order",
             "--format=%H%n%P%n%at%n%an%n%B",
             &most,
@@ -194,15 +254,53 @@ impl Git {
         }
     }
 
-    /// Fetches a branch of `url`; answers its commit.
-    pub(crate) fn fetch(&self, url: &str, branch: &str) -> Result<String, GitError> {
-        let spec = format!("+refs/heads/{branch}:refs/remotes/sotp/{branch}");
+    /// The other files of two commits merged, as a tree; `None` where they have nothing in common to merge by.
+    pub(crate) fn merge_files(&self, ours: &str, theirs: &str) -> Result<Option<String>, GitError> {
+        let args = [
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--name-only",
+            "--no-messages",
+            "--allow-unrelated-histories",
+            ours,
+            theirs,
+        ];
+        let output = self.output(&args, &mut |_| Ok(()))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let mut parts = said.split('\0').filter(|part| !part.is_empty());
+        let tree = parts.next().map(str::to_owned);
+        match output.status.code() {
+            Some(0) => Ok(tree),
+            // What is ours is merged entry by entry.
+            Some(1) => {
+                let mut files: Vec<String> = parts
+                    .filter(|name| *name != self.file)
+                    .map(str::to_owned)
+                    .collect();
+                files.dedup();
+                files.truncate(20);
+                if files.is_empty() {
+                    Ok(tree)
+                } else {
+                    Err(GitError::Files(files))
+                }
+            }
+            _ => Err(refused(&args, &output)),
+        }
+    }
+
+    /// Fetches a branch of `url`; answers its commit, `None` when the other side has no such branch yet.
+    pub(crate) fn fetch(&self, url: &str, branch: &str) -> Result<Option<String>, GitError> {
+        let name = format!("refs/heads/{branch}");
+        let listed = self.run(&["ls-remote", "--heads", "--end-of-options", url, &name])?;
+        if listed.trim().is_empty() {
+            return Ok(None);
+        }
+        let own = format!("refs/remotes/sotp/{branch}");
+        let spec = format!("+{name}:{own}");
         self.run(&["fetch", "-q", "--no-tags", "--end-of-options", url, &spec])?;
-        let name = format!("refs/remotes/sotp/{branch}");
-        self.resolve(&name)?.ok_or_else(|| GitError::Refused {
-            command: "fetch".to_owned(),
-            said: format!("there is no branch {branch}"),
-        })
+        self.resolve(&own)
     }
 
     /// Pushes `commit` to a branch of `url`, forward only.
@@ -241,22 +339,33 @@ impl Git {
         args: &[&str],
         input: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> Result<String, GitError> {
-        let output = self
-            .disk
-            .git(&self.folder, args, input)
-            .map_err(GitError::Run)?;
+        let output = self.output(args, input)?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let mut first = said.trim().chars().take(400).collect::<String>();
-        if first.is_empty() {
-            let _ = write!(first, "ended with {}", output.status);
-        }
-        Err(GitError::Refused {
-            command: args.first().copied().unwrap_or_default().to_owned(),
-            said: first,
-        })
+        Err(refused(args, &output))
+    }
+
+    fn output(
+        &self,
+        args: &[&str],
+        input: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Output, GitError> {
+        self.disk
+            .git(&self.folder, args, input)
+            .map_err(GitError::Run)
+    }
+}
+
+fn refused(args: &[&str], output: &Output) -> GitError {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut first = said.trim().chars().take(400).collect::<String>();
+    if first.is_empty() {
+        let _ = write!(first, "ended with {}", output.status);
+    }
+    GitError::Refused {
+        command: args.first().copied().unwrap_or_default().to_owned(),
+        said: first,
     }
 }
 

@@ -35,6 +35,9 @@ pub(crate) struct Record {
     /// A commit that is merged with this change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) merge: Option<String>,
+    /// Whether that commit takes the place of one of this record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) forward: bool,
 }
 
 /// A request that may be sent again (`Idempotency-Key`).

@@ -11,7 +11,9 @@ use inventory::edit::{Edit, Entry, Kind};
 use testkit::TempDir;
 
 use super::disk::{Disk, Real};
+use super::merging::Side;
 use super::*;
+use crate::config::Remote;
 
 /// How the call ends that is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -378,11 +380,13 @@ fn two_sides_are_merged_and_none_is_lost() {
     )
     .unwrap();
     store.flush().unwrap();
-    let url = far.path().display().to_string();
+    let remote = Remote::of(&far.path().display().to_string());
     let pull = |store: &Arc<Store>| {
-        let theirs = store.fetch(&url, "main").unwrap();
+        let Some(theirs) = store.fetch(&remote).unwrap() else {
+            return Ok(false);
+        };
         let mut held = store.try_hold();
-        let prepared = held.prepare_pull(&theirs)?;
+        let prepared = held.bring_in(Side::Remote, &theirs)?;
         let signed = Signed {
             author: git::author("t", "t@example.net"),
             message: "merge".to_owned(),
@@ -399,7 +403,7 @@ fn two_sides_are_merged_and_none_is_lost() {
     assert!(!pull(&store).unwrap(), "there is nothing new");
     // Pushed back, it is a step forward there.
     git(far.path(), &["checkout", "-q", "-b", "aside"]);
-    store.push(&url, "main").unwrap();
+    store.push(&remote).unwrap();
     git(far.path(), &["checkout", "-q", "main"]);
     assert_eq!(
         std::fs::read_to_string(&their_file).unwrap(),
@@ -417,7 +421,7 @@ fn two_sides_are_merged_and_none_is_lost() {
     assert_eq!(std::fs::read_to_string(case.file()).unwrap(), before);
     git(far.path(), &["checkout", "-q", "-b", "other"]);
     assert!(
-        matches!(store.push(&url, "main"), Err(StoreError::Git(_))),
+        matches!(store.push(&remote), Err(StoreError::Git(_))),
         "a push must not take their side away"
     );
 }

@@ -45,7 +45,7 @@ impl From<Logged> for Version {
 impl Store {
     /// Versions, newest first, below `before` when it is given; only those that changed `entry` when it is given.
     pub(crate) fn history(
-        &self,
+        self: &Arc<Self>,
         entry: Option<(Kind, &str)>,
         before: Option<&str>,
         most: usize,
@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// The whole id of the version that `name` begins.
-    pub(crate) fn version(&self, name: &str) -> Result<String, StoreError> {
+    pub(crate) fn version(self: &Arc<Self>, name: &str) -> Result<String, StoreError> {
         self.flush()?;
         self.committed(name)
     }
@@ -150,19 +150,6 @@ impl Store {
             .flat_map(|edit| changes(side(edit, &before).as_ref(), side(edit, &after).as_ref()))
             .collect())
     }
-
-    /// Fetches the branch of a remote; answers its commit.
-    pub(crate) fn fetch(&self, url: &str, branch: &str) -> Result<String, StoreError> {
-        Ok(self.git.fetch(url, branch)?)
-    }
-
-    /// Pushes everything to the branch of a remote, which must only move forward; answers the commit.
-    pub(crate) fn push(&self, url: &str, branch: &str) -> Result<String, StoreError> {
-        self.flush()?;
-        let head = self.git.head()?.unwrap_or_default();
-        self.git.push(url, branch, &head)?;
-        Ok(head)
-    }
 }
 
 impl Held {
@@ -181,23 +168,5 @@ impl Held {
             None => Edit::Delete(kind, name.to_owned()),
         };
         self.prepare(vec![edit])
-    }
-
-    /// Brings in what another branch changed. Nothing to do when we have it all.
-    pub(crate) fn prepare_pull(&mut self, theirs: &str) -> Result<Option<Prepared>, StoreError> {
-        let store = Arc::clone(self.store());
-        let Some(head) = self.state.head.clone() else {
-            return Ok(None);
-        };
-        if store.git.holds(theirs, &head) {
-            return Ok(None);
-        }
-        let base = match store.git.base(&head, theirs)? {
-            Some(base) => store.text_at(&base)?,
-            None => String::new(),
-        };
-        let text = store.text_at(theirs)?;
-        let prepared = self.prepare_merge(&base, &text)?;
-        Ok(Some(prepared.merging(theirs.to_owned())))
     }
 }

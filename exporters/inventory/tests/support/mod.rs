@@ -22,6 +22,7 @@ pub const PASSWORD: &str = "secret";
 pub struct Place {
     pub dir: TempDir,
     pub extra: Vec<String>,
+    pub env: Vec<(String, String)>,
 }
 
 pub struct Answer {
@@ -56,6 +57,7 @@ impl Place {
         Self {
             dir,
             extra: Vec::new(),
+            env: Vec::new(),
         }
     }
 
@@ -91,7 +93,11 @@ impl Place {
             "--web.request-timeout=5m".to_owned(),
         ];
         args.extend(self.extra.clone());
-        let process = Spawn::new(BINARY).args(args).start().await.unwrap();
+        let mut spawn = Spawn::new(BINARY).args(args);
+        for (key, value) in &self.env {
+            spawn = spawn.env(key, value);
+        }
+        let process = spawn.start().await.unwrap();
         // A thousand requests may stand in line here.
         testkit::crypto();
         let client = reqwest::Client::builder()

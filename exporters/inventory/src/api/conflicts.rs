@@ -1,0 +1,180 @@
+//! Commits of others that could not be brought in: what they are, and what is to be of them.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use inventory::edit::{Entry, Kind};
+use serde_json::{Value, json};
+use toolkit::web::Problem;
+use toolkit::{Request, Response};
+
+use super::desk::{Desk, Plan, Wish, precondition};
+use super::history::{ask, entry_of, refused, told};
+use super::refusal::{self, Refusal};
+use crate::config::verbs;
+use crate::store::merging::{Choice, Choices, Side, shown};
+use crate::store::{Held, StoreError};
+
+/// Most entries of one conflict that are shown at a time, and that one call may name.
+const MOST: usize = 1_000;
+
+/// `GET /api/v1/conflicts`.
+pub(crate) async fn list(desk: Arc<Desk>, _request: Request) -> Response {
+    let list = async {
+        let known = {
+            let standing = desk.editor()?.store.standing();
+            !standing.splits.is_empty()
+        };
+        let mut list = Vec::new();
+        if known {
+            let mut held = desk.editor()?.store.hold().await;
+            list = ask(&desk, move |_| {
+                // What stands in the file comes first; when it is bad, this is still to be seen.
+                let _ = held.settle();
+                let of = |side| Ok(meeting(&mut held, side)?.map(|(value, _)| value));
+                Side::ALL
+                    .map(of)
+                    .into_iter()
+                    .filter_map(Result::transpose)
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        }
+        Ok(json!({"conflicts": list}))
+    };
+    told(list.await)
+}
+
+/// One conflict as it is shown, and its tag.
+fn meeting(held: &mut Held, side: Side) -> Result<Option<(Value, String)>, StoreError> {
+    let Some(meeting) = held.meeting(side)? else {
+        return Ok(None);
+    };
+    let entries: Vec<Value> = meeting.conflicts.iter().take(MOST).map(shown).collect();
+    let value = json!({
+        "with": meeting.split.side,
+        "version": meeting.split.theirs,
+        "detail": meeting.split.why,
+        "total": meeting.conflicts.len(),
+        "entries": entries,
+        "if_match": format!("\"{}\"", meeting.tag),
+    });
+    Ok(Some((value, meeting.tag)))
+}
+
+fn wrong(field: &str, detail: &str) -> Refusal {
+    refusal::of(422, "invalid", "Not valid", format!("{field}: {detail}"))
+        .with("errors", vec![refusal::field_error(field, detail, None)])
+        .into()
+}
+
+fn choice(kind: Option<Kind>, field: &str, value: &Value) -> Result<Choice, Refusal> {
+    const EXPECTED: &str =
+        "expected \"ours\", \"theirs\", the entry as it is to be, or null for none";
+    match (value, kind) {
+        (Value::String(text), _) if text == "ours" => Ok(Choice::Ours),
+        (Value::String(text), _) if text == "theirs" => Ok(Choice::Theirs),
+        (Value::Null, Some(_)) => Ok(Choice::This(None)),
+        (Value::Object(_), Some(kind)) => match Entry::parse(kind, &value.to_string()) {
+            Ok(entry) => Ok(Choice::This(Some(Box::new(entry)))),
+            Err(error) => Err(wrong(field, &error.to_string())),
+        },
+        (_, None) => Err(wrong(field, "expected \"ours\" or \"theirs\"")),
+        _ => Err(wrong(field, EXPECTED)),
+    }
+}
+
+/// The body: `{"version": …, "all": "ours", "choices": {"devices/r1": "theirs"}}`.
+fn asked(request: &Request) -> Result<(String, Choices), Refusal> {
+    let body: Value = serde_json::from_slice(request.body()).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST).detail(format!("the body is not JSON: {error}"))
+    })?;
+    let Some(body) = body.as_object() else {
+        return Err(wrong(
+            "",
+            "expected an object with version, all and choices",
+        ));
+    };
+    let mut version = None;
+    let mut choices = Choices::default();
+    for (key, value) in body {
+        match (key.as_str(), value) {
+            ("version", Value::String(text)) => version = Some(text.clone()),
+            ("all", value) => choices.all = Some(choice(None, "all", value)?),
+            ("choices", Value::Object(map)) => {
+                if map.len() > MOST {
+                    return Err(wrong("choices", "expected 1000 at most"));
+                }
+                for (name, value) in map {
+                    let field = format!("choices.{name}");
+                    let entry = entry_of(name)
+                        .map_err(|_| wrong(&field, "expected a name like devices/r1"))?;
+                    let choice = choice(Some(entry.0), &field, value)?;
+                    if let Choice::This(Some(new)) = &choice
+                        && new.name() != entry.1
+                    {
+                        return Err(wrong(&field, "expected the entry to keep its name"));
+                    }
+                    choices.of.push((entry, choice));
+                }
+            }
+            (key, _) => {
+                let detail = "expected version (a string), all (a string) and choices (an object)";
+                return Err(wrong(key, detail));
+            }
+        }
+    }
+    let version = version.ok_or_else(|| {
+        wrong(
+            "version",
+            "expected that of a conflict of /api/v1/conflicts",
+        )
+    })?;
+    Ok((version, choices))
+}
+
+/// `POST /api/v1/resolve`: a commit that joins both sides, with each entry as the body says. Nothing of the history of
+/// either is lost.
+pub(crate) async fn resolve(desk: Arc<Desk>, request: Request) -> Response {
+    let (version, choices) = match asked(&request) {
+        Ok(asked) => asked,
+        Err(refusal) => return refused(&desk, &request, refusal).await,
+    };
+    // Commits are what is compared, so that ours must be made.
+    if let Ok(editor) = desk.editor()
+        && let Err(error) = editor.store.flushed().await
+    {
+        return Refusal::from(error).response();
+    }
+    let conditions = request.clone();
+    let plan = move |held: &mut Held| {
+        let standing = held.store().standing();
+        let side = standing.splits.iter().find(|split| split.theirs == version);
+        let side = side.map(|split| split.side);
+        drop(standing);
+        let none = || {
+            refusal::of(
+                404,
+                "no-conflict",
+                "No such conflict",
+                format!("no conflict waits with version {version:?}; /api/v1/conflicts lists them"),
+            )
+        };
+        let side = side.ok_or_else(none)?;
+        let (_, tag) = meeting(held, side)?.ok_or_else(none)?;
+        precondition(&conditions, Some(&tag))?;
+        let prepared = held.prepare_resolve(&version, &choices)?.ok_or_else(none)?;
+        let short = version.get(..12).unwrap_or(&version);
+        Ok(Plan::new(
+            prepared,
+            format!("Merge {short} of the {} as chosen", side.name()),
+        ))
+    };
+    let wish = Wish {
+        verb: &verbs::RESOLVE,
+        object: ("inventory", "conflict".to_owned()),
+        groups: None,
+        plan: Box::new(plan),
+    };
+    desk.change(request, wish).await
+}
