@@ -467,7 +467,7 @@ async fn what_a_person_writes_is_a_version_too() {
     );
     // Without any call too.
     std::fs::write(place.file(), SMALL).unwrap();
-    eventually(Duration::from_secs(5), || async {
+    eventually(Duration::from_secs(30), || async {
         let newest =
             service.get("/api/v1/versions?limit=1").await.body["versions"][0]["message"].clone();
         anyhow::ensure!(newest == "Edit 2 entries by hand", "{newest}");

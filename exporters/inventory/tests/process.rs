@@ -600,3 +600,22 @@ async fn a_reader_follows_the_service_through_its_restart() {
     drop(process);
     task.abort();
 }
+
+#[tokio::test]
+async fn a_reload_tells_what_is_wrong_with_the_file() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.write("inventory.yaml", "devices: []").unwrap();
+    let process = start(&path).await;
+    let reload = async || process.post("/-/reload", "").await.unwrap();
+    let (status, text) = reload().await;
+    assert_eq!((status, &*text), (200, "configuration unchanged\n"));
+    std::fs::write(&path, "devices: {").unwrap();
+    let (status, text) = reload().await;
+    assert_eq!(status, 500, "{text}");
+    assert!(text.contains("inventory.yaml:1:"), "{text}");
+    std::fs::write(&path, "devices: [{name: r1, address: 192.0.2.1}]").unwrap();
+    // Who follows the file may have seen it before the request.
+    let (status, text) = reload().await;
+    assert_eq!(status, 200, "{text}");
+    becomes(&process, &["192.0.2.1"]).await;
+}
