@@ -198,6 +198,7 @@ fn the_jobs_are_those_of_the_launcher() {
             "ping",
             "snmp-exporter",
             "snmp",
+            "syslog",
             "prometheus",
             "alertmanager"
         ]
