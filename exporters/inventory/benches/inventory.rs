@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -90,23 +90,22 @@ async fn main() {
         .find_map(|line| line.strip_prefix("process_resident_memory_bytes "))
         .unwrap();
     let resident = resident.parse::<f64>().unwrap() / 1e6;
-    let rows: Vec<Value> = [
-        ("list: a page of 100 of a site, p95 ms", page, 50.0),
-        ("change: one device, on disk, p95 ms", change, 50.0),
-        ("http_sd: one shard of ten, p95 ms", shard, 20.0),
-        ("change: until its commit is on the branch, p95 ms", committed, 50.0),
-        ("memory: resident MB after the changes", resident, 200.0),
-        ("list: all 20,000 devices, p95 ms (no goal)", whole, 0.0),
-    ]
-    .into_iter()
-    .map(|(figure, ours, goal)| {
-        let goal = (goal > 0.0).then_some(goal);
-        println!("{figure:<50} {ours:>9.1}   goal {}", goal.map_or("-".to_owned(), |goal| goal.to_string()));
-        json!({"figure": figure, "ours": ours, "peer": null, "peer_name": null, "ratio": null, "goal": goal, "met": goal.map(|goal| ours <= goal)})
-    })
-    .collect();
+    let mut found = testkit::Figures::default();
+    for (figure, ours, most) in [
+        ("list: a page of 100 of a site, p95 ms", page, Some(50.0)),
+        ("change: one device, on disk, p95 ms", change, Some(50.0)),
+        ("http_sd: one shard of ten, p95 ms", shard, Some(20.0)),
+        (
+            "memory: resident MB after the changes",
+            resident,
+            Some(200.0),
+        ),
+        ("list: all 20,000 devices, p95 ms", whole, None),
+        ("change: until it is in git, p95 ms", committed, None),
+    ] {
+        found.add(figure, ours, None, most.map(testkit::Goal::AtMost));
+    }
     let path =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/inventory.json");
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(&path, serde_json::to_string_pretty(&rows).unwrap() + "\n").unwrap();
+    found.finish(&path).unwrap();
 }

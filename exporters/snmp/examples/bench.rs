@@ -4,7 +4,6 @@
 //! process (`/proc/PID/stat`), requests are those the agents counted, memory is the peak of the process. Figures are what this machine
 //! gave, ratios are theirs over ours.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use sotp_snmp::agent::Agent;
+use testkit::Goal;
 use tokio::net::UdpSocket;
 
 const THEIRS: &str = "/usr/bin/prometheus-snmp-exporter";
@@ -161,6 +161,49 @@ async fn scrape(
     Ok((began.elapsed(), response.bytes().await?.len()))
 }
 
+/// What the figures have to be; what is not named here is told without a goal.
+const GOALS: [(&str, Goal); 12] = [
+    ("CPU ms of one scrape, 50 interfaces", Goal::Times(15.0)),
+    (
+        "requests of the first scrape, 50 interfaces",
+        Goal::Times(2.0),
+    ),
+    (
+        "requests of a later scrape, 50 interfaces",
+        Goal::Times(4.0),
+    ),
+    ("CPU ms of one scrape, 1,000 interfaces", Goal::Times(15.0)),
+    (
+        "requests of the first scrape, 1,000 interfaces",
+        Goal::Times(2.0),
+    ),
+    (
+        "requests of a later scrape, 1,000 interfaces",
+        Goal::Times(4.0),
+    ),
+    (
+        "ms of the first scrape, 1,000 interfaces, 1 ms round trip",
+        Goal::Times(10.0),
+    ),
+    (
+        "ms of a later scrape, 1,000 interfaces, 1 ms round trip",
+        Goal::Times(10.0),
+    ),
+    (
+        "that loss in times of the lossless scrape",
+        Goal::AtMost(2.0),
+    ),
+    ("peak MB of it", Goal::AtMost(120.0)),
+    (
+        "processors for 2,000 devices each 15 s, first round",
+        Goal::AtMost(1.0),
+    ),
+    (
+        "processors for 2,000 devices each 15 s, later rounds",
+        Goal::AtMost(1.0),
+    ),
+];
+
 /// What one exporter did.
 #[derive(Default)]
 struct Figures {
@@ -209,9 +252,17 @@ async fn fastest(
 async fn measure(exporter: &Exporter, agents: &Agents) -> anyhow::Result<Figures> {
     let client = testkit::client();
     let mut out = Figures::default();
-    let small = ["cpu_ms_50", "requests_50_first", "requests_50_next"];
+    let small = [
+        "CPU ms of one scrape, 50 interfaces",
+        "requests of the first scrape, 50 interfaces",
+        "requests of a later scrape, 50 interfaces",
+    ];
     device(exporter, &client, &agents.small, small, 200, &mut out).await?;
-    let large = ["cpu_ms_1000", "requests_1000_first", "requests_1000_next"];
+    let large = [
+        "CPU ms of one scrape, 1,000 interfaces",
+        "requests of the first scrape, 1,000 interfaces",
+        "requests of a later scrape, 1,000 interfaces",
+    ];
     device(exporter, &client, &agents.large, large, 20, &mut out).await?;
     let (first, _) = exporter.scrape(&client, &agents.slow.target).await?;
     let whole = fastest(exporter, &client, &agents.slow.target).await?;
@@ -219,13 +270,19 @@ async fn measure(exporter: &Exporter, agents: &Agents) -> anyhow::Result<Figures
     let lossy = fastest(exporter, &client, &agents.slow.target).await?;
     agents.slow.lose.store(0, Ordering::Relaxed);
     out.values.extend([
-        ("wall_ms_1000_rtt_1ms_first", first.as_secs_f64() * 1e3),
-        ("wall_ms_1000_rtt_1ms", whole),
-        ("wall_ms_1000_rtt_1ms_loss_1_in_100", lossy),
-        ("loss_costs_times", lossy / whole),
+        (
+            "ms of the first scrape, 1,000 interfaces, 1 ms round trip",
+            first.as_secs_f64() * 1e3,
+        ),
+        (
+            "ms of a later scrape, 1,000 interfaces, 1 ms round trip",
+            whole,
+        ),
+        ("the same with every 100th answer lost", lossy),
+        ("that loss in times of the lossless scrape", lossy / whole),
     ]);
     out.values.push((
-        "dead_targets_slow_others_times",
+        "a scrape beside 100 dead targets, in times of one alone",
         beside_dead(exporter, agents).await?,
     ));
     Ok(out)
@@ -276,15 +333,15 @@ async fn at_once(exporter: &Exporter, agents: &Agents) -> anyhow::Result<Figures
         scraped?;
     }
     out.values.extend([
-        ("at_once_500_wall_ms", began.elapsed().as_secs_f64() * 1e3),
         (
-            "at_once_500_cpu_ms_each",
+            "ms until 500 devices scraped at once are done",
+            began.elapsed().as_secs_f64() * 1e3,
+        ),
+        (
+            "CPU ms of each of them",
             (exporter.cpu()? - cpu).as_secs_f64() * 1e3 / AT_ONCE as f64,
         ),
-        (
-            "at_once_500_peak_megabytes",
-            exporter.peak_kilobytes()? as f64 / 1e3,
-        ),
+        ("peak MB of it", exporter.peak_kilobytes()? as f64 / 1e3),
     ]);
     Ok(out)
 }
@@ -295,10 +352,10 @@ async fn paced(exporter: &Exporter, agents: &Agents) -> anyhow::Result<Figures> 
     let client = testkit::client();
     let mut out = Figures::default();
     for names in [
-        ["fleet_2000_first_round_processors", ""],
+        ["processors for 2,000 devices each 15 s, first round", ""],
         [
-            "fleet_2000_next_round_processors",
-            "fleet_2000_peak_megabytes",
+            "processors for 2,000 devices each 15 s, later rounds",
+            "peak MB of it, 2,000 devices",
         ],
     ] {
         let (cpu, began) = (exporter.cpu()?, Instant::now());
@@ -443,37 +500,13 @@ fn main() -> anyhow::Result<()> {
         eprintln!("skipped: {THEIRS} is not installed");
         None
     };
-    let mut json = String::from("{\n");
-    println!(
-        "{:<38} {:>12} {:>14} {:>8}",
-        "", "sotp-snmp", "snmp_exporter", "ratio"
-    );
+    let mut found = testkit::Figures::default();
     for (at, (name, value)) in mine.values.iter().enumerate() {
-        let other = theirs
-            .as_ref()
-            .and_then(|theirs| theirs.values.get(at))
-            .map(|(_, value)| *value);
-        let ratio = other.map(|other| other / value);
-        let shown =
-            |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
-        println!(
-            "{name:<38} {value:>12.2} {:>14} {:>8}",
-            shown(other),
-            shown(ratio)
-        );
-        let number =
-            |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.4}"));
-        let comma = if at + 1 < mine.values.len() { "," } else { "" };
-        let _ = writeln!(
-            json,
-            "  \"{name}\": {{\"ours\": {value:.4}, \"theirs\": {}, \"ratio\": {}}}{comma}",
-            number(other),
-            number(ratio)
-        );
+        let other = theirs.as_ref().and_then(|theirs| theirs.values.get(at));
+        let peer = other.map(|(_, value)| ("snmp_exporter", *value));
+        let goal = GOALS.iter().find(|(figure, _)| figure == name);
+        found.add(name, *value, peer, goal.map(|(_, goal)| *goal));
     }
-    json.push_str("}\n");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("snmp.json"), json)?;
+    found.finish(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/snmp.json"))?;
     Ok(())
 }

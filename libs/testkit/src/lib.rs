@@ -7,6 +7,7 @@
 )]
 
 mod dir;
+mod figures;
 pub mod grafana;
 pub mod loki;
 mod process;
@@ -16,6 +17,7 @@ mod skip;
 mod wait;
 
 pub use dir::TempDir;
+pub use figures::{Figures, Goal};
 pub use process::{Process, Spawn};
 pub use promtool::promtool;
 pub use samples::{Sample, Samples};
