@@ -21,6 +21,7 @@ use crate::flags::{Early, Failure, Flags, Partial, time_allowed};
 use crate::metrics::Metrics;
 use crate::probe::{self, Ask, Ready, Rules};
 use crate::traps::{Receiver, TrapMetrics, lines};
+use crate::usm::own;
 use coalesce::Coalesce;
 
 /// The SNMP exporter.
@@ -145,8 +146,16 @@ fn receive_traps(
     socket.set_nonblocking(true)?;
     let socket = Arc::new(tokio::net::UdpSocket::from_std(socket)?);
     tracing::info!(address = %socket.local_addr()?, "receiving traps");
+    let engine = flags
+        .traps_engine_id
+        .clone()
+        .map_or_else(own::Engine::random, |identity| own::Engine::new(identity.0));
     let lines = lines::start(&flags.lines, app)?;
-    let receiver = Arc::new(Receiver::new(TrapMetrics::new(app.registry())?, lines));
+    let receiver = Arc::new(Receiver::new(
+        TrapMetrics::new(app.registry())?,
+        engine,
+        lines,
+    ));
     let config = config.clone();
     app.spawn("traps", OnEnd::Restart, move |stop| {
         let (socket, receiver, config) =

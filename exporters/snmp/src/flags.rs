@@ -105,6 +105,16 @@ pub struct Flags {
     /// Address and port on which traps and informs are received, as :162 or 127.0.0.1:1162; none unless given.
     #[arg(long = "traps.listen-address", env = "SOTP_TRAPS_LISTEN_ADDRESS", value_name = "ADDRESS", value_parser = listen, help_heading = "SNMP")]
     pub traps_listen_address: Option<SocketAddr>,
+    /// Identity of this receiver for informs of version 3, as hexadecimal digits, for devices that must be told it; a new one at each
+    /// start unless given.
+    #[arg(
+        long = "traps.engine-id",
+        env = "SOTP_TRAPS_ENGINE_ID",
+        value_name = "HEX",
+        value_parser = crate::usm::own::Engine::named,
+        help_heading = "Traps"
+    )]
+    pub traps_engine_id: Option<crate::usm::own::EngineId>,
     /// Where lines of traps go.
     #[command(flatten)]
     pub lines: crate::traps::lines::LineFlags,

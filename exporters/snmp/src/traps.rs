@@ -1,7 +1,7 @@
 //! Traps and informs: counted by sender and trap, logged, put into the queue for Loki, informs acknowledged.
 //!
-//! Versions 1 and 2c count when their community is that of an auth, version 3 traps when an auth's user sent them. Informs of
-//! version 3 would need an engine of our own and are not taken.
+//! Versions 1 and 2c count when their community is that of an auth, version 3 when an auth's user sent them: traps with the keys of the
+//! sender's engine, informs with those of our own.
 
 pub mod lines;
 mod notification;
@@ -20,7 +20,8 @@ pub use notification::{Notification, fuzz, read};
 use crate::codec::{self, Message};
 use crate::config::Config;
 use crate::reason::Reason;
-use crate::usm::{self, Heard, Peer};
+use crate::usm::own::{self, Engine, Own, Received};
+use crate::usm::{Heard, Peer};
 use lines::Lines;
 
 /// Pairs of sender and trap that are told apart; further ones count under the sender `other`.
@@ -29,6 +30,8 @@ const PAIRS: usize = 5000;
 const SENDERS: usize = 1000;
 /// Keys that are made within a second at most.
 const KEYS_A_SECOND: u32 = 20;
+/// Reports within a second at most, to those that do not know our engine or are refused.
+const REPORTS_A_SECOND: u32 = 200;
 /// Log lines within a second at most.
 const LINES_A_SECOND: u32 = 50;
 
@@ -63,6 +66,7 @@ impl TrapMetrics {
             "unknown_user",
             "not_authentic",
             "not_in_window",
+            "discovery",
             "not_kept",
             "rate",
         ] {
@@ -106,6 +110,8 @@ struct Senders {
     /// Of which configuration the keys below are.
     generation: u64,
     peers: HashMap<(String, Vec<u8>), Peer>,
+    own: HashMap<String, Own>,
+    reports: Rate,
     pairs: HashMap<(IpAddr, String), ()>,
     keys: Rate,
     lines: Rate,
@@ -115,6 +121,7 @@ struct Senders {
 #[derive(Debug)]
 pub struct Receiver {
     metrics: TrapMetrics,
+    engine: Engine,
     lines: Option<Lines>,
     senders: Mutex<Senders>,
 }
@@ -123,29 +130,32 @@ pub struct Receiver {
 enum Judged {
     /// A notification, its version, and what acknowledges it.
     Taken(Notification, &'static str, Option<Vec<u8>>),
-    /// It does not count: why.
-    Ignored(&'static str),
+    /// It does not count: why, and what is answered all the same.
+    Ignored(&'static str, Option<Vec<u8>>),
 }
 
 impl From<&'static str> for Judged {
     fn from(reason: &'static str) -> Self {
-        Self::Ignored(reason)
+        Self::Ignored(reason, None)
     }
 }
 
 impl Receiver {
     /// A receiver that has heard nothing yet.
     #[must_use]
-    pub fn new(metrics: TrapMetrics, lines: Option<Lines>) -> Self {
+    pub fn new(metrics: TrapMetrics, engine: Engine, lines: Option<Lines>) -> Self {
         let senders = Senders {
             generation: 0,
             peers: HashMap::new(),
+            own: HashMap::new(),
+            reports: Rate::new(REPORTS_A_SECOND),
             pairs: HashMap::new(),
             keys: Rate::new(KEYS_A_SECOND),
             lines: Rate::new(LINES_A_SECOND),
         };
         Self {
             metrics,
+            engine,
             lines,
             senders: Mutex::new(senders),
         }
@@ -161,6 +171,7 @@ impl Receiver {
         if senders.generation != generation {
             senders.generation = generation;
             senders.peers.clear();
+            senders.own.clear();
         }
     }
 
@@ -189,7 +200,7 @@ impl Receiver {
         }
     }
 
-    /// Takes one datagram; gives what an inform is acknowledged with.
+    /// Takes one datagram; gives what is answered: the acknowledgement of an inform, or a report of version 3.
     pub fn take(&self, datagram: &[u8], from: SocketAddr, config: &Config) -> Option<Vec<u8>> {
         let reason = match self.judge(datagram, config) {
             Judged::Taken(notification, version, answer) => {
@@ -199,7 +210,14 @@ impl Receiver {
                 // Not acknowledged, so that the sender keeps it and tries again.
                 "not_kept"
             }
-            Judged::Ignored(reason) => reason,
+            Judged::Ignored(reason, None) => reason,
+            Judged::Ignored(reason, Some(report)) => {
+                if self.senders().reports.allows() {
+                    self.metrics.ignored.with_label_values(&[reason]).inc();
+                    return Some(report);
+                }
+                "rate"
+            }
         };
         self.metrics.ignored.with_label_values(&[reason]).inc();
         None
@@ -236,9 +254,16 @@ impl Receiver {
     }
 
     fn judge_v3(&self, datagram: &[u8], config: &Config) -> Judged {
-        let Some(usm::Sender { engine, user }) = usm::sender(datagram) else {
+        let Some((engine, user)) = own::addressed(datagram) else {
             return "malformed".into();
         };
+        if engine == self.engine.identity() {
+            return self.judge_inform(datagram, &user, config);
+        }
+        // Only who wants an answer sends to our engine; a trap comes in the name of the sender's own.
+        if let Some(report) = own::introduction(datagram, &self.engine) {
+            return Judged::Ignored("discovery", Some(report));
+        }
         let mut senders = self.senders();
         let mut reason = "unknown_user";
         for (name, auth) in config.auths.iter().filter(|(_, auth)| auth.version == 3) {
@@ -274,6 +299,44 @@ impl Receiver {
             }
         }
         reason.into()
+    }
+
+    /// A message to our own engine.
+    fn judge_inform(&self, datagram: &[u8], user: &[u8], config: &Config) -> Judged {
+        let mut senders = self.senders();
+        let mut refused = Judged::Ignored("unknown_user", own::stranger(datagram, &self.engine));
+        for (name, auth) in config.auths.iter().filter(|(_, auth)| auth.version == 3) {
+            if auth.credentials.username.reveal() != user {
+                continue;
+            }
+            if !senders.own.contains_key(name) {
+                let Ok(keys) = Own::new(auth, &auth.credentials, &self.engine) else {
+                    continue;
+                };
+                senders.own.insert(name.clone(), keys);
+            }
+            let Some(keys) = senders.own.get(name) else {
+                continue;
+            };
+            match keys.receive(datagram, &self.engine) {
+                Received::Pdu(scoped) => {
+                    let Some(notification) = read(&scoped.pdu).filter(|one| one.inform) else {
+                        return "malformed".into();
+                    };
+                    let answer = keys.acknowledge(datagram, &scoped, &self.engine);
+                    return Judged::Taken(notification, "3", answer);
+                }
+                Received::Refused(reason, report) => {
+                    let reason = match reason {
+                        Reason::NotInWindow => "not_in_window",
+                        Reason::Decode => "malformed",
+                        _ => "not_authentic",
+                    };
+                    refused = Judged::Ignored(reason, report);
+                }
+            }
+        }
+        refused
     }
 
     /// Counts, logs and keeps a notification; false when it should have been kept and was not.

@@ -6,6 +6,8 @@
 //! A value that `snmp2` cannot decode ends its list of an encrypted message silently. That does no harm: a walk goes on behind the last
 //! value that came, finds an empty list, and fails there with a reason.
 
+pub mod own;
+
 use std::time::Instant;
 
 use snmp2::asn1::AsnReader;
@@ -449,25 +451,6 @@ fn push_value(value: &Value<'_>, out: &mut Vec<u8>) {
         // A type that SNMP does not have: the reader behind refuses it.
         _ => push(0x30, &[], out),
     }
-}
-
-/// Who sent a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// Its engine.
-    pub engine: Vec<u8>,
-    /// Its user.
-    pub user: Vec<u8>,
-}
-
-/// Who claims to have sent a message, before anything is checked.
-#[must_use]
-pub fn sender(message: &[u8]) -> Option<Sender> {
-    let header = Header::read(message)?;
-    (!header.engine.is_empty()).then_some(Sender {
-        engine: header.engine,
-        user: header.user,
-    })
 }
 
 /// The message that asks an engine who it is (RFC 3414 §4).

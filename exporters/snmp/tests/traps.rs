@@ -120,10 +120,10 @@ fn user<'a>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn traps_of_version_3_are_taken_with_every_protocol() {
+async fn informs_and_traps_of_version_3_are_taken_with_every_protocol() {
     let dir = TempDir::new().unwrap();
     let running = start(&dir, &[]).await;
-    let mut traps = 0.0;
+    let (mut informs, mut traps) = (0.0, 0.0);
     for (auth, theirs) in AUTH {
         for (cipher, their_cipher) in
             std::iter::once(("", None)).chain(PRIV.map(|(ours, theirs)| (ours, Some(theirs))))
@@ -133,9 +133,8 @@ async fn traps_of_version_3_are_taken_with_every_protocol() {
             } else {
                 format!("a{auth}")
             };
-            let mut args = vec!["-e", "0x8000000001020304"];
-            args.extend(user(&name, theirs, their_cipher, "authpassword"));
-            let Some(output) = send(&dir, "snmptrap", running.port, &args) else {
+            let args = user(&name, theirs, their_cipher, "authpassword");
+            let Some(output) = send(&dir, "snmpinform", running.port, &args) else {
                 return;
             };
             let said = String::from_utf8_lossy(&output.stderr);
@@ -146,24 +145,95 @@ async fn traps_of_version_3_are_taken_with_every_protocol() {
                 continue;
             }
             assert!(output.status.success(), "{name}: {said}");
+            informs += 1.0;
+            let args = [vec!["-e", "0x8000000001020304"], args].concat();
+            send(&dir, "snmptrap", running.port, &args).unwrap();
             traps += 1.0;
-            // One after the other: more than so many unknown senders at a time are not taken.
-            eventually(PATIENCE, || async {
-                let samples = running.process.scrape().await?;
-                let count = samples.sum(
-                    "snmp_traps_total",
-                    &[("trap", "linkDown"), ("version", "3")],
-                );
-                anyhow::ensure!(count == traps, "{name}: {count} of {traps}");
-                Ok(())
-            })
-            .await
-            .unwrap();
         }
     }
-    assert!(traps >= 18.0, "{traps} pairs of protocols");
+    assert!(informs >= 18.0, "{informs} pairs of protocols");
+    let plain = send(
+        &dir,
+        "snmpinform",
+        running.port,
+        &[
+            "-v3",
+            "-u",
+            "plain",
+            "-l",
+            "noAuthNoPriv",
+            "-r",
+            "2",
+            "-t",
+            "10",
+        ],
+    )
+    .unwrap();
+    assert!(plain.status.success());
+    eventually(PATIENCE, || async {
+        let count = running.process.scrape().await?.sum(
+            "snmp_traps_total",
+            &[("trap", "linkDown"), ("version", "3")],
+        );
+        anyhow::ensure!(
+            count == informs + traps + 1.0,
+            "{count} of {}",
+            informs + traps + 1.0
+        );
+        Ok(())
+    })
+    .await
+    .unwrap();
     let samples = running.process.scrape().await.unwrap();
-    assert_eq!(samples.sum("snmp_traps_ignored_total", &[]), 0.0);
+    let ignored = |reason| samples.sum("snmp_traps_ignored_total", &[("reason", reason)]);
+    // Each sender asks first who we are, and its first clock may be refused.
+    assert!(ignored("discovery") >= informs);
+    for reason in ["malformed", "not_authentic", "unknown_user", "rate"] {
+        assert_eq!(ignored(reason), 0.0, "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inform_with_wrong_credentials_is_not_acknowledged() {
+    let dir = TempDir::new().unwrap();
+    let running = start(&dir, &["--traps.engine-id=800000000a0b0c0d".to_owned()]).await;
+    let wrong = [
+        (
+            user("pSHAAES", "SHA", Some("AES"), "other-password"),
+            "not_authentic",
+        ),
+        (
+            user("nobody", "SHA", Some("AES"), "authpassword"),
+            "unknown_user",
+        ),
+        (
+            user("pSHAAES", "SHA", None, "authpassword"),
+            "not_authentic",
+        ),
+    ];
+    for (mut args, reason) in wrong {
+        // One try each.
+        args[2] = "0";
+        let Some(output) = send(&dir, "snmpinform", running.port, &args) else {
+            return;
+        };
+        assert!(!output.status.success(), "{reason}");
+        let samples = running.process.scrape().await.unwrap();
+        let count = samples.sum("snmp_traps_ignored_total", &[("reason", reason)]);
+        assert!(count >= 1.0, "{reason}: {count}");
+    }
+    // A clock that is far off is refused, and told in a signed report, by which net-snmp sets it.
+    let mut args = user("pSHAAES", "SHA", Some("AES"), "authpassword");
+    args.extend(["-e", "0x800000000a0b0c0d", "-Z", "7,7"]);
+    let output = send(&dir, "snmpinform", running.port, &args).unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let samples = running.process.scrape().await.unwrap();
+    assert!(samples.sum("snmp_traps_ignored_total", &[("reason", "not_in_window")]) >= 1.0);
+    assert_eq!(samples.sum("snmp_traps_total", &[]), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,6 +186,7 @@ pub(super) fn acknowledge(message: &[u8]) -> Option<Vec<u8>> {
 pub fn fuzz(bytes: &[u8]) {
     let _ = read(bytes);
     let _ = acknowledge(bytes);
+    crate::usm::own::fuzz(bytes);
     if let Ok(codec::Message::Community { pdu, .. }) = codec::read_message(bytes) {
         let _ = read(pdu);
     }

@@ -10,7 +10,7 @@ fn receiver() -> (Receiver, Registry, Config) {
     let text = "auths:\n  public_v2: {}\n  v3: {version: 3, username: u, security_level: authPriv, auth_protocol: SHA, password: authpassword, \
                 priv_protocol: AES, priv_password: privpassword}\nmodules: {m: {}}\n";
     (
-        Receiver::new(metrics, None),
+        Receiver::new(metrics, Engine::random(), None),
         registry,
         parse(text, Path::new("t.yml"), Options::default()).unwrap(),
     )

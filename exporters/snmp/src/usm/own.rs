@@ -1,0 +1,430 @@
+//! Our own engine, the authoritative one of informs (RFC 3414 §1.5.1): it says who it is and what time it is, and answers.
+//!
+//! `snmp2` gives a message one number where informs have two, and no other context than its engine's, where the answer to an inform
+//! repeats that of the sender. So messages to our engine are opened and sealed here, on the same hashes and ciphers.
+
+mod keys;
+
+use std::ops::Range;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use snmp2::asn1::AsnReader;
+
+use super::{
+    AUTH, DECRYPTION_ERRORS, Header, KeyError, LARGEST, NOT_IN_WINDOWS, PRIV, REPORT,
+    UNKNOWN_ENGINES, UNKNOWN_USERS, UNSUPPORTED_LEVELS, WINDOW, WRONG_DIGESTS,
+};
+use crate::codec::{push, push_integer};
+use crate::config::{Auth, Credentials, SecurityLevel};
+use crate::reason::Reason;
+use keys::Keys;
+
+/// Seconds that are taken off the time of day to number our starts: 2020-01-01, so that 31 bits last until 2088.
+const EPOCH: u64 = 1_577_836_800;
+/// Length of an identity in octets (SnmpEngineID, RFC 3411 §5).
+const IDENTITY: std::ops::RangeInclusive<usize> = 5..=32;
+/// usmStats (RFC 3414 §5).
+const STATISTICS: [u32; 9] = [1, 3, 6, 1, 6, 3, 15, 1, 1];
+
+/// The identity of an engine, as a flag gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineId(pub Vec<u8>);
+
+/// Who we are to those that send informs.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    identity: Vec<u8>,
+    boots: i64,
+    started: Instant,
+}
+
+impl Engine {
+    /// An engine that has just started. Its number of starts is taken from the time of day, so that it rises with each start and
+    /// nothing need be kept.
+    #[must_use]
+    pub fn new(identity: Vec<u8>) -> Self {
+        let day = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(EPOCH, |since| since.as_secs());
+        Self {
+            identity,
+            boots: i64::try_from(day.saturating_sub(EPOCH))
+                .unwrap_or(0)
+                .clamp(1, i64::from(i32::MAX) - 1),
+            started: Instant::now(),
+        }
+    }
+
+    /// An engine with an identity that nobody else has.
+    #[must_use]
+    pub fn random() -> Self {
+        let random: [u8; 12] = std::array::from_fn(|_| fastrand::u8(..));
+        // The first bit says that RFC 3411 made the form, 5 that octets of our own choice follow; no enterprise number.
+        Self::new([&[0x80, 0, 0, 0, 5], random.as_slice()].concat())
+    }
+
+    /// An engine with this identity, as hexadecimal digits.
+    ///
+    /// # Errors
+    /// The text is no identity.
+    pub fn named(text: &str) -> Result<EngineId, String> {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let octets: Option<Vec<u8>> = (digits.is_ascii() && digits.len().is_multiple_of(2))
+            .then(|| {
+                (0..digits.len())
+                    .step_by(2)
+                    .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).ok())
+                    .collect()
+            })
+            .flatten();
+        octets
+            .filter(|octets| IDENTITY.contains(&octets.len()))
+            .map(EngineId)
+            .ok_or_else(|| {
+                format!("`{text}`: expected 10 to 64 hexadecimal digits, two for each octet")
+            })
+    }
+
+    /// The identity.
+    #[must_use]
+    pub fn identity(&self) -> &[u8] {
+        &self.identity
+    }
+
+    fn time(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::from(i32::MAX))
+    }
+}
+
+/// The keys of one of our users for our own engine.
+#[derive(Clone)]
+pub struct Own {
+    level: u8,
+    user: Vec<u8>,
+    keys: Keys,
+}
+
+impl std::fmt::Debug for Own {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Own")
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A PDU and the context that it is for (RFC 3412 §6.8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scoped {
+    context_engine: Vec<u8>,
+    context: Vec<u8>,
+    /// The PDU.
+    pub pdu: Vec<u8>,
+}
+
+/// What a message to our engine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A PDU, from a user that is who it says and at our time.
+    Pdu(Scoped),
+    /// Refused; the report to send, where the sender asks for one.
+    Refused(Reason, Option<Vec<u8>>),
+}
+
+impl Own {
+    /// Localises the keys of `auth` to our engine.
+    ///
+    /// # Errors
+    /// A password is missing.
+    pub fn new(auth: &Auth, credentials: &Credentials, engine: &Engine) -> Result<Self, KeyError> {
+        let level = match auth.security_level {
+            SecurityLevel::NoAuthNoPriv => 0,
+            SecurityLevel::AuthNoPriv => AUTH,
+            SecurityLevel::AuthPriv => AUTH | PRIV,
+        };
+        for (needed, password, key) in [
+            (AUTH, &credentials.password, "password"),
+            (PRIV, &credentials.priv_password, "priv_password"),
+        ] {
+            if level & needed != 0 && password.is_empty() {
+                return Err(KeyError(format!("{key} is missing")));
+            }
+        }
+        Ok(Self {
+            level,
+            user: credentials.username.reveal().to_vec(),
+            keys: Keys::new(auth, credentials, level, &engine.identity),
+        })
+    }
+
+    /// Reads a message that is for our engine.
+    #[must_use]
+    pub fn receive(&self, message: &[u8], engine: &Engine) -> Received {
+        let (Some(header), Some(parts)) = (Header::read(message), Parts::read(message)) else {
+            return Received::Refused(Reason::Decode, None);
+        };
+        let refused = |reason, object| Received::Refused(reason, report(message, engine, object));
+        let wanted = AUTH | PRIV;
+        if header.user != self.user {
+            return refused(Reason::UnknownUser, UNKNOWN_USERS);
+        }
+        if header.flags & wanted != self.level || parts.encrypted != (self.level & PRIV != 0) {
+            return refused(Reason::SecurityLevel, UNSUPPORTED_LEVELS);
+        }
+        if self.level & AUTH != 0 {
+            let mut blank = message.to_vec();
+            blank[parts.digest.clone()].fill(0);
+            if !self.keys.signed(&blank, &message[parts.digest.clone()]) {
+                return refused(Reason::WrongDigest, WRONG_DIGESTS);
+            }
+            let off = (header.time - engine.time()).abs();
+            if header.boots != engine.boots || off > WINDOW {
+                // Signed, so that the sender may set its clock by it.
+                let report = (header.flags & REPORTABLE != 0)
+                    .then(|| {
+                        let scoped = Scoped {
+                            context_engine: engine.identity.clone(),
+                            context: Vec::new(),
+                            pdu: pdu(REPORT, 0, &statistic(NOT_IN_WINDOWS)),
+                        };
+                        self.sealed(engine, number(message)?, &scoped, AUTH)
+                    })
+                    .flatten();
+                return Received::Refused(Reason::NotInWindow, report);
+            }
+        }
+        let data = &message[parts.data.clone()];
+        let opened = if parts.encrypted {
+            self.keys
+                .decrypt(data, &parts.salt, header.boots, header.time)
+                .and_then(|plain| {
+                    let content = AsnReader::from_bytes(&plain).read_raw(0x30).ok()?;
+                    Scoped::read(content)
+                })
+        } else {
+            Scoped::read(data)
+        };
+        match opened {
+            Some(scoped) => Received::Pdu(scoped),
+            None if parts.encrypted => refused(Reason::Decrypt, DECRYPTION_ERRORS),
+            None => Received::Refused(Reason::Decode, None),
+        }
+    }
+
+    /// The answer to an inform (RFC 3416 §4.2.7): what it said, as a response, in its context.
+    #[must_use]
+    pub fn acknowledge(&self, message: &[u8], inform: &Scoped, engine: &Engine) -> Option<Vec<u8>> {
+        let body = AsnReader::from_bytes(&inform.pdu).read_raw(0xa6).ok()?;
+        let mut body = AsnReader::from_bytes(body);
+        let id = body.read_asn_integer().ok()?;
+        body.read_asn_integer().ok()?;
+        body.read_asn_integer().ok()?;
+        let list = body.read_raw(0x30).ok()?;
+        let answer = Scoped {
+            pdu: pdu(0xa2, id, list),
+            ..inform.clone()
+        };
+        self.sealed(engine, number(message)?, &answer, self.level)
+    }
+
+    /// A message with this number, signed and encrypted as `level` says.
+    fn sealed(&self, engine: &Engine, id: i64, scoped: &Scoped, level: u8) -> Option<Vec<u8>> {
+        let (boots, time) = (engine.boots, engine.time());
+        let (mut data, salt) = (scoped.encoded(), Vec::new());
+        let salt = if level & PRIV == 0 {
+            salt
+        } else {
+            let (encrypted, salt) = self.keys.encrypt(&data, boots, time)?;
+            data.clear();
+            push(0x04, &encrypted, &mut data);
+            salt
+        };
+        let digest = vec![
+            0;
+            if level & AUTH == 0 {
+                0
+            } else {
+                self.keys.digest_length()
+            }
+        ];
+        let usm = security(engine, time, &self.user, &digest, &salt);
+        let mut message = wrapped(id, level, &usm, &data);
+        if level & AUTH != 0 {
+            let at = Parts::read(&message)?.digest;
+            let signature = self.keys.sign(&message)?;
+            message[at].copy_from_slice(&signature);
+        }
+        Some(message)
+    }
+}
+
+impl Scoped {
+    /// From the content of its sequence.
+    fn read(content: &[u8]) -> Option<Self> {
+        let mut reader = AsnReader::from_bytes(content);
+        let context_engine = reader.read_asn_octetstring().ok()?.to_vec();
+        let context = reader.read_asn_octetstring().ok()?.to_vec();
+        let left = reader.bytes_left();
+        Some(Self {
+            context_engine,
+            context,
+            pdu: content[content.len() - left..].to_vec(),
+        })
+    }
+
+    fn encoded(&self) -> Vec<u8> {
+        let (mut content, mut out) = (Vec::new(), Vec::new());
+        push(0x04, &self.context_engine, &mut content);
+        push(0x04, &self.context, &mut content);
+        content.extend_from_slice(&self.pdu);
+        push(0x30, &content, &mut out);
+        out
+    }
+}
+
+/// msgFlags: the sender takes reports (RFC 3412 §6.4). A trap has it not, so that nobody makes us answer it.
+const REPORTABLE: u8 = 4;
+
+/// Where the parts of a message stand that are not read by [`Header`].
+struct Parts {
+    digest: Range<usize>,
+    salt: Vec<u8>,
+    /// The content of the encrypted string, or of the sequence of the scoped PDU.
+    data: Range<usize>,
+    encrypted: bool,
+}
+
+impl Parts {
+    fn read(message: &[u8]) -> Option<Self> {
+        let range = |part: &[u8]| {
+            let at = part.as_ptr() as usize - message.as_ptr() as usize;
+            at..at + part.len()
+        };
+        let mut reader = AsnReader::from_bytes(AsnReader::from_bytes(message).read_raw(0x30).ok()?);
+        reader.read_asn_integer().ok()?;
+        reader.read_raw(0x30).ok()?;
+        let usm = reader.read_asn_octetstring().ok()?;
+        let mut usm = AsnReader::from_bytes(AsnReader::from_bytes(usm).read_raw(0x30).ok()?);
+        usm.read_asn_octetstring().ok()?;
+        usm.read_asn_integer().ok()?;
+        usm.read_asn_integer().ok()?;
+        usm.read_asn_octetstring().ok()?;
+        let digest = range(usm.read_asn_octetstring().ok()?);
+        let salt = usm.read_asn_octetstring().ok()?.to_vec();
+        let encrypted = reader.peek_byte().ok()? == 0x04;
+        let data = if encrypted {
+            reader.read_asn_octetstring().ok()?
+        } else {
+            reader.read_raw(0x30).ok()?
+        };
+        Some(Self {
+            digest,
+            salt,
+            data: range(data),
+            encrypted,
+        })
+    }
+}
+
+fn pdu(tag: u8, id: i64, list: &[u8]) -> Vec<u8> {
+    let (mut content, mut out) = (Vec::new(), Vec::new());
+    for number in [id, 0, 0] {
+        push_integer(number, &mut content);
+    }
+    push(0x30, list, &mut content);
+    push(tag, &content, &mut out);
+    out
+}
+
+/// msgSecurityParameters (RFC 3414 §2.4).
+fn security(engine: &Engine, time: i64, user: &[u8], digest: &[u8], salt: &[u8]) -> Vec<u8> {
+    let (mut content, mut out) = (Vec::new(), Vec::new());
+    push(0x04, &engine.identity, &mut content);
+    push_integer(engine.boots, &mut content);
+    push_integer(time, &mut content);
+    for octets in [user, digest, salt] {
+        push(0x04, octets, &mut content);
+    }
+    push(0x30, &content, &mut out);
+    out
+}
+
+/// A message (RFC 3412 §6) of what it is made of; `data` with tag and length.
+fn wrapped(id: i64, flags: u8, usm: &[u8], data: &[u8]) -> Vec<u8> {
+    let (mut global, mut content, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    push_integer(id, &mut global);
+    push_integer(LARGEST, &mut global);
+    push(0x04, &[flags], &mut global);
+    push_integer(3, &mut global);
+    push_integer(3, &mut content);
+    push(0x30, &global, &mut content);
+    push(0x04, usm, &mut content);
+    content.extend_from_slice(data);
+    push(0x30, &content, &mut out);
+    out
+}
+
+/// The report that tells an unknown sender who we are (RFC 3414 §4), or why it is refused; nothing for a message that asks for none.
+#[must_use]
+pub fn report(message: &[u8], engine: &Engine, object: u32) -> Option<Vec<u8>> {
+    let header = Header::read(message)?;
+    (header.flags & REPORTABLE != 0).then_some(())?;
+    let scoped = Scoped {
+        context_engine: engine.identity.clone(),
+        context: Vec::new(),
+        pdu: pdu(REPORT, 0, &statistic(object)),
+    };
+    let usm = security(engine, engine.time(), &header.user, &[], &[]);
+    Some(wrapped(number(message)?, 0, &usm, &scoped.encoded()))
+}
+
+/// The report for a message that is for another engine or for none: who we are.
+#[must_use]
+pub fn introduction(message: &[u8], engine: &Engine) -> Option<Vec<u8>> {
+    report(message, engine, UNKNOWN_ENGINES)
+}
+
+/// The report for a user that we do not know.
+#[must_use]
+pub fn stranger(message: &[u8], engine: &Engine) -> Option<Vec<u8>> {
+    report(message, engine, UNKNOWN_USERS)
+}
+
+/// Who a message is for and from, before anything is checked; an empty engine asks who we are.
+#[must_use]
+pub fn addressed(message: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    Header::read(message).map(|header| (header.engine, header.user))
+}
+
+fn statistic(object: u32) -> Vec<u8> {
+    let ids: Vec<u32> = STATISTICS.into_iter().chain([object, 0]).collect();
+    let (mut name, mut one, mut list) = (Vec::new(), Vec::new(), Vec::new());
+    crate::oid::encode(&ids, &mut name);
+    push(0x06, &name, &mut one);
+    push(0x41, &[1], &mut one);
+    push(0x30, &one, &mut list);
+    list
+}
+
+/// msgID.
+fn number(message: &[u8]) -> Option<i64> {
+    let content = AsnReader::from_bytes(message).read_raw(0x30).ok()?;
+    let mut reader = AsnReader::from_bytes(content);
+    reader.read_asn_integer().ok()?;
+    let mut global = AsnReader::from_bytes(reader.read_raw(0x30).ok()?);
+    global.read_asn_integer().ok()
+}
+
+/// Reads any octets as a message to our engine; for fuzzing.
+pub fn fuzz(bytes: &[u8]) {
+    let engine = Engine::new(b"sotp-engine".to_vec());
+    let _ = introduction(bytes, &engine);
+    let _ = addressed(bytes);
+    let plain = Own {
+        level: 0,
+        user: b"user".to_vec(),
+        keys: Keys::none(),
+    };
+    if let Received::Pdu(scoped) = plain.receive(bytes, &engine) {
+        let _ = plain.acknowledge(bytes, &scoped, &engine);
+    }
+}
