@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 pub enum Goal {
     /// Ours is at most this.
     AtMost(f64),
+    /// Ours is at least this.
+    AtLeast(f64),
     /// The peer's is at least this many times ours.
     Times(f64),
 }
 
-/// The figures of one benchmark, in the order in which they were found. Less is better in all of them.
+/// The figures of one benchmark, in the order in which they were found. Where there is a peer, less is better.
 #[derive(Debug, Default)]
 pub struct Figures {
     rows: Vec<Value>,
@@ -26,9 +28,11 @@ impl Figures {
         let ratio = peer.map(|(_, theirs)| theirs / ours);
         let met = goal.and_then(|goal| match goal {
             Goal::AtMost(most) => Some(ours <= most),
+            Goal::AtLeast(least) => Some(ours >= least),
             Goal::Times(least) => ratio.map(|ratio| ratio >= least),
         });
-        let goal = goal.map(|(Goal::AtMost(number) | Goal::Times(number))| number);
+        let goal =
+            goal.map(|(Goal::AtMost(number) | Goal::AtLeast(number) | Goal::Times(number))| number);
         self.rows.push(json!({
             "figure": figure, "ours": ours, "peer": peer.map(|p| p.1), "peer_name": peer.map(|p| p.0),
             "ratio": ratio, "goal": goal, "met": met,
@@ -80,6 +84,8 @@ mod tests {
         let mut figures = Figures::default();
         figures.add("size", 120.0, None, Some(Goal::AtMost(120.0)));
         figures.add("size", 121.0, None, Some(Goal::AtMost(120.0)));
+        figures.add("rate", 5.0, None, Some(Goal::AtLeast(5.0)));
+        figures.add("rate", 4.9, None, Some(Goal::AtLeast(5.0)));
         figures.add("time", 2.0, Some(("peer", 30.0)), Some(Goal::Times(15.0)));
         figures.add("time", 2.1, Some(("peer", 30.0)), Some(Goal::Times(15.0)));
         figures.add("time", 2.0, None, Some(Goal::Times(15.0)));
@@ -91,9 +97,18 @@ mod tests {
             .collect();
         assert_eq!(
             met,
-            [Some(true), Some(false), Some(true), Some(false), None, None]
+            [
+                Some(true),
+                Some(false),
+                Some(true),
+                Some(false),
+                Some(true),
+                Some(false),
+                None,
+                None
+            ]
         );
-        assert_eq!(figures.rows[2]["ratio"], 15.0);
-        assert_eq!(figures.rows[2]["peer_name"], "peer");
+        assert_eq!(figures.rows[4]["ratio"], 15.0);
+        assert_eq!(figures.rows[4]["peer_name"], "peer");
     }
 }

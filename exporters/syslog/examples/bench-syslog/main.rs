@@ -2,7 +2,7 @@
 //!
 //! It first finds the highest rate at which a receiver that only counts loses none on this machine; every side is
 //! then offered that rate. Each message carries a number; what is missing at the end is lost. All on loopback.
-//! Prints a table and writes `target/bench/syslog.json`.
+//! Prints a table and writes `target/bench/syslog.json`; `syslog-parts.json` beside it has everything that was counted.
 #![allow(
     clippy::unwrap_used,
     reason = "a bench that cannot measure has nothing else to do"
@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use serde_json::{Value, json};
+use testkit::{Figures, Goal};
 use tokio::io::AsyncWriteExt as _;
 
 use load::Seen;
@@ -255,69 +256,108 @@ async fn kill(binary: &Path, rate: u64) -> Value {
     })
 }
 
-fn table(result: &Value) {
-    let number = |v: &Value| v.as_f64().map_or("-".to_owned(), |n| format!("{n:.2}"));
-    let whole = |v: &Value| v.as_f64().map_or("-".to_owned(), |n| format!("{n:.0}"));
-    println!(
-        "\n{:<34} {:>10} {:>10} {:>9} {:>8}",
-        "UDP, same rate for all", "per second", "lost", "CPU-s/M", "peak MB"
+fn figures(result: &Value) -> Figures {
+    let mut out = Figures::default();
+    // What was left out by `--only` gives no figure.
+    let mut add = |part: &str, field: &str, scale: f64, name: String, goal: Option<Goal>| {
+        if let Some(value) = result[part][field].as_f64() {
+            out.add(&name, value * scale, None, goal);
+        }
+    };
+    let megabytes = 1e-6;
+    let rate = |part: &str| format!("{:.0}/s", result[part]["rate"].as_f64().unwrap_or(0.0));
+    let none = Some(Goal::AtMost(0.0));
+    let small = Some(Goal::AtMost(64.0));
+    add(
+        "floor",
+        "rate",
+        1.0,
+        "UDP messages a second of which a bare receiver loses none".into(),
+        None,
     );
-    for (name, key) in [
-        ("sotp-syslog, to Loki's double", "ours"),
-        ("rsyslog, to a file", "rsyslog"),
-        ("syslog-ng, to a file", "syslog_ng"),
-    ] {
-        let row = &result[key];
-        let peak = row["peak_bytes"]
-            .as_f64()
-            .map_or("-".to_owned(), |b| format!("{:.0}", b / 1e6));
-        println!(
-            "{name:<34} {:>10} {:>10} {:>9} {peak:>8}",
-            whole(&row["offered_per_second"]),
-            whole(&row["lost"]),
-            number(&row["cpu_seconds_per_million"])
+    add(
+        "ours",
+        "offered_per_second",
+        1.0,
+        "UDP messages a second offered to us".into(),
+        None,
+    );
+    add("ours", "lost", 1.0, "of these lost".into(), none);
+    add("ours", "peak_bytes", megabytes, "peak MB".into(), small);
+    for part in ["away", "limited"] {
+        let seconds = result[part]["away_seconds"].as_f64().unwrap_or(0.0);
+        let limit = if part == "limited" { ", 4 MB/s" } else { "" };
+        let name = format!("Loki away {seconds:.0} s at {}{limit}: ", rate(part));
+        add(part, "lost", 1.0, format!("{name}lost"), none);
+        add(
+            part,
+            "peak_bytes",
+            megabytes,
+            format!("{name}peak MB"),
+            small,
         );
+        let drain = Some(Goal::AtLeast(5.0));
+        add(
+            part,
+            "times_real_time",
+            1.0,
+            format!("{name}drained, times real time"),
+            drain,
+        );
+        add(part, "answers_429", 1.0, format!("{name}answers 429"), none);
     }
-    println!(
-        "bare receiver, none lost at {}/s, {} CPU-s/M",
-        whole(&result["floor"]["rate"]),
-        number(&result["floor"]["cpu_seconds_per_million"])
+    let tls = Some(Goal::AtLeast(100_000.0));
+    add(
+        "tls",
+        "per_core_second",
+        1.0,
+        "TLS messages a core-second".into(),
+        tls,
     );
-    for key in ["away", "limited"] {
-        let row = &result[key];
-        if row.is_object() {
-            println!(
-                "Loki away {} s at {}/s: {} lost, peak {:.0} MB, drained at {} times real time, {} answers 429",
-                whole(&row["away_seconds"]),
-                whole(&row["rate"]),
-                whole(&row["lost"]),
-                row["peak_bytes"].as_f64().unwrap_or(0.0) / 1e6,
-                number(&row["times_real_time"]),
-                whole(&row["answers_429"]),
-            );
+    add("tls", "lost", 1.0, "of these lost".into(), none);
+    let name = format!("ms of UDP lost by kill -9 at {}", rate("kill"));
+    add(
+        "kill",
+        "lost_milliseconds",
+        1.0,
+        name,
+        Some(Goal::AtMost(100.0)),
+    );
+    let million = Some(Goal::AtLeast(1e6));
+    add(
+        "translator",
+        "header_per_second",
+        1.0,
+        "one core: headers a second".into(),
+        None,
+    );
+    add(
+        "translator",
+        "translate_per_second",
+        1.0,
+        "one core: translations a second".into(),
+        million,
+    );
+    let name = "one core: header, translation and sentence a second";
+    add(
+        "translator",
+        "header_translate_sentence_per_second",
+        1.0,
+        name.into(),
+        None,
+    );
+
+    let cpu = |part: &str| result[part]["cpu_seconds_per_million"].as_f64();
+    for (part, peer, goal) in [
+        ("rsyslog", "rsyslog, file", Some(Goal::Times(1.0))),
+        ("syslog_ng", "syslog-ng, file", None),
+    ] {
+        if let (Some(ours), Some(theirs)) = (cpu("ours"), cpu(part)) {
+            let name = "CPU seconds a million UDP messages, to Loki's double";
+            out.add(name, ours, Some((peer, theirs)), goal);
         }
     }
-    let row = &result["tls"];
-    println!(
-        "TLS, one connection: {} per second, {} per core-second, {} lost",
-        whole(&row["per_second"]),
-        whole(&row["per_core_second"]),
-        whole(&row["lost"])
-    );
-    let row = &result["kill"];
-    println!(
-        "kill -9 at {}/s: {} lost, which is {} ms",
-        whole(&row["rate"]),
-        whole(&row["lost"]),
-        number(&row["lost_milliseconds"])
-    );
-    let row = &result["translator"];
-    println!(
-        "one core: {} headers/s, {} translations/s, {} of both with the sentence",
-        whole(&row["header_per_second"]),
-        whole(&row["translate_per_second"]),
-        whole(&row["header_translate_sentence_per_second"])
-    );
+    out
 }
 
 #[tokio::main]
@@ -384,8 +424,10 @@ async fn main() {
     if wanted("kill") {
         note("kill", kill(&binary, rate).await);
     }
-    table(&result);
-    std::fs::create_dir_all("target/bench").unwrap();
+    let folder = Path::new("target/bench");
+    figures(&result)
+        .finish(&folder.join("syslog.json"))
+        .unwrap();
     let text = serde_json::to_string_pretty(&result).unwrap();
-    std::fs::write("target/bench/syslog.json", text).unwrap();
+    std::fs::write(folder.join("syslog-parts.json"), text).unwrap();
 }
