@@ -137,14 +137,14 @@ fn services(folder: &Path) -> (Value, String) {
     (serde_json::from_str(&router).unwrap(), json)
 }
 
+/// The lab's credentials alone, so that the exporter's own modules answer for those that the lab's inventory names.
 fn snmp_configuration(folder: &Path) -> String {
     let text = std::fs::read_to_string(folder.join("credentials.json")).unwrap();
     let secrets: Value = serde_json::from_str(&text).unwrap();
     let secret = |name: &str| secrets[name].as_str().unwrap().to_owned();
     format!(
         "auths:\n  lab_v3: {{version: 3, security_level: authPriv, username: {}, password: {}, auth_protocol: SHA, \
-         priv_protocol: AES, priv_password: {}}}\nmodules:\n  if_mib:\n    get: [1.3.6.1.2.1.1.3.0]\n    metrics:\n      \
-         - {{name: sysUpTime, oid: 1.3.6.1.2.1.1.3, type: gauge, help: Time since the agent began.}}\n",
+         priv_protocol: AES, priv_password: {}}}\n",
         secret("user"),
         secret("snmp_auth_password"),
         secret("snmp_privacy_password"),
@@ -206,7 +206,7 @@ async fn start(folder: &Path, inventory: &str) -> Watchers {
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  \
              - job_name: inventory\n    static_configs: [{{targets: ['{at}']}}]\n  \
              - job_name: ping\n    static_configs: [{{targets: ['{}']}}]\n  \
-             - job_name: snmp\n    metrics_path: /snmp\n    http_sd_configs:\n      - url: http://{at}/sd/snmp\n        refresh_interval: 1s\n    \
+             - job_name: snmp\n    scrape_interval: 2s\n    scrape_timeout: 2s\n    metrics_path: /snmp\n    http_sd_configs:\n      - url: http://{at}/sd/snmp\n        refresh_interval: 1s\n    \
              relabel_configs:\n      - {{source_labels: [__address__], target_label: __param_target}}\n      \
              - {{source_labels: [__param_target], target_label: instance}}\n      - {{target_label: __address__, replacement: '{}'}}\n",
             ping.address(),
