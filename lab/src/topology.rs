@@ -4,7 +4,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -15,6 +15,8 @@ pub(crate) const RANGE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 
 pub(crate) const MANAGEMENT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 255, 0), 24);
 /// The box's root on the management network; flows and syslog go here.
 pub(crate) const COLLECTOR: Ipv4Addr = Ipv4Addr::new(198, 18, 255, 254);
+/// Where the routers send their syslog: the port of the standard.
+pub(crate) const COLLECTOR_SYSLOG: SocketAddr = SocketAddr::new(IpAddr::V4(COLLECTOR), 514);
 /// The address from which the box's root speaks to loopbacks, through the gateway router and the network.
 pub(crate) const STATION: Ipv4Addr = Ipv4Addr::new(198, 18, 254, 1);
 /// The network of [`STATION`], kept free by every topology.

@@ -18,6 +18,7 @@ use crate::stack::plan::{self, Found, Plan, Ports, Setting, usual_ports};
 use crate::stack::status::{self, State, States};
 use crate::stack::table::{Row, render};
 use crate::stack::{forward, ports, tell};
+use crate::topology::COLLECTOR_SYSLOG;
 
 /// Time for everything to become ready; Grafana's first start is the slowest.
 const READY: Duration = Duration::from_secs(90);
@@ -49,6 +50,7 @@ pub(super) async fn run(
         state: &state,
         inventory: &inventory,
         snmp: Some(&snmp),
+        syslog: COLLECTOR_SYSLOG,
         home,
         found,
         inside: &inside,

@@ -1,5 +1,6 @@
 //! Flags of `sotp-lab stack`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -36,6 +37,14 @@ pub(crate) struct Up {
     /// Credentials for SNMP, and modules if you have your own: an snmp.yml [default: the community public].
     #[arg(long, value_name = "FILE", env = "SOTP_SNMP_CONFIG")]
     pub(crate) snmp_config: Option<PathBuf>,
+    /// Where devices send their syslog, UDP and TCP; from other machines they reach an address of this one, not loopback.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:5514",
+        env = "SOTP_SYSLOG_LISTEN_ADDRESS"
+    )]
+    pub(crate) syslog_listen_address: SocketAddr,
     /// Time between two scrapes and two rule evaluations, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub(crate) scrape_interval: u64,

@@ -1,6 +1,7 @@
 //! From what was found to what is started: configuration files, processes, forwarded ports.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) inventory: &'a Path,
     /// Configuration of the SNMP exporter; without one it runs with its own.
     pub(crate) snmp: Option<&'a Path>,
+    /// Where devices send their syslog.
+    pub(crate) syslog: SocketAddr,
     /// Alerts and dashboards.
     pub(crate) home: &'a Home,
     /// Programs.
@@ -230,8 +233,7 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
     if service.name == SYSLOG {
         let text = syslog::text(&syslog::Settings {
             data: setting.folder("syslog")?,
-            // In a lab the routers send to the port of the standard, which needs the right to it.
-            port: if setting.forwarded { 514 } else { 5514 },
+            listen: setting.syslog,
             loki: setting
                 .found
                 .loki

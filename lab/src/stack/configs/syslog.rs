@@ -1,5 +1,6 @@
 //! `syslog.yaml`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::quoted;
@@ -9,8 +10,8 @@ use super::quoted;
 pub(crate) struct Settings {
     /// Folder of its queue.
     pub(crate) data: PathBuf,
-    /// UDP and TCP port for the devices.
-    pub(crate) port: u16,
+    /// Where it listens for the devices, UDP and TCP.
+    pub(crate) listen: SocketAddr,
     /// Loki; without one the messages stand in a file.
     pub(crate) loki: Option<String>,
 }
@@ -31,12 +32,12 @@ pub(crate) fn text(settings: &Settings) -> String {
     };
     format!(
         "# Written anew at each start by `sotp-lab`.\n\
-         listen: {{udp: [{{address: ':{port}'}}], tcp: [{{address: ':{port}'}}]}}\n\
+         listen: {{udp: [{{address: '{listen}'}}], tcp: [{{address: '{listen}'}}]}}\n\
          spool: {{path: {spool}, max_bytes: 268435456, reserve_bytes: 16777216}}\n\
          dead_letters: {{path: {dead}}}\n\
          events_at_once: true\n\
          runbook_url: docs/syslog-events.md\n{outputs}",
-        port = settings.port,
+        listen = settings.listen,
         spool = at("spool"),
         dead = at("dead-letters.jsonl"),
     )
