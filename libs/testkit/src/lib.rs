@@ -6,6 +6,7 @@
     reason = "a harness panics when a test is written wrongly"
 )]
 
+pub mod debian;
 mod dir;
 mod figures;
 pub mod grafana;

@@ -46,19 +46,16 @@ fn tls(world: &World) -> u16 {
 
 #[tokio::test]
 async fn syslog_ng_over_udp_tcp_and_tls() {
-    let Some(program) = ["/usr/sbin/syslog-ng", "/usr/bin/syslog-ng"]
-        .into_iter()
-        .find(|p| Path::new(p).exists())
-    else {
-        testkit::skip("syslog-ng is not installed; Debian's package cannot stand beside rsyslog's");
-        return;
-    };
-    let world = world().await;
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
+    let mut program =
+        match testkit::debian::syslog_ng(&folder.path().join("ng.conf"), folder.path()) {
+            Ok(program) => program,
+            Err(error) => return testkit::skip(format!("syslog-ng cannot be had: {error:#}")),
+        };
+    let world = world().await;
     let source = from("127.0.0.1:0").local_addr().unwrap().port();
     let config = format!(
-        "@version: 3.38\noptions {{ keep-hostname(yes); }};\nsource s {{ network(transport(\"udp\") ip(\"127.0.0.1\") port({source}) flags(syslog-protocol)); }};\n\
+        "@version: current\noptions {{ keep-hostname(yes); }};\nsource s {{ network(transport(\"udp\") ip(\"127.0.0.1\") port({source}) flags(syslog-protocol)); }};\n\
          destination u {{ syslog(\"127.0.0.1\" port({}) transport(\"udp\") persist-name(\"u\")); }};\n\
          destination t {{ syslog(\"127.0.0.1\" port({}) transport(\"tcp\") persist-name(\"t\")); }};\n\
          destination l {{ network(\"127.0.0.1\" port({}) transport(\"tcp\") persist-name(\"l\")); }};\n\
@@ -69,18 +66,9 @@ async fn syslog_ng_over_udp_tcp_and_tls() {
         plain(&world),
         tls(&world),
     );
-    std::fs::write(path("ng.conf"), config).unwrap();
+    std::fs::write(folder.path().join("ng.conf"), config).unwrap();
     let _relay = Running(
-        Command::new(program)
-            .args(["-F", "--no-caps", "-f", &path("ng.conf")])
-            .args([
-                "-R",
-                &path("persist"),
-                "-p",
-                &path("pid"),
-                "-c",
-                &path("ctl"),
-            ])
+        program
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
