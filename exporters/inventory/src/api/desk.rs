@@ -9,7 +9,7 @@ use inventory::{Document, Feed, Inventory};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use toolkit::audit::{self, Audit, Outcome, Pending, Record};
-use toolkit::caller::{Caller, Object, Verb};
+use toolkit::caller::{Caller, Denied, Object, Verb};
 use toolkit::web::{Problem, response};
 use toolkit::{Live, Request, Response};
 
@@ -167,10 +167,17 @@ impl Desk {
             name: &wish.object.1,
             groups: &first,
         };
-        editing.access.permits(&caller, wish.verb, &object)?;
+        let decided = |decision| editing.access.decided(request, &caller, decision);
+        let first = editing.access.permits(&caller, wish.verb, &object);
+        if first.is_err() {
+            decided(first)?;
+        }
         if !dry && let Some(key) = &key {
             match held.answered(&key.name) {
-                Some(known) if known.request == key.request => return Ok(again(known)),
+                Some(known) if known.request == key.request => {
+                    decided(Ok(()))?;
+                    return Ok(again(known));
+                }
                 Some(_) => {
                     return Err(refusal::of(
                         422,
@@ -191,7 +198,13 @@ impl Desk {
         })
         .await;
         let plan = plan?;
-        permitted(editing, &caller, &held.document(), wish.verb, &plan)?;
+        decided(permitted(
+            editing,
+            &caller,
+            &held.document(),
+            wish.verb,
+            &plan,
+        ))?;
         if dry {
             return Ok(dry_run(&plan));
         }
@@ -269,7 +282,7 @@ fn permitted(
     document: &Document,
     verb: &Verb,
     plan: &Plan,
-) -> Result<(), Refusal> {
+) -> Result<(), Denied> {
     for edit in &plan.prepared.edits {
         let (kind, name) = (edit.kind(), edit.name());
         let before = groups_of(document, kind.one(), name).unwrap_or_default();

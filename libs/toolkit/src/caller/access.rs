@@ -51,18 +51,35 @@ impl Access {
         object: &Object<'_>,
     ) -> Result<Caller, Denied> {
         let caller = self.identify(request).await?;
-        self.permits(&caller, verb, object)
-            .inspect_err(|denied| refused(denied, request, Some(&caller)))?;
-        SERIES.allowed(caller.via, caller.role);
+        let decision = self.permits(&caller, verb, object);
+        self.decided(request, &caller, decision)?;
         Ok(caller)
     }
 
-    /// Decides for a caller that is known already: for requests about several objects.
+    /// Decides for a caller that is known already: for requests about several objects. What comes of them all goes once to
+    /// [`decided`](Self::decided).
     ///
     /// # Errors
     /// Not allowed.
     pub fn permits(&self, caller: &Caller, verb: &Verb, object: &Object<'_>) -> Result<(), Denied> {
         self.policy.permits(caller.role, verb, object)
+    }
+
+    /// Counts a request of `caller` as let through or refused; a refusal is logged.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn decided(
+        &self,
+        request: &Request,
+        caller: &Caller,
+        decision: Result<(), Denied>,
+    ) -> Result<(), Denied> {
+        match &decision {
+            Ok(()) => SERIES.allowed(caller.via, caller.role),
+            Err(denied) => refused(denied, request, Some(caller)),
+        }
+        decision
     }
 
     pub(crate) async fn caller(
