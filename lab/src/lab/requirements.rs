@@ -29,7 +29,7 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 15] = [
+const TESTED: [(&str, &str); 16] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -40,6 +40,7 @@ const TESTED: [(&str, &str); 15] = [
         "prometheus-blackbox-exporter",
     ),
     ("prometheus-smokeping-prober", "prometheus-smokeping-prober"),
+    ("fping", "fping"),
     ("openssl", "openssl"),
     ("nfcapd", "nfdump"),
     ("newuidmap", "uidmap"),
