@@ -58,6 +58,43 @@ pub struct Outlet {
     pub parked: [AtomicU64; PARKED.len()],
 }
 
+/// What one receiver counted of one device and has not booked yet.
+#[derive(Debug, Default, Clone)]
+pub struct Tally {
+    received: [u64; 4],
+    bytes: u64,
+    truncated: u64,
+    dropped: [u64; 4],
+    queued: i64,
+    last: u64,
+}
+
+impl Tally {
+    /// Counts a received message.
+    pub fn receive(&mut self, transport: Transport, bytes: usize, stamp: u64, truncated: bool) {
+        self.received[transport as usize] += 1;
+        self.bytes += bytes as u64;
+        self.truncated += u64::from(truncated);
+        self.last = self.last.max(stamp);
+    }
+
+    /// Counts a message that was not taken.
+    pub fn drop_one(&mut self, why: Dropped) {
+        self.dropped[why as usize] += 1;
+    }
+
+    /// Counts a message that waits for every destination.
+    pub fn queue_one(&mut self) {
+        self.queued += 1;
+    }
+}
+
+fn add(count: &AtomicU64, more: u64) {
+    if more > 0 {
+        count.fetch_add(more, Relaxed);
+    }
+}
+
 /// The account of one device.
 #[derive(Debug)]
 pub struct Account {
@@ -117,25 +154,21 @@ impl Account {
         }
     }
 
-    /// Counts a received message.
-    pub fn receive(&self, transport: Transport, bytes: usize, stamp: u64, truncated: bool) {
-        self.received[transport as usize].fetch_add(1, Relaxed);
-        self.bytes.fetch_add(bytes as u64, Relaxed);
-        self.last.fetch_max(stamp, Relaxed);
-        if truncated {
-            self.truncated.fetch_add(1, Relaxed);
+    /// Books what one receiver counted.
+    pub fn book(&self, tally: &Tally) {
+        for (count, more) in self.received.iter().zip(tally.received) {
+            add(count, more);
         }
-    }
-
-    /// Counts a message that was not taken.
-    pub fn drop_one(&self, why: Dropped) {
-        self.dropped[why as usize].fetch_add(1, Relaxed);
-    }
-
-    /// Counts a message that waits for every destination.
-    pub fn queue_one(&self) {
-        for outlet in &self.outlets {
-            outlet.queued.fetch_add(1, Relaxed);
+        for (count, more) in self.dropped.iter().zip(tally.dropped) {
+            add(count, more);
+        }
+        add(&self.bytes, tally.bytes);
+        add(&self.truncated, tally.truncated);
+        self.last.fetch_max(tally.last, Relaxed);
+        if tally.queued > 0 {
+            for outlet in &self.outlets {
+                outlet.queued.fetch_add(tally.queued, Relaxed);
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub use take::{early, taken};
 pub enum Kind {
     /// A bound UDP socket.
     Udp,
+    /// A UDP socket of one loud sender.
+    UdpOwn,
     /// A listening TCP socket.
     Tcp,
     /// A bound Unix datagram socket.

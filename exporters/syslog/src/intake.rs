@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use spool::{Entry, Queue, WhenFull};
 use toolkit::Live;
 
-use crate::books::{Account, Books, Dropped};
+use crate::books::{Account, Books, Dropped, Tally};
 use crate::config::Config;
 use crate::record::{Received, TRUNCATED, Transport};
 use crate::{header, text};
@@ -97,13 +97,74 @@ struct Item {
     bytes: usize,
     truncated: bool,
     transport: Transport,
-    account: Arc<Account>,
+    /// Place among the lane's accounts.
+    account: usize,
 }
 
-struct Known {
-    account: Arc<Account>,
+/// A device's allowance.
+#[derive(Clone, Copy)]
+struct Bucket {
     tokens: f64,
     filled: Instant,
+}
+
+/// An account with what is not booked there yet: it is shared with other threads, so it is touched once for many
+/// messages.
+struct Open {
+    account: Arc<Account>,
+    tally: Tally,
+    counted: bool,
+    bucket: Option<Bucket>,
+}
+
+/// The accounts that a lane has met.
+#[derive(Default)]
+struct Ledger {
+    open: Vec<Open>,
+    /// By the address of the account in memory.
+    places: HashMap<usize, usize>,
+    /// Those with something to book.
+    counted: Vec<usize>,
+}
+
+impl Ledger {
+    fn place(&mut self, account: &Arc<Account>) -> usize {
+        let open = &mut self.open;
+        *self
+            .places
+            .entry(Arc::as_ptr(account) as usize)
+            .or_insert_with(|| {
+                open.push(Open {
+                    account: account.clone(),
+                    tally: Tally::default(),
+                    counted: false,
+                    bucket: None,
+                });
+                open.len() - 1
+            })
+    }
+
+    fn account(&self, place: usize) -> &Account {
+        &self.open[place].account
+    }
+
+    fn tally(&mut self, place: usize) -> &mut Tally {
+        let open = &mut self.open[place];
+        if !open.counted {
+            open.counted = true;
+            self.counted.push(place);
+        }
+        &mut open.tally
+    }
+
+    fn book(&mut self) {
+        for place in self.counted.drain(..) {
+            let open = &mut self.open[place];
+            open.account.book(&open.tally);
+            open.tally = Tally::default();
+            open.counted = false;
+        }
+    }
 }
 
 /// One receiver's way into the queue: collects messages and appends them together.
@@ -113,11 +174,11 @@ pub struct Lane {
     config: Arc<Config>,
     arena: Vec<u8>,
     items: Vec<Item>,
+    ledger: Ledger,
     /// By address, for senders that the inventory knows by it.
-    known: HashMap<IpAddr, Arc<Account>>,
+    known: HashMap<IpAddr, usize>,
     /// The last of them: messages of one sender often follow each other.
-    last: Option<(IpAddr, Arc<Account>)>,
-    buckets: HashMap<String, Known>,
+    last: Option<(IpAddr, usize)>,
     fill: f64,
 }
 
@@ -135,9 +196,9 @@ impl Lane {
             inventory,
             arena: Vec::new(),
             items: Vec::new(),
+            ledger: Ledger::default(),
             known: HashMap::new(),
             last: None,
-            buckets: HashMap::new(),
             fill: 0.0,
         }
     }
@@ -154,20 +215,21 @@ impl Lane {
         self.items.is_empty()
     }
 
-    fn account(&mut self, source: IpAddr, bytes: &[u8]) -> Arc<Account> {
-        if let Some((last, account)) = &self.last
-            && *last == source
+    fn account(&mut self, source: IpAddr, bytes: &[u8]) -> usize {
+        if let Some((last, place)) = self.last
+            && last == source
         {
-            return account.clone();
+            return place;
         }
-        if let Some(account) = self.known.get(&source) {
-            self.last = Some((source, account.clone()));
-            return account.clone();
+        if let Some(&place) = self.known.get(&source) {
+            self.last = Some((source, place));
+            return place;
         }
         let relays = &self.config.relays;
         let relay = source.is_unspecified() || relays.iter().any(|net| net.contains(&source));
         let device = self.intake.device(&self.inventory, source, bytes, relays);
         let account = self.intake.books.account(device.unwrap_or_default());
+        let place = self.ledger.place(&account);
         // An address that is one device's is remembered; a relay's or an unknown one may carry any name.
         let fixed = !relay
             && self
@@ -176,9 +238,9 @@ impl Lane {
                 .or_else(|| self.inventory.by_ip(source))
                 .is_some();
         if fixed && self.known.len() < REMEMBERED {
-            self.known.insert(source, account.clone());
+            self.known.insert(source, place);
         }
-        account
+        place
     }
 
     /// Collects a message.
@@ -195,7 +257,7 @@ impl Lane {
         Received {
             transport,
             flags,
-            device: &account.device,
+            device: &self.ledger.account(account).device,
             source,
             bytes,
         }
@@ -224,7 +286,9 @@ impl Lane {
             self.config = config;
             self.known.clear();
             self.last = None;
-            self.buckets.clear();
+            for open in &mut self.ledger.open {
+                open.bucket = None;
+            }
         }
         if self.items.is_empty() {
             return true;
@@ -256,12 +320,12 @@ impl Lane {
         let mut done = appended.done;
         let mut dropped = appended.dropped.iter().peekable();
         for (at, item) in self.items.iter().enumerate().take(done) {
-            item.account
-                .receive(item.transport, item.bytes, item.stamp, item.truncated);
+            let tally = self.ledger.tally(item.account);
+            tally.receive(item.transport, item.bytes, item.stamp, item.truncated);
             if dropped.next_if(|d| **d == at).is_some() {
-                item.account.drop_one(Dropped::Full);
+                tally.drop_one(Dropped::Full);
             } else {
-                item.account.queue_one();
+                tally.queue_one();
             }
         }
         if let Some(error) = appended.error {
@@ -272,12 +336,13 @@ impl Lane {
                 .get(done)
                 .filter(|item| item.transport == Transport::Udp)
             {
-                item.account
-                    .receive(item.transport, item.bytes, item.stamp, item.truncated);
-                item.account.drop_one(Dropped::Storage);
+                let tally = self.ledger.tally(item.account);
+                tally.receive(item.transport, item.bytes, item.stamp, item.truncated);
+                tally.drop_one(Dropped::Storage);
                 done += 1;
             }
         }
+        self.ledger.book();
         let all = done == self.items.len();
         if all {
             self.items.clear();
@@ -318,45 +383,35 @@ impl Lane {
             WhenFull::ByClass { keep, .. } => Some(keep),
             _ => None,
         };
-        let buckets = &mut self.buckets;
+        let ledger = &mut self.ledger;
         self.items.retain(|item| {
             if item.transport != Transport::Udp {
                 return true;
             }
             let over = limit.is_some_and(|(rate, burst)| {
-                let known = buckets
-                    .entry(item.account.device.clone())
-                    .or_insert_with(|| Known {
-                        account: item.account.clone(),
-                        tokens: burst,
-                        filled: Instant::now(),
-                    });
                 let now = Instant::now();
-                known.tokens = (known.tokens
-                    + now.duration_since(known.filled).as_secs_f64() * rate)
-                    .min(burst);
-                known.filled = now;
-                known.tokens -= 1.0;
-                if known.tokens < 0.0 {
-                    known.tokens = 0.0;
-                    known.account.drop_one(Dropped::Rate);
-                    return true;
-                }
-                false
+                let bucket = ledger.open[item.account].bucket.get_or_insert(Bucket {
+                    tokens: burst,
+                    filled: now,
+                });
+                let gained = now.duration_since(bucket.filled).as_secs_f64() * rate;
+                bucket.tokens = (bucket.tokens + gained).min(burst) - 1.0;
+                bucket.filled = now;
+                let over = bucket.tokens < 0.0;
+                bucket.tokens = bucket.tokens.max(0.0);
+                over
             });
-            let queued = item
-                .account
+            let queued = ledger
+                .account(item.account)
                 .outlets
                 .first()
                 .map_or(0, |o| o.queued.load(Relaxed));
             let spared = urgent.is_some_and(|keep| item.class <= keep);
             let greedy = !over && !spared && waiting > 1 && total > 1_000 && queued * 2 > total;
-            if greedy {
-                item.account.drop_one(Dropped::Share);
-            }
             if over || greedy {
-                item.account
-                    .receive(item.transport, item.bytes, item.stamp, item.truncated);
+                let tally = ledger.tally(item.account);
+                tally.receive(item.transport, item.bytes, item.stamp, item.truncated);
+                tally.drop_one(if over { Dropped::Rate } else { Dropped::Share });
             }
             !(over || greedy)
         });

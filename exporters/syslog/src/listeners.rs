@@ -162,7 +162,10 @@ impl Listeners {
                     None => Listener::bind(address, udp.buffer),
                 };
                 let listener = Arc::new(listener.with_context(|| format!("UDP {address}"))?);
-                let (_, _, limit) = listener.kernel();
+                while let Some(socket) = self.take(Kind::UdpOwn, &udp.address.to_string()) {
+                    listener.adopt_own(socket.into())?;
+                }
+                let limit = listener.kernel().limit;
                 tracing::info!(address = %listener.address(), receive_buffer_bytes = limit, "listening for datagrams");
                 if limit < u64::from(udp.buffer) {
                     tracing::warn!(
@@ -347,6 +350,9 @@ impl Listeners {
         for (configured, listener) in udp {
             listener.left().await;
             given.socket(Kind::Udp, configured.to_string(), listener.descriptor());
+            for own in listener.own_descriptors() {
+                given.socket(Kind::UdpOwn, configured.to_string(), own);
+            }
         }
         given
     }

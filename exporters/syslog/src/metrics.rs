@@ -9,6 +9,7 @@ use toolkit::{Buckets, Collect, Encoder, Kind, Labels};
 use crate::intake::{Intake, now};
 use crate::listeners::Listeners;
 use crate::stream::Counts;
+use crate::udp::Kernel;
 use crate::webhooks::{Tallies, Tally};
 
 mod devices;
@@ -63,7 +64,7 @@ pub(crate) use column;
 impl Series {
     fn kernel(&self, out: &mut Encoder) {
         let listeners = self.listeners.udp();
-        let measured: Vec<(Labels, (u64, u64, u64))> = listeners
+        let measured: Vec<(Labels, Kernel)> = listeners
             .iter()
             .enumerate()
             .map(|(at, l)| {
@@ -81,24 +82,32 @@ impl Series {
             Kind::Counter,
             "Datagrams that the kernel dropped for want of room in the socket's buffer.",
         );
-        for (labels, (dropped, _, _)) in &measured {
-            out.sample(labels, *dropped);
+        for (labels, kernel) in &measured {
+            out.sample(labels, kernel.dropped);
         }
         out.family(
             "syslog_kernel_buffer_bytes",
             Kind::Gauge,
-            "What waits in the socket's buffer, with the kernel's own overhead.",
+            "What waits in the socket's buffer, with the kernel's own overhead; of several that which is nearest to its limit.",
         );
-        for (labels, (_, level, _)) in &measured {
-            out.sample(labels, *level);
+        for (labels, kernel) in &measured {
+            out.sample(labels, kernel.bytes);
         }
         out.family(
             "syslog_kernel_buffer_limit_bytes",
             Kind::Gauge,
             "Where the kernel begins to drop.",
         );
-        for (labels, (_, _, limit)) in &measured {
-            out.sample(labels, *limit);
+        for (labels, kernel) in &measured {
+            out.sample(labels, kernel.limit);
+        }
+        out.family(
+            "syslog_own_sockets",
+            Kind::Gauge,
+            "Loud senders that have a socket and a buffer of their own.",
+        );
+        for (labels, kernel) in &measured {
+            out.sample(labels, kernel.own);
         }
         #[rustfmt::skip]
         let counters: [Column<Counts>; 5] = [

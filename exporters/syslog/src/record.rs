@@ -59,6 +59,7 @@ impl<'a> Received<'a> {
     /// Appends the record.
     pub fn encode(&self, into: &mut Vec<u8>) {
         let device = &self.device.as_bytes()[..self.device.len().min(255)];
+        into.reserve(FIXED + device.len() + self.bytes.len());
         into.extend_from_slice(&[
             VERSION,
             self.transport as u8,

@@ -1,19 +1,19 @@
 //! From a record of the queue to a line in Loki.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use inventory::{Feed, Inventory};
-use loki::{Line, Render};
+use loki::{Line, Render, Shared};
 use spool::Record;
 use toolkit::Live;
 
 use crate::books::{Account, Books};
 use crate::config::Config;
 use crate::header::{self, Form};
-use crate::record::{Received, TRUNCATED, UNFINISHED};
+use crate::record::{Received, TRUNCATED, Transport, UNFINISHED};
 use crate::text;
 use crate::translate::{Translator, generic_fields};
 
@@ -56,12 +56,24 @@ pub struct Lines {
     counted: u64,
     number: String,
     sentence: String,
-    /// The account that was used last: messages of one device often follow each other.
-    account: Option<Arc<Account>>,
+    /// What is known of each device, and the one that was met last: messages of one device often follow each other.
+    devices: Vec<Known>,
+    places: HashMap<String, usize>,
+    device: usize,
     /// The address that was written last, and how.
     address: (IpAddr, String),
-    /// The device that was looked up last, with its site and role.
-    device: (String, Option<(String, String)>),
+    /// Metadata that messages of a severity, facility, form and transport share.
+    shared: HashMap<(u8, u8, Form, Transport), Shared>,
+    /// Events of the last kind that are not counted yet: device, event, how many.
+    events: Option<(usize, &'static str, u64)>,
+}
+
+/// A device, as its messages need it.
+struct Known {
+    name: String,
+    /// Site and role.
+    place: Option<(String, String)>,
+    account: Option<Arc<Account>>,
 }
 
 impl Lines {
@@ -84,26 +96,79 @@ impl Lines {
             counted: 0,
             number: String::new(),
             sentence: String::new(),
-            account: None,
+            devices: Vec::new(),
+            places: HashMap::new(),
+            device: 0,
             address: (nobody, nobody.to_string()),
-            device: (String::new(), None),
+            shared: HashMap::new(),
+            events: None,
         }
     }
 
-    fn account(&mut self, device: &str) -> Option<Arc<Account>> {
-        let books = self.books.as_ref()?;
-        if self.account.as_ref().is_none_or(|a| a.device != device) {
-            self.account = Some(books.account(device));
+    /// The place of a device among those known.
+    fn device(&mut self, name: &str) -> usize {
+        if self
+            .devices
+            .get(self.device)
+            .is_some_and(|d| d.name == name)
+        {
+            return self.device;
         }
-        self.account.clone()
+        self.device = match self.places.get(name) {
+            Some(&place) => place,
+            None => {
+                let found = self.inventory.device(name);
+                self.devices.push(Known {
+                    name: name.to_owned(),
+                    place: found.map(|d| (d.site.to_string(), d.role.to_string())),
+                    account: self.books.as_ref().map(|books| books.account(name)),
+                });
+                self.places.insert(name.to_owned(), self.devices.len() - 1);
+                self.devices.len() - 1
+            }
+        };
+        self.device
     }
 
-    fn numbered(&mut self, line: &mut Line, name: &str, value: impl std::fmt::Display) {
-        self.number.clear();
-        // Writing into a string cannot fail.
-        let _ = write!(self.number, "{value}");
-        line.metadata(name, &self.number);
+    /// Counts an event; equal ones that follow each other are counted together.
+    fn event(&mut self, device: usize, event: &'static str) {
+        match &mut self.events {
+            Some((same, kind, count)) if *same == device && *kind == event => *count += 1,
+            _ => {
+                self.book_events();
+                self.events = Some((device, event, 1));
+            }
+        }
     }
+
+    fn book_events(&mut self) {
+        if let Some((device, event, count)) = self.events.take()
+            && let Some(account) = self.devices.get(device).and_then(|d| d.account.as_ref())
+        {
+            *account
+                .events
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .entry(event)
+                .or_default() += count;
+        }
+    }
+}
+
+fn numbered(digits: &mut String, line: &mut Line, name: &str, mut value: u64) {
+    let mut text = [0u8; 20];
+    let mut at = text.len();
+    loop {
+        at -= 1;
+        text[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    digits.clear();
+    digits.extend(text[at..].iter().map(|b| char::from(*b)));
+    line.metadata(name, digits);
 }
 
 /// At most [`VALUE`] bytes, whole characters.
@@ -127,9 +192,15 @@ impl Render for Lines {
         let inventory = self.feed.current();
         if !Arc::ptr_eq(&inventory, &self.inventory) {
             self.inventory = inventory;
-            self.device = (String::new(), None);
+            self.book_events();
+            self.devices.clear();
+            self.places.clear();
         }
         self.config = self.live.current();
+    }
+
+    fn end(&mut self) {
+        self.book_events();
     }
 
     fn render(&mut self, record: Record<'_>, line: &mut Line) {
@@ -141,17 +212,14 @@ impl Render for Lines {
         };
         let text = text::decode(received.bytes);
         let header = header::parse(&text);
-        if self.device.0 != received.device {
-            let found = self.inventory.device(received.device);
-            let place = found.map(|d| (d.site.to_string(), d.role.to_string()));
-            self.device = (received.device.to_owned(), place);
-        }
-        let account = self.account(received.device);
+        let device = self.device(received.device);
+        let known = &self.devices[device];
+        let account = known.account.as_deref();
         let severity = usize::from(header.severity());
         let translation = self.translator.translate(&header);
         let event = translation.as_ref().map(|t| t.rule.event);
 
-        if let Some((site, role)) = &self.device.1 {
+        if let Some((site, role)) = &known.place {
             line.label("site", site, true);
             line.label("role", role, true);
         }
@@ -160,16 +228,21 @@ impl Render for Lines {
         line.label("event", event.unwrap_or_default(), false);
         line.text.push_str(&text);
 
-        line.metadata("level", LEVELS[severity]);
-        line.metadata(
-            "facility",
-            FACILITIES
-                .get(usize::from(header.facility()))
-                .copied()
-                .unwrap_or_default(),
+        let kind = (
+            header.severity(),
+            header.facility(),
+            header.form,
+            received.transport,
         );
-        line.metadata("form", header.form.name());
-        line.metadata("transport", received.transport.name());
+        line.shared(self.shared.entry(kind).or_insert_with(|| {
+            let facility = FACILITIES.get(usize::from(header.facility()));
+            Shared::new(&[
+                ("level", LEVELS[severity]),
+                ("facility", facility.copied().unwrap_or_default()),
+                ("form", header.form.name()),
+                ("transport", received.transport.name()),
+            ])
+        }));
         if !received.source.ip().is_unspecified() {
             let ip = received.source.ip();
             if self.address.0 != ip {
@@ -183,7 +256,7 @@ impl Render for Lines {
         line.metadata("pid", header.pid.unwrap_or_default());
         line.metadata("mnemonic", header.mnemonic.map(short).unwrap_or_default());
         if let Some(sequence) = header.sequence {
-            self.numbered(line, "sequence", sequence);
+            numbered(&mut self.number, line, "sequence", sequence);
         }
         if received.flags & TRUNCATED != 0 {
             line.metadata("truncated", "true");
@@ -194,7 +267,7 @@ impl Render for Lines {
         let stamp = i64::try_from(record.stamp).unwrap_or(i64::MAX);
         let mut zone = i64::from(self.config.zone);
         // Unknown senders share an account, and hardly a zone.
-        let own = account.as_ref().filter(|a| !a.device.is_empty());
+        let own = account.filter(|a| !a.device.is_empty());
         if let (Some(account), Some(time)) = (own, header.time.filter(|t| t.zone_open())) {
             zone += account.zone.offset();
             if record.seq >= self.counted
@@ -243,18 +316,8 @@ impl Render for Lines {
         {
             self.counted = record.seq + 1;
             account.severities[severity].fetch_add(1, Relaxed);
-            match event {
-                Some(event) => {
-                    *account
-                        .events
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .entry(event)
-                        .or_default() += 1;
-                }
-                None => {
-                    account.unknown.fetch_add(1, Relaxed);
-                }
+            if event.is_none() {
+                account.unknown.fetch_add(1, Relaxed);
             }
             if header.form == Form::Raw {
                 account.raw.fetch_add(1, Relaxed);
@@ -264,6 +327,9 @@ impl Render for Lines {
             }
             if let Some((_, at)) = clock {
                 account.skew.store((at - stamp) / 1_000_000, Relaxed);
+            }
+            if let Some(event) = event {
+                self.event(device, event);
             }
         }
     }

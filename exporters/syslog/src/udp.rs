@@ -1,32 +1,62 @@
 //! Datagrams: batched receive on threads of their own, so that nothing else delays them.
+//!
+//! Senders share a socket and its buffer until one of them is loud. That one is given a connected socket, whose buffer
+//! is its own: however much it sends, what others sent finds room.
+
+mod inlet;
+mod loud;
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use netio::option;
 use netio::receive::{Queue, ReceiveBatch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::intake::{Intake, Lane, now};
 use crate::record::{TRUNCATED, Transport};
+use inlet::{Inlet, Level};
+use loud::Loud;
 
 /// Longest UDP payload.
 const LONGEST: usize = 65_535;
-/// Messages appended together at most.
+/// Messages appended together, and taken from one socket before the next has its turn.
 const TOGETHER: usize = 2_048;
+/// Loud senders that have a socket of their own.
+const OWN: usize = 8;
+/// A sender that was silent for so long gives its socket to another one.
+const SILENT: Duration = Duration::from_secs(600);
+/// Bytes of buffer that a datagram of a common length takes.
+const TAKES: u64 = 1_280;
+/// Datagrams per second that the buffer must have room for while a batch fills.
+const FLOOD: u64 = 400_000;
+/// Receiving is preferred to everything else that the process does, where it may (`setpriority(2)`).
+const NICE: i32 = -10;
 
-/// A bound UDP socket and what the kernel says of it.
+/// What the kernel says of a listener's sockets.
+#[derive(Debug, Clone, Copy)]
+pub struct Kernel {
+    /// Datagrams dropped so far, by all of them.
+    pub dropped: u64,
+    /// Bytes in the buffer that is nearest to its limit.
+    pub bytes: u64,
+    /// That limit.
+    pub limit: u64,
+    /// Loud senders with a socket of their own.
+    pub own: usize,
+}
+
+/// A bound UDP socket, with those of its loud senders.
 pub struct Listener {
-    socket: UdpSocket,
+    shared: Arc<Inlet>,
+    own: Mutex<Vec<Arc<Inlet>>>,
+    /// Drops of sockets that are closed.
+    before: AtomicU64,
     address: SocketAddr,
-    dropped: AtomicU64,
-    level: AtomicU64,
-    limit: AtomicU64,
+    buffer: AtomicU32,
     leaving: AtomicBool,
     running: AtomicBool,
 }
@@ -40,27 +70,13 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Receive buffers from this size on hold more than what comes in the longer pause.
-const ROOMY: u64 = 4 << 20;
-
 impl Listener {
     /// Binds a socket that may share its address with others.
     ///
     /// # Errors
     /// When it cannot be bound.
     pub fn bind(address: SocketAddr, buffer: u32) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
-        if address.is_ipv6() {
-            socket.set_only_v6(!address.ip().is_unspecified())?;
-        }
-        socket.set_reuse_port(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        Self::adopt(socket.into(), buffer)
+        Self::new(Inlet::bind(address, buffer)?, buffer)
     }
 
     /// Takes a socket that is bound already.
@@ -68,20 +84,33 @@ impl Listener {
     /// # Errors
     /// When it is not bound.
     pub fn adopt(socket: UdpSocket, buffer: u32) -> io::Result<Self> {
-        let address = socket.local_addr()?;
-        socket.set_nonblocking(true)?;
-        option::report_receive_timestamps(socket.as_fd())?;
-        let listener = Self {
-            socket,
-            address,
-            dropped: AtomicU64::new(0),
-            level: AtomicU64::new(0),
-            limit: AtomicU64::new(0),
+        Self::new(Inlet::adopt(socket, buffer)?, buffer)
+    }
+
+    fn new(shared: Inlet, buffer: u32) -> io::Result<Self> {
+        Ok(Self {
+            address: shared.address()?,
+            shared: Arc::new(shared),
+            own: Mutex::default(),
+            before: AtomicU64::new(0),
+            buffer: AtomicU32::new(buffer),
             leaving: AtomicBool::new(false),
             running: AtomicBool::new(false),
-        };
-        listener.set_buffer(buffer)?;
-        Ok(listener)
+        })
+    }
+
+    /// Takes a loud sender's socket from another process.
+    ///
+    /// # Errors
+    /// When it is not bound.
+    pub fn adopt_own(&self, socket: UdpSocket) -> io::Result<()> {
+        let inlet = Inlet::adopt(socket, self.buffer.load(Ordering::Relaxed))?;
+        self.own().push(Arc::new(inlet));
+        Ok(())
+    }
+
+    fn own(&self) -> MutexGuard<'_, Vec<Arc<Inlet>>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for another receive buffer.
@@ -89,9 +118,11 @@ impl Listener {
     /// # Errors
     /// The kernel's.
     pub fn set_buffer(&self, bytes: u32) -> io::Result<()> {
-        option::receive_buffer(self.socket.as_fd(), bytes)?;
-        self.measure();
-        Ok(())
+        self.buffer.store(bytes, Ordering::Relaxed);
+        for inlet in self.own().iter() {
+            inlet.set_buffer(bytes)?;
+        }
+        self.shared.set_buffer(bytes)
     }
 
     /// Tells the receiver to end and leave what the kernel holds to another process.
@@ -109,12 +140,18 @@ impl Listener {
         }
     }
 
-    /// A further descriptor of the socket.
+    /// A further descriptor of the socket that senders share.
     ///
     /// # Errors
     /// The kernel's.
     pub fn descriptor(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
+        self.shared.descriptor()
+    }
+
+    /// Further descriptors of the loud senders' sockets.
+    #[must_use]
+    pub fn own_descriptors(&self) -> Vec<io::Result<OwnedFd>> {
+        self.own().iter().map(|inlet| inlet.descriptor()).collect()
     }
 
     /// Where it listens.
@@ -123,46 +160,88 @@ impl Listener {
         self.address
     }
 
-    /// Asks the kernel for the level of the buffer and the datagrams dropped so far (`SO_MEMINFO`).
-    pub fn measure(&self) {
-        if let Ok(memory) = option::memory(self.socket.as_fd()) {
-            // The kernel's count wraps at 2³²: keep the upper part.
-            let last = self.dropped.load(Ordering::Relaxed);
-            let step = memory.dropped.wrapping_sub(last as u32);
-            self.dropped.fetch_add(u64::from(step), Ordering::Relaxed);
-            self.level
-                .store(u64::from(memory.receive_bytes), Ordering::Relaxed);
-            self.limit
-                .store(u64::from(memory.receive_limit_bytes), Ordering::Relaxed);
+    /// Asks the kernel for drops and levels.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        let own = self.own();
+        let mut kernel = Kernel {
+            dropped: self.before.load(Ordering::Relaxed),
+            bytes: 0,
+            limit: 0,
+            own: own.len(),
+        };
+        let shared = std::iter::once(&self.shared);
+        for Level {
+            dropped,
+            bytes,
+            limit,
+        } in shared.chain(own.iter()).map(|inlet| inlet.measure())
+        {
+            kernel.dropped += dropped;
+            // Compared as fractions of their limits.
+            let fuller = u128::from(bytes) * u128::from(kernel.limit.max(1))
+                > u128::from(kernel.bytes) * u128::from(limit.max(1));
+            if kernel.limit == 0 || fuller {
+                (kernel.bytes, kernel.limit) = (bytes, limit);
+            }
         }
+        kernel
     }
 
-    /// Datagrams that the kernel dropped, bytes in its buffer, and where it begins to drop.
-    #[must_use]
-    pub fn kernel(&self) -> (u64, u64, u64) {
-        self.measure();
-        (
-            self.dropped.load(Ordering::Relaxed),
-            self.level.load(Ordering::Relaxed),
-            self.limit.load(Ordering::Relaxed),
-        )
+    /// Gives loud senders a socket of their own, as many as there may be.
+    fn part(&self, loud: &[SocketAddr], inlets: &mut Vec<(Arc<Inlet>, Instant)>) {
+        for &sender in loud {
+            if inlets
+                .iter()
+                .any(|(inlet, _)| inlet.sender() == Some(sender))
+            {
+                continue;
+            }
+            let mut own = self.own();
+            if own.len() >= OWN {
+                let silent = |(inlet, heard): &(Arc<Inlet>, Instant)| {
+                    inlet.sender().is_some() && heard.elapsed() > SILENT
+                };
+                let Some(at) = inlets.iter().position(silent) else {
+                    return;
+                };
+                let (inlet, _) = inlets.remove(at);
+                own.retain(|o| !Arc::ptr_eq(o, &inlet));
+                self.before
+                    .fetch_add(inlet.measure().dropped, Ordering::Relaxed);
+            }
+            match Inlet::connect(self.address, sender, self.buffer.load(Ordering::Relaxed)) {
+                Ok(inlet) => {
+                    let inlet = Arc::new(inlet);
+                    tracing::info!(%sender, address = %self.address, "a loud sender has a socket of its own");
+                    own.push(inlet.clone());
+                    inlets.push((inlet, Instant::now()));
+                }
+                // The address was bound by somebody who does not share it: everybody stays in one buffer.
+                Err(error) => {
+                    tracing::debug!(%sender, %error, "a loud sender cannot have a socket of its own");
+                    return;
+                }
+            }
+        }
     }
 
     /// Receives until `stop` is set, then takes what the kernel still has.
     ///
     /// # Errors
-    /// When the socket fails.
+    /// When a socket fails.
     pub fn run(&self, intake: Arc<Intake>, stop: &AtomicBool) -> io::Result<()> {
         let mut batch = ReceiveBatch::new(LONGEST);
         let mut lane = Lane::new(intake);
         self.running.store(true, Ordering::Release);
         let running = Running(&self.running);
-        // A short sleep lets a batch fill; the kernel's buffer holds it meanwhile.
-        let fill = if self.limit.load(Ordering::Relaxed) >= ROOMY {
-            Duration::from_millis(2)
-        } else {
-            Duration::from_micros(500)
-        };
+        if let Err(error) = netio::thread::set_nice(NICE) {
+            tracing::debug!(%error, "receiving has no priority over other work");
+        }
+        let begin = Instant::now();
+        let mut loud = Loud::new(begin);
+        let mut inlets = vec![(self.shared.clone(), begin)];
+        inlets.extend(self.own().iter().map(|inlet| (inlet.clone(), begin)));
         loop {
             let stopping = stop.load(Ordering::Acquire);
             if self.leaving.load(Ordering::Acquire) && lane.is_empty() {
@@ -172,38 +251,77 @@ impl Listener {
                 }
                 return Ok(());
             }
-            let mut waiting = false;
-            while lane.len() < TOGETHER {
-                let count = match batch.receive(self.socket.as_fd(), Queue::Data) {
-                    Ok(count) => count,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    // An ICMP error about something this socket never sent.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-                    Err(error) => return Err(error),
-                };
-                for datagram in batch.datagrams() {
-                    let stamp = datagram.control.stamp.map_or_else(now, |s| s.0);
-                    let source = datagram.address.unwrap_or(self.address);
-                    let flags = if datagram.truncated { TRUNCATED } else { 0 };
-                    lane.push(datagram.payload, source, Transport::Udp, stamp, flags);
+            let mut waiting = true;
+            let mut all = true;
+            for (inlet, heard) in &mut inlets {
+                let (taken, emptied) = self.take(inlet, &mut batch, &mut lane, &mut loud)?;
+                waiting &= emptied;
+                if taken > 0 {
+                    *heard = Instant::now();
                 }
-                if count < netio::BATCH {
-                    waiting = true;
+                all = lane.flush();
+                if !all {
                     break;
                 }
             }
-            let all = lane.flush();
             if stopping && waiting && all {
                 return Ok(());
             }
             if !all {
                 // Blocking was chosen for datagrams: the kernel's buffer is the room there is.
                 std::thread::sleep(Duration::from_millis(5));
-            } else if waiting {
-                std::thread::sleep(fill);
-                let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+                continue;
+            }
+            let chosen = loud.judge(Instant::now());
+            self.part(&chosen, &mut inlets);
+            if waiting {
+                std::thread::sleep(self.pause());
+                let mut fds: Vec<PollFd<'_>> = inlets
+                    .iter()
+                    .map(|(inlet, _)| PollFd::new(inlet.fd(), PollFlags::POLLIN))
+                    .collect();
                 let _ = poll(&mut fds, PollTimeout::from(50u8));
             }
         }
+    }
+
+    /// How long a batch may fill: the kernel's buffer holds it meanwhile, and what it holds dies with the process.
+    fn pause(&self) -> Duration {
+        let micros = self.shared.limit() / TAKES * 1_000_000 / FLOOD;
+        Duration::from_micros(micros.clamp(400, 8_000))
+    }
+
+    /// Takes what one socket has, up to a bound; gives how much that was and whether it has no more.
+    fn take(
+        &self,
+        inlet: &Inlet,
+        batch: &mut ReceiveBatch,
+        lane: &mut Lane,
+        loud: &mut Loud,
+    ) -> io::Result<(usize, bool)> {
+        let mut taken = 0;
+        while taken < TOGETHER && lane.len() < TOGETHER {
+            let count = match batch.receive(inlet.fd(), Queue::Data) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // An ICMP error about something this socket never sent.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+                Err(error) => return Err(error),
+            };
+            for datagram in batch.datagrams() {
+                let stamp = datagram.control.stamp.map_or_else(now, |s| s.0);
+                let source = datagram.address.unwrap_or(self.address);
+                let flags = if datagram.truncated { TRUNCATED } else { 0 };
+                lane.push(datagram.payload, source, Transport::Udp, stamp, flags);
+                if inlet.sender() != Some(source) {
+                    loud.note(source);
+                }
+            }
+            taken += count;
+            if count < netio::BATCH {
+                return Ok((taken, true));
+            }
+        }
+        Ok((taken, false))
     }
 }

@@ -179,6 +179,7 @@ pub async fn run(mut reader: Reader, shared: &Shared, stop: &Stop) -> anyhow::Re
                 offer(&record, shared, &callers);
             }
         }
+        counting.end();
         if let Err(error) = reader.acknowledge(batch.end()) {
             tracing::error!(%error, "an acknowledgement could not be recorded, after a crash its events are called again");
         }

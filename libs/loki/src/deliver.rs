@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::dead::{DeadLetter, DeadLetters};
 use crate::pace::Pace;
 use crate::plan::{Placed, Streams};
-use crate::{ClientError, Destination, Line, Push, Verdict};
+use crate::{ClientError, Destination, Limits, Line, Push, Verdict};
 
 /// Turns the queue's records into log lines.
 pub trait Render: Send {
@@ -24,8 +24,12 @@ pub trait Render: Send {
     /// Is called before the records of a batch are rendered: the moment to look at what may have changed.
     fn begin(&mut self) {}
 
-    /// Writes a record's labels, text and metadata into an empty line. The same record must give the same line.
+    /// Writes a record's labels, text and metadata into an empty line. The same record must give the same line: after a
+    /// refusal it is rendered again.
     fn render(&mut self, record: Record<'_>, line: &mut Line);
+
+    /// Is called when the records of a batch were rendered.
+    fn end(&mut self) {}
 }
 
 /// What a destination is doing.
@@ -65,6 +69,9 @@ pub enum Outcome {
 /// When so many entries of a batch are refused one by one and none is stored, the set-up is at fault.
 const ALL_REFUSED: usize = 32;
 
+/// Requests of tenants whose memory is kept from batch to batch.
+const KEPT: usize = 8;
+
 pub(crate) struct Deliverer<R> {
     pub(crate) destination: Destination,
     pub(crate) render: R,
@@ -73,11 +80,20 @@ pub(crate) struct Deliverer<R> {
     client: Client,
     pace: Pace,
     streams: Streams,
-    push: Push,
-    /// The rendered lines of the batch, in reused memory.
-    lines: Vec<Line>,
+    /// The requests of a batch, one for each tenant, in reused memory.
+    pushes: Vec<Push>,
+    /// The line that is being rendered.
+    line: Line,
     placed: Vec<Result<Placed, &'static str>>,
 }
+
+/// The records of a batch that belong to one tenant, by their index.
+struct Group<'a> {
+    tenant: Option<&'a str>,
+    indices: Vec<usize>,
+}
+
+type Letters = Vec<(usize, DeadLetter)>;
 
 /// What became of one part of a batch.
 enum Part {
@@ -99,13 +115,13 @@ impl<R: Render> Deliverer<R> {
         Ok(Self {
             client: Client::new(&destination)?,
             pace: Pace::new(destination.rate.clone()),
-            push: Push::new(destination.format),
+            pushes: Vec::new(),
             destination,
             render,
             observer,
             dead,
             streams: Streams::default(),
-            lines: Vec::new(),
+            line: Line::default(),
             placed: Vec::new(),
         })
     }
@@ -116,38 +132,19 @@ impl<R: Render> Deliverer<R> {
         records: &[Record<'_>],
         stop: &tokio::sync::Notify,
     ) -> Outcome {
-        self.place(records);
-        let mut tenants: Vec<(Option<&str>, Vec<usize>)> = Vec::new();
-        let mut known: HashMap<Option<&str>, usize> = HashMap::new();
-        let mut letters: Vec<(usize, DeadLetter)> = Vec::new();
-        for (at, record) in records.iter().enumerate() {
-            match self.placed.get(at) {
-                Some(Ok(_)) => {
-                    let tenant = self.render.tenant(record);
-                    let group = *known.entry(tenant).or_insert_with(|| {
-                        tenants.push((tenant, Vec::new()));
-                        tenants.len() - 1
-                    });
-                    tenants[group].1.push(at);
-                }
-                Some(Err(reason)) => {
-                    letters.push((
-                        at,
-                        self.letter(records, at, reason, "held back before sending"),
-                    ));
-                }
-                None => {}
-            }
-        }
-        for (tenant, indices) in tenants {
-            if self
-                .group(records, tenant, &indices, &mut letters, stop)
-                .await
-                == Outcome::Stopped
-            {
+        let (groups, mut letters) = self.place(records);
+        for (at, group) in groups.iter().enumerate() {
+            let mut push =
+                std::mem::replace(&mut self.pushes[at], Push::new(self.destination.format));
+            let outcome = self
+                .group(records, group, &mut push, &mut letters, stop)
+                .await;
+            self.pushes[at] = push;
+            if outcome == Outcome::Stopped {
                 return Outcome::Stopped;
             }
         }
+        self.pushes.truncate(KEPT);
         let outcome = self.park(records, &letters, stop).await;
         if outcome == Outcome::Done {
             let mut parked = letters.iter().map(|l| l.0).collect::<Vec<_>>();
@@ -167,63 +164,125 @@ impl<R: Render> Deliverer<R> {
         outcome
     }
 
-    fn place(&mut self, records: &[Record<'_>]) {
+    /// Renders every record once and puts it into the request of its tenant.
+    fn place<'a>(&mut self, records: &[Record<'a>]) -> (Vec<Group<'a>>, Letters) {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.placed.clear();
-        self.lines
-            .resize_with(records.len().max(self.lines.len()), Line::default);
         self.render.begin();
-        let limits = &self.destination.limits;
-        for (record, line) in records.iter().zip(&mut self.lines) {
-            line.clear();
-            self.render.render(*record, line);
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        let mut known: HashMap<Option<&str>, usize> = HashMap::new();
+        let mut last = 0;
+        let mut letters = Letters::new();
+        for (at, record) in records.iter().enumerate() {
+            self.line.clear();
+            self.render.render(*record, &mut self.line);
             let placed = self
                 .streams
-                .place(line, record.stamp, now, limits)
+                .place(&self.line, record.stamp, now, &self.destination.limits)
                 .map_err(|refusal| match refusal {
                     crate::Refusal::LineTooLong => "line_too_long",
                     crate::Refusal::Labels => "invalid_labels",
                 });
-            if let Ok(placed) = placed
-                && placed.stamp != record.stamp
-            {
-                line.metadata("received_time_ns", &record.stamp.to_string());
+            match placed {
+                Ok(placed) => {
+                    let tenant = self.render.tenant(record);
+                    if groups.get(last).is_none_or(|g| g.tenant != tenant) {
+                        last = *known.entry(tenant).or_insert_with(|| {
+                            groups.push(Group {
+                                tenant,
+                                indices: Vec::new(),
+                            });
+                            groups.len() - 1
+                        });
+                        if self.pushes.len() < groups.len() {
+                            self.pushes.push(Push::new(self.destination.format));
+                        }
+                    }
+                    let group = &mut groups[last];
+                    if group.indices.is_empty() {
+                        self.pushes[last].clear();
+                    }
+                    group.indices.push(at);
+                    mark(&mut self.line, record, placed);
+                    add(
+                        &mut self.pushes[last],
+                        &self.streams,
+                        placed,
+                        &self.line,
+                        &self.destination.limits,
+                    );
+                }
+                Err(reason) => letters.push((
+                    at,
+                    letter(
+                        &self.destination.name,
+                        record,
+                        &self.line,
+                        reason,
+                        "held back before sending",
+                    ),
+                )),
             }
             self.placed.push(placed);
         }
+        self.render.end();
+        (groups, letters)
     }
 
-    fn letter(&self, records: &[Record<'_>], at: usize, reason: &str, detail: &str) -> DeadLetter {
-        let mut letter = DeadLetter::new(records[at], &self.destination.name, reason, detail);
-        if let Some(line) = self.lines.get(at) {
-            crate::push::render_labels(line.labels(false), &mut letter.labels);
-            letter.line.clone_from(&line.text);
+    /// Builds a request of some records of the batch again.
+    fn rebuild(&mut self, records: &[Record<'_>], indices: &[usize], push: &mut Push) {
+        push.clear();
+        for &at in indices {
+            if let Some(Ok(placed)) = self.placed.get(at).copied() {
+                self.line.clear();
+                self.render.render(records[at], &mut self.line);
+                mark(&mut self.line, &records[at], placed);
+                add(
+                    push,
+                    &self.streams,
+                    placed,
+                    &self.line,
+                    &self.destination.limits,
+                );
+            }
         }
-        letter
     }
 
-    /// Delivers the records of one tenant, splitting what is refused.
+    fn letter(&mut self, record: &Record<'_>, reason: &str, detail: &str) -> DeadLetter {
+        self.line.clear();
+        self.render.render(*record, &mut self.line);
+        letter(&self.destination.name, record, &self.line, reason, detail)
+    }
+
+    /// Delivers the records of one tenant, of which `whole` is the request, splitting what is refused.
     async fn group(
         &mut self,
         records: &[Record<'_>],
-        tenant: Option<&str>,
-        indices: &[usize],
-        letters: &mut Vec<(usize, DeadLetter)>,
+        group: &Group<'_>,
+        whole: &mut Push,
+        letters: &mut Letters,
         stop: &tokio::sync::Notify,
     ) -> Outcome {
+        let mut rebuilt = Push::new(self.destination.format);
         'again: loop {
-            let mut open = vec![indices];
-            let mut refused: Vec<(usize, DeadLetter)> = Vec::new();
+            let mut open = vec![&*group.indices];
+            let mut refused = Letters::new();
             let mut stored = 0;
             while let Some(part) = open.pop() {
-                match self.part(tenant, part, stop).await {
+                let push = if part.len() == group.indices.len() {
+                    &mut *whole
+                } else {
+                    self.rebuild(records, part, &mut rebuilt);
+                    &mut rebuilt
+                };
+                match self.part(group.tenant, push, stop).await {
                     Part::Stored => stored += part.len(),
                     Part::Stopped => return Outcome::Stopped,
                     Part::Refused { reason, detail } if part.len() == 1 => {
-                        let letter = self.letter(records, part[0], reason, &detail);
+                        let letter = self.letter(&records[part[0]], reason, &detail);
                         refused.push((part[0], letter));
                         if refused.len() >= ALL_REFUSED && stored == 0 {
                             if self.hold("everything_refused", &detail, stop).await
@@ -250,23 +309,10 @@ impl<R: Render> Deliverer<R> {
     async fn part(
         &mut self,
         tenant: Option<&str>,
-        indices: &[usize],
+        push: &mut Push,
         stop: &tokio::sync::Notify,
     ) -> Part {
-        self.push.clear();
-        for &at in indices {
-            if let (Some(Ok(placed)), Some(line)) = (self.placed.get(at), self.lines.get(at)) {
-                let stream = (placed.stream, self.streams.labels(placed.stream));
-                self.push.add(
-                    stream,
-                    line,
-                    placed.coarse,
-                    placed.stamp,
-                    &self.destination.limits,
-                );
-            }
-        }
-        let body = match self.push.body() {
+        let body = match push.body() {
             Ok(body) => body,
             Err(error) => {
                 return Part::Refused {
@@ -280,13 +326,13 @@ impl<R: Render> Deliverer<R> {
             .map(str::to_owned);
         let mut pause = self.destination.retry.first;
         loop {
-            if wait(self.pace.take(self.push.content()), stop).await == Outcome::Stopped {
+            if wait(self.pace.take(push.content()), stop).await == Outcome::Stopped {
                 return Part::Stopped;
             }
             let begin = Instant::now();
             let answer = self.client.send(body.clone(), tenant.as_deref()).await;
             self.observer
-                .answered(&answer.code, begin.elapsed(), body.len(), self.push.lines());
+                .answered(&answer.code, begin.elapsed(), body.len(), push.lines());
             let outcome = match answer.verdict {
                 Verdict::Stored => {
                     self.observer.state(State::Delivering);
@@ -374,6 +420,31 @@ impl<R: Render> Deliverer<R> {
         );
         Outcome::Done
     }
+}
+
+/// Says in the metadata when a line was received, if it bears another stamp.
+fn mark(line: &mut Line, record: &Record<'_>, placed: Placed) {
+    if placed.stamp != record.stamp {
+        line.metadata("received_time_ns", &record.stamp.to_string());
+    }
+}
+
+fn add(push: &mut Push, streams: &Streams, placed: Placed, line: &Line, limits: &Limits) {
+    let stream = (placed.stream, streams.labels(placed.stream));
+    push.add(stream, line, placed.coarse, placed.stamp, limits);
+}
+
+fn letter(
+    destination: &str,
+    record: &Record<'_>,
+    line: &Line,
+    reason: &str,
+    detail: &str,
+) -> DeadLetter {
+    let mut letter = DeadLetter::new(*record, destination, reason, detail);
+    crate::push::render_labels(line.labels(false), &mut letter.labels);
+    letter.line.clone_from(&line.text);
+    letter
 }
 
 async fn wait(pause: Duration, stop: &tokio::sync::Notify) -> Outcome {

@@ -35,6 +35,6 @@ pub use dead::{DeadLetter, DeadLetters, read_dead_letters};
 pub use deliver::{Observer, Outcome, Render, State};
 pub use destination::{Authentication, Batching, Destination, Rate, Retry};
 pub use limits::{Limits, Refusal};
-pub use line::Line;
+pub use line::{Line, Shared};
 pub use push::{Format, Push};
 pub use pusher::{Pusher, replay};

@@ -28,13 +28,15 @@ struct Seen {
 /// The streams in use and the newest stamp of each.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    numbers: HashMap<String, usize>,
+    /// By the lines' own key, so that labels are rendered for a new stream only.
+    numbers: HashMap<Vec<u8>, usize>,
+    /// The stream of the last line: one device often says several things.
+    last: Option<(Vec<u8>, usize)>,
     seen: Vec<Seen>,
     /// Numbers of streams that fell idle.
     free: Vec<usize>,
     last_restamp: u64,
     swept: u64,
-    key: String,
     pub(crate) restamped: u64,
     pub(crate) coarsened: u64,
 }
@@ -62,15 +64,19 @@ impl Streams {
         limits: &Limits,
     ) -> Result<Placed, Refusal> {
         limits.check_text(line)?;
-        let mut key = std::mem::take(&mut self.key);
-        key.clear();
-        crate::push::render_labels(line.labels(false), &mut key);
-        let found = match self.numbers.get(&key) {
-            Some(&number) => Ok((number, false)),
-            None => self.new_stream(line, &mut key, now, limits),
+        let (stream, coarse) = match &self.last {
+            Some((key, number)) if key == line.key() => (*number, false),
+            _ => match self.numbers.get(line.key()) {
+                Some(&number) => {
+                    let (key, last) = self.last.get_or_insert_default();
+                    key.clear();
+                    key.extend_from_slice(line.key());
+                    *last = number;
+                    (number, false)
+                }
+                None => self.new_stream(line, now, limits)?,
+            },
         };
-        self.key = key;
-        let (stream, coarse) = found?;
         let newest = self.seen.get(stream).map_or(0, |s| s.newest);
         let in_time = stamp >= now.saturating_sub(nanos(limits.max_age))
             && stamp <= now.saturating_add(nanos(limits.max_ahead))
@@ -97,27 +103,32 @@ impl Streams {
     fn new_stream(
         &mut self,
         line: &Line,
-        key: &mut String,
         now: u64,
         limits: &Limits,
     ) -> Result<(usize, bool), Refusal> {
         // Labels that are known were checked when they came first.
         limits.check_labels(line)?;
         let mut coarse = false;
+        let mut key = line.key().to_vec();
         if self.numbers.len() >= limits.streams {
             self.sweep(now);
             if self.numbers.len() >= limits.streams {
                 coarse = true;
                 self.coarsened += 1;
-                key.clear();
-                crate::push::render_labels(line.labels(true), key);
-                if let Some(&number) = self.numbers.get(key) {
+                let mut essential = Line::default();
+                for (name, value) in line.labels(true) {
+                    essential.label(name, value, true);
+                }
+                key = essential.key().to_vec();
+                if let Some(&number) = self.numbers.get(&key) {
                     return Ok((number, true));
                 }
             }
         }
+        let mut labels = String::new();
+        crate::push::render_labels(line.labels(coarse), &mut labels);
         let seen = Seen {
-            labels: key.clone(),
+            labels,
             newest: 0,
             used: now,
         };
@@ -133,7 +144,7 @@ impl Streams {
                 self.seen.len() - 1
             }
         };
-        self.numbers.insert(key.clone(), number);
+        self.numbers.insert(key, number);
         Ok((number, coarse))
     }
 
@@ -141,6 +152,7 @@ impl Streams {
         // At most once a second: a full table must not cost a walk for every line.
         if now.saturating_sub(self.swept) >= 1_000_000_000 {
             self.swept = now;
+            self.last = None;
             let (seen, free) = (&self.seen, &mut self.free);
             self.numbers.retain(|_, number| {
                 let used = seen.get(*number).map_or(0, |s| s.used);

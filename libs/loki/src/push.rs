@@ -36,6 +36,10 @@ pub struct Push {
     pairs: Vec<u8>,
     lines: usize,
     content: usize,
+    /// The encoded request and its compressed form, in memory kept from request to request.
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+    snappy: snap::raw::Encoder,
 }
 
 /// Streams whose buffers are kept between requests.
@@ -52,6 +56,9 @@ impl Push {
             pairs: Vec::new(),
             lines: 0,
             content: 0,
+            plain: Vec::new(),
+            packed: Vec::new(),
+            snappy: snap::raw::Encoder::new(),
         }
     }
 
@@ -130,10 +137,16 @@ impl Push {
     /// The encoded request without compression.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        self.encode_into(&mut body);
+        body
+    }
+
+    fn encode_into(&self, body: &mut Vec<u8>) {
         let used = self.order.iter().filter_map(|&at| self.streams.get(at));
         match self.format {
             Format::Protobuf => {
-                let mut body = Vec::with_capacity(
+                body.reserve(
                     used.clone()
                         .map(|s| s.entries.len() + s.labels.len() + 16)
                         .sum(),
@@ -141,26 +154,24 @@ impl Push {
                 for stream in used {
                     let labels = 1 + varint_length(stream.labels.len()) + stream.labels.len();
                     body.push(1 << 3 | 2);
-                    varint(&mut body, (labels + stream.entries.len()) as u64);
-                    field(&mut body, 1, stream.labels.as_bytes());
+                    varint(body, (labels + stream.entries.len()) as u64);
+                    field(body, 1, stream.labels.as_bytes());
                     body.extend_from_slice(&stream.entries);
                 }
-                body
             }
             Format::Json => {
-                let mut body = b"{\"streams\":[".to_vec();
+                body.extend_from_slice(b"{\"streams\":[");
                 for (i, stream) in used.enumerate() {
                     if i > 0 {
                         body.push(b',');
                     }
                     body.extend_from_slice(b"{\"stream\":");
-                    json_labels(&mut body, &stream.labels);
+                    json_labels(body, &stream.labels);
                     body.extend_from_slice(b",\"values\":[");
                     body.extend_from_slice(&stream.entries);
                     body.extend_from_slice(b"]}");
                 }
                 body.extend_from_slice(b"]}");
-                body
             }
         }
     }
@@ -169,19 +180,29 @@ impl Push {
     ///
     /// # Errors
     /// When the compressor refuses (a body of more than 4 GiB).
-    pub fn body(&self) -> std::io::Result<Vec<u8>> {
-        let plain = self.encode();
-        match self.format {
-            Format::Protobuf => snap::raw::Encoder::new()
-                .compress_vec(&plain)
-                .map_err(std::io::Error::other),
+    pub fn body(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut plain = std::mem::take(&mut self.plain);
+        plain.clear();
+        self.encode_into(&mut plain);
+        let body = match self.format {
+            Format::Protobuf => {
+                let most = snap::raw::max_compress_len(plain.len());
+                if self.packed.len() < most {
+                    self.packed.resize(most, 0);
+                }
+                self.snappy
+                    .compress(&plain, &mut self.packed)
+                    .map(|length| self.packed[..length].to_vec())
+                    .map_err(std::io::Error::other)
+            }
             Format::Json => {
                 let mut gzip =
                     flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                gzip.write_all(&plain)?;
-                gzip.finish()
+                gzip.write_all(&plain).and_then(|()| gzip.finish())
             }
-        }
+        };
+        self.plain = plain;
+        body
     }
 }
 

@@ -22,7 +22,23 @@ pub(crate) fn field(into: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 }
 
 /// Appends a pair of metadata: field 3 of an entry, with name (1) and value (2).
+#[inline]
 pub(crate) fn pair(into: &mut Vec<u8>, name: &str, value: &str) {
+    let size = 4 + name.len() + value.len();
+    if size < 0x80 {
+        // Each length takes one byte, which is what metadata mostly is.
+        into.reserve(2 + size);
+        into.extend_from_slice(&[3 << 3 | 2, size as u8, 1 << 3 | 2, name.len() as u8]);
+        into.extend_from_slice(name.as_bytes());
+        into.extend_from_slice(&[2 << 3 | 2, value.len() as u8]);
+        into.extend_from_slice(value.as_bytes());
+    } else {
+        long_pair(into, name, value);
+    }
+}
+
+#[cold]
+fn long_pair(into: &mut Vec<u8>, name: &str, value: &str) {
     let size =
         2 + varint_length(name.len()) + varint_length(value.len()) + name.len() + value.len();
     into.push(3 << 3 | 2);
@@ -87,8 +103,10 @@ pub(crate) fn entry(into: &mut Vec<u8>, stamp: u64, text: &str, pairs: &[u8]) {
     } else {
         1 + varint_length(text.len()) + text.len()
     };
+    let size = 2 + at + line + pairs.len();
+    into.reserve(size + 8);
     into.push(2 << 3 | 2);
-    varint(into, (2 + at + line + pairs.len()) as u64);
+    varint(into, size as u64);
     field(into, 1, &time[..at]);
     if !text.is_empty() {
         field(into, 2, text.as_bytes());

@@ -12,6 +12,12 @@ use crate::control::Control;
 /// entry take less than half of it.
 const CONTROL_BYTES: usize = 256;
 
+/// Bytes of a line of the processor's cache.
+const LINE: usize = 64;
+/// Between two buffers: with a distance of a power of two the beginnings of all of them would compete for the same few
+/// places of the cache.
+const GAP: usize = 5 * LINE;
+
 /// Which queue of a socket to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queue {
@@ -47,6 +53,8 @@ struct Extent {
 #[derive(Debug)]
 pub struct ReceiveBatch {
     payload_bytes: usize,
+    /// Distance between two buffers.
+    stride: usize,
     payloads: Vec<u8>,
     controls: Vec<u8>,
     addresses: Vec<u8>,
@@ -57,9 +65,11 @@ impl ReceiveBatch {
     /// Buffers for datagrams of up to `payload_bytes` bytes each (at least one).
     pub fn new(payload_bytes: usize) -> Self {
         let payload_bytes = payload_bytes.max(1);
+        let stride = payload_bytes.next_multiple_of(LINE) + GAP;
         Self {
             payload_bytes,
-            payloads: vec![0; payload_bytes * BATCH],
+            stride,
+            payloads: vec![0; stride * BATCH],
             controls: vec![0; CONTROL_BYTES * BATCH],
             addresses: vec![0; ADDRESS_BYTES * BATCH],
             extents: Vec::with_capacity(BATCH),
@@ -78,14 +88,14 @@ impl ReceiveBatch {
             unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
         let parts = self
             .payloads
-            .chunks_exact_mut(self.payload_bytes)
+            .chunks_exact_mut(self.stride)
             .zip(self.controls.chunks_exact_mut(CONTROL_BYTES))
             .zip(self.addresses.chunks_exact_mut(ADDRESS_BYTES));
         for ((header, vector), ((payload, control), address)) in
             headers.iter_mut().zip(&mut vectors).zip(parts)
         {
             vector.iov_base = payload.as_mut_ptr().cast();
-            vector.iov_len = payload.len();
+            vector.iov_len = self.payload_bytes;
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = control.as_mut_ptr().cast();
@@ -134,7 +144,7 @@ impl ReceiveBatch {
     pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
         let parts = self
             .payloads
-            .chunks_exact(self.payload_bytes)
+            .chunks_exact(self.stride)
             .zip(self.controls.chunks_exact(CONTROL_BYTES))
             .zip(self.addresses.chunks_exact(ADDRESS_BYTES));
         self.extents

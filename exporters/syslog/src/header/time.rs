@@ -466,37 +466,32 @@ fn civil_date(days: i64) -> (i64, i64, i64) {
 /// Appends nanoseconds since 1970 as RFC 3339 in UTC, the fraction without zeros at its end.
 pub fn write_time(nanoseconds: i64, into: &mut String) {
     let seconds = nanoseconds.div_euclid(1_000_000_000);
+    // A stamp of 64 bits lies between the years 1677 and 2262.
     let (year, month, day) = civil_date(seconds.div_euclid(86_400));
     let clock = seconds.rem_euclid(86_400);
-    // A stamp of 64 bits lies between the years 1677 and 2262.
-    padded(into, year, 4);
-    into.push('-');
-    two(into, month, '-');
-    two(into, day, 'T');
-    two(into, clock / 3_600, ':');
-    two(into, clock / 60 % 60, ':');
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
     let fraction = nanoseconds.rem_euclid(1_000_000_000);
-    two(into, clock % 60, if fraction == 0 { 'Z' } else { '.' });
-    if fraction > 0 {
-        let (mut value, mut width) = (fraction, 9);
-        while value % 10 == 0 {
-            (value, width) = (value / 10, width - 1);
+    for (place, width, value) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, clock / 3_600),
+        (14, 2, clock / 60 % 60),
+        (17, 2, clock % 60),
+        (20, 9, fraction),
+    ] {
+        let mut value = value as u32;
+        for digit in text[place..place + width].iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
         }
-        padded(into, value, width);
-        into.push('Z');
     }
-}
-
-fn padded(into: &mut String, value: i64, width: u32) {
-    for place in (0..width).rev() {
-        into.push(char::from(b'0' + (value / 10_i64.pow(place) % 10) as u8));
+    let mut end = if fraction == 0 { 19 } else { 29 };
+    while text[end - 1] == b'0' && fraction > 0 {
+        end -= 1;
     }
-}
-
-fn two(into: &mut String, value: i64, behind: char) {
-    into.push(char::from(b'0' + (value / 10 % 10) as u8));
-    into.push(char::from(b'0' + (value % 10) as u8));
-    into.push(behind);
+    text[end] = b'Z';
+    into.push_str(std::str::from_utf8(&text[..=end]).unwrap_or_default());
 }
 
 #[cfg(test)]

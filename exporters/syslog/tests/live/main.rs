@@ -3,6 +3,7 @@
 
 mod handover;
 mod load;
+mod loud;
 mod outputs;
 mod reload;
 mod senders;

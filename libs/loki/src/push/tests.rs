@@ -105,7 +105,7 @@ proptest! {
             entries: streams[d].clone(),
         }).collect();
         let expected = Request { streams }.encode_to_vec();
-        let push = build(Format::Protobuf, &samples);
+        let mut push = build(Format::Protobuf, &samples);
         prop_assert_eq!(push.encode(), expected);
         prop_assert_eq!(push.lines(), samples.len());
         let body = push.body().unwrap();
