@@ -36,10 +36,10 @@ impl Loud {
             .chance
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        if self.chance >> 32 < (1 << 32) / u64::from(SAMPLED) {
-            if self.counts.len() < SENDERS || self.counts.contains_key(&sender) {
-                *self.counts.entry(sender).or_default() += 1;
-            }
+        if self.chance >> 32 < (1 << 32) / u64::from(SAMPLED)
+            && (self.counts.len() < SENDERS || self.counts.contains_key(&sender))
+        {
+            *self.counts.entry(sender).or_default() += 1;
         }
     }
 
