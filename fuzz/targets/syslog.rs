@@ -1,6 +1,6 @@
-//! Any bytes on any of the syslog transports: one event comes out, or a reason.
+//! Any datagram: one event comes out.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    sotp_syslog::cli::fuzz(bytes);
+    sotp_syslog::fuzz::datagram(bytes);
 });

@@ -9,6 +9,7 @@ pub mod config;
 pub mod convert;
 pub mod copy;
 pub mod framing;
+pub mod fuzz;
 pub mod handover;
 pub mod header;
 pub mod intake;

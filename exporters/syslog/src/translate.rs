@@ -16,7 +16,7 @@ use hasher::Quick;
 pub use rules::RulesError;
 
 /// The kinds of events, a closed list: it becomes a label.
-pub const EVENTS: [&str; 47] = [
+pub const EVENTS: [&str; 50] = [
     "acl",
     "address_conflict",
     "bfd_session",
@@ -64,6 +64,9 @@ pub const EVENTS: [&str; 47] = [
     "certificate",
     "quality",
     "upgrade",
+    "maintenance",
+    "forwarding",
+    "console",
 ];
 
 /// One rule.
@@ -128,6 +131,11 @@ impl Translator {
     #[must_use]
     pub fn translate<'a>(&self, header: &Header<'a>) -> Option<Translation<'a>> {
         let mut fields = Vec::with_capacity(12);
+        // Structured data may be all that a message has.
+        let message = match header.message.trim_end_matches([' ', '\t']) {
+            "" => header.structured,
+            message => message,
+        };
         let likely = key::likely_vendor(header);
         key::candidates(header, |key| {
             let rules = self.index.get(key)?;
@@ -135,7 +143,7 @@ impl Translator {
             for rule in rules {
                 // The first that matches, but one of the vendor that the header points to goes first.
                 if (matched.is_none() || likely == Some(rule.vendor))
-                    && rule.pattern.matches(header.message, &mut fields)
+                    && rule.pattern.matches(message, &mut fields)
                 {
                     matched = Some(*rule);
                     if likely.is_none() || likely == Some(rule.vendor) {
@@ -144,9 +152,7 @@ impl Translator {
                 }
             }
             let rule = matched?;
-            rule.pattern
-                .matches(header.message, &mut fields)
-                .then_some(rule)
+            rule.pattern.matches(message, &mut fields).then_some(rule)
         })
         .map(|rule| Translation { rule, fields })
     }

@@ -32,9 +32,46 @@ fn follows_header(text: &str) -> bool {
     plain.starts_with('%')
         || plain.starts_with("CEF:")
         || plain.starts_with("LEEF:")
+        || plain.starts_with("NetScreen device_id=")
         || time::parse(text).is_some()
         || node(text).is_some()
         || task(text).is_some()
+}
+
+/// Whether Cisco's parts follow up to the `%` of the mnemonic: counts, times, tasks, places.
+fn leads_to_mnemonic(text: &str) -> bool {
+    let mut rest = text;
+    for _ in 0..5 {
+        rest = rest.trim_start_matches([' ', ':']);
+        if rest.starts_with('%') {
+            return true;
+        }
+        let next = sequence(rest)
+            .map(|s| s.1)
+            .or_else(|| time::parse(rest).map(|t| t.1))
+            .or_else(|| node(rest))
+            .or_else(|| task(rest).map(|t| t.1));
+        match next {
+            Some(behind) => rest = behind,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// `local7.info`, as some senders write the priority.
+fn facility_and_level(word: &str) -> Option<u8> {
+    const FACILITIES: [&str; 14] = [
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+        "authpriv", "ftp", "ntp", "audit",
+    ];
+    let (facility, level) = word.split_once('.')?;
+    let local = facility
+        .to_ascii_lowercase()
+        .strip_prefix("local")
+        .is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    (local || FACILITIES.iter().any(|f| f.eq_ignore_ascii_case(facility)))
+        .then(|| scan::severity(level))?
 }
 
 /// IOS-XR writes the place without a space before the time: `LC/0/2/CPU0:Jul  7 20:16:14`.
@@ -102,8 +139,14 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         } else if let Some((name, behind)) = task(rest) {
             header.process = Some(name);
             rest = behind;
-        } else if begins_message(rest) {
+        } else if begins_message(rest) && bracketed(rest).is_none() {
             break;
+        } else if let Some((severity, behind)) = level(rest) {
+            header.stated_severity = Some(severity);
+            rest = behind;
+        } else if let Some((process, behind)) = before_time(rest, header) {
+            header.process = Some(process);
+            rest = behind;
         } else if let Some((host, behind)) = host(rest, header, named) {
             if let Some(outer) = header.host {
                 header.relay = Some(outer);
@@ -118,7 +161,10 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
     rest = rest.trim_start_matches(' ');
     rest = level_word(rest, header);
     rest = event_number(rest, header);
-    if !begins_message(rest)
+    rest = card(rest, header);
+    // A process before the time is the process; what follows the time is the message.
+    if header.process.is_none()
+        && !begins_message(rest)
         && let Some((process, pid, behind)) = tag(rest).filter(|t| acceptable(t.0, header))
     {
         header.process = Some(process);
@@ -131,6 +177,19 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
     header.message = rest;
 }
 
+/// `user.info` between time and name.
+fn level(text: &str) -> Option<(u8, &str)> {
+    let (word, behind) = token(text);
+    Some((facility_and_level(word)?, behind))
+}
+
+/// Opengear writes name and process before the time: `ts1 port02 2026-Nov- 9 15:38:25.341`.
+fn before_time<'a>(text: &'a str, header: &Header<'_>) -> Option<(&'a str, &'a str)> {
+    let (word, behind) = token(text);
+    let plain = header.time.is_none() && header.host.is_some() && !word.ends_with(':');
+    (plain && is_host(word) && time::parse(behind).is_some()).then_some((word, behind))
+}
+
 /// Whether a word with a colon is a process: with no other sign of a header, only when it looks like one.
 fn acceptable(name: &str, header: &Header<'_>) -> bool {
     header.time.is_some() || header.host.is_some() || name.len() <= 32
@@ -139,18 +198,39 @@ fn acceptable(name: &str, header: &Header<'_>) -> bool {
 /// The device's name at the beginning, when what stands around it says that it is one.
 fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str, &'a str)> {
     let (word, behind) = token(text);
-    if let Some(name) = word.strip_suffix(':') {
+    if let Some((address, behind)) = bracketed(text).filter(|_| header.host.is_none()) {
+        return Some((address, behind));
+    }
+    if let Some(name) = word.strip_suffix(':').filter(|name| !name.contains('=')) {
         // `r1: *Nov 14 …`, `r1: 521: …`, `r1: %LINK-3-UPDOWN: …`
         let next = behind.trim_start_matches(' ');
-        let cisco =
-            follows_header(next) || (sequence(next).is_some() && follows_header(sequence(next)?.1));
-        let process = header.host.is_some() && (next.starts_with('%') && named);
+        let cisco = match header.time {
+            None => {
+                follows_header(next)
+                    || (sequence(next).is_some() && follows_header(sequence(next)?.1))
+            }
+            // Behind a header, a time of its own does not make a device of a process.
+            Some(_) => leads_to_mnemonic(next) || cef(next),
+        };
+        // Ubiquiti without a name: address of the hardware and version.
+        if let (Some((name, _)), Some((_, version))) = (name.split_once(','), name.rsplit_once(','))
+            && version.starts_with('v')
+            && is_host(name)
+            && tag(next).is_some()
+        {
+            return Some((name, behind));
+        }
+        let process = header.host.is_some() && (next.starts_with('%') && named)
+            || cef(next)
+                && name.contains('.')
+                && scan::severity(name.rsplit('.').next()?).is_some();
         return (is_host(name) && cisco && !process && !name.bytes().all(|b| b.is_ascii_digit()))
             .then_some((name, behind));
     }
     // Ubiquiti: model, address and version in one word.
     let name = word.split(',').next().unwrap_or(word);
-    let plain = if name.len() < word.len() && word.matches(',').count() == 2 {
+    let paired = word.get(name.len() + 1..).is_some_and(|r| r.contains('='));
+    let plain = if name.len() < word.len() && (word.matches(',').count() == 2 || paired) {
         name
     } else {
         word
@@ -169,16 +249,45 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
             return Some((plain, aside));
         }
         let known = header.host.is_some();
-        let inner = known && !(tag(next).is_some() || follows_header(next));
+        let inner = known
+            && !(tag(next).is_some() || follows_header(next) || repeated(header, plain, next));
+        if paired && plain.len() < word.len() {
+            return (!inner).then_some((plain, &text[plain.len() + 1..]));
+        }
         return (!inner).then_some((plain, behind));
     }
     let tagged = tag(next).is_some_and(|t| t.1.is_some());
     let csv = next.starts_with("1,20");
+    let (second, third) = token(next);
+    let processed = is_host(second) && !second.ends_with(':') && time::parse(third).is_some();
     (follows_header(next)
         || tagged
         || csv
+        || processed
         || (next.starts_with(": ") && follows_header(&next[2..])))
     .then_some((plain, behind))
+}
+
+/// An address in brackets behind the time (Zscaler): `[192.0.2.7] NSS: …`.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let (inner, behind) = text.strip_prefix('[')?.split_once("] ")?;
+    inner
+        .parse::<std::net::IpAddr>()
+        .is_ok()
+        .then_some((inner, behind))
+}
+
+fn cef(text: &str) -> bool {
+    text.starts_with("CEF:") || text.starts_with("LEEF:")
+}
+
+/// A relay in front of a header that goes on with neither tag nor mnemonic (Cisco ISE).
+fn repeated(header: &Header<'_>, name: &str, next: &str) -> bool {
+    header.form == Form::Rfc3164
+        && name
+            .bytes()
+            .any(|b| matches!(b, b'-' | b'.' | b'_') || b.is_ascii_digit())
+        && next.starts_with("CISE_")
 }
 
 /// F5 and others write the level between name and process.
@@ -191,6 +300,19 @@ fn level_word<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
         }
         _ => text,
     }
+}
+
+/// Junos writes the card without a colon: `mx1 fpc0 NH: …`.
+fn card<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    let (word, behind) = token(text);
+    let counted = word
+        .strip_prefix("fpc")
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    if counted && header.host.is_some() && header.process.is_none() {
+        header.process = Some(word);
+        return behind;
+    }
+    text
 }
 
 /// `HP ProCurve` writes the number of the event between name and process.

@@ -119,7 +119,7 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 /// A severity by its name.
 pub(super) fn severity(word: &str) -> Option<u8> {
-    const NAMES: [(&str, u8); 24] = [
+    const NAMES: [(&str, u8); 28] = [
         ("emerg", 0),
         ("emergency", 0),
         ("panic", 0),
@@ -144,6 +144,10 @@ pub(super) fn severity(word: &str) -> Option<u8> {
         ("dbug", 7),
         ("log_info", 6),
         ("log_err", 3),
+        ("high", 3),
+        ("medium", 4),
+        ("low", 5),
+        ("fatal", 2),
     ];
     NAMES
         .iter()

@@ -51,6 +51,13 @@ fn month(text: &str) -> Option<(i8, &str)> {
         .then(|| (at as i8 + 1, &text[3..]))
 }
 
+/// The name of a month before a dash, as in `2026-Nov- 9`.
+fn named_month(text: &str) -> Option<(u32, &str)> {
+    let head = text.as_bytes().first_chunk::<3>()?;
+    let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(head))?;
+    Some((at as u32 + 1, &text[3..]))
+}
+
 /// A number of one to `most` digits up to `limit`.
 fn number(text: &str, most: usize, limit: u32) -> Option<(u32, &str)> {
     let (number, rest) = digits(text);
@@ -100,7 +107,9 @@ fn day(text: &str) -> Option<(Day, &str)> {
             && hour <= 12
         {
             hour = hour % 12 + add;
-            rest = behind;
+            // Cisco's call manager writes the fraction behind the half of the day.
+            let (fraction, after) = digits(behind.strip_prefix('.').unwrap_or_default());
+            rest = if fraction.is_empty() { behind } else { after };
         }
     }
     Some((
@@ -115,7 +124,7 @@ fn day(text: &str) -> Option<(Day, &str)> {
 }
 
 /// Names of zones that devices write, in minutes east of UTC. Ambiguous ones have their most common meaning in networks.
-const ZONES: [(&str, i32); 40] = [
+const ZONES: [(&str, i32); 60] = [
     ("UTC", 0),
     ("GMT", 0),
     ("Z", 0),
@@ -156,6 +165,26 @@ const ZONES: [(&str, i32); 40] = [
     ("PDT", -420),
     ("AST", -240),
     ("BRT", -180),
+    ("AKST", -540),
+    ("AKDT", -480),
+    ("HST", -600),
+    ("HDT", -540),
+    ("ADT", -180),
+    ("NST", -210),
+    ("NDT", -150),
+    ("ART", -180),
+    ("CLT", -240),
+    ("CLST", -180),
+    ("COT", -300),
+    ("PET", -300),
+    ("TRT", 180),
+    ("AZT", 240),
+    ("NPT", 345),
+    ("WITA", 480),
+    ("WIT", 540),
+    ("ACST", 570),
+    ("ACDT", 630),
+    ("ChST", 600),
 ];
 
 /// A zone behind a time; gives its offset when it is known.
@@ -194,7 +223,9 @@ fn zone(text: &str) -> Option<(Option<i32>, &str)> {
         Some((_, 0)) if behind.starts_with(['+', '-']) => zone(behind),
         Some((_, minutes)) if ends => Some((Some(minutes * 60), behind)),
         // A zone that an operator named; without the colon it may be the device's name.
-        None if word.len() >= 2 && behind.starts_with(": %") => Some((None, behind)),
+        None if word.len() >= 2 && (behind.starts_with(": %") || behind.starts_with(" : %")) => {
+            Some((None, behind))
+        }
         _ => None,
     }
 }
@@ -261,15 +292,39 @@ fn year_first(text: &str) -> Option<(Clock, &str)> {
 /// `yyyy-mm-ddTHH:MM:SS[zone]`, also with `/`, with a space, and not padded.
 fn iso(text: &str) -> Option<(Clock, &str)> {
     let (year, rest) = year(text)?;
-    let dash = rest.bytes().next().filter(|b| matches!(b, b'-' | b'/'))? as char;
-    let (month, rest) = number(&rest[1..], 2, 12).filter(|m| m.0 > 0)?;
-    let (date, rest) = number(rest.strip_prefix(dash)?, 2, 31).filter(|d| d.0 > 0)?;
+    let dash = rest
+        .bytes()
+        .next()
+        .filter(|b| matches!(b, b'-' | b'/' | b'.'))? as char;
+    let (month, rest) = number(&rest[1..], 2, 12)
+        .filter(|m| m.0 > 0)
+        .or_else(|| named_month(&rest[1..]))?;
+    let rest = rest.strip_prefix(dash)?;
+    let (date, rest) = number(rest.strip_prefix(' ').unwrap_or(rest), 2, 31).filter(|d| d.0 > 0)?;
     let rest = rest
-        .strip_prefix(['T', 't', ' ', '-'])
+        .strip_prefix(['T', 't', ' ', '-', ':', '_'])
         .or_else(|| rest.strip_prefix(", "))?;
     let (day, rest) = day(rest.trim_start_matches(' '))?;
     let (offset, rest) = zone(rest).unwrap_or((None, rest));
     Some((civil(Some(year), month as i8, date, &day, offset), rest))
+}
+
+/// `dd Mmm [yyyy] HH:MM:SS [zone]`, also with dashes or slashes between.
+fn day_first(text: &str) -> Option<(Clock, &str)> {
+    let (date, rest) = number(text, 2, 31).filter(|d| d.0 > 0)?;
+    let between = rest
+        .bytes()
+        .next()
+        .filter(|b| matches!(b, b' ' | b'-' | b'/'))? as char;
+    let (month, rest) = named_month(&rest[1..])?;
+    let rest = rest.strip_prefix(between)?;
+    let (years, rest) = match year(rest) {
+        Some((year, rest)) => (Some(year), rest.strip_prefix([' ', ':', '-'])?),
+        None => (None, rest),
+    };
+    let (day, rest) = day(rest.trim_start_matches(' '))?;
+    let (offset, rest) = zone(rest).unwrap_or((None, rest));
+    Some((civil(years, month as i8, date, &day, offset), rest))
 }
 
 /// `mm/dd/yyyy:HH:MM:SS zone` (Citrix), day first when it cannot be the month.
@@ -290,6 +345,10 @@ fn slashes(text: &str) -> Option<(Clock, &str)> {
 /// Seconds since 1970 with a fraction.
 pub(super) fn epoch(text: &str) -> Option<(Clock, &str)> {
     let (seconds, rest) = digits(text);
+    if seconds.len() == 13 && (rest.is_empty() || rest.starts_with(' ')) {
+        let milliseconds: i64 = seconds.parse().ok()?;
+        return Some((Clock::Unix(milliseconds * 1_000_000), rest));
+    }
     if seconds.len() != 10 {
         return None;
     }
@@ -348,6 +407,7 @@ pub(super) fn parse(text: &str) -> Option<(DeviceTime, &str)> {
         iso(plain)
             .or_else(|| year_first(plain))
             .or_else(|| slashes(plain))
+            .or_else(|| day_first(plain))
             .or_else(|| uptime(plain))
     } else if first.is_ascii_alphabetic() {
         let dayless = DAYS
@@ -359,7 +419,7 @@ pub(super) fn parse(text: &str) -> Option<(DeviceTime, &str)> {
         None
     };
     let (clock, rest) = found?;
-    if !(rest.is_empty() || rest.starts_with([' ', ':', ',', ';', ']', ')'])) {
+    if !(rest.is_empty() || rest.starts_with([' ', ':', ',', ';', ']', ')', '\t', '|'])) {
         return None;
     }
     Some((

@@ -7,6 +7,9 @@ use super::{Form, Header};
 /// Completes the header from the message behind it.
 pub(super) fn refine(header: &mut Header<'_>) {
     strip_slot(header);
+    if let Some(behind) = header.message.strip_prefix("(Stack) ") {
+        header.message = behind;
+    }
     let message = header.message;
     if let Some(rest) = message.strip_prefix("%%")
         && rest.starts_with(|c: char| c.is_ascii_digit())
@@ -31,7 +34,7 @@ pub(super) fn refine(header: &mut Header<'_>) {
             citrix(message, header);
         }
     }
-    if header.mnemonic.is_none() {
+    if header.mnemonic.is_none() && !netapp(message, header) {
         named(message, header);
     }
     if let Some(sequence) = header.structured.find("sequenceId=\"") {
@@ -72,6 +75,9 @@ fn cisco<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         let behind = text[end..].trim_start_matches(' ');
         if let Some(severity) = severity_of(name) {
             header.mnemonic = Some(name);
+            if header.host.is_none() {
+                viptela(name, header);
+            }
             header.form = if header.form == Form::Rfc5424 {
                 Form::Rfc5424
             } else {
@@ -102,6 +108,18 @@ fn cisco<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         }
     }
     false
+}
+
+/// SD-WAN edges carry their name in the mnemonic: `Viptela-NAME-daemon-6-INFO-1400002`.
+fn viptela<'a>(name: &'a str, header: &mut Header<'a>) {
+    if let Some(rest) = name.strip_prefix("Viptela-") {
+        let mut parts = rest.rsplitn(5, '-');
+        let (process, host) = (parts.nth(3), parts.next());
+        if let (Some(process), Some(host)) = (process, host.filter(|h| !h.is_empty())) {
+            header.process = Some(process);
+            header.host = Some(host);
+        }
+    }
 }
 
 /// The digit between two dashes, or the first part for ASA's `ASA-6-302015`.
@@ -209,6 +227,9 @@ fn key_value<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         "devname=",
         "itime=",
     ];
+    if message.starts_with("time=") && message.contains("|hostname=") {
+        return piped(message, header);
+    }
     if !starts.iter().any(|s| message.starts_with(s)) {
         return false;
     }
@@ -217,10 +238,13 @@ fn key_value<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         .iter()
         .find_map(|key| value(message, key))
         .filter(|n| !n.is_empty());
+    // The name of a relay is no name of the firewall.
+    let own = header.host.filter(|_| header.host != header.relay);
     header.host = name
-        .or(header.host)
+        .or(own)
         .or_else(|| value(message, "fw"))
-        .or_else(|| value(message, "sn"));
+        .or_else(|| value(message, "sn"))
+        .or(header.host);
     header.mnemonic = ["logid", "log_id", "m", "msgid"]
         .iter()
         .find_map(|key| value(message, key));
@@ -238,6 +262,29 @@ fn key_value<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
     }
     if let Some(found) = pair_time(message) {
         header.time = Some(found);
+    }
+    true
+}
+
+/// Check Point's log exporter: `time=1789984800|hostname=fw1|severity=Medium|product=IPS|…`
+fn piped<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
+    header.form = Form::KeyValue;
+    for part in message.split('|') {
+        let Some((name, found)) = part.split_once('=') else {
+            continue;
+        };
+        match name {
+            "time" if header.time.is_none() => {
+                header.time = time::epoch(found).map(|(clock, _)| DeviceTime {
+                    clock,
+                    unsynchronised: false,
+                });
+            }
+            "hostname" => header.host = Some(found),
+            "severity" => header.stated_severity = scan::severity(found),
+            "product" => header.process = Some(found),
+            _ => {}
+        }
     }
     true
 }
@@ -342,6 +389,30 @@ fn citrix<'a>(message: &'a str, header: &mut Header<'a>) {
     if let Some((_, text)) = rest.split_once(" : ") {
         header.message = text.trim_start_matches(' ');
     }
+}
+
+/// ONTAP: `[node-1:monitor.globalStatus.ok:notice]: text`
+fn netapp<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
+    let Some((inner, behind)) = message.strip_prefix('[').and_then(|m| m.split_once("]: ")) else {
+        return false;
+    };
+    let mut parts = inner.split(':');
+    let (Some(host), Some(event), Some(level), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let Some(severity) = scan::severity(level) else {
+        return false;
+    };
+    if !scan::is_host(host) || event.contains(' ') {
+        return false;
+    }
+    header.host = header.host.or(Some(host));
+    header.mnemonic = Some(event);
+    header.stated_severity = Some(severity);
+    header.message = behind;
+    true
 }
 
 /// Names of messages that other vendors put first.

@@ -2,6 +2,8 @@
 
 use crate::header::{Form, Header};
 
+use crate::header::scan::value;
+
 use super::pattern::cells;
 
 /// Longest key.
@@ -47,16 +49,35 @@ pub(super) fn candidates<T>(
             Form::Vrp => {
                 let mut parts = name.split('/');
                 match (parts.next(), parts.nth(1)) {
-                    (Some(module), Some(message)) => offer(&[module, "/", message], &mut take),
+                    (Some(module), Some(message)) => offer(&[module, "/", message], &mut take)
+                        .or_else(|| offer(&[module, "/*"], &mut take)),
                     _ => None,
                 }
             }
             Form::KeyValue => name
                 .get(name.len().saturating_sub(5)..)
-                .and_then(|tail| offer(&["FG-", tail], &mut take)),
+                .and_then(|tail| offer(&["FG-", tail], &mut take))
+                .or_else(|| {
+                    let kind = value(header.message, "type")?;
+                    let part = value(header.message, "subtype")?;
+                    offer(&["FG-", kind, "-", part], &mut take)
+                })
+                .or_else(|| {
+                    let kind = value(header.message, "log_type")?;
+                    offer(&["SFOS-", kind], &mut take)
+                })
+                .or_else(|| {
+                    let firewall = value(header.message, "id") == Some("firewall");
+                    firewall.then(|| offer(&["SONICWALL-", name], &mut take))?
+                })
+                .or_else(|| {
+                    let firewall = value(header.message, "id") == Some("firewall");
+                    firewall.then(|| take("SONICWALL-*"))?
+                }),
             Form::PaloAlto => cells(header.message)
                 .nth(4)
-                .and_then(|kind| offer(&["PAN-", name, "-", kind], &mut take)),
+                .and_then(|kind| offer(&["PAN-", name, "-", kind], &mut take))
+                .or_else(|| offer(&["PAN-", name, "-*"], &mut take)),
             Form::Cef => take(if header.message.starts_with("LEEF") {
                 "LEEF"
             } else {
@@ -70,9 +91,12 @@ pub(super) fn candidates<T>(
     } else if header.form == Form::Cef {
         return take("CEF");
     }
-    header
-        .process
-        .and_then(|process| offer(&["@", process], &mut take))
+    let process = header.process?.trim_start_matches('/');
+    offer(&["@", process], &mut take).or_else(|| {
+        // `fpc3`, `port02`, `filterlog`: cards and ports are counted.
+        let kind = process.trim_end_matches(|c: char| c.is_ascii_digit());
+        (kind.len() < process.len()).then(|| offer(&["@", kind], &mut take))?
+    })
 }
 
 /// `LINK-3-UPDOWN` as `LINK-UPDOWN`, `FTD-6-302013` as `ASA-302013`, `SNMP-WARNING-linkDown-2004` as `linkDown`.
@@ -83,9 +107,10 @@ fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) 
     if let Some(at) = at {
         let (before, behind) = (&name[..at - 1], &name[at + 2..]);
         if before.starts_with("ASA") || before.starts_with("FTD") || before.starts_with("PIX") {
-            return offer(&["ASA-", behind]);
+            // Cisco numbers them by class: 713 and three more digits are about VPN.
+            return offer(&["ASA-", behind]).or_else(|| offer(&["ASA-", behind.get(..3)?, "*"]));
         }
-        return offer(&[before, "-", behind]);
+        return offer(&[before, "-", behind]).or_else(|| offer(&[before, "-*"]));
     }
     let mut parts = name.split('-');
     let (application, severity, event) = (parts.next()?, parts.next()?, parts.next()?);

@@ -21,8 +21,8 @@ pub(super) struct Text(Vec<Piece>);
 pub(super) enum Pattern {
     /// By its words.
     Text(Text),
-    /// `key=value` pairs of these names.
-    Pairs(Vec<&'static str>),
+    /// `key=value` pairs: the field and the key that it has in the message.
+    Pairs(Vec<(&'static str, &'static str)>),
     /// Comma-separated values by position.
     Columns(Vec<(&'static str, usize)>),
     /// Common Event Format.
@@ -132,7 +132,8 @@ impl Pattern {
             return Ok(Self::Leef);
         }
         if let Some(names) = text.strip_prefix("pairs ") {
-            return Ok(Self::Pairs(names.split(' ').collect()));
+            let pair = |name: &'static str| name.split_once('=').unwrap_or((name, name));
+            return Ok(Self::Pairs(names.split(' ').map(pair).collect()));
         }
         if let Some(columns) = text.strip_prefix("columns ") {
             let column = |part: &'static str| {
@@ -156,7 +157,7 @@ impl Pattern {
     pub(super) fn gives(&self, name: &str) -> bool {
         match self {
             Self::Text(text) => text.names().any(|n| n == name),
-            Self::Pairs(names) => names.contains(&name),
+            Self::Pairs(names) => names.iter().any(|n| n.0 == name),
             Self::Columns(columns) => columns.iter().any(|c| c.0 == name),
             Self::Cef | Self::Leef => CEF.contains(&name),
         }
@@ -170,7 +171,7 @@ impl Pattern {
                 fields.extend(
                     names
                         .iter()
-                        .filter_map(|name| Some((*name, value(message, name)?))),
+                        .filter_map(|(name, key)| Some((*name, value(message, key)?))),
                 );
                 !fields.is_empty()
             }

@@ -22,13 +22,18 @@ fn line(rule: &Rule) -> String {
             numbered("3")
         ),
         "arista" => format!("{head} Ebra: {}: {text}", numbered("5")),
-        "juniper" => format!("{head} rpd[2902]: {key}: {text}"),
+        "juniper" if text.starts_with("[junos@") => {
+            format!("<189>1 2026-11-14T08:30:56.719Z r1 RT_FLOW - {key} {text}")
+        }
+        "juniper" if key == "@fpc" => format!("{head} fpc0 {text}"),
+        "juniper" if !key.starts_with('@') => format!("{head} rpd[2902]: {key}: {text}"),
+        "opengear" => format!("<30>r1 {} 2026-Nov- 9 15:38:25.341 {text}", &key[1..]),
         "huawei" | "comware" => {
             let (module, name) = key.split_once('/').unwrap();
             format!("<189>2026-11-14 08:30:56 r1 %%01{module}/4/{name}(l)[4997]:{text}")
         }
         "mikrotik" => format!("<134>{},info {text}", &key[1..]),
-        "fortigate" | "palo_alto" | "cef" => format!("<189>{text}"),
+        "fortigate" | "sophos" | "sonicwall" | "palo_alto" | "cef" => format!("<189>{text}"),
         "nokia" => format!(
             "<188>Nov 14 08:30:56 r1 TMNX: 169 Base PORT-WARNING-{key}-2004 [1/1/c1/1]:  {text}"
         ),
@@ -150,7 +155,7 @@ fn headers_are_true_on_a_corpus_of_more_than_a_thousand_lines() {
                 let header = header::parse(&text);
                 lines += 1;
                 let host = match rule.vendor {
-                    "fortigate" => "fw1",
+                    "fortigate" | "sophos" => "fw1",
                     "palo_alto" if !relayed => "007200001056",
                     _ if relayed && (hostless || rule.vendor == "palo_alto") => "relay1",
                     _ if hostless => "",

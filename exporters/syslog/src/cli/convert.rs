@@ -1,0 +1,18 @@
+//! `sotp-syslog convert`: a configuration of Promtail or Alloy becomes ours.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// Writes our configuration to standard output and what it lacks to standard error.
+pub(super) fn convert(file: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let converted =
+        crate::convert::convert(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    write!(std::io::stdout(), "{}", converted.yaml())?;
+    for note in &converted.notes {
+        writeln!(std::io::stderr(), "note: {note}")?;
+    }
+    Ok(())
+}
