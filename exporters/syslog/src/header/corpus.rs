@@ -142,7 +142,19 @@ fn fill(template: &str, values: &mut BTreeMap<String, String>, numbers: &mut Num
 
 #[test]
 fn header_truth_is_at_least_99_of_100_on_a_thousand_lines() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpus/forms.txt");
+    truth("forms.txt");
+}
+
+/// Written after the reader was finished.
+#[test]
+fn header_truth_is_at_least_99_of_100_on_devices_that_nobody_had_in_mind() {
+    truth("more.txt");
+}
+
+fn truth(file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata/corpus")
+        .join(file);
     let forms = std::fs::read_to_string(path).unwrap();
     let mut numbers = Numbers(20_261_122);
     let (mut lines, mut whole, mut fields, mut right) = (0u32, 0u32, 0u32, 0u32);
@@ -181,7 +193,7 @@ fn header_truth_is_at_least_99_of_100_on_a_thousand_lines() {
     let share = f64::from(right) / f64::from(fields);
     let of_lines = f64::from(whole) / f64::from(lines);
     println!(
-        "{lines} lines, {fields} fields: {:.2} % of fields and {:.2} % of lines are right",
+        "{file}: {lines} lines, {fields} fields: {:.2} % of fields and {:.2} % of lines are right",
         share * 100.0,
         of_lines * 100.0
     );

@@ -119,7 +119,7 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 /// A severity by its name.
 pub(super) fn severity(word: &str) -> Option<u8> {
-    const NAMES: [(&str, u8); 28] = [
+    const NAMES: [(&str, u8); 29] = [
         ("emerg", 0),
         ("emergency", 0),
         ("panic", 0),
@@ -129,6 +129,7 @@ pub(super) fn severity(word: &str) -> Option<u8> {
         ("err", 3),
         ("error", 3),
         ("errs", 3),
+        ("erro", 3),
         ("warning", 4),
         ("warn", 4),
         ("wrng", 4),

@@ -135,3 +135,11 @@ fn the_year_rolls_over_and_the_zone_may_be_assumed() {
         "2026-06-21T12:03:12Z"
     );
 }
+
+#[test]
+fn an_epoch_beyond_the_calendar_is_no_time() {
+    for stamp in ["9999999999.5", "9999999999999"] {
+        let line = format!("<13>1 {stamp} r1 app - - - text");
+        assert_eq!(parse(&line).time, None, "{line}");
+    }
+}

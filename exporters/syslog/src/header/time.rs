@@ -101,6 +101,14 @@ fn day(text: &str) -> Option<(Day, &str)> {
             }
         }
     }
+    // Comware writes milliseconds behind a third colon.
+    if let Some(behind) = rest.strip_prefix(':') {
+        let (fraction, behind) = digits(behind);
+        if fraction.len() == 3 && behind.starts_with(' ') {
+            nanosecond = fraction.parse::<i32>().unwrap_or(0) * 1_000_000;
+            rest = behind;
+        }
+    }
     let (mut hour, mut rest) = (hour as i8, rest);
     for (mark, add) in [(" AM", 0), (" PM", 12)] {
         if let Some(behind) = rest.strip_prefix(mark)
@@ -347,7 +355,7 @@ pub(super) fn epoch(text: &str) -> Option<(Clock, &str)> {
     let (seconds, rest) = digits(text);
     if seconds.len() == 13 && (rest.is_empty() || rest.starts_with(' ')) {
         let milliseconds: i64 = seconds.parse().ok()?;
-        return Some((Clock::Unix(milliseconds * 1_000_000), rest));
+        return Some((Clock::Unix(milliseconds.checked_mul(1_000_000)?), rest));
     }
     if seconds.len() != 10 {
         return None;
@@ -362,7 +370,8 @@ pub(super) fn epoch(text: &str) -> Option<(Clock, &str)> {
         nanoseconds *= 10;
     }
     (rest.is_empty() || rest.starts_with(' '))
-        .then_some((Clock::Unix(seconds * 1_000_000_000 + nanoseconds), rest))
+        .then(|| seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds))?
+        .map(|at| (Clock::Unix(at), rest))
 }
 
 /// `1w2d`, `3d04h`, `2y10w`, and `HH:MM:SS` since the start; must be followed by a colon.

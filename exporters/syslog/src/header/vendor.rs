@@ -16,7 +16,15 @@ pub(super) fn refine(header: &mut Header<'_>) {
     {
         return vrp(rest, header);
     }
+    // Some configurations of a relay double the sign.
+    let message = message
+        .strip_prefix('%')
+        .filter(|m| m.starts_with('%'))
+        .unwrap_or(message);
     if message.starts_with('%') && cisco(message, header) {
+        return;
+    }
+    if header.pid.is_none() && bare(header) {
         return;
     }
     // IOS-XR names the process first, Arista the agent.
@@ -33,6 +41,9 @@ pub(super) fn refine(header: &mut Header<'_>) {
         if header.process == Some("snmpd") || header.process.is_none() {
             citrix(message, header);
         }
+    }
+    if header.form == Form::Rfc5424 && header.mnemonic.is_none() && palo_alto(message, header) {
+        return;
     }
     if header.mnemonic.is_none() && !netapp(message, header) {
         named(message, header);
@@ -108,6 +119,24 @@ fn cisco<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         }
     }
     false
+}
+
+/// A firewall whose `%` was lost on the way: `ASA-6-302013: text`.
+fn bare(header: &mut Header<'_>) -> bool {
+    let Some(name) = header.process else {
+        return false;
+    };
+    let known = ["ASA-", "FTD-", "PIX-", "FWSM-"]
+        .iter()
+        .any(|p| name.starts_with(p));
+    let Some(severity) = severity_of(name).filter(|_| known) else {
+        return false;
+    };
+    header.process = None;
+    header.mnemonic = Some(name);
+    header.form = Form::Cisco;
+    header.stated_severity = Some(severity);
+    true
 }
 
 /// SD-WAN edges carry their name in the mnemonic: `Viptela-NAME-daemon-6-INFO-1400002`.
@@ -427,6 +456,20 @@ fn named<'a>(message: &'a str, header: &mut Header<'a>) {
         header.mnemonic = Some(id);
         let level = rest.split('<').nth(2).and_then(|l| l.split('>').next());
         header.stated_severity = level.and_then(scan::severity);
+        return;
+    }
+    // ScreenOS: NetScreen device_id=fw1  [Root]system-warning-00515: text
+    if let Some(rest) = message.strip_prefix("NetScreen device_id=") {
+        if let Some((_, behind)) = rest.split_once(']')
+            && let Some((name, text)) = behind.split_once(": ").or_else(|| behind.split_once(':'))
+            && name.starts_with("system-")
+        {
+            header.mnemonic = Some(name);
+            header.stated_severity = name.split('-').nth(1).and_then(scan::severity);
+            header.message = text.trim_start_matches(' ');
+        }
+        let id = rest.split(' ').next().filter(|id| !id.is_empty());
+        header.host = header.host.or(id);
         return;
     }
     // Aruba CX: Event|403|LOG_INFO|…

@@ -92,11 +92,13 @@ pub(super) fn candidates<T>(
         return take("CEF");
     }
     let process = header.process?.trim_start_matches('/');
-    offer(&["@", process], &mut take).or_else(|| {
+    let found = offer(&["@", process], &mut take).or_else(|| {
         // `fpc3`, `port02`, `filterlog`: cards and ports are counted.
         let kind = process.trim_end_matches(|c: char| c.is_ascii_digit());
         (kind.len() < process.len()).then(|| offer(&["@", kind], &mut take))?
-    })
+    });
+    // Every program that lets people in speaks through PAM.
+    found.or_else(|| header.message.starts_with("pam_").then(|| take("pam"))?)
 }
 
 /// `LINK-3-UPDOWN` as `LINK-UPDOWN`, `FTD-6-302013` as `ASA-302013`, `SNMP-WARNING-linkDown-2004` as `linkDown`.

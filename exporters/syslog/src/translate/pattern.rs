@@ -21,8 +21,8 @@ pub(super) struct Text(Vec<Piece>);
 pub(super) enum Pattern {
     /// By its words.
     Text(Text),
-    /// `key=value` pairs: the field and the key that it has in the message.
-    Pairs(Vec<(&'static str, &'static str)>),
+    /// `key=value` pairs: the field, the key that it has in the message, and whether it must be there (`!`).
+    Pairs(Vec<(&'static str, &'static str, bool)>),
     /// Comma-separated values by position.
     Columns(Vec<(&'static str, usize)>),
     /// Common Event Format.
@@ -132,7 +132,11 @@ impl Pattern {
             return Ok(Self::Leef);
         }
         if let Some(names) = text.strip_prefix("pairs ") {
-            let pair = |name: &'static str| name.split_once('=').unwrap_or((name, name));
+            let pair = |name: &'static str| {
+                let plain = name.strip_suffix('!').unwrap_or(name);
+                let (field, key) = plain.split_once('=').unwrap_or((plain, plain));
+                (field, key, plain.len() < name.len())
+            };
             return Ok(Self::Pairs(names.split(' ').map(pair).collect()));
         }
         if let Some(columns) = text.strip_prefix("columns ") {
@@ -168,11 +172,13 @@ impl Pattern {
             Self::Text(text) => text.matches(message, fields),
             Self::Pairs(names) => {
                 fields.clear();
-                fields.extend(
-                    names
-                        .iter()
-                        .filter_map(|(name, key)| Some((*name, value(message, key)?))),
-                );
+                for (name, key, needed) in names {
+                    match value(message, key) {
+                        Some(found) => fields.push((name, found)),
+                        None if *needed => return false,
+                        None => {}
+                    }
+                }
                 !fields.is_empty()
             }
             Self::Columns(columns) => {

@@ -37,6 +37,8 @@ fn line(rule: &Rule) -> String {
         "nokia" => format!(
             "<188>Nov 14 08:30:56 r1 TMNX: 169 Base PORT-WARNING-{key}-2004 [1/1/c1/1]:  {text}"
         ),
+        "netscreen" => format!("{head} fw: NetScreen device_id=r1  [Root]{key}: {text}"),
+        "linux" if key == "pam" => format!("{head} login[7]: {text}"),
         "procurve" => format!("{head} {key} mgr: {text}"),
         "extreme" => format!("{head} EXOS: <Info:{key}> {text}"),
         "f5" => format!("{head} notice mcpd[1]: {key}:5: {text}"),
@@ -211,4 +213,24 @@ fn every_kind_of_event_has_its_runbook() {
     assert_eq!(written, EVENTS.into_iter().collect::<BTreeSet<_>>());
     assert_eq!(text.matches("\n- Look: ").count(), EVENTS.len());
     assert_eq!(text.matches("\n- Do: ").count(), EVENTS.len());
+}
+
+#[test]
+fn every_message_id_of_napalm_logs_has_its_event() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/syslog.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let translator = Translator::built_in().unwrap();
+    let (_, table) = text.split_once("| napalm-logs | event | rule |").unwrap();
+    let mut ids = BTreeSet::new();
+    for row in table.lines().skip(2).take_while(|l| l.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').map(|c| c.trim().trim_matches('`')).collect();
+        let (vendor, key) = cells[3].split_once(" `").unwrap();
+        let known = translator
+            .rules()
+            .iter()
+            .any(|r| r.vendor == vendor && r.key == key && r.event == cells[2]);
+        assert!(known, "{row}");
+        ids.insert(cells[1]);
+    }
+    assert_eq!(ids.len(), 57);
 }
