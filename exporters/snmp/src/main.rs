@@ -7,5 +7,7 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|first| first == "generate") {
         return sotp_snmp::generate::command::run(args);
     }
+    // Hundreds of scrapes at a time fill tables and pages, on several threads, and are done with them a moment later.
+    netio::memory::bound_heaps(2, 64 * 1024);
     toolkit::main_from::<sotp_snmp::app::Snmp>(sotp_snmp::flags::prepare(std::env::args_os()))
 }

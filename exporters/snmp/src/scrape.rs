@@ -17,7 +17,7 @@ mod sizes;
 mod walk;
 mod work;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use cursor::{Cursor, Task};
@@ -51,6 +51,8 @@ pub struct Scrape {
     names: Vec<u32>,
     /// Parts of walks that were given away.
     parts: u32,
+    /// Places of columns that had to be walked from their beginning.
+    walked_again: HashSet<usize>,
 }
 
 impl Scrape {
@@ -78,6 +80,7 @@ impl Scrape {
             answered: false,
             names: Vec::new(),
             parts: 0,
+            walked_again: HashSet::new(),
         };
         scrape.begin(&works, sizes);
         scrape.works = works

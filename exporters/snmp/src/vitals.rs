@@ -198,12 +198,7 @@ impl Reader<'_> {
         let root = oid(column);
         self.table
             .below(root.ids())
-            .map(|entry| {
-                (
-                    self.table.ids(entry)[root.ids().len()..].to_vec(),
-                    entry.value,
-                )
-            })
+            .map(|(at, entry)| (at.behind(root.ids().len()).into_owned(), entry.value))
             .collect()
     }
 

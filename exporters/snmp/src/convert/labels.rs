@@ -1,5 +1,6 @@
 //! The labels of a row: indexes from its identifier, lookups from other columns.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::index::{self, Kind};
@@ -189,8 +190,8 @@ impl<'a> Working<'a> {
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
     shape: &'a Shape,
-    known: HashMap<&'a [u32], u32>,
-    tails: Vec<&'a [u32]>,
+    known: HashMap<Cow<'a, [u32]>, u32>,
+    tails: Vec<Cow<'a, [u32]>>,
     text: String,
     bounds: Vec<u32>,
     order: Vec<u32>,
@@ -211,17 +212,23 @@ impl<'a> Rows<'a> {
     }
 
     /// The row with this index, made when it is new. `hint` is where it probably is.
-    pub(super) fn row(&mut self, tail: &'a [u32], hint: u32, table: &Table, scope: &Scope) -> u32 {
+    pub(super) fn row(
+        &mut self,
+        tail: Cow<'a, [u32]>,
+        hint: u32,
+        table: &Table,
+        scope: &Scope,
+    ) -> u32 {
         if self.tails.get(hint as usize) == Some(&tail) {
             return hint;
         }
-        if let Some(row) = self.known.get(tail) {
+        if let Some(row) = self.known.get(&tail) {
             return *row;
         }
         let row = self.tails.len() as u32;
-        self.known.insert(tail, row);
+        let mut labels = self.shape.read(&tail, table, scope).labels;
+        self.known.insert(tail.clone(), row);
         self.tails.push(tail);
-        let mut labels = self.shape.read(tail, table, scope).labels;
         labels.sort_by(|a, b| a.0.cmp(b.0));
         for (at, (name, value)) in labels.iter().enumerate() {
             self.bounds.push(self.text.len() as u32);
@@ -255,6 +262,11 @@ impl<'a> Rows<'a> {
 
     pub(super) fn len(&self) -> usize {
         self.tails.len()
+    }
+
+    /// The index of a row.
+    pub(super) fn index(&self, row: u32) -> &[u32] {
+        &self.tails[row as usize]
     }
 
     pub(super) fn shape(&self) -> &'a Shape {

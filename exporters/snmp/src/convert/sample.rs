@@ -268,10 +268,9 @@ fn fill<'a>(view: &'a View<'a>, table: &'a Table) -> Filled<'a> {
         let whole = view.scope.covers(root);
         let mut hint = 0;
         let mut list = Vec::new();
-        for entry in table.below(root) {
-            let ids = table.ids(entry);
-            if whole || view.scope.covers(ids) {
-                let row = rows[*shape].row(&ids[root.len()..], hint, table, view.scope);
+        for (at, entry) in table.below(root) {
+            if whole || view.scope.covers(&at.ids()) {
+                let row = rows[*shape].row(at.behind(root.len()), hint, table, view.scope);
                 hint = row + 1;
                 list.push((row, entry));
             }
@@ -392,13 +391,17 @@ impl Writer<'_> {
                         out.push((labels(), value));
                     } else {
                         out.push((
-                            rows.labels_with(row, &metric.name, &self.text(filled, metric, entry)),
+                            rows.labels_with(
+                                row,
+                                &metric.name,
+                                &self.text(filled, family, row, entry),
+                            ),
                             value,
                         ));
                     }
                 }
                 Part::Extract(at) => {
-                    let text = self.text(filled, metric, entry);
+                    let text = self.text(filled, family, row, entry);
                     let list = metric
                         .regex_extracts
                         .values()
@@ -475,13 +478,12 @@ impl Writer<'_> {
     }
 
     /// The text of a value, its real type read from the column before where it stands there.
-    fn text(&self, filled: &Filled<'_>, metric: &Metric, entry: &Entry) -> String {
+    fn text(&self, filled: &Filled<'_>, family: &Family, row: u32, entry: &Entry) -> String {
+        let metric = metric_of(filled, family);
+        let rows = &filled.rows[filled.view.plan.metrics[family.metric].1];
         let mut kind = metric.kind.as_str();
         if is_combined(kind) {
-            let previous = metric
-                .oid
-                .previous()
-                .map(|oid| oid.join(&self.table.ids(entry)[metric.oid.ids().len()..]));
+            let previous = metric.oid.previous().map(|oid| oid.join(rows.index(row)));
             let subtype = previous
                 .filter(|oid| filled.view.scope.covers(oid.ids()))
                 .and_then(|oid| self.table.get(oid.ids()).copied());

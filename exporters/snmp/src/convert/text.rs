@@ -1,7 +1,6 @@
 //! The text forms of values.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use super::hint;
 use super::index::{self, Kind};
@@ -36,8 +35,8 @@ pub fn label(table: &Table, value: &Value, kind: &str, display_hint: &str) -> St
         Value::Float(number) => decimal(f64::from(number), number.to_string()),
         Value::Double(number) => decimal(number, number.to_string()),
         Value::Oid(span) => Dotted(table.sub_ids(span)).to_string(),
-        Value::Ip(IpAddr::V4(address)) => address.to_string(),
-        Value::Ip(IpAddr::V6(address)) => address.to_string(),
+        Value::Ipv4(address) => address.to_string(),
+        Value::Ipv6(span) => table.address(span).to_string(),
         Value::Null => String::new(),
         Value::Octets(span) => octets(table.octets(span), kind, display_hint),
     }
@@ -97,7 +96,7 @@ pub fn number(value: &Value, wrap: bool) -> f64 {
         Value::Counter64(number) => (if wrap { number % (1 << 53) } else { number }) as f64,
         Value::Float(number) => f64::from(number),
         Value::Double(number) => number,
-        Value::Octets(_) | Value::Oid(_) | Value::Ip(_) | Value::Null => 0.0,
+        Value::Octets(_) | Value::Oid(_) | Value::Ipv4(_) | Value::Ipv6(_) | Value::Null => 0.0,
     }
 }
 

@@ -81,7 +81,7 @@ async fn choose(line: &Line<'_>, ready: &Ready) -> Result<Vec<String>, Reason> {
     let table = &report.outcome.table;
     let named = table
         .below(&[1, 3, 6, 1, 2, 1, 1])
-        .filter_map(|entry| match entry.value {
+        .filter_map(|(_, entry)| match entry.value {
             Value::Oid(span) => enterprise(table.sub_ids(span)),
             _ => None,
         });

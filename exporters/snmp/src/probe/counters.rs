@@ -130,10 +130,8 @@ fn since(before: Instant, now: Instant) -> f64 {
 fn stamps(table: &Table) -> impl Iterator<Item = (u64, u32)> + '_ {
     table
         .below(&DISCONTINUITY)
-        .filter_map(|entry| match entry.value {
-            Value::Unsigned(stamp) => {
-                Some((hash(&table.ids(entry)[DISCONTINUITY.len()..]), stamp as u32))
-            }
+        .filter_map(|(at, entry)| match entry.value {
+            Value::Unsigned(stamp) => Some((hash(&at.behind(DISCONTINUITY.len())), stamp as u32)),
             _ => None,
         })
 }
@@ -172,8 +170,8 @@ fn wide_values(table: &Table, column: &Oid, twin: Option<&Oid>) -> Vec<Option<u6
     }
     table
         .below(column.ids())
-        .map(|entry| {
-            let ids = twin.join(&table.ids(entry)[column.ids().len()..]);
+        .map(|(at, _)| {
+            let ids = twin.join(&at.behind(column.ids().len()));
             table.get(ids.ids()).and_then(number)
         })
         .collect()

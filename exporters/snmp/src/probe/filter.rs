@@ -56,8 +56,8 @@ fn matching(filter: &Filter, table: &Table) -> Vec<u32> {
     let matches = |value: &String| filter.values.iter().any(|regex| regex.is_match(value));
     table
         .below(filter.oid.ids())
-        .filter(|entry| matches(&text::label(table, &entry.value, "DisplayString", "")))
-        .filter_map(|entry| table.ids(entry).last().copied())
+        .filter(|(_, entry)| matches(&text::label(table, &entry.value, "DisplayString", "")))
+        .filter_map(|(at, _)| at.last())
         .collect()
 }
 

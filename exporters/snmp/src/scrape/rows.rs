@@ -1,8 +1,13 @@
 //! Columns asked for side by side, a row after the other: a column whose height is known need not be walked alone.
 //!
+//! A long column is asked for in parts at the same time, each from the row with which the one before ends, to its own last row: the
+//! device sees more requests at a time only as far as the window allows, and no request more.
+//!
 //! Whatever is not as it should be (an error, a value that cannot be read, an identifier out of order, a column that seems to have fewer
-//! rows than before) turns every column that is still open into a walk of its own, from its beginning: an agent that mixes up what was
+//! rows than before, a part whose last row is gone) turns every column that is still open into a walk of its own, from its beginning: an agent that mixes up what was
 //! asked for may have passed a row over.
+
+use std::cmp::Ordering;
 
 use super::answer::Answer;
 use super::cursor::{Cursor, Task};
@@ -27,6 +32,8 @@ pub(super) struct Lane {
     column: Oid,
     place: usize,
     last: Vec<u32>,
+    /// The last row of this part, if more parts follow.
+    until: Option<Vec<u32>>,
     rows: u32,
     /// The rows it had last time.
     expected: u32,
@@ -47,24 +54,38 @@ impl Scrape {
             columns,
             rows,
             repetitions,
+            cuts,
+            part,
         } = group;
         let Some((work, _)) = columns.first() else {
             return;
         };
         let work = *work;
-        let lane = |(work, column): (usize, Oid)| {
-            Some(Lane {
-                work,
-                place: self.table.column_of(column.ids())?,
-                last: column.ids().to_vec(),
-                column,
-                rows: 0,
-                expected: rows,
-                ended: false,
-            })
-        };
-        let open = columns.into_iter().filter_map(lane).collect();
-        self.push(Cursor::rows(work, Rows { open, repetitions }));
+        let ends = cuts.iter().map(Some).chain([None]);
+        let begins = [None].into_iter().chain(cuts.iter().map(Some));
+        for (before, (begin, end)) in (0u32..).map(|at| at * part).zip(begins.zip(ends)) {
+            let row = |column: &Oid, index: Option<&Vec<u32>>| {
+                index.map(|index| column.join(index).ids().to_vec())
+            };
+            let lane = |(work, column): &(usize, Oid)| {
+                Some(Lane {
+                    work: *work,
+                    place: self.table.column_of(column.ids())?,
+                    last: row(column, begin).unwrap_or_else(|| column.ids().to_vec()),
+                    until: row(column, end),
+                    column: column.clone(),
+                    rows: 0,
+                    expected: if end.is_some() {
+                        part
+                    } else {
+                        rows.saturating_sub(before)
+                    },
+                    ended: false,
+                })
+            };
+            let open = columns.iter().filter_map(lane).collect();
+            self.push(Cursor::rows(work, Rows { open, repetitions }));
+        }
     }
 
     pub(super) fn stepped(
@@ -90,11 +111,13 @@ impl Scrape {
                 }
                 let name = &names[name.clone()];
                 let inside = oid::within(name, lane.column.ids());
+                let place = lane.until.as_ref().map(|until| name.cmp(until));
                 match value {
                     Raw::EndOfMibView => lane.ended = true,
                     Raw::Missing => sound = false,
                     _ if name <= lane.last.as_slice() => sound = false,
                     _ if !inside => lane.ended = true,
+                    _ if place == Some(Ordering::Greater) => sound = false,
                     _ => {
                         if self.table.insert_at(lane.place, name, *value).is_err() {
                             sound = false;
@@ -104,6 +127,7 @@ impl Scrape {
                             lane.rows += 1;
                             lane.last.clear();
                             lane.last.extend_from_slice(name);
+                            lane.ended = place == Some(Ordering::Equal);
                         }
                     }
                 }
@@ -127,7 +151,9 @@ impl Scrape {
             return After::Again;
         }
         for lane in std::mem::take(&mut rows.open) {
-            self.push(Cursor::walk(lane.work, [lane.column].into()));
+            if self.walked_again.insert(lane.place) {
+                self.push(Cursor::walk(lane.work, [lane.column].into()));
+            }
         }
         After::Done
     }

@@ -5,20 +5,63 @@ use std::time::Duration;
 
 use super::Params;
 use crate::oid::{self, Oid};
-use crate::value::{Table, Value};
+use crate::value::{Column, Table, Value};
 
 /// Octets of varbinds that fit an Ethernet frame behind the headers of versions 1 and 2c.
 const FRAME: u32 = 1410;
 /// The same behind those of version 3 with authentication and privacy.
 const FRAME_V3: u32 = 1330;
+/// Rows of a column from which on its indexes are remembered, so that it can be asked for in parts at the same time.
+const LONG: usize = 16;
+/// The fewest requests that a part takes.
+const PART: u32 = 2;
 /// The most columns that one request asks for.
 const MOST_COLUMNS: usize = 20;
 
-/// Rows, and octets of a varbind, by column.
+/// What is remembered of columns, sorted.
 #[derive(Clone, Debug, Default)]
 pub struct Sizes {
-    columns: Vec<(Oid, u32, u32)>,
+    columns: Vec<Size>,
+    indexes: Vec<Indexes>,
     frame: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Size {
+    column: Oid,
+    rows: u32,
+    /// Octets of a varbind.
+    octets: u32,
+    /// Where its indexes stand, when it is long.
+    indexes: Option<usize>,
+}
+
+/// Indexes of the rows of long columns, all of one length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Indexes {
+    length: usize,
+    ids: Vec<u32>,
+}
+
+impl Indexes {
+    /// Of a column; `None` when they differ in length.
+    fn of(table: &Table, column: &Column) -> Option<Self> {
+        let length = column.prefix().ids().len();
+        let mut tails = column
+            .entries()
+            .iter()
+            .map(|entry| table.at(column, entry).behind(length))
+            .peekable();
+        let length = tails.peek()?.len();
+        let mut ids = Vec::with_capacity(column.entries().len() * length);
+        for tail in tails {
+            if tail.len() != length || length == 0 {
+                return None;
+            }
+            ids.extend_from_slice(&tail);
+        }
+        Some(Self { length, ids })
+    }
 }
 
 /// Columns that one request asks for together.
@@ -29,6 +72,10 @@ pub(super) struct Group {
     /// How many rows each had.
     pub(super) rows: u32,
     pub(super) repetitions: u32,
+    /// The indexes of the rows with which all parts but the last end.
+    pub(super) cuts: Vec<Vec<u32>>,
+    /// Rows of every part but the last.
+    pub(super) part: u32,
 }
 
 /// A column of known size.
@@ -38,13 +85,23 @@ struct Known {
     column: Oid,
     rows: u32,
     octets: u32,
+    indexes: Option<usize>,
 }
 
 impl Sizes {
     /// Of what a scrape brought. `v3` leaves room for the headers of version 3.
     #[must_use]
     pub fn of(table: &Table, v3: bool) -> Self {
-        let mut columns: Vec<(Oid, u32, u32)> = table
+        let mut indexes: Vec<Indexes> = Vec::new();
+        let mut place = |column: &Column| {
+            let found = Indexes::of(table, column)?;
+            let known = indexes.iter().position(|known| *known == found);
+            Some(known.unwrap_or_else(|| {
+                indexes.push(found);
+                indexes.len() - 1
+            }))
+        };
+        let mut columns: Vec<Size> = table
             .columns()
             .iter()
             .filter(|column| column.entries().len() > 1)
@@ -53,37 +110,42 @@ impl Sizes {
                     .entries()
                     .iter()
                     .map(|entry| {
-                        6 + oid::encoded_len(table.ids(entry)) + length(table, &entry.value)
+                        6 + table.at(column, entry).encoded_len() + length(table, &entry.value)
                     })
                     .sum();
                 let rows = column.entries().len();
                 let each = octets.div_ceil(rows);
-                (
-                    column.prefix().clone(),
-                    u32::try_from(rows).unwrap_or(u32::MAX),
-                    u32::try_from(each).unwrap_or(u32::MAX),
-                )
+                Size {
+                    column: column.prefix().clone(),
+                    rows: u32::try_from(rows).unwrap_or(u32::MAX),
+                    octets: u32::try_from(each).unwrap_or(u32::MAX),
+                    indexes: if rows < LONG { None } else { place(column) },
+                }
             })
             .collect();
         columns.shrink_to_fit();
         let frame = if v3 { FRAME_V3 } else { FRAME };
-        Self { columns, frame }
+        Self {
+            columns,
+            indexes,
+            frame,
+        }
     }
 
     /// Octets held, for limits.
     #[must_use]
     pub fn octets_held(&self) -> usize {
-        let one = |(oid, ..): &(Oid, u32, u32)| size_of::<(Oid, u32, u32)>() + oid.ids().len() * 4;
-        self.columns.iter().map(one).sum()
+        let one = |size: &Size| size_of::<Size>() + size.column.ids().len() * 4;
+        let indexes = self.indexes.iter().map(|indexes| indexes.ids.len() * 4);
+        self.columns.iter().map(one).sum::<usize>() + indexes.sum::<usize>()
     }
 
-    fn get(&self, column: &Oid) -> Option<(u32, u32)> {
+    fn get(&self, column: &Oid) -> Option<&Size> {
         let at = self
             .columns
-            .binary_search_by(|(other, ..)| other.cmp(column))
+            .binary_search_by(|size| size.column.cmp(column))
             .ok()?;
-        let (_, rows, octets) = &self.columns[at];
-        Some((*rows, *octets))
+        Some(&self.columns[at])
     }
 
     /// How to ask for those of `columns` whose size is known, at most `cap` values at a time.
@@ -95,19 +157,20 @@ impl Sizes {
         let mut known: Vec<Known> = columns
             .into_iter()
             .filter_map(|(work, column)| {
-                let (rows, octets) = self.get(&column)?;
+                let size = self.get(&column)?;
                 Some(Known {
                     work,
                     column,
-                    rows,
-                    octets,
+                    rows: size.rows,
+                    octets: size.octets,
+                    indexes: size.indexes,
                 })
             })
             .collect();
         // Columns of one height are asked for together, whichever table they stand in.
-        known.sort_by_key(|known| (known.rows, known.octets));
+        known.sort_by_key(|known| (known.rows, known.indexes, known.octets));
         let mut groups = Vec::new();
-        for run in known.chunk_by(|a, b| a.rows == b.rows) {
+        for run in known.chunk_by(|a, b| (a.rows, a.indexes) == (b.rows, b.indexes)) {
             self.best(&mixed(run), cap, &mut groups);
         }
         groups
@@ -137,16 +200,36 @@ impl Sizes {
         while end > 0 {
             let take = cost[end].1;
             let part = &run[end - take..end];
+            let repetitions = self.requests(part, cap).1;
+            let rows = PART * repetitions;
             out.push(Group {
+                cuts: self.cuts(part, rows),
+                part: rows,
                 columns: part
                     .iter()
                     .map(|known| (known.work, known.column.clone()))
                     .collect(),
                 rows: part.first().map_or(0, |known| known.rows),
-                repetitions: self.requests(part, cap).1,
+                repetitions,
             });
             end -= take;
         }
+    }
+
+    /// The indexes with which every `part` rows of these columns end, where they are known; the last part has no such end.
+    fn cuts(&self, columns: &[Known], part: u32) -> Vec<Vec<u32>> {
+        let place = columns.first().and_then(|known| known.indexes);
+        let Some(indexes) = place.and_then(|at| self.indexes.get(at)) else {
+            return Vec::new();
+        };
+        let mut rows = indexes.ids.chunks_exact(indexes.length).peekable();
+        let mut cuts = Vec::new();
+        while let Some(last) = rows.nth(part as usize - 1) {
+            if rows.peek().is_some() {
+                cuts.push(last.to_vec());
+            }
+        }
+        cuts
     }
 
     /// How many requests these columns need together, and the repetitions of each: one row more is asked for, which shows the end.
@@ -191,7 +274,8 @@ fn length(table: &Table, value: &Value) -> usize {
         Value::Unsigned(whole) | Value::Counter64(whole) => number(whole),
         Value::Octets(span) => table.octets(span).len(),
         Value::Oid(span) => oid::encoded_len(table.sub_ids(span)),
-        Value::Ip(_) => 4,
+        Value::Ipv4(_) => 4,
+        Value::Ipv6(_) => 16,
         Value::Float(_) => 7,
         Value::Double(_) => 11,
         Value::Null => 0,
@@ -205,9 +289,18 @@ mod tests {
     fn sizes(frame: u32, columns: &[(u32, u32, u32)]) -> Sizes {
         let columns = columns
             .iter()
-            .map(|(column, rows, octets)| (Oid::new([1, *column]), *rows, *octets))
+            .map(|(column, rows, octets)| Size {
+                column: Oid::new([1, *column]),
+                rows: *rows,
+                octets: *octets,
+                indexes: None,
+            })
             .collect();
-        Sizes { columns, frame }
+        Sizes {
+            columns,
+            indexes: Vec::new(),
+            frame,
+        }
     }
 
     fn asked(sizes: &Sizes, columns: std::ops::RangeInclusive<u32>, cap: u32) -> Vec<(usize, u32)> {

@@ -65,6 +65,19 @@ fn run(
     agent: &Agent,
     limits: (bool, bool),
     trip: Duration,
+    fault: impl FnMut(usize, Vec<u8>) -> Arrivals,
+) -> Run {
+    let known = (Pace::default(), Sizes::default());
+    run_known(works, agent, limits, known, trip, fault)
+}
+
+/// The same for a target of which something is known.
+fn run_known(
+    works: Vec<Work>,
+    agent: &Agent,
+    limits: (bool, bool),
+    (pace, sizes): (Pace, Sizes),
+    trip: Duration,
     mut fault: impl FnMut(usize, Vec<u8>) -> Arrivals,
 ) -> Run {
     let start = Instant::now();
@@ -75,7 +88,7 @@ fn run(
         strict: limits.1,
         octets: 1 << 28,
     };
-    let mut scrape = Scrape::new(works, limits, Pace::default());
+    let mut scrape = Scrape::of_known(works, limits, pace, &sizes);
     let mut under_way: Vec<(Instant, Vec<u8>)> = Vec::new();
     let mut sent = 0;
     for _ in 0..1_000_000 {
@@ -127,9 +140,9 @@ fn fine(_: usize, answer: Vec<u8>) -> Arrivals {
 fn content(table: &Table) -> Vec<(Vec<u32>, String)> {
     table
         .below(&[1])
-        .map(|entry| {
+        .map(|(at, entry)| {
             (
-                table.ids(entry).to_vec(),
+                at.ids(),
                 crate::convert::text::label(table, &entry.value, "", ""),
             )
         })
@@ -183,6 +196,51 @@ fn a_thousand_interfaces_take_half_the_messages_and_a_tenth_of_the_time() {
         "{:?}",
         ours.elapsed
     );
+}
+
+#[test]
+fn a_later_scrape_takes_no_more_round_trips_than_the_first() {
+    let trip = Duration::from_millis(1);
+    for count in [50, 1000, 3000] {
+        let agent = Agent::with_interfaces(count);
+        let first = run(if_mib(), &agent, (false, false), trip, fine);
+        let known = (first.outcome.pace, Sizes::of(&first.outcome.table, false));
+        let later = run_known(if_mib(), &agent, (false, false), known, trip, fine);
+        assert_eq!(content(&later.outcome.table), content(&first.outcome.table));
+        assert!(
+            later.elapsed <= first.elapsed && later.sent <= first.sent,
+            "{count}: {} messages in {:?}, then {} in {:?}",
+            first.sent,
+            first.elapsed,
+            later.sent,
+            later.elapsed
+        );
+    }
+}
+
+#[test]
+fn rows_that_came_or_went_between_the_parts_of_a_column_are_noticed() {
+    let trip = Duration::from_millis(1);
+    let first = run(
+        if_mib(),
+        &Agent::with_interfaces(1000),
+        (false, false),
+        trip,
+        fine,
+    );
+    for count in [400, 999, 1001, 1500] {
+        let agent = Agent::with_interfaces(count);
+        let fresh = run(if_mib(), &agent, (false, false), trip, fine);
+        let sizes = Sizes::of(&first.outcome.table, false);
+        let known = (first.outcome.pace.clone(), sizes);
+        let later = run_known(if_mib(), &agent, (false, false), known, trip, fine);
+        assert_eq!(later.outcome.failures, []);
+        assert_eq!(
+            content(&later.outcome.table),
+            content(&fresh.outcome.table),
+            "{count}"
+        );
+    }
 }
 
 #[test]
@@ -619,7 +677,7 @@ fn more_than_may_be_kept_ends_the_scrape() {
         deadline: now + Duration::from_secs(9),
         v1: false,
         strict: false,
-        octets: 1000,
+        octets: 400,
     };
     let agent = Agent::with_interfaces(50);
     let mut scrape = Scrape::new(if_mib(), limits, Pace::default());

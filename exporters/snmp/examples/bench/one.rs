@@ -1,0 +1,119 @@
+//! One device at a time.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::Figures;
+use crate::agents::{Agents, Served};
+use crate::exporter::{Exporter, scrape};
+
+/// Processor time and requests of each scrape of one device: the first, and those that follow.
+async fn device(
+    exporter: &Exporter,
+    client: &reqwest::Client,
+    served: &Served,
+    names: [&'static str; 3],
+    times: u32,
+    out: &mut Figures,
+) -> anyhow::Result<()> {
+    let asked = || served.asked.swap(0, Ordering::Relaxed) as f64;
+    asked();
+    exporter.scrape(client, &served.target).await?;
+    let cold = asked();
+    let cpu = exporter.cpu()?;
+    for _ in 0..times {
+        exporter.scrape(client, &served.target).await?;
+    }
+    let each = (exporter.cpu()? - cpu).as_secs_f64() * 1e3 / f64::from(times);
+    let warm = asked() / f64::from(times);
+    out.values.extend(names.into_iter().zip([each, cold, warm]));
+    Ok(())
+}
+
+/// The time of the fastest of three scrapes: what remains when nothing else has the processor. One of many seconds stands alone.
+async fn fastest(
+    exporter: &Exporter,
+    client: &reqwest::Client,
+    target: &str,
+) -> anyhow::Result<f64> {
+    let mut best = f64::INFINITY;
+    for _ in 0..3 {
+        best = best.min(exporter.scrape(client, target).await?.0.as_secs_f64() * 1e3);
+        if best > 10_000.0 {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+pub(crate) async fn measure(exporter: &Exporter, agents: &Agents) -> anyhow::Result<Figures> {
+    let client = testkit::client();
+    let mut out = Figures::default();
+    let small = [
+        "CPU ms of one scrape, 50 interfaces",
+        "requests of the first scrape, 50 interfaces",
+        "requests of a later scrape, 50 interfaces",
+    ];
+    device(exporter, &client, &agents.small, small, 200, &mut out).await?;
+    let large = [
+        "CPU ms of one scrape, 1,000 interfaces",
+        "requests of the first scrape, 1,000 interfaces",
+        "requests of a later scrape, 1,000 interfaces",
+    ];
+    device(exporter, &client, &agents.large, large, 20, &mut out).await?;
+    let (first, _) = exporter.scrape(&client, &agents.slow.target).await?;
+    let whole = fastest(exporter, &client, &agents.slow.target).await?;
+    agents.slow.lose.store(100, Ordering::Relaxed);
+    let lossy = fastest(exporter, &client, &agents.slow.target).await?;
+    agents.slow.lose.store(0, Ordering::Relaxed);
+    out.values.extend([
+        (
+            "ms of the first scrape, 1,000 interfaces, 1 ms round trip",
+            first.as_secs_f64() * 1e3,
+        ),
+        (
+            "ms of a later scrape, 1,000 interfaces, 1 ms round trip",
+            whole,
+        ),
+        ("the same with every 100th answer lost", lossy),
+        ("that loss in times of the lossless scrape", lossy / whole),
+    ]);
+    out.values.push((
+        "a scrape beside 100 dead targets, in times of one alone",
+        beside_dead(exporter, agents).await?,
+    ));
+    Ok(out)
+}
+
+/// How many times longer scrapes of a device take while a hundred others do not answer.
+async fn beside_dead(exporter: &Exporter, agents: &Agents) -> anyhow::Result<f64> {
+    let client = testkit::client();
+    let target = &agents.fleet[0];
+    exporter.scrape(&client, target).await?;
+    let rounds = async |client: &reqwest::Client| {
+        let mut best = f64::INFINITY;
+        for _ in 0..15 {
+            best = best.min(exporter.scrape(client, target).await?.0.as_secs_f64());
+        }
+        anyhow::Ok(best)
+    };
+    let alone = rounds(&client).await?;
+    let silent: Vec<std::net::UdpSocket> = (0..100)
+        .map(|_| std::net::UdpSocket::bind("127.0.0.1:0"))
+        .collect::<std::io::Result<_>>()?;
+    let mut dead = tokio::task::JoinSet::new();
+    for socket in &silent {
+        let target = socket.local_addr()?.to_string();
+        dead.spawn(scrape(exporter.url.clone(), client.clone(), target));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let beside = rounds(&client).await?;
+    ensure!(
+        dead.try_join_next().is_none(),
+        "a dead target was given up early"
+    );
+    dead.shutdown().await;
+    Ok(beside / alone)
+}
