@@ -13,7 +13,9 @@ use std::time::Instant;
 use anyhow::Context as _;
 use http::{Method, StatusCode};
 use toolkit::web::response;
-use toolkit::{App, ConfigError, Configuration, Identity, Live, OnEnd, Request, Response, Service};
+use toolkit::{
+    App, ConfigError, Configuration, Format, Identity, Live, OnEnd, Request, Response, Service,
+};
 
 use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
@@ -108,6 +110,7 @@ impl Service for Snmp {
             show_modules: false,
             keep: flags.keep_columns,
             carry: flags.carry_counters,
+            protobuf: false,
         };
         app.collect(page::EngineSeries(engine.clone()));
         if let Some(address) = flags.traps_listen_address {
@@ -186,8 +189,13 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
             shared.offset,
         );
     let gzip = gzip::wanted(request.header("accept-encoding"));
+    let protobuf = Format::wanted(request.headers()) == Format::Protobuf;
+    let rules = Rules {
+        protobuf,
+        ..shared.rules
+    };
     let answer = shared.coalesce.run(
-        (ready.generation, gzip, ask.clone()),
+        (ready.generation, (gzip, protobuf), ask.clone()),
         deadline,
         &shared.metrics.coalesced,
         || {
@@ -199,7 +207,7 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
                     &ready,
                     &shared.metrics,
                     &ask,
-                    shared.rules,
+                    rules,
                     gzip,
                     deadline,
                 )

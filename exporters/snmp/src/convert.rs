@@ -7,8 +7,10 @@ pub mod hint;
 pub mod index;
 mod labels;
 mod sample;
+mod started;
 pub mod text;
 pub mod time;
 
 pub use labels::Shape;
-pub use sample::{Family, Fault, Plan, Rendered, Scope, View, render};
+pub use sample::{Family, Fault, Plan, Rendered, Scope, Style, View, render};
+pub use started::{OF_INTERFACES, Started};

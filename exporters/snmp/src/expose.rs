@@ -1,9 +1,82 @@
-//! The text format of Prometheus, version 0.0.4, with the spellings of Go's client.
+//! Expositions: the text format of Prometheus, version 0.0.4, with the spellings of Go's client, and protobuf.
 
 use std::fmt::Write as _;
 
+use toolkit::{Encoder, Format, Kind, Labels};
+
+/// An exposition being written.
+#[derive(Debug)]
+pub struct Page {
+    out: Out,
+}
+
+#[derive(Debug)]
+enum Out {
+    Text(String),
+    Protobuf(Box<Encoder>),
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::text(0)
+    }
+}
+
+impl Page {
+    /// As text, with room for so many octets.
+    #[must_use]
+    pub fn text(octets: usize) -> Self {
+        let out = Out::Text(String::with_capacity(octets));
+        Self { out }
+    }
+
+    /// As protobuf, which tells since when counters count.
+    #[must_use]
+    pub fn protobuf() -> Self {
+        let out = Out::Protobuf(Box::new(Encoder::new(Format::Protobuf)));
+        Self { out }
+    }
+
+    /// Begins a family; `kind` is `counter` or `gauge`.
+    pub fn head(&mut self, name: &str, help: &str, kind: &str) {
+        match &mut self.out {
+            Out::Text(text) => head(name, help, kind, text),
+            Out::Protobuf(encoder) => {
+                let kind = if kind == "counter" {
+                    Kind::Counter
+                } else {
+                    Kind::Gauge
+                };
+                encoder.family(name, kind, help);
+            }
+        }
+    }
+
+    /// Writes one sample of the family begun last; `labels` are rendered already.
+    pub fn sample(&mut self, name: &str, labels: &str, value: f64) {
+        self.counted(name, labels, value, None);
+    }
+
+    /// Writes one sample of a counter that counts since `since`, Unix seconds.
+    pub fn counted(&mut self, name: &str, labels: &str, value: f64, since: Option<f64>) {
+        match &mut self.out {
+            Out::Text(text) => sample(name, labels, value, text),
+            Out::Protobuf(encoder) => encoder.sample_since(&Labels::rendered(labels), value, since),
+        }
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
+        match self.out {
+            Out::Text(text) => text.into_bytes(),
+            Out::Protobuf(encoder) => encoder.finish(),
+        }
+    }
+}
+
 /// Writes `# HELP` and `# TYPE`.
-pub fn head(name: &str, help: &str, kind: &str, out: &mut String) {
+fn head(name: &str, help: &str, kind: &str, out: &mut String) {
     out.push_str("# HELP ");
     out.push_str(name);
     out.push(' ');
@@ -23,8 +96,7 @@ pub fn label(name: &str, value: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Writes one sample; `labels` are rendered already.
-pub fn sample(name: &str, labels: &str, value: f64, out: &mut String) {
+fn sample(name: &str, labels: &str, value: f64, out: &mut String) {
     out.push_str(name);
     if !labels.is_empty() {
         out.push('{');

@@ -25,7 +25,7 @@ pub use request::{Ask, Refusal};
 use tokio::sync::Semaphore;
 
 use crate::config::{Auth, Config};
-use crate::convert::{Plan, View, render};
+use crate::convert::{Plan, Style, View, render};
 use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::reason::Reason;
@@ -97,8 +97,10 @@ pub struct Rules {
     pub show_modules: bool,
     /// How long label columns are kept at most; nothing is kept when it is zero.
     pub keep: Duration,
-    /// Carry 32-bit counters on beyond their end.
+    /// Carry 32-bit counters on beyond their end, and tell since when counters count.
     pub carry: bool,
+    /// Answer in protobuf instead of text.
+    pub protobuf: bool,
 }
 
 /// Times and counts of one module.
@@ -186,6 +188,7 @@ fn write(
         stats,
         mut failures,
         answered,
+        started,
     } = collected;
     let views: Vec<View<'_>> = match plan::views(ready, ask) {
         Some(views) => views
@@ -200,9 +203,15 @@ fn write(
             .collect(),
         None => Vec::new(),
     };
-    let mut rendered = render(&views, &table, rules.wrap, rules.strict);
+    let style = Style {
+        wrap: rules.wrap,
+        strict: rules.strict,
+        protobuf: rules.protobuf,
+        started: started.as_ref(),
+    };
+    let mut rendered = render(&views, &table, style);
     if ready.vitals && ask.modules.iter().any(|module| module == vitals::NAME) {
-        rendered.series += vitals::render(&table, &mut rendered.text);
+        rendered.series += vitals::render(&table, &mut rendered.page);
     }
     failures.extend(rendered.faults.iter().map(|fault| Outcome {
         module: fault.module.clone(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::config::Module;
 use crate::convert::text;
-use crate::expose;
+use crate::expose::{self, Page};
 use crate::oid::Oid;
 use crate::value::{Table, Value};
 
@@ -132,7 +132,7 @@ fn oid(text: &str) -> Oid {
 type Series = BTreeMap<String, f64>;
 
 /// Writes the series; gives how many there are.
-pub fn render(table: &Table, out: &mut String) -> usize {
+pub fn render(table: &Table, out: &mut Page) -> usize {
     let read = Reader { table };
     let (size, used, mut ratio) = read.memory();
     for (pool, size) in &size {
@@ -177,11 +177,11 @@ pub fn render(table: &Table, out: &mut String) -> usize {
         if series.is_empty() {
             continue;
         }
-        expose::head(name, help, "gauge", out);
+        out.head(name, help, "gauge");
         for (value, number) in &series {
             let mut labels = String::new();
             expose::label(label, value, &mut labels);
-            expose::sample(name, &labels, *number, out);
+            out.sample(name, &labels, *number);
             count += 1;
         }
     }
@@ -386,9 +386,10 @@ mod tests {
             table.insert(oid.ids(), value).unwrap();
         }
         table.sort();
-        let mut out = String::new();
+        let mut out = Page::default();
         let count = render(&table, &mut out);
-        let lines: Vec<String> = out
+        let lines: Vec<String> = String::from_utf8(out.finish())
+            .unwrap()
             .lines()
             .filter(|line| !line.starts_with('#'))
             .map(str::to_owned)

@@ -35,6 +35,12 @@ pub enum Format {
 }
 
 impl Format {
+    /// What the client prefers by its `Accept` (RFC 9110 section 12.5.1); of equals the first of protobuf, OpenMetrics 1.0.0 and plain text.
+    #[must_use]
+    pub fn wanted(headers: &http::HeaderMap) -> Self {
+        crate::web::scrape::wanted_format(headers)
+    }
+
     /// The `Content-Type` of a response in this format.
     #[must_use]
     pub fn content_type(self) -> &'static str {
@@ -276,13 +282,28 @@ impl Encoder {
         self.sample_with(labels, Labels::none(), value);
     }
 
+    /// One sample of a counter that counts since `since`, Unix seconds. Protobuf alone says so: text shows the sample without it.
+    pub fn sample_since(&mut self, labels: &Labels, value: impl Number, since: Option<f64>) {
+        if self.refuse {
+            return;
+        }
+        if self.format == Format::Protobuf {
+            let value = value.as_f64();
+            self.family
+                .sample(self.kind, (labels, Labels::none()), value, since);
+        } else {
+            self.sample(labels, value);
+        }
+    }
+
     /// One sample whose labels are `labels` and then `extra`, such as the reason of an error.
     pub fn sample_with(&mut self, labels: &Labels, extra: &Labels, value: impl Number) {
         if self.refuse {
             return;
         }
         if self.format == Format::Protobuf {
-            self.family.sample(self.kind, labels, extra, value.as_f64());
+            let value = value.as_f64();
+            self.family.sample(self.kind, (labels, extra), value, None);
             return;
         }
         line(&mut self.out.bytes, &self.name, "", (labels, extra), value);

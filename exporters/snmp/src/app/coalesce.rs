@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use crate::probe::{Answer, Ask};
 
-/// Generation of the configuration, whether the body is compressed, and what is asked.
-type Key = (u64, bool, Ask);
+/// Generation of the configuration, whether the body is compressed and protobuf, and what is asked.
+type Key = (u64, (bool, bool), Ask);
 type Waiting = (Instant, watch::Receiver<Option<Arc<Answer>>>);
 
 /// Scrapes under way, by what they ask.

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, HeaderValue, VARY};
-use toolkit::Response;
 use toolkit::web::response;
+use toolkit::{Format, Response};
 
 use crate::probe::Answer;
 
@@ -15,10 +15,15 @@ pub(super) fn respond(answer: &Answer) -> Response {
     if status != StatusCode::OK {
         return response::text(status, String::from_utf8_lossy(&answer.body).into_owned());
     }
-    let mut response = response::new(StatusCode::OK, TEXT, answer.body.clone());
+    let kind = if answer.protobuf {
+        Format::Protobuf.content_type()
+    } else {
+        TEXT
+    };
+    let mut response = response::new(StatusCode::OK, kind, answer.body.clone());
     response
         .headers_mut()
-        .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        .insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     if answer.packed {
         response
             .headers_mut()

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::Started;
 use super::labels::{Rows, combined_name, is_combined, named};
 use super::{Shape, text, time};
 use crate::config::{Metric, Module};
-use crate::expose;
+use crate::expose::Page;
 use crate::oid::{self, Oid};
 use crate::value::{Entry, Table, Value};
 
@@ -214,8 +215,8 @@ pub struct Fault {
 /// Samples as text, and what was wrong.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// Families in the text format, sorted by name.
-    pub text: String,
+    /// Families, sorted by name.
+    pub page: Page,
     /// Series written.
     pub series: usize,
     /// Faults, each metric and reason once.
@@ -228,10 +229,22 @@ struct Filled<'a> {
     entries: Vec<Vec<(u32, &'a Entry)>>,
 }
 
-/// Writes every family of the modules from what the table holds. `wrap` wraps Counter64 at 2^53.
-/// A series that several modules give is written once; with `strict` that is a fault. The table must be sorted.
+/// How values become samples.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style<'a> {
+    /// Wrap Counter64 at 2^53.
+    pub wrap: bool,
+    /// A series that several modules give is a fault; else it is written once.
+    pub strict: bool,
+    /// Protobuf instead of text.
+    pub protobuf: bool,
+    /// Since when counters count.
+    pub started: Option<&'a Started>,
+}
+
+/// Writes every family of the modules from what the table holds, which must be sorted.
 #[must_use]
-pub fn render(views: &[View<'_>], table: &Table, wrap: bool, strict: bool) -> Rendered {
+pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>) -> Rendered {
     let filled: Vec<Filled<'_>> = views.iter().map(|view| fill(view, table)).collect();
     let mut families: BTreeMap<&str, Vec<(&Filled<'_>, &Family)>> = BTreeMap::new();
     for one in &filled {
@@ -245,14 +258,17 @@ pub fn render(views: &[View<'_>], table: &Table, wrap: bool, strict: bool) -> Re
         }
     }
     let mut out = Rendered {
-        text: String::with_capacity(table.len() * 96),
+        page: if style.protobuf {
+            Page::protobuf()
+        } else {
+            Page::text(table.len() * 96)
+        },
         ..Rendered::default()
     };
     for (name, members) in families {
         Writer {
             table,
-            wrap,
-            strict,
+            style,
             out: &mut out,
         }
         .family(name, &members);
@@ -285,10 +301,26 @@ fn fill<'a>(view: &'a View<'a>, table: &'a Table) -> Filled<'a> {
     }
 }
 
+/// A sample before it is written.
+struct Sample {
+    labels: String,
+    value: f64,
+    since: Option<f64>,
+}
+
+impl Sample {
+    fn of(labels: String, value: f64) -> Self {
+        Self {
+            labels,
+            value,
+            since: None,
+        }
+    }
+}
+
 struct Writer<'a> {
     table: &'a Table,
-    wrap: bool,
-    strict: bool,
+    style: Style<'a>,
     out: &'a mut Rendered,
 }
 
@@ -301,25 +333,21 @@ impl Writer<'_> {
             self.numbers(name, filled, family);
             return;
         }
-        let mut samples: Vec<(String, f64, usize)> = Vec::new();
-        let mut found: Vec<(String, f64)> = Vec::new();
+        let mut samples: Vec<(Sample, usize)> = Vec::new();
+        let mut found: Vec<Sample> = Vec::new();
         let mut head: Option<(String, &str, &str)> = None;
         for (member, (filled, family)) in members.iter().enumerate() {
             self.samples(filled, family, &mut found);
             if found.is_empty() {
                 continue;
             }
-            samples.extend(
-                found
-                    .drain(..)
-                    .map(|(labels, value)| (labels, value, member)),
-            );
+            samples.extend(found.drain(..).map(|sample| (sample, member)));
             let metric = metric_of(filled, family);
             let (help, kind) = (help(metric, family.part), kind(metric, family.part));
             match &head {
                 Some((first_help, first_kind, module)) => {
                     let differs = *first_help != help || *first_kind != kind;
-                    if differs && (self.strict || *module == filled.view.name) {
+                    if differs && (self.style.strict || *module == filled.view.name) {
                         self.fault(filled, metric, "inconsistent");
                     }
                 }
@@ -327,18 +355,21 @@ impl Writer<'_> {
             }
         }
         let Some((help, kind, _)) = head else { return };
-        expose::head(name, &help, kind, &mut self.out.text);
-        samples.sort_by(|a, b| a.0.cmp(&b.0));
+        self.out.page.head(name, &help, kind);
+        samples.sort_by(|(a, _), (b, _)| a.labels.cmp(&b.labels));
         let mut last: Option<(&str, usize)> = None;
-        for (labels, value, member) in &samples {
+        for (sample, member) in &samples {
+            let labels = &sample.labels;
             if let Some((_, first)) = last.filter(|(text, _)| text == labels) {
                 let ((one, _), (other, family)) = (members[first], members[*member]);
-                if self.strict || one.view.name == other.view.name {
+                if self.style.strict || one.view.name == other.view.name {
                     self.fault(other, metric_of(other, family), "duplicate");
                 }
                 continue;
             }
-            expose::sample(name, labels, *value, &mut self.out.text);
+            self.out
+                .page
+                .counted(name, labels, sample.value, sample.since);
             self.out.series += 1;
             last = Some((labels, *member));
         }
@@ -360,20 +391,18 @@ impl Writer<'_> {
                 continue;
             };
             if !headed {
-                expose::head(
-                    name,
-                    &help(metric, family.part),
-                    kind(metric, family.part),
-                    &mut self.out.text,
-                );
+                self.out
+                    .page
+                    .head(name, &help(metric, family.part), kind(metric, family.part));
                 headed = true;
             }
-            expose::sample(name, rows.labels(*row), value, &mut self.out.text);
+            let since = self.since(metric, rows, *row);
+            self.out.page.counted(name, rows.labels(*row), value, since);
             self.out.series += 1;
         }
     }
 
-    fn samples(&mut self, filled: &Filled<'_>, family: &Family, out: &mut Vec<(String, f64)>) {
+    fn samples(&mut self, filled: &Filled<'_>, family: &Family, out: &mut Vec<Sample>) {
         let metric = metric_of(filled, family);
         let rows = &filled.rows[filled.view.plan.metrics[family.metric].1];
         let labelled = rows.shape().names().contains(&metric.name);
@@ -381,16 +410,16 @@ impl Writer<'_> {
             let row = *row;
             let labels = || rows.labels(row).to_owned();
             match family.part {
-                Part::Number => out.extend(
-                    self.value(metric, &entry.value)
-                        .map(|value| (labels(), value)),
-                ),
+                Part::Number => out.extend(self.value(metric, &entry.value).map(|value| Sample {
+                    since: self.since(metric, rows, row),
+                    ..Sample::of(labels(), value)
+                })),
                 Part::Text => {
                     let value = scaled(metric, 1.0);
                     if labelled {
-                        out.push((labels(), value));
+                        out.push(Sample::of(labels(), value));
                     } else {
-                        out.push((
+                        out.push(Sample::of(
                             rows.labels_with(
                                 row,
                                 &metric.name,
@@ -411,20 +440,20 @@ impl Writer<'_> {
                     let found = list
                         .iter()
                         .find_map(|one| one.regex.expand(&text, &one.value)?.parse::<f64>().ok());
-                    out.extend(found.map(|value| (labels(), scaled(metric, value))));
+                    out.extend(found.map(|value| Sample::of(labels(), scaled(metric, value))));
                 }
                 Part::Info if labelled => {}
                 Part::States | Part::Bits if labelled => self.fault(filled, metric, "inconsistent"),
                 Part::Info => {
                     let state = named(
                         &metric.enum_values,
-                        text::number(&entry.value, self.wrap) as i64,
+                        text::number(&entry.value, self.style.wrap) as i64,
                     );
-                    out.push((rows.labels_with(row, &metric.name, &state), 1.0));
+                    out.push(Sample::of(rows.labels_with(row, &metric.name, &state), 1.0));
                 }
                 Part::States => {
-                    let current = text::number(&entry.value, self.wrap) as i64;
-                    out.push((
+                    let current = text::number(&entry.value, self.style.wrap) as i64;
+                    out.push(Sample::of(
                         rows.labels_with(row, &metric.name, &named(&metric.enum_values, current)),
                         1.0,
                     ));
@@ -432,9 +461,9 @@ impl Writer<'_> {
                         .enum_values
                         .iter()
                         .filter(|(number, _)| **number != current);
-                    out.extend(
-                        others.map(|(_, state)| (rows.labels_with(row, &metric.name, state), 0.0)),
-                    );
+                    out.extend(others.map(|(_, state)| {
+                        Sample::of(rows.labels_with(row, &metric.name, state), 0.0)
+                    }));
                 }
                 Part::Bits => {
                     let Value::Octets(span) = entry.value else {
@@ -449,7 +478,7 @@ impl Writer<'_> {
                             .copied()
                             .unwrap_or(0);
                         let set = *bit >= 0 && octet & (128 >> (bit % 8)) != 0;
-                        (
+                        Sample::of(
                             rows.labels_with(row, &metric.name, state),
                             f64::from(u8::from(set)),
                         )
@@ -457,6 +486,12 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// Since when the counter in this row counts, Unix seconds.
+    fn since(&self, metric: &Metric, rows: &Rows<'_>, row: u32) -> Option<f64> {
+        let started = self.style.started?;
+        (metric.kind == "counter").then(|| started.of(&metric.oid, rows.index(row)))?
     }
 
     /// A number, or nothing for a time that cannot be read.
@@ -472,7 +507,7 @@ impl Writer<'_> {
                 &text::label(self.table, value, "DisplayString", ""),
                 &metric.datetime_pattern,
             )? as f64,
-            _ => text::number(value, self.wrap),
+            _ => text::number(value, self.style.wrap),
         };
         Some(scaled(metric, number))
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Ask, ModuleStats, Rules};
 use crate::convert::Rendered;
-use crate::expose;
+use crate::expose::{self, Page};
 use crate::reason::Reason;
 
 /// Something that is missing, and why.
@@ -31,6 +31,8 @@ pub struct Answer {
     pub body: Bytes,
     /// Whether the body is compressed.
     pub packed: bool,
+    /// Whether the body is protobuf, not text.
+    pub protobuf: bool,
     /// What is missing.
     pub failures: Vec<Outcome>,
     /// The modules asked for.
@@ -46,6 +48,7 @@ impl Answer {
             status: 500,
             body,
             packed: false,
+            protobuf: false,
             failures: Vec::new(),
             modules: Vec::new(),
             took: Duration::ZERO,
@@ -66,16 +69,17 @@ impl Answer {
             && (rules.strict || rules.refuse_partial || nothing)
             && !rules.failure_as_series;
         let (status, body) = if refused {
-            (500, error_text(&ask.target, &failures))
+            (500, error_text(&ask.target, &failures).into_bytes())
         } else {
-            let mut body = rendered.text;
+            let mut body = rendered.page;
             per_scrape(&mut body, ask, rules, stats, &failures, (began, walked));
-            (200, body)
+            (200, body.finish())
         };
         Self {
             status,
             body: body.into(),
             packed: false,
+            protobuf: !refused && rules.protobuf,
             failures,
             modules: ask.modules.clone(),
             took: began.elapsed(),
@@ -125,7 +129,7 @@ fn error_text(target: &str, failures: &[Outcome]) -> String {
 type PerModule = fn(&ModuleStats, Duration, Duration) -> f64;
 
 fn per_scrape(
-    out: &mut String,
+    out: &mut Page,
     ask: &Ask,
     rules: Rules,
     stats: &[ModuleStats],
@@ -177,11 +181,10 @@ fn per_scrape(
     labels.sort_by(|a, b| a.0.cmp(&b.0));
     if !rules.strict {
         if !failures.is_empty() {
-            expose::head(
+            out.head(
                 "snmp_error",
                 "What could not be collected, and why.",
                 "gauge",
-                out,
             );
         }
         for failure in failures {
@@ -196,39 +199,36 @@ fn per_scrape(
                 }
                 expose::label(name, value, &mut label);
             }
-            expose::sample("snmp_error", &label, 1.0, out);
+            out.sample("snmp_error", &label, 1.0);
         }
-        expose::head(
+        out.head(
             "snmp_scrape_complete",
             "Whether everything the module asks for was collected.",
             "gauge",
-            out,
         );
         for (label, _, complete) in &labels {
-            expose::sample(
+            out.sample(
                 "snmp_scrape_complete",
                 label,
                 f64::from(u8::from(*complete)),
-                out,
             );
         }
     }
     let took = began.elapsed();
     if rules.show_modules {
-        expose::head(
+        out.head(
             "snmp_module_chosen",
             "Modules that module=auto chose for the device.",
             "gauge",
-            out,
         );
         for (label, ..) in &labels {
-            expose::sample("snmp_module_chosen", label, 1.0, out);
+            out.sample("snmp_module_chosen", label, 1.0);
         }
     }
     for (name, help, value) in families {
-        expose::head(name, help, "gauge", out);
+        out.head(name, help, "gauge");
         for (label, stats, _) in &labels {
-            expose::sample(name, label, value(stats, took, walked), out);
+            out.sample(name, label, value(stats, took, walked));
         }
     }
 }

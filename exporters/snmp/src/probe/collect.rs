@@ -7,7 +7,7 @@ use super::keep::{Found, Saver};
 use super::plan::{Planned, Wanted};
 use super::uptime::{SYS_UP_TIME, UpTime};
 use super::{Ask, Line, ModuleStats, Outcome, Ready, Rules, auto, counters, filter, plan};
-use crate::convert::Scope;
+use crate::convert::{Scope, Started};
 use crate::engine::{Engine, Key, Report};
 use crate::metrics::Metrics;
 use crate::oid::Oid;
@@ -22,6 +22,8 @@ pub(super) struct Collected {
     pub(super) stats: Vec<ModuleStats>,
     pub(super) failures: Vec<Outcome>,
     pub(super) answered: bool,
+    /// Since when counters count, where that is known and asked for.
+    pub(super) started: Option<Started>,
 }
 
 impl Collected {
@@ -41,6 +43,7 @@ impl Collected {
             stats: vec![ModuleStats::default(); ask.modules.len()],
             failures,
             answered: false,
+            started: None,
         }
     }
 
@@ -106,6 +109,7 @@ pub(super) async fn collect(
         stats: vec![ModuleStats::default(); views.len()],
         failures: Vec::new(),
         answered: false,
+        started: None,
     };
     if rules.strict || views.is_empty() {
         let report = line.ask(planned.works.clone()).await;
@@ -155,9 +159,12 @@ impl Frugal<'_> {
         });
         let stamps = saver.as_ref().map(Saver::stamps).unwrap_or_default();
         if !stamps.is_empty() || !counted.is_empty() {
-            let up_time = std::iter::once(Oid::new(SYS_UP_TIME));
+            let mut up_time = vec![Oid::new(SYS_UP_TIME)];
+            if self.rules.protobuf && version != 1 {
+                up_time.push(Oid::new(counters::HOST_UP_TIME));
+            }
             planned.also(
-                up_time.chain(stamps).collect(),
+                up_time.into_iter().chain(stamps).collect(),
                 plan::params(self.views[0].module),
             );
         }
@@ -197,7 +204,8 @@ impl Frugal<'_> {
         if let Some(up) = up.filter(|_| self.rules.carry && !counted.is_empty()) {
             let key = self.line.key();
             let before = memory.counters.get(&key);
-            let after = counters::carry(&mut collected.table, &counted, before.as_deref(), up);
+            let mut after = counters::carry(&mut collected.table, &counted, before.as_deref(), up);
+            collected.started = self.rules.protobuf.then(|| after.started(&collected.table));
             let octets = after.octets_held();
             memory.counters.put(key, after, octets);
         }

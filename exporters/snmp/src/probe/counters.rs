@@ -12,14 +12,13 @@ use std::time::Instant;
 
 use super::keep;
 use super::uptime::UpTime;
+use crate::convert::{OF_INTERFACES, Started, text};
 use crate::oid::{self, Oid};
 use crate::value::{Table, Value};
 
-const INTERFACES: [&[u32]; 2] = [
-    &[1, 3, 6, 1, 2, 1, 2, 2, 1],
-    &[1, 3, 6, 1, 2, 1, 31, 1, 1, 1],
-];
 const DISCONTINUITY: [u32; 11] = [1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19];
+/// hrSystemUptime.0 (HOST-RESOURCES-MIB).
+pub(super) const HOST_UP_TIME: [u32; 10] = [1, 3, 6, 1, 2, 1, 25, 1, 1, 0];
 /// A wrap may be so many times faster than what was counted before …
 const FASTER: f64 = 8.0;
 /// … and so much more, to be believed.
@@ -31,6 +30,10 @@ const WAVERS: u64 = 1024;
 #[derive(Debug)]
 pub struct Carried {
     up: UpTime,
+    /// Since when the counters count, Unix seconds: as it was first worked out, so that it stands still.
+    since: Option<f64>,
+    /// What each column's counters made together, by a hash of its identifier.
+    sums: HashMap<u64, f64>,
     columns: HashMap<Oid, Vec<Row>>,
 }
 
@@ -51,12 +54,44 @@ impl Row {
 }
 
 impl Carried {
+    /// Since when the counters count.
+    ///
+    /// The host's own uptime goes before sysUpTime, which is that of the agent: where only the agent is started anew, counters go on.
+    pub(super) fn started(&mut self, table: &Table) -> Started {
+        let of_host = || match table.get(&HOST_UP_TIME) {
+            Some(Value::Unsigned(hundredths)) => u32::try_from(*hundredths).ok(),
+            _ => None,
+        };
+        let device = *self.since.get_or_insert_with(|| {
+            let hundredths = of_host().unwrap_or(self.up.hundredths);
+            UpTime {
+                hundredths,
+                ..self.up
+            }
+            .started()
+        });
+        let stamps = table.below(&DISCONTINUITY).filter_map(|(at, entry)| {
+            let Value::Unsigned(stamp) = entry.value else {
+                return None;
+            };
+            // 0 is the start of the device. A stamp before the 497 days that sysUpTime holds cannot be told from one to come.
+            let known = stamp <= self.up.hundredths.into();
+            let started = known.then_some(self.up.started() + stamp as f64 / 100.0);
+            (stamp > 0).then(|| (at.behind(DISCONTINUITY.len()).into_owned(), started))
+        });
+        Started {
+            device,
+            interfaces: stamps.collect(),
+        }
+    }
+
     /// Octets held.
     pub(super) fn octets_held(&self) -> usize {
         self.columns
             .iter()
             .map(|(oid, rows)| 96 + oid.ids().len() * 4 + rows.capacity() * size_of::<Row>())
-            .sum()
+            .sum::<usize>()
+            + self.sums.len() * size_of::<(u64, f64)>()
     }
 }
 
@@ -67,8 +102,12 @@ pub(super) fn carry(
     before: Option<&Carried>,
     up: UpTime,
 ) -> Carried {
+    let sums = sums(table, columns);
+    let since = before
+        .filter(|before| before.up.runs_on(up) || !fell(&before.sums, &sums))
+        .and_then(|before| before.since);
     let before = before.filter(|before| before.up.runs_on(up));
-    let seconds = before.map_or(0.0, |before| since(before.up.read, up.read));
+    let seconds = before.map_or(0.0, |before| elapsed(before.up.read, up.read));
     let begun = begun_anew(table, before);
     // Other modules of the same target have columns of their own.
     let mut after: HashMap<Oid, Vec<Row>> = before
@@ -80,7 +119,7 @@ pub(super) fn carry(
     let twins: HashMap<Oid, Oid> = keep::twins().collect();
     for column in columns {
         let wide = wide_values(table, column, twins.get(column));
-        let of_interface = INTERFACES
+        let of_interface = OF_INTERFACES
             .iter()
             .any(|root| oid::within(column.ids(), root));
         let old = before.and_then(|before| before.columns.get(column));
@@ -120,10 +159,41 @@ pub(super) fn carry(
     if !stamps.is_empty() {
         after.insert(Oid::new(DISCONTINUITY), stamps);
     }
-    Carried { up, columns: after }
+    Carried {
+        up,
+        since,
+        sums,
+        columns: after,
+    }
 }
 
-fn since(before: Instant, now: Instant) -> f64 {
+/// Whether most columns of counters hold less than half of what they held: they began anew. Where sysUpTime alone went back, only the
+/// agent did.
+fn fell(before: &HashMap<u64, f64>, now: &HashMap<u64, f64>) -> bool {
+    let known = now
+        .iter()
+        .filter_map(|(column, sum)| Some((before.get(column)?, sum)))
+        .filter(|(before, _)| **before > 0.0);
+    let (fell, all) = known.fold((0, 0), |(fell, all), (before, now)| {
+        (fell + usize::from(*now < before / 2.0), all + 1)
+    });
+    fell * 2 > all
+}
+
+fn sums(table: &Table, columns: &[Oid]) -> HashMap<u64, f64> {
+    let of = |column: &Oid| {
+        table
+            .below(column.ids())
+            .map(|(_, entry)| text::number(&entry.value, false))
+            .sum()
+    };
+    columns
+        .iter()
+        .map(|column| (hash(column.ids()), of(column)))
+        .collect()
+}
+
+fn elapsed(before: Instant, now: Instant) -> f64 {
     now.saturating_duration_since(before).as_secs_f64()
 }
 

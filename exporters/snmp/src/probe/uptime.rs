@@ -1,6 +1,6 @@
 //! Whether a device has run on since it was last asked, by its sysUpTime (SNMPv2-MIB).
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// sysUpTime.0.
 pub(super) const SYS_UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
@@ -17,6 +17,13 @@ pub(super) struct UpTime {
 }
 
 impl UpTime {
+    /// When the device started, Unix seconds. One that has run for longer than 497 days says its last wrap.
+    pub(super) fn started(self) -> f64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let read = now.unwrap_or_default().saturating_sub(self.read.elapsed());
+        read.as_secs_f64() - f64::from(self.hundredths) / 100.0
+    }
+
     /// Whether `later` is the same run of the device: its clock has gone on as ours has.
     pub(super) fn runs_on(&self, later: Self) -> bool {
         let passed = later.read.saturating_duration_since(self.read);

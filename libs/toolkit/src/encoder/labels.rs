@@ -16,6 +16,12 @@ impl Labels {
         Self(text.into())
     }
 
+    /// Of pairs that are rendered already, as [`Self::as_str`] gives them.
+    #[must_use]
+    pub fn rendered(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// No labels.
     #[must_use]
     pub fn none() -> &'static Self {

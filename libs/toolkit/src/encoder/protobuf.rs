@@ -37,7 +37,14 @@ impl Family {
         }
     }
 
-    pub(super) fn sample(&mut self, kind: Kind, labels: &Labels, extra: &Labels, value: f64) {
+    /// `since` is the start of a counter, Unix seconds.
+    pub(super) fn sample(
+        &mut self,
+        kind: Kind,
+        (labels, extra): (&Labels, &Labels),
+        value: f64,
+        since: Option<f64>,
+    ) {
         self.labels(labels);
         self.labels(extra);
         let field = match kind {
@@ -47,6 +54,11 @@ impl Family {
         };
         self.value.clear();
         float(&mut self.value, 1, value);
+        if let Some(since) = since.filter(|_| kind == Kind::Counter) {
+            self.part.clear();
+            time(&mut self.part, since);
+            bytes(&mut self.value, 3, &self.part);
+        }
         bytes(&mut self.metric, field, &self.value);
         self.metric_ends();
     }
@@ -138,11 +150,15 @@ fn write_exemplar(to: &mut Vec<u8>, exemplar: &Exemplar, text: &mut String) {
     });
     float(to, 2, exemplar.value);
     part.clear();
-    // `google.protobuf.Timestamp`: seconds and nanoseconds.
-    let whole = exemplar.timestamp.max(0.0).floor();
-    number(&mut part, 1, whole as u64);
-    number(&mut part, 2, ((exemplar.timestamp - whole) * 1e9) as u64);
+    time(&mut part, exemplar.timestamp);
     bytes(to, 3, &part);
+}
+
+/// The content of a `google.protobuf.Timestamp`: seconds and nanoseconds.
+fn time(to: &mut Vec<u8>, unix_seconds: f64) {
+    let whole = unix_seconds.max(0.0).floor();
+    number(to, 1, whole as u64);
+    number(to, 2, ((unix_seconds - whole) * 1e9) as u64);
 }
 
 /// A `LabelPair`.

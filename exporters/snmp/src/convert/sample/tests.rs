@@ -27,8 +27,10 @@ fn rendered(metrics: &str, values: &[(&str, Raw<'_>)]) -> Rendered {
             scope: &scope,
         }],
         &table,
-        true,
-        false,
+        Style {
+            wrap: true,
+            ..Style::default()
+        },
     )
 }
 
@@ -36,11 +38,15 @@ fn metric(kind: &str, rest: &str) -> String {
     format!("    - {{name: m, oid: 1.3.1, type: {kind}, help: h, {rest}}}\n")
 }
 
+fn written(out: Rendered) -> String {
+    String::from_utf8(out.page.finish()).unwrap()
+}
+
 /// The samples alone.
 fn samples(metrics: &str, values: &[(&str, Raw<'_>)]) -> Vec<String> {
     let out = rendered(metrics, values);
     assert_eq!(out.faults, []);
-    out.text
+    written(out)
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(str::to_owned)
@@ -93,11 +99,10 @@ fn numbers_scale_wrap_and_default_to_zero() {
 fn times_that_cannot_be_read_are_dropped_without_a_family() {
     for kind in ["DateAndTime", "NTPTimeStamp", "ParseDateAndTime"] {
         assert_eq!(
-            rendered(
+            written(rendered(
                 &metric(kind, "datetime_pattern: '%Y'"),
                 &[("1.3.1.0", Raw::Octets(b"bad"))]
-            )
-            .text,
+            )),
             ""
         );
     }
@@ -177,11 +182,10 @@ fn enumerations_become_info_or_states() {
     let taken =
         "enum_values: {1: up}, indexes: [{labelname: m, type: EnumAsInfo, enum_values: {1: up}}]";
     assert_eq!(
-        rendered(
+        written(rendered(
             &metric("EnumAsInfo", taken),
             &[("1.3.1.1", Raw::Integer(1))]
-        )
-        .text,
+        )),
         ""
     );
 }
@@ -208,11 +212,10 @@ fn extracts_give_one_family_a_suffix() {
         ["mA 350", "mB 50"]
     );
     assert_eq!(
-        rendered(
+        written(rendered(
             &metric("DisplayString", rest),
             &[("1.3.1.0", Raw::Octets(b"x"))]
-        )
-        .text,
+        )),
         ""
     );
 }
@@ -315,5 +318,5 @@ fn families_and_series_come_sorted_with_their_heads() {
         ("1.3.2.1", Raw::Unsigned(3)),
     ];
     let expected = "# HELP m h\n# TYPE m gauge\nm{i=\"10\"} 1\nm{i=\"9\"} 2\n# HELP z a\\\\b\\nc\n# TYPE z counter\nz{i=\"1\"} 3\n";
-    assert_eq!(rendered(&metrics, &values).text, expected);
+    assert_eq!(written(rendered(&metrics, &values)), expected);
 }

@@ -23,7 +23,7 @@ mod model {
         #[prost(message, optional, tag = "2")]
         pub(super) gauge: Option<Value>,
         #[prost(message, optional, tag = "3")]
-        pub(super) counter: Option<Value>,
+        pub(super) counter: Option<Counter>,
         #[prost(message, optional, tag = "5")]
         pub(super) untyped: Option<Value>,
         #[prost(message, optional, tag = "7")]
@@ -40,6 +40,13 @@ mod model {
     pub(super) struct Value {
         #[prost(double, tag = "1")]
         pub(super) value: f64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Counter {
+        #[prost(double, tag = "1")]
+        pub(super) value: f64,
+        #[prost(message, optional, tag = "3")]
+        pub(super) created: Option<Timestamp>,
     }
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Histogram {
@@ -226,4 +233,28 @@ proptest::proptest! {
         let read: Vec<_> = families[0].metric[0].label.iter().map(|pair| pair.value.clone()).collect();
         proptest::prop_assert_eq!(read, [value, "end".to_owned()]);
     }
+}
+
+#[test]
+fn a_counter_says_since_when_it_counts_and_a_gauge_does_not() {
+    let families = read(|out| {
+        for (name, kind) in [("octets_total", Kind::Counter), ("speed", Kind::Gauge)] {
+            out.family(name, kind, "Of an interface.");
+            out.sample_since(Labels::none(), 7_u64, Some(1_700_000_000.25));
+            out.sample_since(Labels::none(), 8_u64, None);
+        }
+    });
+    let counter = |at: usize| families[0].metric[at].counter.clone().unwrap();
+    let created = model::Timestamp {
+        seconds: 1_700_000_000,
+        nanos: 250_000_000,
+    };
+    assert_eq!((counter(0).value, counter(0).created), (7.0, Some(created)));
+    assert_eq!((counter(1).value, counter(1).created), (8.0, None));
+    assert_eq!(families[1].metric[0].gauge.clone().unwrap().value, 7.0);
+    let mut text = Encoder::new(Format::Text);
+    text.family("octets_total", Kind::Counter, "Of an interface.");
+    text.sample_since(Labels::none(), 7_u64, Some(1.0));
+    let text = String::from_utf8(text.finish()).unwrap();
+    assert!(text.ends_with("octets_total 7\n"), "{text}");
 }
