@@ -119,7 +119,7 @@ async fn every_panel_shows_something_when_every_series_is_there() {
     let outcome = ask(&server, Some("firing"), None, 60).await;
     assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
     assert!(outcome.filled >= 5, "{outcome}");
-    for condition in ["traced", "dual_stack"] {
+    for condition in ["traced", "dual_stack", "lldp"] {
         let outcome = ask(&server, Some(condition), Some("r1"), 60).await;
         assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
         assert!(outcome.filled >= 2, "{condition}: {outcome}");
