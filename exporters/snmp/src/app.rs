@@ -21,7 +21,7 @@ use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
 use crate::flags::{Early, Failure, Flags, Partial, time_allowed};
 use crate::metrics::Metrics;
-use crate::probe::{self, Ask, Ready, Rules};
+use crate::probe::{self, Answer, Ask, Ready, Rules};
 use crate::traps::{Receiver, TrapMetrics, lines};
 use crate::usm::own;
 use coalesce::Coalesce;
@@ -76,6 +76,40 @@ struct Shared {
     offset: f64,
     debug: bool,
     coalesce: Coalesce,
+}
+
+impl Shared {
+    async fn scrape(
+        &self,
+        ready: &Arc<Ready>,
+        ask: &Ask,
+        rules: Rules,
+        gzip: bool,
+        deadline: Instant,
+    ) -> Answer {
+        self.metrics.in_flight.inc();
+        let (engine, metrics) = (&self.engine, &self.metrics);
+        let answer = probe::run(engine, ready, metrics, ask, rules, gzip, deadline).await;
+        self.metrics.in_flight.dec();
+        for failure in &answer.failures {
+            tracing::info!(
+                target = ask.target,
+                module = failure.module,
+                root = failure.root,
+                reason = failure.reason.name(),
+                "scrape failed"
+            );
+        }
+        if self.debug {
+            tracing::debug!(
+                target = ask.target,
+                status = answer.status,
+                seconds = answer.took.as_secs_f64(),
+                "scrape ended"
+            );
+        }
+        answer
+    }
 }
 
 impl Service for Snmp {
@@ -174,8 +208,9 @@ fn receive_traps(
 
 async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
     let ready = Arc::clone(&shared.live.current().0);
+    let strict = shared.rules.strict || ready.config.strict;
     let ask = match Ask::read(request.query_pairs())
-        .and_then(|ask| ask.check(&ready.config).map(|()| ask))
+        .and_then(|ask| ask.check(&ready, strict).map(|()| ask))
     {
         Ok(ask) => ask,
         Err(refusal) => {
@@ -194,46 +229,15 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
         protobuf,
         ..shared.rules
     };
-    let answer = shared.coalesce.run(
-        (ready.generation, (gzip, protobuf), ask.clone()),
-        deadline,
-        &shared.metrics.coalesced,
-        || {
-            let (shared, ready, ask) = (Arc::clone(&shared), Arc::clone(&ready), ask.clone());
-            async move {
-                shared.metrics.in_flight.inc();
-                let answer = probe::run(
-                    &shared.engine,
-                    &ready,
-                    &shared.metrics,
-                    &ask,
-                    rules,
-                    gzip,
-                    deadline,
-                )
-                .await;
-                shared.metrics.in_flight.dec();
-                for failure in &answer.failures {
-                    tracing::info!(
-                        target = ask.target,
-                        module = failure.module,
-                        root = failure.root,
-                        reason = failure.reason.name(),
-                        "scrape failed"
-                    );
-                }
-                if shared.debug {
-                    tracing::debug!(
-                        target = ask.target,
-                        status = answer.status,
-                        seconds = answer.took.as_secs_f64(),
-                        "scrape ended"
-                    );
-                }
-                answer
-            }
-        },
-    );
-    let answer = answer.await;
+    let scrape = {
+        let (shared, ready, ask) = (Arc::clone(&shared), Arc::clone(&ready), ask.clone());
+        move || async move { shared.scrape(&ready, &ask, rules, gzip, deadline).await }
+    };
+    if strict {
+        return gzip::respond(&scrape().await);
+    }
+    let key = (ready.generation, (gzip, protobuf), ask);
+    let shares = &shared.metrics.coalesced;
+    let answer = shared.coalesce.run(key, deadline, shares, scrape).await;
     gzip::respond(&answer)
 }

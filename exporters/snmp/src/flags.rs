@@ -57,7 +57,7 @@ pub struct Flags {
     /// How long label columns are kept at most while the device says that its tables have not changed; 0s asks for them at every scrape.
     #[arg(long = "snmp.keep-columns", env = "SOTP_SNMP_KEEP_COLUMNS", value_name = "DURATION", default_value = "5m", value_parser = keeping, help_heading = "SNMP")]
     pub keep_columns: Duration,
-    /// Carries 32-bit counters on to 64 bits when they wrap.
+    /// Carries 32-bit counters on to 64 bits when they wrap, and tells in protobuf since when counters count.
     #[arg(long = "snmp.carry-counters", env = "SOTP_SNMP_CARRY_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
     pub carry_counters: bool,
     /// Address and port to send from, such as 198.18.0.1:0; an IPv6 address in square brackets.

@@ -94,7 +94,7 @@ pub(super) fn params(module: &Module) -> Params {
     }
 }
 
-/// `strict` walks whole subtrees, as snmp_exporter does; else only the columns that become series or labels.
+/// `strict` walks whole subtrees, each module its own, as snmp_exporter does; else only the columns that become series or labels, once.
 pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Planned {
     let mut planned = Planned {
         works: Vec::new(),
@@ -126,7 +126,7 @@ pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Plan
             for oid in oids {
                 match fetched
                     .iter()
-                    .find(|(other, _)| oid::within(oid.ids(), other.ids()))
+                    .find(|(other, _)| !strict && oid::within(oid.ids(), other.ids()))
                 {
                     Some((_, work)) => {
                         if !planned.owners[*work].contains(&at) {

@@ -1,5 +1,8 @@
 //! The query of `/snmp`.
 
+use super::{AUTO, Ready};
+use crate::vitals;
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {
@@ -98,15 +101,21 @@ impl Ask {
         })
     }
 
-    /// Checks the names against a configuration.
+    /// Checks the names against a configuration; a strict one has no modules but its own.
     ///
     /// # Errors
     /// The auth or a module does not exist.
-    pub fn check(&self, config: &crate::config::Config) -> Result<(), Refusal> {
+    pub fn check(&self, ready: &Ready, strict: bool) -> Result<(), Refusal> {
+        let config = &ready.config;
         if !config.auths.contains_key(&self.auth) {
             return Err(Refusal::Auth(self.auth.clone()));
         }
-        let unknown = |name: &&String| !config.modules.contains_key(*name) && *name != super::AUTO;
+        let unknown = |name: &&String| {
+            let of_file = config.modules.contains_key(*name)
+                && !(ready.vitals && name.as_str() == vitals::NAME);
+            let ours = [AUTO, vitals::NAME].contains(&name.as_str());
+            !of_file && (strict || !ours)
+        };
         match self.modules.iter().find(unknown) {
             Some(name) => Err(Refusal::Module(name.clone())),
             None => Ok(()),

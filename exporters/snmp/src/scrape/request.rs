@@ -52,7 +52,12 @@ impl Scrape {
 
     pub(super) fn send(&mut self, at: usize, now: Instant) -> Outgoing {
         let id = self.fresh_id();
-        let wait = self.pace.timeout(self.timeout_of(at));
+        let timeout = self.timeout_of(at);
+        let wait = if self.limits.strict {
+            timeout
+        } else {
+            self.pace.timeout(timeout)
+        };
         let outgoing = self.outgoing(at, id, false);
         // Of columns in step, what counts is how many values an answer holds.
         let repetitions = if let Operation::GetBulk(repetitions) = outgoing.operation {
@@ -143,8 +148,8 @@ impl Scrape {
                 .as_ref()
                 .map(|cursor| self.works[cursor.work].work.params)?;
             let patience = params.timeout * (params.retries + 1);
-            let most = if params.retries == 0 {
-                1
+            let most = if params.retries == 0 || self.limits.strict {
+                params.retries + 1
             } else {
                 params.retries + 1 + QUICK_REPEATS
             };

@@ -186,6 +186,47 @@ fn several_files_make_one_configuration_and_must_not_repeat_a_name() {
 }
 
 #[test]
+fn every_credential_comes_from_the_file_itself_another_file_or_the_environment_for_all_or_one_target()
+ {
+    // Cargo gives tests this variable.
+    const VARIABLE: &str = "CARGO_PKG_NAME";
+    let from_environment = std::env::var(VARIABLE).unwrap();
+    let folder = std::env::temp_dir().join(format!("sotp-snmp-credentials-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("secret"), "of-a-file\n").unwrap();
+    type Get = fn(&Credentials) -> &Credential;
+    let fields: [(&str, Get); 4] = [
+        ("community", |all| &all.community),
+        ("username", |all| &all.username),
+        ("password", |all| &all.password),
+        ("priv_password", |all| &all.priv_password),
+    ];
+    for (field, get) in fields {
+        for (given, value) in [
+            (format!("{field}: literal"), "literal"),
+            (format!("{field}_file: secret"), "of-a-file"),
+            (format!("{field}_env: {VARIABLE}"), &from_environment),
+        ] {
+            let text = format!(
+                "auths: {{a: {{{given}}}, b: {{targets: {{r1: {{{given}}}}}}}}}\nmodules: {{m: {{}}}}\n"
+            );
+            let config = parse(&text, &folder.join("snmp.yml"), Options::default()).unwrap();
+            let (all, one) = (&config.auths["a"], &config.auths["b"]);
+            assert_eq!(get(&all.credentials).reveal(), value.as_bytes(), "{given}");
+            assert_eq!(
+                get(&one.targets["r1"]).reveal(),
+                value.as_bytes(),
+                "{given}"
+            );
+            assert_ne!(get(&one.credentials).reveal(), value.as_bytes(), "{given}");
+            let shown = format!("{}{config:?}", config.masked());
+            assert!(field == "username" || !shown.contains(value), "{shown}");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn secrets_come_from_files_and_never_show() {
     let folder = std::env::temp_dir().join(format!("sotp-snmp-secret-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

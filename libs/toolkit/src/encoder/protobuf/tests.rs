@@ -142,7 +142,7 @@ fn families_and_samples_are_what_another_implementation_reads() {
         [pair("device", "r\"1\"\\\n"), pair("site", "a")]
     );
     assert_eq!(pairs(second)[2], pair("reason", "r"));
-    assert_eq!(first.counter, Some(model::Value { value: 300.0 }));
+    assert_eq!(first.counter.as_ref().map(|one| one.value), Some(300.0));
     assert_eq!(
         families[1].metric[0].gauge,
         Some(model::Value { value: -1.5 })
