@@ -19,17 +19,17 @@ pub struct Record<'a> {
     pub payload: &'a [u8],
 }
 
-fn checksum(seq: u64, covered: [&[u8]; 2]) -> u32 {
+fn checksum(seq: u64, covered: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&seq.to_le_bytes());
-    hasher.update(covered[0]);
-    hasher.update(covered[1]);
+    hasher.update(covered);
     hasher.finalize()
 }
 
 /// Appends the record's bytes.
 pub(crate) fn encode(record: Record<'_>, into: &mut Vec<u8>) {
     let start = into.len();
+    into.reserve(HEADER + record.payload.len());
     into.extend_from_slice(&[0; HEADER]);
     into.extend_from_slice(record.payload);
     let length = u32::try_from(record.payload.len()).unwrap_or(u32::MAX);
@@ -37,10 +37,7 @@ pub(crate) fn encode(record: Record<'_>, into: &mut Vec<u8>) {
     head[4..8].copy_from_slice(&length.to_le_bytes());
     head[8..16].copy_from_slice(&record.stamp.to_le_bytes());
     head[16] = record.class;
-    let sum = checksum(
-        record.seq,
-        [&into[start + 4..start + HEADER], record.payload],
-    );
+    let sum = checksum(record.seq, &into[start + 4..]);
     into[start..start + 4].copy_from_slice(&sum.to_le_bytes());
 }
 
@@ -62,7 +59,7 @@ pub(crate) fn decode(bytes: &[u8], seq: u64) -> Option<(Record<'_>, usize)> {
         |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let length = field(4) as usize;
     let payload = rest.get(..length)?;
-    if checksum(seq, [&head[4..], payload]) != field(0) {
+    if checksum(seq, &bytes[4..HEADER + length]) != field(0) {
         return None;
     }
     let stamp = u64::from(field(8)) | u64::from(field(12)) << 32;

@@ -82,6 +82,15 @@ impl Seen {
         self.unique.load(Relaxed)
     }
 
+    /// How many of the numbers below `end` arrived.
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        let whole = usize::try_from(end / 64).unwrap();
+        let ones =
+            |word: &AtomicU64, mask: u64| u64::from((word.load(Relaxed) & mask).count_ones());
+        let full: u64 = self.bits[..whole].iter().map(|w| ones(w, u64::MAX)).sum();
+        full + ones(&self.bits[whole], (1 << (end % 64)) - 1)
+    }
+
     pub(crate) fn doubled(&self) -> u64 {
         self.doubled.load(Relaxed)
     }
@@ -91,12 +100,20 @@ impl Seen {
     }
 }
 
-/// Sends datagrams at a rate until the time is over or `stop` is set; gives how many were sent and the seconds.
+/// What a sender is told and tells while it sends.
+#[derive(Default)]
+pub(crate) struct Sending {
+    pub(crate) stop: AtomicBool,
+    /// Messages that the kernel took so far; they are numbered from 0.
+    pub(crate) sent: AtomicU64,
+}
+
+/// Sends datagrams at a rate until the time is over or it is stopped; gives how many were sent and the seconds.
 pub(crate) fn datagrams(
     to: SocketAddr,
     rate: u64,
     time: Duration,
-    stop: &AtomicBool,
+    sending: &Sending,
 ) -> (u64, f64) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
@@ -104,9 +121,9 @@ pub(crate) fn datagrams(
     let (begin, mut sent) = (Instant::now(), 0);
     let mut batch = SendBatch::new();
     // A machine that cannot send this fast must not make the run endless.
-    while sent < total && begin.elapsed() < time * 3 && !stop.load(Relaxed) {
+    while sent < total && begin.elapsed() < time * 3 && !sending.stop.load(Relaxed) {
         let due = ((begin.elapsed().as_secs_f64() * rate as f64) as u64).min(total);
-        while sent < due {
+        while sent < due && !sending.stop.load(Relaxed) {
             batch.clear();
             while sent + (batch.len() as u64) < due && !batch.is_full() {
                 let next = sent + batch.len() as u64;
@@ -125,6 +142,7 @@ pub(crate) fn datagrams(
                 }
             }
             sent += batch.len() as u64;
+            sending.sent.store(sent, Relaxed);
         }
         std::thread::sleep(Duration::from_micros(300));
     }

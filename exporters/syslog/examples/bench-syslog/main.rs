@@ -16,7 +16,7 @@ mod translator;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use testkit::{Figures, Goal};
 use tokio::io::AsyncWriteExt as _;
 
-use load::Seen;
+use load::{Seen, Sending};
 use process::{Running, bare};
 use service::{Service, SetUp, say};
 
@@ -32,14 +32,23 @@ use service::{Service, SetUp, say};
 #[derive(Debug, clap::Parser)]
 struct Flags {
     /// Seconds of each run under load.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 60.0)]
     seconds: f64,
     /// Seconds that Loki is away.
     #[arg(long, default_value_t = 30.0)]
     away_seconds: f64,
-    /// Messages per second while Loki is away, without a limit on Loki's side.
-    #[arg(long, default_value_t = 20_000)]
+    /// Messages per second while Loki is away, without a limit on Loki's side; no more than the bare receiver's rate.
+    #[arg(long, default_value_t = 100_000)]
     away_rate: u64,
+    /// Seconds of the long time without Loki.
+    #[arg(long, default_value_t = 600.0)]
+    outage_seconds: f64,
+    /// Messages per second in it.
+    #[arg(long, default_value_t = 20_000)]
+    outage_rate: u64,
+    /// Everything in some two minutes: 8 seconds under load, 8 without Loki, 60 in the long time without it.
+    #[arg(long)]
+    short: bool,
     /// Messages per second while Loki is away, under Loki's default limit of 4 MB/s.
     #[arg(long, default_value_t = 2_000)]
     limited_rate: u64,
@@ -50,7 +59,7 @@ struct Flags {
         default_value = "200000,150000,120000,100000,80000,60000,40000,25000,10000"
     )]
     rates: Vec<u64>,
-    /// Only these parts: translate, floor, beside, away, limited, tls, kill.
+    /// Only these parts: translate, floor, ours, beside, away, outage, limited, tls, kill.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -88,9 +97,8 @@ async fn ours(binary: &Path, rate: u64, time: Duration) -> Value {
     let service = Service::start(binary, most, SetUp::default()).await;
     let idle = service.running.as_ref().unwrap().used();
     let to = service.udp;
-    let sending = tokio::task::spawn_blocking(move || {
-        load::datagrams(to, rate, time, &AtomicBool::new(false))
-    });
+    let sending =
+        tokio::task::spawn_blocking(move || load::datagrams(to, rate, time, &Sending::default()));
     let (sent, took) = sending.await.unwrap();
     let tail = service.stored(sent).await;
     let used = service.running.as_ref().unwrap().used();
@@ -117,7 +125,7 @@ fn beside(start: Start, rate: u64, time: Duration) -> Value {
         return json!({"absent": "it is not installed or does not start"});
     };
     let idle = running.used();
-    let (sent, took) = load::datagrams(to, rate, time, &AtomicBool::new(false));
+    let (sent, took) = load::datagrams(to, rate, time, &Sending::default());
     std::thread::sleep(Duration::from_secs(1));
     let used = running.used();
     // It writes what it still holds when it is asked to end.
@@ -149,9 +157,8 @@ async fn away(binary: &Path, rate: u64, time: Duration, limit: Option<f64>) -> V
         .always(Some(testkit::loki::Misbehave::Status(503, "away")));
     let to = service.udp;
     let idle = service.running.as_ref().unwrap().used();
-    let sending = tokio::task::spawn_blocking(move || {
-        load::datagrams(to, rate, time, &AtomicBool::new(false))
-    });
+    let sending =
+        tokio::task::spawn_blocking(move || load::datagrams(to, rate, time, &Sending::default()));
     let (sent, _) = sending.await.unwrap();
     let full = service.running.as_ref().unwrap().used();
     service.loki.always(None);
@@ -238,20 +245,21 @@ async fn kill(binary: &Path, rate: u64) -> Value {
     let most = rate * time.as_secs() + 1;
     let mut service = Service::start(binary, most, SetUp::default()).await;
     let to = service.udp;
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = stop.clone();
+    let control = Arc::new(Sending::default());
+    let told = control.clone();
     let sending = tokio::task::spawn_blocking(move || load::datagrams(to, rate, time, &told));
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    // Both at once: nobody sends to a port that nobody has.
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    // What was sent until now is held against it, wherever it is: in the kernel, in the process, on disk.
+    let sent = control.sent.load(Relaxed);
     drop(service.running.take());
-    let (sent, _) = sending.await.unwrap();
+    control.stop.store(true, Relaxed);
+    sending.await.unwrap();
     service.run().await;
     service.stored(sent).await;
-    let stored = service.seen.unique();
+    let lost = sent - service.seen.below(sent);
     json!({
-        "rate": rate, "sent": sent, "stored": stored, "lost": sent - stored,
-        "lost_milliseconds": (sent - stored) as f64 / rate as f64 * 1e3,
+        "rate": rate, "sent": sent, "stored": sent - lost, "lost": lost,
+        "lost_milliseconds": lost as f64 / rate as f64 * 1e3,
         "doubled_deliveries": service.seen.doubled(), "losses": service.losses().await,
     })
 }
@@ -284,7 +292,7 @@ fn figures(result: &Value) -> Figures {
     );
     add("ours", "lost", 1.0, "of these lost".into(), none);
     add("ours", "peak_bytes", megabytes, "peak MB".into(), small);
-    for part in ["away", "limited"] {
+    for part in ["away", "outage", "limited"] {
         let seconds = result[part]["away_seconds"].as_f64().unwrap_or(0.0);
         let limit = if part == "limited" { ", 4 MB/s" } else { "" };
         let name = format!("Loki away {seconds:.0} s at {}{limit}: ", rate(part));
@@ -369,7 +377,10 @@ async fn main() {
     {
         return process::receive(address.parse().unwrap());
     }
-    let flags = Flags::parse();
+    let mut flags = Flags::parse();
+    if flags.short {
+        (flags.seconds, flags.away_seconds, flags.outage_seconds) = (8.0, 8.0, 60.0);
+    }
     let wanted = |part: &str| flags.only.is_empty() || flags.only.iter().any(|o| o == part);
     let binary: PathBuf = std::env::current_exe()
         .unwrap()
@@ -407,10 +418,12 @@ async fn main() {
         note("syslog_ng", beside(process::syslog_ng, rate, time));
     }
     if wanted("away") {
-        note(
-            "away",
-            away(&binary, flags.away_rate, away_time, None).await,
-        );
+        let rate = flags.away_rate.min(rate);
+        note("away", away(&binary, rate, away_time, None).await);
+    }
+    if wanted("outage") {
+        let time = Duration::from_secs_f64(flags.outage_seconds);
+        note("outage", away(&binary, flags.outage_rate, time, None).await);
     }
     if wanted("limited") {
         note(

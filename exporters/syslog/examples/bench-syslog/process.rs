@@ -93,8 +93,7 @@ pub(crate) fn bare(rate: u64, time: Duration) -> (u64, u64, f64) {
     );
     let mut out = child.0.stdout.take().unwrap();
     out.read_exact(&mut [0; 6]).unwrap();
-    let never = std::sync::atomic::AtomicBool::new(false);
-    let (sent, _) = crate::load::datagrams(address, rate, time, &never);
+    let (sent, _) = crate::load::datagrams(address, rate, time, &crate::load::Sending::default());
     std::thread::sleep(Duration::from_millis(300));
     let used = child.used();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -145,7 +144,7 @@ pub(crate) fn rsyslog(folder: &Path, to: SocketAddr, file: &Path) -> Option<Runn
 /// syslog-ng as it writes a plain file.
 pub(crate) fn syslog_ng(folder: &Path, to: SocketAddr, file: &Path) -> Option<Running> {
     let config = format!(
-        "@version: 3.38\noptions {{ stats-freq(0); log-fifo-size(500000); }};\n\
+        "@version: current\noptions {{ stats-freq(0); log-fifo-size(500000); }};\n\
          source s {{ network(transport(\"udp\") ip(\"127.0.0.1\") port({}) so-rcvbuf({BUFFER}) \
          log-fetch-limit(1000) log-iw-size(100000) flags(store-raw-message)); }};\n\
          destination d {{ file(\"{}\" template(\"${{RAWMSG}}\\n\") flush-lines(1000)); }};\nlog {{ source(s); destination(d); }};\n",
@@ -154,10 +153,8 @@ pub(crate) fn syslog_ng(folder: &Path, to: SocketAddr, file: &Path) -> Option<Ru
     );
     let path = folder.join("syslog-ng.conf");
     std::fs::write(&path, config).unwrap();
-    let at = |name: &str| folder.join(name).display().to_string();
-    let child = Command::new(find("syslog-ng")?)
-        .args(["-F", "--no-caps", "-f", &at("syslog-ng.conf")])
-        .args(["-R", &at("persist"), "-p", &at("pid"), "-c", &at("ctl")])
+    let child = testkit::debian::syslog_ng(&path, folder)
+        .ok()?
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

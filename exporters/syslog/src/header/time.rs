@@ -45,7 +45,8 @@ const MONTHS: [&[u8; 3]; 12] = [
 
 fn month(text: &str) -> Option<(i8, &str)> {
     let (head, rest) = text.as_bytes().split_first_chunk::<3>()?;
-    let at = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(head))?;
+    let head = head.map(|b| b.to_ascii_lowercase());
+    let at = MONTHS.iter().position(|m| **m == head)?;
     rest.first()
         .is_some_and(|b| *b == b' ')
         .then(|| (at as i8 + 1, &text[3..]))
@@ -60,15 +61,16 @@ fn named_month(text: &str) -> Option<(u32, &str)> {
 
 /// A number of one to `most` digits up to `limit`.
 fn number(text: &str, most: usize, limit: u32) -> Option<(u32, &str)> {
-    let (number, rest) = digits(text);
-    if number.is_empty() || number.len() > most {
-        return None;
+    // Every caller asks for few digits, which have room in the number.
+    let (mut value, mut length) = (0u32, 0);
+    for byte in text.bytes().take_while(u8::is_ascii_digit) {
+        length += 1;
+        if length > most.min(9) {
+            return None;
+        }
+        value = value * 10 + u32::from(byte - b'0');
     }
-    number
-        .parse()
-        .ok()
-        .filter(|n| *n <= limit)
-        .map(|n| (n, rest))
+    (length > 0 && value <= limit).then(|| (value, &text[length..]))
 }
 
 struct Day {

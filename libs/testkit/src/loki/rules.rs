@@ -174,7 +174,7 @@ impl LokiLimits {
             ));
         }
         if let Some(poison) = self.poison
-            && entry.line.contains(poison)
+            && entry.line.as_str().contains(poison)
         {
             return Err(format!("entry of stream '{labels}' is poison"));
         }

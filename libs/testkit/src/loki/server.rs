@@ -181,13 +181,24 @@ fn push(
                 continue;
             }
         };
-        for entry in &stream.entries {
-            let result = limits
-                .check_entry(&stream.labels, entry, now)
-                .map_err(|text| (400, text))
-                .and_then(|()| store.add(tenant, &labels, entry, limits, sink.is_none()));
+        let check = |entry| limits.check_entry(&stream.labels, entry, now);
+        let checked: Vec<_> = stream.entries.iter().map(check).collect();
+        let (mut refused, mut kept) = (Vec::new(), 0);
+        // A stream begins with its first entry that is well-formed.
+        let mut place = checked
+            .iter()
+            .any(Result::is_ok)
+            .then(|| store.stream(tenant, &labels, limits));
+        for (entry, checked) in stream.entries.iter().zip(checked) {
+            let result = match (checked, &mut place) {
+                (Err(text), _) => Err((400, text)),
+                (Ok(()), Some(Ok(place))) => place.add(entry, limits, sink.is_none()),
+                (Ok(()), Some(Err(fault))) => Err(fault.clone()),
+                (Ok(()), None) => Ok(0),
+            };
             match result {
-                Ok(()) => {
+                Ok(count) => {
+                    kept += count;
                     if let Some(sink) = sink {
                         sink(
                             &stream.labels,
@@ -197,10 +208,14 @@ fn push(
                     }
                 }
                 Err((status, text)) => {
-                    store.note_refusal(&text);
+                    refused.push(text.clone());
                     fault = Some((status, text));
                 }
             }
+        }
+        store.kept(kept);
+        for text in refused {
+            store.note_refusal(&text);
         }
     }
     fault.unwrap_or((204, String::new()))

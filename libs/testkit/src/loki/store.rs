@@ -33,7 +33,7 @@ impl Entry {
 type Labels = Vec<(String, String)>;
 
 #[derive(Default)]
-struct Stream {
+pub(super) struct Stream {
     newest: i128,
     entries: BTreeMap<u64, Vec<(String, Labels)>>,
 }
@@ -49,6 +49,37 @@ pub(super) struct Store {
     tenants: HashMap<String, Tenant>,
     count: usize,
     refused: HashSet<String>,
+}
+
+impl Stream {
+    /// Takes an entry; `keep` false only minds the order. Gives how many more are kept.
+    pub(super) fn add(
+        &mut self,
+        entry: &PushedEntry,
+        limits: &LokiLimits,
+        keep: bool,
+    ) -> Result<usize, (u16, String)> {
+        if entry.stamp < self.newest - limits.max_behind.as_nanos() as i128 {
+            return Err((
+                400,
+                format!("entry too far behind, entry timestamp is: {}", entry.stamp),
+            ));
+        }
+        self.newest = self.newest.max(entry.stamp);
+        if keep {
+            let stamp = u64::try_from(entry.stamp).unwrap_or(0);
+            let same = self.entries.entry(stamp).or_default();
+            let line = entry.line.as_str();
+            if !same.iter().any(|(other, _)| other == line) {
+                let owned = |(n, v): &(super::wire::Text, super::wire::Text)| {
+                    (n.as_str().to_owned(), v.as_str().to_owned())
+                };
+                same.push((line.to_owned(), entry.metadata.iter().map(owned).collect()));
+                return Ok(1);
+            }
+        }
+        Ok(0)
+    }
 }
 
 impl Store {
@@ -71,44 +102,27 @@ impl Store {
         fits
     }
 
-    /// Keeps an entry; `keep` false only minds the stream.
-    pub(super) fn add(
+    /// The stream of some labels, made when there is room for it.
+    pub(super) fn stream(
         &mut self,
         tenant: &str,
         labels: &Labels,
-        entry: &PushedEntry,
         limits: &LokiLimits,
-        keep: bool,
-    ) -> Result<(), (u16, String)> {
+    ) -> Result<&mut Stream, (u16, String)> {
         let tenant = self.tenants.entry(tenant.to_owned()).or_default();
-        if !tenant.streams.contains_key(labels) {
-            if tenant.streams.len() >= limits.streams {
-                return Err((
-                    429,
-                    format!("maximum active stream limit exceeded: {}", limits.streams),
-                ));
-            }
-            tenant.streams.insert(labels.clone(), Stream::default());
-        }
-        let Some(stream) = tenant.streams.get_mut(labels) else {
-            return Ok(());
-        };
-        if entry.stamp < stream.newest - limits.max_behind.as_nanos() as i128 {
+        let full = tenant.streams.len() >= limits.streams;
+        if full && !tenant.streams.contains_key(labels) {
             return Err((
-                400,
-                format!("entry too far behind, entry timestamp is: {}", entry.stamp),
+                429,
+                format!("maximum active stream limit exceeded: {}", limits.streams),
             ));
         }
-        stream.newest = stream.newest.max(entry.stamp);
-        if keep {
-            let stamp = u64::try_from(entry.stamp).unwrap_or(0);
-            let same = stream.entries.entry(stamp).or_default();
-            if !same.iter().any(|(line, _)| *line == entry.line) {
-                same.push((entry.line.clone(), entry.metadata.clone()));
-                self.count += 1;
-            }
-        }
-        Ok(())
+        Ok(tenant.streams.entry(labels.clone()).or_default())
+    }
+
+    /// Counts entries that were kept.
+    pub(super) fn kept(&mut self, count: usize) {
+        self.count += count;
     }
 
     pub(super) fn note_refusal(&mut self, text: &str) {
