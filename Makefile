@@ -51,6 +51,7 @@ bench-inventory: ## 20,000 devices, listed, changed, discovered
 bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_prober and surge-ping; needs root
 	$(CARGO) build --release -q -p sotp-ping --features bench
 	$(CARGO) run --release -q -p sotp-ping --features bench --bin bench-ping
+	$(CARGO) bench -q -p sotp-ping --bench page
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use inventory::{Feed, Inventory, Source};
+use inventory::{Feed, Inventory, UrlFlags};
 use tokio::sync::{Mutex, Notify, watch};
 use toolkit::{App, Identity, Live, OnEnd, Service, Stop};
 
@@ -36,9 +36,12 @@ pub struct Flags {
         long = "inventory.source",
         env = "SOTP_INVENTORY_SOURCE",
         value_name = "PATH|URL",
-        help_heading = "Ping"
+        help_heading = "Inventory"
     )]
     pub inventory_source: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would be the text of --help")]
+    pub inventory: UrlFlags,
     /// Uses raw sockets, which need CAP_NET_RAW, whatever sockets.mode of the configuration says.
     #[arg(
         long = "ping.raw-sockets",
@@ -47,6 +50,16 @@ pub struct Flags {
         help_heading = "Ping"
     )]
     pub raw_sockets: bool,
+    /// Seconds taken off the timeout of the scraper, so that the answer of /probe comes within it.
+    #[arg(
+        long = "timeout-offset",
+        env = "SOTP_PING_TIMEOUT_OFFSET",
+        value_name = "SECONDS",
+        value_parser = seconds,
+        default_value = "0.5",
+        help_heading = "Ping"
+    )]
+    pub timeout_offset: Duration,
     /// Stands in for another prober: takes its flags and its configuration file, listens on its port and gives its metric names.
     #[arg(
         long = "compat",
@@ -56,6 +69,12 @@ pub struct Flags {
         help_heading = "Ping"
     )]
     pub compat: Option<Kind>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    let offset = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    offset.ok_or_else(|| "expected seconds, such as 0.5".into())
 }
 
 impl Service for Ping {
@@ -99,7 +118,14 @@ impl Service for Ping {
         if kind.is_some() {
             stand_in(&view, &engine, &config, app);
         }
-        let prober = Prober::new(Arc::clone(&view), config.clone(), mode, app.registry())?;
+        let offset = flags.timeout_offset;
+        let prober = Prober::new(
+            Arc::clone(&view),
+            config.clone(),
+            mode,
+            offset,
+            app.registry(),
+        )?;
         let prober = Arc::new(prober);
         app.route(toolkit::http::Method::GET, "/probe", move |request| {
             let prober = Arc::clone(&prober);
@@ -114,8 +140,10 @@ impl Service for Ping {
             let ended = Arc::clone(&ended);
             async move {
                 tokio::select! {
-                    () = ended.notified() => anyhow::bail!("the probing thread ended"),
+                    // The thread ends when the service does: then both are true.
+                    biased;
                     () = stop.requested() => Ok(()),
+                    () = ended.notified() => anyhow::bail!("the probing thread ended"),
                 }
             }
         });
@@ -190,7 +218,8 @@ async fn feed(flags: &Flags, kind: Option<Kind>) -> anyhow::Result<Feed> {
         }
         (_, None | Some(Kind::Blackbox)) => {}
     }
-    let Ok(source) = given.unwrap_or("inventory.yaml").parse::<Source>();
+    let source = flags.inventory.source(given.unwrap_or("inventory.yaml"));
+    let source = source.context("--inventory.source")?;
     Feed::open(source).await.context("--inventory.source")
 }
 

@@ -65,11 +65,7 @@ pub fn encode_request(
     size: usize,
 ) {
     let start = to.len();
-    let kind: u8 = match family {
-        Family::V4 => 8,
-        Family::V6 => 128,
-    };
-    to.extend_from_slice(&[kind, 0, 0, 0]);
+    to.extend_from_slice(&[request_type(family), 0, 0, 0]);
     to.extend_from_slice(&identifier.to_be_bytes());
     to.extend_from_slice(&(tag.sequence as u16).to_be_bytes());
     to.extend_from_slice(&token);
@@ -77,10 +73,31 @@ pub fn encode_request(
         to.extend_from_slice(&part.to_be_bytes());
     }
     to.extend((TAG_BYTES..size).map(filler));
-    // The kernel overwrites it on unprivileged sockets and always for IPv6, whose sum covers the addresses.
+    seal(&mut to[start..], family);
+}
+
+/// An echo request that carries `payload` and nothing of ours.
+pub fn plain_request(family: Family, identifier: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
+    let mut message = vec![request_type(family), 0, 0, 0];
+    message.extend_from_slice(&identifier.to_be_bytes());
+    message.extend_from_slice(&sequence.to_be_bytes());
+    message.extend_from_slice(payload);
+    seal(&mut message, family);
+    message
+}
+
+fn request_type(family: Family) -> u8 {
+    match family {
+        Family::V4 => 8,
+        Family::V6 => 128,
+    }
+}
+
+/// Writes the checksum. The kernel overwrites it on unprivileged sockets and always for IPv6, whose sum covers the addresses.
+fn seal(message: &mut [u8], family: Family) {
     if family == Family::V4 {
-        let sum = checksum(&to[start..]);
-        to[start + 2..start + 4].copy_from_slice(&sum.to_be_bytes());
+        let sum = checksum(message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
     }
 }
 
@@ -102,6 +119,8 @@ fn checksum(message: &[u8]) -> u16 {
 /// A received echo reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply<'a> {
+    /// Identifier of the ICMP header.
+    pub identifier: u16,
     /// Sequence number of the ICMP header.
     pub sequence: u16,
     /// What follows the header.
@@ -128,9 +147,12 @@ pub fn decode_reply(family: Family, mode: Mode, bytes: &[u8]) -> Option<Reply<'_
             (packet.get_icmpv6_type().0 == 129).then(|| packet.get_sequence().into_u16())?
         }
     };
+    let (header, payload) = message.split_first_chunk::<HEADER_BYTES>()?;
+    let &[_, _, _, _, high, low, _, _] = header;
     Some(Reply {
+        identifier: u16::from_be_bytes([high, low]),
         sequence,
-        payload: message.get(HEADER_BYTES..)?,
+        payload,
     })
 }
 
@@ -148,10 +170,7 @@ pub struct Quote {
 
 /// Reads a quoted echo request; `None` when the quote is of something else.
 pub fn decode_quote(family: Family, token: Token, bytes: &[u8]) -> Option<Quote> {
-    let expected = match family {
-        Family::V4 => 8,
-        Family::V6 => 128,
-    };
+    let expected = request_type(family);
     let &[kind, _code, _, _, id_high, id_low, high, low] = bytes.first_chunk::<HEADER_BYTES>()?;
     (kind == expected).then(|| Quote {
         identifier: u16::from_be_bytes([id_high, id_low]),

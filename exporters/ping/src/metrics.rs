@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use inventory::Feed;
 use netio::option::Family;
-use toolkit::{Buckets, Collect, Encoder, Format, Kind, Labels, Live, Native};
+use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind, Labels, Live, Native};
 
 use crate::clock::Source;
 use crate::compat;
@@ -76,7 +76,7 @@ impl Metrics {
 /// Counter families of a target: name, help, value.
 pub(crate) type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const COUNTERS: [CounterFamily; 9] = [
+const COUNTERS: [CounterFamily; 10] = [
     ("ping_requests_total", "Echo requests made.", |c| c.requests),
     (
         "ping_responses_total",
@@ -87,6 +87,11 @@ const COUNTERS: [CounterFamily; 9] = [
         "ping_lost_total",
         "Requests without an answer when the timeout ended.",
         |c| c.lost,
+    ),
+    (
+        "ping_failed_total",
+        "Requests that failed with a reason, which ping_errors_total tells apart.",
+        Counters::failed_requests,
     ),
     (
         "ping_late_responses_total",
@@ -201,11 +206,13 @@ impl Metrics {
         out.family(
             "ping_errors_total",
             Kind::Counter,
-            "Requests that failed with a reason: an ICMP error, or this host did not send.",
+            "Requests that failed, by the reason: an ICMP error, or this host did not send; a reason is there once the target has met it.",
         );
         for (row, counters) in rows {
             for (reason, count) in self.reasons.iter().zip(counters.errors) {
-                out.sample_with(&row.labels, reason, count);
+                if count > 0 {
+                    out.sample_with(&row.labels, reason, count);
+                }
             }
         }
         out.family(
@@ -231,7 +238,7 @@ impl Metrics {
             "Round-trip times of the requests answered within the timeout.",
         );
         for (at, (row, counters)) in rows.iter().enumerate() {
-            let total = seconds(counters.sum_nanos);
+            let total = Decimal::<9>(counters.sum_nanos);
             let counts = cumulative(counters.buckets);
             let Some((zero_count, buckets)) = natives.get(at) else {
                 out.histogram(&row.labels, &self.buckets, &counts, total);
@@ -251,7 +258,7 @@ impl Metrics {
             "The last of these round-trip times.",
         );
         for (row, counters) in rows.iter().filter(|(_, counters)| counters.responses > 0) {
-            out.sample(&row.labels, seconds(counters.last_nanos));
+            out.sample(&row.labels, Decimal::<9>(counters.last_nanos));
         }
     }
 

@@ -14,7 +14,6 @@ use toolkit::http::StatusCode;
 use toolkit::prometheus::{IntCounterVec, Opts, Registry};
 use toolkit::{Live, Request, Response, web};
 
-use crate::compat;
 use crate::config::{Config, Dns, Module};
 use crate::echo::Mode;
 use crate::resolve;
@@ -25,8 +24,6 @@ mod page;
 
 use page::{Outcome, Report};
 
-/// Taken off the scrape's own timeout, so that the answer arrives within it.
-const OFFSET: Duration = Duration::from_millis(500);
 /// Longest interval of a target whose last result is an answer to "now".
 const FRESH: u64 = 15_000_000_000;
 /// The module when the request names none.
@@ -41,6 +38,8 @@ pub struct Prober {
     view: Arc<ArcSwap<View>>,
     config: Live<Config>,
     mode: Mode,
+    /// Taken off the scrape's own timeout, so that the answer arrives within it.
+    offset: Duration,
     resolver: Mutex<Option<(Dns, Arc<TokioResolver>)>>,
     answered: IntCounterVec,
 }
@@ -105,7 +104,7 @@ impl Asked {
 }
 
 impl Prober {
-    /// Answers for the targets in `view` and others, the latter through sockets of `mode`.
+    /// Answers for the targets in `view` and others, the latter through sockets of `mode`, `offset` before the scraper gives up.
     ///
     /// # Errors
     /// Its metrics are registered already.
@@ -113,6 +112,7 @@ impl Prober {
         view: Arc<ArcSwap<View>>,
         config: Live<Config>,
         mode: Mode,
+        offset: Duration,
         registry: &Registry,
     ) -> Result<Self, toolkit::prometheus::Error> {
         let answered = IntCounterVec::new(
@@ -130,6 +130,7 @@ impl Prober {
             view,
             config,
             mode,
+            offset,
             resolver: Mutex::default(),
             answered,
         })
@@ -160,8 +161,7 @@ impl Prober {
         };
         let mut report = Report::new(&asked.target, &asked.module, module);
         let began = Instant::now();
-        let offset = compat::chosen().and_then(|(_, options)| options.timeout_offset);
-        let limit = asked.limit(module, offset.unwrap_or(OFFSET));
+        let limit = asked.limit(module, self.offset);
         report.say(format!("probe begins, limit {} s", limit.as_secs_f64()));
         let mut outcome = Outcome::default();
         let probe = self.probe(

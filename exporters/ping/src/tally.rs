@@ -208,6 +208,11 @@ impl Counters {
         counters
     }
 
+    /// Requests that failed with a reason, whichever it was.
+    pub fn failed_requests(&self) -> u64 {
+        self.errors.iter().sum()
+    }
+
     /// Counts one answered request by its round trip.
     pub fn observe(&mut self, round_trip_nanos: u64, touched: &mut Touched) {
         let bucket = BOUNDS_NANOS.partition_point(|&bound| bound < round_trip_nanos);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
-use inventory::{Feed, Source};
+use inventory::{Feed, UrlFlags};
 use loki::DeadLetters;
 use spool::Queue;
 use toolkit::{App, Identity, Live, OnEnd, Stop};
@@ -39,6 +39,10 @@ pub struct Flags {
     )]
     pub inventory_source: String,
 
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would be the text of --help")]
+    pub inventory: UrlFlags,
+
     /// Unix socket over which a new process takes the sockets of the running one, so that an upgrade loses nothing.
     #[arg(
         long = "handover.socket",
@@ -63,7 +67,8 @@ impl toolkit::Service for Service {
 
     async fn build(flags: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let config = live.current();
-        let Ok(source) = flags.inventory_source.parse::<Source>();
+        let source = flags.inventory.source(&flags.inventory_source);
+        let source = source.context("--inventory.source")?;
         let feed = Feed::open(source).await.context("--inventory.source")?;
         let translator = Arc::new(Translator::built_in().context("translation rules")?);
         let mut taken = handover::taken();

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use inventory::UrlFlags;
 
 pub use explain::explanation;
 
@@ -59,6 +60,8 @@ Example:
             default_value = "inventory.yaml"
         )]
         inventory: String,
+        #[command(flatten)]
+        access: UrlFlags,
         /// The dead-letter file, best moved away first.
         file: PathBuf,
     },
@@ -78,8 +81,9 @@ pub fn early() -> Option<ExitCode> {
         Command::Replay {
             config,
             inventory,
+            access,
             file,
-        } => replay::replay(&config, &inventory, &file),
+        } => replay::replay(&config, &access, &inventory, &file),
     };
     Some(match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) mod alertmanager;
 pub(crate) mod grafana;
 pub(crate) mod loki;
+pub(crate) mod ping;
 pub(crate) mod prometheus;
 pub(crate) mod syslog;
 pub(crate) mod tempo;

@@ -9,13 +9,13 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::args::Common;
-use super::configs::{alertmanager, grafana, loki, prometheus, syslog, tempo};
+use super::configs::{alertmanager, grafana, loki, ping, prometheus, syslog, tempo};
 use super::forward::Inner;
 use super::home::Home;
 use super::output::Show;
 use super::process::Process;
 use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
-use super::services::{self, Devices, INVENTORY, SNMP, SYSLOG, Service};
+use super::services::{self, Devices, INVENTORY, PING, SNMP, SYSLOG, Service};
 
 /// Names and ports of everything that can listen, ours aside.
 const OTHERS: [(&str, u16); 9] = [
@@ -229,6 +229,11 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
     arguments.extend(source.map(|source| format!("--inventory.source={source}")));
     if let (SNMP, Some(file)) = (service.name, setting.snmp) {
         arguments.push(format!("--config.file={}", file.display()));
+    }
+    // On a network of its user's own nothing is traced unasked.
+    if service.name == PING && setting.forwarded {
+        let file = setting.file("ping.yaml", ping::TEXT)?;
+        arguments.push(format!("--config.file={file}"));
     }
     if service.name == SYSLOG {
         let text = syslog::text(&syslog::Settings {

@@ -39,6 +39,9 @@ pub(crate) const SNMP: &str = "sotp-snmp";
 /// The syslog receiver, which has a configuration of its own.
 pub(crate) const SYSLOG: &str = "sotp-syslog";
 
+/// The ping exporter, which follows paths in a lab.
+pub(crate) const PING: &str = "sotp-ping";
+
 /// All of them.
 pub(crate) const SERVICES: &[Service] = &[
     Service {
@@ -49,7 +52,7 @@ pub(crate) const SERVICES: &[Service] = &[
         shows: "devices and sites",
     },
     Service {
-        name: "sotp-ping",
+        name: PING,
         job: "ping",
         port: 19427,
         devices: Devices::Inventory,

@@ -92,6 +92,9 @@ pub enum InvalidSource {
     /// A user or password in the URL, where other users of the host can read it.
     #[error("the URL holds a user or a password; expected the username option and a password file")]
     Secret,
+    /// Options of a URL for a file.
+    #[error("a file, but there is a user, a token, an authority or a cache for it; expected a URL")]
+    File,
     /// Options that exclude or need each other.
     #[error(
         "options that do not fit; expected a username with a password file, or a bearer token file, or neither"

@@ -17,6 +17,7 @@ use std::collections::HashSet;
 
 pub use labels::Labels;
 pub use native::Native;
+pub use number::Decimal;
 use number::Number;
 use protobuf::Family;
 pub(crate) use registry::encode as encode_registry;
@@ -86,6 +87,7 @@ pub struct Exemplar {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Buckets {
     bounds: Vec<f64>,
+    /// What stands between `le="` and the count.
     text: Vec<String>,
     open: Vec<String>,
 }
@@ -100,20 +102,15 @@ impl Buckets {
                 kept.push(bound);
             }
         }
-        let text = kept
-            .iter()
-            .map(|bound| number::text(*bound))
-            .chain(["+Inf".to_owned()])
-            .collect();
-        let open = kept
-            .iter()
-            .map(|bound| number::canonical(*bound))
-            .chain(["+Inf".to_owned()])
-            .collect();
+        let rendered = |render: fn(f64) -> String| {
+            let bounds = kept.iter().map(|bound| render(*bound));
+            let all = bounds.chain(["+Inf".to_owned()]);
+            all.map(|bound| bound + "\"} ").collect()
+        };
         Self {
+            text: rendered(number::text),
+            open: rendered(number::canonical),
             bounds: kept,
-            text,
-            open,
         }
     }
 
@@ -311,7 +308,13 @@ impl Encoder {
     }
 
     /// One classic histogram: `counts` are cumulative, one per bucket and the last for `+Inf`, so `buckets.bounds().len() + 1`.
-    pub fn histogram(&mut self, labels: &Labels, buckets: &Buckets, counts: &[u64], sum: f64) {
+    pub fn histogram(
+        &mut self,
+        labels: &Labels,
+        buckets: &Buckets,
+        counts: &[u64],
+        sum: impl Number,
+    ) {
         self.histogram_traced(labels, buckets, counts, sum, &[]);
     }
 
@@ -321,7 +324,7 @@ impl Encoder {
         labels: &Labels,
         buckets: &Buckets,
         counts: &[u64],
-        sum: f64,
+        sum: impl Number,
         native: &Native<'_>,
     ) {
         self.write_histogram(labels, (buckets, counts, sum), &[], Some(native));
@@ -333,7 +336,7 @@ impl Encoder {
         labels: &Labels,
         buckets: &Buckets,
         counts: &[u64],
-        sum: f64,
+        sum: impl Number,
         exemplars: &[Option<Exemplar>],
     ) {
         self.write_histogram(labels, (buckets, counts, sum), exemplars, None);
@@ -342,7 +345,7 @@ impl Encoder {
     fn write_histogram(
         &mut self,
         labels: &Labels,
-        (buckets, counts, sum): (&Buckets, &[u64], f64),
+        (buckets, counts, sum): (&Buckets, &[u64], impl Number),
         exemplars: &[Option<Exemplar>],
         native: Option<&Native<'_>>,
     ) {
@@ -355,7 +358,7 @@ impl Encoder {
             return;
         }
         if self.format == Format::Protobuf {
-            let classic = (buckets.bounds(), counts, sum);
+            let classic = (buckets.bounds(), counts, sum.as_f64());
             self.family.histogram(labels, classic, exemplars, native);
             return;
         }
@@ -368,10 +371,10 @@ impl Encoder {
             self.prefix.push(b',');
         }
         self.prefix.extend_from_slice(b"le=\"");
+        out.reserve(counts.len() * (self.prefix.len() + 32));
         for (index, (bound, count)) in rendered.iter().zip(counts).enumerate() {
             out.extend_from_slice(&self.prefix);
             out.extend_from_slice(bound.as_bytes());
-            out.extend_from_slice(b"\"} ");
             count.write(out);
             if self.format == Format::OpenMetrics
                 && let Some(Some(exemplar)) = exemplars.get(index)
@@ -419,15 +422,20 @@ fn line(
     value: impl Number,
 ) {
     let (labels, extra) = (labels.as_str().as_bytes(), extra.as_str().as_bytes());
+    out.reserve(name.len() + suffix.len() + labels.len() + extra.len() + 32);
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(suffix.as_bytes());
+    if !suffix.is_empty() {
+        out.extend_from_slice(suffix.as_bytes());
+    }
     if !labels.is_empty() || !extra.is_empty() {
         out.push(b'{');
         out.extend_from_slice(labels);
-        if !labels.is_empty() && !extra.is_empty() {
-            out.push(b',');
+        if !extra.is_empty() {
+            if !labels.is_empty() {
+                out.push(b',');
+            }
+            out.extend_from_slice(extra);
         }
-        out.extend_from_slice(extra);
         out.push(b'}');
     }
     out.push(b' ');

@@ -30,7 +30,7 @@ pub mod yaml;
 
 pub use app::{App, Collect};
 pub use config::{BadInput, ConfigError, Configuration, Service};
-pub use encoder::{Buckets, Encoder, Exemplar, Format, Kind, Labels, Native};
+pub use encoder::{Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Native};
 pub use flags::{Flags, duration};
 pub use identity::Identity;
 pub use latency::{Latency, Series};

@@ -126,6 +126,9 @@ pub fn convert(kind: Kind, text: &str, origin: &Path) -> Result<Converted, Confi
         if usual.tos >> 2 > 0 {
             let _ = writeln!(written, "  dscp: {}", usual.tos >> 2);
         }
+        if let Some(mark) = usual.mark {
+            let _ = writeln!(written, "  mark: {mark}");
+        }
     }
     match kind {
         Kind::SmokepingProber => {
@@ -160,6 +163,18 @@ fn inventory(peer: &Peer, usual: Option<&Target>, left: &mut Vec<String>) -> Str
             .name()
             .map_or_else(|| target.host.clone(), |name| name.to_string());
         let host = target.address().map_or(host, |address| address.to_string());
+        let excluded = match (target.address(), target.families) {
+            (Some(address), Families::V4) => address.is_ipv6(),
+            (Some(address), Families::V6) => address.is_ipv4(),
+            _ => false,
+        };
+        if excluded {
+            left.push(format!(
+                "{}: its family is switched off, so that it is not probed",
+                target.host
+            ));
+            continue;
+        }
         if !hosts.insert(host.clone()) {
             left.push(format!(
                 "{} a second time: a device is probed once",
@@ -187,6 +202,9 @@ fn inventory(peer: &Peer, usual: Option<&Target>, left: &mut Vec<String>) -> Str
                 Families::V4 => settings.push("families: [ipv4]".into()),
                 Families::V6 => settings.push("families: [ipv6]".into()),
                 Families::Any | Families::Both => {}
+            }
+            if target.all_records {
+                settings.push("records: all".into());
             }
         }
         if !settings.is_empty() {

@@ -23,6 +23,8 @@ struct Key {
     source: Option<IpAddr>,
     tos: u8,
     labels: BTreeMap<String, String>,
+    /// The address, when each of the name's is a target of its own.
+    address: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Directory {
                     source: target.source,
                     tos: target.tos,
                     labels: target.labels.clone(),
+                    address: target.all_records.then_some(address),
                 };
                 let spec = spec(target, family, address, down_after);
                 let entry = match before.remove(&key) {
@@ -104,6 +107,16 @@ impl Peer {
 /// Where a target is probed now.
 fn addresses(target: &Target, names: &Names) -> Vec<(Family, IpAddr)> {
     let families = target.families;
+    let family = |address: &IpAddr| match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    };
+    if let (true, Some(name)) = (target.all_records, target.name()) {
+        let all = names.get(&name).map(|resolved| Arc::clone(&resolved.all));
+        let all = all.iter().flat_map(|all| all.iter().copied());
+        let each = all.map(|address| (family(&address), address));
+        return each.filter(|(family, _)| families.has(*family)).collect();
+    }
     let known = match (target.address(), target.name()) {
         (Some(IpAddr::V4(v4)), _) => [Some(IpAddr::V4(v4)), None],
         (Some(address), _) => [None, Some(address)],
@@ -135,9 +148,10 @@ fn spec(target: &Target, family: Family, address: IpAddr, down_after: u32) -> Sp
         out: Outgoing {
             traffic_class: (target.tos > 0).then_some(target.tos),
             source: target.source,
+            mark: target.mark,
             ..Outgoing::default()
         },
-        phase: phase(&target.host, family, None),
+        phase: phase(&target.host, family, target.all_records.then_some(address)),
     }
 }
 

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use toolkit::prometheus::Registry;
-use toolkit::{Buckets, Collect, Encoder, Kind as Type, Labels, Live};
+use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind as Type, Labels, Live, Native};
 
 use super::{Kind, Peer, Windows};
 use crate::config::Config;
 use crate::engine::Stats;
 use crate::metrics::CounterFamily;
 use crate::reason::Reason;
-use crate::tally::{BOUNDS_NANOS, Counters};
+use crate::tally::{BOUNDS_NANOS, Counters, NATIVE_SCHEMA, native_zero_threshold};
 use crate::targets::{Row, View};
+
+/// The counters of a target, and its native histogram where the format has such ones: the zero bucket, and the others by index.
+type Reading = (Counters, Option<(u64, Vec<(i32, u64)>)>);
 
 /// Writes the series of the peer that is stood in for.
 pub struct Series {
@@ -95,7 +98,7 @@ impl Series {
         out.sample(none, at);
     }
 
-    fn smokeping(&self, peer: &Peer, rows: &[(&Row, Counters)], out: &mut Encoder) {
+    fn smokeping(&self, peer: &Peer, rows: &[(&Row, Reading)], out: &mut Encoder) {
         self.program("smokeping_prober", out);
         let counters: [CounterFamily; 3] = [
             ("smokeping_requests_total", "Echo requests made.", |c| {
@@ -114,7 +117,7 @@ impl Series {
         ];
         for (name, help, value) in counters {
             out.family(name, Type::Counter, help);
-            for (row, counters) in rows {
+            for (row, (counters, _)) in rows {
                 out.sample(&row.labels, value(counters));
             }
         }
@@ -126,11 +129,17 @@ impl Series {
         let errors = self.stats.receive_errors.iter().map(|cell| cell.get());
         out.sample(Labels::none(), errors.sum::<u64>());
         out.family(
+            "smokeping_prober_errors_total",
+            Type::Counter,
+            "Probers that ended with an error; one of sotp-ping goes on, whatever becomes of its requests.",
+        );
+        out.sample(Labels::none(), 0_u64);
+        out.family(
             "smokeping_response_ttl",
             Type::Gauge,
             "TTL or hop limit of the last answer; 0 before the first.",
         );
-        for (row, counters) in rows {
+        for (row, (counters, _)) in rows {
             out.sample(&row.labels, counters.hop_limit);
         }
         out.family(
@@ -145,16 +154,22 @@ impl Series {
             .map(|&at| BOUNDS_NANOS[at] as f64 / 1e9)
             .collect();
         let buckets = Buckets::new(&bounds);
-        for (row, counters) in rows {
+        for (row, (counters, native)) in rows {
             let up_to = |place: usize| counters.buckets[..=place].iter().sum::<u64>();
             let mut counts: Vec<u64> = peer.style.buckets.iter().map(|&at| up_to(at)).collect();
             counts.push(counters.buckets.iter().sum());
-            out.histogram(
-                &row.labels,
-                &buckets,
-                &counts,
-                counters.sum_nanos as f64 / 1e9,
-            );
+            let sum = Decimal::<9>(counters.sum_nanos);
+            let Some((zero_count, filled)) = native else {
+                out.histogram(&row.labels, &buckets, &counts, sum);
+                continue;
+            };
+            let native = Native {
+                schema: NATIVE_SCHEMA,
+                zero_threshold: native_zero_threshold(),
+                zero_count: *zero_count,
+                buckets: filled,
+            };
+            out.histogram_native(&row.labels, &buckets, &counts, sum, &native);
         }
     }
 
@@ -252,11 +267,16 @@ impl Collect for Series {
         let view = self.view.load_full();
         match peer.kind {
             Kind::SmokepingProber => {
-                let rows: Vec<_> = view
-                    .rows
-                    .iter()
-                    .map(|row| (row, row.tally.read()))
-                    .collect();
+                let native = out.format() == Format::Protobuf;
+                let read = |row: &Row| {
+                    if native {
+                        let (counters, zero, buckets) = row.tally.read_native();
+                        (counters, Some((zero, buckets)))
+                    } else {
+                        (row.tally.read(), None)
+                    }
+                };
+                let rows: Vec<_> = view.rows.iter().map(|row| (row, read(row))).collect();
                 self.smokeping(peer, &rows, out);
             }
             Kind::PingExporter => self.ping_exporter(peer, &view, out),

@@ -38,8 +38,6 @@ pub struct Options {
     pub unit: Option<String>,
     /// `--metrics.deprecated=enable`.
     pub deprecated: bool,
-    /// `--timeout-offset`.
-    pub timeout_offset: Option<Duration>,
 }
 
 /// A command line that cannot be taken.
@@ -48,7 +46,7 @@ pub struct Options {
 pub struct Wrong(String);
 
 /// Flags of a peer that take a value: name, short form.
-const VALUES: [(Kind, &str, &str); 24] = [
+const VALUES: [(Kind, &str, &str); 23] = [
     (Kind::SmokepingProber, "buckets", ""),
     (Kind::SmokepingProber, "native-histogram-factor", ""),
     (Kind::SmokepingProber, "ping.interval", "i"),
@@ -69,7 +67,6 @@ const VALUES: [(Kind, &str, &str); 24] = [
     (Kind::PingExporter, "web.tls.cert-file", ""),
     (Kind::PingExporter, "web.tls.key-file", ""),
     (Kind::PingExporter, "web.tls.ca-file", ""),
-    (Kind::Blackbox, "timeout-offset", ""),
     (Kind::Blackbox, "history.limit", ""),
     (Kind::Blackbox, "log.prober", ""),
     (Kind::Blackbox, "config.auto-reload-interval", ""),
@@ -219,11 +216,6 @@ impl Options {
             }
             "config.path" if value.is_empty() => {}
             "config.path" => ours.push(format!("--config.file={value}").into()),
-            "timeout-offset" => {
-                let seconds = value.parse().map_err(|_| wrong("seconds"))?;
-                let offset = Duration::try_from_secs_f64(seconds).map_err(|_| wrong("seconds"))?;
-                self.timeout_offset = Some(offset);
-            }
             // It counts in seconds there.
             "config.auto-reload-interval" => {
                 let seconds: u32 = value.parse().map_err(|_| wrong("seconds"))?;

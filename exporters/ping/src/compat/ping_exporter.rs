@@ -137,10 +137,7 @@ fn read(file: &File, options: &Options) -> Result<Config, Wrong> {
         let message = format!("{history} is out of bounds, expected 1 to {MAX_HISTORY}");
         return Err(("ping.history-size".into(), message));
     }
-    if pick(file.ping.fw_mark, options.mark, 0) != 0 {
-        let message = "marks are not set, since that needs CAP_NET_ADMIN; expected 0";
-        return Err(("ping.fw-mark".into(), message.into()));
-    }
+    let mark = pick(file.ping.fw_mark, options.mark, 0);
     let choices = (
         file.options.disable_ipv4 || options.disable_ipv4,
         file.options.disable_ipv6 || options.disable_ipv6,
@@ -156,16 +153,14 @@ fn read(file: &File, options: &Options) -> Result<Config, Wrong> {
     };
     let entry = |host: &str, labels| Target {
         host: host.to_owned(),
-        // The two options are about what names resolve to.
-        families: match host.parse::<IpAddr>() {
-            Ok(_) => Families::Both,
-            Err(_) => families,
-        },
+        families,
         interval,
         timeout,
         size,
         tos: 0,
         source: None,
+        mark: (mark != 0).then_some(mark),
+        all_records: true,
         labels,
     };
     let mut targets = Vec::new();

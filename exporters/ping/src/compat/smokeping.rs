@@ -72,6 +72,8 @@ fn read(file: &File, options: &Options, warnings: &mut Vec<String>) -> Result<Pe
             size,
             tos: options.tos.unwrap_or(0),
             source: None,
+            mark: None,
+            all_records: false,
             labels: BTreeMap::new(),
         });
     }
@@ -148,6 +150,8 @@ fn group(group: &Group, path: &str, targets: &mut Vec<Target>) -> Result<(), Wro
             size,
             tos: group.tos.unwrap_or(0),
             source,
+            mark: None,
+            all_records: false,
             labels: group.labels.clone().unwrap_or_default(),
         });
     }

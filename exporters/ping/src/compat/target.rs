@@ -60,6 +60,10 @@ pub struct Target {
     pub tos: u8,
     /// Address to send from.
     pub source: Option<IpAddr>,
+    /// Firewall mark of the requests.
+    pub mark: Option<u32>,
+    /// Every address of a name is probed, each with series of its own.
+    pub all_records: bool,
     /// Labels of the user's own.
     pub labels: BTreeMap<String, String>,
 }

@@ -112,11 +112,8 @@ fn a_file_of_ping_exporter_is_read() {
             "edge.example.org"
         ]
     );
-    assert_eq!(
-        peer.targets[1].families,
-        Families::Both,
-        "the option is about names"
-    );
+    let every = |target: &Target| target.families == Families::V4 && target.all_records;
+    assert!(peer.targets.iter().all(every), "written as numbers too");
     assert_eq!(peer.targets[2].families, Families::V4);
     assert_eq!(peer.targets[3].labels["asset"], "17");
     let first = &peer.targets[0];
@@ -225,11 +222,6 @@ fn each_mistake_is_named_with_its_line() {
             PingExporter,
             "targets: [a]\nping: {interval: 2s, history: 3}\n",
             "peer.yml:2:22: ping.history: unknown field",
-        ),
-        (
-            PingExporter,
-            "targets: [a]\nping: {fw-mark: 3}\n",
-            "peer.yml:2:17: ping.fw-mark: marks are not set",
         ),
         (
             PingExporter,
@@ -344,15 +336,15 @@ fn flags_of_a_peer_are_told_from_ours() {
     );
     assert!(peer.style.deprecated && peer.targets[0].families == Families::V6);
 
-    let (options, ours) = flags::split(
+    let (_, ours) = flags::split(
         Kind::Blackbox,
         &args("--timeout-offset=0.25 --config.auto-reload-interval=30"),
     )
     .unwrap();
-    assert_eq!(options.timeout_offset.unwrap().as_millis(), 250);
     assert_eq!(
         ours,
         [
+            "--timeout-offset=0.25",
             "--config.auto-reload-interval=30s",
             "--web.listen-address=:9115",
             "--config.file=blackbox.yml"
@@ -479,14 +471,52 @@ fn labels_and_families_are_those_of_the_peer() {
     );
 
     let (_, peer) = good(Kind::PingExporter, PING_EXPORTER);
-    let (labels, _) = rows(&mut Directory::default(), &peer, &names);
+    let every = |addresses: &[&str]| {
+        let all = addresses.iter().map(|text| text.parse().unwrap());
+        let all: Vec<IpAddr> = all.collect();
+        let resolved = Resolved {
+            all: all.into(),
+            ..Resolved::default()
+        };
+        Names::from([("dual.example.org".into(), resolved)])
+    };
+    let mut directory = Directory::default();
+    let names = every(&["192.0.2.9", "192.0.2.10", "2001:db8::9"]);
+    let (labels, commands) = rows(&mut directory, &peer, &names);
     assert_eq!(
         labels,
         [
             "target=\"192.0.2.7\",ip=\"192.0.2.7\",ip_version=\"4\",asset=\"\",site=\"\"",
-            "target=\"2001:db8::7\",ip=\"2001:db8::7\",ip_version=\"6\",asset=\"\",site=\"\"",
             "target=\"dual.example.org\",ip=\"192.0.2.9\",ip_version=\"4\",asset=\"\",site=\"\"",
-        ]
+            "target=\"dual.example.org\",ip=\"192.0.2.10\",ip_version=\"4\",asset=\"\",site=\"\"",
+        ],
+        "every record; IPv6 is switched off, for addresses in the file too"
+    );
+    assert_eq!(commands.len(), 3);
+    let names = every(&["192.0.2.11", "192.0.2.10"]);
+    let (_, commands) = rows(&mut directory, &peer, &names);
+    assert_eq!(
+        commands,
+        ["put 4 192.0.2.11", "remove 2"],
+        "the other goes on"
+    );
+}
+
+#[test]
+fn the_mark_of_ping_exporter_is_set() {
+    let text = "targets: [192.0.2.7]\nping: {fw-mark: 66}\n";
+    let (config, peer) = good(Kind::PingExporter, text);
+    let (commands, _) = Directory::default().update(&peer, &Names::new(), 3);
+    let [Command::Put(_, spec, _)] = commands.as_slice() else {
+        panic!("{commands:?}");
+    };
+    assert_eq!(spec.out.mark, Some(66));
+    assert!(config.peer.is_some());
+    let converted = convert::convert(Kind::PingExporter, text, Path::new("peer.yml")).unwrap();
+    assert!(
+        converted.config.contains("\n  mark: 66\n"),
+        "{}",
+        converted.config
     );
 }
 
@@ -510,7 +540,12 @@ fn what_is_converted_is_read_by_us() {
         (
             Kind::PingExporter,
             PING_EXPORTER,
-            vec!["label asset", "label site", "history-size 42"],
+            vec![
+                "2001:db8::7: its family",
+                "label asset",
+                "label site",
+                "history-size 42",
+            ],
         ),
         (
             Kind::Blackbox,
@@ -544,7 +579,10 @@ fn what_is_converted_is_read_by_us() {
         }
         let peer = good(kind, text).1;
         // Every host is there with its settings, whether written beside it or as the default.
-        for target in &peer.targets {
+        let probed = |target: &&Target| {
+            target.families != Families::V4 || target.address().is_none_or(|ip| ip.is_ipv4())
+        };
+        for target in peer.targets.iter().filter(probed) {
             let device =
                 read.devices()
                     .iter()

@@ -1,6 +1,6 @@
 //! Series of a target beyond round trip and loss: variation, bursts, marks of the answers, quality of a call.
 
-use toolkit::{Buckets, Encoder, Kind};
+use toolkit::{Buckets, Decimal, Encoder, Kind};
 
 use super::{Metrics, cumulative, seconds};
 use crate::config;
@@ -64,7 +64,7 @@ impl Metrics {
                 "Differences between the round trips of neighbouring answered requests.",
             );
             for (row, counters) in rows {
-                let sum = seconds(counters.variation_sum_nanos);
+                let sum = Decimal::<9>(counters.variation_sum_nanos);
                 let counts = cumulative(counters.variation);
                 out.histogram(&row.labels, &self.variation, &counts, sum);
             }
@@ -73,12 +73,12 @@ impl Metrics {
             out.family(
                 "ping_loss_burst_requests",
                 Kind::Histogram,
-                "Runs of requests without an answer that an answer has ended, by their length in requests.",
+                "Runs of requests without an answer that an answer has ended, by their length in requests; there once a request was lost or failed.",
             );
-            for (row, counters) in rows {
-                let sum = counters.burst_requests as f64;
+            let lossy = |counters: &Counters| counters.lost + counters.failed_requests() > 0;
+            for (row, counters) in rows.iter().filter(|(_, counters)| lossy(counters)) {
                 let counts = cumulative(counters.bursts);
-                out.histogram(&row.labels, &self.bursts, &counts, sum);
+                out.histogram(&row.labels, &self.bursts, &counts, counters.burst_requests);
             }
         }
         out.family(
@@ -88,7 +88,10 @@ impl Metrics {
         );
         for (row, counters) in rows.iter().filter(|(_, counters)| counters.responses > 0) {
             // Hundredths say all that the model can.
-            out.sample(&row.labels, (of(counters) * 100.0).round() / 100.0);
+            out.sample(
+                &row.labels,
+                Decimal::<2>((of(counters) * 100.0).round() as u64),
+            );
         }
     }
 }

@@ -124,7 +124,45 @@ fn what_is_not_known_is_not_said() {
             "ping_requests_total{device=\"r1\",site=\"lab\",role=\"\",family=\"ipv4\"} 0\n"
         )
     );
-    for reason in Reason::ALL {
-        assert!(page.contains(&format!("reason=\"{}\"}} 0\n", reason.label())));
-    }
+    assert!(
+        page.contains(
+            "ping_failed_total{device=\"r1\",site=\"lab\",role=\"\",family=\"ipv4\"} 0\n"
+        )
+    );
+}
+
+#[test]
+fn reasons_and_bursts_begin_with_the_target_that_has_them() {
+    let page = |counters: Counters| {
+        let mut view = View::default();
+        view.add(row(&counters), []);
+        rendered(view)
+    };
+    let zero = page(Counters::default());
+    assert!(
+        !zero.contains("ping_errors_total{") && !zero.contains("ping_loss_burst_requests_count")
+    );
+
+    let lost = page(Counters {
+        lost: 1,
+        ..Counters::default()
+    });
+    let bursts =
+        "ping_loss_burst_requests_count{device=\"r1\",site=\"lab\",role=\"\",family=\"ipv4\"} 0\n";
+    assert!(lost.contains(bursts) && !lost.contains("ping_errors_total{"));
+
+    let mut counters = Counters::default();
+    counters.errors[Reason::Prohibited.index()] = 2;
+    counters.errors[Reason::NoRoute.index()] = 1;
+    let failed = page(counters);
+    let labels = "device=\"r1\",site=\"lab\",role=\"\",family=\"ipv4\"";
+    assert!(failed.contains(bursts));
+    assert!(failed.contains(&format!("ping_failed_total{{{labels}}} 3\n")));
+    assert!(failed.contains(&format!(
+        "ping_errors_total{{{labels},reason=\"prohibited\"}} 2\n"
+    )));
+    assert!(failed.contains(&format!(
+        "ping_errors_total{{{labels},reason=\"no_route\"}} 1\n"
+    )));
+    assert_eq!(failed.matches("ping_errors_total{").count(), 2);
 }

@@ -1,16 +1,28 @@
-//! One request to a target that is not followed, by surge-ping's `Pinger` on a socket of its own.
+//! One request to a target that is not followed, on a socket of its own.
+//!
+//! The socket is surge-ping's. Its `Pinger` is not used: it reads packets without their control messages, in which alone an unprivileged
+//! socket gives the hop limit and the kernel's stamp of the reply.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail, ensure};
-use netio::option::{self, Family};
-use surge_ping::{Client, Config, ICMP, IcmpPacket, PingIdentifier, PingSequence};
+use netio::control::{Outgoing, UnixNanos};
+use netio::option::{self, Family, TransmitStamps};
+use netio::receive::{Queue, ReceiveBatch};
+use netio::send::SendBatch;
+use surge_ping::{AsyncSocket, Config, ICMP};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 use super::page::Outcome;
 use crate::config::Module;
-use crate::echo::Mode;
+use crate::echo::{self, HEADER_BYTES, Mode};
+
+/// Bytes of the largest IPv4 header, which raw sockets give.
+const IP_HEADER: usize = 60;
 
 /// Sends one request and waits for its answer until `deadline`.
 pub(super) async fn echo(
@@ -22,44 +34,80 @@ pub(super) async fn echo(
     outcome: &mut Outcome,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
-    let client = open(address, mode, module)?;
-    let mut pinger = client
-        .pinger(address, PingIdentifier(fastrand::u16(..)))
-        .await;
-    outcome.setup = began.elapsed();
-    pinger.timeout(deadline.saturating_duration_since(Instant::now()));
+    let family = match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    };
+    let socket = open(family, mode, module)?;
+    let (identifier, sequence) = (fastrand::u16(..), fastrand::u16(..));
     let payload: Vec<u8> = (0..size).map(|at| at as u8).collect();
-    let (packet, rtt) = pinger
-        .ping(PingSequence(fastrand::u16(..)), &payload)
-        .await?;
-    answered(&packet, rtt, outcome)
-}
+    let request = echo::plain_request(family, identifier, sequence, &payload);
+    let out = Outgoing {
+        hop_limit: module.ttl,
+        ..Outgoing::default()
+    };
+    let mut batch = SendBatch::new();
+    batch.push(
+        SocketAddr::new(address, 0),
+        |bytes| bytes.extend_from_slice(&request),
+        |control| out.append(control, family),
+    );
+    outcome.setup = began.elapsed();
 
-fn answered(packet: &IcmpPacket, rtt: Duration, outcome: &mut Outcome) -> anyhow::Result<()> {
-    // On raw sockets an ICMP error about the request is taken for its answer.
-    match packet {
-        IcmpPacket::V4(packet) => {
-            let (kind, code) = (packet.get_icmp_type().0, packet.get_icmp_code().0);
-            ensure!(kind == 0, "ICMP type {kind} code {code} instead of a reply");
-            outcome.hop_limit = packet.get_ttl();
+    let (sent, sent_at) = (Instant::now(), SystemTime::now());
+    batch.send(socket.as_fd(), 0).context("send")?;
+    let mut received = ReceiveBatch::new(IP_HEADER + HEADER_BYTES + size + 1);
+    let wait = async {
+        loop {
+            socket.readable().await?;
+            let read = socket.try_io(Interest::READABLE, || {
+                match received.receive(socket.as_fd(), Queue::Data)? {
+                    0 => Err(ErrorKind::WouldBlock.into()),
+                    count => Ok(count),
+                }
+            });
+            match read {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                other => other.context("receive")?,
+            };
+            for datagram in received.datagrams() {
+                let from = datagram.address.map(|from| from.ip());
+                let Some(reply) = echo::decode_reply(family, mode, datagram.payload) else {
+                    continue;
+                };
+                let ours = mode == Mode::Unprivileged || reply.identifier == identifier;
+                if ours && from == Some(address) && reply.sequence == sequence {
+                    ensure!(
+                        reply.payload == payload,
+                        "a reply with another content or length than was sent"
+                    );
+                    return Ok((datagram.control, sent.elapsed()));
+                }
+            }
         }
-        IcmpPacket::V6(packet) => {
-            let (kind, code) = (packet.get_icmpv6_type().0, packet.get_icmpv6_code().0);
-            ensure!(
-                kind == 129,
-                "ICMPv6 type {kind} code {code} instead of a reply"
-            );
-        }
-    }
-    outcome.rtt = rtt;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let Ok(answer) = tokio::time::timeout(left, wait).await else {
+        bail!("no reply in time");
+    };
+    let (control, elapsed) = answer?;
+    outcome.hop_limit = control.hop_limit;
+    outcome.rtt = between(sent_at, control.stamp).map_or(elapsed, |rtt| rtt.min(elapsed));
     outcome.success = true;
     Ok(())
 }
 
-fn open(address: IpAddr, mode: Mode, module: &Module) -> anyhow::Result<Client> {
-    let (kind, family) = match address {
-        IpAddr::V4(_) => (ICMP::V4, Family::V4),
-        IpAddr::V6(_) => (ICMP::V6, Family::V6),
+/// From the call that sends to the kernel's stamp; `None` when there is none or the clock was set back between.
+fn between(sent: SystemTime, stamp: Option<UnixNanos>) -> Option<Duration> {
+    let received = UNIX_EPOCH + Duration::from_nanos(stamp?.0);
+    received.duration_since(sent).ok()
+}
+
+/// The socket as the runtime waits for it: a datagram socket to it, whatever the protocol.
+fn open(family: Family, mode: Mode, module: &Module) -> anyhow::Result<UdpSocket> {
+    let kind = match family {
+        Family::V4 => ICMP::V4,
+        Family::V6 => ICMP::V6,
     };
     let wanted = match mode {
         Mode::Unprivileged => socket2::Type::DGRAM,
@@ -68,23 +116,28 @@ fn open(address: IpAddr, mode: Mode, module: &Module) -> anyhow::Result<Client> 
     let mut config = Config::builder().kind(kind).sock_type_hint(wanted);
     if let Some(source) = module.source {
         ensure!(
-            source.is_ipv4() == address.is_ipv4(),
-            "source_ip_address {source} is of another family than {address}"
+            source.is_ipv4() == (family == Family::V4),
+            "source_ip_address {source} is of another family than the target"
         );
         config = config.bind(SocketAddr::new(source, 0));
     }
-    if let Some(ttl) = module.ttl {
-        config = config.ttl(ttl.into());
-    }
-    let client = Client::new(&config.build()).context("open an ICMP socket")?;
-    let socket = client.get_socket();
+    let socket = AsyncSocket::new(&config.build()).context("open an ICMP socket")?;
     if socket.get_type() != wanted {
         bail!("the kernel refused a socket of the configured mode");
     }
-    if module.dont_fragment {
-        // The option belongs to the open file, which both descriptors share.
-        let descriptor = netio::duplicate(socket.get_native_sock())?;
-        option::dont_fragment(descriptor.as_fd(), family).context("dont_fragment")?;
+    // A descriptor of our own: the runtime wakes one reader for it, and that is not surge-ping's.
+    let descriptor = netio::duplicate(socket.get_native_sock())?;
+    drop(socket);
+    let borrowed = descriptor.as_fd();
+    option::report_hop_limit_and_class(borrowed, family).context("hop limit")?;
+    // Without a stamp the time of reading counts.
+    let _ = option::report_timestamps(borrowed, TransmitStamps::default())
+        .or_else(|_| option::report_receive_timestamps(borrowed));
+    if mode == Mode::Raw {
+        option::only_echo_replies(borrowed, family).context("filter")?;
     }
-    Ok(client)
+    if module.dont_fragment {
+        option::dont_fragment(borrowed, family).context("dont_fragment")?;
+    }
+    Ok(UdpSocket::from_std(descriptor.into())?)
 }

@@ -48,7 +48,7 @@ fn the_deadline_is_half_a_second_before_that_of_the_scrape() {
             timeout,
             ..asked("target=a").unwrap()
         }
-        .limit(&module(), OFFSET)
+        .limit(&module(), Duration::from_millis(500))
     };
     assert_eq!(limit(3.0), Duration::from_millis(2_500));
     assert_eq!(limit(60.0), Duration::from_secs(5), "the module's");
@@ -62,7 +62,8 @@ fn the_deadline_is_half_a_second_before_that_of_the_scrape() {
 fn prober(view: View) -> Prober {
     let config = Live::fixed(config(""));
     let view = Arc::new(ArcSwap::from_pointee(view));
-    Prober::new(view, config, Mode::Unprivileged, &Registry::new()).unwrap()
+    let offset = Duration::from_millis(500);
+    Prober::new(view, config, Mode::Unprivileged, offset, &Registry::new()).unwrap()
 }
 
 async fn body(prober: &Prober, query: &str) -> (u16, String) {

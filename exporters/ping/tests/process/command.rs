@@ -35,7 +35,7 @@ fn help_is_as_in_the_golden_file() {
     // The flags that every service has are the toolkit's to test.
     let help = String::from_utf8(output.stdout).unwrap();
     let (about, rest) = help.split_once("Options:\n").unwrap();
-    let own = &rest[rest.find("Ping:\n").unwrap()..];
+    let own = &rest[rest.find("Inventory:\n").unwrap()..];
     golden("help.txt", &format!("{about}{own}"));
 }
 
@@ -68,6 +68,34 @@ fn a_bad_configuration_is_refused_with_its_place() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{text}: {error}");
         assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+#[test]
+fn flags_that_cannot_be_kept_are_refused() {
+    for (args, said) in [
+        (
+            &["--timeout-offset=-1"][..],
+            "expected seconds, such as 0.5",
+        ),
+        (
+            &["--inventory.username=reader"],
+            "--inventory.password-file",
+        ),
+        (&["--inventory.password-file=p"], "--inventory.username"),
+        (
+            &[
+                "--inventory.username=reader",
+                "--inventory.password-file=p",
+                "--inventory.bearer-token-file=t",
+            ],
+            "cannot be used with",
+        ),
+    ] {
+        let output = run(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {error}");
+        assert!(error.contains(said), "{args:?}: {error}");
     }
 }
 

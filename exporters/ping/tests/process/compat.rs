@@ -137,8 +137,9 @@ async fn smokeping_prober_by_name_type_and_label() {
     let theirs = shape(&theirs, &["smokeping_"]);
     let mut ours = shape(&ours, &["smokeping_"]);
     assert!(theirs.len() >= 7, "{theirs:?}");
-    // Debian has 0.6.1; later versions added two counters and two labels.
+    // Debian has 0.6.1; later versions added three counters and two labels.
     for later in [
+        "smokeping_prober_errors_total",
         "smokeping_receive_errors_total",
         "smokeping_send_errors_total",
     ] {

@@ -16,4 +16,5 @@ mod path;
 mod probe;
 mod responder;
 mod rhythm;
+mod secured;
 mod service;

@@ -20,12 +20,8 @@ impl Drop for Running {
     }
 }
 
-#[tokio::test]
-async fn prometheus_takes_the_native_histogram_and_all_other_series() {
-    let test = "native::prometheus_takes_the_native_histogram_and_all_other_series";
-    let Some(namespace) = namespace::enter(test) else {
-        return;
-    };
+/// Prometheus with native histograms, which scrapes the service; `None` where there is no such program.
+fn prometheus() -> Option<(Running, TempDir)> {
     let data = TempDir::new().unwrap();
     let config = "global: {scrape_interval: 1s}\n\
                   scrape_configs: [{job_name: ping, static_configs: [{targets: ['127.0.0.1:19427']}]}]\n";
@@ -45,37 +41,69 @@ async fn prometheus_takes_the_native_histogram_and_all_other_series() {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let _prometheus = match prometheus {
-        Ok(child) => Running(child),
+    match prometheus {
+        Ok(child) => Some((Running(child), data)),
         Err(error) => {
             testkit::skip(format_args!("no prometheus: {error}"));
-            return;
+            None
         }
-    };
-    let inventory = "devices: [{name: d1, address: 127.0.0.1, ping: {interval: 100ms}}]";
-    let files = Files::new(inventory, "");
-    let service = files.start(&namespace).await;
-    let client = testkit::client();
-    let value = |query: &'static str| {
-        let client = client.clone();
-        async move {
-            let encoded: String = query.bytes().map(|b| format!("%{b:02x}")).collect();
-            let url = format!("{PROMETHEUS}/api/v1/query?query={encoded}");
-            let text = client.get(url).send().await?.text().await?;
-            let answer: serde_json::Value = serde_json::from_str(&text)?;
-            let value = answer["data"]["result"][0]["value"][1].as_str();
-            let value = value.ok_or_else(|| anyhow::anyhow!("{query}: {text}"))?;
-            Ok::<f64, anyhow::Error>(value.parse()?)
-        }
-    };
-    // Counts of the native histogram, which no classic one has, and of the counter come from the same scrape.
-    let counted = eventually(Duration::from_secs(30), || async {
-        let native = value("histogram_count(ping_rtt_seconds{device=\"d1\"})").await?;
+    }
+}
+
+/// The first value of a query.
+async fn value(query: &str) -> anyhow::Result<f64> {
+    let encoded: String = query.bytes().map(|b| format!("%{b:02x}")).collect();
+    let url = format!("{PROMETHEUS}/api/v1/query?query={encoded}");
+    let text = testkit::client().get(url).send().await?.text().await?;
+    let answer: serde_json::Value = serde_json::from_str(&text)?;
+    let value = answer["data"]["result"][0]["value"][1].as_str();
+    let value = value.ok_or_else(|| anyhow::anyhow!("{query}: {text}"))?;
+    Ok(value.parse()?)
+}
+
+/// Waits until the native histogram, which no classic one gives a count of, has ten observations.
+async fn counted(query: &str) -> f64 {
+    eventually(Duration::from_secs(30), || async {
+        let native = value(query).await?;
         anyhow::ensure!(native >= 10.0, "{native}");
         Ok(native)
     })
     .await
-    .unwrap();
+    .unwrap()
+}
+
+#[tokio::test]
+async fn smokeping_prober_has_a_native_histogram_too() {
+    let test = "native::smokeping_prober_has_a_native_histogram_too";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let Some(_prometheus) = prometheus() else {
+        return;
+    };
+    let files = Files::new("devices: []\n", "");
+    let flags = ["--compat=smokeping_prober", "-i", "100ms", "127.0.0.9"].map(str::to_owned);
+    let _service = files.start_with(&namespace, &flags).await;
+    counted("histogram_count(smokeping_response_duration_seconds{host=\"127.0.0.9\"})").await;
+    let quantile = value("histogram_quantile(0.5, smokeping_response_duration_seconds)").await;
+    let quantile = quantile.unwrap();
+    assert!(quantile > 0.0 && quantile < 1.0, "{quantile}");
+}
+
+#[tokio::test]
+async fn prometheus_takes_the_native_histogram_and_all_other_series() {
+    let test = "native::prometheus_takes_the_native_histogram_and_all_other_series";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let Some(_prometheus) = prometheus() else {
+        return;
+    };
+    let inventory = "devices: [{name: d1, address: 127.0.0.1, ping: {interval: 100ms}}]";
+    let files = Files::new(inventory, "");
+    let service = files.start(&namespace).await;
+    // Its counts and the counter come from the same scrape.
+    let counted = counted("histogram_count(ping_rtt_seconds{device=\"d1\"})").await;
     let difference = "histogram_count(ping_rtt_seconds) - on (device) ping_responses_total";
     assert_eq!(value(difference).await.unwrap(), 0.0);
     let quantile = value("histogram_quantile(0.5, ping_rtt_seconds)")

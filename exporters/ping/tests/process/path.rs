@@ -1,8 +1,11 @@
-//! Paths over routers of the kernel: their hops, a cut, a narrow link, silence, both families, without privilege.
+//! Paths over routers of the kernel: their hops, a cut, a narrow link, silence, both families, without privilege; and over a router of
+//! user space that spreads flows over two equal ways, which the kernel's does by addresses alone for ICMP.
 
+use netio::tun::Tun;
 use testkit::Samples;
 
 use crate::namespace::{self, Peer, ip};
+use crate::responder::Spreader;
 use crate::service::Files;
 
 const PATHS: &str = "probe: {interval: 100ms, timeout: 400ms}\n\
@@ -321,4 +324,73 @@ async fn an_outage_is_traced_at_once_and_is_no_other_path() {
             "loss shows where it is"
         );
     }
+}
+
+#[tokio::test]
+async fn flows_show_both_of_two_equal_ways_and_each_keeps_its_own() {
+    let test = "path::flows_show_both_of_two_equal_ways_and_each_keeps_its_own";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let tun = match Tun::open("rig0") {
+        Ok(tun) => tun,
+        Err(error) => {
+            testkit::skip(format_args!("no TUN device: {error}"));
+            return;
+        }
+    };
+    ip("address add 198.18.51.1/32 dev rig0");
+    ip("link set rig0 up");
+    ip("route add 198.18.50.0/24 dev rig0");
+    let router = Spreader::start(tun);
+    let inventory = "devices: [{name: far, tags: [traced], address: 198.18.50.9}]\n";
+    let config = PATHS
+        .replace("flows: 2", "flows: 4")
+        .replace("mtu: true", "mtu: false");
+    let service = Files::new(inventory, &config).start(&namespace).await;
+    let flows = ["0", "1", "2", "3"];
+    let samples = service
+        .until("five traces of each flow", |samples| {
+            flows
+                .iter()
+                .all(|flow| value(samples, "ping_path_traces_total", "ipv4", flow) >= Some(5.0))
+        })
+        .await;
+    let mut branches = Vec::new();
+    for flow in flows {
+        assert_eq!(
+            value(&samples, "ping_path_reached", "ipv4", flow),
+            Some(1.0)
+        );
+        assert_eq!(
+            value(&samples, "ping_path_changes_total", "ipv4", flow),
+            Some(0.0),
+            "flow {flow}"
+        );
+        assert_eq!(
+            value(&samples, "ping_paths_known", "ipv4", flow),
+            Some(1.0),
+            "flow {flow}"
+        );
+        let [first, branch, last] = <[String; 3]>::try_from(hops(&samples, "ipv4", flow)).unwrap();
+        assert_eq!(
+            (first.as_str(), last.as_str()),
+            ("198.18.50.1", "198.18.50.9")
+        );
+        branches.push(branch);
+    }
+    branches.sort();
+    branches.dedup();
+    assert_eq!(branches, ["198.18.50.2", "198.18.50.3"], "two flows each");
+    let identities: std::collections::BTreeSet<_> = samples
+        .select("ping_path_info", &[("device", "far")])
+        .map(|sample| sample.labels["path_id"].clone())
+        .collect();
+    assert_eq!(
+        identities.len(),
+        2,
+        "the same way has the same name in every flow"
+    );
+    // What the router saw: one identity of each flow, however often it was traced. The echo requests of the steady rhythm are no flow.
+    assert_eq!(router.flows(), 4);
 }

@@ -163,6 +163,79 @@ fn packets(act: Act, request: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     }
 }
 
+/// A router with two equal ways to 198.18.50.9, which spreads flows over them by what Paris traceroute keeps the same: identifier and
+/// checksum. Flows take turns, so that any two neighbouring ones go different ways.
+pub(crate) struct Spreader {
+    stop: Arc<AtomicBool>,
+    flows: Arc<Mutex<HashMap<[u8; 4], u8>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Spreader {
+    pub(crate) fn start(tun: Tun) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flows = Arc::new(Mutex::new(HashMap::new()));
+        let thread = std::thread::spawn({
+            let (stop, flows) = (Arc::clone(&stop), Arc::clone(&flows));
+            move || {
+                let mut buffer = [0; 2048];
+                while !stop.load(Ordering::Relaxed) {
+                    match tun.read(&mut buffer) {
+                        Ok(length) => {
+                            if let Some(packet) = forwarded(&buffer[..length], &flows) {
+                                tun.write(&packet).unwrap();
+                            }
+                        }
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                            std::thread::sleep(Duration::from_micros(500));
+                        }
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        });
+        Self {
+            stop,
+            flows,
+            thread: Some(thread),
+        }
+    }
+
+    /// How many flows there were so far.
+    pub(crate) fn flows(&self) -> usize {
+        self.flows.lock().unwrap().len()
+    }
+}
+
+impl Drop for Spreader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What comes back for a packet: an error of the first router or of the second one, which is another on each way, or the answer.
+fn forwarded(request: &[u8], flows: &Mutex<HashMap<[u8; 4], u8>>) -> Option<Vec<u8>> {
+    if request.len() < 28 || request[0] != 0x45 || request[9] != 1 || request[20] != 8 {
+        return None;
+    }
+    let router = match request[8] {
+        1 => 1,
+        2 => {
+            let mut flows = flows.lock().unwrap();
+            let next = 2 + (flows.len() % 2) as u8;
+            let key = [request[22], request[23], request[24], request[25]];
+            *flows.entry(key).or_insert(next)
+        }
+        _ => return Some(reply(request)),
+    };
+    let mut packet = error([11, 0], request, request.len());
+    packet[15] = router;
+    Some(finish(packet))
+}
+
 fn reply(request: &[u8]) -> Vec<u8> {
     let mut packet = request.to_vec();
     packet[12..16].copy_from_slice(&request[16..20]);

@@ -110,7 +110,12 @@ impl Files {
 
     /// Runs the service to its end: how it ended and what it wrote on standard error.
     pub(crate) fn run(&self, namespace: &Namespace) -> (ExitStatus, String) {
-        let output = self.command(namespace).output().unwrap();
+        self.run_with(namespace, &[])
+    }
+
+    /// The same, with these flags too.
+    pub(crate) fn run_with(&self, namespace: &Namespace, flags: &[&str]) -> (ExitStatus, String) {
+        let output = self.command(namespace).args(flags).output().unwrap();
         (
             output.status,
             String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -216,6 +221,9 @@ impl Service {
             .map(|name| samples.sum(name, &labels))
             .sum::<f64>();
             assert_eq!(sample.value, sum, "requests of {labels:?}");
+            let failed = samples.value("ping_failed_total", &labels);
+            let reasons = samples.sum("ping_errors_total", &labels);
+            assert_eq!(failed, Some(reasons), "reasons of {labels:?}");
             let count = samples.value("ping_rtt_seconds_count", &labels);
             assert_eq!(
                 count,

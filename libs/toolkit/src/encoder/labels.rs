@@ -37,10 +37,19 @@ impl Labels {
         Self(text.into())
     }
 
-    /// The pairs as they were given, name and value; the value is written into `scratch`.
+    /// The pairs as they were given, name and value; `scratch` takes a value that was escaped.
     pub(super) fn each(&self, scratch: &mut String, mut take: impl FnMut(&str, &str)) {
         let mut rest = &*self.0;
-        while let Some((name, after)) = rest.split_once("=\"") {
+        while let Some((name, after)) = rest.split_once('=') {
+            let after = after.strip_prefix('"').unwrap_or(after);
+            let plain = after.bytes().position(|b| b == b'"' || b == b'\\');
+            if let Some((value, end)) = plain.and_then(|at| after.split_at_checked(at))
+                && let Some(end) = end.strip_prefix('"')
+            {
+                take(name, value);
+                rest = end.strip_prefix(',').unwrap_or(end);
+                continue;
+            }
             scratch.clear();
             let mut end = after.len();
             let mut characters = after.char_indices();

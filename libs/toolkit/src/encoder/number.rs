@@ -14,21 +14,7 @@ impl Number for u64 {
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        if let Ok(digit @ 0..=9) = u8::try_from(self) {
-            out.push(b'0' + digit);
-            return;
-        }
-        let mut digits = [0_u8; 20];
-        let (mut rest, mut start) = (self, digits.len());
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-            rest /= 10;
-            start -= 1;
-            if rest == 0 {
-                break;
-            }
-        }
-        out.extend_from_slice(digits.get(start..).unwrap_or_default());
+        out.extend_from_slice(itoa::Buffer::new().format(self).as_bytes());
     }
 }
 
@@ -38,10 +24,7 @@ impl Number for i64 {
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        if self < 0 {
-            out.push(b'-');
-        }
-        self.unsigned_abs().write(out);
+        out.extend_from_slice(itoa::Buffer::new().format(self).as_bytes());
     }
 }
 
@@ -56,6 +39,35 @@ impl Number for f64 {
             (self as i64).write(out);
         } else {
             out.extend_from_slice(canonical(self).as_bytes());
+        }
+    }
+}
+
+/// A number with a fixed count of decimal places: `Decimal::<9>(1_500_000)` nanoseconds are written as `0.0015` seconds. It is exact, and
+/// written several times as fast as a float.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal<const PLACES: u32>(pub u64);
+
+impl<const PLACES: u32> Number for Decimal<PLACES> {
+    fn as_f64(self) -> f64 {
+        self.0 as f64 / const { 10_u64.pow(PLACES) } as f64
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        let one = const { 10_u64.pow(PLACES) };
+        (self.0 / one).write(out);
+        let fraction = self.0 % one;
+        if fraction == 0 {
+            return;
+        }
+        // A leading one keeps the zeros behind the point; it is overwritten by the point.
+        let point = out.len();
+        (one + fraction).write(out);
+        if let Some(byte) = out.get_mut(point) {
+            *byte = b'.';
+        }
+        while out.last() == Some(&b'0') {
+            out.pop();
         }
     }
 }
@@ -116,7 +128,28 @@ fn two_digit_exponent(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::canonical;
+    use super::{Decimal, Number, canonical};
+
+    #[test]
+    fn decimals_are_exact_and_short() {
+        for (nanos, text) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (50_000, "0.00005"),
+            (1_500_000_000, "1.5"),
+            (20_000_000_000, "20"),
+            (u64::MAX, "18446744073.709551615"),
+        ] {
+            let mut out = Vec::new();
+            Decimal::<9>(nanos).write(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+            let read: f64 = text.parse().unwrap();
+            assert!((Decimal::<9>(nanos).as_f64() - read).abs() <= read * 1e-15);
+        }
+        let mut out = Vec::new();
+        Decimal::<2>(407).write(&mut out);
+        assert_eq!(out, b"4.07");
+    }
 
     #[test]
     fn exponents_have_a_sign_and_two_digits() {

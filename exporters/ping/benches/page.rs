@@ -1,0 +1,298 @@
+//! What one scrape of the service with 10,000 targets costs, beside the `prometheus` crate with the same series, in the same run, in turns.
+//!
+//! The page is the service's own: every family it has, from tallies filled as a minute of probing would fill them; one target in ten has
+//! lost requests and one in a hundred failed ones. The crate gets what a reading of that page found. Prints a table and writes
+//! `target/bench/ping-page.json`. Processor time, the least of several turns.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run should say so at once"
+)]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use inventory::{Feed, Inventory};
+use netio::option::Family;
+use prometheus::Encoder as _;
+use sotp_ping::account::Timing;
+use sotp_ping::echo::Mode;
+use sotp_ping::engine::Spec;
+use sotp_ping::metrics::Metrics;
+use sotp_ping::reason::Reason;
+use sotp_ping::resolve::Ages;
+use sotp_ping::tally::{Counters, State, Touched};
+use sotp_ping::targets::{Row, View};
+use testkit::{Figures, Goal, Sample, Samples};
+use toolkit::{Collect as _, Encoder, Format, Labels, Live};
+
+const TARGETS: usize = 10_000;
+const TURNS: usize = 12;
+/// Milliseconds of processor time for a scrape, as text and with gzip.
+const GOALS_MS: [f64; 2] = [25.0, 100.0];
+const PEER: &str = "prometheus crate";
+
+fn main() {
+    let metrics = service();
+    let text = encoded(&metrics, Encoder::new(Format::Text));
+    let text = String::from_utf8(text).unwrap();
+    let registry = registered(&text);
+    let lines = text.lines().filter(|line| !line.starts_with('#')).count();
+
+    let [
+        mut mine,
+        mut packed,
+        mut open,
+        mut protobuf,
+        mut theirs,
+        mut theirs_packed,
+    ] = [(); 6].map(|()| f64::INFINITY);
+    // The service keeps the memory of the last body for the next.
+    let [mut plain, mut small, mut their_plain] = [(); 3].map(|()| Vec::new());
+    for _ in 0..TURNS {
+        least(&mut mine, || {
+            let memory = std::mem::take(&mut plain);
+            plain = encoded(&metrics, Encoder::reusing(Format::Text, memory));
+        });
+        least(&mut packed, || {
+            let memory = std::mem::take(&mut small);
+            small = encoded(&metrics, Encoder::gzip(Format::Text, memory));
+        });
+        least(&mut open, || {
+            let memory = std::mem::take(&mut plain);
+            plain = encoded(&metrics, Encoder::reusing(Format::OpenMetrics, memory));
+        });
+        least(&mut protobuf, || {
+            let memory = std::mem::take(&mut plain);
+            plain = encoded(&metrics, Encoder::reusing(Format::Protobuf, memory));
+        });
+        let text = timed(|| {
+            their_plain.clear();
+            let families = registry.gather();
+            prometheus::TextEncoder::new()
+                .encode(&families, &mut their_plain)
+                .unwrap();
+        });
+        theirs = theirs.min(text);
+        theirs_packed = theirs_packed.min(text + timed(|| gzip(&their_plain)));
+    }
+
+    let mut figures = Figures::default();
+    let mut add = |figure: &str, ours, peer: Option<f64>, goal| {
+        figures.add(figure, ours, peer.map(|peer| (PEER, peer)), goal);
+    };
+    add(
+        "lines of the page, of 10,000 targets",
+        lines as f64,
+        None,
+        None,
+    );
+    add("its size, MB", text.len() as f64 / 1e6, None, None);
+    add(
+        "its size with gzip, MB",
+        small.len() as f64 / 1e6,
+        None,
+        None,
+    );
+    let [goal, goal_gzip] = GOALS_MS.map(|most| Some(Goal::AtMost(most)));
+    add("CPU ms of a scrape as text", mine, Some(theirs), goal);
+    add("CPU ms with gzip", packed, Some(theirs_packed), goal_gzip);
+    add("CPU ms as OpenMetrics", open, None, goal);
+    add(
+        "CPU ms as protobuf, with native histograms",
+        protobuf,
+        None,
+        None,
+    );
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/ping-page.json");
+    figures.finish(&path).unwrap();
+}
+
+/// The collector of the service with the targets of 10,000 devices.
+fn service() -> Metrics {
+    let mut view = View::default();
+    for index in 0..TARGETS {
+        view.add(row(index), []);
+    }
+    let nobody = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
+    let config = toolkit::Configuration::parse("", Path::new("ping.yaml")).unwrap();
+    Metrics::new(
+        Arc::new(ArcSwap::from_pointee(view)),
+        Arc::default(),
+        Feed::fixed(nobody),
+        &[
+            (Family::V4, Mode::Unprivileged),
+            (Family::V6, Mode::Unprivileged),
+        ],
+        Live::fixed(config),
+        Arc::new(Ages::default()),
+    )
+}
+
+fn row(index: usize) -> Row {
+    let labels = Labels::new([
+        ("device", format!("router-{index:05}.example.net").as_str()),
+        ("site", &format!("site-{:03}", index % 200)),
+        ("role", "edge"),
+        ("family", "ipv4"),
+    ]);
+    let [_, high, middle, low] = (index as u32).to_be_bytes();
+    let address = IpAddr::from([198, 18 + high, middle, low]);
+    let second = 1_000_000_000;
+    let row = Row {
+        info: labels.with("address", &address.to_string()),
+        labels,
+        spec: Spec {
+            family: Family::V4,
+            address: Some(address),
+            timing: Timing {
+                burst: 1,
+                spacing: second,
+                interval: second,
+                timeout: 2 * second,
+                down_after: 3,
+            },
+            size: 56,
+            out: netio::control::Outgoing::default(),
+            phase: 0,
+        },
+        tally: Arc::default(),
+    };
+    let (mut counters, mut touched) = (Counters::default(), Touched::default());
+    let mut random = fastrand::Rng::with_seed(index as u64);
+    let near = random.u64(200_000..80_000_000);
+    for _ in 0..60 {
+        counters.requests += 1;
+        counters.observe(near + random.u64(..near / 10), &mut touched);
+        counters.vary(random.u64(..near / 10), &mut touched);
+        counters.ended(true);
+    }
+    if index.is_multiple_of(10) {
+        counters.requests += 2;
+        counters.lost += 2;
+        counters.burst(2, &mut touched);
+        counters.ended(false);
+    }
+    if index.is_multiple_of(100) {
+        counters.requests += 1;
+        counters.failed(Reason::HostUnreachable, &mut touched);
+        counters.icmp_error = (3 << 8) + 1 + 1;
+    }
+    counters.requests += 86_400;
+    counters.in_flight = 1;
+    counters.hop_limit = 58;
+    counters.reply_dscp = 1;
+    counters.state = State::Up;
+    row.tally.publish_touched(&counters, &mut touched);
+    row
+}
+
+fn encoded(metrics: &Metrics, mut out: Encoder) -> Vec<u8> {
+    metrics.collect(&mut out);
+    assert_eq!(out.refused(), 0);
+    out.finish()
+}
+
+/// The series of a page as the crate keeps them.
+fn registered(page: &str) -> prometheus::Registry {
+    let kinds: BTreeMap<&str, &str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .collect();
+    let samples = Samples::parse(page).unwrap();
+    let mut of: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples.all() {
+        of.entry(&sample.name).or_default().push(sample);
+    }
+    let registry = prometheus::Registry::new();
+    for (name, kind) in kinds {
+        let options = prometheus::Opts::new(name, "What it says.");
+        let empty = Vec::new();
+        let rows = of.get(name).unwrap_or(&empty);
+        match kind {
+            "counter" => {
+                let family = prometheus::CounterVec::new(options, &names(rows)).unwrap();
+                for row in rows {
+                    family.with_label_values(&values(row)).inc_by(row.value);
+                }
+                registry.register(Box::new(family)).unwrap();
+            }
+            "gauge" => {
+                let family = prometheus::GaugeVec::new(options, &names(rows)).unwrap();
+                for row in rows {
+                    family.with_label_values(&values(row)).set(row.value);
+                }
+                registry.register(Box::new(family)).unwrap();
+            }
+            "histogram" => {
+                let count = format!("{name}_count");
+                let bucket = format!("{name}_bucket");
+                let (Some(rows), Some(all)) = (of.get(&*count), of.get(&*bucket)) else {
+                    continue;
+                };
+                let mut bounds: Vec<f64> = all
+                    .iter()
+                    .map(|row| row.labels["le"].parse().unwrap())
+                    .collect();
+                bounds.sort_by(f64::total_cmp);
+                bounds.dedup();
+                bounds.pop();
+                let options = prometheus::HistogramOpts::from(options).buckets(bounds.clone());
+                let family = prometheus::HistogramVec::new(options, &names(rows)).unwrap();
+                for row in rows {
+                    let one = family.with_label_values(&values(row));
+                    for bound in bounds.iter().take(3) {
+                        one.observe(bound * 0.9);
+                    }
+                }
+                registry.register(Box::new(family)).unwrap();
+            }
+            other => panic!("{name}: {other}"),
+        }
+    }
+    registry
+}
+
+fn names<'a>(rows: &[&'a Sample]) -> Vec<&'a str> {
+    let first = rows.first();
+    first.map_or_else(Vec::new, |row| {
+        row.labels.keys().map(String::as_str).collect()
+    })
+}
+
+fn values(row: &Sample) -> Vec<&str> {
+    row.labels.values().map(String::as_str).collect()
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let packed = Vec::with_capacity(body.len() / 8);
+    let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn least(so_far: &mut f64, work: impl FnOnce()) {
+    *so_far = so_far.min(timed(work));
+}
+
+/// Processor time of the work in milliseconds.
+fn timed<T>(work: impl FnOnce() -> T) -> f64 {
+    let began = processor_time();
+    black_box(work());
+    (processor_time() - began).as_secs_f64() * 1e3
+}
+
+fn processor_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    // The kernel counts what a thread has used when it leaves the processor, else a few milliseconds late.
+    std::thread::sleep(Duration::from_micros(50));
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| Duration::from_micros(time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64))
+        .sum()
+}
