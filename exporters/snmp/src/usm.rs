@@ -521,3 +521,49 @@ pub fn fuzz(bytes: &[u8]) {
         let _ = peer.decode(bytes.to_vec(), Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Credential;
+
+    #[test]
+    fn an_engine_that_was_last_asked_long_ago_gets_the_time_that_it_has_now() {
+        let auth = Auth {
+            version: 3,
+            security_level: SecurityLevel::AuthPriv,
+            auth_protocol: AuthProtocol::Sha256,
+            priv_protocol: PrivProtocol::Aes,
+            context_name: String::new(),
+            credentials: Credentials {
+                community: Credential::default(),
+                username: Credential::literal("user"),
+                password: Credential::literal("password"),
+                priv_password: Credential::literal("privacy1"),
+            },
+            targets: std::collections::BTreeMap::new(),
+        };
+        let learnt = Instant::now();
+        let mut peer = Peer::new(&auth, &auth.credentials, "", b"engine").unwrap();
+        let mut device = peer.clone();
+        peer.set_clock(7, 1000, learnt);
+        // Every five minutes, twice the window of RFC 3414 and more; and once a day.
+        for gap in [10, 300, 600, 86_400] {
+            let now = learnt + Duration::from_secs(gap);
+            let time = 1000 + i64::try_from(gap).unwrap();
+            let request = peer
+                .encode(Operation::Get, 5, &[&[1, 3, 6, 1]], now)
+                .unwrap();
+            let header = Header::read(&request).unwrap();
+            assert_eq!((header.boots, header.time), (7, time));
+            // What the engine sends at that moment is taken, not held for late.
+            device.set_clock(7, time, now);
+            let answer = device
+                .encode(Operation::Get, 5, &[&[1, 3, 6, 1]], now)
+                .unwrap();
+            assert!(matches!(peer.decode(answer, now), Heard::Pdu(_)), "{gap}");
+        }
+    }
+}

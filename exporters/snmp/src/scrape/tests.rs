@@ -410,7 +410,7 @@ fn with_list(answer: &[u8], change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
 }
 
 fn first_varbind(list: &[u8]) -> usize {
-    let length = usize::from(list[1]);
+    let length = list.get(1).map_or(0, |length| usize::from(*length));
     (2 + length).min(list.len())
 }
 
@@ -531,6 +531,49 @@ fn a_fault_at_any_position_leaves_the_scrape_complete() {
                 run.outcome.table.len(),
                 expected.len()
             );
+        }
+    }
+}
+
+#[test]
+fn a_fault_at_any_position_of_a_later_scrape_leaves_it_complete() {
+    let agent = Agent::with_interfaces(40);
+    let trip = Duration::from_millis(1);
+    let first = run(if_mib(), &agent, (false, false), trip, fine);
+    let expected = content(&first.outcome.table);
+    let known = || {
+        (
+            first.outcome.pace.clone(),
+            Sizes::of(&first.outcome.table, false),
+        )
+    };
+    let later = run_known(if_mib(), &agent, (false, false), known(), trip, fine);
+    for (name, fault) in FAULTS {
+        for lasts in [false, true] {
+            for position in (0..later.sent).step_by(if lasts { 7 } else { 1 }) {
+                let run = run_known(
+                    if_mib(),
+                    &agent,
+                    (false, false),
+                    known(),
+                    trip,
+                    |at, answer| {
+                        if at == position || (lasts && at > position) {
+                            fault(answer)
+                        } else {
+                            vec![(Duration::ZERO, answer)]
+                        }
+                    },
+                );
+                let complete = content(&run.outcome.table) == expected;
+                assert!(
+                    complete || (lasts && !run.outcome.failures.is_empty()),
+                    "{name} at {position}, lasting {lasts}: {} of {}, {:?}",
+                    run.outcome.table.len(),
+                    expected.len(),
+                    run.outcome.failures
+                );
+            }
         }
     }
 }
