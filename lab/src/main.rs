@@ -1,6 +1,7 @@
 //! A real network of routers in namespaces, the local stack and its demo.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod certificates;
 mod cli;
 mod credentials;
 mod demo;

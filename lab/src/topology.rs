@@ -79,6 +79,8 @@ pub(crate) enum Kind {
         asn: Option<u32>,
         /// Exports flows.
         flow: Option<Flow>,
+        /// How its syslog travels.
+        syslog: SyslogBy,
     },
     /// Has one link and routes everything over it.
     Host,
@@ -100,6 +102,19 @@ pub(crate) enum FlowVersion {
     Netflow9,
     /// RFC 7011, to port 4739.
     Ipfix,
+}
+
+/// How a router's syslog reaches the collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SyslogBy {
+    /// RFC 5426, to port 514.
+    #[default]
+    Udp,
+    /// RFC 6587 with octet counting, to port 514.
+    Tcp,
+    /// RFC 5425, to port 6514.
+    Tls,
 }
 
 /// A link between two nodes; `a` has the first address of `network` and `b` the second.

@@ -7,6 +7,8 @@ mod network;
 mod ordinary;
 #[path = "support/processes.rs"]
 mod processes;
+#[path = "network/transports.rs"]
+mod transports;
 #[path = "network/triangle.rs"]
 mod triangle;
 
@@ -54,6 +56,24 @@ fn the_triangle_is_a_whole_network() {
     assert!(down.status.success(), "{}", said(&down));
     net.mark.assert_gone(SECOND);
     assert!(!Path::new(&net.state("")).exists());
+}
+
+#[test]
+fn syslog_travels_over_udp_tcp_and_tls() {
+    let _alone = alone();
+    let topology = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/testdata/topology/transports.good.toml"
+    );
+    let tls = std::fs::read_dir("/usr/lib").unwrap().flatten();
+    if !tls
+        .map(|kind| kind.path().join("rsyslog/lmnsd_ossl.so"))
+        .any(|driver| driver.exists())
+    {
+        return testkit::skip("rsyslog's TLS is missing: apt install rsyslog-openssl");
+    }
+    let net = Net::up("transports", topology);
+    transports::each_way_tells_its_device(&net);
 }
 
 #[test]

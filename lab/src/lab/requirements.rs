@@ -6,6 +6,7 @@ use nix::unistd::geteuid;
 
 use super::Error;
 use crate::inside::FRR_PROGRAMS;
+use crate::topology::{Kind, Node, SyslogBy, Topology};
 
 /// A program, or the path of a file, and the Debian package that brings it.
 const REQUIRED: [(&str, &str); 17] = [
@@ -29,7 +30,7 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 16] = [
+const TESTED: [(&str, &str); 17] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -50,6 +51,7 @@ const TESTED: [(&str, &str); 16] = [
     ("unzip", "unzip"),
     // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
     ("/usr/share/doc/python3-venv", "python3-venv"),
+    TLS,
 ];
 
 /// The programs that a lab of this user runs, and the Debian package of each.
@@ -58,6 +60,26 @@ fn requirements() -> impl Iterator<Item = (&'static str, &'static str)> {
     REQUIRED
         .into_iter()
         .filter(move |(_, package)| !root || *package != "uidmap")
+}
+
+/// What a router needs besides whose syslog travels over TLS.
+const TLS: (&str, &str) = ("rsyslog/lmnsd_ossl.so", "rsyslog-openssl");
+
+/// Names what this topology needs beyond others and is missing.
+pub(super) fn check_topology(topology: &Topology) -> Result<(), Error> {
+    let by_tls = |node: &Node| {
+        matches!(
+            node.kind,
+            Kind::Router {
+                syslog: SyslogBy::Tls,
+                ..
+            }
+        )
+    };
+    if topology.nodes.iter().any(by_tls) && find(TLS.0).is_none() {
+        return Err(Error::Missing(vec![TLS]));
+    }
+    Ok(())
 }
 
 /// The programs of a lab that are not on this machine, and the Debian package of each.
@@ -97,7 +119,7 @@ fn find(program: &str) -> Option<PathBuf> {
             .map(|entry| entry.path());
         return kinds
             .chain([Path::new(FRR_PROGRAMS).join("..")])
-            .map(|kind| kind.join("frr/modules").join(program))
+            .flat_map(|kind| [kind.join("frr/modules").join(program), kind.join(program)])
             .find(|path| path.exists());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -10,6 +10,7 @@ use nix::unistd::geteuid;
 
 use super::state::{Process, Running, State};
 use super::{Error, Lab, Life, Options, requirements};
+use crate::certificates;
 use crate::credentials::Credentials;
 use crate::inside::{Event, InBox, RELEASE, tail};
 use crate::topology::{self, Topology};
@@ -23,6 +24,7 @@ pub(crate) fn up(options: &Options) -> Result<Lab, Error> {
     requirements::check()?;
     let (origin, text) = topology::find(&options.topology)?;
     let topology = Topology::parse(&text, &origin)?;
+    requirements::check_topology(&topology)?;
     let state = State::named(&options.name)?;
     if state.running().is_some() {
         return Err(Error::Running(options.name.clone()));
@@ -69,6 +71,7 @@ fn write_state(state: &State, topology: &Topology, text: &str) -> Result<(), Err
     let credentials = Credentials::generate().map_err(|error| Error::state(state.path(), error))?;
     let json = serde_json::to_string_pretty(&credentials)
         .map_err(|error| Error::state(state.path(), error.into()))?;
+    certificates::write(state.path()).map_err(|error| Error::state(state.path(), error))?;
     let key = state.ssh_key();
     let ssh_config = ssh_config(state, topology, &credentials.user);
     for (path, text, mode) in [

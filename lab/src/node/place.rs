@@ -12,14 +12,17 @@ use nix::unistd::{Gid, Group, Uid, User, chown};
 
 use super::Spec;
 use super::frr;
-use crate::topology::{COLLECTOR, Flow, FlowVersion, RANGE};
+use crate::certificates;
+use crate::topology::{COLLECTOR, Flow, FlowVersion, Kind, RANGE, SyslogBy};
 
 /// Work of one bcrypt hash, as a power of two: the password has a hundred random bits, so the least will do.
 const BCRYPT_COST: u32 = 4;
 /// The login user's id on routers.
 const LOGIN_UID: u32 = 2_000;
-/// UDP port of the syslog collector.
+/// UDP and TCP port of the syslog collector.
 const SYSLOG_PORT: u16 = 514;
+/// The same over TLS.
+const SYSLOG_TLS_PORT: u16 = 6514;
 
 /// FRR's configuration for its first start, beside `frr.conf`.
 pub(super) const FIRST_CONFIGURATION: &str = "first.conf";
@@ -181,11 +184,11 @@ pub(crate) fn furnish_router(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     ssh_files(spec, place)?;
     snmp_files(spec, place)?;
     let log = spec.logs.join("syslog");
+    let forward = syslog_forward(spec);
     let rsyslog = format!(
         "global(workDirectory=\"{place}\" net.enableDNS=\"off\" localHostname=\"{name}\")\n\
          module(load=\"imuxsock\")\n\
-         action(type=\"omfwd\" target=\"{COLLECTOR}\" port=\"{SYSLOG_PORT}\" protocol=\"udp\" \
-         template=\"RSYSLOG_SyslogProtocol23Format\")\n\
+         action(type=\"omfwd\" target=\"{COLLECTOR}\" {forward} template=\"RSYSLOG_SyslogProtocol23Format\")\n\
          action(type=\"omfile\" file=\"{log}\" template=\"RSYSLOG_SyslogProtocol23Format\")\n",
         place = place.display(),
         name = node.name,
@@ -194,6 +197,26 @@ pub(crate) fn furnish_router(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     file(&place.join("rsyslog.conf"), &rsyslog, 0o600)?;
     devices(&place.join("dev"))?;
     Ok(())
+}
+
+/// How rsyslog sends to the collector. On a stream, what a collector that is not there yet misses waits for it.
+fn syslog_forward(spec: &Spec) -> String {
+    const STREAM: &str = "protocol=\"tcp\" TCP_Framing=\"octet-counted\" queue.type=\"LinkedList\" \
+                          queue.size=\"10000\" action.resumeRetryCount=\"-1\" action.resumeInterval=\"1\"";
+    let by = match spec.node().kind {
+        Kind::Router { syslog, .. } => syslog,
+        Kind::Host => SyslogBy::Udp,
+    };
+    match by {
+        SyslogBy::Udp => format!("port=\"{SYSLOG_PORT}\" protocol=\"udp\""),
+        SyslogBy::Tcp => format!("port=\"{SYSLOG_PORT}\" {STREAM}"),
+        SyslogBy::Tls => format!(
+            "port=\"{SYSLOG_TLS_PORT}\" {STREAM} StreamDriver=\"ossl\" StreamDriverMode=\"1\" \
+             StreamDriverAuthMode=\"x509/name\" StreamDriverPermittedPeers=\"{}\" StreamDriver.CAFile=\"{}\"",
+            certificates::NAME,
+            spec.state.join(certificates::AUTHORITY).display(),
+        ),
+    }
 }
 
 fn accounts(spec: &Spec, place: &Path) -> anyhow::Result<()> {

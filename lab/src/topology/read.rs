@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::{
     Error, Flow, FlowVersion, Kind, Link, MANAGEMENT, Node, RANGE, STATION_NETWORK, Shape, Site,
-    Topology, Traffic, interface_name,
+    SyslogBy, Topology, Traffic, interface_name,
 };
 
 /// Longest node name: `to-NAME` must be an interface name (15 bytes).
@@ -49,6 +49,8 @@ struct RawRouter {
     loopback: Spanned<Ipv4Addr>,
     asn: Option<Spanned<u32>>,
     flow: Option<RawFlow>,
+    #[serde(default)]
+    syslog: SyslogBy,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +148,7 @@ fn check(raw: Raw, place: &Place) -> Result<Topology, Error> {
             management: Ipv4Addr::new(first, second, third, last),
             asn,
             flow: None,
+            syslog: router.syslog,
         };
         let base = (router.name, router.site, router.role, router.loopback);
         let node = nodes.add(base, kind, &sites, &mut addresses, place)?;

@@ -80,6 +80,10 @@ const BAD: &[(&str, &str)] = &[
     ),
     ("no-router", "1: 0 routers: expected 1 to 200"),
     ("no-site", "19: no site is named paris"),
+    (
+        "syslog",
+        "15: unknown variant `relp`, expected one of `udp`, `tcp`, `tls`",
+    ),
     ("site-twice", "11: site berlin is there twice"),
     ("syntax", "3: extra `=`, expected nothing"),
     (
