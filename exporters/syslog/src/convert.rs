@@ -56,6 +56,23 @@ pub fn convert(text: &str) -> Result<Converted, String> {
     Ok(converted)
 }
 
+/// Why a setting of a listener has no counterpart, for both programs.
+fn reason(key: &str) -> &'static str {
+    match key {
+        "labels" => "our labels are job, site, role, device, severity and event",
+        "label_structured_data" => "structured data is metadata (field_*) without a setting",
+        "use_incoming_timestamp" => {
+            "the stamp is the time of receipt, the device's is metadata (device_time)"
+        }
+        "use_rfc5424_message" => "the text is always the message as it was received",
+        "syslog_format" | "raw_format_options" => "every format is told apart without a setting",
+        "rfc3164_default_to_current_year" => "a missing year is always the nearest one",
+        "rfc3164_cisco_components" => "Cisco's parts are read without a setting",
+        "encoding" => "UTF-8 and UTF-16 are told apart without a setting",
+        _ => "it has no counterpart",
+    }
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

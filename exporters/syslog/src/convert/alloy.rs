@@ -1,11 +1,12 @@
 //! Alloy's blocks: `name "label" { key = value … }`.
 
-use super::{Converted, Endpoint, Listener};
+use super::{Converted, Endpoint, Listener, reason};
 
 #[derive(Debug, Default)]
 struct Block {
     name: String,
-    attributes: Vec<(String, String)>,
+    /// Name and value; none for a value that is not a plain one.
+    attributes: Vec<(String, Option<String>)>,
     blocks: Vec<Block>,
 }
 
@@ -14,7 +15,42 @@ impl Block {
         self.attributes
             .iter()
             .find(|a| a.0 == key)
-            .map(|a| a.1.clone())
+            .and_then(|a| a.1.clone())
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.attributes.iter().any(|a| a.0 == key)
+    }
+
+    /// Notes what is neither known nor plain; `place` names the block.
+    fn note_others(
+        &self,
+        place: &str,
+        attributes: &[&str],
+        blocks: &[&str],
+        into: &mut Vec<String>,
+    ) {
+        for (key, value) in &self.attributes {
+            if !attributes.contains(&key.as_str()) {
+                into.push(format!(
+                    "{place}.{key} is not carried over: {}",
+                    reason(key)
+                ));
+            } else if value.is_none() {
+                into.push(format!(
+                    "{place}.{key} is an expression: write its value by hand"
+                ));
+            }
+        }
+        for block in &self.blocks {
+            if !blocks.contains(&block.name.as_str()) {
+                into.push(format!(
+                    "{place}.{} is not carried over: {}",
+                    block.name,
+                    reason(&block.name)
+                ));
+            }
+        }
     }
 
     fn inner<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Block> {
@@ -42,6 +78,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             rest = rest.split_once('\n').map_or("", |r| r.1);
         } else if rest.starts_with("/*") {
             rest = rest.split_once("*/").map_or("", |r| r.1);
+        } else if let Some(raw) = rest.strip_prefix('`') {
+            let (value, behind) = raw.split_once('`').ok_or("expected a closing backtick")?;
+            found.push(Token::Text(value.to_owned()));
+            rest = behind;
         } else if c == '"' {
             let mut value = String::new();
             let mut chars = rest[1..].char_indices();
@@ -107,28 +147,54 @@ fn block(
     }
 }
 
-/// One value; what is not a plain one is kept as text that tells only that it is there.
-fn value(tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>) -> Result<String, String> {
-    let first = tokens.next().ok_or("expected a value")?;
-    let mut text = match &first {
-        Token::Word(word) | Token::Text(word) => word.clone(),
-        Token::Sign(sign) => sign.to_string(),
-    };
-    let mut open = i32::from(matches!(first, Token::Sign('{' | '[' | '(')));
-    if open == 0 && matches!(tokens.peek(), Some(Token::Sign('('))) {
-        tokens.next();
-        open = 1;
-        text.push('(');
-    }
-    while open > 0 {
-        match tokens.next() {
-            None => return Err("expected a closing bracket".to_owned()),
-            Some(Token::Sign('{' | '[' | '(')) => open += 1,
-            Some(Token::Sign('}' | ']' | ')')) => open -= 1,
-            Some(_) => {}
+/// One value; none when it is not a plain one, such as a list, an object or an expression.
+fn value(
+    tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>,
+) -> Result<Option<String>, String> {
+    const OPERATORS: [char; 13] = [
+        '+', '*', '/', '%', '^', '=', '!', '<', '>', '&', '|', '(', '[',
+    ];
+    let mut plain = None;
+    let mut parts = 0;
+    loop {
+        let first = tokens.next().ok_or("expected a value")?;
+        parts += 1;
+        match &first {
+            Token::Text(text) => plain = Some(text.clone()),
+            // Any other word, as in `local.file.token.content`, has its value only where Alloy runs.
+            Token::Word(word) => {
+                let literal = word.parse::<f64>().is_ok() || word == "true" || word == "false";
+                plain = literal.then(|| word.clone());
+            }
+            Token::Sign('{' | '[' | '(') => {
+                parts += 1;
+                let mut open = 1;
+                while open > 0 {
+                    match tokens.next() {
+                        None => return Err("expected a closing bracket".to_owned()),
+                        Some(Token::Sign('{' | '[' | '(')) => open += 1,
+                        Some(Token::Sign('}' | ']' | ')')) => open -= 1,
+                        Some(_) => {}
+                    }
+                }
+            }
+            // A sign before its value.
+            Token::Sign(_) => {
+                parts += 1;
+                continue;
+            }
+        }
+        match tokens.peek() {
+            Some(Token::Sign(sign)) if OPERATORS.contains(sign) => {
+                parts += 1;
+                if !matches!(sign, '(' | '[') {
+                    tokens.next();
+                }
+            }
+            _ => break,
         }
     }
-    Ok(text)
+    Ok(plain.filter(|_| parts == 1))
 }
 
 pub(super) fn read(text: &str) -> Result<Converted, String> {
@@ -161,21 +227,22 @@ fn source(component: &Block, found: &mut Converted) {
             .take()
             .or_else(|| listener.get("max_message_length"));
         found.idle = found.idle.take().or_else(|| listener.get("idle_timeout"));
-        for key in [
-            "labels",
-            "label_structured_data",
-            "use_incoming_timestamp",
-            "use_rfc5424_message",
-            "syslog_format",
-        ] {
-            if listener.get(key).is_some() {
-                found.notes.push(format!(
-                    "loki.source.syslog listener.{key} is not carried over"
-                ));
-            }
+        listener.note_others(
+            "loki.source.syslog listener",
+            &["address", "protocol", "max_message_length", "idle_timeout"],
+            &["tls_config"],
+            &mut found.notes,
+        );
+        if let Some(tls) = tls {
+            tls.note_others(
+                "loki.source.syslog listener.tls_config",
+                &["cert_file", "key_file", "ca_file"],
+                &[],
+                &mut found.notes,
+            );
         }
     }
-    if component.get("relabel_rules").is_some() {
+    if component.has("relabel_rules") {
         found.notes.push(
             "loki.source.syslog relabel_rules is not carried over: labels come from the inventory"
                 .to_owned(),
@@ -202,19 +269,26 @@ fn write(component: &Block, found: &mut Converted) {
         take("key_file", tls.and_then(|t| t.get("key_file")));
         take("timeout", endpoint.get("remote_timeout"));
         take("batch_age", endpoint.get("batch_wait"));
-        if basic.is_some_and(|b| b.get("password").is_some())
-            || endpoint.get("bearer_token").is_some()
-        {
+        if basic.is_some_and(|b| b.has("password")) || endpoint.has("bearer_token") {
             found.notes.push("a loki.write endpoint has a secret in the text: write it into a file and name that".to_owned());
         }
+        endpoint.note_others(
+            "loki.write endpoint",
+            &[
+                "url",
+                "tenant_id",
+                "bearer_token",
+                "bearer_token_file",
+                "remote_timeout",
+                "batch_wait",
+            ],
+            &["basic_auth", "tls_config"],
+            &mut found.notes,
+        );
         found.endpoints.push(Endpoint {
             url: endpoint.get("url").unwrap_or_default(),
             fields,
         });
     }
-    if component.get("external_labels").is_some() {
-        found
-            .notes
-            .push("loki.write external_labels is not carried over".to_owned());
-    }
+    component.note_others("loki.write", &[], &["endpoint"], &mut found.notes);
 }

@@ -4,7 +4,37 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Converted, Endpoint, Listener};
+use super::{Converted, Endpoint, Listener, reason};
+
+/// What is carried over of a listener.
+const LISTENER: [&str; 5] = [
+    "listen_address",
+    "listen_protocol",
+    "max_message_length",
+    "idle_timeout",
+    "tls_config",
+];
+/// The same of a client; a secret has a note of its own.
+const CLIENT: [&str; 8] = [
+    "url",
+    "tenant_id",
+    "basic_auth",
+    "bearer_token",
+    "bearer_token_file",
+    "tls_config",
+    "timeout",
+    "batchwait",
+];
+
+/// The keys of a mapping that are not among the known ones.
+fn others<'a>(mapping: &'a Value, known: &'a [&str]) -> impl Iterator<Item = &'a str> {
+    mapping
+        .as_object()
+        .into_iter()
+        .flat_map(|m| m.keys())
+        .map(String::as_str)
+        .filter(|key| !known.contains(key))
+}
 
 pub(super) fn read(text: &str) -> Result<Converted, String> {
     let document: Value =
@@ -38,33 +68,17 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
             .message_bytes
             .or_else(|| text_of(&syslog["max_message_length"]));
         found.idle = found.idle.or_else(|| text_of(&syslog["idle_timeout"]));
-        for (key, why) in [
-            (
-                "labels",
-                "our labels are job, site, role, device, severity and event",
-            ),
-            (
-                "label_structured_data",
-                "structured data is metadata (field_*) without a setting",
-            ),
-            (
-                "use_incoming_timestamp",
-                "the stamp is the time of receipt, the device's is metadata (device_time)",
-            ),
-            (
-                "use_rfc5424_message",
-                "the text is always the message as it was received",
-            ),
-            (
-                "syslog_format",
-                "every format is told apart without a setting",
-            ),
-        ] {
-            if !syslog[key].is_null() {
-                found.notes.push(format!(
-                    "scrape_configs[{at}].syslog.{key} is not carried over: {why}"
-                ));
-            }
+        for key in others(syslog, &LISTENER) {
+            found.notes.push(format!(
+                "scrape_configs[{at}].syslog.{key} is not carried over: {}",
+                reason(key)
+            ));
+        }
+        for key in others(tls, &["cert_file", "key_file", "ca_file"]) {
+            found.notes.push(format!(
+                "scrape_configs[{at}].syslog.tls_config.{key} is not carried over: {}",
+                reason(key)
+            ));
         }
         for key in ["relabel_configs", "pipeline_stages"] {
             if !job[key].is_null() {
@@ -72,7 +86,10 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
             }
         }
     }
-    for (at, client) in list(&document["clients"]).iter().enumerate() {
+    let mut clients = list(&document["clients"]);
+    // The form of its first versions.
+    clients.extend(Some(document["client"].clone()).filter(|c| !c.is_null()));
+    for (at, client) in clients.iter().enumerate() {
         let Some(url) = text_of(&client["url"]) else {
             continue;
         };
@@ -99,12 +116,10 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
                 "clients[{at}] has a secret in the text: write it into a file and name that"
             ));
         }
-        for key in ["external_labels", "backoff_config", "proxy_url"] {
-            if !client[key].is_null() {
-                found
-                    .notes
-                    .push(format!("clients[{at}].{key} is not carried over"));
-            }
+        for key in others(client, &CLIENT) {
+            found
+                .notes
+                .push(format!("clients[{at}].{key} is not carried over"));
         }
         found.endpoints.push(Endpoint { url, fields });
     }

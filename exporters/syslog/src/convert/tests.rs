@@ -101,3 +101,42 @@ fn what_is_no_configuration_is_refused() {
             .contains("closing quote")
     );
 }
+
+#[test]
+fn whatever_is_not_known_is_said() {
+    let promtail = PROMTAIL
+        .replace("      idle_timeout: 60s\n", "      max_connections: 7\n")
+        .replace("clients:\n  - url", "client:\n    url")
+        .replace("external_labels: {a: b}", "stream_lag_labels: x");
+    let converted = convert(&promtail).unwrap();
+    assert_eq!(converted.endpoints.len(), 1);
+    for note in ["syslog.max_connections is not", "stream_lag_labels is not"] {
+        assert!(
+            converted.notes.iter().any(|n| n.contains(note)),
+            "{note}: {:?}",
+            converted.notes
+        );
+    }
+    let alloy = ALLOY
+        .replace(
+            "protocol = \"udp\"",
+            "protocol = \"udp\"\n rfc3164_cisco_components { enable_all = true }",
+        )
+        .replace(
+            "tenant_id = \"net\"",
+            "tenant_id = env(\"TENANT\") + `x`\n queue_config { capacity = \"10MiB\" }",
+        );
+    let converted = convert(&alloy).unwrap();
+    for note in [
+        "listener.rfc3164_cisco_components is not",
+        "endpoint.tenant_id is an expression",
+        "endpoint.queue_config is not",
+    ] {
+        assert!(
+            converted.notes.iter().any(|n| n.contains(note)),
+            "{note}: {:?}",
+            converted.notes
+        );
+    }
+    assert!(!converted.yaml().contains("tenant"));
+}
