@@ -12,7 +12,7 @@ use toolkit::Live;
 
 use crate::books::{Account, Books};
 use crate::config::Config;
-use crate::header::{self, Form};
+use crate::header::{self, Form, Header};
 use crate::record::{Received, TRUNCATED, Transport, UNFINISHED};
 use crate::text;
 use crate::translate::{Translator, generic_fields};
@@ -63,7 +63,7 @@ pub struct Lines {
     /// The address that was written last, and how.
     address: (IpAddr, String),
     /// Metadata that messages of a severity, facility, form and transport share.
-    shared: HashMap<(u8, u8, Form, Transport), Shared>,
+    shared: Vec<Option<Box<Shared>>>,
     /// Events of the last kind that are not counted yet: device, event, how many.
     events: Option<(usize, &'static str, u64)>,
 }
@@ -71,8 +71,8 @@ pub struct Lines {
 /// A device, as its messages need it.
 struct Known {
     name: String,
-    /// Site and role.
-    place: Option<(String, String)>,
+    /// The labels that all its messages bear.
+    labels: Line,
     account: Option<Arc<Account>>,
 }
 
@@ -100,7 +100,7 @@ impl Lines {
             places: HashMap::new(),
             device: 0,
             address: (nobody, nobody.to_string()),
-            shared: HashMap::new(),
+            shared: Vec::new(),
             events: None,
         }
     }
@@ -117,10 +117,16 @@ impl Lines {
         self.device = match self.places.get(name) {
             Some(&place) => place,
             None => {
-                let found = self.inventory.device(name);
+                let mut labels = Line::default();
+                labels.label("job", "syslog", true);
+                if let Some(found) = self.inventory.device(name) {
+                    labels.label("site", &found.site, true);
+                    labels.label("role", &found.role, true);
+                }
+                labels.label("device", name, false);
                 self.devices.push(Known {
                     name: name.to_owned(),
-                    place: found.map(|d| (d.site.to_string(), d.role.to_string())),
+                    labels,
                     account: self.books.as_ref().map(|books| books.account(name)),
                 });
                 self.places.insert(name.to_owned(), self.devices.len() - 1);
@@ -155,7 +161,33 @@ impl Lines {
     }
 }
 
-fn numbered(digits: &mut String, line: &mut Line, name: &str, mut value: u64) {
+/// The metadata of a severity, facility, form and transport.
+fn shared<'s>(
+    all: &'s mut Vec<Option<Box<Shared>>>,
+    header: &Header<'_>,
+    transport: Transport,
+) -> &'s Shared {
+    // Three bits of severity, five of facility, two of transport.
+    let (severity, facility) = (header.severity(), header.facility());
+    let place = (header.form as usize) << 10
+        | (transport as usize) << 8
+        | usize::from(facility) << 3
+        | usize::from(severity);
+    if all.len() <= place {
+        all.resize_with(place + 1, || None);
+    }
+    all[place].get_or_insert_with(|| {
+        let facility = FACILITIES.get(usize::from(facility));
+        Box::new(Shared::new(&[
+            ("level", LEVELS[usize::from(severity)]),
+            ("facility", facility.copied().unwrap_or_default()),
+            ("form", header.form.name()),
+            ("transport", transport.name()),
+        ]))
+    })
+}
+
+fn numbered(line: &mut Line, name: &str, mut value: u64) {
     let mut text = [0u8; 20];
     let mut at = text.len();
     loop {
@@ -166,9 +198,7 @@ fn numbered(digits: &mut String, line: &mut Line, name: &str, mut value: u64) {
             break;
         }
     }
-    digits.clear();
-    digits.extend(text[at..].iter().map(|b| char::from(*b)));
-    line.metadata(name, digits);
+    line.metadata(name, std::str::from_utf8(&text[at..]).unwrap_or_default());
 }
 
 /// At most [`VALUE`] bytes, whole characters.
@@ -204,9 +234,9 @@ impl Render for Lines {
     }
 
     fn render(&mut self, record: Record<'_>, line: &mut Line) {
-        line.label("job", "syslog", true);
         let Some(received) = Received::decode(record.payload) else {
             // A record of another version: kept as it is.
+            line.label("job", "syslog", true);
             line.text.push_str(&text::decode(record.payload));
             return;
         };
@@ -219,30 +249,12 @@ impl Render for Lines {
         let translation = self.translator.translate(&header);
         let event = translation.as_ref().map(|t| t.rule.event);
 
-        if let Some((site, role)) = &known.place {
-            line.label("site", site, true);
-            line.label("role", role, true);
-        }
-        line.label("device", received.device, false);
+        line.labels_of(&known.labels);
         line.label("severity", SEVERITIES[severity], false);
         line.label("event", event.unwrap_or_default(), false);
         line.text.push_str(&text);
 
-        let kind = (
-            header.severity(),
-            header.facility(),
-            header.form,
-            received.transport,
-        );
-        line.shared(self.shared.entry(kind).or_insert_with(|| {
-            let facility = FACILITIES.get(usize::from(header.facility()));
-            Shared::new(&[
-                ("level", LEVELS[severity]),
-                ("facility", facility.copied().unwrap_or_default()),
-                ("form", header.form.name()),
-                ("transport", received.transport.name()),
-            ])
-        }));
+        line.shared(shared(&mut self.shared, &header, received.transport));
         if !received.source.ip().is_unspecified() {
             let ip = received.source.ip();
             if self.address.0 != ip {
@@ -256,7 +268,7 @@ impl Render for Lines {
         line.metadata("pid", header.pid.unwrap_or_default());
         line.metadata("mnemonic", header.mnemonic.map(short).unwrap_or_default());
         if let Some(sequence) = header.sequence {
-            numbered(&mut self.number, line, "sequence", sequence);
+            numbered(line, "sequence", sequence);
         }
         if received.flags & TRUNCATED != 0 {
             line.metadata("truncated", "true");

@@ -64,6 +64,11 @@ impl Line {
         }
     }
 
+    /// Adds the labels of another line.
+    pub fn labels_of(&mut self, other: &Self) {
+        self.labels.extend_from_slice(&other.labels);
+    }
+
     /// Adds structured metadata. An empty value is left out.
     #[inline]
     pub fn metadata(&mut self, name: &str, value: &str) {

@@ -82,14 +82,18 @@ impl World {
         self.process.as_ref().unwrap()
     }
 
-    /// The last address that the log says for a transport.
+    /// The last address that the log says for a transport; the line may still be on its way through the pipe.
     pub(crate) fn address(&self, what: &str) -> SocketAddr {
-        let log = self.process().log();
-        let line = log.lines().rfind(|l| l.contains(what));
-        let line = line.unwrap_or_else(|| panic!("no {what:?} in\n{log}"));
-        let behind = line.split("address=").nth(1).unwrap();
-        let word = behind.split_whitespace().next().unwrap();
-        word.trim_matches('"').parse().unwrap()
+        for _ in 0..400 {
+            let log = self.process().log();
+            if let Some(line) = log.lines().rfind(|l| l.contains(what)) {
+                let behind = line.split("address=").nth(1).unwrap();
+                let word = behind.split_whitespace().next().unwrap();
+                return word.trim_matches('"').parse().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no {what:?} in\n{}", self.process().log());
     }
 
     pub(crate) fn udp(&self) -> SocketAddr {
