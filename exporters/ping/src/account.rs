@@ -12,15 +12,21 @@
 //! The last requests are kept in a ring long enough for twice the timeout, so that what comes late is known; what
 //! is older is [`Verdict::Stale`].
 
-use crate::clock::{Moment, Source, round_trip};
+use std::sync::Arc;
+
+use crate::clock::{Moment, Source};
 use crate::reason::Reason;
-use crate::tally::{Counters, State, Tally, Touched};
+use crate::tally::{Counters, Tally, Writer};
+
+mod request;
+
+use request::{Fate, Request};
 
 /// Fewest and most requests remembered.
 const RING: std::ops::RangeInclusive<usize> = 8..=32_768;
 
 /// The times a target is probed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// Nanoseconds from request to request, or from burst to burst.
     pub interval: u64,
@@ -32,6 +38,13 @@ pub struct Timing {
     pub timeout: u64,
     /// Failures in a row after which the target is down.
     pub down_after: u32,
+}
+
+impl Timing {
+    /// Requests a second.
+    pub fn rate(&self) -> f64 {
+        f64::from(self.burst) * 1e9 / self.interval.max(1) as f64
+    }
 }
 
 /// An answer as it was read.
@@ -64,79 +77,120 @@ pub enum Verdict {
     Stale,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Fate {
-    #[default]
-    Empty,
-    InFlight,
-    Answered,
-    /// Lost or failed.
-    Missed,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Request {
-    sent: Moment,
-    /// The kernel's transmit stamp, 0 for none.
-    transmitted: u64,
-    /// The round trip in nanoseconds when it was answered within the timeout, else 0.
-    round_trip: u64,
-    sequence: u32,
-    fate: Fate,
-}
-
 /// The book of one target.
 #[derive(Debug)]
 pub struct Account {
-    timing: Timing,
-    counters: Counters,
-    touched: Touched,
+    tally: Arc<Tally>,
+    log: Log,
+}
+
+impl Account {
+    /// An empty book whose first request has the sequence number `first`, and which is kept in `tally`.
+    pub fn new(timing: Timing, first: u32, tally: Arc<Tally>) -> Self {
+        let log = Log {
+            timeout: timing.timeout,
+            down_after: timing.down_after,
+            ring: vec![Request::default(); ring_len(timing)].into(),
+            known: 0,
+            next: first,
+            oldest: first,
+            newest_answered: None,
+            burst: 0,
+        };
+        Self { tally, log }
+    }
+
+    /// The counters now.
+    pub fn counters(&self) -> Counters {
+        self.tally.read()
+    }
+
+    /// Reads something of each piece of memory that the next event needs; what it answers means nothing.
+    pub fn touch(&self) -> u64 {
+        let oldest = self.log.find(self.log.oldest.wrapping_sub(1));
+        self.tally.touch() ^ oldest.map_or(0, Request::answered_in)
+    }
+
+    /// Goes on with another timing; all counters and remembered requests stay.
+    pub fn retime(&mut self, timing: Timing) {
+        self.log.retime(timing);
+    }
+
+    /// A request was made at `moment`. Answers its sequence number, or `None` when the ring is full of requests in flight, which needs
+    /// a rate many times the configured one.
+    pub fn sent(&mut self, moment: Moment) -> Option<u32> {
+        let sequence = self.log.sent(moment)?;
+        self.tally.write(|writer| writer.made());
+        Some(sequence)
+    }
+
+    /// The kernel gave the request to the device at `nanos` since 1970 (UTC), which was read at `read`.
+    pub fn transmitted(&mut self, sequence: u32, nanos: u64, read: Moment) {
+        if let Some(request) = self.log.find_mut(sequence) {
+            request.transmitted(nanos, read);
+        }
+    }
+
+    /// An answer was read at `read`.
+    pub fn answered(&mut self, answer: Answer, read: Moment) -> Verdict {
+        let Self { tally, log } = self;
+        tally.write(|writer| log.answered(answer, read, writer))
+    }
+
+    /// Somebody said, and it was read at the monotonic time `now`, that the request will not be answered.
+    pub fn failed(&mut self, sequence: u32, reason: Reason, now: u64) -> Verdict {
+        let Self { tally, log } = self;
+        tally.write(|writer| log.failed(sequence, reason, now, writer))
+    }
+
+    /// The ICMP error of this type and code has ended a request.
+    pub fn told(&mut self, kind: u8, code: u8) {
+        self.tally.write(|writer| writer.told(kind, code));
+    }
+
+    /// Counts as lost what has waited for the timeout at the monotonic time `now`. Answers when the next request in
+    /// flight will have.
+    pub fn expire(&mut self, now: u64) -> Option<u64> {
+        let Self { tally, log } = self;
+        if let Some(deadline) = log.deadline().filter(|deadline| *deadline > now) {
+            return Some(deadline);
+        }
+        (log.oldest != log.next).then(|| tally.write(|writer| log.expire(now, writer)))?
+    }
+
+    /// The newest remembered request whose ICMP header carried `low`.
+    pub fn by_low_bits(&self, low: u16) -> Option<u32> {
+        let newest = self.log.next.wrapping_sub(1);
+        let back = (newest as u16).wrapping_sub(low);
+        let sequence = newest.wrapping_sub(back.into());
+        self.log.find(sequence).map(|_| sequence)
+    }
+}
+
+/// The requests that are remembered.
+#[derive(Debug)]
+struct Log {
+    timeout: u64,
+    down_after: u32,
+    /// How many of the ring are requests.
+    known: u32,
     ring: Box<[Request]>,
     next: u32,
     /// No request before this one is in flight.
     oldest: u32,
     newest_answered: Option<u32>,
     /// Requests without an answer before `oldest`, since the last answered one.
-    burst: u64,
+    burst: u32,
 }
 
-impl Account {
-    /// An empty book whose first request has the sequence number `first`.
-    pub fn new(timing: Timing, first: u32) -> Self {
-        Self {
-            timing,
-            counters: Counters::default(),
-            touched: Touched::default(),
-            ring: vec![Request::default(); ring_len(timing)].into(),
-            next: first,
-            oldest: first,
-            newest_answered: None,
-            burst: 0,
-        }
-    }
-
-    /// The counters now.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Lets the readers of `tally` see the counters; always the same one.
-    pub fn publish(&mut self, tally: &Tally) {
-        tally.publish_touched(&self.counters, &mut self.touched);
-    }
-
-    /// The timing now.
-    pub fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    /// Goes on with another timing; all counters and remembered requests stay.
-    pub fn retime(&mut self, timing: Timing) {
-        let wanted = ring_len(timing)
-            .max((self.next.wrapping_sub(self.oldest) as usize).next_power_of_two());
-        self.timing = timing;
+impl Log {
+    fn retime(&mut self, timing: Timing) {
+        let waiting = self.next.wrapping_sub(self.oldest) as usize;
+        let wanted = ring_len(timing).max(waiting.next_power_of_two());
+        self.timeout = timing.timeout;
+        self.down_after = timing.down_after;
         if wanted != self.ring.len() {
-            let kept = self.ring.len().min(wanted) as u32;
+            let kept = self.known.min(wanted as u32);
             let mut ring: Box<[Request]> = vec![Request::default(); wanted].into();
             for back in 1..=kept {
                 let sequence = self.next.wrapping_sub(back);
@@ -145,48 +199,24 @@ impl Account {
                 }
             }
             self.ring = ring;
+            self.known = kept;
         }
     }
 
-    /// The sequence number the next request will have, unless the ring is full of requests in flight, which needs a
-    /// rate many times the configured one.
-    pub fn upcoming(&self) -> Option<u32> {
-        let waiting = self.next.wrapping_sub(self.oldest) as usize;
-        (waiting < self.ring.len()).then_some(self.next)
-    }
-
-    /// A request was made at `moment`. Answers its sequence number, or `None` as [`upcoming`](Self::upcoming).
-    pub fn sent(&mut self, moment: Moment) -> Option<u32> {
-        let sequence = self.upcoming()?;
-        let fate = Fate::InFlight;
-        *self.slot(sequence) = Request {
-            sent: moment,
-            transmitted: 0,
-            round_trip: 0,
-            sequence,
-            fate,
-        };
+    fn sent(&mut self, moment: Moment) -> Option<u32> {
+        let sequence = self.next;
+        let waiting = sequence.wrapping_sub(self.oldest) as usize;
+        if waiting >= self.ring.len() {
+            return None;
+        }
+        let mask = self.ring.len() - 1;
+        self.ring[sequence as usize & mask] = Request::sent(moment);
+        self.known = (self.known + 1).min(self.ring.len() as u32);
         self.next = sequence.wrapping_add(1);
-        self.counters.requests += 1;
-        self.counters.in_flight += 1;
         Some(sequence)
     }
 
-    /// The kernel gave the request to the device at `nanos` since 1970 (UTC).
-    pub fn transmitted(&mut self, sequence: u32, nanos: u64) {
-        if let Some(request) = self.find_mut(sequence) {
-            request.transmitted = nanos;
-        }
-    }
-
-    /// The kernel's transmit stamp of a request in flight is known.
-    pub fn has_stamp(&self, sequence: u32) -> bool {
-        self.find(sequence)
-            .is_some_and(|request| request.transmitted != 0)
-    }
-
-    /// An answer was read at `read`.
-    pub fn answered(&mut self, answer: Answer, read: Moment) -> Verdict {
+    fn answered(&mut self, answer: Answer, read: Moment, writer: &mut Writer<'_>) -> Verdict {
         let Answer {
             sequence,
             received,
@@ -194,66 +224,66 @@ impl Account {
             traffic_class,
             whole,
         } = answer;
-        let timeout = self.timing.timeout;
+        let timeout = self.timeout;
         let Some(request) = self.find_mut(sequence) else {
             return Verdict::Stale;
         };
         if !whole {
-            self.counters.corrupt += 1;
+            writer.corrupt();
             return Verdict::Corrupt;
         }
-        match request.fate {
+        match request.fate() {
             Fate::InFlight => {
-                let stamp = (request.transmitted != 0).then_some(request.transmitted);
-                let (nanos, source) = round_trip(request.sent, stamp, received, read);
-                request.fate = Fate::Answered;
-                let in_time = nanos <= timeout;
-                if in_time {
-                    request.round_trip = nanos.max(1);
-                }
-                self.counters.in_flight -= 1;
-                if !in_time {
-                    self.counters.lost += 1;
-                    self.counters.late += 1;
-                    self.failed_at(sequence);
+                let (nanos, source) = request.round_trip(received, read);
+                if nanos > timeout {
+                    request.answered(0);
+                    writer.lost();
+                    writer.late();
+                    self.failed_at(sequence, writer);
                     return Verdict::Late;
                 }
-                self.counters.observe(nanos, &mut self.touched);
-                self.compare(sequence, nanos.max(1));
-                self.answered_at(sequence, hop_limit, traffic_class);
+                // A round trip of nothing is one of a nanosecond to the neighbours.
+                request.answered(nanos.max(1));
+                writer.answered(nanos);
+                self.compare(sequence, nanos.max(1), writer);
+                self.answered_at(sequence, writer);
+                writer.seen(hop_limit, traffic_class);
                 Verdict::Counted(Some(source))
             }
             Fate::Missed => {
-                request.fate = Fate::Answered;
-                self.counters.late += 1;
+                request.answered(0);
+                writer.late();
                 Verdict::Late
             }
             Fate::Answered => {
-                self.counters.duplicates += 1;
+                writer.duplicate();
                 Verdict::Duplicate
             }
-            Fate::Empty => Verdict::Stale,
         }
     }
 
-    /// Somebody said, and it was read at the monotonic time `now`, that the request will not be answered.
-    pub fn failed(&mut self, sequence: u32, reason: Reason, now: u64) -> Verdict {
-        let timeout = self.timing.timeout;
+    fn failed(
+        &mut self,
+        sequence: u32,
+        reason: Reason,
+        now: u64,
+        writer: &mut Writer<'_>,
+    ) -> Verdict {
+        let timeout = self.timeout;
         let Some(request) = self.find_mut(sequence) else {
             return Verdict::Stale;
         };
-        if request.fate != Fate::InFlight {
+        let Some(sent) = request.in_flight_since() else {
             return Verdict::Duplicate;
-        }
-        request.fate = Fate::Missed;
-        let in_time = now.saturating_sub(request.sent.mono) <= timeout;
-        self.counters.in_flight -= 1;
+        };
+        request.missed();
+        let in_time = now.saturating_sub(sent) <= timeout;
         if in_time {
-            self.counters.failed(reason, &mut self.touched);
+            writer.failed(reason);
         } else {
-            self.counters.lost += 1;
+            writer.lost();
         }
-        self.failed_at(sequence);
+        self.failed_at(sequence, writer);
         if in_time {
             Verdict::Counted(None)
         } else {
@@ -261,115 +291,89 @@ impl Account {
         }
     }
 
-    /// The ICMP error of this type and code has ended a request.
-    pub fn told(&mut self, kind: u8, code: u8) {
-        self.counters.icmp_error = u64::from(u16::from_be_bytes([kind, code])) + 1;
+    /// When the oldest request will have waited for the timeout, if that one is in flight.
+    fn deadline(&self) -> Option<u64> {
+        let request = self.find(self.oldest)?;
+        Some(request.in_flight_since()?.saturating_add(self.timeout))
     }
 
-    /// Counts as lost what has waited for the timeout at the monotonic time `now`. Answers when the next request in
-    /// flight will have.
-    pub fn expire(&mut self, now: u64) -> Option<u64> {
+    fn expire(&mut self, now: u64, writer: &mut Writer<'_>) -> Option<u64> {
         while self.oldest != self.next {
             let sequence = self.oldest;
-            let timeout = self.timing.timeout;
-            if let Some(request) = self
-                .find_mut(sequence)
-                .filter(|request| request.fate == Fate::InFlight)
-            {
-                let deadline = request.sent.mono.saturating_add(timeout);
+            if let Some(deadline) = self.deadline() {
                 if deadline > now {
                     return Some(deadline);
                 }
-                request.fate = Fate::Missed;
-                self.counters.in_flight -= 1;
-                self.counters.lost += 1;
-                self.failed_at(sequence);
+                if let Some(request) = self.find_mut(sequence) {
+                    request.missed();
+                }
+                writer.lost();
+                self.failed_at(sequence, writer);
             }
-            self.conclude(sequence);
+            self.conclude(sequence, writer);
             self.oldest = sequence.wrapping_add(1);
         }
         None
     }
 
-    /// The newest remembered request whose ICMP header carried `low`.
-    pub fn by_low_bits(&self, low: u16) -> Option<u32> {
-        let newest = self.next.wrapping_sub(1);
-        let back = (newest as u16).wrapping_sub(low);
-        let sequence = newest.wrapping_sub(back.into());
-        self.find(sequence).map(|request| request.sequence)
-    }
-
     /// A request has ended, and so have all before it.
-    fn conclude(&mut self, sequence: u32) {
-        let answered = self.find(sequence).is_some_and(|r| r.round_trip > 0);
-        self.counters.ended(answered);
+    fn conclude(&mut self, sequence: u32, writer: &mut Writer<'_>) {
+        let answered = self.find(sequence).is_some_and(|r| r.answered_in() > 0);
+        writer.concluded(answered);
         if !answered {
-            self.burst += 1;
+            self.burst = self.burst.saturating_add(1);
         } else if self.burst > 0 {
-            let length = std::mem::take(&mut self.burst);
-            self.counters.burst(length, &mut self.touched);
+            writer.burst(std::mem::take(&mut self.burst).into());
         }
     }
 
     /// Counts the delay variation against the requests just before and just after, where those are answered.
-    fn compare(&mut self, sequence: u32, round_trip: u64) {
+    fn compare(&mut self, sequence: u32, round_trip: u64, writer: &mut Writer<'_>) {
         for neighbour in [sequence.wrapping_sub(1), sequence.wrapping_add(1)] {
-            let other = self.find(neighbour).map_or(0, |request| request.round_trip);
+            let other = self.find(neighbour).map_or(0, Request::answered_in);
             if other > 0 {
-                let difference = other.abs_diff(round_trip);
-                self.counters.vary(difference, &mut self.touched);
+                writer.varied(other.abs_diff(round_trip));
             }
         }
     }
 
-    fn answered_at(&mut self, sequence: u32, hop_limit: Option<u8>, class: Option<u8>) {
+    fn answered_at(&mut self, sequence: u32, writer: &mut Writer<'_>) {
         if self
             .newest_answered
             .is_none_or(|newest| is_after(sequence, newest))
         {
             self.newest_answered = Some(sequence);
-            self.counters.failures = 0;
+            writer.unfailed();
         } else {
-            self.counters.reordered += 1;
+            writer.reordered();
         }
-        if let Some(hop_limit) = hop_limit.map(u64::from) {
-            let before = std::mem::replace(&mut self.counters.hop_limit, hop_limit);
-            self.counters.hop_limit_changes += u64::from(before != 0 && before != hop_limit);
-        }
-        if let Some(class) = class {
-            let dscp = u64::from(class >> 2) + 1;
-            let before = std::mem::replace(&mut self.counters.reply_dscp, dscp);
-            self.counters.reply_dscp_changes += u64::from(before != 0 && before != dscp);
-        }
-        self.counters.state = State::Up;
     }
 
     /// What failed before the newest answered request says nothing about now.
-    fn failed_at(&mut self, sequence: u32) {
+    fn failed_at(&mut self, sequence: u32, writer: &mut Writer<'_>) {
         if self
             .newest_answered
             .is_none_or(|newest| is_after(sequence, newest))
         {
-            self.counters.failures += 1;
-            if self.counters.failures >= self.timing.down_after.into() {
-                self.counters.state = State::Down;
-            }
+            writer.failed_in_a_row(self.down_after);
         }
     }
 
-    fn slot(&mut self, sequence: u32) -> &mut Request {
-        let mask = self.ring.len() - 1;
-        &mut self.ring[sequence as usize & mask]
+    /// Where the request of this number is remembered.
+    fn place(&self, sequence: u32) -> Option<usize> {
+        let back = self.next.wrapping_sub(sequence);
+        (1..=self.known)
+            .contains(&back)
+            .then(|| sequence as usize & (self.ring.len() - 1))
     }
 
     fn find(&self, sequence: u32) -> Option<&Request> {
-        let request = &self.ring[sequence as usize & (self.ring.len() - 1)];
-        (request.fate != Fate::Empty && request.sequence == sequence).then_some(request)
+        self.ring.get(self.place(sequence)?)
     }
 
     fn find_mut(&mut self, sequence: u32) -> Option<&mut Request> {
-        let request = self.slot(sequence);
-        (request.fate != Fate::Empty && request.sequence == sequence).then_some(request)
+        let place = self.place(sequence)?;
+        self.ring.get_mut(place)
     }
 }
 

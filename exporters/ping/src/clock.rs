@@ -23,6 +23,8 @@ pub struct Moment {
     pub real: u64,
     /// Steps of the real-time clock seen so far.
     pub steps: u32,
+    /// Real minus monotonic nanoseconds since the last step: what all moments between two steps have in common.
+    pub offset: u64,
 }
 
 /// What a round trip was measured with.
@@ -84,8 +86,13 @@ pub struct Clock {
 impl Clock {
     /// A clock whose monotonic zero is now.
     pub fn start() -> Self {
+        Self::since(Instant::now())
+    }
+
+    /// A clock whose monotonic zero is at `start`.
+    pub fn since(start: Instant) -> Self {
         let mut clock = Self {
-            start: Instant::now(),
+            start,
             offset: 0,
             steps: 0,
         };
@@ -126,6 +133,7 @@ impl Clock {
             mono,
             real,
             steps: self.steps,
+            offset: self.offset,
         }
     }
 }
@@ -137,7 +145,12 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn moment(mono: u64, real: u64, steps: u32) -> Moment {
-        Moment { mono, real, steps }
+        Moment {
+            mono,
+            real,
+            steps,
+            offset: 1_000 * SECOND,
+        }
     }
 
     #[test]

@@ -72,7 +72,9 @@ pub fn encode_request(
     for part in [tag.target, tag.generation, tag.sequence] {
         to.extend_from_slice(&part.to_be_bytes());
     }
-    to.extend((TAG_BYTES..size).map(filler));
+    for start in (TAG_BYTES..size).step_by(PERIOD) {
+        to.extend_from_slice(&FILLER[..PERIOD.min(size - start)]);
+    }
     seal(&mut to[start..], family);
 }
 
@@ -101,10 +103,19 @@ fn seal(message: &mut [u8], family: Family) {
     }
 }
 
-/// The filler at one position of the payload.
-fn filler(position: usize) -> u8 {
-    position as u8
-}
+/// After how many bytes the filler repeats.
+const PERIOD: usize = 256;
+
+/// One period of the filler, which at each position is the low eight bits of that position, from the end of the tag on.
+const FILLER: [u8; PERIOD] = {
+    let mut filler = [0; PERIOD];
+    let mut at = 0;
+    while at < PERIOD {
+        filler[at] = (TAG_BYTES + at) as u8;
+        at += 1;
+    }
+    filler
+};
 
 /// The Internet checksum (RFC 1071).
 fn checksum(message: &[u8]) -> u16 {
@@ -181,13 +192,13 @@ pub fn decode_quote(family: Family, token: Token, bytes: &[u8]) -> Option<Quote>
     })
 }
 
-/// Finds our tag in a packet that came back with its transmit timestamp, behind headers of unknown length.
-pub fn find_tag(token: Token, packet: &[u8]) -> Option<Tag> {
+/// Finds our tag in a packet that came back with its transmit timestamp, behind headers of unknown length. Answers that length too.
+pub fn find_tag(token: Token, packet: &[u8]) -> Option<(usize, Tag)> {
     let searched = packet.get(..packet.len().min(LOOPED_HEADERS + token.len()))?;
     let at = searched
         .windows(token.len())
         .position(|window| window == token)?;
-    decode_tag(token, packet.get(at..)?)
+    Some((at, decode_tag(token, packet.get(at..)?)?))
 }
 
 /// Reads the tag at the start of a payload; `None` when it is cut short or bears another token.
@@ -207,12 +218,9 @@ pub fn decode_tag(token: Token, payload: &[u8]) -> Option<Tag> {
 
 /// The payload is `size` bytes long and its filler is what was sent.
 pub fn is_whole(payload: &[u8], size: usize) -> bool {
+    let filler = payload.get(TAG_BYTES..).unwrap_or_default();
     payload.len() == size.max(TAG_BYTES)
-        && payload
-            .iter()
-            .enumerate()
-            .skip(TAG_BYTES)
-            .all(|(at, &byte)| byte == filler(at))
+        && filler.chunks(PERIOD).all(|part| FILLER.starts_with(part))
 }
 
 #[cfg(test)]

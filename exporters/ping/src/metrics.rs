@@ -273,6 +273,21 @@ impl Metrics {
         for (_, labels) in &self.modes {
             out.sample(labels, 1_u64);
         }
+        out.family(
+            "ping_sockets",
+            Kind::Gauge,
+            "Sockets of each address family, of all threads together.",
+        );
+        for &(which, _) in &self.modes {
+            let family = Labels::new([("family", family_label(which))]);
+            out.sample(&family, stats.sockets[place(which)].get());
+        }
+        out.family(
+            "ping_threads",
+            Kind::Gauge,
+            "Threads that share the targets.",
+        );
+        out.sample(none, stats.threads.get());
         out.family("ping_targets", Kind::Gauge, "Targets being probed.");
         out.sample(none, stats.targets.get());
         out.family(

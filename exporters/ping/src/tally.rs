@@ -45,11 +45,11 @@ pub fn native_zero_threshold() -> f64 {
 }
 
 /// Where a round trip stands in the native histogram: 0 for the zero bucket, then the buckets in order.
-fn native_place(nanos: u64) -> u16 {
+fn native_place(nanos: u64) -> u8 {
     let per_octave = NATIVE_PER_OCTAVE as f64;
     let index = ((nanos as f64 / 1e9).log2() * per_octave).ceil();
     let first = f64::from(NATIVE_OCTAVES.start) * per_octave;
-    (index - first).clamp(0.0, (OCTAVES * NATIVE_PER_OCTAVE) as f64) as u16
+    (index - first).clamp(0.0, (OCTAVES * NATIVE_PER_OCTAVE) as f64) as u8
 }
 
 /// What is known of whether the target answers.
@@ -124,269 +124,359 @@ pub struct Counters {
     pub state: State,
 }
 
-const FIXED: usize = 22;
-const ERRORS: usize = Reason::ALL.len();
-const CELLS: usize = BURSTS + BURST_REQUESTS.len() + 1;
-const BUCKETS: usize = FIXED + ERRORS;
-const VARIATION: usize = BUCKETS + BOUNDS_NANOS.len() + 1;
-const BURSTS: usize = VARIATION + VARIATION_NANOS.len() + 1;
+/// The counters that nearly every request changes, each a word of its own.
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    Requests,
+    Responses,
+    Lost,
+    InFlight,
+    SumNanos,
+    LastNanos,
+    VariationSumNanos,
+    SmoothRtt,
+    SmoothVariation,
+    SmoothLoss,
+    /// [`Marks`].
+    Marks,
+}
 
-impl Counters {
-    fn to_fixed(self) -> [u64; FIXED] {
-        [
-            self.requests,
-            self.responses,
-            self.lost,
-            self.in_flight,
-            self.late,
-            self.duplicates,
-            self.corrupt,
-            self.sum_nanos,
-            self.last_nanos,
-            self.state as u64,
-            self.reordered,
-            self.hop_limit,
-            self.hop_limit_changes,
-            self.failures,
-            self.variation_sum_nanos,
-            self.burst_requests,
-            self.reply_dscp,
-            self.reply_dscp_changes,
-            self.icmp_error,
-            self.smooth_rtt_nanos,
-            self.smooth_variation_nanos,
-            self.smooth_loss,
-        ]
+const WORDS: usize = Word::Marks as usize + 1;
+
+/// The small numbers that share a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Marks {
+    state: State,
+    hop_limit: u8,
+    /// DSCP of the last answer and one.
+    dscp: u8,
+    failures: u32,
+}
+
+impl Marks {
+    fn to_word(self) -> u64 {
+        self.state as u64
+            | u64::from(self.hop_limit) << 8
+            | u64::from(self.dscp) << 16
+            | u64::from(self.failures) << 32
     }
 
-    fn to_cells(self) -> [u64; CELLS] {
-        let mut cells = [0; CELLS];
-        cells[..FIXED].copy_from_slice(&self.to_fixed());
-        cells[FIXED..BUCKETS].copy_from_slice(&self.errors);
-        cells[BUCKETS..VARIATION].copy_from_slice(&self.buckets);
-        cells[VARIATION..BURSTS].copy_from_slice(&self.variation);
-        cells[BURSTS..].copy_from_slice(&self.bursts);
-        cells
-    }
-
-    fn from_cells(cells: &[u64; CELLS]) -> Self {
-        let mut counters = Self {
-            requests: cells[0],
-            responses: cells[1],
-            lost: cells[2],
-            in_flight: cells[3],
-            late: cells[4],
-            duplicates: cells[5],
-            corrupt: cells[6],
-            sum_nanos: cells[7],
-            last_nanos: cells[8],
-            state: match cells[9] {
+    fn from_word(word: u64) -> Self {
+        let [state, hop_limit, dscp, ..] = word.to_le_bytes();
+        Self {
+            state: match state {
                 1 => State::Down,
                 2 => State::Up,
                 _ => State::Unknown,
             },
-            reordered: cells[10],
-            hop_limit: cells[11],
-            hop_limit_changes: cells[12],
-            failures: cells[13],
-            variation_sum_nanos: cells[14],
-            burst_requests: cells[15],
-            reply_dscp: cells[16],
-            reply_dscp_changes: cells[17],
-            icmp_error: cells[18],
-            smooth_rtt_nanos: cells[19],
-            smooth_variation_nanos: cells[20],
-            smooth_loss: cells[21],
-            ..Self::default()
-        };
-        counters.errors.copy_from_slice(&cells[FIXED..BUCKETS]);
-        counters.buckets.copy_from_slice(&cells[BUCKETS..VARIATION]);
-        counters
-            .variation
-            .copy_from_slice(&cells[VARIATION..BURSTS]);
-        counters.bursts.copy_from_slice(&cells[BURSTS..]);
-        counters
+            hop_limit,
+            dscp,
+            failures: (word >> 32) as u32,
+        }
     }
+}
 
-    /// Requests that failed with a reason, whichever it was.
-    pub fn failed_requests(&self) -> u64 {
-        self.errors.iter().sum()
-    }
+/// Counters that most targets have not, or have few of, are kept by key: the buckets of the histograms, the reasons, and these.
+mod key {
+    use super::{
+        BOUNDS_NANOS, BURST_REQUESTS, NATIVE_PER_OCTAVE, OCTAVES, Reason, VARIATION_NANOS,
+    };
 
-    /// Counts one answered request by its round trip.
-    pub fn observe(&mut self, round_trip_nanos: u64, touched: &mut Touched) {
-        let bucket = BOUNDS_NANOS.partition_point(|&bound| bound < round_trip_nanos);
-        self.buckets[bucket] += 1;
-        touched.cell(BUCKETS + bucket);
-        touched.native.push(native_place(round_trip_nanos));
-        self.responses += 1;
-        self.sum_nanos = self.sum_nanos.saturating_add(round_trip_nanos);
-        self.last_nanos = round_trip_nanos;
-        self.smooth_rtt_nanos = match self.responses {
-            1 => round_trip_nanos,
-            _ => smoothed(self.smooth_rtt_nanos, round_trip_nanos, 16),
-        };
-    }
-
-    /// Counts the difference between the round trips of two neighbouring requests.
-    pub fn vary(&mut self, nanos: u64, touched: &mut Touched) {
-        let bucket = VARIATION_NANOS.partition_point(|&bound| bound < nanos);
-        self.variation[bucket] += 1;
-        touched.cell(VARIATION + bucket);
-        self.variation_sum_nanos = self.variation_sum_nanos.saturating_add(nanos);
-        self.smooth_variation_nanos = smoothed(self.smooth_variation_nanos, nanos, 16);
-    }
-
-    /// Counts a run of `length` requests without an answer that has ended.
-    pub fn burst(&mut self, length: u64, touched: &mut Touched) {
-        let bucket = BURST_REQUESTS.partition_point(|&bound| bound < length);
-        self.bursts[bucket] += 1;
-        touched.cell(BURSTS + bucket);
-        self.burst_requests += length;
-    }
-
-    /// Counts a request that failed with a reason.
-    pub fn failed(&mut self, reason: Reason, touched: &mut Touched) {
-        self.errors[reason.index()] += 1;
-        touched.cell(FIXED + reason.index());
-    }
-
-    /// Takes the end of a request, in the order of the requests, into the smoothed loss.
-    pub fn ended(&mut self, answered: bool) {
-        let value = if answered { 0 } else { 1 << 32 };
-        self.smooth_loss = smoothed(self.smooth_loss, value, 64);
-    }
+    pub(super) const LATE: u8 = 0;
+    pub(super) const DUPLICATES: u8 = 1;
+    pub(super) const CORRUPT: u8 = 2;
+    pub(super) const REORDERED: u8 = 3;
+    pub(super) const HOP_LIMIT_CHANGES: u8 = 4;
+    pub(super) const DSCP_CHANGES: u8 = 5;
+    pub(super) const BURST_REQUESTS_SUM: u8 = 6;
+    pub(super) const ICMP_ERROR: u8 = 7;
+    pub(super) const ERRORS: u8 = 8;
+    pub(super) const BUCKETS: u8 = ERRORS + Reason::ALL.len() as u8;
+    pub(super) const VARIATION: u8 = BUCKETS + BOUNDS_NANOS.len() as u8 + 1;
+    pub(super) const BURSTS: u8 = VARIATION + VARIATION_NANOS.len() as u8 + 1;
+    /// The zero bucket of the native histogram, then the others.
+    pub(super) const NATIVE: u8 = BURSTS + BURST_REQUESTS.len() as u8 + 1;
+    const _: () = assert!(NATIVE as usize + OCTAVES * NATIVE_PER_OCTAVE <= u8::MAX as usize);
 }
 
 fn smoothed(old: u64, new: u64, share: u64) -> u64 {
     old - old / share + new / share
 }
 
-/// Which of many counters have changed since they were published last.
+/// A counter by key: the key in the upper eight bits, the count, never 0, in the others. 0 is room for one.
 #[derive(Debug, Default)]
-pub struct Touched {
-    cells: Vec<u8>,
-    native: Vec<u16>,
-}
+struct Slot(AtomicU64);
 
-impl Touched {
-    fn cell(&mut self, cell: usize) {
-        const { assert!(CELLS <= u8::MAX as usize) };
-        self.cells.push(cell as u8);
+impl Slot {
+    const COUNT_BITS: u32 = 56;
+
+    fn get(&self) -> Option<(u8, u64)> {
+        let word = self.0.load(Ordering::Relaxed);
+        (word != 0).then_some((
+            (word >> Self::COUNT_BITS) as u8,
+            word & ((1 << Self::COUNT_BITS) - 1),
+        ))
+    }
+
+    fn set(&self, key: u8, count: u64) {
+        let word = u64::from(key) << Self::COUNT_BITS | count;
+        self.0.store(word, Ordering::Relaxed);
     }
 }
 
-/// One power of two of the native histogram.
-type Octave = Box<[AtomicU64; NATIVE_PER_OCTAVE]>;
-
-/// Shared [`Counters`] with one writer and no lock: a reader that meets a write reads again (a sequence lock). The
-/// writer never waits, whatever the readers do.
-#[derive(Debug)]
-pub struct Tally {
-    version: AtomicU64,
-    cells: [AtomicU64; CELLS],
-    native_zero: AtomicU64,
-    /// There is memory for those alone that a round trip fell into: a target has few of them.
-    native: [OnceLock<Octave>; OCTAVES],
+/// Further counters by key: two lines of a processor's cache.
+#[derive(Debug, Default)]
+struct More {
+    slots: [Slot; 12],
+    next: OnceLock<Box<More>>,
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            version: AtomicU64::new(0),
-            cells: std::array::from_fn(|_| AtomicU64::new(0)),
-            native_zero: AtomicU64::new(0),
-            native: std::array::from_fn(|_| OnceLock::new()),
+/// Shared [`Counters`] with one writer and no lock: a reader that meets a write reads again (a sequence lock). The
+/// writer never waits, whatever the readers do. It takes 184 bytes, and 112 for each twelve further buckets, reasons or rare events
+/// that have a count: a few for most targets, 2.3 kB for one that had all of them.
+#[derive(Debug, Default)]
+pub struct Tally {
+    version: AtomicU64,
+    words: [AtomicU64; WORDS],
+    slots: [Slot; 9],
+    more: OnceLock<Box<More>>,
+}
+
+/// A change of a [`Tally`] under way.
+#[derive(Debug)]
+pub struct Writer<'a>(&'a Tally);
+
+impl Writer<'_> {
+    fn get(&self, word: Word) -> u64 {
+        self.0.words[word as usize].load(Ordering::Relaxed)
+    }
+
+    fn set(&self, word: Word, value: u64) {
+        self.0.words[word as usize].store(value, Ordering::Relaxed);
+    }
+
+    fn add(&self, word: Word, value: u64) {
+        self.set(word, self.get(word).saturating_add(value));
+    }
+
+    fn count(&self, key: u8, by: u64) {
+        let slot = self.0.slot(key);
+        let count = slot.get().map_or(0, |(_, count)| count);
+        slot.set(key, count + by);
+    }
+
+    fn marks(&self, change: impl FnOnce(&mut Marks)) {
+        let mut marks = Marks::from_word(self.get(Word::Marks));
+        change(&mut marks);
+        self.set(Word::Marks, marks.to_word());
+    }
+
+    /// A request was made.
+    pub fn made(&mut self) {
+        self.add(Word::Requests, 1);
+        self.add(Word::InFlight, 1);
+    }
+
+    /// A request in flight was answered with this round trip.
+    pub fn answered(&mut self, round_trip_nanos: u64) {
+        self.ended_flight();
+        let first = self.get(Word::Responses) == 0;
+        self.add(Word::Responses, 1);
+        self.add(Word::SumNanos, round_trip_nanos);
+        self.set(Word::LastNanos, round_trip_nanos);
+        let smooth = match first {
+            true => round_trip_nanos,
+            false => smoothed(self.get(Word::SmoothRtt), round_trip_nanos, 16),
+        };
+        self.set(Word::SmoothRtt, smooth);
+        let bucket = BOUNDS_NANOS.partition_point(|&bound| bound < round_trip_nanos);
+        self.count(key::BUCKETS + bucket as u8, 1);
+        self.count(key::NATIVE + native_place(round_trip_nanos), 1);
+    }
+
+    /// A request in flight has timed out.
+    pub fn lost(&mut self) {
+        self.ended_flight();
+        self.add(Word::Lost, 1);
+    }
+
+    /// A request in flight has failed with a reason.
+    pub fn failed(&mut self, reason: Reason) {
+        self.ended_flight();
+        self.count(key::ERRORS + reason.index() as u8, 1);
+    }
+
+    fn ended_flight(&self) {
+        self.set(Word::InFlight, self.get(Word::InFlight).saturating_sub(1));
+    }
+
+    /// The round trips of two neighbouring requests differ by this.
+    pub fn varied(&mut self, nanos: u64) {
+        let bucket = VARIATION_NANOS.partition_point(|&bound| bound < nanos);
+        self.count(key::VARIATION + bucket as u8, 1);
+        self.add(Word::VariationSumNanos, nanos);
+        let smooth = smoothed(self.get(Word::SmoothVariation), nanos, 16);
+        self.set(Word::SmoothVariation, smooth);
+    }
+
+    /// A run of `length` requests without an answer has ended.
+    pub fn burst(&mut self, length: u64) {
+        let bucket = BURST_REQUESTS.partition_point(|&bound| bound < length);
+        self.count(key::BURSTS + bucket as u8, 1);
+        self.count(key::BURST_REQUESTS_SUM, length);
+    }
+
+    /// A request has ended, in the order of the requests.
+    pub fn concluded(&mut self, answered: bool) {
+        let value = if answered { 0 } else { 1 << 32 };
+        let smooth = smoothed(self.get(Word::SmoothLoss), value, 64);
+        self.set(Word::SmoothLoss, smooth);
+    }
+
+    /// The first answer to a request that had ended came.
+    pub fn late(&mut self) {
+        self.count(key::LATE, 1);
+    }
+
+    /// A further answer came.
+    pub fn duplicate(&mut self) {
+        self.count(key::DUPLICATES, 1);
+    }
+
+    /// An answer came that is not what was sent.
+    pub fn corrupt(&mut self) {
+        self.count(key::CORRUPT, 1);
+    }
+
+    /// An answer came after that of a later request.
+    pub fn reordered(&mut self) {
+        self.count(key::REORDERED, 1);
+    }
+
+    /// The last answer arrived with this hop limit and traffic class. It is up.
+    pub fn seen(&mut self, hop_limit: Option<u8>, class: Option<u8>) {
+        let mut before = Marks::default();
+        self.marks(|marks| {
+            before = *marks;
+            marks.hop_limit = hop_limit.unwrap_or(marks.hop_limit);
+            marks.dscp = class.map_or(marks.dscp, |class| (class >> 2) + 1);
+            marks.state = State::Up;
+        });
+        if before.hop_limit != 0 && hop_limit.is_some_and(|limit| limit != before.hop_limit) {
+            self.count(key::HOP_LIMIT_CHANGES, 1);
         }
+        if before.dscp != 0 && class.is_some_and(|class| (class >> 2) + 1 != before.dscp) {
+            self.count(key::DSCP_CHANGES, 1);
+        }
+    }
+
+    /// No request has failed since the newest answered one.
+    pub fn unfailed(&mut self) {
+        self.marks(|marks| marks.failures = 0);
+    }
+
+    /// One more request in a row has failed; `down_after` of them are down.
+    pub fn failed_in_a_row(&mut self, down_after: u32) {
+        self.marks(|marks| {
+            marks.failures = marks.failures.saturating_add(1);
+            if marks.failures >= down_after {
+                marks.state = State::Down;
+            }
+        });
+    }
+
+    /// The ICMP error of this type and code has ended a request.
+    pub fn told(&mut self, kind: u8, code: u8) {
+        let error = u64::from(u16::from_be_bytes([kind, code])) + 1;
+        self.0.slot(key::ICMP_ERROR).set(key::ICMP_ERROR, error);
     }
 }
 
 impl Tally {
-    /// Makes `counters` what readers see. Only one thread may write.
-    pub fn publish(&self, counters: &Counters) {
-        self.write(|| {
-            for (cell, value) in self.cells.iter().zip(counters.to_cells()) {
-                cell.store(value, Ordering::Relaxed);
-            }
-        });
-    }
-
-    /// Makes `counters` what readers see when nothing but single numbers and what is in `touched`, which is emptied, has changed since
-    /// the last time. It writes to a third of the memory.
-    pub fn publish_touched(&self, counters: &Counters, touched: &mut Touched) {
-        self.write(|| {
-            for (cell, value) in self.cells.iter().zip(counters.to_fixed()) {
-                cell.store(value, Ordering::Relaxed);
-            }
-            for cell in touched.cells.drain(..).map(usize::from) {
-                let value = match cell {
-                    BURSTS.. => counters.bursts[cell - BURSTS],
-                    VARIATION.. => counters.variation[cell - VARIATION],
-                    BUCKETS.. => counters.buckets[cell - BUCKETS],
-                    _ => counters.errors[cell - FIXED],
-                };
-                self.cells[cell].store(value, Ordering::Relaxed);
-            }
-            for place in touched.native.drain(..).map(usize::from) {
-                let cell = match place.checked_sub(1) {
-                    None => &self.native_zero,
-                    Some(at) => {
-                        let octave =
-                            self.native[at / NATIVE_PER_OCTAVE].get_or_init(Octave::default);
-                        &octave[at % NATIVE_PER_OCTAVE]
-                    }
-                };
-                cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            }
-        });
-    }
-
-    fn write(&self, stores: impl FnOnce()) {
+    /// Changes the counters; readers see all of it or nothing. Only one thread may write.
+    pub fn write<T>(&self, change: impl FnOnce(&mut Writer<'_>) -> T) -> T {
         let version = self.version.load(Ordering::Relaxed);
         self.version
             .store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        stores();
+        let result = change(&mut Writer(self));
         self.version
             .store(version.wrapping_add(2), Ordering::Release);
+        result
     }
 
-    /// The counters as they were between two writes. A write is a few dozen stores, so this ends soon.
+    /// Reads something of each line of its memory; what it answers means nothing.
+    pub(crate) fn touch(&self) -> u64 {
+        let slots = [&self.slots[0], &self.slots[8]];
+        let slots = slots.map(|slot| slot.0.load(Ordering::Relaxed));
+        self.version.load(Ordering::Relaxed) ^ slots[0] ^ slots[1]
+    }
+
+    /// Where the counter of this key is, or is to be.
+    fn slot(&self, key: u8) -> &Slot {
+        let (mut slots, mut next) = (&self.slots[..], &self.more);
+        loop {
+            let found = slots
+                .iter()
+                .find(|slot| slot.get().is_none_or(|(other, _)| other == key));
+            if let Some(slot) = found {
+                return slot;
+            }
+            let more = next.get_or_init(Box::default);
+            (slots, next) = (&more.slots, &more.next);
+        }
+    }
+
+    /// The counters by key.
+    fn by_key(&self, mut take: impl FnMut(u8, u64)) {
+        let (mut slots, mut next) = (&self.slots[..], &self.more);
+        loop {
+            for (key, count) in slots.iter().map_while(Slot::get) {
+                take(key, count);
+            }
+            match next.get() {
+                Some(more) => (slots, next) = (&more.slots, &more.next),
+                None => return,
+            }
+        }
+    }
+
+    /// The counters as they were between two writes. A write is a few stores, so this ends soon.
     pub fn read(&self) -> Counters {
-        self.read_with(|| ()).0
+        self.read_with(|_, _| {})
     }
 
     /// The same with the native histogram of the round trips: the zero bucket, and the buckets by index with their counts.
     pub fn read_native(&self) -> (Counters, u64, Vec<(i32, u64)>) {
-        let (counters, (zero, buckets)) = self.read_with(|| {
-            let mut buckets = Vec::new();
-            for (octave, power) in self.native.iter().zip(NATIVE_OCTAVES) {
-                for (cell, at) in octave
-                    .get()
-                    .into_iter()
-                    .flat_map(|cells| cells.iter())
-                    .zip(1..)
-                {
-                    let count = cell.load(Ordering::Relaxed);
-                    if count > 0 {
-                        buckets.push((power * NATIVE_PER_OCTAVE as i32 + at, count));
-                    }
-                }
-            }
-            (self.native_zero.load(Ordering::Relaxed), buckets)
+        let mut places: Vec<(u8, u64)> = Vec::new();
+        let counters = self.read_with(|place, count| match place {
+            None => places.clear(),
+            Some(place) => places.push((place, count)),
         });
-        (counters, zero, buckets)
+        places.sort_unstable();
+        let zero = places.first().filter(|(place, _)| *place == 0);
+        let zero = zero.map_or(0, |(_, count)| *count);
+        let first = NATIVE_OCTAVES.start * NATIVE_PER_OCTAVE as i32;
+        let buckets = places.iter().filter(|(place, _)| *place > 0);
+        let buckets = buckets.map(|&(place, count)| (first + i32::from(place), count));
+        (counters, zero, buckets.collect())
     }
 
-    fn read_with<T>(&self, more: impl Fn() -> T) -> (Counters, T) {
+    /// `native` gets `None` when the reading begins, and begins again, and then the native buckets by place with their counts.
+    fn read_with(&self, mut native: impl FnMut(Option<u8>, u64)) -> Counters {
         loop {
             let before = self.version.load(Ordering::Acquire);
             if before.is_multiple_of(2) {
-                let cells = std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed));
-                let more = more();
+                native(None, 0);
+                let words = std::array::from_fn(|at: usize| self.words[at].load(Ordering::Relaxed));
+                let mut counters = Counters::of_words(words);
+                self.by_key(|key, count| match key.checked_sub(key::NATIVE) {
+                    Some(place) => native(Some(place), count),
+                    None => counters.set(key, count),
+                });
                 fence(Ordering::Acquire);
                 if self.version.load(Ordering::Relaxed) == before {
-                    return (Counters::from_cells(&cells), more);
+                    return counters;
                 }
             }
             std::thread::yield_now();
@@ -394,120 +484,59 @@ impl Tally {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
-    use super::*;
-
-    #[test]
-    fn buckets_hold_their_upper_bound() {
-        for (round_trip, bucket) in [
-            (0, 0),
-            (50_000, 0),
-            (50_001, 1),
-            (100_000, 1),
-            (u64::MAX, 20),
-        ] {
-            let mut counters = Counters::default();
-            counters.observe(round_trip, &mut Touched::default());
-            assert_eq!(counters.buckets[bucket], 1, "{round_trip}");
-        }
-        assert_eq!(BOUNDS_NANOS[19], 26_214_400_000);
-    }
-
-    #[test]
-    fn what_is_published_is_read() {
-        // Every cell another number, so that none can be left out or exchanged.
-        let mut cells: [u64; CELLS] = std::array::from_fn(|at| 100 + at as u64);
-        cells[9] = State::Up as u64;
-        let counters = Counters::from_cells(&cells);
-        assert_eq!(counters.to_cells(), cells);
-        let tally = Tally::default();
-        assert_eq!(tally.read(), Counters::default());
-        tally.publish(&counters);
-        assert_eq!(tally.read(), counters);
-    }
-
-    #[test]
-    fn what_was_touched_is_published_as_if_all_was() {
-        let (tally, mut touched) = (Tally::default(), Touched::default());
-        let mut counters = Counters::default();
-        for step in 0..400_u64 {
-            counters.requests += 1;
-            match step % 4 {
-                0 => counters.observe(1 << (step / 10), &mut touched),
-                1 => counters.vary(1 << (step / 10), &mut touched),
-                2 => counters.burst(step, &mut touched),
-                _ => counters.failed(Reason::ALL[step as usize % Reason::ALL.len()], &mut touched),
-            }
-            if step % 3 == 0 {
-                tally.publish_touched(&counters, &mut touched);
-                assert_eq!(tally.read(), counters);
-                let (seen, zero, native) = tally.read_native();
-                let count = zero + native.iter().map(|(_, count)| count).sum::<u64>();
-                assert_eq!((seen.responses, seen), (count, counters));
-            }
+impl Counters {
+    fn of_words(words: [u64; WORDS]) -> Self {
+        let word = |word: Word| words[word as usize];
+        let marks = Marks::from_word(word(Word::Marks));
+        Self {
+            requests: word(Word::Requests),
+            responses: word(Word::Responses),
+            lost: word(Word::Lost),
+            in_flight: word(Word::InFlight),
+            sum_nanos: word(Word::SumNanos),
+            last_nanos: word(Word::LastNanos),
+            variation_sum_nanos: word(Word::VariationSumNanos),
+            smooth_rtt_nanos: word(Word::SmoothRtt),
+            smooth_variation_nanos: word(Word::SmoothVariation),
+            smooth_loss: word(Word::SmoothLoss),
+            state: marks.state,
+            hop_limit: marks.hop_limit.into(),
+            reply_dscp: marks.dscp.into(),
+            failures: marks.failures.into(),
+            ..Self::default()
         }
     }
 
-    #[test]
-    fn native_buckets_are_those_of_their_schema() {
-        let bound = |index: i32| (f64::from(index) / f64::from(1 << NATIVE_SCHEMA)).exp2();
-        for nanos in [
-            7_000,
-            8_000,
-            50_000,
-            1_000_000,
-            999_999_999,
-            1_000_000_001,
-            63_000_000_000,
-        ] {
-            let (tally, mut touched) = (Tally::default(), Touched::default());
-            let mut counters = Counters::default();
-            counters.observe(nanos, &mut touched);
-            tally.publish_touched(&counters, &mut touched);
-            let (_, zero, native) = tally.read_native();
-            let seconds = nanos as f64 / 1e9;
-            if seconds <= native_zero_threshold() {
-                assert_eq!((zero, native.len()), (1, 0));
-                continue;
-            }
-            let [(index, 1)] = native[..] else {
-                panic!("{nanos}: {native:?}");
-            };
-            assert!(
-                bound(index - 1) < seconds && seconds <= bound(index),
-                "{nanos}: {index}"
-            );
+    /// Requests that failed with a reason, whichever it was.
+    pub fn failed_requests(&self) -> u64 {
+        self.errors.iter().sum()
+    }
+
+    fn set(&mut self, key: u8, count: u64) {
+        if let Some(counter) = self.by_key(key) {
+            *counter = count;
         }
     }
 
-    #[test]
-    fn readers_never_see_half_a_write() {
-        let tally = Arc::new(Tally::default());
-        let done = Arc::new(AtomicBool::new(false));
-        let reader = std::thread::spawn({
-            let (tally, done) = (tally.clone(), done.clone());
-            move || {
-                while !done.load(Ordering::Relaxed) {
-                    let seen = tally.read();
-                    assert_eq!(seen.requests, seen.buckets[20]);
-                    assert_eq!(seen.requests, seen.in_flight);
-                }
-            }
-        });
-        for number in 0..200_000 {
-            let mut counters = Counters {
-                requests: number,
-                in_flight: number,
-                ..Default::default()
-            };
-            counters.buckets[20] = number;
-            tally.publish(&counters);
+    fn by_key(&mut self, key: u8) -> Option<&mut u64> {
+        let at = |first: u8| usize::from(key - first);
+        match key {
+            key::LATE => Some(&mut self.late),
+            key::DUPLICATES => Some(&mut self.duplicates),
+            key::CORRUPT => Some(&mut self.corrupt),
+            key::REORDERED => Some(&mut self.reordered),
+            key::HOP_LIMIT_CHANGES => Some(&mut self.hop_limit_changes),
+            key::DSCP_CHANGES => Some(&mut self.reply_dscp_changes),
+            key::BURST_REQUESTS_SUM => Some(&mut self.burst_requests),
+            key::ICMP_ERROR => Some(&mut self.icmp_error),
+            key::ERRORS..key::BUCKETS => self.errors.get_mut(at(key::ERRORS)),
+            key::BUCKETS..key::VARIATION => self.buckets.get_mut(at(key::BUCKETS)),
+            key::VARIATION..key::BURSTS => self.variation.get_mut(at(key::VARIATION)),
+            key::BURSTS..key::NATIVE => self.bursts.get_mut(at(key::BURSTS)),
+            key::NATIVE.. => None,
         }
-        done.store(true, Ordering::Relaxed);
-        reader.join().unwrap();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub struct Wheel<T> {
     /// The last tick that was taken.
     now: u64,
     len: usize,
+    /// Memory for [`take`](Self::take), empty between two calls.
+    taken: Vec<Entry<T>>,
 }
 
 impl<T: Copy> Wheel<T> {
@@ -26,6 +28,7 @@ impl<T: Copy> Wheel<T> {
             slots: (0..Self::SLOTS).map(|_| Vec::new()).collect(),
             now,
             len: 0,
+            taken: Vec::new(),
         }
     }
 
@@ -46,9 +49,9 @@ impl<T: Copy> Wheel<T> {
         // After a long pause each slot is visited once, and what is due in it is put in order below.
         let first = self.now + 1;
         let last = tick.min(self.now + Self::SLOTS as u64);
-        let mut taken = Vec::new();
+        let Self { slots, taken, .. } = self;
         for visited in first..=last {
-            let slot = &mut self.slots[visited as usize % Self::SLOTS];
+            let slot = &mut slots[visited as usize % Self::SLOTS];
             slot.retain(|entry| {
                 let is_due = entry.tick <= tick;
                 if is_due {
@@ -60,7 +63,7 @@ impl<T: Copy> Wheel<T> {
         self.now = self.now.max(tick);
         self.len -= taken.len();
         taken.sort_by_key(|entry| entry.tick);
-        due.extend(taken.into_iter().map(|entry| entry.event));
+        due.extend(taken.drain(..).map(|entry| entry.event));
     }
 
     /// The tick of the next slot with an event in it, looked for up to `limit`: no event is due before it.

@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tally::Touched;
+use crate::tally::State;
 
 const MILLI: u64 = 1_000_000;
 const START: u64 = 1_700_000_000_000_000_000;
@@ -22,7 +22,12 @@ fn at(millis: u64) -> Moment {
         mono: millis * MILLI,
         real: START + millis * MILLI,
         steps: 0,
+        offset: START,
     }
+}
+
+fn account(timing: Timing, first: u32) -> Account {
+    Account::new(timing, first, Arc::default())
 }
 
 fn answer(sequence: u32, received: Option<u64>, whole: bool) -> Answer {
@@ -83,7 +88,7 @@ fn by_definition(events: &[(u64, Event)], timeout: u64, horizon: u64, sum: &mut 
     let mut end = End::Missed;
     match ending.map(|at| events[at]) {
         Some((after, Event::Reply { .. })) => {
-            sum.observe(after * MILLI, &mut Touched::default());
+            sum.observe(after * MILLI);
             answered = true;
             end = End::Answered(after * MILLI);
         }
@@ -123,10 +128,7 @@ fn across(ends: &[End], sum: &mut Counters) {
     for pair in ends.windows(2) {
         if let [End::Answered(first), End::Answered(second)] = pair {
             // A round trip of nothing is counted as one nanosecond.
-            sum.vary(
-                (*first).max(1).abs_diff((*second).max(1)),
-                &mut Touched::default(),
-            );
+            sum.vary((*first).max(1).abs_diff((*second).max(1)));
         }
     }
     let closed = ends.iter().position(|end| *end == End::Open);
@@ -136,7 +138,7 @@ fn across(ends: &[End], sum: &mut Counters) {
         if *end == End::Missed {
             run += 1;
         } else if run > 0 {
-            sum.burst(std::mem::take(&mut run), &mut Touched::default());
+            sum.burst(std::mem::take(&mut run));
         }
     }
 }
@@ -159,7 +161,7 @@ proptest! {
             .into_iter()
             .map(|events| events.into_iter().map(|(part, event)| (part * timeout / 1_000, event)).collect())
             .collect();
-        let mut account = Account::new(timing(interval, timeout), first);
+        let mut account = account(timing(interval, timeout), first);
         let mut timeline: Vec<(u64, usize, Option<&Event>)> = Vec::new();
         for (number, events) in schedule.iter().enumerate() {
             let sent = number as u64 * interval;
@@ -187,10 +189,10 @@ proptest! {
                     account.failed(sequences[number], *reason, at(when).mono);
                 }
             }
-            balance(account.counters());
+            balance(&account.counters());
         }
         account.expire(cut * MILLI - u64::from(cut > 0));
-        balance(account.counters());
+        balance(&account.counters());
 
         let mut expected = Counters::default();
         let mut ends = Vec::new();
@@ -199,7 +201,7 @@ proptest! {
             ends.push(by_definition(events, timeout, cut - sent, &mut expected));
         }
         across(&ends, &mut expected);
-        let mut counted = *account.counters();
+        let mut counted = account.counters();
         // These depend on the order among requests and have tests of their own.
         expected.last_nanos = counted.last_nanos;
         counted.reordered = 0;
@@ -221,7 +223,7 @@ proptest! {
         first: u32,
         events in vec((0_u8..5, any::<u32>(), 0_u64..2_000, any::<bool>()), 0..300),
     ) {
-        let mut account = Account::new(timing(10, 100), first);
+        let mut account = account(timing(10, 100), first);
         for (kind, number, millis, whole) in events {
             let near = first.wrapping_add(number % 64);
             match kind {
@@ -232,14 +234,14 @@ proptest! {
                 _ => account.retime(timing(millis + 1, u64::from(number % 5_000) + 1)),
             }
             let _ = account.by_low_bits(number as u16);
-            balance(account.counters());
+            balance(&account.counters());
         }
     }
 }
 
 #[test]
 fn nothing_is_lost_before_its_timeout() {
-    let mut account = Account::new(timing(1_000, 2_000), 0);
+    let mut account = account(timing(1_000, 2_000), 0);
     account.sent(at(0));
     assert_eq!(account.expire(2_000 * MILLI - 1), Some(2_000 * MILLI));
     assert_eq!(
@@ -255,7 +257,7 @@ fn nothing_is_lost_before_its_timeout() {
 
 #[test]
 fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
-    let mut account = Account::new(timing(1_000, 1_000), 0);
+    let mut account = account(timing(1_000, 1_000), 0);
     for number in 0..3 {
         assert_eq!(account.counters().state, State::Unknown);
         account.sent(at(number * 1_000));
@@ -271,7 +273,7 @@ fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
 
 #[test]
 fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
-    let mut account = Account::new(timing(1_000, 5_000), 0);
+    let mut account = account(timing(1_000, 5_000), 0);
     for number in 0..5 {
         account.sent(at(number * 1_000));
     }
@@ -283,7 +285,7 @@ fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
 
 #[test]
 fn a_change_of_timing_keeps_counters_and_requests_in_flight() {
-    let mut account = Account::new(timing(100, 1_000), u32::MAX - 3);
+    let mut account = account(timing(100, 1_000), u32::MAX - 3);
     for number in 0..6 {
         account.sent(at(number * 100));
     }
@@ -304,7 +306,7 @@ fn a_change_of_timing_keeps_counters_and_requests_in_flight() {
 
 #[test]
 fn a_full_ring_makes_no_request_and_loses_none() {
-    let mut account = Account::new(timing(1_000, 1_000), 0);
+    let mut account = account(timing(1_000, 1_000), 0);
     let made = std::iter::from_fn(|| account.sent(at(0)))
         .take(1_000)
         .count();
@@ -317,7 +319,7 @@ fn a_full_ring_makes_no_request_and_loses_none() {
 
 #[test]
 fn low_bits_find_the_newest_request() {
-    let mut account = Account::new(timing(1_000, 1_000), 0x0001_fffe);
+    let mut account = account(timing(1_000, 1_000), 0x0001_fffe);
     let sequences: Vec<_> = (0..4)
         .map_while(|number| account.sent(at(number)))
         .collect();
@@ -330,7 +332,7 @@ fn low_bits_find_the_newest_request() {
 
 #[test]
 fn an_answer_behind_a_later_one_is_reordered() {
-    let mut account = Account::new(timing(100, 1_000), u32::MAX);
+    let mut account = account(timing(100, 1_000), u32::MAX);
     for number in 0..4 {
         account.sent(at(number * 100));
     }
@@ -347,7 +349,7 @@ fn an_answer_behind_a_later_one_is_reordered() {
 
 #[test]
 fn a_change_of_the_hop_limit_is_counted() {
-    let mut account = Account::new(timing(100, 1_000), 0);
+    let mut account = account(timing(100, 1_000), 0);
     for (number, hop_limit) in [Some(61), Some(61), None, Some(60), Some(61)]
         .into_iter()
         .enumerate()

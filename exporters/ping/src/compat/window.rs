@@ -134,7 +134,7 @@ mod tests {
         for rtt in rtts {
             match rtt {
                 Some(nanos) => {
-                    counters.observe(*nanos, &mut crate::tally::Touched::default());
+                    counters.observe(*nanos);
                     counters.failures = 0;
                 }
                 None => {

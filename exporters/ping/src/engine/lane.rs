@@ -11,9 +11,9 @@ use socket2::SockRef;
 
 use super::socket::Port;
 use super::stats::{Stats, Unmatched, place};
-use super::table::Table;
+use super::table::{Table, Unexpected};
 use crate::account::{Answer, Verdict};
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, Source};
 use crate::echo::{self, Mode, Tag, Token, decode_quote, decode_reply, decode_tag, find_tag};
 use crate::reason::Reason;
 
@@ -39,6 +39,10 @@ pub(super) struct Lane {
     replies: ReceiveBatch,
     reply_bytes: usize,
     entries: ReceiveBatch,
+    /// Bytes of headers before the tag in the last looped packet: most often those of the next one too.
+    looped_headers: usize,
+    /// What the socket's buffers were last seen to hold, their limit, and what was dropped.
+    buffered: [u64; 3],
     /// Replies that wait until the transmit stamps have been read.
     answers: Vec<(Tag, Answer)>,
     /// ICMP errors that wait until the replies have been read.
@@ -75,6 +79,8 @@ impl Lane {
             replies: ReceiveBatch::new(REPLY_HEADERS),
             reply_bytes: REPLY_HEADERS,
             entries: ReceiveBatch::new(ENTRY_BYTES),
+            looped_headers: 0,
+            buffered: [0; 3],
             answers: Vec::new(),
             failures: Vec::new(),
             used: None,
@@ -82,9 +88,9 @@ impl Lane {
     }
 
     /// There may be something to read.
-    pub(super) fn is_used(&self, clock: &mut Clock) -> bool {
+    pub(super) fn is_used(&self, now: u64) -> bool {
         self.used
-            .is_some_and(|used| clock.now().mono.saturating_sub(used) < UNUSED)
+            .is_some_and(|used| now.saturating_sub(used) < UNUSED)
     }
 
     /// Makes room for replies to payloads of `size` bytes.
@@ -96,14 +102,13 @@ impl Lane {
         }
     }
 
-    /// Puts a request of target `number` into the batch and sends the batch when it is full. Answers whether a
-    /// request was made.
+    /// Puts a request of target `number` into the batch. Answers whether a request was made.
     pub(super) fn request(&mut self, number: u32, address: IpAddr, hands: &mut Hands<'_>) -> bool {
         if self.out.is_empty() {
             self.moment = hands.clock.now();
             self.used = Some(self.moment.mono);
         }
-        let Some(target) = hands.table.by_number(number) else {
+        let Some((target, manner)) = hands.table.by_number(number) else {
             return false;
         };
         let Some(sequence) = target.account.sent(self.moment) else {
@@ -114,21 +119,19 @@ impl Lane {
             generation: target.generation,
             sequence,
         };
-        let (family, identifier) = (self.port.family, self.port.identifier);
-        let (token, size, asks) = (self.token, target.spec.size, target.spec.out);
-        target.publish();
+        let (family, identifier, token) = (self.port.family, self.port.identifier, self.token);
         self.out.push(
             SocketAddr::new(address, 0),
-            |to| echo::encode_request(to, family, identifier, token, tag, size),
-            |to| asks.append(to, family),
+            |to| echo::encode_request(to, family, identifier, token, tag, manner.size),
+            |to| manner.out.append(to, family),
         );
         self.waiting.push(tag);
-        if self.out.is_full() {
-            self.flush(hands);
-            // Near hosts have answered by now: make room before the next batch.
-            self.receive(hands);
-        }
         true
+    }
+
+    /// The batch is to be sent before another request is put into it.
+    pub(super) fn is_full(&self, batch: usize) -> bool {
+        self.out.len() >= batch
     }
 
     /// Sends what is in the batch. What the kernel refuses has failed, with a reason.
@@ -136,7 +139,6 @@ impl Lane {
         if self.out.is_empty() {
             return;
         }
-        let full = self.out.is_full();
         let (mut first, mut offers) = (0, 0);
         while first < self.out.len() {
             match self.out.send(self.port.as_fd(), first) {
@@ -160,7 +162,6 @@ impl Lane {
                         target
                             .account
                             .failed(tag.sequence, Reason::of_refusal(&error), now);
-                        target.publish();
                     }
                     first += 1;
                     offers = 0;
@@ -169,14 +170,21 @@ impl Lane {
         }
         self.out.clear();
         self.waiting.clear();
-        // The stamps of a few requests can wait for the answers; those of many would fill the socket.
-        if full {
-            self.read_entries(hands);
-        }
     }
 
     /// Reads what came. Answers whether everything that waited was read.
     pub(super) fn receive(&mut self, hands: &mut Hands<'_>) -> bool {
+        let mut sources = [0; Source::ALL.len()];
+        let all = self.read(hands, &mut sources);
+        self.count_failures(hands);
+        for (cell, count) in hands.stats.timestamps.iter().zip(sources) {
+            cell.add(count);
+        }
+        all
+    }
+
+    /// `sources` counts round trips by what they were measured with.
+    fn read(&mut self, hands: &mut Hands<'_>, sources: &mut [u64; Source::ALL.len()]) -> bool {
         for round in 0..READS {
             let count = self.replies.receive(self.port.as_fd(), Queue::Data);
             let read = hands.clock.now();
@@ -185,7 +193,6 @@ impl Lane {
                     if round == 0 {
                         self.read_entries(hands);
                     }
-                    self.count_failures(hands);
                     return true;
                 }
                 Ok(_) => {}
@@ -214,14 +221,12 @@ impl Lane {
                     continue;
                 };
                 match target.account.answered(answer, read) {
-                    Verdict::Counted(Some(source)) => hands.stats.timestamp(source),
+                    Verdict::Counted(Some(source)) => sources[source as usize] += 1,
                     Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
                     _ => {}
                 }
-                target.publish();
             }
         }
-        self.count_failures(hands);
         false
     }
 
@@ -236,18 +241,19 @@ impl Lane {
                     return;
                 }
             };
-            let mut now = None;
+            let mut read = None;
             for datagram in self.entries.datagrams() {
                 let Some(entry) = datagram.control.entry else {
                     continue;
                 };
                 if entry.origin == Origin::Timestamp {
-                    let tag = find_tag(self.token, datagram.payload);
+                    let tag = looped(&mut self.looped_headers, self.token, datagram.payload);
                     let target = tag.and_then(|tag| hands.table.get(tag.target, tag.generation));
                     if let (Some(tag), Some(target), Some(stamp)) =
                         (tag, target, datagram.control.stamp)
                     {
-                        target.account.transmitted(tag.sequence, stamp.0);
+                        let read = *read.get_or_insert_with(|| hands.clock.now());
+                        target.account.transmitted(tag.sequence, stamp.0, read);
                     }
                     continue;
                 }
@@ -260,7 +266,7 @@ impl Lane {
                         tag,
                         reason,
                         told: (entry.origin != Origin::Local).then_some((entry.kind, entry.code)),
-                        at: *now.get_or_insert_with(|| hands.clock.now().mono),
+                        at: read.get_or_insert_with(|| hands.clock.now()).mono,
                     }),
                     Err(why) => hands.stats.unmatched(why),
                 }
@@ -295,7 +301,6 @@ impl Lane {
                 }
                 _ => {}
             }
-            target.publish();
         }
     }
 
@@ -321,14 +326,36 @@ impl Lane {
     }
 
     /// Takes note of what the socket's buffers hold.
-    pub(super) fn measure(&self, stats: &Stats) {
+    pub(super) fn measure(&mut self, stats: &Stats) {
         let at = place(self.port.family);
         if let Ok(memory) = memory(self.port.as_fd()) {
-            stats.dropped[at].set(memory.dropped.into());
-            stats.buffered[at].0.set(memory.receive_bytes.into());
-            stats.buffered[at].1.set(memory.receive_limit_bytes.into());
+            let [bytes, limit, dropped] = &mut self.buffered;
+            stats.dropped[at].change(dropped, memory.dropped.into());
+            stats.buffered[at]
+                .0
+                .change(bytes, memory.receive_bytes.into());
+            stats.buffered[at]
+                .1
+                .change(limit, memory.receive_limit_bytes.into());
         }
     }
+
+    /// Bytes that wait in the socket when the kernel begins to drop.
+    pub(super) fn limit(&self) -> Option<u32> {
+        let memory = memory(self.port.as_fd()).ok()?;
+        Some(memory.receive_limit_bytes)
+    }
+}
+
+/// Finds our tag in a looped packet, first where it was in the last one.
+fn looped(headers: &mut usize, token: Token, packet: &[u8]) -> Option<Tag> {
+    let there = packet.get(*headers..);
+    if let Some(tag) = there.and_then(|payload| decode_tag(token, payload)) {
+        return Some(tag);
+    }
+    let (at, tag) = find_tag(token, packet)?;
+    *headers = at;
+    Some(tag)
 }
 
 /// What a received packet answers.
@@ -336,22 +363,19 @@ fn judge(
     port: &Port,
     token: Token,
     datagram: &netio::receive::Datagram<'_>,
-    table: &mut Table,
+    table: &Table,
 ) -> Result<(Tag, Answer), Unmatched> {
     let reply =
         decode_reply(port.family, port.mode, datagram.payload).ok_or(Unmatched::Malformed)?;
     let tag = decode_tag(token, reply.payload).ok_or(Unmatched::Foreign)?;
-    let target = table
-        .get(tag.target, tag.generation)
-        .ok_or(Unmatched::Removed)?;
-    if !datagram
-        .address
-        .is_some_and(|address| target.is_at(address.ip()))
-    {
-        return Err(Unmatched::WrongSource);
-    }
-    let content = target
-        .sizes()
+    let address = datagram.address.map(|address| address.ip());
+    let sizes = table
+        .expected(tag, address)
+        .map_err(|unexpected| match unexpected {
+            Unexpected::Removed => Unmatched::Removed,
+            Unexpected::WrongSource => Unmatched::WrongSource,
+        })?;
+    let content = sizes
         .iter()
         .any(|&size| echo::is_whole(reply.payload, size));
     let whole = content && !datagram.truncated && reply.sequence == tag.sequence as u16;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::Pacing;
 
@@ -9,9 +11,43 @@ const SECOND: u64 = 1_000_000_000;
 /// What a prefix did not use for so long it may use later, so that requests that are due at the same tick need not wait.
 const SAVED: u64 = SECOND / 10;
 
+/// The bounds all threads of the engine keep together.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// There is a bound, so that `pace` is worth the lock.
+    bounded: AtomicBool,
+    pace: Mutex<Pace>,
+}
+
+impl Shared {
+    /// Goes on with other rules.
+    pub(super) fn set(&self, rules: Pacing) {
+        self.lock().set(rules);
+        let bounded = rules.requests_per_second > 0;
+        self.bounded.store(bounded, Ordering::Relaxed);
+    }
+
+    /// Whether a request may go to `address` now; if so, it is counted. `now` in nanoseconds of the clock that all threads share.
+    pub(super) fn allows(&self, address: IpAddr, now: u64) -> bool {
+        !self.bounded.load(Ordering::Relaxed) || self.lock().allows(address, now)
+    }
+
+    /// Forgets prefixes whose rate is not in use.
+    pub(super) fn tidy(&self, now: u64) {
+        if self.bounded.load(Ordering::Relaxed) {
+            self.lock().tidy(now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pace> {
+        // Each change is whole before the next begins, whatever became of the thread.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The buckets of all prefixes.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+struct Pace {
     rules: Pacing,
     /// When the rate of a prefix would have used up what was sent to it, nanoseconds of the monotonic clock.
     buckets: HashMap<IpAddr, u64>,
@@ -19,7 +55,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Goes on with other rules.
-    pub(super) fn set(&mut self, rules: Pacing) {
+    fn set(&mut self, rules: Pacing) {
         if rules != self.rules {
             self.rules = rules;
             self.buckets.clear();
@@ -27,7 +63,7 @@ impl Pace {
     }
 
     /// Whether a request may go to `address` now; if so, it is counted. `now` in nanoseconds of the monotonic clock.
-    pub(super) fn allows(&mut self, address: IpAddr, now: u64) -> bool {
+    fn allows(&mut self, address: IpAddr, now: u64) -> bool {
         let Some(step) = SECOND.checked_div(self.rules.requests_per_second.into()) else {
             return true;
         };
@@ -40,7 +76,7 @@ impl Pace {
     }
 
     /// Forgets prefixes whose rate is not in use.
-    pub(super) fn tidy(&mut self, now: u64) {
+    fn tidy(&mut self, now: u64) {
         self.buckets.retain(|_, used_until| *used_until > now);
     }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netio::option::Family;
 
 use super::Command;
-use super::lane::{Hands, Lane};
-use super::pace::Pace;
-use super::socket::Sockets;
+use super::lane::Hands;
+use super::lanes::Lanes;
+use super::pace;
+use super::socket::{Opener, Port};
 use super::stats::Stats;
 use super::table::{Change, Table};
 use crate::clock::Clock;
@@ -19,11 +20,13 @@ use crate::wheel::Wheel;
 /// Length of a tick in nanoseconds.
 const TICK: u64 = 10_000_000;
 /// Requests that are worth a wake-up: where there are fewer in a tick, several ticks are taken together. Waking costs more than sending.
-const WORTHWHILE: f64 = 64.0;
+const WORTHWHILE: f64 = 128.0;
 /// Ticks taken together at most.
-const MOST_TICKS: u64 = 5;
+const MOST_TICKS: u64 = 10;
 /// Ticks between two wake-ups when nothing is due: how old what a scrape sees may be.
 const IDLE_TICKS: u64 = 10;
+/// Events whose targets are brought into the processor's cache together.
+const WARMED: usize = 32;
 /// Ticks between two looks at the socket buffers.
 const MEASURE_TICKS: u64 = 100;
 
@@ -39,36 +42,56 @@ enum What {
 struct Event {
     number: u32,
     generation: u32,
-    tick: u64,
+    /// Cut to 32 bits: it only tells events of one target apart.
+    tick: u32,
     what: What,
+}
+
+/// What the threads of an engine have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Common {
+    pub(super) stats: Arc<Stats>,
+    pub(super) pace: Arc<pace::Shared>,
+    pub(super) opener: Opener,
+    /// When all their clocks began.
+    pub(super) start: Instant,
 }
 
 /// The state of the thread.
 pub(super) struct Loop {
-    v4: Option<Lane>,
-    v6: Option<Lane>,
+    v4: Lanes,
+    v6: Lanes,
     table: Table,
     wheel: Wheel<Event>,
-    pace: Pace,
     /// Ticks from one wake-up to the next.
     stride: u64,
     clock: Clock,
-    stats: Arc<Stats>,
+    common: Common,
     measured: u64,
+    /// Which thread it is; what concerns all of them is the business of the first.
+    shard: usize,
+    /// What of the numbers of all threads is this one's.
+    targets: u64,
+    rate: u64,
 }
 
 impl Loop {
-    pub(super) fn new(sockets: Sockets, token: Token, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(shard: usize, ports: [Option<Port>; 2], common: Common) -> Self {
+        // Each thread its own: an answer that comes by another's socket belongs to nobody there.
+        let token = Token::from(fastrand::u64(..).to_ne_bytes());
+        let [v4, v6] = ports;
         Self {
-            v4: sockets.v4.map(|port| Lane::new(port, token)),
-            v6: sockets.v6.map(|port| Lane::new(port, token)),
+            v4: Lanes::new(Family::V4, v4, token, &common.stats),
+            v6: Lanes::new(Family::V6, v6, token, &common.stats),
             table: Table::default(),
-            wheel: Wheel::new(0),
-            pace: Pace::default(),
+            wheel: Wheel::new(common.start.elapsed().as_nanos() as u64 / TICK),
             stride: 1,
-            clock: Clock::start(),
-            stats,
+            clock: Clock::since(common.start),
+            common,
             measured: 0,
+            shard,
+            targets: 0,
+            rate: 0,
         }
     }
 
@@ -78,18 +101,22 @@ impl Loop {
         loop {
             let now = self.clock.now().mono;
             let tick = now / TICK;
-            let all_read = self.receive();
+            let all_read = self.receive(now);
             self.wheel.take(tick, &mut due);
             // Who waited goes before who is due now, else the same ones would wait for ever.
             if due.iter().any(|event| event.what == What::Resume) {
                 due.sort_by_key(|event| event.what != What::Resume);
             }
-            for event in due.drain(..) {
-                match event.what {
-                    What::Send | What::Resume => self.send(event, now),
-                    What::Expire => self.expire(event, now, all_read),
+            for events in due.chunks(WARMED) {
+                self.table.warm(events.iter().map(|event| event.number));
+                for &event in events {
+                    match event.what {
+                        What::Send | What::Resume => self.send(event, now, all_read),
+                        What::Expire => self.expire(event, now, all_read),
+                    }
                 }
             }
+            due.clear();
             self.flush();
             self.measure(tick);
 
@@ -100,7 +127,7 @@ impl Loop {
                 Ok(commands) => self.obey(commands),
                 Err(RecvTimeoutError::Timeout) => {
                     if self.clock.now().mono > planned + TICK {
-                        self.stats.late_ticks.add(1);
+                        self.common.stats.late_ticks.add(1);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -108,17 +135,18 @@ impl Loop {
         }
     }
 
-    fn parts(&mut self) -> ([Option<&mut Lane>; 2], Hands<'_>) {
+    fn parts(&mut self) -> ([&mut Lanes; 2], Hands<'_>) {
         let Self {
             v4,
             v6,
             table,
             clock,
-            stats,
+            common,
             ..
         } = self;
+        let stats = &common.stats;
         (
-            [v4.as_mut(), v6.as_mut()],
+            [v4, v6],
             Hands {
                 table,
                 clock,
@@ -127,21 +155,19 @@ impl Loop {
         )
     }
 
-    fn receive(&mut self) -> bool {
+    fn receive(&mut self, now: u64) -> bool {
         let (lanes, mut hands) = self.parts();
         let mut all = true;
-        for lane in lanes.into_iter().flatten() {
-            if lane.is_used(hands.clock) {
-                all &= lane.receive(&mut hands);
-            }
+        for lanes in lanes {
+            all &= lanes.receive(now, &mut hands);
         }
         all
     }
 
     fn flush(&mut self) {
         let (lanes, mut hands) = self.parts();
-        for lane in lanes.into_iter().flatten() {
-            lane.flush(&mut hands);
+        for lanes in lanes {
+            lanes.flush(&mut hands);
         }
     }
 
@@ -150,63 +176,85 @@ impl Loop {
             return;
         }
         self.measured = tick;
-        self.pace.tidy(tick * TICK);
-        self.stats.clock_steps.set(self.clock.steps().into());
+        if self.shard == 0 {
+            self.common.pace.tidy(tick * TICK);
+            self.common.stats.clock_steps.set(self.clock.steps().into());
+        }
         let (lanes, hands) = self.parts();
-        for lane in lanes.into_iter().flatten() {
-            lane.measure(hands.stats);
+        for lanes in lanes {
+            lanes.measure(hands.stats);
         }
     }
 
-    fn send(&mut self, event: Event, now: u64) {
+    /// `now` is a time before the last reading of the sockets, which read all there was or not.
+    fn send(&mut self, event: Event, now: u64, all_read: bool) {
         let Some(target) = self.table.get(event.number, event.generation) else {
             return;
         };
         if target.send_tick != event.tick {
             return;
         }
-        let Some(address) = target.spec.address else {
-            target.advance(now);
-            self.schedule_send(event.number);
+        let address = target.address;
+        // What was lost meanwhile is counted on the way: most requests need no event of their own for their timeout.
+        let deadline = match all_read {
+            true => target.account.expire(now),
+            false => Some(now + TICK),
+        };
+        let paced = address.is_some_and(|address| !self.common.pace.allows(address, now));
+        let Some((target, manner)) = self.table.by_number(event.number) else {
             return;
         };
-        if !self.pace.allows(address, now) {
-            self.stats.paced.add(u64::from(!target.waits));
+        if paced {
+            self.common.stats.paced.add(u64::from(!target.waits));
             target.waits = true;
+            self.expect(event.number, deadline);
             self.wait(event);
             return;
         }
+        let (family, timing) = (manner.family, manner.timing);
+        let passed = target.advance(&timing, now);
         target.waits = false;
-        self.stats.skipped.add(target.advance(now));
-        let (family, armed) = (target.spec.family, target.expire_tick.is_some());
-        let ([v4, v6], mut hands) = self.parts();
-        let lane = match family {
-            Family::V4 => v4,
-            Family::V6 => v6,
-        };
-        let made = match lane {
-            Some(lane) => lane.request(event.number, address, &mut hands),
-            None => refuse(event.number, &mut hands),
-        };
-        if !made {
-            self.stats.skipped.add(1);
+        let next = target.next_send;
+        let mut deadline = deadline;
+        if let Some(address) = address {
+            self.common.stats.skipped.add(passed);
+            let ([v4, v6], mut hands) = self.parts();
+            let lanes = match family {
+                Family::V4 => v4,
+                Family::V6 => v6,
+            };
+            let made = lanes.request(event.number, address, &mut hands);
+            if !made.unwrap_or_else(|| refuse(event.number, &mut hands)) {
+                self.common.stats.skipped.add(1);
+            }
+            // Not before the next one is due, unless that is later.
+            let timeout = now.saturating_add(timing.timeout);
+            deadline = deadline.or((timeout < next).then_some(timeout));
         }
-        if !armed {
-            self.schedule_expiry(event.number, now);
-        }
+        self.expect(event.number, deadline);
         self.schedule_send(event.number);
+    }
+
+    /// Looks at the target when a request of it times out, if no look is planned.
+    fn expect(&mut self, number: u32, deadline: Option<u64>) {
+        if let (Some(deadline), Some((target, _))) = (deadline, self.table.by_number(number))
+            && target.expire_tick.is_none()
+        {
+            self.schedule_expiry_at(number, deadline);
+        }
     }
 
     /// The request of `event` again at the next tick.
     fn wait(&mut self, event: Event) {
         let tick = self.wheel.soonest();
-        if let Some(target) = self.table.by_number(event.number) {
-            target.send_tick = tick;
+        if let Some((target, _)) = self.table.by_number(event.number) {
+            let short = tick as u32;
+            target.send_tick = short;
             let what = What::Resume;
             self.wheel.add(
                 tick,
                 Event {
-                    tick,
+                    tick: short,
                     what,
                     ..event
                 },
@@ -228,45 +276,36 @@ impl Loop {
         } else {
             Some(now + TICK)
         };
-        target.publish();
         if let Some(deadline) = deadline {
             self.schedule_expiry_at(event.number, deadline);
         }
     }
 
     fn schedule_send(&mut self, number: u32) {
-        let Some(target) = self.table.by_number(number) else {
+        let Some((target, _)) = self.table.by_number(number) else {
             return;
         };
-        let tick = target.next_send.div_ceil(TICK);
-        target.send_tick = tick.max(self.wheel.soonest());
+        let tick = target.next_send.div_ceil(TICK).max(self.wheel.soonest());
+        target.send_tick = tick as u32;
         let event = Event {
             number,
             generation: target.generation,
             tick: target.send_tick,
             what: What::Send,
         };
-        self.wheel.add(event.tick, event);
-    }
-
-    fn schedule_expiry(&mut self, number: u32, now: u64) {
-        let Some(target) = self.table.by_number(number) else {
-            return;
-        };
-        let deadline = now.saturating_add(target.spec.timing.timeout);
-        self.schedule_expiry_at(number, deadline);
+        self.wheel.add(tick, event);
     }
 
     fn schedule_expiry_at(&mut self, number: u32, deadline: u64) {
-        let Some(target) = self.table.by_number(number) else {
+        let Some((target, _)) = self.table.by_number(number) else {
             return;
         };
         let tick = deadline.div_ceil(TICK).max(self.wheel.soonest());
-        target.expire_tick = Some(tick);
+        target.expire_tick = Some(tick as u32);
         let event = Event {
             number,
             generation: target.generation,
-            tick,
+            tick: tick as u32,
             what: What::Expire,
         };
         self.wheel.add(tick, event);
@@ -274,16 +313,11 @@ impl Loop {
 
     fn obey(&mut self, commands: Vec<Command>) {
         let now = self.clock.now().mono;
+        self.table.reserve(commands.len());
+        let mut began = None;
         for command in commands {
             match command {
                 Command::Put(id, spec, tally) => {
-                    let lane = match spec.family {
-                        Family::V4 => &mut self.v4,
-                        Family::V6 => &mut self.v6,
-                    };
-                    if let Some(lane) = lane {
-                        lane.fit(spec.size);
-                    }
                     let (number, change) = self.table.put(id, spec, tally, now);
                     if change == Change::Timing {
                         self.schedule_send(number);
@@ -292,16 +326,40 @@ impl Loop {
                     }
                 }
                 Command::Remove(id) => self.table.remove(id),
-                Command::Pace(rules) => self.pace.set(rules),
-                Command::Mark(began) => {
-                    let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                    self.stats.change_nanos.set(took);
-                }
+                Command::Pace(rules) => self.common.pace.set(rules),
+                Command::Mark(at) => began = Some(at),
             }
         }
-        self.stats.targets.set(self.table.len() as u64);
+        self.adjust();
+        let stats = &self.common.stats;
+        stats
+            .targets
+            .change(&mut self.targets, self.table.len() as u64);
+        if let Some(began) = began {
+            // Of several threads the slowest writes last.
+            let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            stats.change_nanos.set(took);
+        }
+    }
+
+    /// Fits wake-ups and sockets to what the targets ask for.
+    fn adjust(&mut self) {
         let (rate, closest) = self.table.rhythm();
         self.stride = stride(rate, closest);
+        let stats = &self.common.stats;
+        stats.rate.change(&mut self.rate, (rate * 1e3) as u64);
+        let (mut rates, mut largest) = ([0.0; 2], [0; 2]);
+        for (manner, targets) in self.table.manners() {
+            let at = super::stats::place(manner.family);
+            rates[at] += f64::from(targets) * manner.timing.rate();
+            largest[at] = largest[at].max(manner.size);
+        }
+        let seconds = (self.stride * TICK) as f64 / 1e9;
+        let families = [&mut self.v4, &mut self.v6];
+        for ((lanes, rate), largest) in families.into_iter().zip(rates).zip(largest) {
+            lanes.fit(largest);
+            lanes.widen(rate * seconds, &self.common.opener, stats);
+        }
     }
 }
 
@@ -316,7 +374,7 @@ fn stride(rate: f64, closest: u64) -> u64 {
 /// Counts a request of a family that this host has not.
 fn refuse(number: u32, hands: &mut Hands<'_>) -> bool {
     let moment = hands.clock.now();
-    let Some(target) = hands.table.by_number(number) else {
+    let Some((target, _)) = hands.table.by_number(number) else {
         return false;
     };
     let Some(sequence) = target.account.sent(moment) else {
@@ -325,7 +383,6 @@ fn refuse(number: u32, hands: &mut Hands<'_>) -> bool {
     target
         .account
         .failed(sequence, crate::reason::Reason::NoRoute, moment.mono);
-    target.publish();
     true
 }
 
@@ -337,9 +394,9 @@ mod tests {
     fn few_requests_are_taken_together_unless_they_are_close() {
         const SECOND: u64 = 1_000_000_000;
         for (rate, closest, expected) in [
-            (0.0, u64::MAX, 5),
-            (1_000.0, SECOND, 5),
-            (3_200.0, SECOND, 2),
+            (0.0, u64::MAX, 10),
+            (1_000.0, SECOND, 10),
+            (3_200.0, SECOND, 4),
             (10_000.0, SECOND, 1),
             (1e6, SECOND, 1),
             (1_000.0, SECOND / 10, 2),

@@ -24,11 +24,32 @@ impl AsFd for Port {
     }
 }
 
-/// The sockets of the process: one per family that this host has.
+/// The sockets of the process: one per family that this host has, and more when they are needed.
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) v4: Option<Port>,
     pub(super) v6: Option<Port>,
+    pub(super) opener: Opener,
+}
+
+/// Opens further sockets of the same kind, from any thread.
+#[derive(Debug, Clone)]
+pub(super) struct Opener {
+    mode: Mode,
+    receive_buffer_bytes: u32,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Opener {
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// One more socket; `None` when this kernel has not the family.
+    pub(super) fn open(&self, family: Family) -> Result<Option<Port>, OpenError> {
+        let _entered = self.runtime.enter();
+        open(family, self.mode, self.receive_buffer_bytes)
+    }
 }
 
 /// Why no socket could be opened. One line, with what to do about it.
@@ -72,12 +93,17 @@ impl Sockets {
     /// # Errors
     /// [`OpenError`]: `mode` cannot be had, and no other is taken in its place.
     pub fn open(mode: Mode, receive_buffer_bytes: u32) -> Result<Self, OpenError> {
-        let v4 = open(Family::V4, mode, receive_buffer_bytes)?;
-        let v6 = open(Family::V6, mode, receive_buffer_bytes)?;
+        let runtime = tokio::runtime::Handle::current();
+        let opener = Opener {
+            mode,
+            receive_buffer_bytes,
+            runtime,
+        };
+        let (v4, v6) = (opener.open(Family::V4)?, opener.open(Family::V6)?);
         if v4.is_none() && v6.is_none() {
             return Err(OpenError::NoFamily);
         }
-        Ok(Self { v4, v6 })
+        Ok(Self { v4, v6, opener })
     }
 
     /// The families there are, and their mode.

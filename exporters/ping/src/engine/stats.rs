@@ -44,14 +44,22 @@ impl Unmatched {
     }
 }
 
-/// A number that one thread writes and others read.
+/// A number that the threads of the engine write and others read.
 #[derive(Debug, Default)]
 pub struct Cell(AtomicU64);
 
 impl Cell {
     pub(super) fn add(&self, count: u64) {
-        // One thread writes: no need to lock the memory bus for it.
-        self.set(self.get() + count);
+        if count > 0 {
+            self.0.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes `now` of what was `part` of the sum.
+    pub(super) fn change(&self, part: &mut u64, now: u64) {
+        let before = std::mem::replace(part, now);
+        self.0
+            .fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
     pub(super) fn set(&self, value: u64) {
@@ -64,11 +72,17 @@ impl Cell {
     }
 }
 
-/// Counters and gauges of the engine.
+/// Counters and gauges of the engine, of all its threads and sockets together.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Targets being probed.
     pub targets: Cell,
+    /// Threads that probe.
+    pub threads: Cell,
+    /// Sockets of a family, IPv4 and IPv6.
+    pub sockets: [Cell; 2],
+    /// Requests a thousand seconds that the targets ask for.
+    pub(super) rate: Cell,
     /// Wake-ups more than one tick late.
     pub late_ticks: Cell,
     /// Requests not made because their time had passed.
@@ -83,21 +97,17 @@ pub struct Stats {
     pub timestamps: [Cell; Source::ALL.len()],
     /// Packets by [`Unmatched`].
     pub unmatched: [Cell; Unmatched::ALL.len()],
-    /// Packets the socket of a family dropped for want of buffer, IPv4 and IPv6.
+    /// Packets the sockets of a family dropped for want of buffer, IPv4 and IPv6.
     pub dropped: [Cell; 2],
-    /// Failed reads of the socket of a family that are no ICMP error, IPv4 and IPv6.
+    /// Failed reads of the sockets of a family that are no ICMP error, IPv4 and IPv6.
     pub receive_errors: [Cell; 2],
-    /// Bytes that wait in the socket of a family, IPv4 and IPv6, and where it begins to drop.
+    /// Bytes that wait in the sockets of a family, IPv4 and IPv6, and where they begin to drop.
     pub buffered: [(Cell, Cell); 2],
 }
 
 impl Stats {
     pub(super) fn unmatched(&self, why: Unmatched) {
         self.unmatched[why as usize].add(1);
-    }
-
-    pub(super) fn timestamp(&self, source: Source) {
-        self.timestamps[source as usize].add(1);
     }
 }
 

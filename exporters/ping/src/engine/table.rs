@@ -1,6 +1,7 @@
 //! The targets of the engine, by number and by address.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -29,45 +30,55 @@ pub struct Spec {
     pub phase: u64,
 }
 
-/// One target of the engine.
+/// What many targets have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Manner {
+    pub(super) family: Family,
+    pub(super) timing: Timing,
+    pub(super) size: usize,
+    pub(super) out: Outgoing,
+}
+
+impl Manner {
+    fn of(spec: &Spec) -> Self {
+        let &Spec {
+            family,
+            timing,
+            size,
+            out,
+            ..
+        } = spec;
+        Self {
+            family,
+            timing,
+            size,
+            out,
+        }
+    }
+}
+
+/// One target of the engine: two lines of a processor's cache, since each request and each answer touches it.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) generation: u32,
-    pub(super) spec: Spec,
-    /// Address and size before the last change: answers to requests on their way are still right.
-    before: (Option<IpAddr>, usize),
+    manner: u32,
     pub(super) account: Account,
-    pub(super) tally: Arc<Tally>,
     /// Monotonic nanoseconds of the next request.
     pub(super) next_send: u64,
+    phase: u64,
+    pub(super) address: Option<IpAddr>,
     /// It is held back by the rate of its prefix.
     pub(super) waits: bool,
+    /// Ticks, cut to 32 bits, of the events that count; others in the wheel are left over from a change.
+    pub(super) send_tick: u32,
+    pub(super) expire_tick: Option<u32>,
     /// How many of its burst went before it.
     place: u32,
-    /// Ticks of the events that count; others in the wheel are left over from a change.
-    pub(super) send_tick: u64,
-    pub(super) expire_tick: Option<u64>,
 }
 
 impl Target {
-    /// It was probed at `address`.
-    pub(super) fn is_at(&self, address: IpAddr) -> bool {
-        [self.spec.address, self.before.0].contains(&Some(address))
-    }
-
-    /// Payload sizes its requests on their way may have.
-    pub(super) fn sizes(&self) -> [usize; 2] {
-        [self.spec.size, self.before.1]
-    }
-
-    /// Lets the readers see the account.
-    pub(super) fn publish(&mut self) {
-        self.account.publish(&self.tally);
-    }
-
     /// Moves the next request to the first time of its rhythm after `now`, and answers how many were passed over.
-    pub(super) fn advance(&mut self, now: u64) -> u64 {
-        let timing = self.spec.timing;
+    pub(super) fn advance(&mut self, timing: &Timing, now: u64) -> u64 {
         let interval = timing.interval.max(1);
         let mut passed = 0;
         loop {
@@ -75,7 +86,7 @@ impl Target {
                 self.place += 1;
                 self.next_send += timing.spacing.max(1);
             } else {
-                let next = self.burst_began() + interval;
+                let next = self.burst_began(timing) + interval;
                 // Whole intervals at once: a long pause costs no more than a short one.
                 let whole = now.saturating_sub(next) / interval;
                 self.next_send = next + whole * interval;
@@ -90,17 +101,16 @@ impl Target {
     }
 
     /// When the first request of the present burst was due.
-    fn burst_began(&self) -> u64 {
-        let since = u64::from(self.place) * self.spec.timing.spacing;
+    fn burst_began(&self, timing: &Timing) -> u64 {
+        let since = u64::from(self.place) * timing.spacing;
         self.next_send.saturating_sub(since)
     }
 
     /// Sets the first request after `now` of a new target or interval: soon, then in phase.
-    fn align(&mut self, now: u64) {
+    fn align(&mut self, interval: u64, now: u64) {
         /// A long interval does not keep a new target waiting.
         const SOON: u64 = 1_000_000_000;
-        let interval = self.spec.timing.interval.max(1);
-        self.next_send = now + self.spec.phase % interval.min(SOON);
+        self.next_send = now + self.phase % interval.clamp(1, SOON);
     }
 }
 
@@ -109,9 +119,34 @@ impl Target {
 pub(super) struct Table {
     slots: Vec<Option<Target>>,
     free: Vec<u32>,
+    /// Each with the number of targets that have it.
+    manners: Vec<(Manner, u32)>,
+    /// Places of manners that no target has.
+    unused: Vec<u32>,
+    by_manner: HashMap<Manner, u32>,
+    /// Address and size before the last change: answers to requests on their way are still right.
+    before: HashMap<u32, (Option<IpAddr>, usize)>,
     by_id: HashMap<Id, u32>,
-    by_address: HashMap<IpAddr, Vec<u32>>,
+    by_address: HashMap<IpAddr, Numbers>,
     generations: u32,
+}
+
+/// The targets at one address: nearly always one.
+#[derive(Debug)]
+struct Numbers {
+    first: u32,
+    #[expect(
+        clippy::box_collection,
+        reason = "nearly always absent, so that it takes one word"
+    )]
+    others: Option<Box<Vec<u32>>>,
+}
+
+impl Numbers {
+    fn iter(&self) -> impl Iterator<Item = u32> {
+        let others = self.others.iter().flat_map(|others| others.iter().copied());
+        std::iter::once(self.first).chain(others)
+    }
 }
 
 /// What a [`Table::put`] changed.
@@ -128,12 +163,27 @@ impl Table {
         self.by_id.len()
     }
 
+    /// Makes room for so many more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let more = more.saturating_sub(self.free.len());
+        self.slots.reserve_exact(more);
+        self.by_id.reserve(more);
+        self.by_address.reserve(more);
+    }
+
+    /// Manners that are in use, and how many targets have each.
+    pub(super) fn manners(&self) -> impl Iterator<Item = (&Manner, u32)> {
+        let used = self.manners.iter().filter(|(_, uses)| *uses > 0);
+        used.map(|(manner, uses)| (manner, *uses))
+    }
+
     /// Requests a second of all targets together, and the shortest time between two of one target in nanoseconds.
     pub(super) fn rhythm(&self) -> (f64, u64) {
         let mut rate = 0.0;
         let mut closest = u64::MAX;
-        for timing in self.slots.iter().flatten().map(|target| target.spec.timing) {
-            rate += f64::from(timing.burst) * 1e9 / timing.interval.max(1) as f64;
+        for (manner, uses) in self.manners() {
+            let timing = manner.timing;
+            rate += f64::from(uses) * timing.rate();
             let apart = if timing.burst > 1 {
                 timing.spacing
             } else {
@@ -152,19 +202,18 @@ impl Table {
         self.generations = self.generations.wrapping_add(1);
         let mut target = Target {
             generation: self.generations,
-            spec,
-            before: (spec.address, spec.size),
+            manner: self.take_manner(Manner::of(&spec)),
             // A random start tells apart targets that share an address, also where routers quote only the header.
-            account: Account::new(spec.timing, fastrand::u32(..)),
-            tally,
+            account: Account::new(spec.timing, fastrand::u32(..), tally),
             next_send: 0,
+            phase: spec.phase,
+            address: spec.address,
             waits: false,
-            place: 0,
             send_tick: 0,
             expire_tick: None,
+            place: 0,
         };
-        target.align(now);
-        target.publish();
+        target.align(spec.timing.interval, now);
         let number = self.free.pop().unwrap_or(self.slots.len() as u32);
         if number as usize == self.slots.len() {
             self.slots.push(None);
@@ -176,22 +225,23 @@ impl Table {
     }
 
     fn change(&mut self, number: u32, spec: Spec) -> Change {
+        let wanted = self.take_manner(Manner::of(&spec));
         let Some(Some(target)) = self.slots.get_mut(number as usize) else {
             return Change::None;
         };
-        let old = std::mem::replace(&mut target.spec, spec);
-        let before = target.before;
-        if old.address != spec.address || old.size != spec.size {
-            target.before = (old.address.or(before.0), old.size);
-        }
-        let kept = [spec.address, target.before.0];
+        let left = std::mem::replace(&mut target.manner, wanted);
+        let address = std::mem::replace(&mut target.address, spec.address);
+        let phase = std::mem::replace(&mut target.phase, spec.phase);
+        let Some(&(old, _)) = self.manners.get(left as usize) else {
+            return Change::None;
+        };
         let mut change = Change::None;
         if old.timing != spec.timing {
             target.account.retime(spec.timing);
             change = Change::Timing;
         }
         let rhythm = |timing: Timing| (timing.interval, timing.burst, timing.spacing);
-        if rhythm(old.timing) != rhythm(spec.timing) || old.phase != spec.phase {
+        if rhythm(old.timing) != rhythm(spec.timing) || phase != spec.phase {
             // The rest of a burst is not made up for.
             target.place = 0;
             let last = target.next_send.saturating_sub(old.timing.interval);
@@ -200,42 +250,107 @@ impl Table {
                 .min(last.saturating_add(spec.timing.interval));
             change = Change::Timing;
         }
-        // An address stays in the index as long as answers from it are taken.
-        self.index(spec.address, number);
-        if !kept.contains(&before.0) {
-            self.unindex(before.0, number);
-        }
+        self.leave_manner(left);
+        self.moved(number, (address, old.size), &spec);
         change
+    }
+
+    /// Keeps the address and size from before a change. An address stays in the index as long as answers from it are taken.
+    fn moved(&mut self, number: u32, old: (Option<IpAddr>, usize), spec: &Spec) {
+        self.index(spec.address, number);
+        if old == (spec.address, spec.size) {
+            return;
+        }
+        let before = self.before.get(&number).and_then(|before| before.0);
+        let kept = old.0.or(before);
+        self.before.insert(number, (kept, old.1));
+        if before != kept && before != spec.address {
+            self.unindex(before, number);
+        }
     }
 
     pub(super) fn remove(&mut self, id: Id) {
         let Some(number) = self.by_id.remove(&id) else {
             return;
         };
+        let before = self.before.remove(&number);
         if let Some(target) = self.slots.get_mut(number as usize).and_then(Option::take) {
-            self.unindex(target.spec.address, number);
-            self.unindex(target.before.0, number);
+            self.unindex(target.address, number);
+            self.unindex(before.and_then(|before| before.0), number);
+            self.leave_manner(target.manner);
         }
         self.free.push(number);
     }
 
+    /// The place of a manner that one more target has.
+    fn take_manner(&mut self, manner: Manner) -> u32 {
+        let place = match self.by_manner.entry(manner) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let place = self.unused.pop();
+                *new.insert(place.unwrap_or(self.manners.len() as u32))
+            }
+        };
+        match self.manners.get_mut(place as usize) {
+            Some(slot) => *slot = (manner, slot.1 + 1),
+            None => self.manners.push((manner, 1)),
+        }
+        place
+    }
+
+    /// One target less has the manner at this place.
+    fn leave_manner(&mut self, place: u32) {
+        if let Some((manner, uses)) = self.manners.get_mut(place as usize) {
+            *uses -= 1;
+            if *uses == 0 {
+                self.by_manner.remove(manner);
+                self.unused.push(place);
+            }
+        }
+    }
+
     fn index(&mut self, address: Option<IpAddr>, number: u32) {
-        if let Some(address) = address {
-            let numbers = self.by_address.entry(address).or_default();
-            if !numbers.contains(&number) {
-                numbers.push(number);
+        let Some(address) = address else { return };
+        match self.by_address.entry(address) {
+            Entry::Vacant(new) => {
+                let others = None;
+                let first = number;
+                new.insert(Numbers { first, others });
+            }
+            Entry::Occupied(mut known) => {
+                let numbers = known.get_mut();
+                if numbers.iter().all(|other| other != number) {
+                    numbers.others.get_or_insert_default().push(number);
+                }
             }
         }
     }
 
     fn unindex(&mut self, address: Option<IpAddr>, number: u32) {
         let Some(address) = address else { return };
-        if let Some(numbers) = self.by_address.get_mut(&address) {
-            numbers.retain(|&other| other != number);
-            if numbers.is_empty() {
-                self.by_address.remove(&address);
+        let Entry::Occupied(mut known) = self.by_address.entry(address) else {
+            return;
+        };
+        let mut left: Vec<u32> = known
+            .get()
+            .iter()
+            .filter(|&other| other != number)
+            .collect();
+        match left.pop() {
+            None => _ = known.remove(),
+            Some(first) => {
+                let others = (!left.is_empty()).then(|| Box::new(left));
+                known.insert(Numbers { first, others });
             }
         }
+    }
+
+    /// Touches what the next request of these targets needs. It waits for the memory of all of them at once, where one after the other
+    /// would wait for each.
+    pub(super) fn warm(&self, numbers: impl Iterator<Item = u32>) {
+        let slots = numbers.filter_map(|number| self.slots.get(number as usize));
+        let touched = slots.flatten().map(|target| target.account.touch());
+        std::hint::black_box(touched.fold(0, u64::wrapping_add));
     }
 
     pub(super) fn get(&mut self, number: u32, generation: u32) -> Option<&mut Target> {
@@ -243,19 +358,44 @@ impl Table {
         (target.generation == generation).then_some(target)
     }
 
-    pub(super) fn by_number(&mut self, number: u32) -> Option<&mut Target> {
-        self.slots.get_mut(number as usize)?.as_mut()
+    /// The target of this number and how it is probed.
+    pub(super) fn by_number(&mut self, number: u32) -> Option<(&mut Target, &Manner)> {
+        let target = self.slots.get_mut(number as usize)?.as_mut()?;
+        let (manner, _) = self.manners.get(target.manner as usize)?;
+        Some((target, manner))
+    }
+
+    /// Which payload sizes an answer to a request of `tag` from `address` may have; `None` when it may not be from there.
+    pub(super) fn expected(
+        &self,
+        tag: Tag,
+        address: Option<IpAddr>,
+    ) -> Result<[usize; 2], Unexpected> {
+        let slot = self.slots.get(tag.target as usize);
+        let target = slot.and_then(Option::as_ref);
+        let target = target
+            .filter(|target| target.generation == tag.generation)
+            .ok_or(Unexpected::Removed)?;
+        let manner = self.manners.get(target.manner as usize);
+        let size = manner.map_or(0, |(manner, _)| manner.size);
+        let before = match self.before.is_empty() {
+            true => None,
+            false => self.before.get(&tag.target),
+        };
+        let before = before.copied().unwrap_or((target.address, size));
+        if address.is_some() && [target.address, before.0].contains(&address) {
+            Ok([size, before.1])
+        } else {
+            Err(Unexpected::WrongSource)
+        }
     }
 
     /// The target and sequence number a quoted request without a tag belongs to: one at that address that made a
     /// request with these low bits.
     pub(super) fn by_quote(&self, address: IpAddr, low: u16) -> Option<Tag> {
-        self.by_address.get(&address)?.iter().find_map(|&number| {
+        self.by_address.get(&address)?.iter().find_map(|number| {
             let target = self.slots.get(number as usize)?.as_ref()?;
-            let sequence = target
-                .account
-                .by_low_bits(low)
-                .filter(|_| target.is_at(address))?;
+            let sequence = target.account.by_low_bits(low)?;
             Some(Tag {
                 target: number,
                 generation: target.generation,
@@ -263,6 +403,13 @@ impl Table {
             })
         })
     }
+}
+
+/// Why an answer belongs to no target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unexpected {
+    Removed,
+    WrongSource,
 }
 
 #[cfg(test)]
@@ -295,34 +442,47 @@ mod tests {
         let mut table = Table::default();
         let (number, change) = table.put(Id(1), spec(1, SECOND), Arc::default(), 0);
         assert_eq!(change, Change::Timing);
-        let target = table.by_number(number).unwrap();
+        let (target, manner) = table.by_number(number).unwrap();
         assert_eq!(target.next_send, 250_000_000);
-        assert_eq!(target.advance(260_000_000), 0);
-        target.account.sent(crate::clock::Moment::default());
+        assert_eq!(target.advance(&manner.timing, 260_000_000), 0);
+        let sequence = target
+            .account
+            .sent(crate::clock::Moment::default())
+            .unwrap();
+        let tag = Tag {
+            target: number,
+            generation: target.generation,
+            sequence,
+        };
 
         let moved = table.put(Id(1), spec(2, SECOND), Arc::default(), SECOND);
         assert_eq!(moved, (number, Change::None));
-        let target = table.by_number(number).unwrap();
+        let (target, _) = table.by_number(number).unwrap();
         assert_eq!(
             (target.next_send, target.account.counters().requests),
             (1_250_000_000, 1)
         );
-        assert!(
-            target.is_at(Ipv4Addr::new(198, 18, 0, 1).into()),
-            "answers on their way count"
-        );
+        for (last, expected) in [
+            (1, Ok([56, 56])),
+            (2, Ok([56, 56])),
+            (3, Err(Unexpected::WrongSource)),
+        ] {
+            let from = Some(Ipv4Addr::new(198, 18, 0, last).into());
+            assert_eq!(table.expected(tag, from), expected, "answers on their way");
+        }
+        assert_eq!(table.expected(tag, None), Err(Unexpected::WrongSource));
 
         let faster = table.put(Id(1), spec(2, SECOND / 10), Arc::default(), SECOND);
         assert_eq!(faster, (number, Change::Timing));
-        assert_eq!(table.by_number(number).unwrap().next_send, 350_000_000);
+        assert_eq!(table.by_number(number).unwrap().0.next_send, 350_000_000);
     }
 
     #[test]
     fn what_was_passed_over_is_counted_and_the_phase_kept() {
         let mut table = Table::default();
         let (number, _) = table.put(Id(1), spec(1, SECOND), Arc::default(), 0);
-        let target = table.by_number(number).unwrap();
-        assert_eq!(target.advance(3_300_000_000), 3);
+        let (target, manner) = table.by_number(number).unwrap();
+        assert_eq!(target.advance(&manner.timing, 3_300_000_000), 3);
         assert_eq!(target.next_send, 4_250_000_000);
     }
 
@@ -334,18 +494,19 @@ mod tests {
         spec.timing.spacing = SECOND / 100;
         let mut table = Table::default();
         let (number, _) = table.put(Id(1), spec, Arc::default(), 0);
-        let target = table.by_number(number).unwrap();
+        let (target, manner) = table.by_number(number).unwrap();
+        let timing = &manner.timing;
         let mut times = Vec::new();
         for _ in 0..7 {
             times.push(target.next_send / (SECOND / 100));
-            assert_eq!(target.advance(target.next_send), 0);
+            assert_eq!(target.advance(timing, target.next_send), 0);
         }
         assert_eq!(times, [0, 1, 2, 100, 101, 102, 200]);
         // Due at 2.01 s, looked at at 5.015 s: 2.02, six of two bursts, 5.00 and 5.01 are over.
         assert_eq!(target.next_send, 2_010_000_000);
-        assert_eq!(target.advance(5_015_000_000), 9);
+        assert_eq!(target.advance(timing, 5_015_000_000), 9);
         assert_eq!(target.next_send, 5_020_000_000);
-        assert_eq!(target.advance(5_020_000_000), 0);
+        assert_eq!(target.advance(timing, 5_020_000_000), 0);
         assert_eq!(target.next_send, 6_000_000_000);
     }
 
@@ -357,12 +518,36 @@ mod tests {
             table.put(Id(1), spec(last, SECOND), Arc::default(), 0);
         }
         assert_eq!(table.by_address.len(), 2, "the address and the one before");
-        let generation = table.by_number(number).unwrap().generation;
+        let generation = table.by_number(number).unwrap().0.generation;
         table.remove(Id(1));
         assert_eq!((table.len(), table.by_address.len()), (0, 0));
         let (again, _) = table.put(Id(2), spec(1, SECOND), Arc::default(), 0);
         assert_eq!(again, number);
         assert!(table.get(number, generation).is_none());
+        assert_eq!((table.manners.len(), table.before.len()), (1, 0));
+    }
+
+    #[test]
+    fn targets_that_are_probed_alike_share_their_manner() {
+        let mut table = Table::default();
+        for id in 0..100 {
+            table.put(Id(id), spec(id as u8, SECOND), Arc::default(), 0);
+        }
+        assert_eq!((table.manners.len(), table.rhythm()), (1, (100.0, SECOND)));
+        for id in 0..50 {
+            table.put(Id(id), spec(id as u8, 2 * SECOND), Arc::default(), 0);
+        }
+        assert_eq!((table.manners.len(), table.rhythm()), (2, (75.0, SECOND)));
+        for id in 50..100 {
+            table.remove(Id(id));
+        }
+        assert_eq!(table.rhythm(), (25.0, 2 * SECOND));
+        table.put(Id(0), spec(0, SECOND / 2), Arc::default(), 0);
+        assert_eq!((table.manners.len(), table.manners().count()), (2, 2));
+        assert_eq!(table.by_manner.len(), 2);
+        let (_, manner) = table.by_number(0).unwrap();
+        assert_eq!(manner.timing.interval, SECOND / 2);
+        assert!(size_of::<Option<Target>>() <= 128);
     }
 
     #[test]
@@ -371,7 +556,7 @@ mod tests {
         let mut tags = Vec::new();
         for id in 0..2 {
             let (number, _) = table.put(Id(id), spec(1, SECOND), Arc::default(), 0);
-            let target = table.by_number(number).unwrap();
+            let (target, _) = table.by_number(number).unwrap();
             let sequence = target
                 .account
                 .sent(crate::clock::Moment::default())

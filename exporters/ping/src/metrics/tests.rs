@@ -4,7 +4,6 @@ use inventory::Inventory;
 use toolkit::Format;
 
 use super::*;
-use crate::tally::Touched;
 
 fn rendered(view: View) -> String {
     let inventory = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
@@ -74,10 +73,10 @@ fn the_whole_page_is_as_in_the_golden_file() {
     };
     counters.errors[Reason::HostUnreachable.index()] = 3;
     for nanos in [40_000, 60_000, 700_000_000] {
-        counters.observe(nanos, &mut Touched::default());
+        counters.observe(nanos);
     }
-    counters.vary(20_000, &mut Touched::default());
-    counters.burst(3, &mut Touched::default());
+    counters.vary(20_000);
+    counters.burst(3);
     counters.reply_dscp = 47;
     counters.icmp_error = (3 << 8) + 13 + 1;
     counters.smooth_loss = 1 << 26;

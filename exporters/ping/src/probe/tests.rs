@@ -6,7 +6,7 @@ use toolkit::{Configuration as _, Labels};
 use super::*;
 use crate::account::Timing;
 use crate::engine::Spec;
-use crate::tally::{Counters, State, Touched};
+use crate::tally::{Counters, State};
 
 fn asked(query: &str) -> Result<Asked, String> {
     let request = Request::new(Method::GET, &format!("/probe?{query}"), "").unwrap();
@@ -112,8 +112,8 @@ async fn a_followed_target_is_answered_without_a_packet() {
         state: State::Up,
         ..Counters::default()
     };
-    counters.observe(1_500_000, &mut Touched::default());
-    counters.observe(2_500_000, &mut Touched::default());
+    counters.observe(1_500_000);
+    counters.observe(2_500_000);
     let prober_up = prober(followed(&counters, 1_000_000_000));
     for target in ["198.18.0.1", "r1"] {
         let (status, page) = body(&prober_up, &format!("target={target}")).await;

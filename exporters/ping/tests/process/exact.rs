@@ -45,7 +45,16 @@ fn inventory(interval: &str) -> String {
 
 #[tokio::test]
 async fn what_is_counted_is_what_happened() {
-    let Some(namespace) = namespace::enter("exact::what_is_counted_is_what_happened") else {
+    exactly("exact::what_is_counted_is_what_happened", "1").await;
+}
+
+#[tokio::test]
+async fn several_threads_count_what_happened() {
+    exactly("exact::several_threads_count_what_happened", "3").await;
+}
+
+async fn exactly(test: &str, threads: &str) {
+    let Some(namespace) = namespace::enter(test) else {
         return;
     };
     let tun = match Tun::open("rig0") {
@@ -61,7 +70,9 @@ async fn what_is_counted_is_what_happened() {
     let responder = Responder::start(tun, rule);
 
     let files = Files::new(&inventory("100ms"), "");
-    let service = files.start(&namespace).await;
+    let service = files
+        .start_as_nobody(&namespace, &["--ping.threads", threads])
+        .await;
     let enough = |samples: &Samples| {
         samples
             .select("ping_requests_total", &[])
@@ -95,6 +106,9 @@ async fn what_is_counted_is_what_happened() {
     assert_eq!(reason("wrong_source"), elsewhere);
     assert_eq!(samples.sum("ping_unmatched_replies_total", &[]), elsewhere);
     assert_eq!(samples.value("ping_requests_skipped_total", &[]), Some(0.0));
+    assert_eq!(samples.value("ping_threads", &[]), threads.parse().ok());
+    let targets = samples.value("ping_targets", &[]);
+    assert_eq!(targets, Some(RULES.len() as f64));
 }
 
 fn check(last: u8, truth: &Truth, samples: &Samples) {

@@ -8,6 +8,7 @@
 mod command;
 mod compat;
 mod exact;
+mod load;
 mod names;
 mod namespace;
 mod native;

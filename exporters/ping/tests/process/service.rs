@@ -88,6 +88,13 @@ impl Files {
         Service::start(self.command(namespace), self.clone()).await
     }
 
+    /// The same with these flags beside its own.
+    pub(crate) async fn start_as_nobody(&self, namespace: &Namespace, flags: &[&str]) -> Service {
+        let mut command = self.command(namespace);
+        command.args(flags);
+        Service::start(command, self.clone()).await
+    }
+
     /// Starts the service with all rights of the test, and these flags.
     pub(crate) async fn start_privileged(&self, flags: &[&str]) -> Service {
         let mut command = Command::new(self.binary());

@@ -1,0 +1,166 @@
+//! The sockets of one family in one thread.
+
+use std::net::IpAddr;
+
+use netio::option::Family;
+
+use super::lane::{Hands, Lane};
+use super::socket::{Opener, Port};
+use super::stats::{Stats, place};
+use crate::echo::{Mode, Token};
+
+/// Most sockets of one family in one thread.
+const MOST: usize = 16;
+/// Bytes of a packet that are no payload: its headers, room for those of the device, and what the kernel notes at its end.
+const HEADERS: usize = 420;
+/// Bytes of the kernel's description of a packet (`struct sk_buff`).
+const DESCRIPTION: usize = 256;
+
+/// All sockets of one family; they take turns, batch by batch. An answer comes in by the socket its request left by, and every socket
+/// finds the same targets, so that it matters to nobody which one was taken.
+pub(super) struct Lanes {
+    family: Family,
+    token: Token,
+    lanes: Vec<Lane>,
+    turn: usize,
+    /// Requests of one batch: as many as the buffer of a socket holds answers and stamps of.
+    batch: usize,
+    largest: usize,
+    /// No further socket could be had, which was said.
+    refused: bool,
+}
+
+impl Lanes {
+    /// None at first, when this host has not the family.
+    pub(super) fn new(family: Family, port: Option<Port>, token: Token, stats: &Stats) -> Self {
+        let mut lanes = Self {
+            family,
+            token,
+            lanes: Vec::new(),
+            turn: 0,
+            batch: netio::BATCH,
+            largest: 0,
+            refused: false,
+        };
+        lanes.add(port, stats);
+        lanes
+    }
+
+    fn add(&mut self, port: Option<Port>, stats: &Stats) {
+        if let Some(port) = port {
+            stats.sockets[place(self.family)].add(1);
+            let mut lane = Lane::new(port, self.token);
+            lane.fit(self.largest);
+            self.lanes.push(lane);
+        }
+    }
+
+    /// Makes room for replies to payloads of `size` bytes.
+    pub(super) fn fit(&mut self, size: usize) {
+        if size > self.largest {
+            self.largest = size;
+            self.lanes.iter_mut().for_each(|lane| lane.fit(size));
+        }
+    }
+
+    /// Opens further sockets when what comes in between two wake-ups, `packets` of them, does not fit the buffers of those there are.
+    pub(super) fn widen(&mut self, packets: f64, opener: &Opener, stats: &Stats) {
+        let Some(limit) = self.lanes.first().and_then(Lane::limit) else {
+            return;
+        };
+        let held = held(self.largest, limit);
+        self.batch = (held as usize).clamp(1, netio::BATCH);
+        let wanted = match opener.mode() {
+            // A raw socket gets every echo reply of the host, so that a second one would help nobody.
+            Mode::Raw => 1,
+            Mode::Unprivileged => sockets(packets, held),
+        };
+        while self.lanes.len() < wanted && !self.refused {
+            match opener.open(self.family) {
+                Ok(port) => self.add(port, stats),
+                Err(error) => {
+                    tracing::warn!(
+                        family = ?self.family,
+                        error = &error as &dyn std::error::Error,
+                        sockets = self.lanes.len(),
+                        wanted,
+                        "no further socket"
+                    );
+                    self.refused = true;
+                }
+            }
+        }
+    }
+
+    /// Makes a request of target `number`; a full batch is sent. `None` when this host has not the family, else whether a request was
+    /// made.
+    pub(super) fn request(
+        &mut self,
+        number: u32,
+        address: IpAddr,
+        hands: &mut Hands<'_>,
+    ) -> Option<bool> {
+        let lane = self.lanes.get_mut(self.turn)?;
+        let made = lane.request(number, address, hands);
+        if lane.is_full(self.batch) {
+            lane.flush(hands);
+            // Near hosts have answered by now: make room before the next batch.
+            lane.receive(hands);
+            self.turn = (self.turn + 1) % self.lanes.len();
+        }
+        Some(made)
+    }
+
+    /// Sends what is in the batches.
+    pub(super) fn flush(&mut self, hands: &mut Hands<'_>) {
+        self.lanes.iter_mut().for_each(|lane| lane.flush(hands));
+    }
+
+    /// Reads what came. Answers whether everything that waited was read.
+    pub(super) fn receive(&mut self, now: u64, hands: &mut Hands<'_>) -> bool {
+        let mut all = true;
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_used(now)) {
+            all &= lane.receive(hands);
+        }
+        all
+    }
+
+    /// Takes note of what the sockets' buffers hold.
+    pub(super) fn measure(&mut self, stats: &Stats) {
+        self.lanes.iter_mut().for_each(|lane| lane.measure(stats));
+    }
+}
+
+/// Requests whose answer and transmit stamp, which comes with a copy of the request, a socket's buffer of `limit` bytes holds. The kernel
+/// counts the memory a packet takes, which is a power of two.
+fn held(payload: usize, limit: u32) -> f64 {
+    let packet = (payload + HEADERS).next_power_of_two() + DESCRIPTION;
+    f64::from(limit) / (2 * packet) as f64
+}
+
+/// Sockets for so many requests at once, when each holds so many.
+fn sockets(requests: f64, held: f64) -> usize {
+    // Without a limit there is nothing to go by.
+    let wanted = if held > 0.0 { requests / held } else { 1.0 };
+    (wanted.ceil() as usize).clamp(1, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_sockets_as_buffers_are_needed() {
+        // The limits are twice what a socket is given: by default without privilege, and what is asked for.
+        for (requests, payload, limit, expected) in [
+            (100.0, 56, 425_984, 1),
+            (1_000.0, 56, 425_984, 4),
+            (1_000.0, 56, 8 << 20, 1),
+            (1_000.0, 8_952, 425_984, 16),
+            (0.0, 0, 0, 1),
+        ] {
+            let wanted = sockets(requests, held(payload, limit));
+            assert_eq!(wanted, expected, "{requests} {payload} {limit}");
+        }
+    }
+}
