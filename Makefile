@@ -9,7 +9,7 @@ INVENTORY ?=
 SYSLOG  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs
+.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,8 +32,8 @@ test: ## everything CI runs; installs what the tests talk to
 	target/debug/sotp-lab stack install --tests --no-download
 	$(MAKE) style
 	$(CARGO) test --workspace --no-fail-fast
-	$(CARGO) build -q -p sotp-ping --features bench
-	target/debug/bench-ping --short
+	$(CARGO) build -q -p sotp-ping --bin sotp-ping --example bench-ping
+	target/debug/examples/bench-ping --short
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test houses --test audit
@@ -49,8 +49,8 @@ bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
 
 bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_prober and surge-ping; needs root
-	$(CARGO) build --release -q -p sotp-ping --features bench
-	$(CARGO) run --release -q -p sotp-ping --features bench --bin bench-ping
+	$(CARGO) build --release -q -p sotp-ping --bin sotp-ping
+	$(CARGO) run --release -q -p sotp-ping --example bench-ping
 	$(CARGO) bench -q -p sotp-ping --bench page
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
@@ -63,6 +63,10 @@ bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 bench-syslog: ## syslog end to end, beside rsyslog and syslog-ng
 	$(CARGO) build --release -q -p sotp-syslog
 	$(CARGO) run --release -q -p sotp-syslog --example bench-syslog -- $(SYSLOG)
+
+miri: ## the code over bytes of the kernel under Miri; needs a nightly toolchain with it
+	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { echo "no Miri: rustup toolchain install nightly --component miri,rust-src" >&2; exit 69; }
+	PROPTEST_CASES=8 MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test -p netio --lib
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

@@ -25,7 +25,6 @@ use sotp_ping::engine::Spec;
 use sotp_ping::metrics::Metrics;
 use sotp_ping::reason::Reason;
 use sotp_ping::resolve::Ages;
-use sotp_ping::tally::{Counters, State, Touched};
 use sotp_ping::targets::{Row, View};
 use testkit::{Figures, Goal, Sample, Samples};
 use toolkit::{Collect as _, Encoder, Format, Labels, Live};
@@ -162,32 +161,31 @@ fn row(index: usize) -> Row {
         },
         tally: Arc::default(),
     };
-    let (mut counters, mut touched) = (Counters::default(), Touched::default());
     let mut random = fastrand::Rng::with_seed(index as u64);
     let near = random.u64(200_000..80_000_000);
-    for _ in 0..60 {
-        counters.requests += 1;
-        counters.observe(near + random.u64(..near / 10), &mut touched);
-        counters.vary(random.u64(..near / 10), &mut touched);
-        counters.ended(true);
-    }
-    if index.is_multiple_of(10) {
-        counters.requests += 2;
-        counters.lost += 2;
-        counters.burst(2, &mut touched);
-        counters.ended(false);
-    }
-    if index.is_multiple_of(100) {
-        counters.requests += 1;
-        counters.failed(Reason::HostUnreachable, &mut touched);
-        counters.icmp_error = (3 << 8) + 1 + 1;
-    }
-    counters.requests += 86_400;
-    counters.in_flight = 1;
-    counters.hop_limit = 58;
-    counters.reply_dscp = 1;
-    counters.state = State::Up;
-    row.tally.publish_touched(&counters, &mut touched);
+    row.tally.write(|writer| {
+        for _ in 0..60 {
+            writer.made();
+            writer.answered(near + random.u64(..near / 10));
+            writer.varied(random.u64(..near / 10));
+            writer.concluded(true);
+        }
+        if index.is_multiple_of(10) {
+            for _ in 0..2 {
+                writer.made();
+                writer.lost();
+                writer.concluded(false);
+            }
+            writer.burst(2);
+        }
+        if index.is_multiple_of(100) {
+            writer.made();
+            writer.failed(Reason::HostUnreachable);
+            writer.told(3, 1);
+        }
+        writer.made();
+        writer.seen(Some(58), Some(0));
+    });
     row
 }
 

@@ -12,6 +12,10 @@ pub enum Goal {
     AtMost(f64),
     /// Ours is at least this.
     AtLeast(f64),
+    /// Ours is at most this far from nothing, above or below.
+    Within(f64),
+    /// Ours is this, however busy the machine is.
+    Exactly(f64),
     /// The peer's is at least this many times ours.
     Times(f64),
 }
@@ -20,6 +24,7 @@ pub enum Goal {
 #[derive(Debug, Default)]
 pub struct Figures {
     rows: Vec<Value>,
+    wrong: Vec<String>,
 }
 
 impl Figures {
@@ -29,14 +34,43 @@ impl Figures {
         let met = goal.and_then(|goal| match goal {
             Goal::AtMost(most) => Some(ours <= most),
             Goal::AtLeast(least) => Some(ours >= least),
+            Goal::Within(most) => Some(ours.abs() <= most),
+            Goal::Exactly(number) => Some(ours == number),
             Goal::Times(least) => ratio.map(|ratio| ratio >= least),
         });
-        let goal =
-            goal.map(|(Goal::AtMost(number) | Goal::AtLeast(number) | Goal::Times(number))| number);
+        match (goal, ratio, peer) {
+            (Some(Goal::Exactly(number)), ..) if ours != number => {
+                self.wrong
+                    .push(format!("{figure}: {ours} and not {number}"));
+            }
+            (Some(Goal::Times(least)), Some(ratio), Some((name, _))) if ratio < least / 2.0 => {
+                self.wrong.push(format!(
+                    "{figure}: {name} needs {ratio:.2} times what we do, expected {least}"
+                ));
+            }
+            _ => {}
+        }
+        let goal = goal.map(
+            |(Goal::AtMost(number)
+             | Goal::AtLeast(number)
+             | Goal::Within(number)
+             | Goal::Exactly(number)
+             | Goal::Times(number))| number,
+        );
         self.rows.push(json!({
             "figure": figure, "ours": ours, "peer": peer.map(|p| p.1), "peer_name": peer.map(|p| p.0),
             "ratio": ratio, "goal": goal, "met": met,
         }));
+    }
+
+    /// Fails when something is wrong that does not depend on how fast or busy the machine is: what had to be exact is not, or a peer needs
+    /// less than half as many times ours as expected.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn judge(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.wrong.is_empty(), "{}", self.wrong.join("; "));
+        Ok(())
     }
 
     /// Prints the table and writes the list of `{figure, ours, peer, peer_name, ratio, goal, met}`.
@@ -110,5 +144,29 @@ mod tests {
         );
         assert_eq!(figures.rows[4]["ratio"], 15.0);
         assert_eq!(figures.rows[4]["peer_name"], "peer");
+    }
+
+    #[test]
+    fn a_judge_looks_at_what_no_machine_changes() {
+        let judged = |ours, peer, goal| {
+            let mut figures = Figures::default();
+            figures.add("it", ours, peer, Some(goal));
+            let met = figures.rows[0]["met"].as_bool();
+            (met, figures.judge().is_ok())
+        };
+        assert_eq!(judged(0.0, None, Goal::Exactly(0.0)), (Some(true), true));
+        assert_eq!(judged(1.0, None, Goal::Exactly(0.0)), (Some(false), false));
+        assert_eq!(judged(-1.9, None, Goal::Within(2.0)), (Some(true), true));
+        assert_eq!(judged(-2.1, None, Goal::Within(2.0)), (Some(false), true));
+        let peer = |theirs| Some(("peer", theirs));
+        assert_eq!(
+            judged(1.0, peer(9.0), Goal::Times(10.0)),
+            (Some(false), true)
+        );
+        assert_eq!(
+            judged(1.0, peer(4.9), Goal::Times(10.0)),
+            (Some(false), false)
+        );
+        assert_eq!(judged(9.0, None, Goal::AtMost(1.0)), (Some(false), true));
     }
 }

@@ -54,6 +54,23 @@ fn cpu_parts(pid: u32) -> anyhow::Result<(f64, f64)> {
     Ok((next()? * TICK_MILLIS, next()? * TICK_MILLIS))
 }
 
+/// Echo requests that left this network namespace, of both families.
+fn echoes() -> anyhow::Result<f64> {
+    let v4 = std::fs::read_to_string("/proc/thread-self/net/snmp")?;
+    let mut types = v4.lines().filter(|line| line.starts_with("IcmpMsg:"));
+    let columns = types.next().zip(types.next());
+    let (names, values) = columns.unwrap_or_default();
+    let mut columns = names.split(' ').zip(values.split(' '));
+    let v4 = columns.find(|(name, _)| *name == "OutType8");
+    let v6 = std::fs::read_to_string("/proc/thread-self/net/snmp6")?;
+    let v6 = v6
+        .lines()
+        .find_map(|line| line.strip_prefix("Icmp6OutType128 "));
+    let v4: f64 = v4.map_or(Ok(0.0), |(_, value)| value.parse())?;
+    let v6: f64 = v6.map_or(Ok(0.0), |value| value.trim().parse())?;
+    Ok(v4 + v6)
+}
+
 fn resident_mb(pid: u32) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -98,7 +115,9 @@ fn start(
     std::fs::write(&inventory_file, inventory)?;
     // The rig may do what an operator would: room for what arrives between two wake-ups.
     std::fs::write(&config, "sockets: {receive_buffer_bytes: 67108864}\n")?;
-    let binary = std::env::current_exe()?.with_file_name("sotp-ping");
+    let examples = std::env::current_exe()?;
+    let built = examples.ancestors().nth(2).context("no folder above")?;
+    let binary = built.join("sotp-ping");
     let child = Command::new(&binary)
         .arg(format!("--inventory.source={}", inventory_file.display()))
         .arg(format!("--config.file={}", config.display()))
@@ -166,19 +185,15 @@ pub(crate) fn cost(folder: &Path, rate: usize, seconds: u64) -> anyhow::Result<C
     let running = start(folder, base, devices, rate / devices, "1s")?;
     let pid = running.0.id();
     std::thread::sleep(Duration::from_secs(3));
-    // What a scrape costs is no part of what a ping costs, so they are outside: the rate is that between the scrapes.
-    let (asked, first) = (Instant::now(), scrape()?.0);
-    let (began, before) = (Instant::now(), cpu_parts(pid)?);
+    // What a scrape costs is no part of what a ping costs, so that it is outside; the kernel says how many were made.
+    let (before, made) = (cpu_parts(pid)?, echoes()?);
     std::thread::sleep(Duration::from_secs(seconds));
-    let (measured, after) = (began.elapsed(), cpu_parts(pid)?);
+    let (after, thousands) = (cpu_parts(pid)?, (echoes()? - made) / 1e3);
     let resident_mb = resident_mb(pid)?;
-    let (asked, sums) = (asked.elapsed(), scrape()?.0);
+    let sums = scrape()?.0;
     let of = |name: &str| sums.get(name).copied().unwrap_or(0.0);
     let responses = of("ping_responses_total");
     ensure!(responses > 0.0, "nothing was answered");
-    let before_it = first.get("ping_requests_total").copied().unwrap_or(0.0);
-    let made = of("ping_requests_total") - before_it;
-    let thousands = made / asked.as_secs_f64() * measured.as_secs_f64() / 1e3;
     Ok(Cost {
         millis: (after.0 + after.1 - before.0 - before.1) / thousands,
         user_millis: (after.0 - before.0) / thousands,
