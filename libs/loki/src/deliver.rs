@@ -1,17 +1,17 @@
 //! Sending one batch until every record of it is stored or parked.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use spool::Record;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::compose::{Composer, Group, Letters, Prepared};
 use crate::dead::{DeadLetter, DeadLetters};
 use crate::pace::Pace;
-use crate::plan::{Placed, Streams};
-use crate::{ClientError, Destination, Limits, Line, Push, Verdict};
+use crate::{ClientError, Destination, Line, Push, Verdict};
 
 /// Turns the queue's records into log lines.
 pub trait Render: Send {
@@ -69,34 +69,17 @@ pub enum Outcome {
 /// When so many entries of a batch are refused one by one and none is stored, the set-up is at fault.
 const ALL_REFUSED: usize = 32;
 
-/// Requests of tenants whose memory is kept from batch to batch.
-const KEPT: usize = 8;
-
-pub(crate) struct Deliverer<R> {
-    pub(crate) destination: Destination,
-    pub(crate) render: R,
-    pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) dead: Arc<DeadLetters>,
+/// Sends what is ready, to one destination.
+pub(crate) struct Deliverer {
+    pub(crate) destination: Arc<Destination>,
+    observer: Arc<dyn Observer>,
+    dead: Arc<DeadLetters>,
     client: Client,
     pace: Pace,
-    streams: Streams,
-    /// The requests of a batch, one for each tenant, in reused memory.
-    pushes: Vec<Push>,
-    /// The line that is being rendered.
-    line: Line,
-    placed: Vec<Result<Placed, &'static str>>,
 }
-
-/// The records of a batch that belong to one tenant, by their index.
-struct Group<'a> {
-    tenant: Option<&'a str>,
-    indices: Vec<usize>,
-}
-
-type Letters = Vec<(usize, DeadLetter)>;
 
 /// What became of one part of a batch.
-enum Part {
+pub(crate) enum Part {
     Stored,
     Refused {
         reason: &'static str,
@@ -105,46 +88,61 @@ enum Part {
     Stopped,
 }
 
-impl<R: Render> Deliverer<R> {
+impl Deliverer {
     pub(crate) fn new(
-        destination: Destination,
-        render: R,
+        destination: Arc<Destination>,
         observer: Arc<dyn Observer>,
         dead: Arc<DeadLetters>,
     ) -> Result<Self, ClientError> {
         Ok(Self {
             client: Client::new(&destination)?,
             pace: Pace::new(destination.rate.clone()),
-            pushes: Vec::new(),
             destination,
-            render,
             observer,
             dead,
-            streams: Streams::default(),
-            line: Line::default(),
-            placed: Vec::new(),
         })
     }
 
-    /// Delivers all records. `stop` completes when no more waiting is wanted.
-    pub(crate) async fn deliver(
+    /// Sends the requests of a batch, each until it is stored or refused. `stop` completes when no more waiting is wanted.
+    pub(crate) async fn send(&mut self, ready: &Prepared, stop: &Notify) -> Vec<Part> {
+        let mut answers = Vec::with_capacity(ready.groups.len());
+        for group in &ready.groups {
+            let answer = self
+                .part(group.tenant.as_deref(), &group.push, &group.body, stop)
+                .await;
+            let stopped = matches!(answer, Part::Stopped);
+            answers.push(answer);
+            if stopped {
+                break;
+            }
+        }
+        answers
+    }
+
+    /// Goes on from the answers to a batch's requests until every record is stored or parked.
+    pub(crate) async fn settle<R: Render>(
         &mut self,
         records: &[Record<'_>],
-        stop: &tokio::sync::Notify,
+        ready: &mut Prepared,
+        answers: Vec<Part>,
+        composer: &mut Composer<R>,
+        stop: &Notify,
     ) -> Outcome {
-        let (groups, mut letters) = self.place(records);
-        for (at, group) in groups.iter().enumerate() {
-            let mut push =
-                std::mem::replace(&mut self.pushes[at], Push::new(self.destination.format));
-            let outcome = self
-                .group(records, group, &mut push, &mut letters, stop)
-                .await;
-            self.pushes[at] = push;
+        let mut letters = std::mem::take(&mut ready.letters);
+        for (group, answer) in ready.groups.iter().zip(answers) {
+            let outcome = match answer {
+                Part::Stored => Outcome::Done,
+                Part::Stopped => Outcome::Stopped,
+                refused @ Part::Refused { .. } => {
+                    let whole = (ready as &Prepared, group, refused);
+                    self.split(records, whole, composer, &mut letters, stop)
+                        .await
+                }
+            };
             if outcome == Outcome::Stopped {
                 return Outcome::Stopped;
             }
         }
-        self.pushes.truncate(KEPT);
         let outcome = self.park(records, &letters, stop).await;
         if outcome == Outcome::Done {
             let mut parked = letters.iter().map(|l| l.0).collect::<Vec<_>>();
@@ -156,133 +154,42 @@ impl<R: Render> Deliverer<R> {
                 self.observer.parked(&records[*at], &letter.reason);
             }
         }
-        self.observer.streams(
-            self.streams.len(),
-            self.streams.restamped,
-            self.streams.coarsened,
-        );
+        let (streams, restamped, coarsened) = ready.streams;
+        self.observer.streams(streams, restamped, coarsened);
         outcome
     }
 
-    /// Renders every record once and puts it into the request of its tenant.
-    fn place<'a>(&mut self, records: &[Record<'a>]) -> (Vec<Group<'a>>, Letters) {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        self.placed.clear();
-        self.render.begin();
-        let mut groups: Vec<Group<'a>> = Vec::new();
-        let mut known: HashMap<Option<&str>, usize> = HashMap::new();
-        let mut last = 0;
-        let mut letters = Letters::new();
-        for (at, record) in records.iter().enumerate() {
-            self.line.clear();
-            self.render.render(*record, &mut self.line);
-            let placed = self
-                .streams
-                .place(&self.line, record.stamp, now, &self.destination.limits)
-                .map_err(|refusal| match refusal {
-                    crate::Refusal::LineTooLong => "line_too_long",
-                    crate::Refusal::Labels => "invalid_labels",
-                });
-            match placed {
-                Ok(placed) => {
-                    let tenant = self.render.tenant(record);
-                    if groups.get(last).is_none_or(|g| g.tenant != tenant) {
-                        last = *known.entry(tenant).or_insert_with(|| {
-                            groups.push(Group {
-                                tenant,
-                                indices: Vec::new(),
-                            });
-                            groups.len() - 1
-                        });
-                        if self.pushes.len() < groups.len() {
-                            self.pushes.push(Push::new(self.destination.format));
-                        }
-                    }
-                    let group = &mut groups[last];
-                    if group.indices.is_empty() {
-                        self.pushes[last].clear();
-                    }
-                    group.indices.push(at);
-                    mark(&mut self.line, record, placed);
-                    add(
-                        &mut self.pushes[last],
-                        &self.streams,
-                        placed,
-                        &self.line,
-                        &self.destination.limits,
-                    );
-                }
-                Err(reason) => letters.push((
-                    at,
-                    letter(
-                        &self.destination.name,
-                        record,
-                        &self.line,
-                        reason,
-                        "held back before sending",
-                    ),
-                )),
-            }
-            self.placed.push(placed);
-        }
-        self.render.end();
-        (groups, letters)
-    }
-
-    /// Builds a request of some records of the batch again.
-    fn rebuild(&mut self, records: &[Record<'_>], indices: &[usize], push: &mut Push) {
-        push.clear();
-        for &at in indices {
-            if let Some(Ok(placed)) = self.placed.get(at).copied() {
-                self.line.clear();
-                self.render.render(records[at], &mut self.line);
-                mark(&mut self.line, &records[at], placed);
-                add(
-                    push,
-                    &self.streams,
-                    placed,
-                    &self.line,
-                    &self.destination.limits,
-                );
-            }
-        }
-    }
-
-    fn letter(&mut self, record: &Record<'_>, reason: &str, detail: &str) -> DeadLetter {
-        self.line.clear();
-        self.render.render(*record, &mut self.line);
-        letter(&self.destination.name, record, &self.line, reason, detail)
-    }
-
-    /// Delivers the records of one tenant, of which `whole` is the request, splitting what is refused.
-    async fn group(
+    /// Delivers the records of one tenant whose request was refused, in parts.
+    async fn split<R: Render>(
         &mut self,
         records: &[Record<'_>],
-        group: &Group<'_>,
-        whole: &mut Push,
+        (ready, group, refusal): (&Prepared, &Group, Part),
+        composer: &mut Composer<R>,
         letters: &mut Letters,
-        stop: &tokio::sync::Notify,
+        stop: &Notify,
     ) -> Outcome {
         let mut rebuilt = Push::new(self.destination.format);
+        let mut known = Some(refusal);
         'again: loop {
             let mut open = vec![&*group.indices];
             let mut refused = Letters::new();
             let mut stored = 0;
             while let Some(part) = open.pop() {
-                let push = if part.len() == group.indices.len() {
-                    &mut *whole
+                let tenant = group.tenant.as_deref();
+                let answer = if let Some(answer) = known.take() {
+                    answer
+                } else if part.len() == group.indices.len() {
+                    self.part(tenant, &group.push, &group.body, stop).await
                 } else {
-                    self.rebuild(records, part, &mut rebuilt);
-                    &mut rebuilt
+                    composer.rebuild(records, ready, group, part, &mut rebuilt);
+                    let body = rebuilt.body();
+                    self.part(tenant, &rebuilt, &body, stop).await
                 };
-                match self.part(group.tenant, push, stop).await {
+                match answer {
                     Part::Stored => stored += part.len(),
                     Part::Stopped => return Outcome::Stopped,
                     Part::Refused { reason, detail } if part.len() == 1 => {
-                        let letter = self.letter(&records[part[0]], reason, &detail);
+                        let letter = composer.letter(&records[part[0]], reason, &detail);
                         refused.push((part[0], letter));
                         if refused.len() >= ALL_REFUSED && stored == 0 {
                             if self.hold("everything_refused", &detail, stop).await
@@ -309,10 +216,11 @@ impl<R: Render> Deliverer<R> {
     async fn part(
         &mut self,
         tenant: Option<&str>,
-        push: &mut Push,
-        stop: &tokio::sync::Notify,
+        push: &Push,
+        body: &std::io::Result<Vec<u8>>,
+        stop: &Notify,
     ) -> Part {
-        let body = match push.body() {
+        let body = match body {
             Ok(body) => body,
             Err(error) => {
                 return Part::Refused {
@@ -370,12 +278,7 @@ impl<R: Render> Deliverer<R> {
         }
     }
 
-    async fn hold(
-        &mut self,
-        reason: &'static str,
-        detail: &str,
-        stop: &tokio::sync::Notify,
-    ) -> Outcome {
+    async fn hold(&mut self, reason: &'static str, detail: &str, stop: &Notify) -> Outcome {
         tracing::error!(
             destination = self.destination.name,
             reason,
@@ -391,7 +294,7 @@ impl<R: Render> Deliverer<R> {
         &mut self,
         records: &[Record<'_>],
         letters: &[(usize, DeadLetter)],
-        stop: &tokio::sync::Notify,
+        stop: &Notify,
     ) -> Outcome {
         if letters.is_empty() {
             return Outcome::Done;
@@ -422,32 +325,7 @@ impl<R: Render> Deliverer<R> {
     }
 }
 
-/// Says in the metadata when a line was received, if it bears another stamp.
-fn mark(line: &mut Line, record: &Record<'_>, placed: Placed) {
-    if placed.stamp != record.stamp {
-        line.metadata("received_time_ns", &record.stamp.to_string());
-    }
-}
-
-fn add(push: &mut Push, streams: &Streams, placed: Placed, line: &Line, limits: &Limits) {
-    let stream = (placed.stream, streams.labels(placed.stream));
-    push.add(stream, line, placed.coarse, placed.stamp, limits);
-}
-
-fn letter(
-    destination: &str,
-    record: &Record<'_>,
-    line: &Line,
-    reason: &str,
-    detail: &str,
-) -> DeadLetter {
-    let mut letter = DeadLetter::new(*record, destination, reason, detail);
-    crate::push::render_labels(line.labels(false), &mut letter.labels);
-    letter.line.clone_from(&line.text);
-    letter
-}
-
-async fn wait(pause: Duration, stop: &tokio::sync::Notify) -> Outcome {
+async fn wait(pause: Duration, stop: &Notify) -> Outcome {
     if pause.is_zero() {
         return Outcome::Done;
     }

@@ -18,6 +18,7 @@
 
 mod answer;
 mod client;
+mod compose;
 mod dead;
 mod deliver;
 mod destination;

@@ -90,6 +90,11 @@ impl Push {
         self.content
     }
 
+    /// The rendered labels of a stream that has lines in it.
+    pub(crate) fn labels(&self, number: usize) -> &str {
+        self.streams.get(number).map_or("{}", |s| &s.labels)
+    }
+
     /// Adds a line to the stream that the caller knows by a small number, with its stamp in nanoseconds since 1970.
     /// Metadata beyond the limits is cut.
     pub fn add(

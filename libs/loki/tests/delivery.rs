@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -503,6 +504,76 @@ async fn a_backlog_is_drained_within_the_rate() {
     assert_eq!(world.loki.len(), 4_000);
     assert!(took > 1.0, "{took}");
     assert_eq!(world.seen().codes.get("429"), None, "never over the limit");
+}
+
+async fn until(wanted: impl Fn() -> bool) {
+    let begin = tokio::time::Instant::now();
+    while !wanted() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "it did not happen"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Tells how many lines it has rendered.
+struct Counted(Arc<AtomicU64>);
+
+impl Render for Counted {
+    fn render(&mut self, record: Record<'_>, line: &mut Line) {
+        self.0.fetch_add(1, Relaxed);
+        Plain.render(record, line);
+    }
+}
+
+#[tokio::test]
+async fn one_batch_is_made_ready_while_another_has_no_answer_and_both_can_be_split() {
+    let mut world = World::new().await;
+    world.destination.batching.max_lines = 100;
+    world.loki.always(Some(Misbehave::Status(503, "not ready")));
+    world.loki.limits(|l| l.poison = Some("5 with"));
+    world.append(now(), numbered(300));
+    let rendered = Arc::new(AtomicU64::new(0));
+    let dead = Arc::new(DeadLetters::open(&world.dead_path(), 1 << 20).unwrap());
+    let mut pusher = Pusher::new(
+        world.destination.clone(),
+        world.queue.reader("main").unwrap(),
+        Counted(rendered.clone()),
+        world.watch.clone(),
+        dead,
+    )
+    .unwrap();
+    let stop = Notify::new();
+    let watch = async {
+        let loki = &world.loki;
+        until(|| rendered.load(Relaxed) >= 200).await;
+        let asked = loki.requests();
+        until(|| loki.requests() >= asked + 3).await;
+        assert_eq!(rendered.load(Relaxed), 200, "one batch ahead and no more");
+        assert_eq!(loki.len(), 0);
+        loki.always(None);
+        until(|| world.queue.stats().queued[0] == 0).await;
+        stop.notify_one();
+    };
+    let (ran, ()) = tokio::join!(pusher.run(&stop), watch);
+    ran.unwrap();
+    // 5, 15, 25, … of 300.
+    assert_eq!(world.loki.len(), 270);
+    let letters = read_dead_letters(&world.dead_path()).unwrap();
+    assert_eq!(letters.len(), 30);
+    for letter in letters {
+        let number: usize = letter.line.split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(number % 10, 5);
+        let labels = format!("{{job=\"syslog\",device=\"r{}\"}}", number % 7);
+        assert_eq!(letter.labels, labels);
+    }
+    for entry in world.loki.entries() {
+        let number: u64 = entry.line.split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(entry.get("device").unwrap(), format!("r{}", number % 7));
+        assert_eq!(entry.get("seq").unwrap(), (number + 1).to_string());
+    }
+    assert_eq!(world.seen().stored, 270);
 }
 
 #[tokio::test]
