@@ -124,7 +124,11 @@ async fn every_panel_shows_something_when_every_series_is_there() {
         assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
         assert!(outcome.filled >= 2, "{condition}: {outcome}");
     }
-    for (condition, device) in [("incomplete", Some("r1")), ("firing-of-snmp-device", None)] {
+    for (condition, device) in [
+        ("failing", Some("r1")),
+        ("incomplete", Some("r1")),
+        ("firing-of-snmp-device", None),
+    ] {
         let outcome = ask(&server, Some(condition), device, 60).await;
         assert_eq!((outcome.filled, outcome.empty.len()), (1, 0), "{outcome}");
     }

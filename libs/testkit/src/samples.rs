@@ -73,7 +73,11 @@ impl Samples {
     /// The sum over the samples of this name with at least these labels; 0 when there is none.
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.select(name, labels).map(|sample| sample.value).sum()
+        // The sum of nothing is -0.0, which no figure should show.
+        self.select(name, labels)
+            .map(|sample| sample.value)
+            .sum::<f64>()
+            + 0.0
     }
 }
 
