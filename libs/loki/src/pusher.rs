@@ -104,8 +104,9 @@ impl<R: Render + 'static> Pusher<R> {
             }
             ahead = false;
             if current.full {
-                next.read(&mut self.reader, &batching)?;
-                ahead = !next.batch.is_empty();
+                // A fault of the storage is met again by the next read: what was read before it goes out first.
+                let read = next.read(&mut self.reader, &batching);
+                ahead = read.is_ok() && !next.batch.is_empty();
             }
             let composing = ahead.then(|| {
                 let (composer, mut next) = (self.composer.clone(), std::mem::take(&mut next));
