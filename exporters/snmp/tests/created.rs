@@ -7,50 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prost::Message as _;
 use sotp_snmp::agent::Agent;
+use testkit::protobuf::Timestamp;
 use testkit::{Process, Spawn, TempDir, eventually};
-
-/// The part of `io.prometheus.client` that a counter needs, as prost reads it.
-mod model {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct MetricFamily {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(int32, tag = "3")]
-        pub(super) kind: i32,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) metric: Vec<Metric>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Metric {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) label: Vec<LabelPair>,
-        #[prost(message, optional, tag = "3")]
-        pub(super) counter: Option<Counter>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct LabelPair {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(string, tag = "2")]
-        pub(super) value: String,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Counter {
-        #[prost(double, tag = "1")]
-        pub(super) value: f64,
-        #[prost(message, optional, tag = "3")]
-        pub(super) created: Option<Timestamp>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Timestamp {
-        #[prost(int64, tag = "1")]
-        pub(super) seconds: i64,
-        #[prost(int32, tag = "2")]
-        pub(super) nanos: i32,
-    }
-}
 
 const PROTOBUF: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
@@ -128,27 +87,17 @@ async fn errors(process: &Process, target: &str) -> Vec<(f64, Option<f64>)> {
         kind.starts_with("application/vnd.google.protobuf"),
         "{kind}"
     );
-    let mut rest = body.as_slice();
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let family = model::MetricFamily::decode_length_delimited(&mut rest).unwrap();
-        let counters = family
-            .metric
-            .iter()
-            .filter_map(|metric| metric.counter.clone());
-        if family.name == "ifInErrors" {
-            assert_eq!(family.kind, 0);
-            assert_eq!(family.metric[0].label[0].name, "ifAlias");
-            found = counters
-                .map(|counter| {
-                    let created = counter.created;
-                    let since = created.map(|at| at.seconds as f64 + f64::from(at.nanos) / 1e9);
-                    (counter.value, since)
-                })
-                .collect();
-        }
-    }
-    found
+    let families = testkit::protobuf::families(&body).unwrap();
+    let Some(family) = families.iter().find(|one| one.name == "ifInErrors") else {
+        return Vec::new();
+    };
+    assert_eq!(family.kind, 0);
+    assert_eq!(family.metric[0].label[0].name, "ifAlias");
+    let counters = family.metric.iter().filter_map(|one| one.counter.as_ref());
+    let since = |at: &Timestamp| at.seconds as f64 + f64::from(at.nanos) / 1e9;
+    counters
+        .map(|counter| (counter.value, counter.created.as_ref().map(since)))
+        .collect()
 }
 
 fn now() -> f64 {

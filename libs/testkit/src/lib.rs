@@ -13,6 +13,7 @@ pub mod grafana;
 pub mod loki;
 mod process;
 mod promtool;
+pub mod protobuf;
 mod samples;
 mod skip;
 mod wait;

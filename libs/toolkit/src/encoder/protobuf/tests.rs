@@ -1,115 +1,12 @@
-use prost::Message;
+use testkit::protobuf as model;
 
 use super::*;
 use crate::encoder::{Buckets, Encoder, Format};
 
-/// The part of `metrics.proto` that is written, as prost reads it.
-mod model {
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct MetricFamily {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(string, tag = "2")]
-        pub(super) help: String,
-        #[prost(int32, tag = "3")]
-        pub(super) kind: i32,
-        #[prost(message, repeated, tag = "4")]
-        pub(super) metric: Vec<Metric>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Metric {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) label: Vec<LabelPair>,
-        #[prost(message, optional, tag = "2")]
-        pub(super) gauge: Option<Value>,
-        #[prost(message, optional, tag = "3")]
-        pub(super) counter: Option<Counter>,
-        #[prost(message, optional, tag = "5")]
-        pub(super) untyped: Option<Value>,
-        #[prost(message, optional, tag = "7")]
-        pub(super) histogram: Option<Histogram>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct LabelPair {
-        #[prost(string, tag = "1")]
-        pub(super) name: String,
-        #[prost(string, tag = "2")]
-        pub(super) value: String,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Value {
-        #[prost(double, tag = "1")]
-        pub(super) value: f64,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Counter {
-        #[prost(double, tag = "1")]
-        pub(super) value: f64,
-        #[prost(message, optional, tag = "3")]
-        pub(super) created: Option<Timestamp>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Histogram {
-        #[prost(uint64, tag = "1")]
-        pub(super) count: u64,
-        #[prost(double, tag = "2")]
-        pub(super) sum: f64,
-        #[prost(message, repeated, tag = "3")]
-        pub(super) bucket: Vec<Bucket>,
-        #[prost(sint32, tag = "5")]
-        pub(super) schema: i32,
-        #[prost(double, tag = "6")]
-        pub(super) zero_threshold: f64,
-        #[prost(uint64, tag = "7")]
-        pub(super) zero_count: u64,
-        #[prost(message, repeated, tag = "12")]
-        pub(super) span: Vec<Span>,
-        #[prost(sint64, repeated, tag = "13")]
-        pub(super) delta: Vec<i64>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Span {
-        #[prost(sint32, tag = "1")]
-        pub(super) offset: i32,
-        #[prost(uint32, tag = "2")]
-        pub(super) length: u32,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Bucket {
-        #[prost(uint64, tag = "1")]
-        pub(super) count: u64,
-        #[prost(double, tag = "2")]
-        pub(super) bound: f64,
-        #[prost(message, optional, tag = "3")]
-        pub(super) exemplar: Option<Exemplar>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Exemplar {
-        #[prost(message, repeated, tag = "1")]
-        pub(super) label: Vec<LabelPair>,
-        #[prost(double, tag = "2")]
-        pub(super) value: f64,
-        #[prost(message, optional, tag = "3")]
-        pub(super) timestamp: Option<Timestamp>,
-    }
-    #[derive(Clone, PartialEq, prost::Message)]
-    pub(super) struct Timestamp {
-        #[prost(int64, tag = "1")]
-        pub(super) seconds: i64,
-        #[prost(int32, tag = "2")]
-        pub(super) nanos: i32,
-    }
-}
-
 fn read(write: impl FnOnce(&mut Encoder)) -> Vec<model::MetricFamily> {
     let mut out = Encoder::new(Format::Protobuf);
     write(&mut out);
-    let bytes = out.finish();
-    let (mut rest, mut families) = (bytes.as_slice(), Vec::new());
-    while !rest.is_empty() {
-        families.push(model::MetricFamily::decode_length_delimited(&mut rest).unwrap());
-    }
-    families
+    model::families(&out.finish()).unwrap()
 }
 
 #[test]
