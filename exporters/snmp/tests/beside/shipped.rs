@@ -1,20 +1,18 @@
 //! The file that snmp_exporter ships: it loads whole, and every module of it that Debian's version can read gives the same text.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use sotp_snmp::agent::{Agent, serve};
+use sotp_snmp::agent::Agent;
 use sotp_snmp::codec::{push, push_integer};
 use sotp_snmp::config::{self, Config, Index, IndexType, Metric, Module, Options};
 use sotp_snmp::oid::{self, Oid};
 use testkit::{Spawn, TempDir};
 
-const THEIRS: &str = "/usr/bin/prometheus-snmp-exporter";
+use crate::peer::{Peer, body, difference, series, serving};
+
 /// The release whose file is read: of those that the Go module proxy has, the one with most modules.
 const RELEASE: &str = "github.com/prometheus/snmp_exporter@v0.30.1";
 const MODULES: usize = 52;
@@ -295,40 +293,8 @@ fn agent(module: &Module) -> Agent {
     Agent::new(objects)
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn body(address: &str, target: &str, module: &str) -> (u16, String) {
-    let url = format!("http://{address}/snmp?target={target}&module={module}");
-    let response = testkit::client()
-        .get(url)
-        .timeout(Duration::from_secs(60))
-        .send()
-        .await
-        .unwrap();
-    (response.status().as_u16(), response.text().await.unwrap())
-}
-
-/// Everything but what tells of the scrape itself.
-fn series(text: &str) -> BTreeSet<String> {
-    text.lines()
-        .filter(|line| !line.contains("snmp_scrape_") && !line.contains("snmp_error"))
-        .map(str::to_owned)
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_shipped_module_that_both_read_has_the_same_text() {
-    if !Path::new(THEIRS).exists() {
-        testkit::skip(format_args!("{THEIRS} is not installed"));
-        return;
-    }
     let Some(file) = shipped() else { return };
     let config = read(&file);
     let names: BTreeSet<&str> = config
@@ -337,58 +303,31 @@ async fn every_shipped_module_that_both_read_has_the_same_text() {
         .filter(|(_, module)| old(module))
         .map(|(name, _)| name.as_str())
         .collect();
-    let dir = TempDir::new().unwrap();
-    let before = dir.join("old.yml");
-    std::fs::write(&before, before_the_split(&config, &names)).unwrap();
-    let theirs = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().to_string()
+    let Some(theirs) = Peer::start(&before_the_split(&config, &names)).await else {
+        return;
     };
-    let log = std::fs::File::create(dir.join("log")).unwrap();
-    let child = Command::new(THEIRS)
-        .arg(format!("--config.file={}", before.display()))
-        .arg(format!("--web.listen-address={theirs}"))
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let _running = Running(child);
     let ours = Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp"))
         .args([format!("--config.file={}", file.display())])
         .start()
         .await
         .unwrap();
-    testkit::eventually(Duration::from_secs(30), || async {
-        std::net::TcpStream::connect(&theirs).map_err(|error| {
-            anyhow::anyhow!(
-                "{error}: {}",
-                std::fs::read_to_string(dir.join("log")).unwrap_or_default()
-            )
-        })
-    })
-    .await
-    .unwrap();
     let (mut lines, mut different, mut refused) = (0, Vec::new(), Vec::new());
     for name in &names {
-        let agent = agent(&config.modules[*name]);
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let target = socket.local_addr().unwrap().to_string();
-        std::thread::spawn(move || serve(&socket, &agent, Duration::ZERO));
-        let (their_status, their_text) = body(&theirs, &target, name).await;
+        let target = serving(agent(&config.modules[*name]));
+        let (their_status, their_text) = body(&theirs.address, &target, name).await;
         let (status, text) = body(ours.address(), &target, name).await;
         if their_status != 200 {
             refused.push(format!("{name}: {their_text}"));
             continue;
         }
-        let (expected, got) = (series(&their_text), series(&text));
-        let missing: Vec<&String> = expected.difference(&got).take(5).collect();
-        let extra: Vec<&String> = got.difference(&expected).take(5).collect();
-        if status != 200 || !missing.is_empty() || !extra.is_empty() {
+        let difference = difference(&their_text, &text);
+        if status != 200 || difference.is_some() {
             different.push(format!(
-                "{name} {status}\nonly theirs: {missing:#?}\nonly ours: {extra:#?}"
+                "{name} {status}\n{}",
+                difference.unwrap_or_default()
             ));
         }
-        lines += got.len();
+        lines += series(&text).len();
     }
     println!(
         "{} modules, {lines} lines; theirs failed: {refused:#?}",
