@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de};
 use serde_saphyr::Spanned;
 
+use super::module::Refused;
+use super::place;
 use super::raw;
-use super::{Refused, place};
 use crate::config::Module;
 use crate::generate::build::{self, Built};
 use crate::generate::input::{LookupInput, ModuleInput, Override};

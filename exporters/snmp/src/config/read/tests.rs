@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::config::{Credential, Credentials};
 
 fn read(text: &str) -> Result<Config, Error> {
     parse(text, Path::new("snmp.yml"), Options::default())
