@@ -147,6 +147,9 @@ fn header_truth_is_at_least_99_of_100_on_a_thousand_lines() {
 
 /// Written after the reader was finished.
 #[test]
+fn round3() { truth("round3.txt"); }
+
+#[test]
 fn header_truth_is_at_least_99_of_100_on_devices_that_nobody_had_in_mind() {
     truth("more.txt");
 }

@@ -1,6 +1,7 @@
 //! RFC 3164 and everything near it.
 
 use super::scan::{self, digits, is_host, tag, token};
+use super::time::DeviceTime;
 use super::{Form, Header, rfc5424, time};
 
 /// How many parts a header may have: a relay's and the device's own.
@@ -36,6 +37,9 @@ fn follows_header(text: &str) -> bool {
         || time::parse(text).is_some()
         || node(text).is_some()
         || task(text).is_some()
+        || rfc5424::begins(text)
+        // The name of a switch without a colon, and its count.
+        || sequence(text).is_some_and(|s| time::parse(s.1.trim_start_matches(' ')).is_some())
 }
 
 /// Whether Cisco's parts follow up to the `%` of the mnemonic: counts, times, tasks, places.
@@ -89,7 +93,7 @@ fn task(text: &str) -> Option<(&str, &str)> {
         && name.len() <= 32
         && name
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b' '));
     (plain && time::parse(behind).is_some()).then_some((name, behind))
 }
 
@@ -107,6 +111,10 @@ fn sequence(text: &str) -> Option<(u64, &str)> {
 pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
     let mut rest = text.strip_prefix(':').unwrap_or(text);
     let mut named = false;
+    if rfc5424::epoch_first(rest, header) {
+        return;
+    }
+    rest = forwarded(rest, header);
     for _ in 0..PARTS {
         rest = rest.trim_start_matches(' ');
         if let Some((priority, behind)) = scan::priority(rest)
@@ -125,6 +133,18 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         } else if let Some((number, behind)) = sequence(rest).filter(|_| header.process.is_none()) {
             // The last of two counts is the device's own.
             header.sequence = Some(number);
+            rest = behind;
+        } else if header.host.is_some() && rfc5424::begins(rest) {
+            // A relay dropped the priority in between.
+            header.relay = header.host;
+            if rfc5424::parse(rest, header) {
+                header.host = header.host.or(header.relay);
+                return;
+            }
+            break;
+        } else if let Some((found, behind)) = bracketed_time(rest, header) {
+            header.time = Some(found);
+            header.form = Form::Rfc3164;
             rest = behind;
         } else if let Some((found, behind)) = time::parse(rest) {
             header.time = Some(found);
@@ -159,6 +179,9 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         }
     }
     rest = rest.trim_start_matches(' ');
+    rest = own_address(rest, header);
+    rest = serial(rest, header);
+    rest = category(rest, header);
     rest = level_word(rest, header);
     rest = event_number(rest, header);
     rest = card(rest, header);
@@ -174,13 +197,93 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         }
         rest = behind;
     }
+    if header.process.is_some()
+        && rest.starts_with("20")
+        && rest.contains("[junos@")
+        && rfc5424::without_version(rest, header)
+    {
+        return;
+    }
     header.message = rest;
 }
 
-/// `user.info` between time and name.
+/// A relay that speaks RFC 5424 may carry Cisco's whole header in the message: `sw7: *Jun 23 15:52:38.534: %SYS-6-…`.
+pub(super) fn inside(header: &mut Header<'_>) {
+    let message = header.message;
+    let head = &message.as_bytes()[..message.len().min(96)];
+    if message.starts_with('%') || memchr::memmem::find(head, b": %").is_none() {
+        return;
+    }
+    let mut inner = Header::default();
+    parse(message, &mut inner);
+    if inner.time.is_none() || !inner.message.starts_with('%') || inner.process.is_some() {
+        return;
+    }
+    if inner.host.is_some() {
+        header.relay = header.host;
+        header.host = inner.host;
+        (header.process, header.pid) = (None, None);
+    }
+    if header.mnemonic == Some("MSGOUT") {
+        header.mnemonic = None;
+    }
+    header.time = inner.time;
+    header.sequence = inner.sequence.or(header.sequence);
+    header.message = inner.message;
+}
+
+/// `user.info` or `<local0.info>` between time and name.
 fn level(text: &str) -> Option<(u8, &str)> {
     let (word, behind) = token(text);
-    Some((facility_and_level(word)?, behind))
+    let plain = word
+        .strip_prefix('<')
+        .and_then(|w| w.strip_suffix('>'))
+        .unwrap_or(word);
+    Some((facility_and_level(plain)?, behind))
+}
+
+/// Kiwi's relay puts `Original Address=192.0.2.7 ` in front.
+fn forwarded<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    let Some(inner) = text.strip_prefix("Original Address=") else {
+        return text;
+    };
+    let (address, behind) = token(inner);
+    header.host = Some(address);
+    behind
+}
+
+/// Clavister: `[2026-07-10 17:20:49] EFW: …`
+fn bracketed_time<'a>(text: &'a str, header: &Header<'_>) -> Option<(DeviceTime, &'a str)> {
+    let inner = text.strip_prefix('[').filter(|_| header.time.is_none())?;
+    let (found, behind) = time::parse(inner)?;
+    Some((found, behind.strip_prefix("] ")?))
+}
+
+/// WatchGuard writes its serial number and its own time between name and process:
+/// `FB-1 80DA0236DA8D1 (2026-05-10T09:49:05) firewall: msg_id="3000-0148" …`
+fn serial<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    let (word, behind) = token(text);
+    let number = word.len() >= 9
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    let inner = if number { behind } else { text };
+    if header.host.is_none() || header.process.is_some() {
+        return text;
+    }
+    if let Some(dated) = inner.strip_prefix('(')
+        && let Some((found, behind)) = time::parse(dated)
+        && let Some(behind) = behind.strip_prefix(") ")
+        && tag(behind).is_some()
+    {
+        header.time = Some(found);
+        return behind;
+    }
+    if number && tag(inner).is_some_and(|t| t.2.starts_with("msg_id=")) {
+        return inner;
+    }
+    text
 }
 
 /// Opengear writes name and process before the time: `ts1 port02 2026-Nov- 9 15:38:25.341`.
@@ -210,7 +313,9 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
                     || (sequence(next).is_some() && follows_header(sequence(next)?.1))
             }
             // Behind a header, a time of its own does not make a device of a process.
-            Some(_) => leads_to_mnemonic(next) || cef(next),
+            Some(_) => {
+                leads_to_mnemonic(next) || cef(next) || next.starts_with("NetScreen device_id=")
+            }
         };
         // Ubiquiti without a name: address of the hardware and version.
         if let (Some((name, _)), Some((_, version))) = (name.split_once(','), name.rsplit_once(','))
@@ -250,7 +355,10 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
         }
         let known = header.host.is_some();
         let inner = known
-            && !(tag(next).is_some() || follows_header(next) || repeated(header, plain, next));
+            && !(tag(next).is_some()
+                || follows_header(next)
+                || engine(next)
+                || repeated(header, plain, next));
         if paired && plain.len() < word.len() {
             return (!inner).then_some((plain, &text[plain.len() + 1..]));
         }
@@ -279,6 +387,38 @@ fn bracketed(text: &str) -> Option<(&str, &str)> {
 
 fn cef(text: &str) -> bool {
     text.starts_with("CEF:") || text.starts_with("LEEF:")
+}
+
+/// Infoblox writes its address behind its name: `grid1 192.0.2.3 httpd: …`
+fn own_address<'a>(text: &'a str, header: &Header<'_>) -> &'a str {
+    let (word, behind) = token(text);
+    let named = header
+        .host
+        .is_some_and(|h| h.parse::<std::net::IpAddr>().is_err());
+    if named
+        && header.process.is_none()
+        && word.parse::<std::net::IpAddr>().is_ok()
+        && tag(behind).is_some()
+    {
+        return behind;
+    }
+    text
+}
+
+/// Cisco ISE: `CISE_Passed_Authentications 0000453439 1 0 …`
+fn category<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    let (word, behind) = token(text);
+    if word.starts_with("CISE_") && header.process.is_none() {
+        header.process = Some(word);
+        return behind;
+    }
+    text
+}
+
+/// Citrix names the packet engine: `0-PPE-0 : default TCP CONN_DELINK …`
+fn engine(text: &str) -> bool {
+    let (word, behind) = token(text);
+    word.contains("-PPE-") && behind.starts_with(": ")
 }
 
 /// A relay in front of a header that goes on with neither tag nor mnemonic (Cisco ISE).

@@ -2,7 +2,7 @@
 
 use super::scan::token;
 use super::time::{self, DeviceTime};
-use super::{Form, Header};
+use super::{Form, Header, legacy};
 
 fn part(text: &str) -> Option<&str> {
     (text != "-" && !text.is_empty()).then_some(text)
@@ -40,7 +40,57 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
     let (structured, message) = structured(rest);
     header.structured = structured;
     header.message = message.strip_prefix('\u{feff}').unwrap_or(message);
+    legacy::inside(header);
     true
+}
+
+/// `TIME HOST APP PID ID [junos@…]` where something replaced the version by a tag of its own.
+pub(super) fn without_version<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
+    let (stamp, mut rest) = token(text);
+    let Some((found, "")) = time::parse(stamp) else {
+        return false;
+    };
+    let mut fields = [""; 4];
+    for field in &mut fields {
+        (*field, rest) = token(rest);
+    }
+    if !rest.starts_with("[junos@") {
+        return false;
+    }
+    let [host, process, pid, id] = fields;
+    if header.host.is_some_and(|outer| outer != host) {
+        header.relay = header.host;
+    }
+    header.time = Some(found);
+    header.form = Form::Rfc5424;
+    header.host = part(host).or(header.host);
+    header.process = part(process);
+    header.pid = part(pid);
+    header.mnemonic = part(id);
+    (header.structured, header.message) = structured(rest);
+    true
+}
+
+/// Whether a version and a time stand at the beginning.
+pub(super) fn begins(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("1 ") else {
+        return false;
+    };
+    let stamp = token(rest).0;
+    stamp.len() >= 10
+        && (time::epoch(stamp).is_some_and(|t| t.1.is_empty())
+            || time::parse(stamp).is_some_and(|t| t.1.is_empty()))
+}
+
+/// Meraki behind a relay that took the version: `1789984800.123456789 MX84 flows …`
+pub(super) fn epoch_first<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
+    let (stamp, rest) = token(text);
+    let fraction = stamp.get(10..11) == Some(".");
+    let named = rest.starts_with(|c: char| c.is_ascii_alphabetic());
+    match time::epoch(stamp) {
+        Some((clock, "")) if fraction && named => meraki(clock, rest, header),
+        _ => false,
+    }
 }
 
 fn meraki<'a>(clock: time::Clock, rest: &'a str, header: &mut Header<'a>) -> bool {

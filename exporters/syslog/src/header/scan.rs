@@ -39,7 +39,7 @@ pub(super) fn is_host(text: &str) -> bool {
                 || matches!(b, b'.' | b'-' | b'_' | b':' | b'/' | b'@' | b'%')
                 || b >= 0x80
         })
-        && !text.ends_with(':')
+        && (!text.ends_with(':') || text.parse::<std::net::Ipv6Addr>().is_ok())
 }
 
 /// `program:` or `program[pid]:`; gives program, pid and what stands behind the colon.
