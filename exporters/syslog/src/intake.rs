@@ -14,6 +14,7 @@ use toolkit::Live;
 
 use crate::books::{Account, Books, Dropped, Tally};
 use crate::config::Config;
+use crate::names::Names;
 use crate::record::{Received, TRUNCATED, Transport};
 use crate::{header, text};
 
@@ -47,6 +48,7 @@ impl Intake {
     pub fn device<'i>(
         &self,
         inventory: &'i Inventory,
+        names: &Names,
         source: IpAddr,
         bytes: &[u8],
         relays: &[IpNet],
@@ -59,35 +61,20 @@ impl Intake {
         };
         let found = if relay { None } else { by_address() };
         let found = found
-            .or_else(|| by_name(inventory, bytes))
+            .or_else(|| by_name(inventory, names, bytes))
             .or_else(|| if relay { by_address() } else { None });
         found.map(|device| &*device.name)
     }
 }
 
-fn by_name<'i>(inventory: &'i Inventory, bytes: &[u8]) -> Option<&'i inventory::Device> {
+fn by_name<'i>(
+    inventory: &'i Inventory,
+    names: &Names,
+    bytes: &[u8],
+) -> Option<&'i inventory::Device> {
     let text = text::decode(bytes);
-    let header = header::parse(&text);
-    let find = |name: &str| {
-        let exact = inventory
-            .device(name)
-            .or_else(|| inventory.by_address(name));
-        let by_ip = || {
-            name.parse::<IpAddr>().ok().and_then(|ip| {
-                inventory
-                    .by_syslog_source(ip)
-                    .or_else(|| inventory.by_ip(ip))
-            })
-        };
-        let short = || {
-            name.split_once('.')
-                .and_then(|(short, _)| inventory.device(short))
-        };
-        exact.or_else(by_ip).or_else(short)
-    };
-    header
-        .host
-        .and_then(|name| find(name).or_else(|| find(&name.to_ascii_lowercase())))
+    let name = header::parse(&text).host?;
+    names.find(inventory, name)
 }
 
 struct Item {
@@ -171,6 +158,7 @@ impl Ledger {
 pub struct Lane {
     intake: Arc<Intake>,
     inventory: Arc<Inventory>,
+    names: Names,
     config: Arc<Config>,
     arena: Vec<u8>,
     items: Vec<Item>,
@@ -193,6 +181,7 @@ impl Lane {
         Self {
             config: intake.config.current(),
             intake,
+            names: Names::new(&inventory),
             inventory,
             arena: Vec::new(),
             items: Vec::new(),
@@ -227,7 +216,7 @@ impl Lane {
         }
         let relays = &self.config.relays;
         let relay = source.is_unspecified() || relays.iter().any(|net| net.contains(&source));
-        let device = self.intake.device(&self.inventory, source, bytes, relays);
+        let device = self.intake.device(&self.inventory, &self.names, source, bytes, relays);
         let account = self.intake.books.account(device.unwrap_or_default());
         let place = self.ledger.place(&account);
         // An address that is one device's is remembered; a relay's or an unknown one may carry any name.
@@ -278,6 +267,7 @@ impl Lane {
         let intake = self.intake.clone();
         if !Arc::ptr_eq(&self.inventory, &intake.feed.current()) {
             self.inventory = intake.feed.current();
+            self.names = Names::new(&self.inventory);
             self.known.clear();
             self.last = None;
         }

@@ -15,6 +15,7 @@ pub mod header;
 pub mod intake;
 pub mod listeners;
 pub mod metrics;
+pub mod names;
 pub mod proxy;
 pub mod record;
 pub mod render;

@@ -2,7 +2,7 @@
 
 use super::scan::{self, digits, is_host, tag, token};
 use super::time::DeviceTime;
-use super::{Form, Header, rfc5424, time};
+use super::{Form, Header, rfc5424, time, vendor};
 
 /// How many parts a header may have: a relay's and the device's own.
 const PARTS: usize = 14;
@@ -159,6 +159,11 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         } else if let Some((name, behind)) = task(rest) {
             header.process = Some(name);
             rest = behind;
+        } else if let Some((host, behind)) = session(rest, header) {
+            header.host = Some(host);
+            rest = behind;
+        } else if let Some(behind) = hardware(rest).filter(|_| header.host.is_some()) {
+            rest = behind;
         } else if begins_message(rest) && bracketed(rest).is_none() {
             break;
         } else if let Some((severity, behind)) = level(rest) {
@@ -182,12 +187,14 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
     rest = own_address(rest, header);
     rest = serial(rest, header);
     rest = category(rest, header);
+    rest = spaced(rest, header);
     rest = level_word(rest, header);
     rest = event_number(rest, header);
     rest = card(rest, header);
     // A process before the time is the process; what follows the time is the message.
     if header.process.is_none()
         && !begins_message(rest)
+        && !vendor::is_vrp(rest)
         && let Some((process, pid, behind)) = tag(rest).filter(|t| acceptable(t.0, header))
     {
         header.process = Some(process);
@@ -196,6 +203,13 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
             header.form = Form::Rfc3164;
         }
         rest = behind;
+        // Arista may count behind the agent.
+        if let Some((number, behind)) = sequence(rest)
+            && behind.trim_start_matches(' ').starts_with('%')
+        {
+            header.sequence = Some(number);
+            rest = behind.trim_start_matches(' ');
+        }
     }
     if header.process.is_some()
         && rest.starts_with("20")
@@ -325,11 +339,17 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
         {
             return Some((name, behind));
         }
-        let process = header.host.is_some() && (next.starts_with('%') && named)
+        let counted = sequence(next).map_or(next, |s| s.1.trim_start_matches(' '));
+        let process = header.host.is_some() && (counted.starts_with('%') && named)
             || cef(next)
                 && name.contains('.')
                 && scan::severity(name.rsplit('.').next()?).is_some();
-        return (is_host(name) && cisco && !process && !name.bytes().all(|b| b.is_ascii_digit()))
+        // `sw-1: sshd[12]: …`: a name that no process has.
+        let doubled = header.time.is_some()
+            && header.host.is_none()
+            && name.contains(|c: char| matches!(c, '-' | '.') || c.is_ascii_digit())
+            && tag(next).is_some_and(|t| t.1.is_some());
+        return (is_host(name) && (cisco || doubled) && !process && !name.bytes().all(|b| b.is_ascii_digit()))
             .then_some((name, behind));
     }
     // Ubiquiti: model, address and version in one word.
@@ -343,6 +363,10 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
     if named || behind.is_empty() || !is_host(plain) {
         return None;
     }
+    // VMware and others write a level where a name may be missing: `info vpxd[12] …`
+    if scan::severity(plain).is_some() && tag(behind).is_some() {
+        return None;
+    }
     let next = behind.trim_start_matches(' ');
     if header.time.is_some() {
         // Behind a time stands the name, unless the word belongs to the message.
@@ -354,10 +378,13 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
             return Some((plain, aside));
         }
         let known = header.host.is_some();
+        if hardware(text).is_some() {
+            return None;
+        }
         let inner = known
             && !(tag(next).is_some()
                 || follows_header(next)
-                || engine(next)
+                || engine(next) && !plain.contains("-PPE-")
                 || repeated(header, plain, next));
         if paired && plain.len() < word.len() {
             return (!inner).then_some((plain, &text[plain.len() + 1..]));
@@ -369,6 +396,7 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
     let (second, third) = token(next);
     let processed = is_host(second) && !second.ends_with(':') && time::parse(third).is_some();
     (follows_header(next)
+        || hardware(next).is_some()
         || tagged
         || csv
         || processed
@@ -415,10 +443,44 @@ fn category<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
     text
 }
 
-/// Citrix names the packet engine: `0-PPE-0 : default TCP CONN_DELINK …`
+/// Citrix names the packet engine: `0-PPE-0 : default TCP CONN_DELINK …`; older ones do not: `: TCP CONN_DELINK …`
 fn engine(text: &str) -> bool {
     let (word, behind) = token(text);
-    word.contains("-PPE-") && behind.starts_with(": ")
+    let shouted = |text: &str| {
+        let word = token(text).0;
+        word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase())
+    };
+    word.contains("-PPE-") && behind.starts_with(": ") || word == ":" && shouted(behind)
+}
+
+/// Ubiquiti's hardware address, model and version: `74acb9aabbcc,U7-Pro-8.6.11: hostapd[12]: …`
+fn hardware(text: &str) -> Option<&str> {
+    let (word, behind) = token(text);
+    let (address, model) = word.strip_suffix(':')?.split_once(',')?;
+    let plain = address.len() == 12 && address.bytes().all(|b| b.is_ascii_hexdigit());
+    (plain && model.bytes().any(|b| b.is_ascii_digit())).then_some(behind)
+}
+
+/// Cisco with a session's name: `[syslog@9 s_id="sw1:666"]: *Jan  2 …`
+fn session<'a>(text: &'a str, header: &Header<'_>) -> Option<(&'a str, &'a str)> {
+    let inner = text
+        .strip_prefix("[syslog@9 s_id")
+        .filter(|_| header.host.is_none())?;
+    let (id, behind) = inner.split_once('"')?.1.split_once("\"]: ")?;
+    Some((id.split(':').next().unwrap_or(id), behind))
+}
+
+/// Programs whose names have a space or no colon: Dell's on servers, and Snare's for Windows.
+fn spaced<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    for (name, end) in [("Server Administrator", ": "), ("MSWinEventLog", "\t")] {
+        if let Some(behind) = text.strip_prefix(name).and_then(|t| t.strip_prefix(end))
+            && header.process.is_none()
+        {
+            header.process = Some(name);
+            return behind;
+        }
+    }
+    text
 }
 
 /// A relay in front of a header that goes on with neither tag nor mnemonic (Cisco ISE).
@@ -434,7 +496,11 @@ fn repeated(header: &Header<'_>, name: &str, next: &str) -> bool {
 fn level_word<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
     let (word, behind) = token(text);
     match scan::severity(word) {
-        Some(severity) if header.host.is_some() && tag(behind).is_some() => {
+        Some(severity)
+            if tag(behind).is_some_and(|t| {
+                header.host.is_some() || header.time.is_some() || t.1.is_some()
+            }) =>
+        {
             header.stated_severity = Some(severity);
             behind
         }

@@ -87,8 +87,8 @@ pub(super) fn tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
         }
         None => rest.strip_prefix(':')?,
     };
-    // `10:42` is no tag, `kernel:text` is.
-    if name.bytes().all(|b| b.is_ascii_digit()) || behind.starts_with(':') {
+    // `10:42` and `192.0.2.1:4711` are no tags, `kernel:text` is.
+    if name.bytes().all(|b| b.is_ascii_digit() || b == b'.') || behind.starts_with(':') {
         return None;
     }
     Some((name, None, behind.trim_start_matches(' ')))

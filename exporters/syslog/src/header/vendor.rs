@@ -12,6 +12,7 @@ use named::{citrix, named, netapp, topics, vrp};
 use pairs::key_value;
 
 pub(crate) use framed::pipes;
+pub(super) use named::is_vrp;
 
 /// Completes the header from the message behind it.
 pub(super) fn refine(header: &mut Header<'_>) {
@@ -20,6 +21,10 @@ pub(super) fn refine(header: &mut Header<'_>) {
         header.message = behind;
     }
     let message = header.message;
+    let single = message.strip_prefix('%').unwrap_or(message);
+    if header.process.is_none() && is_vrp(single) {
+        return vrp(single, header);
+    }
     if let Some(rest) = message.strip_prefix("%%")
         && rest.starts_with(|c: char| c.is_ascii_digit())
     {
@@ -54,8 +59,15 @@ pub(super) fn refine(header: &mut Header<'_>) {
     if header.form == Form::Rfc5424 && header.mnemonic.is_none() && palo_alto(message, header) {
         return;
     }
-    if header.mnemonic.is_none() && !netapp(message, header) {
-        named(message, header);
+    match header.mnemonic {
+        None => {
+            if !netapp(message, header) {
+                named(message, header);
+            }
+        }
+        // F5 writes the level behind the number also here: `01220002:6:`.
+        Some(id) if id.len() == 11 && id.as_bytes()[8] == b':' => header.mnemonic = id.get(..8),
+        Some(_) => {}
     }
     if let Some(sequence) = header.structured.find("sequenceId=\"") {
         let rest = &header.structured[sequence + 12..];

@@ -78,10 +78,10 @@ fn day(text: &str) -> Option<(Day, &str)> {
     }
     let (mut hour, mut rest) = (hour as i8, rest);
     for (mark, add) in [(" AM", 0), (" PM", 12)] {
-        if let Some(behind) = rest.strip_prefix(mark)
-            && hour <= 12
-        {
-            hour = hour % 12 + add;
+        if let Some(behind) = rest.strip_prefix(mark) {
+            if hour <= 12 {
+                hour = hour % 12 + add;
+            }
             // Cisco's call manager writes the fraction behind the half of the day.
             let (fraction, after) = digits(behind.strip_prefix('.').unwrap_or_default());
             rest = if fraction.is_empty() { behind } else { after };
@@ -261,6 +261,7 @@ pub(super) fn uptime(text: &str) -> Option<(Clock, &str)> {
             .strip_prefix('.')
             .map_or(behind, |fraction| digits(fraction).1);
     }
-    rest.starts_with(':')
+    // A hardware address goes on behind its third part.
+    (rest == ":" || rest.starts_with(": ") || rest.starts_with(":%"))
         .then_some((Clock::Uptime(seconds), rest))
 }

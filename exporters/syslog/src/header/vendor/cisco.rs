@@ -70,14 +70,22 @@ fn letter_severity(name: &str) -> Option<u8> {
         .then_some(place as u8)
 }
 
-/// A firewall whose `%` was lost on the way: `ASA-6-302013: text`.
+/// A mnemonic whose `%` was lost on the way, or never sent: `ASA-6-302013: text`, `DTP-1-ILGLCFG: text`.
 pub(super) fn bare(header: &mut Header<'_>) -> bool {
     let Some(name) = header.process else {
         return false;
     };
-    let known = ["ASA-", "FTD-", "PIX-", "FWSM-"]
-        .iter()
-        .any(|p| name.starts_with(p));
+    // Servers of Dell: `USR0030: text`.
+    let digits = name.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    if (3..=4).contains(&(name.len() - digits.len()))
+        && (3..=4).contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit())
+    {
+        header.process = None;
+        header.mnemonic = Some(name);
+        return true;
+    }
+    let known = name.bytes().take(2).all(|b| b.is_ascii_uppercase());
     let Some(severity) = severity_of(name).filter(|_| known) else {
         return false;
     };

@@ -4,6 +4,17 @@ use super::cisco::severity_of;
 use crate::header::scan::{self, token};
 use crate::header::{Form, Header};
 
+/// `MODULE/4/NAME:` with the signs in front of it lost or halved.
+pub(in crate::header) fn is_vrp(text: &str) -> bool {
+    let module = text
+        .bytes()
+        .take(24)
+        .position(|b| !(b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'))
+        .unwrap_or(0);
+    module > 1
+        && matches!(text.as_bytes()[module..], [b'/', b'0'..=b'7', b'/', next, ..] if next.is_ascii_alphabetic())
+}
+
 /// `01MODULE/4/NAME(l)[4997]:text` behind `%%`.
 pub(super) fn vrp<'a>(rest: &'a str, header: &mut Header<'a>) {
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -82,13 +93,21 @@ pub(super) fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
 
 /// `0-PPE-0 : default SSLVPN HTTPREQUEST 12 0 : text`
 pub(super) fn citrix<'a>(message: &'a str, header: &mut Header<'a>) {
-    let Some((engine, rest)) = message.split_once(" : ") else {
+    let old = message.strip_prefix(": ").map(|rest| ("", rest));
+    let Some((engine, rest)) = old.or_else(|| message.split_once(" : ")) else {
         return;
     };
-    if !(engine.contains("PPE") && engine.len() <= 12) {
+    if !engine.is_empty() {
+        if !(engine.contains("PPE") && engine.len() <= 12) {
+            return;
+        }
+        header.process = Some(engine);
+    } else if !rest.contains(" : ")
+        || !token(rest).1.starts_with(|c: char| c.is_ascii_uppercase())
+        || token(rest).0.contains('=')
+    {
         return;
     }
-    header.process = Some(engine);
     let rest = rest.strip_prefix("default ").unwrap_or(rest);
     let end = rest.match_indices(' ').nth(1).map_or(rest.len(), |m| m.0);
     header.mnemonic = Some(&rest[..end]);
@@ -121,6 +140,34 @@ pub(super) fn netapp<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
     true
 }
 
+/// Brocade: `2026/12/06-18:17:08, [FW-1424], 2387, FID 128, WARNING, …`, also behind `0 AUDIT, `, and Extreme's SLX:
+/// `[log@1588 value="RASLOG"]…[msgid@1588 value="SNMP-1005"]…`
+fn raslog<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
+    let slx = message.starts_with("[log@1588 ");
+    let head = message.get(..72).unwrap_or(message);
+    let audit = head.starts_with("AUDIT, ") || head.starts_with("0 AUDIT, ");
+    if !(slx || audit || header.process == Some("raslogd")) {
+        return false;
+    }
+    let (before, after) = if slx {
+        ("[msgid@1588 value=\"", '"')
+    } else {
+        (", [", ']')
+    };
+    let Some((_, rest)) = message.split_once(before) else {
+        return false;
+    };
+    header.mnemonic = rest.split(after).next().filter(|id| !id.is_empty());
+    header.stated_severity = if slx {
+        message
+            .split_once("[severity@1588 value=\"")
+            .and_then(|(_, rest)| scan::severity(rest.split('"').next()?))
+    } else {
+        rest.split(", ").skip(1).take(4).find_map(scan::severity)
+    };
+    true
+}
+
 /// Names of messages that other vendors put first.
 pub(super) fn named<'a>(message: &'a str, header: &mut Header<'a>) {
     // Aruba controllers: <124198> <4130> <ERRS> <ac1 192.0.2.10>
@@ -135,6 +182,14 @@ pub(super) fn named<'a>(message: &'a str, header: &mut Header<'a>) {
             .split('<')
             .take(4)
             .find_map(|level| scan::severity(level.split('>').next()?));
+        return;
+    }
+    if raslog(message, header) {
+        return;
+    }
+    // Snare: level, log, count, date, number of the event, …
+    if header.process == Some("MSWinEventLog") {
+        header.mnemonic = message.split('\t').nth(4).filter(|id| !id.is_empty());
         return;
     }
     // WatchGuard: msg_id="3000-0148" Deny …
@@ -153,6 +208,7 @@ pub(super) fn named<'a>(message: &'a str, header: &mut Header<'a>) {
             && let Some((name, text)) = behind.split_once(": ").or_else(|| behind.split_once(':'))
             && name.starts_with("system-")
         {
+            let name = name.split('(').next().unwrap_or(name);
             header.mnemonic = Some(name);
             header.stated_severity = name.split('-').nth(1).and_then(scan::severity);
             header.message = text.trim_start_matches(' ');
