@@ -216,7 +216,9 @@ impl Lane {
         }
         let relays = &self.config.relays;
         let relay = source.is_unspecified() || relays.iter().any(|net| net.contains(&source));
-        let device = self.intake.device(&self.inventory, &self.names, source, bytes, relays);
+        let device = self
+            .intake
+            .device(&self.inventory, &self.names, source, bytes, relays);
         let account = self.intake.books.account(device.unwrap_or_default());
         let place = self.ledger.place(&account);
         // An address that is one device's is remembered; a relay's or an unknown one may carry any name.

@@ -117,7 +117,9 @@ fn without_engine(name: &str) -> Option<String> {
             return Some(rest.to_owned());
         }
         let (first, domain) = split(name);
-        if let Some(base) = first.strip_suffix(engine).and_then(|n| n.strip_suffix(['-', '_']))
+        if let Some(base) = first
+            .strip_suffix(engine)
+            .and_then(|n| n.strip_suffix(['-', '_']))
             && !base.is_empty()
         {
             return Some(format!("{base}{domain}"));

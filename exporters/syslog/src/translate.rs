@@ -136,6 +136,7 @@ impl Translator {
             "" => header.structured,
             message => message,
         };
+        let bare = header.message.is_empty();
         let likely = key::likely_vendor(header);
         key::candidates(header, |key| {
             let rules = self.index.get(key)?;
@@ -143,6 +144,7 @@ impl Translator {
             for rule in rules {
                 // The first that matches, but one of the vendor that the header points to goes first.
                 if (matched.is_none() || likely == Some(rule.vendor))
+                    && (!bare || rule.pattern.reads_pairs())
                     && rule.pattern.matches(message, &mut fields)
                 {
                     matched = Some(*rule);

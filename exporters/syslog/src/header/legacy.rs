@@ -327,9 +327,7 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
                     || (sequence(next).is_some() && follows_header(sequence(next)?.1))
             }
             // Behind a header, a time of its own does not make a device of a process.
-            Some(_) => {
-                leads_to_mnemonic(next) || cef(next) || next.starts_with("NetScreen device_id=")
-            }
+            Some(_) => leads_to_mnemonic(next) || cef(next) || screen(name, next),
         };
         // Ubiquiti without a name: address of the hardware and version.
         if let (Some((name, _)), Some((_, version))) = (name.split_once(','), name.rsplit_once(','))
@@ -349,8 +347,11 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
             && header.host.is_none()
             && name.contains(|c: char| matches!(c, '-' | '.') || c.is_ascii_digit())
             && tag(next).is_some_and(|t| t.1.is_some());
-        return (is_host(name) && (cisco || doubled) && !process && !name.bytes().all(|b| b.is_ascii_digit()))
-            .then_some((name, behind));
+        return (is_host(name)
+            && (cisco || doubled)
+            && !process
+            && !name.bytes().all(|b| b.is_ascii_digit()))
+        .then_some((name, behind));
     }
     // Ubiquiti: model, address and version in one word.
     let name = word.split(',').next().unwrap_or(word);
@@ -377,7 +378,8 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
         if let Some(aside) = aside {
             return Some((plain, aside));
         }
-        let known = header.host.is_some();
+        // Behind a relay's own header nothing is known yet.
+        let known = header.host.is_some() && header.host != header.relay;
         if hardware(text).is_some() {
             return None;
         }
@@ -459,6 +461,14 @@ fn hardware(text: &str) -> Option<&str> {
     let (address, model) = word.strip_suffix(':')?.split_once(',')?;
     let plain = address.len() == 12 && address.bytes().all(|b| b.is_ascii_hexdigit());
     (plain && model.bytes().any(|b| b.is_ascii_digit())).then_some(behind)
+}
+
+/// ScreenOS: `ssg5: NetScreen device_id=ssg5 …`; a number instead of the name is the hardware's.
+fn screen(name: &str, text: &str) -> bool {
+    text.strip_prefix("NetScreen device_id=").is_some_and(|id| {
+        let id = token(id).0;
+        id == name || id.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 /// Cisco with a session's name: `[syslog@9 s_id="sw1:666"]: *Jan  2 …`

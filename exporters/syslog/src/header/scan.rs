@@ -94,7 +94,7 @@ pub(super) fn tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
     Some((name, None, behind.trim_start_matches(' ')))
 }
 
-/// The value of `key=` in `key=value key="value"` text, without quotes.
+/// The value of `key` in `key=value key="value" key:"value"` text, without quotes.
 pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let mut from = 0;
     while let Some(at) = memchr::memmem::find(&text.as_bytes()[from..], key.as_bytes()) {
@@ -106,7 +106,10 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
                 text.as_bytes()[start - 1],
                 b' ' | b',' | b';' | b'|' | b'[' | b'(' | b'\t'
             );
-        if boundary && text.as_bytes().get(behind) == Some(&b'=') {
+        // Check Point writes `name:"value"`.
+        let named = text.as_bytes().get(behind) == Some(&b'=')
+            || text.as_bytes().get(behind..behind + 2) == Some(b":\"");
+        if boundary && named {
             let rest = &text[behind + 1..];
             return Some(match rest.strip_prefix('"') {
                 Some(quoted) => quoted.split('"').next().unwrap_or(quoted),

@@ -75,15 +75,22 @@ pub(super) fn candidates<T>(
                     firewall.then(|| take("SONICWALL-*"))?
                 }),
             Form::PaloAlto => cells(header.message)
-                .nth(4)
-                .and_then(|kind| offer(&["PAN-", name, "-", kind], &mut take))
+                .nth(8)
+                .filter(|_| matches!(name, "SYSTEM" | "GLOBALPROTECT"))
+                .and_then(|event| offer(&["PAN-", name, "-", event], &mut take))
+                .or_else(|| {
+                    let kind = cells(header.message).nth(4)?;
+                    offer(&["PAN-", name, "-", kind], &mut take)
+                })
                 .or_else(|| offer(&["PAN-", name, "-*"], &mut take)),
             Form::Cef => take(if header.message.starts_with("LEEF") {
                 "LEEF"
             } else {
                 "CEF"
             }),
-            _ => take(name).or_else(|| without_severity(name, |parts| offer(parts, &mut take))),
+            _ => take(name)
+                .or_else(|| without_severity(name, |parts| offer(parts, &mut take)))
+                .or_else(|| of_daemon(name, header, |parts| offer(parts, &mut take))),
         };
         if found.is_some() {
             return found;
@@ -121,6 +128,22 @@ fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) 
         .all(|b| b.is_ascii_uppercase() || b == b'_')
         && severity.bytes().all(|b| b.is_ascii_uppercase());
     if nokia { offer(&[event]) } else { None }
+}
+
+/// Messages that no rule names: Junos' by their daemon (`RPD_BGP_*`, `CHASSISD_*`), Aruba CX' all together.
+fn of_daemon<T>(
+    name: &str,
+    header: &Header<'_>,
+    mut offer: impl FnMut(&[&str]) -> Option<T>,
+) -> Option<T> {
+    if header.message.starts_with("Event|") {
+        return offer(&["CX-*"]);
+    }
+    let (daemon, rest) = name
+        .split_once('_')
+        .filter(|_| !header.message.is_empty())?;
+    let part = rest.split('_').next()?;
+    offer(&[daemon, "_", part, "_*"]).or_else(|| offer(&[daemon, "_*"]))
 }
 
 /// The vendor that the header's form points to, where several share a mnemonic.

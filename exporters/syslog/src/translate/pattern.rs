@@ -21,14 +21,46 @@ pub(super) struct Text(Vec<Piece>);
 pub(super) enum Pattern {
     /// By its words.
     Text(Text),
-    /// `key=value` pairs: the field, the key that it has in the message, and whether it must be there (`!`).
-    Pairs(Vec<(&'static str, &'static str, bool)>),
+    /// `key=value` pairs.
+    Pairs(Vec<Pair>),
     /// Comma-separated values by position.
     Columns(Vec<(&'static str, usize)>),
     /// Common Event Format.
     Cef,
     /// Log Event Extended Format.
     Leef,
+}
+
+/// A value that a rule takes from pairs: `user`, `source=srcip`, `user!` (must be there), `action^Drop` (must begin so;
+/// `_` stands for a space).
+#[derive(Debug)]
+pub(super) struct Pair {
+    field: &'static str,
+    key: &'static str,
+    needed: bool,
+    begins: &'static str,
+}
+
+impl Pair {
+    fn parse(text: &'static str) -> Self {
+        let (plain, begins) = text.split_once('^').unwrap_or((text, ""));
+        let name = plain.strip_suffix('!').unwrap_or(plain);
+        let (field, key) = name.split_once('=').unwrap_or((name, name));
+        Self {
+            field,
+            key,
+            needed: name.len() < plain.len() || !begins.is_empty(),
+            begins,
+        }
+    }
+
+    fn accepts(&self, value: &str) -> bool {
+        value.len() >= self.begins.len()
+            && value
+                .bytes()
+                .zip(self.begins.bytes())
+                .all(|(found, wanted)| found == wanted || (wanted == b'_' && found == b' '))
+    }
 }
 
 type Fields<'a> = Vec<(&'static str, &'a str)>;
@@ -132,12 +164,7 @@ impl Pattern {
             return Ok(Self::Leef);
         }
         if let Some(names) = text.strip_prefix("pairs ") {
-            let pair = |name: &'static str| {
-                let plain = name.strip_suffix('!').unwrap_or(name);
-                let (field, key) = plain.split_once('=').unwrap_or((plain, plain));
-                (field, key, plain.len() < name.len())
-            };
-            return Ok(Self::Pairs(names.split(' ').map(pair).collect()));
+            return Ok(Self::Pairs(names.split(' ').map(Pair::parse).collect()));
         }
         if let Some(columns) = text.strip_prefix("columns ") {
             let column = |part: &'static str| {
@@ -161,22 +188,27 @@ impl Pattern {
     pub(super) fn gives(&self, name: &str) -> bool {
         match self {
             Self::Text(text) => text.names().any(|n| n == name),
-            Self::Pairs(names) => names.iter().any(|n| n.0 == name),
+            Self::Pairs(pairs) => pairs.iter().any(|pair| pair.field == name),
             Self::Columns(columns) => columns.iter().any(|c| c.0 == name),
             Self::Cef | Self::Leef => CEF.contains(&name),
         }
     }
 
+    /// Whether it reads names and values, as structured data has them, and not words.
+    pub(super) fn reads_pairs(&self) -> bool {
+        matches!(self, Self::Pairs(_))
+    }
+
     pub(super) fn matches<'a>(&self, message: &'a str, fields: &mut Fields<'a>) -> bool {
         match self {
             Self::Text(text) => text.matches(message, fields),
-            Self::Pairs(names) => {
+            Self::Pairs(pairs) => {
                 fields.clear();
-                for (name, key, needed) in names {
-                    match value(message, key) {
-                        Some(found) => fields.push((name, found)),
-                        None if *needed => return false,
-                        None => {}
+                for pair in pairs {
+                    match value(message, pair.key).filter(|found| !found.is_empty()) {
+                        Some(found) if pair.accepts(found) => fields.push((pair.field, found)),
+                        _ if pair.needed => return false,
+                        _ => {}
                     }
                 }
                 !fields.is_empty()

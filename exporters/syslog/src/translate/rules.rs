@@ -15,7 +15,7 @@ pub struct RulesError {
     pub expected: String,
 }
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("arista.rules", include_str!("../../rules/arista.rules")),
     (
         "cisco_asa.rules",
@@ -33,9 +33,18 @@ const FILES: [(&str, &str); 9] = [
         "cisco_nxos.rules",
         include_str!("../../rules/cisco_nxos.rules"),
     ),
+    (
+        "check_point.rules",
+        include_str!("../../rules/check_point.rules"),
+    ),
     ("huawei.rules", include_str!("../../rules/huawei.rules")),
     ("juniper.rules", include_str!("../../rules/juniper.rules")),
     ("linux.rules", include_str!("../../rules/linux.rules")),
+    (
+        "palo_alto.rules",
+        include_str!("../../rules/palo_alto.rules"),
+    ),
+    ("vmware.rules", include_str!("../../rules/vmware.rules")),
     ("others.rules", include_str!("../../rules/others.rules")),
 ];
 

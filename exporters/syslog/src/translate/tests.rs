@@ -26,7 +26,9 @@ fn line(rule: &Rule) -> String {
             format!("<189>1 2026-11-14T08:30:56.719Z r1 RT_FLOW - {key} {text}")
         }
         "juniper" if key == "@fpc" => format!("{head} fpc0 {text}"),
-        "juniper" if !key.starts_with('@') => format!("{head} rpd[2902]: {key}: {text}"),
+        "juniper" if !key.starts_with('@') => {
+            format!("{head} rpd[2902]: {}: {text}", key.replace('*', "OTHER"))
+        }
         "opengear" => format!("<30>r1 {} 2026-Nov- 9 15:38:25.341 {text}", &key[1..]),
         "huawei" | "comware" => {
             let (module, name) = key.split_once('/').unwrap();
@@ -39,13 +41,18 @@ fn line(rule: &Rule) -> String {
         ),
         "netscreen" => format!("{head} fw: NetScreen device_id=r1  [Root]{key}: {text}"),
         "linux" if key == "pam" => format!("{head} login[7]: {text}"),
+        "procurve" if key.starts_with('@') => format!("{head} 00999 {}:  {text}", &key[1..]),
         "procurve" => format!("{head} {key} mgr: {text}"),
+        "check_point" => format!("<134>1 2026-11-14T08:30:56Z r1 CheckPoint 19710 - {text}"),
         "extreme" => format!("{head} EXOS: <Info:{key}> {text}"),
-        "f5" => format!("{head} notice mcpd[1]: {key}:5: {text}"),
+        "f5" if !key.starts_with('@') => format!("{head} notice mcpd[1]: {key}:5: {text}"),
         "citrix" => {
             format!("<134> 11/14/2026:08:30:56 GMT r1 0-PPE-0 : default {key} 12 0 : {text}")
         }
-        "aruba" => format!("{head} authmgr[4130]: {text}"),
+        "aruba" if text.starts_with("Event|") => {
+            format!("<189>1 2026-11-14T08:30:56.719Z r1 hpe-restd 83 - - {text}")
+        }
+        "aruba" => format!("{head} authmgr[4130]: <{key}> <4130> <ERRS> <r1 192.0.2.10>  {text}"),
         "frr" if !key.starts_with('@') => format!("{head} bgpd[83]: [M59KS-A3ZXZ] %{key}: {text}"),
         _ => format!("{head} {}: {text}", key.trim_start_matches('@')),
     }

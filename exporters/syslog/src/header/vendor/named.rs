@@ -178,10 +178,19 @@ pub(super) fn named<'a>(message: &'a str, header: &mut Header<'a>) {
         && id.bytes().all(|b| b.is_ascii_digit())
     {
         header.mnemonic = Some(id);
-        header.stated_severity = rest
-            .split('<')
-            .take(4)
-            .find_map(|level| scan::severity(level.split('>').next()?));
+        // <process> <level> <name address>, each of which may be missing.
+        let mut text = rest;
+        while let Some((inner, behind)) = text.strip_prefix('<').and_then(|t| t.split_once('>')) {
+            if let Some(severity) = scan::severity(inner) {
+                header.stated_severity = Some(severity);
+            } else if let (name, address) = token(inner)
+                && address.parse::<std::net::IpAddr>().is_ok()
+            {
+                header.host = header.host.or(Some(name));
+            }
+            text = behind.trim_start_matches(' ');
+        }
+        header.message = text;
         return;
     }
     if raslog(message, header) {
