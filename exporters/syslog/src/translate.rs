@@ -141,20 +141,24 @@ impl Translator {
         key::candidates(header, |key| {
             let rules = self.index.get(key)?;
             let mut matched = None;
+            // Whether the fields are those of the rule that matched.
+            let mut fresh = false;
             for rule in rules {
                 // The first that matches, but one of the vendor that the header points to goes first.
                 if (matched.is_none() || likely == Some(rule.vendor))
                     && (!bare || rule.pattern.reads_pairs())
-                    && rule.pattern.matches(message, &mut fields)
                 {
-                    matched = Some(*rule);
-                    if likely.is_none() || likely == Some(rule.vendor) {
-                        break;
+                    fresh = rule.pattern.matches(message, &mut fields);
+                    if fresh {
+                        matched = Some(*rule);
+                        if likely.is_none() || likely == Some(rule.vendor) {
+                            break;
+                        }
                     }
                 }
             }
             let rule = matched?;
-            rule.pattern.matches(message, &mut fields).then_some(rule)
+            (fresh || rule.pattern.matches(message, &mut fields)).then_some(rule)
         })
         .map(|rule| Translation { rule, fields })
     }

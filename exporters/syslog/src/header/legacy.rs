@@ -24,7 +24,9 @@ fn begins_message(text: &str) -> bool {
         "(",
         "\"",
     ];
-    STARTS.iter().any(|start| text.starts_with(start))
+    let first = text.bytes().next();
+    first.is_some_and(|b| b"%CL{di@lm[(\"".contains(&b))
+        && STARTS.iter().any(|start| text.starts_with(start))
 }
 
 fn follows_header(text: &str) -> bool {
@@ -70,17 +72,22 @@ fn facility_and_level(word: &str) -> Option<u8> {
         "authpriv", "ftp", "ntp", "audit",
     ];
     let (facility, level) = word.split_once('.')?;
-    let local = facility
-        .to_ascii_lowercase()
-        .strip_prefix("local")
-        .is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    let (name, number) = facility.split_at_checked(5).unwrap_or_default();
+    let local = name.eq_ignore_ascii_case("local")
+        && number.len() == 1
+        && number.as_bytes()[0].is_ascii_digit();
     (local || FACILITIES.iter().any(|f| f.eq_ignore_ascii_case(facility)))
         .then(|| scan::severity(level))?
 }
 
 /// IOS-XR writes the place without a space before the time: `LC/0/2/CPU0:Jul  7 20:16:14`.
 fn node(text: &str) -> Option<&str> {
-    let (place, behind) = text.split_at_checked(text.bytes().take(40).position(|b| b == b':')?)?;
+    let colon = text.bytes().take(40).position(|b| b == b':')?;
+    // It ends with the number of the processor.
+    if !text.as_bytes()[..colon].last()?.is_ascii_digit() {
+        return None;
+    }
+    let (place, behind) = text.split_at(colon);
     let behind = &behind[1..];
     (place.contains("/CPU") && !place.contains(' ') && time::parse(behind).is_some())
         .then_some(behind)
@@ -276,6 +283,9 @@ fn bracketed_time<'a>(text: &'a str, header: &Header<'_>) -> Option<(DeviceTime,
 /// WatchGuard writes its serial number and its own time between name and process:
 /// `FB-1 80DA0236DA8D1 (2026-05-10T09:49:05) firewall: msg_id="3000-0148" …`
 fn serial<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    if !text.starts_with(|c: char| c == '(' || c.is_ascii_uppercase() || c.is_ascii_digit()) {
+        return text;
+    }
     let (word, behind) = token(text);
     let number = word.len() >= 9
         && word.bytes().any(|b| b.is_ascii_digit())
@@ -354,7 +364,8 @@ fn host<'a>(text: &'a str, header: &Header<'_>, named: bool) -> Option<(&'a str,
         .then_some((name, behind));
     }
     // Ubiquiti: model, address and version in one word.
-    let name = word.split(',').next().unwrap_or(word);
+    let comma = memchr::memchr(b',', word.as_bytes());
+    let name = comma.map_or(word, |at| &word[..at]);
     let paired = word.get(name.len() + 1..).is_some_and(|r| r.contains('='));
     let plain = if name.len() < word.len() && (word.matches(',').count() == 2 || paired) {
         name
@@ -421,15 +432,13 @@ fn cef(text: &str) -> bool {
 
 /// Infoblox writes its address behind its name: `grid1 192.0.2.3 httpd: …`
 fn own_address<'a>(text: &'a str, header: &Header<'_>) -> &'a str {
+    if header.process.is_some() || !text.starts_with(|c: char| c.is_ascii_hexdigit()) {
+        return text;
+    }
     let (word, behind) = token(text);
-    let named = header
-        .host
-        .is_some_and(|h| h.parse::<std::net::IpAddr>().is_err());
-    if named
-        && header.process.is_none()
-        && word.parse::<std::net::IpAddr>().is_ok()
-        && tag(behind).is_some()
-    {
+    let address =
+        |text: &str| text.contains(['.', ':']) && text.parse::<std::net::IpAddr>().is_ok();
+    if header.host.is_some_and(|host| !address(host)) && address(word) && tag(behind).is_some() {
         return behind;
     }
     text
@@ -437,8 +446,8 @@ fn own_address<'a>(text: &'a str, header: &Header<'_>) -> &'a str {
 
 /// Cisco ISE: `CISE_Passed_Authentications 0000453439 1 0 …`
 fn category<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
-    let (word, behind) = token(text);
-    if word.starts_with("CISE_") && header.process.is_none() {
+    if text.starts_with("CISE_") && header.process.is_none() {
+        let (word, behind) = token(text);
         header.process = Some(word);
         return behind;
     }
@@ -457,6 +466,9 @@ fn engine(text: &str) -> bool {
 
 /// Ubiquiti's hardware address, model and version: `74acb9aabbcc,U7-Pro-8.6.11: hostapd[12]: …`
 fn hardware(text: &str) -> Option<&str> {
+    if text.as_bytes().get(12) != Some(&b',') {
+        return None;
+    }
     let (word, behind) = token(text);
     let (address, model) = word.strip_suffix(':')?.split_once(',')?;
     let plain = address.len() == 12 && address.bytes().all(|b| b.is_ascii_hexdigit());
@@ -520,6 +532,9 @@ fn level_word<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
 
 /// Junos writes the card without a colon: `mx1 fpc0 NH: …`.
 fn card<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
+    if !text.starts_with("fpc") {
+        return text;
+    }
     let (word, behind) = token(text);
     let counted = word
         .strip_prefix("fpc")
@@ -533,7 +548,11 @@ fn card<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
 
 /// `HP ProCurve` writes the number of the event between name and process.
 fn event_number<'a>(text: &'a str, header: &mut Header<'a>) -> &'a str {
-    let (word, behind) = token(text);
+    if text.as_bytes().get(5) != Some(&b' ') {
+        return text;
+    }
+    let (word, behind) = text.split_at(5);
+    let behind = &behind[1..];
     if word.len() == 5
         && word.bytes().all(|b| b.is_ascii_digit())
         && tag(behind).is_some_and(|t| t.1.is_none())

@@ -84,6 +84,9 @@ pub(super) fn begins(text: &str) -> bool {
 
 /// Meraki behind a relay that took the version: `1789984800.123456789 MX84 flows …`
 pub(super) fn epoch_first<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
+    if text.as_bytes().get(10) != Some(&b'.') {
+        return false;
+    }
     let (stamp, rest) = token(text);
     let fraction = stamp.get(10..11) == Some(".");
     let named = rest.starts_with(|c: char| c.is_ascii_alphabetic());

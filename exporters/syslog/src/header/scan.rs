@@ -14,7 +14,7 @@ pub(super) fn priority(text: &str) -> Option<(u8, &str)> {
 
 /// The text up to a space, and what stands behind the space.
 pub(super) fn token(text: &str) -> (&str, &str) {
-    match text.find(' ') {
+    match memchr::memchr(b' ', text.as_bytes()) {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, ""),
     }
@@ -153,6 +153,9 @@ pub(super) fn severity(word: &str) -> Option<u8> {
         ("low", 5),
         ("fatal", 2),
     ];
+    if !(3..=13).contains(&word.len()) {
+        return None;
+    }
     NAMES
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(word))

@@ -69,7 +69,9 @@ pub(super) fn refine(header: &mut Header<'_>) {
         Some(id) if id.len() == 11 && id.as_bytes()[8] == b':' => header.mnemonic = id.get(..8),
         Some(_) => {}
     }
-    if let Some(sequence) = header.structured.find("sequenceId=\"") {
+    if !header.structured.is_empty()
+        && let Some(sequence) = header.structured.find("sequenceId=\"")
+    {
         let rest = &header.structured[sequence + 12..];
         header.sequence = rest.split('"').next().and_then(|n| n.parse().ok());
     }

@@ -79,6 +79,10 @@ pub(crate) fn pipes(text: &str) -> impl Iterator<Item = &str> {
 
 /// `1,2026/03/28 05:34:14,serial,TYPE,subtype,…`
 pub(super) fn palo_alto<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
+    let head = &message.as_bytes()[..message.len().min(8)];
+    if memchr::memchr(b',', head).is_none() {
+        return false;
+    }
     let mut parts = message.splitn(6, ',');
     let (Some(_future), Some(received), Some(serial), Some(kind)) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -93,6 +93,10 @@ pub(super) fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
 
 /// `0-PPE-0 : default SSLVPN HTTPREQUEST 12 0 : text`
 pub(super) fn citrix<'a>(message: &'a str, header: &mut Header<'a>) {
+    let head = &message.as_bytes()[..message.len().min(16)];
+    if memchr::memmem::find(head, b": ").is_none() {
+        return;
+    }
     let old = message.strip_prefix(": ").map(|rest| ("", rest));
     let Some((engine, rest)) = old.or_else(|| message.split_once(" : ")) else {
         return;
@@ -279,7 +283,8 @@ pub(super) fn named<'a>(message: &'a str, header: &mut Header<'a>) {
         return;
     }
     // Dell OS10 and others: … %IFM_OSTATE_UP: text
-    if let Some(at) = message.find(" %").filter(|at| *at < 80) {
+    let head = &message.as_bytes()[..message.len().min(82)];
+    if let Some(at) = memchr::memmem::find(head, b" %") {
         let inner = &message[at + 2..];
         let end = inner
             .bytes()

@@ -20,6 +20,10 @@ pub(super) fn key_value<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
         "log_id=",
         "device_id=",
     ];
+    let first = message.bytes().next();
+    if !first.is_some_and(|b| b"dlite".contains(&b)) {
+        return false;
+    }
     if message.starts_with("time=") && message.contains("|hostname=") {
         return piped(message, header);
     }
