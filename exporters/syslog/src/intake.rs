@@ -73,8 +73,12 @@ fn by_name<'i>(
     bytes: &[u8],
 ) -> Option<&'i inventory::Device> {
     let text = text::decode(bytes);
-    let name = header::parse(&text).host?;
-    names.find(inventory, name)
+    let header = header::parse(&text);
+    // A relay may write the address that it had the message from in front of it.
+    let address = || header.relay.filter(|name| name.parse::<IpAddr>().is_ok());
+    names
+        .find(inventory, header.host?)
+        .or_else(|| names.find(inventory, address()?))
 }
 
 struct Item {

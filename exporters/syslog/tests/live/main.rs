@@ -5,6 +5,7 @@ mod handover;
 mod load;
 mod loud;
 mod outputs;
+mod recipes;
 mod reload;
 mod senders;
 mod world;
