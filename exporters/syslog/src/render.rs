@@ -32,7 +32,8 @@ pub const SEVERITIES: [&str; 8] = [
 const LEVELS: [&str; 8] = [
     "critical", "critical", "critical", "error", "warning", "info", "info", "debug",
 ];
-const FACILITIES: [&str; 24] = [
+/// Facilities as words, as `syslog(3)` names them.
+pub const FACILITIES: [&str; 24] = [
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
     "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
     "local5", "local6", "local7",

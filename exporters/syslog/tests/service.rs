@@ -525,6 +525,13 @@ async fn explain_says_what_a_line_is() {
         lines[0].contains("\"sentence\":\"admin logged in from 192.0.2.5 by ssh.\""),
         "{text}"
     );
+    for part in [
+        "\"facility\":\"local0\"",
+        "\"rule\":\"@system\"",
+        "\"runbook\":\"docs/syslog-events.md#login\"",
+    ] {
+        assert!(lines[0].contains(part), "{part}: {text}");
+    }
     assert!(
         lines[1].contains("\"event\":\"unknown\"") && lines[1].contains("\"field.a\":\"b\""),
         "{text}"

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, Write as _};
 
 use crate::intake::now;
-use crate::render::SEVERITIES;
+use crate::render::{FACILITIES, SEVERITIES};
 use crate::translate::{Translator, generic_fields};
 use crate::{header, text};
 
@@ -58,6 +58,8 @@ pub fn explanation(translator: &Translator, text: &str) -> Vec<(String, String)>
         "severity",
         Some(SEVERITIES[usize::from(header.severity())].to_owned()),
     );
+    let facility = FACILITIES.get(usize::from(header.facility()));
+    add("facility", facility.map(|name| (*name).to_owned()));
     let at = header
         .time
         .and_then(|t| t.resolve(i64::try_from(now()).ok()?, 0));
@@ -77,6 +79,11 @@ pub fn explanation(translator: &Translator, text: &str) -> Vec<(String, String)>
             add("vendor", Some(found.rule.vendor.to_owned()));
             add("event", Some(found.rule.event.to_owned()));
             add("sentence", Some(sentence));
+            add("rule", Some(found.rule.key.to_owned()));
+            add(
+                "runbook",
+                Some(format!("docs/syslog-events.md#{}", found.rule.event)),
+            );
             for (name, value) in &found.fields {
                 add(&format!("field.{name}"), Some((*value).to_owned()));
             }

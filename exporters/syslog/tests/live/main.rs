@@ -1,6 +1,7 @@
 //! The real binary under load, changed while it runs, taken over by another, and beside real senders.
 #![allow(clippy::unwrap_used, reason = "a failed test should say where")]
 
+mod forms;
 mod handover;
 mod load;
 mod loud;
