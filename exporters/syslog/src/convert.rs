@@ -68,6 +68,19 @@ fn reason(key: &str) -> &'static str {
         "syslog_format" | "raw_format_options" => "every format is told apart without a setting",
         "rfc3164_default_to_current_year" => "a missing year is always the nearest one",
         "rfc3164_cisco_components" => "Cisco's parts are read without a setting",
+        "relabel_configs" | "pipeline_stages" => {
+            "labels come from the inventory, fields from the translation"
+        }
+        "insecure_skip_verify" => {
+            "the certificate is always verified: name its authority in ca_file"
+        }
+        "headers" => "the tenant is `tenant`, no other header is sent",
+        "external_labels" => "sites and roles of the inventory tell the senders apart",
+        "backoff_config" | "max_backoff_period" | "min_backoff_period" | "max_backoff_retries" => {
+            "it is tried until it is delivered"
+        }
+        "wal" | "positions" => "what waits is always kept on disk (spool)",
+        "server" => "see --web.listen-address",
         "encoding" => "UTF-8 and UTF-16 are told apart without a setting",
         _ => "it has no counterpart",
     }
@@ -78,6 +91,22 @@ fn quoted(text: &str) -> String {
 }
 
 impl Converted {
+    /// Takes limits of a listener, of which we have one for all: the first, with a note about others.
+    fn limit(&mut self, bytes: Option<String>, idle: Option<String>) {
+        for (name, kept, new) in [
+            ("message_bytes", &mut self.message_bytes, bytes),
+            ("idle_timeout", &mut self.idle, idle),
+        ] {
+            match (&kept, new) {
+                (Some(kept), Some(new)) if *kept != new => self.notes.push(format!(
+                    "limits.{name} is one for all listeners: {kept} was kept, {new} was not"
+                )),
+                (None, Some(new)) => *kept = Some(new),
+                _ => {}
+            }
+        }
+    }
+
     /// Our configuration.
     #[must_use]
     pub fn yaml(&self) -> String {

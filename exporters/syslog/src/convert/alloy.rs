@@ -222,11 +222,10 @@ fn source(component: &Block, found: &mut Converted) {
                 .zip(file("key_file"))
                 .map(|(cert, key)| (cert, key, file("ca_file"))),
         });
-        found.message_bytes = found
-            .message_bytes
-            .take()
-            .or_else(|| listener.get("max_message_length"));
-        found.idle = found.idle.take().or_else(|| listener.get("idle_timeout"));
+        found.limit(
+            listener.get("max_message_length"),
+            listener.get("idle_timeout"),
+        );
         listener.note_others(
             "loki.source.syslog listener",
             &["address", "protocol", "max_message_length", "idle_timeout"],
@@ -285,6 +284,22 @@ fn write(component: &Block, found: &mut Converted) {
             &["basic_auth", "tls_config"],
             &mut found.notes,
         );
+        if let Some(basic) = basic {
+            basic.note_others(
+                "loki.write endpoint.basic_auth",
+                &["username", "password", "password_file"],
+                &[],
+                &mut found.notes,
+            );
+        }
+        if let Some(tls) = tls {
+            tls.note_others(
+                "loki.write endpoint.tls_config",
+                &["ca_file", "cert_file", "key_file"],
+                &[],
+                &mut found.notes,
+            );
+        }
         found.endpoints.push(Endpoint {
             url: endpoint.get("url").unwrap_or_default(),
             fields,

@@ -64,10 +64,10 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
                 .zip(file("key_file"))
                 .map(|(cert, key)| (cert, key, file("ca_file"))),
         });
-        found.message_bytes = found
-            .message_bytes
-            .or_else(|| text_of(&syslog["max_message_length"]));
-        found.idle = found.idle.or_else(|| text_of(&syslog["idle_timeout"]));
+        found.limit(
+            text_of(&syslog["max_message_length"]),
+            text_of(&syslog["idle_timeout"]),
+        );
         for key in others(syslog, &LISTENER) {
             found.notes.push(format!(
                 "scrape_configs[{at}].syslog.{key} is not carried over: {}",
@@ -80,10 +80,11 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
                 reason(key)
             ));
         }
-        for key in ["relabel_configs", "pipeline_stages"] {
-            if !job[key].is_null() {
-                found.notes.push(format!("scrape_configs[{at}].{key} is not carried over: labels come from the inventory, fields from the translation"));
-            }
+        for key in others(job, &["job_name", "syslog"]) {
+            found.notes.push(format!(
+                "scrape_configs[{at}].{key} is not carried over: {}",
+                reason(key)
+            ));
         }
     }
     let mut clients = list(&document["clients"]);
@@ -117,11 +118,28 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
             ));
         }
         for key in others(client, &CLIENT) {
-            found
-                .notes
-                .push(format!("clients[{at}].{key} is not carried over"));
+            found.notes.push(format!(
+                "clients[{at}].{key} is not carried over: {}",
+                reason(key)
+            ));
+        }
+        for (part, known) in [
+            ("tls_config", &["ca_file", "cert_file", "key_file"][..]),
+            ("basic_auth", &["username", "password", "password_file"][..]),
+        ] {
+            for key in others(&client[part], known) {
+                found.notes.push(format!(
+                    "clients[{at}].{part}.{key} is not carried over: {}",
+                    reason(key)
+                ));
+            }
         }
         found.endpoints.push(Endpoint { url, fields });
+    }
+    for key in others(&document, &["clients", "client", "scrape_configs"]) {
+        found
+            .notes
+            .push(format!("{key} is not carried over: {}", reason(key)));
     }
     Ok(found)
 }

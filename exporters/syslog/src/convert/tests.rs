@@ -62,6 +62,7 @@ fn both_are_carried_over_and_what_is_not_is_said() {
                 "relabel_configs is not",
                 "no syslog listener",
                 "external_labels",
+                "server is not",
             ],
         ),
         (ALLOY, 1, 1, vec!["listener.labels", "loki.process is not"]),
@@ -108,9 +109,20 @@ fn whatever_is_not_known_is_said() {
         .replace("      idle_timeout: 60s\n", "      max_connections: 7\n")
         .replace("clients:\n  - url", "client:\n    url")
         .replace("external_labels: {a: b}", "stream_lag_labels: x");
+    let promtail = promtail
+        .replace("    tenant_id: net", "    tenant_id: net\n    tls_config: {insecure_skip_verify: true}\n    basic_auth: {username_file: x}")
+        .replace("  - job_name: files", "  - job_name: more\n    encoding: x\n    syslog: {listen_address: ':6514', max_message_length: 9000}\n  - job_name: files")
+        .replace("      max_connections: 7\n", "      max_connections: 7\n      max_message_length: 8192\n");
     let converted = convert(&promtail).unwrap();
     assert_eq!(converted.endpoints.len(), 1);
-    for note in ["syslog.max_connections is not", "stream_lag_labels is not"] {
+    for note in [
+        "syslog.max_connections is not",
+        "stream_lag_labels is not",
+        "tls_config.insecure_skip_verify is not",
+        "basic_auth.username_file is not",
+        "scrape_configs[1].encoding is not",
+        "8192 was kept, 9000 was not",
+    ] {
         assert!(
             converted.notes.iter().any(|n| n.contains(note)),
             "{note}: {:?}",
@@ -124,13 +136,15 @@ fn whatever_is_not_known_is_said() {
         )
         .replace(
             "tenant_id = \"net\"",
-            "tenant_id = env(\"TENANT\") + `x`\n queue_config { capacity = \"10MiB\" }",
+            "tenant_id = env(\"TENANT\") + `x`\n queue_config { capacity = \"10MiB\" }\n tls_config { insecure_skip_verify = true }\n basic_auth { username_file = \"x\" }",
         );
     let converted = convert(&alloy).unwrap();
     for note in [
         "listener.rfc3164_cisco_components is not",
         "endpoint.tenant_id is an expression",
         "endpoint.queue_config is not",
+        "endpoint.tls_config.insecure_skip_verify is not",
+        "endpoint.basic_auth.username_file is not",
     ] {
         assert!(
             converted.notes.iter().any(|n| n.contains(note)),
