@@ -17,8 +17,12 @@ use toolkit::{Live, Stop};
 use crate::config::{Config, Dns};
 use crate::targets::{Names, Resolved, WantedNames};
 
-/// Lookups at a time.
-const AT_ONCE: usize = 16;
+mod queue;
+
+use queue::Queue;
+
+/// News of this time are told together: each costs a look at all targets.
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// When each name last resolved, in seconds since 1970 (UTC).
 #[derive(Debug, Default)]
@@ -71,6 +75,11 @@ impl Outcome {
             .into_iter()
             .any(|answer| matches!(answer, Answer::Addresses(list) if !list.is_empty()))
     }
+
+    /// Nobody answered for one of the families.
+    fn has_failed(&self) -> bool {
+        [&self.v4, &self.v6].contains(&&Answer::Failed)
+    }
 }
 
 /// Takes over what is new. The address stays the same while it is among the answers; the last good one stays while
@@ -108,8 +117,133 @@ fn merge(known: &Resolved, outcome: &Outcome) -> Resolved {
 struct State {
     wanted: (bool, bool),
     resolved: Resolved,
-    due: Instant,
+    /// Lookups of other families than were asked for, which are under way, are not the last.
+    again: bool,
     asked: bool,
+}
+
+/// What is known of all names, and which is asked for next.
+#[derive(Debug, Default)]
+struct States {
+    of: HashMap<Text, State>,
+    queue: Queue,
+    /// Something is known that nobody was told yet.
+    news: bool,
+}
+
+impl States {
+    /// Those of names that were known before, which are asked for anew.
+    fn from_known(names: &Names) -> Self {
+        let state = |resolved: &Resolved| State {
+            wanted: (false, false),
+            resolved: resolved.clone(),
+            again: false,
+            asked: false,
+        };
+        Self {
+            of: names
+                .iter()
+                .map(|(name, resolved)| (name.clone(), state(resolved)))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    fn take_names(&mut self, wanted: &WantedNames) {
+        let queue = &mut self.queue;
+        self.of.retain(|name, _| {
+            let stays = wanted.contains_key(name);
+            if !stays {
+                queue.remove(name);
+            }
+            stays
+        });
+        for (name, &wanted) in wanted {
+            let state = self.of.entry(name.clone()).or_insert_with(|| State {
+                wanted: (false, false),
+                resolved: Resolved::default(),
+                again: false,
+                asked: false,
+            });
+            if state.wanted != wanted {
+                state.wanted = wanted;
+                state.again = state.asked;
+                if !state.asked {
+                    self.queue.put(name, Instant::now(), false);
+                }
+            }
+        }
+        self.news = true;
+    }
+
+    /// Asks for all of them anew.
+    fn ask_again(&mut self) {
+        for (name, state) in &mut self.of {
+            state.again = state.asked;
+            if !state.asked {
+                self.queue.put(name, Instant::now(), false);
+            }
+        }
+    }
+
+    /// Takes over the end of a lookup.
+    fn take_over(&mut self, done: &Lookup, dns: &Dns, ages: &Ages) {
+        self.queue.done(done.doubtful);
+        let (name, outcome) = (&done.name, &done.outcome);
+        let Some(state) = self.of.get_mut(name) else {
+            return;
+        };
+        // Of a name that went and came back there may be two.
+        state.asked = false;
+        let ttl = outcome
+            .ttl
+            .unwrap_or(dns.min_ttl)
+            .clamp(dns.min_ttl, dns.max_ttl);
+        let pause = if std::mem::take(&mut state.again) {
+            Duration::ZERO
+        } else {
+            ttl
+        };
+        let resolved = merge(&state.resolved, outcome);
+        if resolved.resolvable
+            && let Ok(since) = UNIX_EPOCH.elapsed()
+        {
+            ages.set(name, since.as_secs());
+        }
+        report(name, &state.resolved, &resolved);
+        self.news |= state.resolved != resolved;
+        self.queue
+            .put(name, Instant::now() + pause, outcome.has_failed());
+        state.resolved = resolved;
+    }
+
+    /// Tells what is known, if there is news.
+    fn publish(&mut self, known: &watch::Sender<Arc<Names>>) {
+        if !std::mem::take(&mut self.news) {
+            return;
+        }
+        let names = self
+            .of
+            .iter()
+            .map(|(name, state)| (name.clone(), state.resolved.clone()));
+        let names: Names = names.collect();
+        known.send_if_modified(|current| {
+            let changed = **current != names;
+            if changed {
+                *current = Arc::new(names);
+            }
+            changed
+        });
+    }
+}
+
+/// A lookup that has ended.
+#[derive(Debug)]
+struct Lookup {
+    name: Text,
+    /// It was of a name whose last one had failed.
+    doubtful: bool,
+    outcome: Outcome,
 }
 
 /// Resolves the names in `wanted` until `stop`, and tells of changes through `known`.
@@ -126,42 +260,33 @@ pub(crate) async fn run(
     let mut dns = config.current().dns.clone();
     // Names may never be wanted: a host without /etc/resolv.conf is no error then.
     let mut resolver = None;
-    let mut states: HashMap<Text, State> = HashMap::new();
-    for (name, resolved) in known.borrow().iter() {
-        let due = Instant::now();
-        states.insert(
-            name.clone(),
-            State {
-                wanted: (false, false),
-                resolved: resolved.clone(),
-                due,
-                asked: false,
-            },
-        );
-    }
+    let mut states = States::from_known(&known.borrow());
     let mut lookups = JoinSet::new();
-    take_names(&mut states, &wanted.borrow_and_update());
+    states.take_names(&wanted.borrow_and_update());
+    let mut told = Instant::now();
     loop {
-        let now = Instant::now();
-        for (name, state) in &mut states {
-            if lookups.len() >= AT_ONCE {
-                break;
-            }
-            if state.due <= now && !state.asked {
-                let resolver = match &resolver {
-                    Some(resolver) => resolver,
-                    None => resolver.insert(Arc::new(build(&dns)?)),
-                };
-                state.asked = true;
-                lookups.spawn(lookup(Arc::clone(resolver), name.clone(), state.wanted));
-            }
+        while let Some((name, doubtful)) = states.queue.take(Instant::now()) {
+            let resolver = match &resolver {
+                Some(resolver) => resolver,
+                None => resolver.insert(Arc::new(build(&dns)?)),
+            };
+            let Some(state) = states.of.get_mut(&name) else {
+                states.queue.done(doubtful);
+                continue;
+            };
+            state.asked = true;
+            let (resolver, wanted) = (Arc::clone(resolver), state.wanted);
+            lookups.spawn(async move {
+                let outcome = lookup(&resolver, &name, wanted).await;
+                Lookup {
+                    name,
+                    doubtful,
+                    outcome,
+                }
+            });
         }
-        let waiting = states
-            .values()
-            .filter(|state| !state.asked)
-            .map(|state| state.due)
-            .min();
-        let next = waiting.filter(|_| lookups.len() < AT_ONCE);
+        let next = states.queue.next();
+        let tell = states.news.then_some(told + TOGETHER);
         tokio::select! {
             () = stop.requested() => return Ok(()),
             () = config.changed() => {
@@ -169,68 +294,31 @@ pub(crate) async fn run(
                 if new != dns {
                     dns = new;
                     resolver = None;
-                    states.values_mut().for_each(|state| state.due = Instant::now());
+                    states.ask_again();
                 }
             }
             changed = wanted.changed() => {
                 if changed.is_err() {
                     return Ok(());
                 }
-                take_names(&mut states, &wanted.borrow_and_update());
+                states.take_names(&wanted.borrow_and_update());
                 ages.keep(&wanted.borrow());
-                publish(&states, known);
+                states.publish(known);
             }
-            Some(done) = lookups.join_next() => {
-                let (name, outcome) = done?;
-                if let Some(state) = states.get_mut(&name) {
-                    state.asked = false;
-                    state.due = Instant::now()
-                        + outcome.ttl.unwrap_or(dns.min_ttl).clamp(dns.min_ttl, dns.max_ttl);
-                    let resolved = merge(&state.resolved, &outcome);
-                    if resolved.resolvable
-                        && let Ok(since) = UNIX_EPOCH.elapsed()
-                    {
-                        ages.set(&name, since.as_secs());
-                    }
-                    report(&name, &state.resolved, &resolved);
-                    state.resolved = resolved;
-                    publish(&states, known);
-                }
+            Some(done) = lookups.join_next() => states.take_over(&done?, &dns, ages),
+            () = sleep_until(tell), if tell.is_some() => {
+                states.publish(known);
+                told = Instant::now();
             }
-            () = tokio::time::sleep_until(next.unwrap_or(now)), if next.is_some() => {}
+            () = sleep_until(next), if next.is_some() => {}
         }
     }
 }
 
-fn take_names(states: &mut HashMap<Text, State>, wanted: &WantedNames) {
-    states.retain(|name, _| wanted.contains_key(name));
-    for (name, &wanted) in wanted {
-        let new = State {
-            wanted,
-            resolved: Resolved::default(),
-            due: Instant::now(),
-            asked: false,
-        };
-        let state = states.entry(name.clone()).or_insert(new);
-        if state.wanted != wanted {
-            state.wanted = wanted;
-            state.due = Instant::now();
-        }
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
     }
-}
-
-fn publish(states: &HashMap<Text, State>, known: &watch::Sender<Arc<Names>>) {
-    let names: Names = states
-        .iter()
-        .map(|(name, state)| (name.clone(), state.resolved.clone()))
-        .collect();
-    known.send_if_modified(|current| {
-        let changed = **current != names;
-        if changed {
-            *current = Arc::new(names);
-        }
-        changed
-    });
 }
 
 fn report(name: &str, before: &Resolved, now: &Resolved) {
@@ -265,15 +353,15 @@ pub(crate) fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
     Ok(builder.build()?)
 }
 
-async fn lookup(resolver: Arc<TokioResolver>, name: Text, wanted: (bool, bool)) -> (Text, Outcome) {
+async fn lookup(resolver: &TokioResolver, name: &str, wanted: (bool, bool)) -> Outcome {
     let ask = async |wanted: bool, v6: bool| {
         if !wanted {
             return (Answer::NotWanted, None);
         }
         let answer = if v6 {
-            resolver.ipv6_lookup(&*name).await
+            resolver.ipv6_lookup(name).await
         } else {
-            resolver.ipv4_lookup(&*name).await
+            resolver.ipv4_lookup(name).await
         };
         match answer {
             Ok(found) => {
@@ -289,14 +377,14 @@ async fn lookup(resolver: Arc<TokioResolver>, name: Text, wanted: (bool, bool)) 
             }
             Err(error) if error.is_no_records_found() => (Answer::NoRecord, None),
             Err(error) => {
-                tracing::debug!(name = &*name, %error, "lookup failed");
+                tracing::debug!(name, %error, "lookup failed");
                 (Answer::Failed, None)
             }
         }
     };
     let ((v4, ttl4), (v6, ttl6)) = tokio::join!(ask(wanted.0, false), ask(wanted.1, true));
     let ttl = [ttl4, ttl6].into_iter().flatten().min();
-    (name, Outcome { v4, v6, ttl })
+    Outcome { v4, v6, ttl }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Devices with DNS names, against a server of the test.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::namespace;
 use crate::service::{Files, of};
 
-/// What the server says of the one name.
+/// What the server says of a name.
 #[derive(Debug, Clone, Copy)]
 enum Says {
     Nothing,
@@ -17,40 +18,65 @@ enum Says {
     Address(Ipv4Addr),
 }
 
-/// A DNS server for one name with a time to live of one second (RFC 1035).
+/// What a server says of a name, and for how many seconds.
+type Rule = dyn Fn(&str) -> (Says, u8) + Send;
+
+/// A DNS server (RFC 1035).
 struct Server {
     says: Arc<Mutex<Says>>,
+    asked: Arc<Mutex<HashMap<String, u64>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
+    /// It says the same of every name, for a second.
     fn start() -> Self {
+        let says = Arc::new(Mutex::new(Says::Nothing));
+        let now = Arc::clone(&says);
+        let mut server = Self::start_with(Box::new(move |_| (*now.lock().unwrap(), 1)));
+        server.says = says;
+        server
+    }
+
+    fn start_with(rule: Box<Rule>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:5353").unwrap();
         socket
             .set_read_timeout(Some(Duration::from_millis(50)))
             .unwrap();
-        let says = Arc::new(Mutex::new(Says::Nothing));
         let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::new(Mutex::new(HashMap::new()));
         let thread = std::thread::spawn({
-            let (says, stop) = (Arc::clone(&says), Arc::clone(&stop));
+            let (asked, stop) = (Arc::clone(&asked), Arc::clone(&stop));
             move || {
                 let mut buffer = [0; 512];
                 while !stop.load(Ordering::Relaxed) {
                     let Ok((length, from)) = socket.recv_from(&mut buffer) else {
                         continue;
                     };
-                    if let Some(answer) = answer(&buffer[..length], *says.lock().unwrap()) {
+                    let query = &buffer[..length];
+                    let Some((name, end)) = question(query) else {
+                        continue;
+                    };
+                    let (says, seconds) = rule(&name);
+                    *asked.lock().unwrap().entry(name).or_default() += 1;
+                    if let Some(answer) = answer(query, end, says, seconds) {
                         socket.send_to(&answer, from).unwrap();
                     }
                 }
             }
         });
         Self {
-            says,
+            says: Arc::new(Mutex::new(Says::Nothing)),
+            asked,
             stop,
             thread: Some(thread),
         }
+    }
+
+    /// Questions about a name so far, for either family.
+    fn asked(&self, name: &str) -> u64 {
+        self.asked.lock().unwrap().get(name).copied().unwrap_or(0)
     }
 
     fn say(&self, says: Says) {
@@ -67,8 +93,18 @@ impl Drop for Server {
     }
 }
 
-fn answer(query: &[u8], says: Says) -> Option<Vec<u8>> {
-    let end = 12 + query[12..].iter().position(|&byte| byte == 0)? + 5;
+/// The name a query asks for, and where the question ends.
+fn question(query: &[u8]) -> Option<(String, usize)> {
+    let (mut labels, mut at) = (Vec::new(), 12);
+    while *query.get(at)? > 0 {
+        let end = at + 1 + usize::from(query[at]);
+        labels.push(String::from_utf8_lossy(query.get(at + 1..end)?).to_ascii_lowercase());
+        at = end;
+    }
+    (query.len() >= at + 5).then(|| (labels.join("."), at + 5))
+}
+
+fn answer(query: &[u8], end: usize, says: Says, seconds: u8) -> Option<Vec<u8>> {
     let is_a = query[end - 4..end - 2] == [0, 1];
     let (code, addresses) = match says {
         Says::Nothing => return None,
@@ -91,7 +127,7 @@ fn answer(query: &[u8], says: Says) -> Option<Vec<u8>> {
     ]);
     answer.extend_from_slice(&query[12..end]);
     for address in addresses {
-        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4]);
+        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, seconds, 0, 4]);
         answer.extend_from_slice(&address.octets());
     }
     Some(answer)
@@ -179,4 +215,67 @@ async fn a_name_is_followed_and_its_last_address_kept() {
             })
             .await;
     }
+}
+
+#[tokio::test]
+async fn names_that_nobody_answers_keep_no_others_waiting_and_records_live_as_long_as_they_say() {
+    let test = "names::names_that_nobody_answers_keep_no_others_waiting_and_records_live_as_long_as_they_say";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let server = Server::start_with(Box::new(|name| match name.split_once('.') {
+        Some(("brief", _)) => (Says::Address(Ipv4Addr::new(127, 0, 1, 1)), 2),
+        Some(("lasting", _)) => (Says::Address(Ipv4Addr::new(127, 0, 1, 2)), 200),
+        Some((first, _)) if first.starts_with("dead") => (Says::Nothing, 1),
+        Some((first, _)) => {
+            let number = first.trim_start_matches("good").parse().unwrap_or(0);
+            (Says::Address(Ipv4Addr::new(127, 0, 2, number)), 200)
+        }
+        None => (Says::NoSuchName, 1),
+    }));
+    let config = "probe: {interval: 1s, timeout: 400ms}\n\
+                  dns: {servers: ['127.0.0.1:5353'], timeout: 1s, min_ttl: 1s, max_ttl: 10m}\n";
+    let mut inventory = String::from("devices:\n");
+    for name in ["brief", "lasting"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain((0..300).map(|n| format!("dead{n}")))
+    {
+        inventory.push_str(&format!(
+            "- {{name: {name}, address: {name}.example.org}}\n"
+        ));
+    }
+    let files = Files::new(&inventory, config);
+    let service = files.start(&namespace).await;
+    // The dead ones are known as such: each is asked for again a second after it failed.
+    service
+        .until("both live names are probed", |samples| {
+            samples.sum("ping_resolvable", &[]) == 2.0
+        })
+        .await;
+    for number in 1..=20 {
+        inventory.push_str(&format!(
+            "- {{name: good{number}, address: good{number}.example.org}}\n"
+        ));
+    }
+    files.write("inventory.yaml", &inventory);
+    service
+        .until("twenty new names are probed", |samples| {
+            samples.sum("ping_resolvable", &[]) == 22.0
+                && samples.value("ping_targets", &[]) == Some(22.0)
+        })
+        .await;
+    testkit::eventually(Duration::from_secs(30), || async {
+        let asked = server.asked("brief.example.org");
+        anyhow::ensure!(asked >= 8, "asked {asked} times for both families");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    // IPv4 and IPv6, once each; a repeated question is one that a loaded host answered late.
+    let asked = server.asked("lasting.example.org");
+    assert!(
+        asked <= 4,
+        "{asked} questions about a record that lives 200 seconds"
+    );
 }

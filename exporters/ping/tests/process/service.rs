@@ -258,7 +258,7 @@ impl Service {
             anyhow::ensure!(what(&samples), "{name}:\n{}", shown());
             Ok(samples)
         };
-        eventually(Duration::from_secs(10), ask)
+        eventually(Duration::from_secs(30), ask)
             .await
             .unwrap_or_else(|error| panic!("{error:#}"))
     }
