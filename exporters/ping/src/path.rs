@@ -27,15 +27,23 @@ pub mod wire;
 
 use known::Known;
 
-/// What tells targets apart: the name of the device and the family.
-pub type Key = (Text, Family);
+/// What tells targets apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Name of the device.
+    pub device: Text,
+    /// Family.
+    pub family: Family,
+    /// The address, when each of the name's is a target of its own.
+    pub record: Option<IpAddr>,
+}
 
 /// A target whose path is followed.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Name of the device, and family.
+    /// Its name.
     pub key: Key,
-    /// `device`, `site`, `role`, `family`.
+    /// `device`, `site`, `role`, `family`; and `address` of one of all records of a name.
     pub labels: Labels,
     /// Where it is.
     pub address: IpAddr,
@@ -62,10 +70,17 @@ pub fn targets(settings: &Settings, inventory: &Inventory, view: &View) -> Vec<T
         .filter(|device| wanted(&device.tags));
     let rows = devices.flat_map(|device| view.named(&device.name).map(move |row| (device, row)));
     rows.filter_map(|(device, row)| {
+        let address = row.spec.address?;
+        // The address stands among the labels of one of several targets of a name alone.
+        let is_record = row.labels == row.info;
         Some(Target {
-            key: (device.name.clone(), row.spec.family),
+            key: Key {
+                device: device.name.clone(),
+                family: row.spec.family,
+                record: is_record.then_some(address),
+            },
             labels: row.labels.clone(),
-            address: row.spec.address?,
+            address,
             out: row.spec.out,
             tally: Arc::clone(&row.tally),
         })
@@ -143,5 +158,45 @@ impl Shared {
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::targets::{Directory, Names, Resolved};
+
+    #[test]
+    fn each_record_of_a_name_has_a_path_of_its_own() {
+        let text = "devices:\n\
+            - {name: pool, address: pool.example.org, ping: {records: all}}\n\
+            - {name: one, address: one.example.org}\n\
+            - {name: plain, address: 192.0.2.9, tags: [x]}\n";
+        let inventory = Inventory::parse(text, std::path::Path::new("i.yaml")).unwrap();
+        let all = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|text| text.parse().unwrap());
+        let resolved = Resolved {
+            v4: Some(all[0]),
+            v6: Some(all[2]),
+            all: all.into(),
+            resolvable: true,
+        };
+        let names: Names = ["pool.example.org", "one.example.org"]
+            .map(|name| (Text::from(name), resolved.clone()))
+            .into();
+        let config = <Config as toolkit::Configuration>::parse(
+            "path: {enabled: true}",
+            std::path::Path::new("c.yaml"),
+        )
+        .unwrap();
+        let (_, view) = Directory::default().update(&inventory, &config.probe, &names);
+        let found = targets(&config.path, &inventory, &view);
+        let keys: BTreeSet<&Key> = found.iter().map(|target| &target.key).collect();
+        assert_eq!((found.len(), keys.len()), (6, 6), "{keys:?}");
+        let records = keys.iter().filter(|key| key.record.is_some());
+        assert!(records.clone().all(|key| &*key.device == "pool"));
+        assert_eq!(records.count(), 3);
     }
 }

@@ -122,9 +122,13 @@ pub(crate) async fn run(
                     }
                     follower.keep(&targets.borrow_and_update());
                 }
-                () = config.changed() => if config.current().path != follower.settings {
-                    break;
-                },
+                () = config.changed() => {
+                    let settings = config.current().path.clone();
+                    if !settings.enabled || settings.flows != follower.settings.flows {
+                        break;
+                    }
+                    follower.settle(settings);
+                }
                 () = stop.requested() => return Ok(()),
             }
         }
@@ -163,6 +167,17 @@ impl Follower {
 
     fn is_busy(&self) -> bool {
         !self.turn.is_empty()
+    }
+
+    /// Goes on with other settings, but as many flows. What is under way ends as it began.
+    fn settle(&mut self, settings: Settings) {
+        self.settings = settings;
+        let now = Instant::now();
+        let interval = self.settings.interval;
+        for state in self.states.values_mut() {
+            let begun = state.begun.unwrap_or(now);
+            state.due = state.due.min(begun + interval).max(now);
+        }
     }
 
     /// Makes the targets these; what is known of those that stay stays.
@@ -295,7 +310,7 @@ impl Follower {
         let Some(active) = &mut state.active else {
             return false;
         };
-        let family = key.1;
+        let family = key.family;
         let next = active
             .traces
             .iter_mut()
@@ -567,13 +582,14 @@ fn take_over(key: &Key, number: usize, trace: &Trace, flow: &mut Flow, settings:
         .collect();
     if let Some(change) = flow.known.take(hops, settings.paths_kept) {
         flow.changed_at = Some(unix_nanos() / 1_000_000_000);
-        let family = match key.1 {
+        let family = match key.family {
             Family::V4 => "ipv4",
             Family::V6 => "ipv6",
         };
         tracing::info!(
-            device = &*key.0,
+            device = &*key.device,
             family,
+            address = key.record.map(tracing::field::display),
             flow = number,
             before = change.before,
             path_id = change.now.id,

@@ -1,5 +1,5 @@
-//! Paths over routers of the kernel: their hops, a cut, a narrow link, silence, both families, without privilege; and over a router of
-//! user space that spreads flows over two equal ways, which the kernel's does by addresses alone for ICMP.
+//! Paths over routers of the kernel: their hops, a cut, a narrow link, silence, both families, two equal ways of IPv6, without privilege;
+//! and over a router of user space that spreads flows of IPv4 over two equal ways, which the kernel's does by addresses alone for ICMP.
 
 use netio::tun::Tun;
 use testkit::Samples;
@@ -393,4 +393,87 @@ async fn flows_show_both_of_two_equal_ways_and_each_keeps_its_own() {
     );
     // What the router saw: one identity of each flow, however often it was traced. The echo requests of the steady rhythm are no flow.
     assert_eq!(router.flows(), 4);
+}
+
+/// A router with two equal ways to 2001:db8:9::9, each over a router of its own.
+fn fork() -> [Peer; 4] {
+    let near = Peer::behind("a0", "a1");
+    let one = near.beyond("b0", "b1");
+    let two = near.beyond("c0", "c1");
+    let far = one.beyond("d0", "d1");
+    two.link(&far, "e0", "e1");
+    for router in [&near, &one, &two, &far] {
+        router.set("ipv6/conf/all/forwarding", "1");
+        router.set("ipv6/icmp/ratelimit", "0");
+    }
+    // By addresses and flow label, the default.
+    near.set("ipv6/fib_multipath_hash_policy", "0");
+    ip("-6 address add 2001:db8:1::1/64 dev a0 nodad");
+    for (peer, address) in [
+        (&near, "2001:db8:1::2/64 dev a1"),
+        (&near, "2001:db8:2::1/64 dev b0"),
+        (&one, "2001:db8:2::2/64 dev b1"),
+        (&near, "2001:db8:3::1/64 dev c0"),
+        (&two, "2001:db8:3::2/64 dev c1"),
+        (&one, "2001:db8:4::1/64 dev d0"),
+        (&far, "2001:db8:4::2/64 dev d1"),
+        (&two, "2001:db8:5::1/64 dev e0"),
+        (&far, "2001:db8:5::2/64 dev e1"),
+        (&far, "2001:db8:9::9/128 dev lo"),
+    ] {
+        peer.ip(&format!("-6 address add {address} nodad"));
+    }
+    ip("-6 route add 2001:db8:9::/64 via 2001:db8:1::2");
+    near.ip(
+        "-6 route add 2001:db8:9::/64 nexthop via 2001:db8:2::2 dev b0 nexthop via 2001:db8:3::2 dev c0",
+    );
+    one.ip("-6 route add 2001:db8:9::/64 via 2001:db8:4::2");
+    two.ip("-6 route add 2001:db8:9::/64 via 2001:db8:5::2");
+    one.ip("-6 route add 2001:db8:1::/64 via 2001:db8:2::1");
+    two.ip("-6 route add 2001:db8:1::/64 via 2001:db8:3::1");
+    far.ip("-6 route add 2001:db8:1::/64 via 2001:db8:4::1");
+    [near, one, two, far]
+}
+
+#[tokio::test]
+async fn flows_of_ipv6_show_both_equal_ways_of_the_kernel_and_each_keeps_its_own() {
+    let test = "path::flows_of_ipv6_show_both_equal_ways_of_the_kernel_and_each_keeps_its_own";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let _net = fork();
+    let inventory = "devices: [{name: far, tags: [traced], address: '2001:db8:9::9'}]\n";
+    let config = PATHS.replace("flows: 2", "flows: 8");
+    let files = Files::new(inventory, &config);
+    let flows = ["0", "1", "2", "3", "4", "5", "6", "7"];
+    let mut branches = std::collections::BTreeSet::new();
+    // Labels are random: one of 128 times all eight flows go one way.
+    for _ in 0..6 {
+        let service = files.start(&namespace).await;
+        let samples = service
+            .until("five traces of each flow", |samples| {
+                flows
+                    .iter()
+                    .all(|flow| value(samples, "ping_path_traces_total", "ipv6", flow) >= Some(5.0))
+            })
+            .await;
+        for flow in flows {
+            let of_flow = |name| value(&samples, name, "ipv6", flow);
+            assert_eq!(of_flow("ping_path_reached"), Some(1.0), "flow {flow}");
+            assert_eq!(of_flow("ping_path_changes_total"), Some(0.0), "flow {flow}");
+            assert_eq!(of_flow("ping_paths_known"), Some(1.0), "flow {flow}");
+            let [first, branch, last] =
+                <[String; 3]>::try_from(hops(&samples, "ipv6", flow)).unwrap();
+            assert_eq!(
+                (first.as_str(), last.as_str()),
+                ("2001:db8:1::2", "2001:db8:9::9")
+            );
+            branches.insert(branch);
+        }
+        if branches.len() > 1 {
+            break;
+        }
+    }
+    let both = ["2001:db8:2::2", "2001:db8:3::2"].map(str::to_owned);
+    assert_eq!(branches, both.into());
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use anyhow::Context as _;
-use netio::control::Outgoing;
+use netio::control::{self, Outgoing};
 use netio::option::{self, Family, TransmitStamps};
 use netio::receive::{Datagram, ReceiveBatch};
 use netio::send::SendBatch;
@@ -27,6 +27,8 @@ pub(super) struct Port {
     pub(super) batch: ReceiveBatch,
     out: SendBatch,
     token: Token,
+    /// Of IPv6 alone.
+    flow_label: Option<u32>,
     sequence: u16,
 }
 
@@ -37,9 +39,10 @@ impl Port {
     /// Neither family is there, or the kernel refuses unprivileged ICMP.
     pub(super) fn all(flows: u8) -> anyhow::Result<Vec<Self>> {
         let mut ports = Vec::new();
+        let labels = fastrand::u32(..);
         for family in [Family::V4, Family::V6] {
             for flow in 0..usize::from(flows) {
-                match Self::open(family, flow, false) {
+                match Self::open(family, flow, labels, false) {
                     Ok(port) => ports.push(port),
                     Err(error) if error.raw_os_error() == Some(EAFNOSUPPORT) => break,
                     Err(error) => {
@@ -49,7 +52,7 @@ impl Port {
                     }
                 }
             }
-            if let Ok(port) = Self::open(family, 0, true) {
+            if let Ok(port) = Self::open(family, 0, labels, true) {
                 ports.push(port);
             }
         }
@@ -60,7 +63,7 @@ impl Port {
         Ok(ports)
     }
 
-    fn open(family: Family, flow: usize, sizes: bool) -> std::io::Result<Self> {
+    fn open(family: Family, flow: usize, labels: u32, sizes: bool) -> std::io::Result<Self> {
         let (domain, protocol) = match family {
             Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
             Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
@@ -86,6 +89,7 @@ impl Port {
             batch: ReceiveBatch::new(READ),
             out: SendBatch::new(),
             token: fastrand::u64(..).to_ne_bytes(),
+            flow_label: (family == Family::V6).then(|| flow_label(labels, flow)),
             sequence: fastrand::u16(..),
         })
     }
@@ -95,11 +99,17 @@ impl Port {
         self.sequence = self.sequence.wrapping_add(1);
         let (family, token, sequence) = (self.family, self.token, self.sequence);
         let flow = u16::try_from(self.flow).unwrap_or_default();
+        let label = self.flow_label;
         self.out.clear();
         self.out.push(
             SocketAddr::new(to, 0),
             |bytes| wire::encode(bytes, family, token, flow, sequence, size),
-            |control| out.append(control, family),
+            |control| {
+                out.append(control, family);
+                if let Some(label) = label {
+                    control::append(control, IPPROTO_IPV6, IPV6_FLOWINFO, &label.to_be_bytes());
+                }
+            },
         );
         // An error that waits on the socket is answered in place of sending, once.
         for _ in 0..4 {
@@ -140,5 +150,34 @@ impl Port {
     }
 }
 
+/// The flow label of a flow: another one for each, which begin at a random place of the half of them that hosts may choose without asking
+/// (`net.ipv6.flowlabel_state_ranges`). Routers that spread by flow label (RFC 6438) send a flow one way.
+fn flow_label(first: u32, flow: usize) -> u32 {
+    let flow = u32::try_from(flow).unwrap_or_default();
+    0x8_0000 | (first.wrapping_add(flow) & 0x7_ffff)
+}
+
+/// Level and type of the control message with the flow label of a datagram to send, on Linux.
+const IPPROTO_IPV6: i32 = 41;
+const IPV6_FLOWINFO: i32 = 11;
 /// "Address family not supported by protocol" on Linux.
 const EAFNOSUPPORT: i32 = 97;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_have_labels_of_their_own_wherever_they_begin() {
+        for first in [0, 0x7_fffb, u32::MAX - 2] {
+            let labels: std::collections::BTreeSet<u32> =
+                (0..8).map(|flow| flow_label(first, flow)).collect();
+            assert_eq!(labels.len(), 8);
+            assert!(
+                labels
+                    .iter()
+                    .all(|label| (0x8_0000..=0xf_ffff).contains(label))
+            );
+        }
+    }
+}
