@@ -44,7 +44,8 @@ pub struct Flags {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would be the text of --help")]
     pub inventory: UrlFlags,
-    /// Uses raw sockets, which need CAP_NET_RAW, whatever sockets.mode of the configuration says.
+    /// Uses raw sockets, which need CAP_NET_RAW, in place of the unprivileged ones of the default, whatever sockets.mode of the
+    /// configuration says; ping_socket_mode_info tells which are in use.
     #[arg(
         long = "ping.raw-sockets",
         env = "SOTP_PING_RAW_SOCKETS",

@@ -507,6 +507,17 @@ mod tests {
             ),
             ("probe: {intervall: 1s}", "intervall"),
             (
+                "probe: {mark: -4}",
+                "probe.mark: expected a whole number from 0 to 4294967295",
+            ),
+            (
+                "probe: {source_ipv4: '2001:db8::1'}",
+                "probe.source_ipv4: expected an IPv4 address such as 192.0.2.1",
+            ),
+            ("path: {tags: traced}", "path.tags: expected a list"),
+            ("path: {mtu: 2}", "path.mtu: expected true or false"),
+            ("modules: [icmp]", "modules: expected keys with values"),
+            (
                 "probe: {dscp: 64}",
                 "probe.dscp: 64 is out of bounds, expected 0 to 63",
             ),

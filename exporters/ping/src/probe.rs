@@ -219,8 +219,11 @@ impl Prober {
         outcome.resolve = outcome.lookup;
         report.say(format!("address {address}"));
         let row = view.at(address).filter(|row| fits(row, module));
-        if row.is_some_and(|row| from_followed(row, outcome)) {
+        if let Some(failures) = row.and_then(|row| from_followed(row, outcome)) {
             report.say("answered from what is known of this target, which is probed all the time");
+            if failures > 0 {
+                report.say(format!("its last requests failed: {failures} in a row"));
+            }
             self.answered.with_label_values(&["followed"]).inc();
             return;
         }
@@ -307,11 +310,11 @@ fn fits(row: &Row, module: &Module) -> bool {
         && !module.dont_fragment
 }
 
-/// Takes the result of the newest request that came to an end; `false` when none has.
-fn from_followed(row: &Row, outcome: &mut Outcome) -> bool {
+/// Takes the result of the newest request that came to an end; answers how many failed since the last answer, `None` when none has ended.
+fn from_followed(row: &Row, outcome: &mut Outcome) -> Option<u64> {
     let counters = row.tally.read();
     if counters.requests == counters.in_flight {
-        return false;
+        return None;
     }
     outcome.success = counters.failures == 0 && counters.responses > 0;
     if outcome.success {
@@ -320,7 +323,7 @@ fn from_followed(row: &Row, outcome: &mut Outcome) -> bool {
             .ok()
             .filter(|&limit| limit > 0);
     }
-    true
+    Some(counters.failures)
 }
 
 #[cfg(test)]

@@ -79,12 +79,8 @@ fn refused(error: &serde_saphyr::Error, origin: &Path, path: Option<String>) -> 
         .without_snippet()
         .render_with_formatter(&serde_saphyr::UserMessageFormatter);
     // The renderer repeats the place, which stands at the head of our line already.
-    let message = message
-        .split(" at line ")
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = plain(message.trim());
     // A question mark stands for an element that the path does not name.
     let path = path.map(|path| path.trim_end_matches('?').trim_end_matches('.').to_owned());
     let path = path.filter(|path| !path.is_empty());
@@ -93,6 +89,28 @@ fn refused(error: &serde_saphyr::Error, origin: &Path, path: Option<String>) -> 
         place,
         path,
         message,
+    }
+}
+
+/// What the parser says of a value of the wrong type, as what was expected.
+fn plain(message: &str) -> String {
+    let number = |most: u64| format!("expected a whole number from 0 to {most}");
+    match message {
+        "invalid u8" => number(u8::MAX.into()),
+        "invalid u16" => number(u16::MAX.into()),
+        "invalid u32" => number(u32::MAX.into()),
+        "invalid u64" => number(u64::MAX),
+        "invalid boolean" => "expected true or false".to_owned(),
+        "invalid IPv4 address syntax" => "expected an IPv4 address such as 192.0.2.1".to_owned(),
+        "invalid IPv6 address syntax" => "expected an IPv6 address such as 2001:db8::1".to_owned(),
+        "invalid IP address syntax" => {
+            "expected an IP address such as 192.0.2.1 or 2001:db8::1".to_owned()
+        }
+        "expected mapping start" => "expected keys with values".to_owned(),
+        "expected sequence start" => "expected a list".to_owned(),
+        "expected string scalar" => "expected one value, not a list or keys".to_owned(),
+        "null is not allowed here" => "expected a value, found none".to_owned(),
+        other => other.to_owned(),
     }
 }
 
@@ -140,6 +158,34 @@ mod tests {
             twice.starts_with("x.yaml:2:1: ") && twice.contains("duplicate"),
             "{twice}"
         );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_told_what_was_expected() {
+        for (text, expected) in [
+            (
+                "devices: [{port: many}]",
+                "expected a whole number from 0 to 65535",
+            ),
+            (
+                "devices: [{port: 65536}]",
+                "expected a whole number from 0 to 65535",
+            ),
+            (
+                "devices: [{port: -1}]",
+                "expected a whole number from 0 to 65535",
+            ),
+            ("devices: 5", "expected a list"),
+            ("devices: [5]", "expected keys with values"),
+            ("name: [a]", "expected one value, not a list or keys"),
+            (
+                "devices: [{address: {a: b}}]",
+                "expected one value, not a list or keys",
+            ),
+        ] {
+            let error = error(text);
+            assert!(error.ends_with(&format!(": {expected}")), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -77,11 +77,11 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
             return ExitCode::from(64);
         }
     };
-    for line in &converted.left {
-        let _ = writeln!(errors, "not carried over: {line}");
-    }
     let mut out = String::new();
     for line in &converted.left {
+        // A name of the file may hold a line break, which would end the comment.
+        let line = line.replace(char::is_control, " ");
+        let _ = writeln!(errors, "not carried over: {line}");
         let _ = writeln!(out, "# Not carried over: {line}");
     }
     if arguments.part != Part::Config {
@@ -277,7 +277,8 @@ fn quoted(text: &str) -> String {
     if plain {
         text.to_owned()
     } else {
-        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+        // A string of JSON is one of YAML.
+        serde_json::Value::from(text).to_string()
     }
 }
 
