@@ -7,9 +7,11 @@ BIN     := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DEMO    ?=
 INVENTORY ?=
 SYSLOG  ?=
+FUZZ    ?=
+TIME    ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs miri
+.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -63,6 +65,23 @@ bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 bench-syslog: ## syslog end to end, beside rsyslog and syslog-ng
 	$(CARGO) build --release -q -p sotp-syslog
 	$(CARGO) run --release -q -p sotp-syslog --example bench-syslog -- $(SYSLOG)
+
+# libFuzzer comes with a dependency and the compiler's own pass counts edges, so that any toolchain will do.
+COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks
+HOST     := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+FUZZED   := $(subst _,-,$(FUZZ))
+CORPUS   := target/fuzz/corpus/$(FUZZED)
+
+fuzz: ## one parser under libFuzzer, guided by coverage: make fuzz FUZZ=icmp TIME=60; without FUZZ it lists them
+ifeq ($(FUZZ),)
+	@ls fuzz/targets | sed -e 's/\.rs$$//' -e 's/_/-/g'
+else
+	RUSTFLAGS="$(COUNTERS)" $(CARGO) build --release -q -p sotp-fuzz --bin fuzz-$(FUZZED) --target $(HOST) --target-dir target/fuzz
+	mkdir -p $(CORPUS) target/fuzz/found
+	target/fuzz/$(HOST)/release/fuzz-$(FUZZED) -max_total_time=$(TIME) -timeout=10 -rss_limit_mb=2048 \
+		-artifact_prefix=target/fuzz/found/$(FUZZED)- $(CORPUS) $(wildcard fuzz/seeds/$(FUZZED))
+endif
 
 miri: ## the code over bytes of the kernel under Miri; needs a nightly toolchain with it
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { echo "no Miri: rustup toolchain install nightly --component miri,rust-src" >&2; exit 69; }
