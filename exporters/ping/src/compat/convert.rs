@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use inventory::Inventory;
 use netio::option::Family;
 use toolkit::ConfigError;
 
@@ -175,6 +176,13 @@ fn inventory(peer: &Peer, usual: Option<&Target>, left: &mut Vec<String>) -> Str
             ));
             continue;
         }
+        if !is_address(&host) {
+            left.push(format!(
+                "{}: neither the address of a device nor a DNS name",
+                target.host
+            ));
+            continue;
+        }
         if !hosts.insert(host.clone()) {
             left.push(format!(
                 "{} a second time: a device is probed once",
@@ -219,6 +227,12 @@ fn inventory(peer: &Peer, usual: Option<&Target>, left: &mut Vec<String>) -> Str
     out.push_str(if entries.is_empty() { " []" } else { &entries });
     out.push('\n');
     out
+}
+
+/// A device of the inventory can have this address, or this name.
+fn is_address(host: &str) -> bool {
+    let device = format!("devices: [{{name: it, address: {}}}]", quoted(host));
+    Inventory::parse(&device, Path::new("inventory")).is_ok()
 }
 
 /// What of a target differs from the usual one.

@@ -553,6 +553,11 @@ fn what_is_converted_is_read_by_us() {
             vec!["module http_2xx", "module icmp: a time of 2m"],
         ),
         (
+            Kind::PingExporter,
+            "targets: ['-h', 0.0.0.0, 192.0.2.7]\n",
+            vec!["-h: neither", "0.0.0.0: neither", "history-size 10"],
+        ),
+        (
             Kind::SmokepingProber,
             "targets:\n- hosts: [r1, R1, '198.18.0.1']\n- {hosts: [_x.example.org, '198.18.0.1'], tos: 3}\n",
             vec![
