@@ -530,6 +530,18 @@ fn the_same_series_twice_is_one_target_and_a_warning() {
 }
 
 #[test]
+fn a_host_that_no_device_can_have_is_left_out_and_said() {
+    let text = "targets: ['-h', 0.0.0.0, 192.0.2.7]\n";
+    let converted = convert::convert(Kind::PingExporter, text, Path::new("peer.yml")).unwrap();
+    let read = inventory::Inventory::parse(&converted.inventory, Path::new("inventory.yaml"));
+    assert_eq!(read.unwrap().devices().len(), 1);
+    for host in ["-h: neither", "0.0.0.0: neither"] {
+        let said = converted.left.iter().any(|line| line.starts_with(host));
+        assert!(said, "{host}: {:?}", converted.left);
+    }
+}
+
+#[test]
 fn what_is_converted_is_read_by_us() {
     for (kind, text, left) in [
         (
@@ -551,11 +563,6 @@ fn what_is_converted_is_read_by_us() {
             Kind::Blackbox,
             BLACKBOX,
             vec!["module http_2xx", "module icmp: a time of 2m"],
-        ),
-        (
-            Kind::PingExporter,
-            "targets: ['-h', 0.0.0.0, 192.0.2.7]\n",
-            vec!["-h: neither", "0.0.0.0: neither", "history-size 10"],
         ),
         (
             Kind::SmokepingProber,
