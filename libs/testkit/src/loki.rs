@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use rules::{LokiLimits, parse_labels};
 pub use store::Entry;
-pub use wire::{PushedEntry, PushedStream};
+pub use wire::{Metadata, PushedEntry, PushedStream};
 
 use store::Store;
 
@@ -43,6 +43,8 @@ struct Inner {
     /// Answered to every push while it is set.
     always: Option<Misbehave>,
     sink: Option<Sink>,
+    /// Memory for what a push says, kept from push to push.
+    plain: Vec<u8>,
     requests: u64,
     authorization: Option<String>,
     tenant_required: bool,
@@ -69,6 +71,7 @@ impl Loki {
             script: VecDeque::new(),
             always: None,
             sink: None,
+            plain: Vec::new(),
             requests: 0,
             authorization: None,
             tenant_required: false,

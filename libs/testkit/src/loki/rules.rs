@@ -162,7 +162,7 @@ impl LokiLimits {
     pub(super) fn check_entry(
         &self,
         labels: &str,
-        entry: &PushedEntry,
+        entry: &PushedEntry<'_>,
         now: i128,
     ) -> Result<(), String> {
         let nanos = |d: Duration| d.as_nanos() as i128;
@@ -174,7 +174,7 @@ impl LokiLimits {
             ));
         }
         if let Some(poison) = self.poison
-            && entry.line.as_str().contains(poison)
+            && entry.line.contains(poison)
         {
             return Err(format!("entry of stream '{labels}' is poison"));
         }
@@ -195,7 +195,7 @@ impl LokiLimits {
                 "stream '{labels}' includes structured metadata, but this feature is disallowed"
             ));
         }
-        let bytes: usize = entry.metadata.iter().map(|(n, v)| n.len() + v.len()).sum();
+        let bytes = entry.metadata.bytes();
         if entry.metadata.len() > self.metadata_pairs || bytes > self.metadata_bytes {
             return Err(format!(
                 "stream '{labels}' has structured metadata too large"

@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response};
 
 use super::rules::parse_labels;
 use super::store::Entry;
+use super::wire::{PushedEntry, PushedStream};
 use super::{Inner, Misbehave, wire};
 
 pub(super) async fn serve(listener: tokio::net::TcpListener, inner: Arc<Mutex<Inner>>) {
@@ -141,24 +142,21 @@ fn push(
     if body.len() > inner.limits.body_bytes {
         return (413, "request body too large".to_owned());
     }
-    let streams = match wire::decode(body, kind, encoding) {
-        Ok(streams) => streams,
-        Err(text) => return (400, text),
+    let mut plain = std::mem::take(&mut inner.plain);
+    let answer = match wire::decode(body, kind, encoding, &mut plain) {
+        Ok(streams) => take(inner, &streams, tenant),
+        Err(text) => (400, text),
     };
+    inner.plain = plain;
+    answer
+}
+
+/// Holds the streams of a push against the limits and keeps what is within them.
+fn take(inner: &mut Inner, streams: &[PushedStream<'_>], tenant: &str) -> (u16, String) {
     let now = now();
-    let size = |s: &wire::PushedStream| {
-        s.entries
-            .iter()
-            .map(|e| {
-                e.line.len()
-                    + e.metadata
-                        .iter()
-                        .map(|(n, v)| n.len() + v.len())
-                        .sum::<usize>()
-            })
-            .sum::<usize>()
-    };
-    let bytes: usize = streams.iter().map(size).sum();
+    let size = |e: &PushedEntry<'_>| e.line.len() + e.metadata.bytes();
+    let entries = streams.iter().flat_map(|s| &s.entries);
+    let bytes: usize = entries.map(size).sum();
     let Inner {
         limits,
         store,
@@ -173,7 +171,7 @@ fn push(
             format!("ingestion rate limit exceeded for user {tenant}: {bytes} bytes"),
         );
     }
-    for stream in &streams {
+    for stream in streams {
         let labels = match limits.check_labels(&stream.labels) {
             Ok(labels) => labels,
             Err(text) => {

@@ -55,7 +55,7 @@ impl Stream {
     /// Takes an entry; `keep` false only minds the order. Gives how many more are kept.
     pub(super) fn add(
         &mut self,
-        entry: &PushedEntry,
+        entry: &PushedEntry<'_>,
         limits: &LokiLimits,
         keep: bool,
     ) -> Result<usize, (u16, String)> {
@@ -69,12 +69,9 @@ impl Stream {
         if keep {
             let stamp = u64::try_from(entry.stamp).unwrap_or(0);
             let same = self.entries.entry(stamp).or_default();
-            let line = entry.line.as_str();
+            let line = &*entry.line;
             if !same.iter().any(|(other, _)| other == line) {
-                let owned = |(n, v): &(super::wire::Text, super::wire::Text)| {
-                    (n.as_str().to_owned(), v.as_str().to_owned())
-                };
-                same.push((line.to_owned(), entry.metadata.iter().map(owned).collect()));
+                same.push((line.to_owned(), entry.metadata.to_vec()));
                 return Ok(1);
             }
         }

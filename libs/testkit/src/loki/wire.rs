@@ -1,176 +1,205 @@
-//! What a push request says, decoded with generated codecs.
+//! What a push request says.
+//!
+//! A push in protobuf is read where it lies: a benchmark is not to measure how the double copies.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 
-use bytes::Bytes;
-use prost::Message;
+mod proto;
 
-#[derive(Clone, PartialEq, Message)]
-struct RequestMessage {
-    #[prost(message, repeated, tag = "1")]
-    streams: Vec<StreamMessage>,
+use proto::Fields;
+
+/// One stream of a push.
+#[derive(Debug, Clone)]
+pub struct PushedStream<'a> {
+    /// The labels as they were sent.
+    pub labels: Cow<'a, str>,
+    /// The entries in order.
+    pub entries: Vec<PushedEntry<'a>>,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct StreamMessage {
-    #[prost(string, tag = "1")]
-    labels: String,
-    #[prost(message, repeated, tag = "2")]
-    entries: Vec<EntryMessage>,
-    #[prost(uint64, tag = "3")]
-    hash: u64,
+/// One entry of a push.
+#[derive(Debug, Clone)]
+pub struct PushedEntry<'a> {
+    /// Nanoseconds since 1970.
+    pub stamp: i128,
+    /// The text.
+    pub line: Cow<'a, str>,
+    /// Structured metadata.
+    pub metadata: Metadata<'a>,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct EntryMessage {
-    #[prost(message, optional, tag = "1")]
-    timestamp: Option<TimeMessage>,
-    #[prost(bytes = "bytes", tag = "2")]
-    line: Bytes,
-    #[prost(message, repeated, tag = "3")]
-    metadata: Vec<PairMessage>,
+/// Structured metadata of an entry, checked and counted.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata<'a> {
+    pairs: Pairs<'a>,
+    count: usize,
+    bytes: usize,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct TimeMessage {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
-    #[prost(int32, tag = "2")]
-    nanos: i32,
+#[derive(Debug, Clone)]
+enum Pairs<'a> {
+    /// The entry's message, of which field 3 are the pairs.
+    Encoded(&'a [u8]),
+    Owned(Vec<(String, String)>),
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct PairMessage {
-    #[prost(bytes = "bytes", tag = "1")]
-    name: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    value: Bytes,
+impl Default for Pairs<'_> {
+    fn default() -> Self {
+        Self::Encoded(&[])
+    }
 }
 
-/// Text that lies in the request's own memory: a benchmark is not to measure how the double copies.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Text(Bytes);
-
-impl Text {
-    fn new(bytes: Bytes) -> Result<Self, String> {
-        match std::str::from_utf8(&bytes) {
-            Ok(_) => Ok(Self(bytes)),
-            Err(error) => Err(format!("proto: invalid string value: {error}")),
+impl Metadata<'_> {
+    fn owned(pairs: Vec<(String, String)>) -> Self {
+        Self {
+            count: pairs.len(),
+            bytes: pairs.iter().map(|(n, v)| n.len() + v.len()).sum(),
+            pairs: Pairs::Owned(pairs),
         }
     }
 
-    /// Length in bytes.
+    /// How many pairs there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.count
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
     }
 
-    /// Its bytes.
+    /// Bytes of all names and values.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// The text.
+    /// The pairs in order.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        // It was looked at when it was made.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+    pub fn to_vec(&self) -> Vec<(String, String)> {
+        match &self.pairs {
+            Pairs::Owned(pairs) => pairs.clone(),
+            Pairs::Encoded(entry) => Fields(entry)
+                .flatten()
+                .filter(|(number, _)| *number == 3)
+                .filter_map(|(_, value)| pair(value.message().ok()?).ok())
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
     }
 }
 
-impl From<&str> for Text {
-    fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
-    }
-}
-
-/// One stream of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushedStream {
-    /// The labels as they were sent.
-    pub labels: String,
-    /// The entries in order.
-    pub entries: Vec<PushedEntry>,
-}
-
-/// One entry of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushedEntry {
-    /// Nanoseconds since 1970.
-    pub stamp: i128,
-    /// The text.
-    pub line: Text,
-    /// Structured metadata in order.
-    pub metadata: Vec<(Text, Text)>,
-}
-
-/// Reads a push by its content type and encoding.
+/// Reads a push by its content type and encoding; `plain` is memory for what was compressed.
 ///
 /// # Errors
 /// What is wrong with the body.
-pub(super) fn decode(
+pub(super) fn decode<'a>(
     body: &[u8],
     content_type: &str,
     encoding: &str,
-) -> Result<Vec<PushedStream>, String> {
+    plain: &'a mut Vec<u8>,
+) -> Result<Vec<PushedStream<'a>>, String> {
     match content_type.split(';').next().unwrap_or_default().trim() {
-        "application/x-protobuf" => protobuf(body),
+        "application/x-protobuf" => {
+            let snappy = |e: snap::Error| format!("snappy: {e}");
+            let length = snap::raw::decompress_len(body).map_err(snappy)?;
+            plain.resize(length, 0);
+            snap::raw::Decoder::new()
+                .decompress(body, plain)
+                .map_err(snappy)?;
+            protobuf(plain)
+        }
         "application/json" => {
-            let mut plain = Vec::new();
+            plain.clear();
             match encoding {
                 "gzip" => {
                     flate2::read::GzDecoder::new(body)
-                        .read_to_end(&mut plain)
+                        .read_to_end(plain)
                         .map_err(|e| e.to_string())?;
                 }
                 "" => plain.extend_from_slice(body),
                 other => return Err(format!("Content-Encoding {other:?} not supported")),
             }
-            json(&plain)
+            json(plain)
         }
         other => Err(format!("Content-Type {other:?} not supported")),
     }
 }
 
-fn protobuf(body: &[u8]) -> Result<Vec<PushedStream>, String> {
-    let plain = snap::raw::Decoder::new()
-        .decompress_vec(body)
-        .map_err(|e| format!("snappy: {e}"))?;
-    let request = RequestMessage::decode(Bytes::from(plain)).map_err(|e| format!("proto: {e}"))?;
-    let pair = |p: PairMessage| Ok((Text::new(p.name)?, Text::new(p.value)?));
-    let entry = |e: EntryMessage| {
-        let time = e.timestamp.unwrap_or_default();
-        Ok(PushedEntry {
-            stamp: i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos),
-            line: Text::new(e.line)?,
-            metadata: e
-                .metadata
-                .into_iter()
-                .map(pair)
-                .collect::<Result<_, String>>()?,
-        })
-    };
-    let stream = |s: StreamMessage| {
-        Ok(PushedStream {
-            labels: s.labels,
-            entries: s
-                .entries
-                .into_iter()
-                .map(entry)
-                .collect::<Result<_, String>>()?,
-        })
-    };
-    request.streams.into_iter().map(stream).collect()
+/// `PushRequest {1: streams*}`, `Stream {1: labels, 2: entries*, 3: hash}`.
+fn protobuf(plain: &[u8]) -> Result<Vec<PushedStream<'_>>, String> {
+    let mut streams = Vec::new();
+    for field in Fields(plain) {
+        let (1, value) = field? else { continue };
+        let mut stream = PushedStream {
+            labels: "".into(),
+            entries: Vec::new(),
+        };
+        for field in Fields(value.message()?) {
+            match field? {
+                (1, value) => stream.labels = value.text()?.into(),
+                (2, value) => stream.entries.push(entry(value.message()?)?),
+                (3, value) => _ = value.number()?,
+                _ => {}
+            }
+        }
+        streams.push(stream);
+    }
+    Ok(streams)
 }
 
-fn json(body: &[u8]) -> Result<Vec<PushedStream>, String> {
+/// `Entry {1: timestamp {1: seconds, 2: nanoseconds}, 2: line, 3: pairs*}`.
+fn entry(message: &[u8]) -> Result<PushedEntry<'_>, String> {
+    let (mut seconds, mut nanos, mut line) = (0, 0, "");
+    let mut metadata = Metadata {
+        pairs: Pairs::Encoded(message),
+        ..Metadata::default()
+    };
+    for field in Fields(message) {
+        match field? {
+            (1, value) => {
+                for field in Fields(value.message()?) {
+                    match field? {
+                        (1, value) => seconds = value.number()?.cast_signed(),
+                        // An int32 is sent with the width of an int64 (two's complement).
+                        (2, value) => nanos = value.number()? as i32,
+                        _ => {}
+                    }
+                }
+            }
+            (2, value) => line = value.text()?,
+            (3, value) => {
+                let (name, value) = pair(value.message()?)?;
+                metadata.count += 1;
+                metadata.bytes += name.len() + value.len();
+            }
+            _ => {}
+        }
+    }
+    Ok(PushedEntry {
+        stamp: i128::from(seconds) * 1_000_000_000 + i128::from(nanos),
+        line: line.into(),
+        metadata,
+    })
+}
+
+/// `LabelPair {1: name, 2: value}`.
+fn pair(message: &[u8]) -> Result<(&str, &str), String> {
+    let (mut name, mut text) = ("", "");
+    for field in Fields(message) {
+        match field? {
+            (1, value) => name = value.text()?,
+            (2, value) => text = value.text()?,
+            _ => {}
+        }
+    }
+    Ok((name, text))
+}
+
+fn json(body: &[u8]) -> Result<Vec<PushedStream<'static>>, String> {
     let value: serde_json::Value = serde_json::from_slice(body).map_err(|e| e.to_string())?;
     let streams = value["streams"]
         .as_array()
@@ -201,28 +230,31 @@ fn json(body: &[u8]) -> Result<Vec<PushedStream>, String> {
             let stamp = entry[0].as_str().ok_or("timestamp: expected a string")?;
             let metadata = entry.get(2).and_then(serde_json::Value::as_object);
             let pair = |(k, v): (&String, &serde_json::Value)| {
-                Some((Text::from(&**k), Text::from(v.as_str()?)))
+                Some((k.to_owned(), v.as_str()?.to_owned()))
             };
+            let pairs = metadata.map(|m| {
+                let pairs = m.iter().map(pair).collect::<Option<Vec<_>>>();
+                pairs.ok_or("metadata: expected strings")
+            });
             entries.push(PushedEntry {
                 stamp: stamp
                     .parse()
                     .map_err(|_| "timestamp: expected nanoseconds")?,
-                line: entry[1].as_str().ok_or("line: expected a string")?.into(),
-                metadata: metadata
-                    .map(|m| {
-                        m.iter()
-                            .map(pair)
-                            .collect::<Option<_>>()
-                            .ok_or("metadata: expected strings")
-                    })
-                    .transpose()?
-                    .unwrap_or_default(),
+                line: entry[1]
+                    .as_str()
+                    .ok_or("line: expected a string")?
+                    .to_owned()
+                    .into(),
+                metadata: Metadata::owned(pairs.transpose()?.unwrap_or_default()),
             });
         }
         result.push(PushedStream {
-            labels: format!("{{{}}}", labels.join(",")),
+            labels: format!("{{{}}}", labels.join(",")).into(),
             entries,
         });
     }
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests;
