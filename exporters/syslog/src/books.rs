@@ -130,6 +130,8 @@ pub struct Account {
     pub path_lost: AtomicU64,
     /// The last count of the device; 0: none.
     pub sequence: AtomicU64,
+    /// Messages that we gave up ourselves and that explained a gap in the device's count.
+    explained: AtomicU64,
 }
 
 impl Account {
@@ -151,6 +153,7 @@ impl Account {
             zone: Zone::default(),
             path_lost: AtomicU64::new(0),
             sequence: AtomicU64::new(0),
+            explained: AtomicU64::new(0),
         }
     }
 
@@ -172,12 +175,24 @@ impl Account {
         }
     }
 
-    /// Follows the device's own count; a gap is what the path lost. A jump back or far ahead is a restart.
-    pub fn follow(&self, sequence: u64) {
+    /// Messages of the device that a reader will never see: not taken, or evicted.
+    #[must_use]
+    pub fn given_up(&self, reader: usize) -> u64 {
+        let dropped: u64 = self.dropped.iter().map(|count| count.load(Relaxed)).sum();
+        let evicted = self.outlets.get(reader).map(|o| o.evicted.load(Relaxed));
+        dropped + evicted.unwrap_or(0)
+    }
+
+    /// Follows the device's own count; a gap is what the path lost, but for what was given up here. A jump back or far
+    /// ahead is a restart.
+    pub fn follow(&self, sequence: u64, given_up: u64) {
         const FAR: u64 = 10_000;
         let last = self.sequence.swap(sequence, Relaxed);
         if last > 0 && sequence > last + 1 && sequence - last <= FAR {
-            self.path_lost.fetch_add(sequence - last - 1, Relaxed);
+            let gap = sequence - last - 1;
+            let ours = gap.min(given_up.saturating_sub(self.explained.load(Relaxed)));
+            self.explained.fetch_add(ours, Relaxed);
+            self.path_lost.fetch_add(gap - ours, Relaxed);
         }
     }
 }
@@ -265,6 +280,13 @@ impl Books {
             .clone()
     }
 
+    /// The reader that counts what messages say: the one that reads for nothing else, or the first.
+    #[must_use]
+    pub fn counting(&self) -> usize {
+        let own = |name: &String| name == crate::webhooks::READER;
+        self.destinations.iter().position(own).unwrap_or(0)
+    }
+
     /// All accounts in order of names.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Account>> {
@@ -278,6 +300,30 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_in_the_devices_count_is_the_paths_but_for_what_was_given_up_here() {
+        let books = Books::new(vec!["main".to_owned()]);
+        let account = books.account("r1");
+        let lost = |sequence| {
+            account.follow(sequence, account.given_up(books.counting()));
+            account.path_lost.load(Relaxed)
+        };
+        assert_eq!(
+            [lost(5), lost(6), lost(9), lost(9), lost(8)],
+            [0, 0, 2, 2, 2]
+        );
+        // A restart, and a count that cannot be followed.
+        assert_eq!(
+            [lost(1), lost(2), lost(500_000), lost(500_001)],
+            [2, 2, 2, 2]
+        );
+        let mut tally = Tally::default();
+        (0..5).for_each(|_| tally.drop_one(Dropped::Full));
+        account.book(&tally);
+        account.outlets[0].evicted.fetch_add(2, Relaxed);
+        assert_eq!([lost(500_006), lost(500_010), lost(500_012)], [2, 2, 3]);
+    }
 
     #[test]
     fn a_clock_in_local_time_shows_its_zone_and_a_wrong_clock_does_not() {

@@ -28,6 +28,8 @@ pub enum Kind {
     Udp,
     /// A UDP socket of one loud sender.
     UdpOwn,
+    /// A UDP socket kept for a loud address.
+    UdpApart,
     /// A listening TCP socket.
     Tcp,
     /// A bound Unix datagram socket.

@@ -152,6 +152,9 @@ impl Listeners {
                 let key = (udp.address, place);
                 if let Some(entry) = table.udp.iter().find(|e| e.key == key) {
                     entry.item.set_buffer(udp.buffer)?;
+                    if udp.sockets > 1 {
+                        entry.item.share_with_others();
+                    }
                     continue;
                 }
                 // With port 0 the further sockets share the port that the first one got.
@@ -164,6 +167,13 @@ impl Listeners {
                 let listener = Arc::new(listener.with_context(|| format!("UDP {address}"))?);
                 while let Some(socket) = self.take(Kind::UdpOwn, &udp.address.to_string()) {
                     listener.adopt_own(socket.into())?;
+                }
+                while let Some(socket) = self.take(Kind::UdpApart, &udp.address.to_string()) {
+                    listener.adopt_apart(socket.into())?;
+                }
+                // Several sockets are for the kernel to choose from.
+                if udp.sockets == 1 {
+                    listener.keep_apart();
                 }
                 let limit = listener.kernel().limit;
                 tracing::info!(address = %listener.address(), receive_buffer_bytes = limit, "listening for datagrams");
@@ -352,6 +362,9 @@ impl Listeners {
             given.socket(Kind::Udp, configured.to_string(), listener.descriptor());
             for own in listener.own_descriptors() {
                 given.socket(Kind::UdpOwn, configured.to_string(), own);
+            }
+            for apart in listener.apart_descriptors() {
+                given.socket(Kind::UdpApart, configured.to_string(), apart);
             }
         }
         given

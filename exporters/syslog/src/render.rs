@@ -336,7 +336,8 @@ impl Render for Lines {
                 account.raw.fetch_add(1, Relaxed);
             }
             if let Some(sequence) = header.sequence.filter(|_| !received.device.is_empty()) {
-                account.follow(sequence);
+                let counting = self.books.as_ref().map_or(0, |books| books.counting());
+                account.follow(sequence, account.given_up(counting));
             }
             if let Some((_, at)) = clock {
                 account.skew.store((at - stamp) / 1_000_000, Relaxed);

@@ -1,27 +1,29 @@
 //! TCP and TLS connections, and Unix sockets.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{self, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixDatagram};
+use tokio::net::{TcpListener, TcpStream};
 use toolkit::Stop;
 
 use crate::framing::{Framing, Skip};
 use crate::handover::Connection;
-use crate::intake::{Intake, Lane, now};
-use crate::record::{TRUNCATED, Transport, UNFINISHED};
+use crate::intake::Intake;
+use crate::record::Transport;
 use crate::tls::Tls;
 
-/// Bytes read from a connection at once.
-const READ: usize = 64 << 10;
+mod connection;
+mod unix;
+
+use connection::{End, Way, receive};
+pub use unix::UnixSocket;
 
 /// The bounds of connections.
 #[derive(Debug, Clone)]
@@ -49,6 +51,28 @@ pub struct Counts {
     pub handshakes_failed: AtomicU64,
     /// PROXY protocol headers that were wrong.
     pub proxy_failed: AtomicU64,
+    /// Open now, by the address at the other end.
+    held: Mutex<HashMap<IpAddr, u64>>,
+}
+
+impl Counts {
+    fn held(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for another connection from an address. Who holds more than half of them leaves the last
+    /// tenth to the others; behind a balancer everybody has its address.
+    fn has_room(&self, settings: &Settings, address: IpAddr) -> bool {
+        let limit = settings.bounds.connections as u64;
+        let open = self.open.load(Relaxed);
+        let last = open >= limit - limit / 10 && !settings.proxy;
+        let greedy = || {
+            self.held()
+                .get(&address)
+                .is_some_and(|held| held * 2 > limit)
+        };
+        open < limit && !(last && greedy())
+    }
 }
 
 /// What holds for connections from now on.
@@ -79,18 +103,32 @@ pub struct Streams {
     running: AtomicBool,
 }
 
-struct Open(Arc<Counts>);
+/// An open connection, counted as long as it lives.
+struct Open(Arc<Counts>, IpAddr);
+
+impl Open {
+    fn new(counts: Arc<Counts>, address: IpAddr) -> Self {
+        counts.open.fetch_add(1, Relaxed);
+        *counts.held().entry(address).or_default() += 1;
+        Self(counts, address)
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
+        let mut held = self.0.held();
+        if let Some(count) = held.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.1);
+            }
+        }
     }
 }
 
 /// Greetings (PROXY protocol, TLS) may take this long.
 const GREETING: Duration = Duration::from_secs(10);
-/// After a stop, a connection is read on for at most this long.
-const DRAIN: Duration = Duration::from_secs(1);
 
 fn lock(connections: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
     connections.lock().unwrap_or_else(PoisonError::into_inner)
@@ -144,10 +182,10 @@ impl Streams {
     fn begin(
         self: &Arc<Self>,
         connections: &mut tokio::task::JoinSet<()>,
+        source: SocketAddr,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.counts.open.fetch_add(1, Relaxed);
-        let open = Open(self.counts.clone());
+        let open = Open::new(self.counts.clone(), source.ip());
         connections.spawn(async move {
             let _open = open;
             work.await;
@@ -175,16 +213,10 @@ impl Streams {
             let settings = self.settings.load_full();
             let limit = settings.bounds.message_bytes;
             let framing = Framing::resume(limit, connection.bytes, connection.skip);
-            self.begin(&mut connections, async move {
-                this.plain(
-                    socket,
-                    framing,
-                    connection.source,
-                    &settings.bounds,
-                    intake,
-                    stop,
-                )
-                .await;
+            let source = connection.source;
+            self.begin(&mut connections, source, async move {
+                this.plain(socket, framing, source, &settings.bounds, intake, stop)
+                    .await;
             });
         }
         loop {
@@ -202,13 +234,13 @@ impl Streams {
             };
             while connections.try_join_next().is_some() {}
             let settings = self.settings.load_full();
-            if self.counts.open.load(Relaxed) >= settings.bounds.connections as u64 {
+            if !self.counts.has_room(&settings, source.ip()) {
                 self.counts.refused.fetch_add(1, Relaxed);
                 continue;
             }
             self.counts.accepted.fetch_add(1, Relaxed);
             let (this, intake, stop) = (self.clone(), intake.clone(), stop.clone());
-            self.begin(&mut connections, async move {
+            self.begin(&mut connections, source, async move {
                 this.connection(socket, source, &settings, intake, stop)
                     .await;
             });
@@ -304,238 +336,6 @@ impl Streams {
                 skip,
                 socket: socket.into(),
             });
-        }
-    }
-}
-
-/// What a connection's messages have in common.
-struct Way<'a> {
-    source: SocketAddr,
-    transport: Transport,
-    bounds: &'a Bounds,
-    /// When set at a stop, the connection goes to another process as it is.
-    hands: Option<&'a AtomicBool>,
-}
-
-/// How the reading of a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Closed,
-    /// Another process reads on.
-    Leaving,
-}
-
-/// Reads one connection to its end. A full queue stops the reading, which stops the sender.
-async fn receive(
-    stream: &mut (impl AsyncRead + Unpin),
-    framing: &mut Framing,
-    way: &Way<'_>,
-    intake: Arc<Intake>,
-    stop: Stop,
-) -> End {
-    let (source, transport, bounds) = (way.source, way.transport, way.bounds);
-    let mut lane = Lane::new(intake.clone());
-    let mut draining: Option<Instant> = None;
-    loop {
-        let stamp = now();
-        while let Some(frame) = framing.next_frame() {
-            let flags = if frame.truncated { TRUNCATED } else { 0 };
-            lane.push(frame.bytes, source, transport, stamp, flags);
-        }
-        flush(&mut lane, &intake).await;
-        if draining.is_some_and(|since| since.elapsed() > DRAIN) {
-            break;
-        }
-        let midway = framing.is_midway();
-        let patience = if draining.is_some() {
-            Duration::from_millis(100)
-        } else if midway {
-            bounds.unfinished
-        } else {
-            bounds.idle
-        };
-        let buffer = framing.buffer();
-        buffer.reserve(if buffer.capacity() == 0 {
-            4 << 10
-        } else {
-            READ.min(buffer.capacity().max(4 << 10))
-        });
-        let read = tokio::select! {
-            read = tokio::time::timeout(patience, stream.read_buf(buffer)) => read,
-            () = stop.requested(), if draining.is_none() => {
-                if way.hands.is_some_and(|leaving| leaving.load(Ordering::Acquire)) {
-                    return End::Leaving;
-                }
-                // Take what has arrived, wait no longer for more.
-                draining = Some(Instant::now());
-                continue;
-            }
-        };
-        match read {
-            Ok(Ok(0) | Err(_)) => break,
-            Ok(Ok(_)) => {}
-            Err(_) if midway && draining.is_none() => {
-                if let Some(rest) = framing.rest() {
-                    lane.push(rest, source, transport, now(), UNFINISHED);
-                }
-            }
-            Err(_) => break,
-        }
-    }
-    if let Some(rest) = framing.rest() {
-        let flags = if draining.is_some() { UNFINISHED } else { 0 };
-        lane.push(rest, source, transport, now(), flags);
-    }
-    flush(&mut lane, &intake).await;
-    End::Closed
-}
-
-async fn flush(lane: &mut Lane, intake: &Intake) {
-    loop {
-        let space = intake.queue.space();
-        tokio::pin!(space);
-        space.as_mut().enable();
-        if lane.flush() {
-            return;
-        }
-        // The pause is for a storage that refuses: no room is made then, but it may recover.
-        let _ = tokio::time::timeout(Duration::from_millis(500), space).await;
-    }
-}
-
-/// A Unix datagram socket such as `/dev/log`.
-pub struct UnixSocket {
-    socket: UnixDatagram,
-    path: PathBuf,
-    leaving: AtomicBool,
-    running: AtomicBool,
-}
-
-impl UnixSocket {
-    /// Binds it; a socket that was left behind is replaced.
-    ///
-    /// # Errors
-    /// When it cannot be bound, or something else is at the path.
-    pub fn bind(path: PathBuf) -> io::Result<Self> {
-        use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-        if let Ok(meta) = std::fs::symlink_metadata(&path) {
-            if !meta.file_type().is_socket() {
-                return Err(io::Error::new(
-                    io::ErrorKind::AlreadyExists,
-                    "there is something else than a socket at the path",
-                ));
-            }
-            std::fs::remove_file(&path)?;
-        }
-        let socket = UnixDatagram::bind(&path)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
-        Ok(Self::new(socket, path))
-    }
-
-    fn new(socket: UnixDatagram, path: PathBuf) -> Self {
-        Self {
-            socket,
-            path,
-            leaving: AtomicBool::new(false),
-            running: AtomicBool::new(false),
-        }
-    }
-
-    /// Takes a socket that is bound already.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn adopt(socket: std::os::unix::net::UnixDatagram, path: PathBuf) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self::new(UnixDatagram::from_std(socket)?, path))
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// From now on a stop leaves what the kernel holds to another process.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Release);
-    }
-
-    /// Waits until the receiver has ended after a stop.
-    pub async fn left(&self) {
-        for _ in 0..2_000 {
-            if !self.running.load(Ordering::Acquire) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    /// A further descriptor of the socket.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn descriptor(&self) -> io::Result<OwnedFd> {
-        self.socket.as_fd().try_clone_to_owned()
-    }
-
-    /// Receives until told to stop.
-    ///
-    /// # Errors
-    /// When the socket fails.
-    pub async fn run(&self, intake: Arc<Intake>, limit: usize, stop: Stop) -> io::Result<()> {
-        if stop.is_requested() {
-            return Ok(());
-        }
-        self.running.store(true, Ordering::Release);
-        let result = self.receive(intake, limit, stop).await;
-        self.running.store(false, Ordering::Release);
-        result
-    }
-
-    async fn receive(&self, intake: Arc<Intake>, limit: usize, stop: Stop) -> io::Result<()> {
-        let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let mut buffer = vec![0; limit + 1];
-        let mut lane = Lane::new(intake.clone());
-        let push = |lane: &mut Lane, buffer: &[u8], length: usize| {
-            let flags = if length > limit { TRUNCATED } else { 0 };
-            lane.push(
-                &buffer[..length.min(limit)],
-                nobody,
-                Transport::Unix,
-                now(),
-                flags,
-            );
-        };
-        loop {
-            tokio::select! {
-                received = self.socket.recv(&mut buffer) => {
-                    let length = received?;
-                    push(&mut lane, &buffer, length);
-                }
-                () = stop.requested() => break,
-            }
-            while lane.len() < 256
-                && let Ok(length) = self.socket.try_recv(&mut buffer)
-            {
-                push(&mut lane, &buffer, length);
-            }
-            flush(&mut lane, &intake).await;
-        }
-        while !self.leaving.load(Ordering::Acquire)
-            && let Ok(length) = self.socket.try_recv(&mut buffer)
-        {
-            push(&mut lane, &buffer, length);
-        }
-        flush(&mut lane, &intake).await;
-        Ok(())
-    }
-}
-
-impl Drop for UnixSocket {
-    fn drop(&mut self) {
-        if !*self.leaving.get_mut() {
-            let _ = std::fs::remove_file(&self.path);
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Datagrams: batched receive on threads of their own, so that nothing else delays them.
 //!
 //! Senders share a socket and its buffer until one of them is loud. That one is given a connected socket, whose buffer
-//! is its own: however much it sends, what others sent finds room.
+//! is its own: however much it sends, what others sent finds room. An address that is loud from ever new ports is given
+//! one of a few sockets kept for that.
 
+mod apart;
 mod inlet;
 mod loud;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,8 +20,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::intake::{Intake, Lane, now};
 use crate::record::{TRUNCATED, Transport};
+use apart::Apart;
 use inlet::{Inlet, Level};
-use loud::Loud;
+use loud::{Found, Loud};
 
 /// Longest UDP payload.
 const LONGEST: usize = 65_535;
@@ -53,6 +56,7 @@ pub struct Kernel {
 pub struct Listener {
     shared: Arc<Inlet>,
     own: Mutex<Vec<Arc<Inlet>>>,
+    apart: Mutex<Apart>,
     /// Drops of sockets that are closed.
     before: AtomicU64,
     address: SocketAddr,
@@ -92,6 +96,7 @@ impl Listener {
             address: shared.address()?,
             shared: Arc::new(shared),
             own: Mutex::default(),
+            apart: Mutex::default(),
             before: AtomicU64::new(0),
             buffer: AtomicU32::new(buffer),
             leaving: AtomicBool::new(false),
@@ -109,8 +114,41 @@ impl Listener {
         Ok(())
     }
 
+    /// Takes a loud address's socket from another process.
+    ///
+    /// # Errors
+    /// When it is not bound.
+    pub fn adopt_apart(&self, socket: UdpSocket) -> io::Result<()> {
+        let buffer = self.buffer.load(Ordering::Relaxed);
+        self.apart().adopt(socket, buffer)
+    }
+
+    /// Keeps sockets for loud addresses, unless there are some. The socket must be the first on its address.
+    pub fn keep_apart(&self) {
+        let mut apart = self.apart();
+        if apart.inlets().next().is_none() {
+            let buffer = self.buffer.load(Ordering::Relaxed);
+            match Apart::beside(&self.shared, self.address, buffer) {
+                Ok(kept) => *apart = kept,
+                // The address was bound by somebody who does not share it.
+                Err(error) => {
+                    tracing::debug!(%error, address = %self.address, "loud addresses cannot have sockets of their own");
+                }
+            }
+        }
+    }
+
+    /// Lets the kernel choose among this and further sockets on the same address: none is kept for a loud address now.
+    pub fn share_with_others(&self) {
+        self.apart().end(&self.shared);
+    }
+
     fn own(&self) -> MutexGuard<'_, Vec<Arc<Inlet>>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apart(&self) -> MutexGuard<'_, Apart> {
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for another receive buffer.
@@ -120,6 +158,9 @@ impl Listener {
     pub fn set_buffer(&self, bytes: u32) -> io::Result<()> {
         self.buffer.store(bytes, Ordering::Relaxed);
         for inlet in self.own().iter() {
+            inlet.set_buffer(bytes)?;
+        }
+        for inlet in self.apart().inlets() {
             inlet.set_buffer(bytes)?;
         }
         self.shared.set_buffer(bytes)
@@ -154,6 +195,13 @@ impl Listener {
         self.own().iter().map(|inlet| inlet.descriptor()).collect()
     }
 
+    /// Further descriptors of the sockets kept for loud addresses, in their order.
+    #[must_use]
+    pub fn apart_descriptors(&self) -> Vec<io::Result<OwnedFd>> {
+        let apart = self.apart();
+        apart.inlets().map(|inlet| inlet.descriptor()).collect()
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -163,19 +211,22 @@ impl Listener {
     /// Asks the kernel for drops and levels.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
-        let own = self.own();
+        let (own, apart) = (self.own(), self.apart());
         let mut kernel = Kernel {
             dropped: self.before.load(Ordering::Relaxed),
             bytes: 0,
             limit: 0,
-            own: own.len(),
+            own: own.len() + apart.given(),
         };
         let shared = std::iter::once(&self.shared);
         for Level {
             dropped,
             bytes,
             limit,
-        } in shared.chain(own.iter()).map(|inlet| inlet.measure())
+        } in shared
+            .chain(own.iter())
+            .chain(apart.inlets())
+            .map(|inlet| inlet.measure())
         {
             kernel.dropped += dropped;
             // Compared as fractions of their limits.
@@ -188,9 +239,41 @@ impl Listener {
         kernel
     }
 
-    /// Gives loud senders a socket of their own, as many as there may be.
-    fn part(&self, loud: &[SocketAddr], inlets: &mut Vec<(Arc<Inlet>, Instant)>) {
-        for &sender in loud {
+    /// Gives loud senders and addresses a socket of their own, as many as there may be.
+    fn part(&self, loud: Found, inlets: &mut Vec<(Arc<Inlet>, Instant)>) {
+        let rest = self.part_senders(&loud.senders, inlets);
+        for source in loud.addresses.into_iter().chain(rest) {
+            self.part_address(source, inlets);
+        }
+    }
+
+    /// Gives an address one of the sockets kept for that, if one is free.
+    fn part_address(&self, source: IpAddr, inlets: &[(Arc<Inlet>, Instant)]) {
+        let silent = |inlet: &Arc<Inlet>| {
+            let heard = inlets.iter().find(|(other, _)| Arc::ptr_eq(other, inlet));
+            heard.is_none_or(|(_, heard)| heard.elapsed() > SILENT)
+        };
+        let mut apart = self.apart();
+        let before = apart.given();
+        match apart.give(&self.shared, source, silent) {
+            Ok(true) if apart.given() > before => {
+                tracing::info!(%source, address = %self.address, "a loud address has a socket of its own");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%source, %error, "a loud address cannot have a socket of its own");
+            }
+        }
+    }
+
+    /// Gives loud senders a socket of their own; gives the addresses of those for whom there was none.
+    fn part_senders(
+        &self,
+        loud: &[SocketAddr],
+        inlets: &mut Vec<(Arc<Inlet>, Instant)>,
+    ) -> Vec<IpAddr> {
+        for (at, &sender) in loud.iter().enumerate() {
+            let rest = || loud[at..].iter().map(SocketAddr::ip).collect();
             if inlets
                 .iter()
                 .any(|(inlet, _)| inlet.sender() == Some(sender))
@@ -203,7 +286,7 @@ impl Listener {
                     inlet.sender().is_some() && heard.elapsed() > SILENT
                 };
                 let Some(at) = inlets.iter().position(silent) else {
-                    return;
+                    return rest();
                 };
                 let (inlet, _) = inlets.remove(at);
                 own.retain(|o| !Arc::ptr_eq(o, &inlet));
@@ -220,10 +303,11 @@ impl Listener {
                 // The address was bound by somebody who does not share it: everybody stays in one buffer.
                 Err(error) => {
                     tracing::debug!(%sender, %error, "a loud sender cannot have a socket of its own");
-                    return;
+                    return rest();
                 }
             }
         }
+        Vec::new()
     }
 
     /// Receives until `stop` is set, then takes what the kernel still has.
@@ -242,6 +326,7 @@ impl Listener {
         let mut loud = Loud::new(begin);
         let mut inlets = vec![(self.shared.clone(), begin)];
         inlets.extend(self.own().iter().map(|inlet| (inlet.clone(), begin)));
+        inlets.extend(self.apart().inlets().map(|inlet| (inlet.clone(), begin)));
         loop {
             let stopping = stop.load(Ordering::Acquire);
             if self.leaving.load(Ordering::Acquire) && lane.is_empty() {
@@ -272,8 +357,8 @@ impl Listener {
                 std::thread::sleep(Duration::from_millis(5));
                 continue;
             }
-            let chosen = loud.judge(Instant::now());
-            self.part(&chosen, &mut inlets);
+            let found = loud.judge(Instant::now());
+            self.part(found, &mut inlets);
             if waiting {
                 std::thread::sleep(self.pause());
                 let mut fds: Vec<PollFd<'_>> = inlets

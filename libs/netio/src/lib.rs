@@ -18,6 +18,7 @@ pub mod memory;
 pub mod option;
 pub mod receive;
 pub mod send;
+pub mod steer;
 pub mod thread;
 pub mod tun;
 

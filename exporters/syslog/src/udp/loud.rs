@@ -1,7 +1,8 @@
 //! Which senders are loud: the few that could fill a buffer that all share.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// One datagram in so many is looked at, by chance: whoever is loud shows in a sample.
@@ -13,17 +14,28 @@ const LOUD: u32 = 2_000;
 /// Senders counted at a time.
 const SENDERS: usize = 1_024;
 
-/// Counts of a sample of what came in a short time, by sender.
+/// Counts of a sample of what came in a short time, by sender and by the sender's address alone.
 pub(super) struct Loud {
     counts: HashMap<SocketAddr, u32>,
+    addresses: HashMap<IpAddr, u32>,
     chance: u64,
     since: Instant,
+}
+
+/// Who was loud, the loudest first.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Senders by address and port.
+    pub(super) senders: Vec<SocketAddr>,
+    /// Addresses that are loud also without those.
+    pub(super) addresses: Vec<IpAddr>,
 }
 
 impl Loud {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             counts: HashMap::new(),
+            addresses: HashMap::new(),
             chance: 1,
             since: now,
         }
@@ -36,30 +48,48 @@ impl Loud {
             .chance
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        if self.chance >> 32 < (1 << 32) / u64::from(SAMPLED)
-            && (self.counts.len() < SENDERS || self.counts.contains_key(&sender))
-        {
-            *self.counts.entry(sender).or_default() += 1;
+        if self.chance >> 32 < (1 << 32) / u64::from(SAMPLED) {
+            count(&mut self.counts, sender);
+            count(&mut self.addresses, sender.ip());
         }
     }
 
-    /// The loud senders, when it is time to judge; the loudest first.
-    pub(super) fn judge(&mut self, now: Instant) -> Vec<SocketAddr> {
+    /// Who is loud, when it is time to judge.
+    pub(super) fn judge(&mut self, now: Instant) -> Found {
         let past = now.duration_since(self.since);
         if past < WINDOW {
-            return Vec::new();
+            return Found::default();
         }
         self.since = now;
         let least = f64::from(LOUD / SAMPLED) * past.as_secs_f64();
-        let mut loud: Vec<(u32, SocketAddr)> = self
-            .counts
-            .drain()
-            .filter(|(_, count)| f64::from(*count) >= least)
-            .map(|(sender, count)| (count, sender))
-            .collect();
-        loud.sort_unstable_by(|a, b| b.cmp(a));
-        loud.into_iter().map(|(_, sender)| sender).collect()
+        let senders = loudest(&mut self.counts, least);
+        for (sender, count) in &senders {
+            if let Some(all) = self.addresses.get_mut(&sender.ip()) {
+                *all = all.saturating_sub(*count);
+            }
+        }
+        let addresses = loudest(&mut self.addresses, least);
+        Found {
+            senders: senders.into_iter().map(|s| s.0).collect(),
+            addresses: addresses.into_iter().map(|a| a.0).collect(),
+        }
     }
+}
+
+fn count<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) {
+    if counts.len() < SENDERS || counts.contains_key(&key) {
+        *counts.entry(key).or_default() += 1;
+    }
+}
+
+/// Empties the counts; gives those of at least so many, the highest first.
+fn loudest<K: Hash + Ord>(counts: &mut HashMap<K, u32>, least: f64) -> Vec<(K, u32)> {
+    let mut loud: Vec<(K, u32)> = counts
+        .drain()
+        .filter(|(_, count)| f64::from(*count) >= least)
+        .collect();
+    loud.sort_unstable_by(|a, b| (b.1, &b.0).cmp(&(a.1, &a.0)));
+    loud
 }
 
 #[cfg(test)]
@@ -81,9 +111,29 @@ mod tests {
                 loud.note(sender(10 + (at / 5 % 4) as u8));
             }
         }
-        assert_eq!(loud.judge(begin + WINDOW / 2), []);
+        assert_eq!(loud.judge(begin + WINDOW / 2), Found::default());
         let later = begin + Duration::from_millis(100);
-        assert_eq!(loud.judge(later), [sender(1), sender(2)]);
-        assert_eq!(loud.judge(later + WINDOW), []);
+        let found = loud.judge(later);
+        assert_eq!(found.senders, [sender(1), sender(2)]);
+        assert_eq!(found.addresses, [] as [IpAddr; 0]);
+        assert_eq!(loud.judge(later + WINDOW), Found::default());
+    }
+
+    #[test]
+    fn an_address_is_loud_that_sends_from_ever_new_ports() {
+        let begin = Instant::now();
+        let mut loud = Loud::new(begin);
+        for at in 0..10_000 {
+            loud.note(SocketAddr::from(([192, 0, 2, 1], 1_024 + at)));
+            if at % 2 == 0 {
+                loud.note(SocketAddr::from(([192, 0, 2, 2], 514)));
+            }
+            if at % 100 == 0 {
+                loud.note(SocketAddr::from(([192, 0, 2, 3], at)));
+            }
+        }
+        let found = loud.judge(begin + Duration::from_millis(100));
+        assert_eq!(found.senders, [SocketAddr::from(([192, 0, 2, 2], 514))]);
+        assert_eq!(found.addresses, [IpAddr::from([192, 0, 2, 1])]);
     }
 }

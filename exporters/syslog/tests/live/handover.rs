@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::world::{BOTH, World, from};
+use crate::world::{BOTH, World, from, metric};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_under_load_loses_and_doubles_nothing() {
@@ -24,10 +24,13 @@ async fn an_upgrade_under_load_loses_and_doubles_nothing() {
         let mut sent = 0u32;
         while !told.load(Ordering::Relaxed) {
             for _ in 0..20 {
-                socket
-                    .send_to(format!("<13>datagram {sent} end").as_bytes(), udp)
-                    .unwrap();
-                sent += 1;
+                // One loud by its port, one by its address alone: both are given sockets that change hands too.
+                let fresh = from("127.0.0.2:0");
+                for sender in [&socket, &fresh] {
+                    let text = format!("<13>datagram {sent} end");
+                    sender.send_to(text.as_bytes(), udp).unwrap();
+                    sent += 1;
+                }
             }
             std::thread::sleep(Duration::from_millis(4));
         }
@@ -49,7 +52,7 @@ async fn an_upgrade_under_load_loses_and_doubles_nothing() {
         }
         sent
     });
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    metric(&world, "syslog_own_sockets", &[], |own| own >= 2.0).await;
     for _ in 0..2 {
         let mut old = world.process.take().unwrap();
         world.process = Some(world.spawn().args([flag.clone()]).start().await.unwrap());
@@ -60,7 +63,7 @@ async fn an_upgrade_under_load_loses_and_doubles_nothing() {
     }
     stop.store(true, Ordering::Relaxed);
     let (datagrams, streams) = (datagrams.join().unwrap(), stream.join().unwrap());
-    assert!(datagrams > 1_000 && streams > 500, "{datagrams} {streams}");
+    assert!(datagrams > 1_000 && streams > 200, "{datagrams} {streams}");
     world.stored("<13>datagram", datagrams as usize).await;
     world.stored("<13>stream", streams as usize).await;
     let entries = world.loki.entries();

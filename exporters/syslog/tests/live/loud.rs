@@ -13,9 +13,19 @@ use crate::world::{World, from, metric};
 /// Messages a second that the loud one sends at least.
 const LOUD: u64 = 60_000;
 
-/// Sends at a rate from an address until told to stop; gives how many, and counts them meanwhile.
+/// From which ports the loud one sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    /// From one.
+    One,
+    /// Each message from a new one.
+    New,
+}
+
+/// Sends at a rate from an address until told to stop; gives the rate, and counts the messages meanwhile.
 fn noise(
     to: std::net::SocketAddr,
+    ports: Ports,
     count: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 ) -> std::thread::JoinHandle<f64> {
@@ -26,6 +36,11 @@ fn noise(
         let mut sent = 0;
         while !stop.load(Ordering::Relaxed) {
             let due = (begin.elapsed().as_secs_f64() * LOUD as f64) as u64;
+            while ports == Ports::New && sent < due && !stop.load(Ordering::Relaxed) {
+                let fresh = from("127.0.0.1:0");
+                sent += u64::from(fresh.send_to(b"<13>noise noise", to).is_ok());
+                count.store(sent, Ordering::Relaxed);
+            }
             while sent < due {
                 batch.clear();
                 while !batch.is_full() && sent + (batch.len() as u64) < due {
@@ -50,6 +65,15 @@ fn noise(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_loud_sender_has_waiting_in_the_kernel_takes_no_room_of_another() {
+    beside(Ports::One).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loud_address_that_sends_each_message_from_a_new_port_takes_no_room_of_another() {
+    beside(Ports::New).await;
+}
+
+async fn beside(ports: Ports) {
     // A buffer for some two hundred datagrams: the loud one fills it in four milliseconds.
     let world = World::new(
         "listen: {udp: [{address: '127.0.0.1:0', receive_buffer_bytes: 131072}], tcp: []}",
@@ -59,7 +83,7 @@ async fn what_a_loud_sender_has_waiting_in_the_kernel_takes_no_room_of_another()
         Arc::new(AtomicU64::new(0)),
         Arc::new(AtomicBool::new(false)),
     );
-    let noise = noise(world.udp(), count.clone(), stop.clone());
+    let noise = noise(world.udp(), ports, count.clone(), stop.clone());
     metric(&world, "syslog_own_sockets", &[], |v| v == 1.0).await;
     let quiet = from("127.0.0.2:0");
     let mut words = 0;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test should say where")]
 
 mod forms;
+mod full;
 mod handover;
 mod load;
 mod loud;
@@ -9,4 +10,5 @@ mod outputs;
 mod recipes;
 mod reload;
 mod senders;
+mod ways;
 mod world;

@@ -1,0 +1,153 @@
+//! Unix datagram sockets.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::UnixDatagram;
+use toolkit::Stop;
+
+use super::connection::flush;
+use crate::intake::{Intake, Lane, now};
+use crate::record::{TRUNCATED, Transport};
+
+/// A Unix datagram socket such as `/dev/log`.
+pub struct UnixSocket {
+    socket: UnixDatagram,
+    path: PathBuf,
+    leaving: AtomicBool,
+    running: AtomicBool,
+}
+
+impl UnixSocket {
+    /// Binds it; a socket that was left behind is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be bound, or something else is at the path.
+    pub fn bind(path: PathBuf) -> io::Result<Self> {
+        use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+        if let Ok(meta) = std::fs::symlink_metadata(&path) {
+            if !meta.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "there is something else than a socket at the path",
+                ));
+            }
+            std::fs::remove_file(&path)?;
+        }
+        let socket = UnixDatagram::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
+        Ok(Self::new(socket, path))
+    }
+
+    fn new(socket: UnixDatagram, path: PathBuf) -> Self {
+        Self {
+            socket,
+            path,
+            leaving: AtomicBool::new(false),
+            running: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes a socket that is bound already.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn adopt(socket: std::os::unix::net::UnixDatagram, path: PathBuf) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::new(UnixDatagram::from_std(socket)?, path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on a stop leaves what the kernel holds to another process.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Waits until the receiver has ended after a stop.
+    pub async fn left(&self) {
+        for _ in 0..2_000 {
+            if !self.running.load(Ordering::Acquire) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// A further descriptor of the socket.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.socket.as_fd().try_clone_to_owned()
+    }
+
+    /// Receives until told to stop.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn run(&self, intake: Arc<Intake>, limit: usize, stop: Stop) -> io::Result<()> {
+        if stop.is_requested() {
+            return Ok(());
+        }
+        self.running.store(true, Ordering::Release);
+        let result = self.receive(intake, limit, stop).await;
+        self.running.store(false, Ordering::Release);
+        result
+    }
+
+    async fn receive(&self, intake: Arc<Intake>, limit: usize, stop: Stop) -> io::Result<()> {
+        let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let mut buffer = vec![0; limit + 1];
+        let mut lane = Lane::new(intake.clone());
+        let push = |lane: &mut Lane, buffer: &[u8], length: usize| {
+            let flags = if length > limit { TRUNCATED } else { 0 };
+            lane.push(
+                &buffer[..length.min(limit)],
+                nobody,
+                Transport::Unix,
+                now(),
+                flags,
+            );
+        };
+        loop {
+            tokio::select! {
+                received = self.socket.recv(&mut buffer) => {
+                    let length = received?;
+                    push(&mut lane, &buffer, length);
+                }
+                () = stop.requested() => break,
+            }
+            while lane.len() < 256
+                && let Ok(length) = self.socket.try_recv(&mut buffer)
+            {
+                push(&mut lane, &buffer, length);
+            }
+            flush(&mut lane, &intake).await;
+        }
+        while !self.leaving.load(Ordering::Acquire)
+            && let Ok(length) = self.socket.try_recv(&mut buffer)
+        {
+            push(&mut lane, &buffer, length);
+        }
+        flush(&mut lane, &intake).await;
+        Ok(())
+    }
+}
+
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        if !*self.leaving.get_mut() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
