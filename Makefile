@@ -62,9 +62,9 @@ bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench
 	$(CARGO) run --release -q -p sotp-snmp --example bench
 
-bench-syslog: ## syslog end to end, beside rsyslog and syslog-ng
-	$(CARGO) build --release -q -p sotp-syslog
-	$(CARGO) run --release -q -p sotp-syslog --example bench-syslog -- $(SYSLOG)
+bench-syslog: ## syslog as it is shipped, end to end, beside rsyslog and syslog-ng
+	$(CARGO) build --profile dist -q -p sotp-syslog --bin sotp-syslog
+	$(CARGO) run --release -q -p sotp-syslog --example bench-syslog -- --service target/dist/sotp-syslog $(SYSLOG)
 
 # libFuzzer comes with a dependency and the compiler's own pass counts edges, so that any toolchain will do.
 COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \

@@ -34,6 +34,7 @@ pub(crate) struct Group {
     pub(crate) tenant: Option<String>,
     pub(crate) indices: Vec<usize>,
     pub(crate) push: Push,
+    /// See [`Prepared::pack`].
     pub(crate) body: std::io::Result<Vec<u8>>,
 }
 
@@ -65,6 +66,13 @@ impl Default for Prepared {
 impl Prepared {
     pub(crate) fn is_fresh(&self) -> bool {
         self.at.elapsed() < FRESH
+    }
+
+    /// Encodes and compresses the requests.
+    pub(crate) fn pack(&mut self) {
+        for group in &mut self.groups {
+            group.body = group.push.body();
+        }
     }
 
     fn clear(&mut self) {
@@ -142,9 +150,6 @@ impl<R: Render> Composer<R> {
             add(push, labels, placed, &self.line, limits);
         }
         self.render.end();
-        for group in &mut ready.groups {
-            group.body = group.push.body();
-        }
         ready.streams = (
             self.streams.len(),
             self.streams.restamped,

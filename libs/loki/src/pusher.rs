@@ -115,6 +115,14 @@ impl<R: Render + 'static> Pusher<R> {
                     next
                 })
             });
+            // Compressed on a thread of its own, while the next is rendered on another.
+            let mut requests = std::mem::take(&mut current.requests);
+            let packed = tokio::task::spawn_blocking(move || {
+                requests.pack();
+                requests
+            });
+            let packed = packed.await;
+            current.requests = packed.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
             let answers = self.deliverer.send(&current.requests, stop).await;
             if let Some(composing) = composing {
                 let made = composing.await;
@@ -179,6 +187,7 @@ pub async fn replay<R: Render>(
             })
             .collect();
         composer.compose(&records, &mut requests);
+        requests.pack();
         let answers = deliverer.send(&requests, &stop).await;
         let settled = deliverer
             .settle(&records, &mut requests, answers, &mut composer, &stop)

@@ -1,4 +1,5 @@
 //! Datagrams find the socket that their sender's address has.
+#![allow(clippy::unwrap_used, reason = "a failed test should say where")]
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;

@@ -59,6 +59,9 @@ struct Flags {
         default_value = "200000,150000,120000,100000,80000,60000,40000,25000,10000"
     )]
     rates: Vec<u64>,
+    /// The service to measure; that beside this program when none is named.
+    #[arg(long, value_name = "PATH")]
+    service: Option<PathBuf>,
     /// Only these parts: translate, floor, ours, beside, away, outage, limited, tls, kill.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -382,13 +385,8 @@ async fn main() {
         (flags.seconds, flags.away_seconds, flags.outage_seconds) = (8.0, 8.0, 60.0);
     }
     let wanted = |part: &str| flags.only.is_empty() || flags.only.iter().any(|o| o == part);
-    let binary: PathBuf = std::env::current_exe()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("sotp-syslog");
+    let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("sotp-syslog"));
+    let binary = flags.service.clone().or_else(beside).unwrap();
     assert!(
         binary.exists(),
         "build the service first: {}",

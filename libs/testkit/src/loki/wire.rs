@@ -7,7 +7,7 @@ use std::io::Read as _;
 
 mod proto;
 
-use proto::Fields;
+use proto::{Fault, Fields};
 
 /// One stream of a push.
 #[derive(Debug, Clone)]
@@ -110,7 +110,7 @@ pub(super) fn decode<'a>(
             snap::raw::Decoder::new()
                 .decompress(body, plain)
                 .map_err(snappy)?;
-            protobuf(plain)
+            protobuf(plain).map_err(str::to_owned)
         }
         "application/json" => {
             plain.clear();
@@ -130,7 +130,7 @@ pub(super) fn decode<'a>(
 }
 
 /// `PushRequest {1: streams*}`, `Stream {1: labels, 2: entries*, 3: hash}`.
-fn protobuf(plain: &[u8]) -> Result<Vec<PushedStream<'_>>, String> {
+fn protobuf(plain: &[u8]) -> Result<Vec<PushedStream<'_>>, Fault> {
     let mut streams = Vec::new();
     for field in Fields(plain) {
         let (1, value) = field? else { continue };
@@ -152,7 +152,7 @@ fn protobuf(plain: &[u8]) -> Result<Vec<PushedStream<'_>>, String> {
 }
 
 /// `Entry {1: timestamp {1: seconds, 2: nanoseconds}, 2: line, 3: pairs*}`.
-fn entry(message: &[u8]) -> Result<PushedEntry<'_>, String> {
+fn entry(message: &[u8]) -> Result<PushedEntry<'_>, Fault> {
     let (mut seconds, mut nanos, mut line) = (0, 0, "");
     let mut metadata = Metadata {
         pairs: Pairs::Encoded(message),
@@ -172,9 +172,8 @@ fn entry(message: &[u8]) -> Result<PushedEntry<'_>, String> {
             }
             (2, value) => line = value.text()?,
             (3, value) => {
-                let (name, value) = pair(value.message()?)?;
                 metadata.count += 1;
-                metadata.bytes += name.len() + value.len();
+                metadata.bytes += pair_bytes(value.message()?)?;
             }
             _ => {}
         }
@@ -187,7 +186,7 @@ fn entry(message: &[u8]) -> Result<PushedEntry<'_>, String> {
 }
 
 /// `LabelPair {1: name, 2: value}`.
-fn pair(message: &[u8]) -> Result<(&str, &str), String> {
+fn pair(message: &[u8]) -> Result<(&str, &str), Fault> {
     let (mut name, mut text) = ("", "");
     for field in Fields(message) {
         match field? {
@@ -197,6 +196,23 @@ fn pair(message: &[u8]) -> Result<(&str, &str), String> {
         }
     }
     Ok((name, text))
+}
+
+/// Bytes of a pair's name and value, which are valid UTF-8.
+fn pair_bytes(message: &[u8]) -> Result<usize, Fault> {
+    if !message.is_ascii() {
+        return pair(message).map(|(name, value)| name.len() + value.len());
+    }
+    // Whatever lies in it is ASCII too.
+    let (mut name, mut text) = (0, 0);
+    for field in Fields(message) {
+        match field? {
+            (1, value) => name = value.message()?.len(),
+            (2, value) => text = value.message()?.len(),
+            _ => {}
+        }
+    }
+    Ok(name + text)
 }
 
 fn json(body: &[u8]) -> Result<Vec<PushedStream<'static>>, String> {

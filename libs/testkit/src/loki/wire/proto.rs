@@ -2,6 +2,9 @@
 //!
 //! Encoding: <https://protobuf.dev/programming-guides/encoding/>.
 
+/// What is wrong with a message.
+pub(super) type Fault = &'static str;
+
 /// The value of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value<'a> {
@@ -15,7 +18,7 @@ pub(super) enum Value<'a> {
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn varint(&mut self) -> Result<u64, String> {
+    fn varint(&mut self) -> Result<u64, Fault> {
         let mut value = 0u64;
         for (at, byte) in self.0.iter().take(10).enumerate() {
             if at == 9 && *byte > 1 {
@@ -27,10 +30,10 @@ impl<'a> Fields<'a> {
                 return Ok(value);
             }
         }
-        Err("proto: invalid varint".to_owned())
+        Err("proto: invalid varint")
     }
 
-    fn take(&mut self, length: u64) -> Result<&'a [u8], String> {
+    fn take(&mut self, length: u64) -> Result<&'a [u8], Fault> {
         let parts = usize::try_from(length)
             .ok()
             .and_then(|length| self.0.split_at_checked(length));
@@ -39,12 +42,12 @@ impl<'a> Fields<'a> {
         Ok(taken)
     }
 
-    fn field(&mut self) -> Result<(u32, Value<'a>), String> {
+    fn field(&mut self) -> Result<(u32, Value<'a>), Fault> {
         let key = self.varint()?;
         let number = u32::try_from(key >> 3)
             .ok()
             .filter(|n| (1..1 << 29).contains(n));
-        let number = number.ok_or_else(|| format!("proto: illegal tag {}", key >> 3))?;
+        let number = number.ok_or("proto: illegal tag")?;
         let value = match key & 7 {
             0 => Value::Number(self.varint()?),
             1 => self.take(8).map(|_| Value::Fixed)?,
@@ -53,16 +56,25 @@ impl<'a> Fields<'a> {
                 Value::Bytes(self.take(length)?)
             }
             5 => self.take(4).map(|_| Value::Fixed)?,
-            kind => return Err(format!("proto: illegal wire type {kind} of field {number}")),
+            _ => return Err("proto: illegal wire type"),
         };
         Ok((number, value))
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u32, Value<'a>), String>;
+    type Item = Result<(u32, Value<'a>), Fault>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        // Mostly a field of few bytes with a low number.
+        if let [key @ 8..0x80, length @ 0..0x80, rest @ ..] = self.0
+            && key & 7 == 2
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            self.0 = rest;
+            return Some(Ok((u32::from(key >> 3), Value::Bytes(bytes))));
+        }
         if self.0.is_empty() {
             return None;
         }
@@ -76,22 +88,21 @@ impl<'a> Iterator for Fields<'a> {
 
 impl<'a> Value<'a> {
     /// The bytes of a message.
-    pub(super) fn message(self) -> Result<&'a [u8], String> {
+    pub(super) fn message(self) -> Result<&'a [u8], Fault> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            other => Err(format!("proto: expected a message, not {other:?}")),
+            Self::Number(_) | Self::Fixed => Err("proto: expected bytes"),
         }
     }
 
-    pub(super) fn text(self) -> Result<&'a str, String> {
-        std::str::from_utf8(self.message()?)
-            .map_err(|error| format!("proto: invalid string value: {error}"))
+    pub(super) fn text(self) -> Result<&'a str, Fault> {
+        std::str::from_utf8(self.message()?).map_err(|_| "proto: invalid string value")
     }
 
-    pub(super) fn number(self) -> Result<u64, String> {
+    pub(super) fn number(self) -> Result<u64, Fault> {
         match self {
             Self::Number(number) => Ok(number),
-            other => Err(format!("proto: expected a number, not {other:?}")),
+            Self::Bytes(_) | Self::Fixed => Err("proto: expected a number"),
         }
     }
 }
