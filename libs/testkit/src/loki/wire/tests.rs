@@ -91,7 +91,7 @@ fn request() -> RequestMessage {
     let stream = |at: usize| StreamMessage {
         labels: format!("{{device=\"r{at}\"}}"),
         entries: (0..at + 3).map(entry).collect(),
-        hash: at as u64 * u64::MAX / 3,
+        hash: u64::MAX / 3 * at as u64,
     };
     RequestMessage {
         streams: (0..3).map(stream).collect(),
