@@ -385,8 +385,10 @@ async fn main() {
         (flags.seconds, flags.away_seconds, flags.outage_seconds) = (8.0, 8.0, 60.0);
     }
     let wanted = |part: &str| flags.only.is_empty() || flags.only.iter().any(|o| o == part);
-    let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("sotp-syslog"));
-    let binary = flags.service.clone().or_else(beside).unwrap();
+    let here = std::env::current_exe().unwrap();
+    let folder = here.parent().and_then(Path::parent).unwrap();
+    let binary = flags.service.clone();
+    let binary = binary.unwrap_or_else(|| folder.join("sotp-syslog"));
     assert!(
         binary.exists(),
         "build the service first: {}",
