@@ -9,8 +9,8 @@ use super::{Form, Header, rfc5424, time, vendor};
 use behind::{card, category, event_number, level_word, own_address, serial, spaced};
 use host::host;
 use parts::{
-    before_time, begins_message, bracketed, bracketed_time, hardware, level, node, sequence,
-    session, task,
+    before_time, begins_message, bracketed, bracketed_time, hardware, level, node, passed_on,
+    sequence, session, task,
 };
 
 /// How many parts a header may have: a relay's and the device's own.
@@ -63,6 +63,11 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
                 .strip_prefix(": ")
                 .unwrap_or(behind);
             named = false;
+        } else if let Some((name, behind)) = passed_on(rest) {
+            header.relay = header.host;
+            header.host = Some(name);
+            named = true;
+            rest = behind;
         } else if let Some(behind) = node(rest) {
             rest = behind;
         } else if let Some((name, behind)) = task(rest) {

@@ -14,7 +14,8 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
     if !matches!(version, "1" | "2") {
         return false;
     }
-    let (stamp, rest) = token(rest.trim_start_matches(' '));
+    let dated = rest.trim_start_matches(' ');
+    let (stamp, mut rest) = token(dated);
     if let Some((clock, "")) = time::epoch(stamp) {
         return meraki(clock, rest, header);
     }
@@ -22,12 +23,18 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
         "-" => None,
         stamp => match time::parse(stamp) {
             Some((found, "")) => Some(found),
-            _ => return false,
+            // Check Point writes a space between date and time.
+            _ => match time::parse(dated) {
+                Some((found, behind)) if stamp.len() == 10 && behind.starts_with(' ') => {
+                    rest = &behind[1..];
+                    Some(found)
+                }
+                _ => return false,
+            },
         },
     };
     header.form = Form::Rfc5424;
     let mut fields = [""; 4];
-    let mut rest = rest;
     for field in &mut fields {
         rest = rest.trim_start_matches(' ');
         (*field, rest) = token(rest);

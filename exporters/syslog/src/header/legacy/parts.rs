@@ -170,3 +170,9 @@ pub(super) fn session<'a>(text: &'a str, header: &Header<'_>) -> Option<(&'a str
     let (id, behind) = inner.split_once('"')?.1.split_once("\"]: ")?;
     Some((id.split(':').next().unwrap_or(id), behind))
 }
+
+/// AIX as a relay: `Message forwarded from aix1: sshd[12]: …`
+pub(super) fn passed_on(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_prefix("Message forwarded from ")?;
+    inner.split_once(": ").filter(|(name, _)| is_host(name))
+}
