@@ -83,9 +83,12 @@ else
 		-artifact_prefix=target/fuzz/found/$(FUZZED)- $(CORPUS) $(wildcard fuzz/seeds/$(FUZZED))
 endif
 
-miri: ## the code over bytes of the kernel under Miri; needs a nightly toolchain with it
+PURE := echo:: wheel:: account:: tally:: clock:: mos:: reason:: path::known path::trace path::wire path::run
+
+miri: ## the code over bytes of the kernel, and what ping does without system calls, under Miri; needs a nightly toolchain with it
 	@$(CARGO) +nightly miri --version >/dev/null 2>&1 || { echo "no Miri: rustup toolchain install nightly --component miri,rust-src" >&2; exit 69; }
 	PROPTEST_CASES=8 MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test -p netio --lib
+	PROPTEST_CASES=4 MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test -p sotp-ping --lib -- $(PURE)
 
 docs: ## the API documentation of every crate, in target/doc
 	$(CARGO) doc --workspace --no-deps

@@ -144,7 +144,7 @@ fn across(ends: &[End], sum: &mut Counters) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2_000 }))]
 
     /// Random replies, errors and losses, read in ticks of random length: the book balances after every event, and
     /// in the end says what the definitions say, to the packet.
