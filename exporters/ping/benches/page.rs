@@ -21,11 +21,11 @@ use netio::option::Family;
 use prometheus::Encoder as _;
 use sotp_ping::account::Timing;
 use sotp_ping::echo::Mode;
-use sotp_ping::engine::Spec;
+use sotp_ping::engine::{Manner, Spec};
 use sotp_ping::metrics::Metrics;
 use sotp_ping::reason::Reason;
 use sotp_ping::resolve::Ages;
-use sotp_ping::targets::{Row, View};
+use sotp_ping::targets::{Row, Rows};
 use testkit::{Figures, Goal, Sample, Samples};
 use toolkit::{Collect as _, Encoder, Format, Labels, Live};
 
@@ -113,14 +113,14 @@ fn main() {
 
 /// The collector of the service with the targets of 10,000 devices.
 fn service() -> Metrics {
-    let mut view = View::default();
+    let mut rows = Rows::default();
     for index in 0..TARGETS {
-        view.add(row(index), []);
+        rows.add(row(index), []);
     }
     let nobody = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
     let config = toolkit::Configuration::parse("", Path::new("ping.yaml")).unwrap();
     Metrics::new(
-        Arc::new(ArcSwap::from_pointee(view)),
+        Arc::new(ArcSwap::from_pointee(rows.view())),
         Arc::default(),
         Feed::fixed(nobody),
         &[
@@ -142,21 +142,24 @@ fn row(index: usize) -> Row {
     let [_, high, middle, low] = (index as u32).to_be_bytes();
     let address = IpAddr::from([198, 18 + high, middle, low]);
     let second = 1_000_000_000;
+    let manner = Manner {
+        family: Family::V4,
+        timing: Timing {
+            burst: 1,
+            spacing: second,
+            interval: second,
+            timeout: 2 * second,
+            down_after: 3,
+        },
+        size: 56,
+        out: netio::control::Outgoing::default(),
+    };
     let row = Row {
-        info: labels.with("address", &address.to_string()),
         labels,
+        says_address: false,
         spec: Spec {
-            family: Family::V4,
+            manner: Arc::new(manner),
             address: Some(address),
-            timing: Timing {
-                burst: 1,
-                spacing: second,
-                interval: second,
-                timeout: 2 * second,
-                down_after: 3,
-            },
-            size: 56,
-            out: netio::control::Outgoing::default(),
             phase: 0,
         },
         tally: Arc::default(),

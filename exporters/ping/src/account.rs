@@ -90,7 +90,7 @@ impl Account {
         let log = Log {
             timeout: timing.timeout,
             down_after: timing.down_after,
-            ring: vec![Request::default(); ring_len(timing)].into(),
+            ring: Ring::of(ring_len(timing)),
             known: 0,
             next: first,
             oldest: first,
@@ -167,6 +167,43 @@ impl Account {
     }
 }
 
+/// Room for a power of two of requests. Few of them are where the account is, and so in memory that is being read anyway.
+#[derive(Debug)]
+enum Ring {
+    Few([Request; *RING.start()]),
+    Many(Box<[Request]>),
+}
+
+impl Ring {
+    fn of(len: usize) -> Self {
+        if len <= *RING.start() {
+            Self::Few([Request::default(); *RING.start()])
+        } else {
+            Self::Many(vec![Request::default(); len].into())
+        }
+    }
+}
+
+impl std::ops::Deref for Ring {
+    type Target = [Request];
+
+    fn deref(&self) -> &[Request] {
+        match self {
+            Self::Few(requests) => requests,
+            Self::Many(requests) => requests,
+        }
+    }
+}
+
+impl std::ops::DerefMut for Ring {
+    fn deref_mut(&mut self) -> &mut [Request] {
+        match self {
+            Self::Few(requests) => requests,
+            Self::Many(requests) => requests,
+        }
+    }
+}
+
 /// The requests that are remembered.
 #[derive(Debug)]
 struct Log {
@@ -174,7 +211,7 @@ struct Log {
     down_after: u32,
     /// How many of the ring are requests.
     known: u32,
-    ring: Box<[Request]>,
+    ring: Ring,
     next: u32,
     /// No request before this one is in flight.
     oldest: u32,
@@ -191,7 +228,7 @@ impl Log {
         self.down_after = timing.down_after;
         if wanted != self.ring.len() {
             let kept = self.known.min(wanted as u32);
-            let mut ring: Box<[Request]> = vec![Request::default(); wanted].into();
+            let mut ring = Ring::of(wanted);
             for back in 1..=kept {
                 let sequence = self.next.wrapping_sub(back);
                 if let Some(request) = self.find(sequence) {

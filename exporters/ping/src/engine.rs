@@ -28,7 +28,7 @@ use shards::Shards;
 use socket::Port;
 pub use socket::{OpenError, Sockets};
 pub use stats::Stats;
-pub use table::Spec;
+pub use table::{Manner, Manners, Spec};
 
 /// Batches of commands that wait for the engine.
 const COMMANDS: usize = 16;

@@ -158,7 +158,7 @@ impl Collect for Metrics {
             "The address a target is probed at.",
         );
         for row in &view.rows {
-            out.sample(&row.info, 1_u64);
+            row.info(out);
         }
         out.family(
             "ping_resolvable",

@@ -71,17 +71,15 @@ pub fn targets(settings: &Settings, inventory: &Inventory, view: &View) -> Vec<T
     let rows = devices.flat_map(|device| view.named(&device.name).map(move |row| (device, row)));
     rows.filter_map(|(device, row)| {
         let address = row.spec.address?;
-        // The address stands among the labels of one of several targets of a name alone.
-        let is_record = row.labels == row.info;
         Some(Target {
             key: Key {
                 device: device.name.clone(),
-                family: row.spec.family,
-                record: is_record.then_some(address),
+                family: row.spec.manner.family,
+                record: row.says_address.then_some(address),
             },
             labels: row.labels.clone(),
             address,
-            out: row.spec.out,
+            out: row.spec.manner.out,
             tally: Arc::clone(&row.tally),
         })
     })

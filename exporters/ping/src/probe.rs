@@ -294,19 +294,23 @@ fn known(view: &View, target: &str, module: &Module) -> Option<IpAddr> {
     }
     families(module).find_map(|family| {
         let mut rows = view.named(target);
-        rows.find(|row| row.spec.family == family)?.spec.address
+        rows.find(|row| row.spec.manner.family == family)?
+            .spec
+            .address
     })
 }
 
 /// The target is probed as the module asks for, and often enough.
 fn fits(row: &Row, module: &Module) -> bool {
-    let spec = &row.spec;
-    spec.timing.interval <= FRESH
-        && module.size.is_none_or(|size| size == spec.size)
+    let manner = &row.spec.manner;
+    manner.timing.interval <= FRESH
+        && module.size.is_none_or(|size| size == manner.size)
         && module
             .source
-            .is_none_or(|source| Some(source) == spec.out.source)
-        && module.ttl.is_none_or(|ttl| Some(ttl) == spec.out.hop_limit)
+            .is_none_or(|source| Some(source) == manner.out.source)
+        && module
+            .ttl
+            .is_none_or(|ttl| Some(ttl) == manner.out.hop_limit)
         && !module.dont_fragment
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use inventory::{Address, Device, Inventory, Records, Text};
 use netio::control::Outgoing;
 use netio::option::Family;
-use toolkit::Labels;
+use toolkit::{Encoder, Labels};
 
 use crate::config::Probe;
-use crate::engine::{Command, Id, Spec};
+use crate::engine::{Command, Id, Manner, Manners, Spec};
 use crate::tally::Tally;
 
 /// What is known of one DNS name.
@@ -37,12 +37,25 @@ pub type WantedNames = BTreeMap<Text, (bool, bool)>;
 pub struct Row {
     /// `device`, `site`, `role`, `family`; and `address` of one of all records of a name.
     pub labels: Labels,
-    /// The same and `address`.
-    pub info: Labels,
+    /// The address is one of the labels.
+    pub says_address: bool,
     /// How it is probed.
     pub spec: Spec,
     /// Its counters.
     pub tally: Arc<Tally>,
+}
+
+impl Row {
+    /// Writes 1 under its labels and its address.
+    pub fn info(&self, out: &mut Encoder) {
+        match self.spec.address.filter(|_| !self.says_address) {
+            None => out.sample(&self.labels, 1_u64),
+            Some(address) => {
+                let address = Labels::new([("address", address.to_string())]);
+                out.sample_with(&self.labels, &address, 1_u64);
+            }
+        }
+    }
 }
 
 /// One DNS name of a device as a scrape shows it.
@@ -56,42 +69,67 @@ pub struct NameRow {
     pub resolvable: bool,
 }
 
-/// What a scrape shows.
+/// What a scrape shows. It does not change: [`Rows`] make another.
 #[derive(Debug, Default)]
 pub struct View {
     /// The targets, by device and family.
     pub rows: Vec<Row>,
     /// The DNS names, by device.
     pub names: Vec<NameRow>,
-    by_address: HashMap<IpAddr, usize>,
-    by_name: HashMap<Text, Vec<usize>>,
+    /// Places of the targets, in the order of their addresses.
+    by_address: Vec<(IpAddr, u32)>,
+    /// Places of the targets, in the order of the names they are found by.
+    by_name: Vec<(Text, u32)>,
 }
 
 impl View {
     /// The target at this address; of several, any one.
     pub fn at(&self, address: IpAddr) -> Option<&Row> {
-        self.rows.get(*self.by_address.get(&address)?)
+        let found = self.by_address.binary_search_by_key(&address, |at| at.0);
+        self.rows.get(self.by_address.get(found.ok()?)?.1 as usize)
     }
 
     /// The targets of the device with this name or DNS name.
     pub fn named(&self, name: &str) -> impl Iterator<Item = &Row> {
-        let places = self.by_name.get(name).into_iter().flatten();
-        places.filter_map(|&place| self.rows.get(place))
+        let first = self.by_name.partition_point(|(other, _)| **other < *name);
+        let named = self.by_name.get(first..).unwrap_or_default().iter();
+        let named = named.take_while(move |(other, _)| **other == *name);
+        named.filter_map(|&(_, place)| self.rows.get(place as usize))
     }
+}
 
+/// A [`View`] that is being made.
+#[derive(Debug, Default)]
+pub struct Rows {
+    view: View,
+}
+
+impl Rows {
     /// Adds a target that `/probe` finds by its address and these names.
     pub fn add<'a>(&mut self, row: Row, names: impl IntoIterator<Item = &'a Text>) {
-        let place = self.rows.len();
-        if let Some(address) = row.spec.address {
-            self.by_address.entry(address).or_insert(place);
-        }
-        for name in names {
-            let places = self.by_name.entry(name.clone()).or_default();
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        self.rows.push(row);
+        let place = self.view.rows.len() as u32;
+        let address = row.spec.address.map(|address| (address, place));
+        self.view.by_address.extend(address);
+        let names = names.into_iter().map(|name| (name.clone(), place));
+        self.view.by_name.extend(names);
+        self.view.rows.push(row);
+    }
+
+    /// Adds a DNS name.
+    pub fn add_name(&mut self, name: NameRow) {
+        self.view.names.push(name);
+    }
+
+    /// All of it, in the memory it needs.
+    pub fn view(self) -> View {
+        let mut view = self.view;
+        view.by_address.sort_unstable();
+        view.by_name.sort_unstable();
+        view.by_name.dedup();
+        view.rows.shrink_to_fit();
+        view.by_address.shrink_to_fit();
+        view.by_name.shrink_to_fit();
+        view
     }
 }
 
@@ -110,10 +148,22 @@ struct Entry {
     tally: Arc<Tally>,
 }
 
+/// A target before it is known whether it is new.
+struct Draft<'a> {
+    device: &'a Device,
+    labels: Labels,
+    says_address: bool,
+    key: Key,
+    spec: Spec,
+    entry: Option<Entry>,
+}
+
 /// All targets there are.
 #[derive(Debug, Default)]
 pub struct Directory {
-    entries: BTreeMap<Key, Entry>,
+    /// In the order of their keys.
+    entries: Vec<(Key, Entry)>,
+    manners: Manners,
     next: u64,
 }
 
@@ -127,9 +177,8 @@ impl Directory {
         probe: &Probe,
         names: &Names,
     ) -> (Vec<Command>, View) {
-        let mut commands = Vec::new();
-        let mut view = View::default();
-        let mut before = std::mem::take(&mut self.entries);
+        let mut rows = Rows::default();
+        let mut drafts = Vec::new();
         for device in inventory.devices() {
             let Some(ping) = &device.ping else { continue };
             let labels = [
@@ -145,53 +194,105 @@ impl Directory {
                     family,
                     address: own.then_some(address),
                 };
-                let spec = Spec {
+                let manner = Manner {
                     family,
-                    address: Some(address),
                     timing: probe.timing(ping),
                     size: ping.size_bytes.map_or(probe.size, usize::from),
                     out: outgoing(ping, probe, family),
+                };
+                let spec = Spec {
+                    manner: self.manners.shared(manner),
+                    address: Some(address),
                     phase: phase(&device.name, family, key.address),
                 };
-                let entry = match before.remove(&key) {
-                    Some(entry) if entry.spec == spec => entry,
-                    Some(entry) => {
-                        commands.push(Command::Put(entry.id, spec, Arc::clone(&entry.tally)));
-                        Entry { spec, ..entry }
-                    }
-                    None => {
-                        self.next += 1;
-                        let entry = Entry {
-                            id: Id(self.next),
-                            spec,
-                            tally: Arc::default(),
-                        };
-                        commands.push(Command::Put(entry.id, spec, Arc::clone(&entry.tally)));
-                        entry
-                    }
-                };
                 let labels = labels.with("family", label);
-                let info = labels.with("address", &address.to_string());
-                let labels = if own { info.clone() } else { labels };
-                let row = Row {
-                    labels,
-                    info,
+                drafts.push(Draft {
+                    device,
+                    labels: match own {
+                        true => labels.with("address", &address.to_string()),
+                        false => labels,
+                    },
+                    says_address: own,
+                    key,
                     spec,
-                    tally: Arc::clone(&entry.tally),
-                };
-                view.add(row, [&device.name].into_iter().chain(dns_name(device)));
-                self.entries.insert(key, entry);
+                    entry: None,
+                });
             }
             if let (Some(resolved), Some(name)) = (resolved, name_of(device)) {
-                view.names.push(NameRow {
+                rows.add_name(NameRow {
                     labels,
                     name: name.clone(),
                     resolvable: resolved.resolvable,
                 });
             }
         }
-        commands.extend(before.into_values().map(|entry| Command::Remove(entry.id)));
-        (commands, view)
+        let commands = self.settle(&mut drafts);
+        let mut entries = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let Some(entry) = draft.entry else { continue };
+            let row = Row {
+                labels: draft.labels,
+                says_address: draft.says_address,
+                spec: entry.spec.clone(),
+                tally: Arc::clone(&entry.tally),
+            };
+            let names = [&draft.device.name].into_iter();
+            rows.add(row, names.chain(dns_name(draft.device)));
+            entries.push((draft.key, entry));
+        }
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        self.entries = entries;
+        self.manners.tidy();
+        (commands, rows.view())
+    }
+
+    /// Gives each draft the entry of its key, or a new one, and answers what to tell the engine. New targets are made in the order in which
+    /// they will be asked, so that what is needed at one time is side by side in memory.
+    fn settle(&mut self, drafts: &mut [Draft<'_>]) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let mut before: Vec<(Key, Option<Entry>)> = std::mem::take(&mut self.entries)
+            .into_iter()
+            .map(|(key, entry)| (key, Some(entry)))
+            .collect();
+        let mut new = Vec::new();
+        for draft in drafts.iter_mut() {
+            let found = before.binary_search_by(|(key, _)| key.cmp(&draft.key));
+            let place = found.ok().and_then(|place| before.get_mut(place));
+            match place.and_then(|(_, entry)| entry.take()) {
+                Some(mut entry) => {
+                    if entry.spec != draft.spec {
+                        entry.spec = draft.spec.clone();
+                        commands.push(entry.put());
+                    }
+                    draft.entry = Some(entry);
+                }
+                None => {
+                    self.next += 1;
+                    new.push((Id(self.next), draft));
+                }
+            }
+        }
+        new.sort_by_key(|(_, draft)| draft.spec.first());
+        commands.reserve_exact(new.len());
+        for (id, draft) in new {
+            let entry = Entry {
+                id,
+                spec: draft.spec.clone(),
+                tally: Arc::default(),
+            };
+            commands.push(entry.put());
+            draft.entry = Some(entry);
+        }
+        let gone = before.into_iter().filter_map(|(_, entry)| entry);
+        commands.extend(gone.map(|entry| Command::Remove(entry.id)));
+        commands
+    }
+}
+
+impl Entry {
+    /// Tells the engine of it.
+    fn put(&self) -> Command {
+        Command::Put(self.id, self.spec.clone(), Arc::clone(&self.tally))
     }
 }
 

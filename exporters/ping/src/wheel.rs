@@ -14,6 +14,8 @@ pub struct Wheel<T> {
     /// The last tick that was taken.
     now: u64,
     len: usize,
+    /// Memory of slots that are empty, for those that come next: a wheel in which everything comes round soon has few slots in use.
+    spare: Vec<Vec<Entry<T>>>,
     /// Memory for [`take`](Self::take), empty between two calls.
     taken: Vec<Entry<T>>,
 }
@@ -28,6 +30,7 @@ impl<T: Copy> Wheel<T> {
             slots: (0..Self::SLOTS).map(|_| Vec::new()).collect(),
             now,
             len: 0,
+            spare: Vec::new(),
             taken: Vec::new(),
         }
     }
@@ -40,7 +43,11 @@ impl<T: Copy> Wheel<T> {
     /// Adds an event; one in the past is due at the next tick.
     pub fn add(&mut self, tick: u64, event: T) {
         let tick = tick.max(self.now + 1);
-        self.slots[tick as usize % Self::SLOTS].push(Entry { tick, event });
+        let slot = &mut self.slots[tick as usize % Self::SLOTS];
+        if slot.capacity() == 0 {
+            *slot = self.spare.pop().unwrap_or_default();
+        }
+        slot.push(Entry { tick, event });
         self.len += 1;
     }
 
@@ -49,7 +56,12 @@ impl<T: Copy> Wheel<T> {
         // After a long pause each slot is visited once, and what is due in it is put in order below.
         let first = self.now + 1;
         let last = tick.min(self.now + Self::SLOTS as u64);
-        let Self { slots, taken, .. } = self;
+        let Self {
+            slots,
+            taken,
+            spare,
+            ..
+        } = self;
         for visited in first..=last {
             let slot = &mut slots[visited as usize % Self::SLOTS];
             slot.retain(|entry| {
@@ -59,6 +71,9 @@ impl<T: Copy> Wheel<T> {
                 }
                 !is_due
             });
+            if slot.is_empty() && slot.capacity() > 0 {
+                spare.push(std::mem::take(slot));
+            }
         }
         self.now = self.now.max(tick);
         self.len -= taken.len();
@@ -115,5 +130,23 @@ mod tests {
                 model.retain(|entry| entry.0 > now);
             }
         }
+    }
+
+    #[test]
+    fn memory_is_for_what_waits_and_not_for_what_passed() {
+        let mut wheel = Wheel::new(0);
+        let mut due = Vec::new();
+        for event in 0..1_000 {
+            wheel.add(1 + event % 100, event);
+        }
+        for tick in 1..10_000 {
+            wheel.take(tick, &mut due);
+            for event in due.drain(..) {
+                wheel.add(tick + 100, event);
+            }
+        }
+        let slots = wheel.slots.iter().chain(&wheel.spare);
+        let room: usize = slots.map(Vec::capacity).sum();
+        assert!((1_000..4_000).contains(&room), "{room}");
     }
 }

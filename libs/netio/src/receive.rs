@@ -140,6 +140,13 @@ impl ReceiveBatch {
         Ok(self.extents.len())
     }
 
+    /// The payloads of [`datagrams`](Self::datagrams) alone.
+    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        let buffers = self.payloads.chunks_exact(self.stride);
+        let extents = self.extents.iter().zip(buffers);
+        extents.map(|(extent, payload)| &payload[..extent.payload])
+    }
+
     /// The datagrams of the last [`receive`](Self::receive), in the order of the queue.
     pub fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
         let parts = self

@@ -11,9 +11,9 @@ use toolkit::Labels;
 
 use super::{Families, Kind, Peer, Target};
 use crate::account::Timing;
-use crate::engine::{Command, Id, Spec};
+use crate::engine::{Command, Id, Manner, Manners, Spec};
 use crate::tally::Tally;
-use crate::targets::{Names, Row, View, WantedNames, phase};
+use crate::targets::{Names, Row, Rows, View, WantedNames, phase};
 
 /// What tells targets apart; a setting that no series shows is no part of it, so that counters go on when it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +38,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Directory {
     entries: HashMap<Key, Entry>,
+    manners: Manners,
     next: u64,
 }
 
@@ -46,7 +47,7 @@ impl Directory {
     /// now on.
     pub fn update(&mut self, peer: &Peer, names: &Names, down_after: u32) -> (Vec<Command>, View) {
         let mut commands = Vec::new();
-        let mut view = View::default();
+        let mut rows = Rows::default();
         let mut before = std::mem::take(&mut self.entries);
         for target in &peer.targets {
             for (family, address) in addresses(target, names) {
@@ -58,34 +59,40 @@ impl Directory {
                     labels: target.labels.clone(),
                     address: target.all_records.then_some(address),
                 };
-                let spec = spec(target, family, address, down_after);
+                let spec = Spec {
+                    manner: self.manners.shared(manner(target, family, down_after)),
+                    address: Some(address),
+                    phase: phase(&target.host, family, key.address),
+                };
                 let entry = match before.remove(&key) {
                     Some(entry) if entry.spec == spec => entry,
                     Some(entry) => {
-                        commands.push(Command::Put(entry.id, spec, Arc::clone(&entry.tally)));
+                        let tally = Arc::clone(&entry.tally);
+                        commands.push(Command::Put(entry.id, spec.clone(), tally));
                         Entry { spec, ..entry }
                     }
                     None if self.entries.contains_key(&key) => continue,
                     None => {
                         self.next += 1;
                         let (id, tally) = (Id(self.next), Arc::default());
-                        commands.push(Command::Put(id, spec, Arc::clone(&tally)));
+                        commands.push(Command::Put(id, spec.clone(), Arc::clone(&tally)));
                         Entry { id, spec, tally }
                     }
                 };
                 let labels = labels(peer, target, address);
                 let row = Row {
-                    info: labels.clone(),
                     labels,
-                    spec,
+                    says_address: true,
+                    spec: entry.spec.clone(),
                     tally: Arc::clone(&entry.tally),
                 };
-                view.add(row, [&Text::from(target.host.as_str())]);
+                rows.add(row, [&Text::from(target.host.as_str())]);
                 self.entries.insert(key, entry);
             }
         }
         commands.extend(before.into_values().map(|entry| Command::Remove(entry.id)));
-        (commands, view)
+        self.manners.tidy();
+        (commands, rows.view())
     }
 }
 
@@ -132,11 +139,10 @@ fn addresses(target: &Target, names: &Names) -> Vec<(Family, IpAddr)> {
     wanted.take(most).collect()
 }
 
-fn spec(target: &Target, family: Family, address: IpAddr, down_after: u32) -> Spec {
+fn manner(target: &Target, family: Family, down_after: u32) -> Manner {
     let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    Spec {
+    Manner {
         family,
-        address: Some(address),
         timing: Timing {
             interval: nanos(target.interval),
             burst: 1,
@@ -151,7 +157,6 @@ fn spec(target: &Target, family: Family, address: IpAddr, down_after: u32) -> Sp
             mark: target.mark,
             ..Outgoing::default()
         },
-        phase: phase(&target.host, family, target.all_records.then_some(address)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use netio::control::{Control, Origin};
-use netio::option::memory;
+use netio::option::{Family, memory};
 use netio::receive::{Queue, ReceiveBatch};
 use netio::send::SendBatch;
 use socket2::SockRef;
@@ -208,6 +208,7 @@ impl Lane {
                     continue;
                 }
             }
+            hands.table.warm(self.numbers());
             for reply in self.replies.datagrams() {
                 match judge(&self.port, self.token, &reply, hands.table) {
                     Ok(answer) => self.answers.push(answer),
@@ -228,6 +229,18 @@ impl Lane {
             }
         }
         false
+    }
+
+    /// The targets that the packets just read seem to answer.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let headers = match (self.port.family, self.port.mode) {
+            (Family::V4, Mode::Raw) => 20 + echo::HEADER_BYTES,
+            _ => echo::HEADER_BYTES,
+        };
+        let payloads = self.replies.payloads();
+        let tags =
+            payloads.filter_map(move |payload| decode_tag(self.token, payload.get(headers..)?));
+        tags.map(|tag| tag.target)
     }
 
     /// Reads transmit stamps and ICMP errors.

@@ -38,7 +38,7 @@ impl Shards {
             if let Command::Put(id, spec, _) = command
                 && id.0 >= first
             {
-                added += spec.timing.rate();
+                added += spec.manner.timing.rate();
                 self.next = self.next.max(id.0 + 1);
             }
         }
@@ -100,24 +100,28 @@ mod tests {
 
     use super::*;
     use crate::account::Timing;
-    use crate::engine::{Id, Spec};
+    use crate::engine::{Id, Manner, Spec};
 
     fn puts(ids: std::ops::Range<u64>, interval: u64) -> Vec<Command> {
-        let spec = Spec {
+        let timing = Timing {
+            interval,
+            burst: 1,
+            spacing: interval,
+            timeout: interval,
+            down_after: 3,
+        };
+        let manner = Manner {
             family: Family::V4,
-            address: None,
-            timing: Timing {
-                interval,
-                burst: 1,
-                spacing: interval,
-                timeout: interval,
-                down_after: 3,
-            },
+            timing,
             size: 56,
             out: Outgoing::default(),
+        };
+        let spec = Spec {
+            manner: Arc::new(manner),
+            address: None,
             phase: 0,
         };
-        let put = |id| Command::Put(Id(id), spec, Arc::default());
+        let put = |id| Command::Put(Id(id), spec.clone(), Arc::default());
         ids.map(put).collect()
     }
 

@@ -1,7 +1,7 @@
 //! The targets of the engine, by number and by address.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,51 +13,61 @@ use crate::account::{Account, Timing};
 use crate::echo::Tag;
 use crate::tally::Tally;
 
-/// How a target is probed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a target is probed: what it shares with others, and what is its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
-    /// Which socket.
-    pub family: Family,
+    /// What it has in common with others.
+    pub manner: Arc<Manner>,
     /// Where to; `None` while no address is known.
     pub address: Option<IpAddr>,
+    /// Where in the interval, any number; the same target keeps the same.
+    pub phase: u64,
+}
+
+impl Spec {
+    /// When after the start of a new target its first request is due, in nanoseconds: soon, and in phase. A long interval does not keep it
+    /// waiting.
+    pub fn first(&self) -> u64 {
+        const SOON: u64 = 1_000_000_000;
+        self.phase % self.manner.timing.interval.clamp(1, SOON)
+    }
+}
+
+/// What many targets have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Manner {
+    /// Which socket.
+    pub family: Family,
     /// When.
     pub timing: Timing,
     /// Bytes of payload.
     pub size: usize,
     /// Hop limit, DSCP, source and interface.
     pub out: Outgoing,
-    /// Where in the interval, any number; the same target keeps the same.
-    pub phase: u64,
 }
 
-/// What many targets have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Manner {
-    pub(super) family: Family,
-    pub(super) timing: Timing,
-    pub(super) size: usize,
-    pub(super) out: Outgoing,
-}
+/// The manners there are, each once.
+#[derive(Debug, Default)]
+pub struct Manners(HashSet<Arc<Manner>>);
 
-impl Manner {
-    fn of(spec: &Spec) -> Self {
-        let &Spec {
-            family,
-            timing,
-            size,
-            out,
-            ..
-        } = spec;
-        Self {
-            family,
-            timing,
-            size,
-            out,
+impl Manners {
+    /// The one that is equal to `manner`.
+    pub fn shared(&mut self, manner: Manner) -> Arc<Manner> {
+        if let Some(known) = self.0.get(&manner) {
+            return Arc::clone(known);
         }
+        let new = Arc::new(manner);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
+
+    /// Forgets those that nobody else has.
+    pub fn tidy(&mut self) {
+        self.0.retain(|manner| Arc::strong_count(manner) > 1);
     }
 }
 
-/// One target of the engine: two lines of a processor's cache, since each request and each answer touches it.
+/// One target of the engine. What each request and each answer touches is side by side.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) generation: u32,
@@ -104,13 +114,6 @@ impl Target {
     fn burst_began(&self, timing: &Timing) -> u64 {
         let since = u64::from(self.place) * timing.spacing;
         self.next_send.saturating_sub(since)
-    }
-
-    /// Sets the first request after `now` of a new target or interval: soon, then in phase.
-    fn align(&mut self, interval: u64, now: u64) {
-        /// A long interval does not keep a new target waiting.
-        const SOON: u64 = 1_000_000_000;
-        self.next_send = now + self.phase % interval.clamp(1, SOON);
     }
 }
 
@@ -197,15 +200,16 @@ impl Table {
     /// Adds or changes a target; answers its number.
     pub(super) fn put(&mut self, id: Id, spec: Spec, tally: Arc<Tally>, now: u64) -> (u32, Change) {
         if let Some(&number) = self.by_id.get(&id) {
-            return (number, self.change(number, spec));
+            return (number, self.change(number, &spec));
         }
         self.generations = self.generations.wrapping_add(1);
-        let mut target = Target {
+        let timing = spec.manner.timing;
+        let target = Target {
             generation: self.generations,
-            manner: self.take_manner(Manner::of(&spec)),
+            manner: self.take_manner(*spec.manner),
             // A random start tells apart targets that share an address, also where routers quote only the header.
-            account: Account::new(spec.timing, fastrand::u32(..), tally),
-            next_send: 0,
+            account: Account::new(timing, fastrand::u32(..), tally),
+            next_send: now + spec.first(),
             phase: spec.phase,
             address: spec.address,
             waits: false,
@@ -213,7 +217,6 @@ impl Table {
             expire_tick: None,
             place: 0,
         };
-        target.align(spec.timing.interval, now);
         let number = self.free.pop().unwrap_or(self.slots.len() as u32);
         if number as usize == self.slots.len() {
             self.slots.push(None);
@@ -224,8 +227,9 @@ impl Table {
         (number, Change::Timing)
     }
 
-    fn change(&mut self, number: u32, spec: Spec) -> Change {
-        let wanted = self.take_manner(Manner::of(&spec));
+    fn change(&mut self, number: u32, spec: &Spec) -> Change {
+        let manner = *spec.manner;
+        let wanted = self.take_manner(manner);
         let Some(Some(target)) = self.slots.get_mut(number as usize) else {
             return Change::None;
         };
@@ -236,29 +240,29 @@ impl Table {
             return Change::None;
         };
         let mut change = Change::None;
-        if old.timing != spec.timing {
-            target.account.retime(spec.timing);
+        if old.timing != manner.timing {
+            target.account.retime(manner.timing);
             change = Change::Timing;
         }
         let rhythm = |timing: Timing| (timing.interval, timing.burst, timing.spacing);
-        if rhythm(old.timing) != rhythm(spec.timing) || phase != spec.phase {
+        if rhythm(old.timing) != rhythm(manner.timing) || phase != spec.phase {
             // The rest of a burst is not made up for.
             target.place = 0;
             let last = target.next_send.saturating_sub(old.timing.interval);
             target.next_send = target
                 .next_send
-                .min(last.saturating_add(spec.timing.interval));
+                .min(last.saturating_add(manner.timing.interval));
             change = Change::Timing;
         }
         self.leave_manner(left);
-        self.moved(number, (address, old.size), &spec);
+        self.moved(number, (address, old.size), spec);
         change
     }
 
     /// Keeps the address and size from before a change. An address stays in the index as long as answers from it are taken.
     fn moved(&mut self, number: u32, old: (Option<IpAddr>, usize), spec: &Spec) {
         self.index(spec.address, number);
-        if old == (spec.address, spec.size) {
+        if old == (spec.address, spec.manner.size) {
             return;
         }
         let before = self.before.get(&number).and_then(|before| before.0);
@@ -421,18 +425,22 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn spec(last: u8, interval: u64) -> Spec {
-        Spec {
+        let timing = Timing {
+            burst: 1,
+            spacing: interval,
+            interval,
+            timeout: 2 * SECOND,
+            down_after: 3,
+        };
+        let manner = Manner {
             family: Family::V4,
-            address: Some(Ipv4Addr::new(198, 18, 0, last).into()),
-            timing: Timing {
-                burst: 1,
-                spacing: interval,
-                interval,
-                timeout: 2 * SECOND,
-                down_after: 3,
-            },
+            timing,
             size: 56,
             out: Outgoing::default(),
+        };
+        Spec {
+            manner: Arc::new(manner),
+            address: Some(Ipv4Addr::new(198, 18, 0, last).into()),
             phase: 250_000_000,
         }
     }
@@ -490,8 +498,9 @@ mod tests {
     fn bursts_keep_their_rhythm_and_what_is_passed_over_is_counted() {
         let mut spec = spec(1, SECOND);
         spec.phase = 0;
-        spec.timing.burst = 3;
-        spec.timing.spacing = SECOND / 100;
+        let manner = Arc::make_mut(&mut spec.manner);
+        manner.timing.burst = 3;
+        manner.timing.spacing = SECOND / 100;
         let mut table = Table::default();
         let (number, _) = table.put(Id(1), spec, Arc::default(), 0);
         let (target, manner) = table.by_number(number).unwrap();
@@ -547,7 +556,7 @@ mod tests {
         assert_eq!(table.by_manner.len(), 2);
         let (_, manner) = table.by_number(0).unwrap();
         assert_eq!(manner.timing.interval, SECOND / 2);
-        assert!(size_of::<Option<Target>>() <= 128);
+        assert!(size_of::<Option<Target>>() <= 256);
     }
 
     #[test]

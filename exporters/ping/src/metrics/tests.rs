@@ -4,6 +4,7 @@ use inventory::Inventory;
 use toolkit::Format;
 
 use super::*;
+use crate::targets::Rows;
 
 fn rendered(view: View) -> String {
     let inventory = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
@@ -33,10 +34,8 @@ fn row(counters: &Counters) -> Row {
         ("role", ""),
         ("family", "ipv4"),
     ]);
-    let info = labels.with("address", "198.18.0.1");
-    let spec = crate::engine::Spec {
+    let manner = crate::engine::Manner {
         family: Family::V4,
-        address: None,
         timing: crate::account::Timing {
             burst: 1,
             spacing: 1_000_000_000,
@@ -46,12 +45,15 @@ fn row(counters: &Counters) -> Row {
         },
         size: 56,
         out: netio::control::Outgoing::default(),
-        phase: 0,
     };
     let row = Row {
         labels,
-        info,
-        spec,
+        says_address: false,
+        spec: crate::engine::Spec {
+            manner: Arc::new(manner),
+            address: Some("198.18.0.1".parse().unwrap()),
+            phase: 0,
+        },
         tally: Arc::default(),
     };
     row.tally.publish(counters);
@@ -85,10 +87,10 @@ fn the_whole_page_is_as_in_the_golden_file() {
         name: "n.example.org".into(),
         resolvable: false,
     }];
-    let mut view = View::default();
-    view.add(row(&counters), []);
-    view.names = names;
-    let page = rendered(view);
+    let mut rows = Rows::default();
+    rows.add(row(&counters), []);
+    names.into_iter().for_each(|name| rows.add_name(name));
+    let page = rendered(rows.view());
     // The time of the last look at the inventory is the only value that is not given above.
     let line = |line: &&str| !line.starts_with("ping_inventory_last_success_timestamp_seconds ");
     let page: Vec<_> = page.lines().filter(line).collect();
@@ -106,9 +108,9 @@ fn the_whole_page_is_as_in_the_golden_file() {
 
 #[test]
 fn what_is_not_known_is_not_said() {
-    let mut view = View::default();
-    view.add(row(&Counters::default()), []);
-    let page = rendered(view);
+    let mut rows = Rows::default();
+    rows.add(row(&Counters::default()), []);
+    let page = rendered(rows.view());
     for name in [
         "ping_up",
         "ping_last_rtt_seconds",
@@ -133,9 +135,9 @@ fn what_is_not_known_is_not_said() {
 #[test]
 fn reasons_and_bursts_begin_with_the_target_that_has_them() {
     let page = |counters: Counters| {
-        let mut view = View::default();
-        view.add(row(&counters), []);
-        rendered(view)
+        let mut rows = Rows::default();
+        rows.add(row(&counters), []);
+        rendered(rows.view())
     };
     let zero = page(Counters::default());
     assert!(

@@ -5,8 +5,9 @@ use toolkit::{Configuration as _, Labels};
 
 use super::*;
 use crate::account::Timing;
-use crate::engine::Spec;
+use crate::engine::{Manner, Spec};
 use crate::tally::{Counters, State};
+use crate::targets::Rows;
 
 fn asked(query: &str) -> Result<Asked, String> {
     let request = Request::new(Method::GET, &format!("/probe?{query}"), "").unwrap();
@@ -77,9 +78,8 @@ async fn body(prober: &Prober, query: &str) -> (u16, String) {
 
 fn followed(counters: &Counters, interval: u64) -> View {
     let address = "198.18.0.1".parse().unwrap();
-    let spec = Spec {
+    let manner = Manner {
         family: Family::V4,
-        address: Some(address),
         timing: Timing {
             interval,
             burst: 1,
@@ -89,18 +89,21 @@ fn followed(counters: &Counters, interval: u64) -> View {
         },
         size: 56,
         out: netio::control::Outgoing::default(),
-        phase: 0,
     };
     let row = Row {
         labels: Labels::none().clone(),
-        info: Labels::none().clone(),
-        spec,
+        says_address: true,
+        spec: Spec {
+            manner: Arc::new(manner),
+            address: Some(address),
+            phase: 0,
+        },
         tally: Arc::default(),
     };
     row.tally.publish(counters);
-    let mut view = View::default();
-    view.add(row, &["r1".into()]);
-    view
+    let mut rows = Rows::default();
+    rows.add(row, &["r1".into()]);
+    rows.view()
 }
 
 #[tokio::test]
