@@ -9,11 +9,9 @@
 )]
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use inventory::{Feed, Inventory};
@@ -26,7 +24,7 @@ use sotp_ping::metrics::Metrics;
 use sotp_ping::reason::Reason;
 use sotp_ping::resolve::Ages;
 use sotp_ping::targets::{Row, Rows};
-use testkit::{Figures, Goal, Sample, Samples};
+use testkit::{Figures, Goal, Sample, Samples, gzip, timed};
 use toolkit::{Collect as _, Encoder, Format, Labels, Live};
 
 const TARGETS: usize = 10_000;
@@ -269,31 +267,6 @@ fn values(row: &Sample) -> Vec<&str> {
     row.labels.values().map(String::as_str).collect()
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let packed = Vec::with_capacity(body.len() / 8);
-    let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, body).unwrap();
-    encoder.finish().unwrap()
-}
-
 fn least(so_far: &mut f64, work: impl FnOnce()) {
     *so_far = so_far.min(timed(work));
-}
-
-/// Processor time of the work in milliseconds.
-fn timed<T>(work: impl FnOnce() -> T) -> f64 {
-    let began = processor_time();
-    black_box(work());
-    (processor_time() - began).as_secs_f64() * 1e3
-}
-
-fn processor_time() -> Duration {
-    use nix::sys::resource::{UsageWho, getrusage};
-    // The kernel counts what a thread has used when it leaves the processor, else a few milliseconds late.
-    std::thread::sleep(Duration::from_micros(50));
-    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
-    [usage.user_time(), usage.system_time()]
-        .iter()
-        .map(|time| Duration::from_micros(time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64))
-        .sum()
 }

@@ -11,6 +11,7 @@ mod dir;
 mod figures;
 pub mod grafana;
 pub mod loki;
+mod measure;
 mod process;
 mod promtool;
 pub mod protobuf;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use dir::TempDir;
 pub use figures::{Figures, Goal};
+pub use measure::{gzip, timed};
 pub use process::{Process, Spawn};
 pub use promtool::promtool;
 pub use samples::{Sample, Samples};

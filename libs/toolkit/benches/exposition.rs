@@ -8,10 +8,9 @@
 )]
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use prometheus::Encoder as _;
-use testkit::{Figures, Goal};
+use testkit::{Figures, Goal, gzip, timed};
 use toolkit::{Buckets, Encoder, Format, Kind, Labels};
 
 const TARGETS: usize = 10_000;
@@ -151,31 +150,6 @@ fn pairs(index: usize) -> [(&'static str, String); 4] {
         ("role", "edge".to_owned()),
         ("family", "ipv4".to_owned()),
     ]
-}
-
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let packed = Vec::with_capacity(body.len() / 8);
-    let mut encoder = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, body).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// Processor time of the work in milliseconds.
-fn timed<T>(work: impl FnOnce() -> T) -> f64 {
-    let began = processor_time();
-    black_box(work());
-    (processor_time() - began).as_secs_f64() * 1e3
-}
-
-fn processor_time() -> Duration {
-    use nix::sys::resource::{UsageWho, getrusage};
-    // The kernel counts what a thread has used when it leaves the processor, else a few milliseconds late.
-    std::thread::sleep(Duration::from_micros(50));
-    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
-    [usage.user_time(), usage.system_time()]
-        .iter()
-        .map(|time| Duration::from_micros(time.tv_sec() as u64 * 1_000_000 + time.tv_usec() as u64))
-        .sum()
 }
 
 fn least(times: Vec<f64>) -> f64 {

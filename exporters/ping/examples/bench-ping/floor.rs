@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use netio::option::{self, Family, TransmitStamps};
@@ -14,18 +15,25 @@ use crate::service::cpu_millis;
 /// Addresses that are asked in turn.
 const ADDRESSES: u32 = 50_000;
 
-/// Milliseconds of processor time per 1,000 pings of a loop that makes so many thousands of them and looks at nothing, the mean of both
-/// families or IPv4 alone.
-pub(crate) fn millis(thousands: u32, both: bool) -> anyhow::Result<f64> {
-    let v4 = loop_of(Family::V4, thousands * 1_000)?;
+/// How many requests are made before each pause.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) requests: u32,
+    pub(crate) pause: Duration,
+}
+
+/// Milliseconds of processor time per 1,000 pings of a loop that makes so many thousands of them, without rest or with pauses, and looks at
+/// nothing; the mean of both families or IPv4 alone.
+pub(crate) fn millis(thousands: u32, both: bool, pace: Option<Pace>) -> anyhow::Result<f64> {
+    let v4 = loop_of(Family::V4, thousands * 1_000, pace)?;
     if both {
-        Ok((v4 + loop_of(Family::V6, thousands * 1_000)?) / 2.0)
+        Ok((v4 + loop_of(Family::V6, thousands * 1_000, pace)?) / 2.0)
     } else {
         Ok(v4)
     }
 }
 
-fn loop_of(family: Family, pings: u32) -> anyhow::Result<f64> {
+fn loop_of(family: Family, pings: u32, pace: Option<Pace>) -> anyhow::Result<f64> {
     let (domain, protocol, kind) = match family {
         Family::V4 => (Domain::IPV4, Protocol::ICMPV4, 8),
         Family::V6 => (Domain::IPV6, Protocol::ICMPV6, 128),
@@ -61,14 +69,20 @@ fn loop_of(family: Family, pings: u32) -> anyhow::Result<f64> {
     );
     let (mut answered, mut stamped) = (0, 0);
     let before = cpu_millis(std::process::id())?;
+    let mut next = Instant::now();
     for number in 0..pings {
+        if let Some(pace) = pace.filter(|pace| number.is_multiple_of(pace.requests)) {
+            next += pace.pause;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
         let to = SocketAddr::new(address(number % ADDRESSES), 0);
         out.push(
             to,
             |bytes| bytes.extend_from_slice(&message(number)),
             |_| {},
         );
-        if out.is_full() || number + 1 == pings {
+        let last = pace.map_or(pings, |pace| pace.requests);
+        if out.is_full() || (number + 1).is_multiple_of(last) || number + 1 == pings {
             let mut first = 0;
             while first < out.len() {
                 first += out.send(socket.as_fd(), first)?;

@@ -10,8 +10,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use testkit::{Figures, Goal};
+
+use service::Network;
 
 mod floor;
 mod peers;
@@ -170,24 +173,31 @@ fn costs(
         if plan.short && rate > 10_000 {
             continue;
         }
-        let cost = service::cost(folder, rate, seconds)?;
+        let cost = service::cost(folder, &Network::Loopback, rate, seconds)?;
         ours.push(cost.millis);
         if !plan.has("cost") {
             continue;
         }
         // The rig probes both families when one has not enough devices.
-        let floor = floor::millis(if plan.short { 50 } else { 200 }, rate > 50_000)?;
+        let both = rate > 50_000;
+        let floor = floor::millis(if plan.short { 50 } else { 200 }, both, None)?;
+        // As many at once as ours, which makes ten wake-ups a second of few requests and a hundred of many.
+        let pause = Duration::from_millis(if rate < 5_000 { 100 } else { 10 });
+        let paced = floor::Pace {
+            requests: rate.min(50_000) as u32 / (1_000 / pause.as_millis() as u32),
+            pause,
+        };
+        let thousands = (rate.min(50_000) * seconds.min(5) as usize / 1_000) as u32;
+        let paced = floor::millis(thousands, both, Some(paced))?;
         let at = format!("at {rate} targets a second");
         let name = format!("CPU ms per 1,000 pings {at}");
         figures.add(&name, cost.millis, None, Some(Goal::AtMost(goal)));
         let calls = Some(("the calls alone", floor));
         figures.add(&name, cost.millis, calls, Some(Goal::Times(part)));
-        figures.add(
-            &format!("of it in user space {at}"),
-            cost.user_millis,
-            None,
-            None,
-        );
+        let calls = Some(("the calls at that rate", paced));
+        figures.add(&name, cost.millis, calls, None);
+        let beside = format!("of it beside the probing threads {at}");
+        figures.add(&beside, cost.beside_millis, None, None);
         let none = Some(Goal::AtMost(0.0));
         let lost = format!("false loss of {} {at}", cost.ended);
         figures.add(&lost, cost.missed, None, none);
@@ -200,6 +210,15 @@ fn costs(
             None,
         );
         figures.add(&format!("resident MB {at}"), cost.resident_mb, None, None);
+    }
+    if plan.has("cost") && !plan.short {
+        for rate in [1_000, 10_000] {
+            let rig = rig::Rig::start()?;
+            let cost = service::cost(folder, &Network::Tun, rate, seconds)?;
+            rig.end()?;
+            let name = format!("CPU ms per 1,000 pings at {rate} targets a second, TUN");
+            figures.add(&name, cost.millis, None, None);
+        }
     }
     Ok(ours)
 }

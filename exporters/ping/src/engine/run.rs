@@ -319,7 +319,7 @@ impl Loop {
         for command in commands {
             match command {
                 Command::Put(id, spec, tally) => {
-                    let (number, change) = self.table.put(id, spec, tally, now);
+                    let (number, change) = self.table.put(id, &spec, tally, now);
                     if change == Change::Timing {
                         self.schedule_send(number);
                         // Once at the old and once at the new timeout is harmless: nothing is lost before its time.

@@ -198,9 +198,15 @@ impl Table {
     }
 
     /// Adds or changes a target; answers its number.
-    pub(super) fn put(&mut self, id: Id, spec: Spec, tally: Arc<Tally>, now: u64) -> (u32, Change) {
+    pub(super) fn put(
+        &mut self,
+        id: Id,
+        spec: &Spec,
+        tally: Arc<Tally>,
+        now: u64,
+    ) -> (u32, Change) {
         if let Some(&number) = self.by_id.get(&id) {
-            return (number, self.change(number, &spec));
+            return (number, self.change(number, spec));
         }
         self.generations = self.generations.wrapping_add(1);
         let timing = spec.manner.timing;
@@ -448,7 +454,7 @@ mod tests {
     #[test]
     fn a_change_keeps_the_account_and_the_rhythm() {
         let mut table = Table::default();
-        let (number, change) = table.put(Id(1), spec(1, SECOND), Arc::default(), 0);
+        let (number, change) = table.put(Id(1), &spec(1, SECOND), Arc::default(), 0);
         assert_eq!(change, Change::Timing);
         let (target, manner) = table.by_number(number).unwrap();
         assert_eq!(target.next_send, 250_000_000);
@@ -463,7 +469,7 @@ mod tests {
             sequence,
         };
 
-        let moved = table.put(Id(1), spec(2, SECOND), Arc::default(), SECOND);
+        let moved = table.put(Id(1), &spec(2, SECOND), Arc::default(), SECOND);
         assert_eq!(moved, (number, Change::None));
         let (target, _) = table.by_number(number).unwrap();
         assert_eq!(
@@ -480,7 +486,7 @@ mod tests {
         }
         assert_eq!(table.expected(tag, None), Err(Unexpected::WrongSource));
 
-        let faster = table.put(Id(1), spec(2, SECOND / 10), Arc::default(), SECOND);
+        let faster = table.put(Id(1), &spec(2, SECOND / 10), Arc::default(), SECOND);
         assert_eq!(faster, (number, Change::Timing));
         assert_eq!(table.by_number(number).unwrap().0.next_send, 350_000_000);
     }
@@ -488,7 +494,7 @@ mod tests {
     #[test]
     fn what_was_passed_over_is_counted_and_the_phase_kept() {
         let mut table = Table::default();
-        let (number, _) = table.put(Id(1), spec(1, SECOND), Arc::default(), 0);
+        let (number, _) = table.put(Id(1), &spec(1, SECOND), Arc::default(), 0);
         let (target, manner) = table.by_number(number).unwrap();
         assert_eq!(target.advance(&manner.timing, 3_300_000_000), 3);
         assert_eq!(target.next_send, 4_250_000_000);
@@ -502,7 +508,7 @@ mod tests {
         manner.timing.burst = 3;
         manner.timing.spacing = SECOND / 100;
         let mut table = Table::default();
-        let (number, _) = table.put(Id(1), spec, Arc::default(), 0);
+        let (number, _) = table.put(Id(1), &spec, Arc::default(), 0);
         let (target, manner) = table.by_number(number).unwrap();
         let timing = &manner.timing;
         let mut times = Vec::new();
@@ -522,15 +528,15 @@ mod tests {
     #[test]
     fn a_removed_target_leaves_nothing_and_its_number_gets_a_new_generation() {
         let mut table = Table::default();
-        let (number, _) = table.put(Id(1), spec(1, SECOND), Arc::default(), 0);
+        let (number, _) = table.put(Id(1), &spec(1, SECOND), Arc::default(), 0);
         for last in 2..6 {
-            table.put(Id(1), spec(last, SECOND), Arc::default(), 0);
+            table.put(Id(1), &spec(last, SECOND), Arc::default(), 0);
         }
         assert_eq!(table.by_address.len(), 2, "the address and the one before");
         let generation = table.by_number(number).unwrap().0.generation;
         table.remove(Id(1));
         assert_eq!((table.len(), table.by_address.len()), (0, 0));
-        let (again, _) = table.put(Id(2), spec(1, SECOND), Arc::default(), 0);
+        let (again, _) = table.put(Id(2), &spec(1, SECOND), Arc::default(), 0);
         assert_eq!(again, number);
         assert!(table.get(number, generation).is_none());
         assert_eq!((table.manners.len(), table.before.len()), (1, 0));
@@ -540,18 +546,18 @@ mod tests {
     fn targets_that_are_probed_alike_share_their_manner() {
         let mut table = Table::default();
         for id in 0..100 {
-            table.put(Id(id), spec(id as u8, SECOND), Arc::default(), 0);
+            table.put(Id(id), &spec(id as u8, SECOND), Arc::default(), 0);
         }
         assert_eq!((table.manners.len(), table.rhythm()), (1, (100.0, SECOND)));
         for id in 0..50 {
-            table.put(Id(id), spec(id as u8, 2 * SECOND), Arc::default(), 0);
+            table.put(Id(id), &spec(id as u8, 2 * SECOND), Arc::default(), 0);
         }
         assert_eq!((table.manners.len(), table.rhythm()), (2, (75.0, SECOND)));
         for id in 50..100 {
             table.remove(Id(id));
         }
         assert_eq!(table.rhythm(), (25.0, 2 * SECOND));
-        table.put(Id(0), spec(0, SECOND / 2), Arc::default(), 0);
+        table.put(Id(0), &spec(0, SECOND / 2), Arc::default(), 0);
         assert_eq!((table.manners.len(), table.manners().count()), (2, 2));
         assert_eq!(table.by_manner.len(), 2);
         let (_, manner) = table.by_number(0).unwrap();
@@ -564,7 +570,7 @@ mod tests {
         let mut table = Table::default();
         let mut tags = Vec::new();
         for id in 0..2 {
-            let (number, _) = table.put(Id(id), spec(1, SECOND), Arc::default(), 0);
+            let (number, _) = table.put(Id(id), &spec(1, SECOND), Arc::default(), 0);
             let (target, _) = table.by_number(number).unwrap();
             let sequence = target
                 .account
