@@ -84,6 +84,23 @@ pub fn manifest(name: &str, text: &str) -> Vec<String> {
     problems
 }
 
+/// What is wrong with the tests of one of our packages: they are linked once and run side by side, as modules of `tests/it/main.rs`.
+#[must_use]
+pub fn tests(package: &Package) -> Vec<String> {
+    package
+        .targets
+        .iter()
+        .filter(|target| target.kind.iter().any(|kind| kind == "test"))
+        .filter(|target| !target.src_path.ends_with("tests/it/main.rs"))
+        .map(|target| {
+            format!(
+                "{}: a test binary of its own; make it a module of tests/it/main.rs",
+                short(&target.src_path)
+            )
+        })
+        .collect()
+}
+
 /// What is wrong with one source file of the package `name`, given as text.
 #[must_use]
 pub fn source(name: &str, path: &Path, text: &str) -> Vec<String> {
@@ -96,9 +113,7 @@ pub fn source(name: &str, path: &Path, text: &str) -> Vec<String> {
             "{file}: {lines} lines; a main.rs hands over in at most {MAIN_LINES}"
         ));
     }
-    // Under tests/ it is the way to share code without making it a test of its own.
-    let shared = path.iter().any(|folder| folder == "tests");
-    if path.file_name().is_some_and(|file| file == "mod.rs") && !shared {
+    if path.file_name().is_some_and(|file| file == "mod.rs") {
         problems.push(format!(
             "{file}: write `foo.rs` beside `foo/` instead of mod.rs"
         ));
@@ -124,6 +139,7 @@ pub fn sources(crates: &Crates) -> anyhow::Result<Vec<String>> {
             &package.name,
             &std::fs::read_to_string(&package.manifest_path)?,
         ));
+        problems.extend(tests(package));
         for path in crate::files(package.folder(), ".rs")? {
             problems.extend(source(
                 &package.name,

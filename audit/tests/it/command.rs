@@ -1,0 +1,114 @@
+//! The command against logs that the toolkit wrote.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use testkit::TempDir;
+use toolkit::audit::{Audit, Options, Outcome, Record};
+use toolkit::caller::{Caller, Role, Via};
+
+async fn log(dir: &TempDir) -> Audit {
+    let audit = Audit::open(dir.path(), Options::default()).unwrap();
+    for n in 0..5 {
+        let caller = Caller {
+            subject: "ann".to_owned(),
+            display: "ann".to_owned(),
+            role: Role::Admin,
+            via: Via::WebUser,
+        };
+        let record = Record {
+            caller,
+            role: Role::Admin,
+            verb: "device.add".to_owned(),
+            object: format!("device/r{n}"),
+            trace_id: None,
+            request_hash: [0; 32],
+        };
+        let pending = audit.begin(record).await.unwrap();
+        pending.finish(Outcome::Done(String::new())).await;
+    }
+    audit
+}
+
+fn run(args: &[&str], path: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sotp-audit"))
+        .args(args)
+        .arg(path)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[tokio::test]
+async fn whole_log_passes_and_a_changed_one_is_named() {
+    let dir = TempDir::new().unwrap();
+    let audit = log(&dir).await;
+    let head = audit.head().to_string();
+    drop(audit);
+    let whole = run(&["verify", "--anchor", &head], dir.path());
+    assert_eq!(whole.status.code(), Some(0), "{}", said(&whole));
+    assert!(said(&whole).starts_with("whole: 10 records in 1 files, 1 anchors, head 10:"));
+    let printed = run(&["head"], dir.path());
+    assert_eq!(said(&printed).trim(), head);
+    let file = dir.join("audit-00000000000000000001.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("device/r2", "device/r9", 1)).unwrap();
+    let changed = run(&["verify"], dir.path());
+    assert_eq!(changed.status.code(), Some(1));
+    assert!(
+        said(&changed)
+            .starts_with("record 5 was changed (audit-00000000000000000001.jsonl:5)\nNOT WHOLE"),
+        "{}",
+        said(&changed)
+    );
+    assert_eq!(run(&["head"], dir.path()).status.code(), Some(1));
+    // The end is cut off: only the anchor tells.
+    let kept: Vec<_> = text
+        .lines()
+        .take(7)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(&file, kept.concat()).unwrap();
+    assert_eq!(run(&["verify"], dir.path()).status.code(), Some(0));
+    dir.write(
+        "anchors",
+        format!("some other line\nmsg=audit seq=10 hash={}\n", &head[3..]),
+    )
+    .unwrap();
+    let anchors = dir.join("anchors");
+    let cut = run(
+        &["verify", "--anchors", anchors.to_str().unwrap()],
+        dir.path(),
+    );
+    assert_eq!(cut.status.code(), Some(1));
+    assert!(
+        said(&cut).starts_with("records 8 to 10 are missing"),
+        "{}",
+        said(&cut)
+    );
+}
+
+#[test]
+fn mistakes_are_told() {
+    let dir = TempDir::new().unwrap();
+    let empty = run(&["verify"], dir.path());
+    assert_eq!(empty.status.code(), Some(1));
+    assert!(said(&empty).contains("expected files audit-NUMBER.jsonl, found none"));
+    let usage = run(&["verify", "--anchor", "x"], dir.path());
+    assert_eq!(usage.status.code(), Some(64));
+    assert!(
+        said(&usage).contains("expected NUMBER:HASH"),
+        "{}",
+        said(&usage)
+    );
+    assert_eq!(run(&["verify"], &dir.join("none")).status.code(), Some(1));
+    let help = run(&["verify"], Path::new("--help"));
+    assert_eq!(help.status.code(), Some(0));
+}

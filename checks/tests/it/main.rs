@@ -1,0 +1,22 @@
+//! The checks, on what the repository holds and on bad examples.
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
+mod alerts;
+mod audit;
+mod dashboards;
+mod docs;
+mod houses;
+mod inventory;
+mod lab;
+mod manifests;
+mod panels;
+mod paths;
+mod series;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The machine for one test with a lab at a time: they measure how soon something is seen.
+fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,343 @@
+//! The manifests: built by kustomize, held to the strict schemas of three versions of Kubernetes, and fitting together.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use sotp_checks::{manifests, root, tools};
+
+/// The versions of Kubernetes that are supported upstream, by their last minor release.
+const VERSIONS: [&str; 3] = ["1.35", "1.36", "1.37"];
+const OVERLAY: &str = "kustomize/overlays/all-in-one";
+
+/// Addresses that are configured before their services are part of the deployment.
+const LATER: [&str; 2] = [
+    "no service answers at loki:3100",
+    "no service answers at tempo:3200",
+];
+
+fn kubectl() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| tools::kubectl(&root()))
+}
+
+/// Every folder that kustomize builds.
+fn folders() -> Vec<PathBuf> {
+    let all = ["dashboards", "alerts", "kustomize"].map(|folder| root().join(folder));
+    let files = all
+        .iter()
+        .flat_map(|folder| sotp_checks::files(folder, "kustomization.yaml").unwrap());
+    let folders: Vec<PathBuf> = files
+        .map(|file| file.parent().unwrap().to_path_buf())
+        .collect();
+    assert!(folders.len() >= 9, "{folders:?}");
+    folders
+}
+
+fn objects(folder: &Path) -> Vec<Value> {
+    manifests::build(kubectl(), folder).unwrap().1
+}
+
+#[test]
+fn every_folder_builds_to_the_same_each_time_and_keeps_the_rules() {
+    for folder in folders() {
+        let (first, objects) = manifests::build(kubectl(), &folder).unwrap();
+        let (second, _) = manifests::build(kubectl(), &folder).unwrap();
+        assert_eq!(first, second, "{}", folder.display());
+        assert!(!objects.is_empty(), "{} builds nothing", folder.display());
+        assert_eq!(
+            manifests::problems(&objects),
+            Vec::<String>::new(),
+            "{}",
+            folder.display()
+        );
+        for object in &objects {
+            let size = object.to_string().len();
+            if size > manifests::LARGE {
+                println!(
+                    "warning: {} has {size} bytes; apply it with --server-side only",
+                    manifests::name(object)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_overlay_fits_together() {
+    let mut problems = manifests::fit_problems(&objects(&root().join(OVERLAY)));
+    let before = problems.len();
+    problems.retain(|problem| !LATER.iter().any(|later| problem.ends_with(later)));
+    assert_eq!(problems, Vec::<String>::new());
+    assert_eq!(before, LATER.len(), "take out of LATER what has come");
+}
+
+#[test]
+fn the_overlay_lies_in_one_namespace_that_is_restricted() {
+    let objects = objects(&root().join(OVERLAY));
+    let namespaces: Vec<&Value> = objects
+        .iter()
+        .filter(|object| object["kind"] == "Namespace")
+        .collect();
+    assert_eq!(namespaces.len(), 1);
+    assert_eq!(
+        namespaces[0]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+        "restricted"
+    );
+    for object in objects
+        .iter()
+        .filter(|object| object["kind"] != "Namespace")
+    {
+        assert_eq!(
+            object["metadata"]["namespace"],
+            namespaces[0]["metadata"]["name"],
+            "{}",
+            manifests::name(object)
+        );
+    }
+    let denies = |object: &&Value| {
+        object["kind"] == "NetworkPolicy"
+            && object["spec"]["podSelector"] == json!({})
+            && object["spec"]["policyTypes"] == json!(["Ingress", "Egress"])
+            && object["spec"]["ingress"].is_null()
+            && object["spec"]["egress"].is_null()
+    };
+    assert_eq!(
+        objects.iter().filter(denies).count(),
+        1,
+        "one policy denies everything"
+    );
+}
+
+/// Runs kubernetes-validate on a file for each version; says why when it cannot be had.
+fn validate(file: &Path) -> Option<Vec<anyhow::Result<String>>> {
+    match tools::python(&root()) {
+        Ok(bin) => Some(
+            VERSIONS
+                .iter()
+                .map(|version| {
+                    let file = file.display().to_string();
+                    let text = tools::run(
+                        bin.join("kubernetes-validate"),
+                        &["--strict", "-k", version, &file],
+                    )?;
+                    // A kind without a schema is a mere warning to the tool.
+                    anyhow::ensure!(!text.contains("WARN"), "{text}");
+                    Ok(text)
+                })
+                .collect(),
+        ),
+        Err(error) => {
+            testkit::skip(format_args!(
+                "kubernetes-validate cannot be installed here: {error:#}"
+            ));
+            None
+        }
+    }
+}
+
+#[test]
+fn the_overlay_passes_the_strict_schemas() {
+    let (text, objects) = manifests::build(kubectl(), &root().join(OVERLAY)).unwrap();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overlay.yaml");
+    std::fs::write(&file, text).unwrap();
+    for verdict in validate(&file).unwrap_or_default() {
+        assert_eq!(
+            verdict.unwrap().matches("passed for resource").count(),
+            objects.len()
+        );
+    }
+}
+
+#[test]
+fn the_strict_schemas_refuse_a_field_that_is_not_there_and_a_kind_that_is_unknown() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let field = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {prots: []}\n";
+    let kind =
+        "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: x}\nspec: {}\n";
+    for (name, text) in [("field.yaml", field), ("kind.yaml", kind)] {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        for verdict in validate(&file).unwrap_or_default() {
+            assert!(verdict.is_err(), "{name} passed");
+        }
+    }
+}
+
+#[test]
+fn promtool_accepts_the_configuration_of_prometheus_with_its_rules() {
+    let objects = objects(&root().join(OVERLAY));
+    let data = |name: &str| {
+        &objects
+            .iter()
+            .find(|object| manifests::name(object) == name)
+            .unwrap()["data"]
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("promtool");
+    std::fs::create_dir_all(folder.join("rules")).unwrap();
+    for (name, text) in data("ConfigMap/prometheus-rules").as_object().unwrap() {
+        std::fs::write(folder.join("rules").join(name), text.as_str().unwrap()).unwrap();
+    }
+    let config = data("ConfigMap/prometheus-config")["prometheus.yml"]
+        .as_str()
+        .unwrap();
+    // In the pod the rules lie elsewhere.
+    let local = config.replace(
+        "/etc/prometheus/rules",
+        &folder.join("rules").display().to_string(),
+    );
+    assert_ne!(local, config);
+    let file = folder.join("prometheus.yml");
+    std::fs::write(&file, local).unwrap();
+    let report = tools::run(
+        "promtool",
+        &["check", "config", "--lint=all", &file.display().to_string()],
+    )
+    .unwrap();
+    assert!(report.contains("4 rule files found"), "{report}");
+}
+
+#[test]
+fn every_inventory_that_is_shipped_is_one() {
+    for path in [
+        "kustomize/apps/inventory/inventory.yaml",
+        "kustomize/overlays/all-in-one/inventory.yaml",
+    ] {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        inventory::Inventory::parse(&text, Path::new(path)).unwrap();
+        // The network in the comment is one too.
+        let comment: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .collect();
+        if let Some(start) = comment.iter().position(|line| *line == "sites:") {
+            let end = comment
+                .iter()
+                .rposition(|line| line.starts_with(' '))
+                .unwrap();
+            let devices =
+                inventory::Inventory::parse(&comment[start..=end].join("\n"), Path::new(path))
+                    .unwrap();
+            assert_eq!(devices.devices().len(), 1);
+        }
+    }
+}
+
+/// A pod that keeps every rule, changed by `change`.
+fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let mut pod = json!({
+        "kind": "Pod", "metadata": {"name": "x", "labels": {"app": "x"}},
+        "spec": {
+            "automountServiceAccountToken": false,
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "x", "image": "registry.example:5000/x:1.0.0", "livenessProbe": {}, "readinessProbe": {},
+                "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
+                "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}
+            }]
+        }
+    });
+    change(&mut pod);
+    manifests::problems(&[pod])
+}
+
+#[test]
+fn each_fault_of_a_pod_is_found() {
+    assert_eq!(pod(|_| {}), Vec::<String>::new());
+    type Change = fn(&mut Value);
+    let faults: [(&str, Change); 16] = [
+        ("hostNetwork", |pod| {
+            pod["spec"]["hostNetwork"] = json!(true);
+        }),
+        ("runAsNonRoot", |pod| {
+            pod["spec"]["securityContext"]["runAsNonRoot"] = json!(null);
+        }),
+        ("runAsUser", |pod| {
+            pod["spec"]["securityContext"]["runAsUser"] = json!(0);
+        }),
+        ("seccompProfile", |pod| {
+            pod["spec"]["securityContext"]["seccompProfile"] = json!(null);
+        }),
+        ("automount", |pod| {
+            pod["spec"]["automountServiceAccountToken"] = json!(null);
+        }),
+        ("not a safe one", |pod| {
+            pod["spec"]["securityContext"]["sysctls"] =
+                json!([{"name": "kernel.msgmax", "value": "1"}]);
+        }),
+        ("is a hostPath", |pod| {
+            pod["spec"]["volumes"] = json!([{"name": "v", "hostPath": {"path": "/"}}]);
+        }),
+        ("must be optional", |pod| {
+            pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "s"}}]);
+        }),
+        ("allowPrivilegeEscalation", |pod| {
+            pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] =
+                json!(null);
+        }),
+        ("readOnlyRootFilesystem", |pod| {
+            pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] =
+                json!(false);
+        }),
+        ("drop ALL", |pod| {
+            pod["spec"]["containers"][0]["securityContext"]["capabilities"] =
+                json!({"drop": ["NET_RAW"]});
+        }),
+        ("not add", |pod| {
+            pod["spec"]["containers"][0]["securityContext"]["capabilities"]["add"] =
+                json!(["NET_RAW"]);
+        }),
+        ("version or a digest", |pod| {
+            pod["spec"]["containers"][0]["image"] = json!("registry.example:5000/x");
+        }),
+        ("version or a digest", |pod| {
+            pod["spec"]["containers"][0]["image"] = json!("x:latest");
+        }),
+        ("livenessProbe", |pod| {
+            pod["spec"]["containers"][0]["livenessProbe"] = json!(null);
+        }),
+        ("limit memory", |pod| {
+            pod["spec"]["containers"][0]["resources"]["limits"] = json!(null);
+        }),
+    ];
+    for (expected, change) in faults {
+        let problems = pod(change);
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "expected `{expected}` in {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_with_data_rights_and_giants_are_found() {
+    let secret = json!({"kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}});
+    let right = json!({"kind": "ClusterRole", "metadata": {"name": "r"}});
+    let giant = json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "x".repeat(manifests::TOO_LARGE)}});
+    let twice = json!({"kind": "ConfigMap", "metadata": {"name": "c"}});
+    assert_eq!(manifests::problems(&[secret, right, giant, twice]).len(), 4);
+}
+
+#[test]
+fn parts_that_do_not_fit_are_found() {
+    let service = json!({"kind": "Service", "metadata": {"name": "s"},
+        "spec": {"selector": {"app": "y"}, "ports": [{"name": "http", "port": 80}]}});
+    let config = json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"prometheus.yml":
+        "scrape_configs: [{static_configs: [{targets: ['s:80', 's:81', 'localhost:1']}]},\
+         {dns_sd_configs: [{names: [_http._tcp.s, _grpc._tcp.s]}]}]"}});
+    let pod = json!({"kind": "Pod", "metadata": {"name": "x", "labels": {"app": "x"}}, "spec": {
+        "volumes": [{"name": "v", "configMap": {"name": "gone"}}],
+        "containers": [{"args": ["--url=http://s:80/x", "--url=http://t:80"],
+            "volumeMounts": [{"mountPath": "/a"}, {"mountPath": "/a/b"}, {"mountPath": "/ab"}]}]}});
+    assert_eq!(
+        manifests::fit_problems(&[service, config, pod]),
+        [
+            "Service/s: selects no pod",
+            "Pod/x: mounts ConfigMap/gone, which is not there",
+            "Pod/x: mounts /a/b inside /a",
+            "Pod/x: no service answers at t:80",
+            "prometheus.yml: no service answers at s:81",
+            "prometheus.yml: no service answers at s:grpc",
+        ]
+    );
+}

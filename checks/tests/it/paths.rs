@@ -1,0 +1,270 @@
+//! Paths over the routers of a real lab: hops as the topology has them, and the detour when a link is cut, as series, as a line of the log
+//! and as marks of the dashboard.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use sotp_checks::root;
+use sotp_checks::variables::Values;
+use testkit::TempDir;
+
+const PANELS: &str = env!("CARGO_BIN_EXE_sotp-panels");
+const NAME: &str = "paths";
+const CONFIG: &str = "probe: {interval: 200ms, timeout: 500ms}\n\
+                      path: {enabled: true, interval: 2s, timeout: 500ms, max_hops: 10, rate: 200}\n";
+
+const SCRAPE: &str = "global: {scrape_interval: 1s}\n\
+                      scrape_configs: [{job_name: ping, static_configs: [{targets: ['127.0.0.1:19427']}]}]\n";
+
+struct Lab {
+    folder: TempDir,
+    /// Running inside it.
+    children: Vec<Child>,
+}
+
+impl Lab {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        let program = Path::new(PANELS).parent().unwrap().join("sotp-lab");
+        command.args(["--kill-after=5", "150"]).arg(program);
+        command.args([args[0], "--name", NAME]).args(&args[1..]);
+        command.env("XDG_RUNTIME_DIR", self.folder.path());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let output = self.command(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {said}");
+        output
+    }
+
+    /// Starts a program inside the lab, which writes to this file.
+    fn start(&mut self, log: &str, argv: &[&str]) {
+        let log = std::fs::File::create(self.folder.join(log)).unwrap();
+        let mut command = self.command(&[&["exec", "box", "--"], argv].concat());
+        let child = command.stdout(Stdio::null()).stderr(log).spawn();
+        self.children.push(child.unwrap());
+    }
+
+    /// The lines about changes of the path to `h2` so far.
+    fn events(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.join("service.log")).unwrap();
+        let about = |line: &&str| line.contains("path changed") && line.contains("device=h2");
+        log.lines().filter(about).map(str::to_owned).collect()
+    }
+
+    /// The marks that the dashboard of a device draws now: identity of the path, and when it was taken, in milliseconds since 1970.
+    fn marks(&self) -> Vec<(String, f64)> {
+        let query = format!("query={}", mark_query());
+        let url = "http://127.0.0.1:19090/api/v1/query";
+        let ask = [
+            "exec",
+            "box",
+            "--",
+            "curl",
+            "-sG",
+            "--data-urlencode",
+            &query,
+            url,
+        ];
+        let output = self.command(&ask).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let series = answer["data"]["result"].as_array().cloned();
+        let mark = |one: &serde_json::Value| {
+            let id = one["metric"]["path_id"].as_str()?.to_owned();
+            Some((id, one["value"][1].as_str()?.parse().ok()?))
+        };
+        series.unwrap_or_default().iter().filter_map(mark).collect()
+    }
+
+    /// Waits until the dashboard marks that this path was taken, since this moment.
+    fn until_marked(&self, id: &str, since: f64) {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let marks = self.marks();
+            if marks.iter().any(|(path, at)| path == id && *at >= since) {
+                return;
+            }
+            assert!(Instant::now() < end, "{id} since {since}: {marks:?}");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// The series of paths, once `what` holds of them.
+    fn until(&self, name: &str, what: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let ask = [
+                "exec",
+                "box",
+                "--",
+                "curl",
+                "-s",
+                "http://127.0.0.1:19427/metrics",
+            ];
+            let output = self.command(&ask).output().unwrap();
+            let page = String::from_utf8(output.stdout).unwrap();
+            let lines: Vec<&str> = page
+                .lines()
+                .filter(|line| line.starts_with("ping_path_"))
+                .collect();
+            let paths = lines.join("\n");
+            if what(&paths) {
+                return paths;
+            }
+            assert!(Instant::now() < end, "{name}:\n{paths}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.command(&["down"]).output();
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The query of the marks where paths change, as the dashboard asks it for `h2`.
+fn mark_query() -> String {
+    let text = std::fs::read_to_string(root().join("dashboards/network/smoke.json")).unwrap();
+    let board: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let all = board["annotations"]["list"].as_array().unwrap();
+    let changes = all
+        .iter()
+        .find(|one| one["name"] == "Path changes")
+        .unwrap();
+    assert_eq!(changes["useValueForTime"], true, "the value is the moment");
+    let mut values = Values::builtin(300, 1, 1);
+    values.set("device", "h2");
+    values
+        .fill(changes["target"]["expr"].as_str().unwrap())
+        .unwrap()
+}
+
+/// Milliseconds since 1970, cut to the second as the series is.
+fn now_millis() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.unwrap().as_secs() as f64 * 1e3
+}
+
+/// The value of a series of the path to `h2`.
+fn value(page: &str, name: &str) -> Option<f64> {
+    let start = format!("{name}{{device=\"h2\"");
+    let line = page.lines().find(|line| line.starts_with(&start))?;
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
+fn identity(page: &str) -> Option<&str> {
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("ping_path_info{device=\"h2\""))?;
+    line.split("path_id=\"").nth(1)?.split('"').next()
+}
+
+#[test]
+fn a_cut_link_of_the_triangle_is_another_path() {
+    let _alone = crate::alone();
+    let binaries = Path::new(PANELS).parent().unwrap();
+    let built = Command::new(env!("CARGO"))
+        // The whole workspace, as the test run itself, so that nothing is built twice.
+        .args(["build", "--quiet", "--offline", "--workspace", "--bins"])
+        .arg("--target-dir")
+        .arg(binaries.parent().unwrap())
+        .current_dir(root())
+        .status()
+        .unwrap();
+    assert!(built.success(), "the services do not build");
+
+    let mut lab = Lab {
+        folder: TempDir::new().unwrap(),
+        children: Vec::new(),
+    };
+    lab.run(&["up", "--deadline", "60", "--topology", "triangle"]);
+    let inventory = lab.run(&["inventory"]).stdout;
+    lab.folder
+        .write("inventory.yaml", String::from_utf8(inventory).unwrap())
+        .unwrap();
+    lab.folder.write("ping.yaml", CONFIG).unwrap();
+    let folder = lab.folder.path().to_owned();
+    let file = |flag: &str, name: &str| format!("--{flag}={}", folder.join(name).display());
+    let program = binaries.join("sotp-ping").display().to_string();
+    let (inventory, config) = (
+        file("inventory.source", "inventory.yaml"),
+        file("config.file", "ping.yaml"),
+    );
+    lab.start(
+        "service.log",
+        &[
+            &program,
+            "--web.listen-address=127.0.0.1:19427",
+            &inventory,
+            &config,
+        ],
+    );
+    let marks = sotp_checks::tools::on_path("prometheus");
+    if marks {
+        lab.folder.write("prometheus.yml", SCRAPE).unwrap();
+        let data = file("storage.tsdb.path", "data");
+        let scrape = file("config.file", "prometheus.yml");
+        let listen = "--web.listen-address=127.0.0.1:19090";
+        lab.start("prometheus.log", &["prometheus", &scrape, &data, listen]);
+    } else {
+        testkit::skip("no Prometheus: the marks of the dashboard are not looked at");
+    }
+
+    // The box, r1, r3, h2: the target is the third.
+    let whole = lab.until("the short way", |page| {
+        value(page, "ping_path_hops") == Some(3.0)
+            && value(page, "ping_path_traces_total") >= Some(2.0)
+    });
+    assert_eq!(value(&whole, "ping_path_mtu_bytes"), Some(1500.0));
+    let began = now_millis();
+    lab.run(&["break", "r1-r3"]);
+    let cut = lab.until("the way over r2", |page| {
+        value(page, "ping_path_hops") == Some(4.0)
+    });
+    assert!(
+        identity(&cut).is_some() && identity(&cut) != identity(&whole),
+        "{cut}"
+    );
+    let before = value(&cut, "ping_path_changes_total").unwrap();
+    assert!(before >= 1.0, "{cut}");
+    let detour = identity(&cut).unwrap();
+    if marks {
+        lab.until_marked(detour, began);
+    }
+    let events = lab.events();
+    assert!(
+        events
+            .iter()
+            .any(|line| line.contains(&format!("path_id={detour} hops=4"))),
+        "{events:?}"
+    );
+    let began = now_millis();
+    lab.run(&["heal", "r1-r3"]);
+    let healed = lab.until("the short way again", |page| {
+        identity(page) == identity(&whole)
+    });
+    assert!(
+        value(&healed, "ping_path_changes_total") > Some(before),
+        "{healed}"
+    );
+    let whole = identity(&whole).unwrap();
+    if marks {
+        lab.until_marked(whole, began);
+    }
+    let events = lab.events();
+    assert!(
+        events
+            .iter()
+            .any(|line| line.contains(&format!("path_id={whole} hops=3"))),
+        "{events:?}"
+    );
+}

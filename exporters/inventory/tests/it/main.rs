@@ -1,0 +1,13 @@
+//! The real binary: read, edited, discovered, documented.
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
+mod docs;
+mod editing;
+mod live;
+mod openapi;
+mod process;
+mod prometheus;
+mod remote;
+mod scale;
+mod support;
+mod watched;

@@ -1,0 +1,164 @@
+//! The OpenAPI document: committed, held against the router call by call, and put to the test by schemathesis.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Place, send};
+
+const SMALL: &str = "sites:\n  - name: lab\ngroups:\n  - name: core\ncredentials:\n  - name: main\ndevices:\n  - name: r1\n    address: 192.0.2.1\n";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// `SOTP_BLESS=1` writes it.
+#[tokio::test]
+async fn the_committed_document_is_the_one_that_is_served() {
+    let place = Place::new(SMALL);
+    let service = place.start().await;
+    let served = service.get("/api/v1/openapi.json").await.text;
+    let path = root().join("docs/inventory.openapi.json");
+    if std::env::var_os("SOTP_BLESS").is_some() {
+        std::fs::write(&path, &served).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        committed == served,
+        "docs/inventory.openapi.json is not what is served; SOTP_BLESS=1 writes it"
+    );
+}
+
+/// Each call of the document is there, and each other method on its path is not.
+#[tokio::test]
+async fn the_document_and_the_router_say_the_same() {
+    let place = Place::new(SMALL);
+    let service = place.start().await;
+    let document = service.get("/api/v1/openapi.json").await.body;
+    let mut calls = 0;
+    for (pattern, operations) in document["paths"].as_object().unwrap() {
+        let path = pattern
+            .replace("{name}", "none")
+            .replace("{version}", "0000000");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let answer = send(service.request(method, &path)).await;
+            let described = operations.get(method.to_ascii_lowercase());
+            assert_eq!(
+                described.is_some(),
+                answer.status != 405,
+                "{method} {pattern}: {} {}",
+                answer.status,
+                answer.text
+            );
+            let Some(described) = described else { continue };
+            calls += 1;
+            let status = answer.status.to_string();
+            assert!(
+                described["responses"].get(&status).is_some(),
+                "{method} {pattern} answered {status}, which is not described: {}",
+                answer.text
+            );
+            // A refusal of ours, not that of a path that is not there.
+            assert_ne!(answer.text, "no such page\n", "{method} {pattern}");
+        }
+    }
+    assert!(calls > 30, "{calls}");
+    // And what the router has, the document has: the landing page and Allow are made by the router itself.
+    let (_, page) = service.process.get("/").await.unwrap_or_default();
+    for link in page.split("href=\"/api/").skip(1) {
+        let path = format!("/api/{}", link.split('"').next().unwrap());
+        assert!(document["paths"].get(&path).is_some(), "{path}");
+    }
+    for path in document["paths"].as_object().unwrap().keys() {
+        let concrete = path
+            .replace("{name}", "none")
+            .replace("{version}", "0000000");
+        let answer = send(service.request("TRACE", &concrete)).await;
+        let allow = answer.headers["allow"].to_str().unwrap().to_owned();
+        for method in allow.split(", ").filter(|method| *method != "HEAD") {
+            assert!(
+                document["paths"][path]
+                    .get(method.to_ascii_lowercase())
+                    .is_some(),
+                "{method} {path} is not described"
+            );
+        }
+    }
+}
+
+/// The tool in a folder of its own under `target`; nothing when the registry cannot be reached.
+fn schemathesis() -> Result<PathBuf, String> {
+    let folder = root().join("target/schemathesis");
+    let tool = folder.join("bin/schemathesis");
+    if tool.exists() {
+        return Ok(tool);
+    }
+    let run = |command: &mut Command| match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr)
+            .chars()
+            .rev()
+            .take(400)
+            .collect::<String>()
+            .chars()
+            .rev()
+            .collect::<String>()),
+        Err(error) => Err(error.to_string()),
+    };
+    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    run(Command::new(folder.join("bin/pip")).args([
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "schemathesis==4.32.5",
+    ]))?;
+    Ok(tool)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing() {
+    let tool = match tokio::task::spawn_blocking(schemathesis).await.unwrap() {
+        Ok(tool) => tool,
+        Err(reason) => {
+            testkit::skip(format!("schemathesis cannot be installed: {reason}"));
+            return;
+        }
+    };
+    let place = Place::new(SMALL);
+    let service = place.start().await;
+    let url = service.process.url("/api/v1/openapi.json");
+    let folder = place.dir.path().to_owned();
+    let output = tokio::task::spawn_blocking(move || {
+        Command::new(tool)
+            .args(["run", &url, "--auth", "carol:secret", "--max-examples", "15", "--seed", "7", "--phases", "examples,coverage,fuzzing,stateful"])
+            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance"])
+            .args(["--generation-deterministic", "--no-color", "--request-timeout", "20"])
+            .current_dir(folder)
+            .output()
+            .unwrap()
+    })
+    .await
+    .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // It did ask, and nothing it did broke the service.
+    let versions = service.get("/api/v1/versions").await;
+    assert_eq!(versions.status, 200);
+    assert!(
+        versions.body["versions"].as_array().unwrap().len() > 1,
+        "nothing was changed by it: {said}"
+    );
+    let added = send(service.json(
+        "POST",
+        "/api/v1/devices",
+        &json!({"name": "after-all", "address": "198.18.0.1"}),
+    ))
+    .await;
+    assert_eq!(added.status, 201, "{}", added.text);
+    let _: Value = service.get("/api/v1/devices").await.body;
+}

@@ -1,0 +1,15 @@
+//! The real binary against agents of the test, net-snmp, FRR, and beside Debian's snmp_exporter.
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
+mod beside;
+mod created;
+mod fixtures;
+mod frugal;
+mod generate;
+mod http;
+mod quirks;
+mod reasons;
+mod routers;
+mod strict;
+mod traps;
+mod v3;

@@ -1,0 +1,236 @@
+//! Faults of agents that are common in the field: the real binary learns them and needs no configuration.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sotp_snmp::agent::{self, Agent, Request};
+use testkit::{Process, Samples, Spawn};
+
+const INTERFACES: u32 = 40;
+
+/// What an agent does with a request; `None` is silence.
+type Quirk = fn(&Agent, &Request) -> Option<Vec<u8>>;
+
+/// An agent with a quirk, and how many requests came.
+fn device(quirk: Quirk) -> (String, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let agent = Agent::with_interfaces(INTERFACES);
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            counter.fetch_add(1, Ordering::Relaxed);
+            if let Some(answer) =
+                agent::read(&buffer[..length]).and_then(|request| quirk(&agent, &request))
+            {
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    (address, asked)
+}
+
+async fn scrape(process: &Process, target: &str) -> Samples {
+    let response = testkit::client()
+        .get(process.url(&format!("/snmp?target={target}&module=if_mib")))
+        .timeout(Duration::from_secs(60))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    let text = response.text().await.unwrap();
+    let samples = Samples::parse(&text).unwrap();
+    assert_eq!(
+        (
+            samples.select("ifHCInOctets", &[]).count(),
+            samples.select("ifOperStatus", &[]).count(),
+            samples.value("snmp_scrape_complete", &[("module", "if_mib")])
+        ),
+        (INTERFACES as usize, INTERFACES as usize, Some(1.0)),
+        "{text}"
+    );
+    samples
+}
+
+async fn start(flags: &[&str]) -> Process {
+    Spawn::new(env!("CARGO_BIN_EXE_sotp-snmp"))
+        .args(flags.iter().copied())
+        .start()
+        .await
+        .unwrap()
+}
+
+/// How many values a request wants.
+fn wanted(request: &Request) -> i64 {
+    if request.tag == 0xa5 {
+        request.third * request.oids.len() as i64
+    } else {
+        request.oids.len() as i64
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn max_repetitions_too_high_are_lowered_and_remembered() {
+    // Silent when asked for more than twenty values.
+    let (target, asked) =
+        device(|agent, request| (wanted(request) <= 20).then(|| agent.respond(request)));
+    let process = start(&["--snmp.keep-columns=0s"]).await;
+    scrape(&process, &target).await;
+    let first = asked.swap(0, Ordering::Relaxed);
+    let samples = scrape(&process, &target).await;
+    let second = asked.swap(0, Ordering::Relaxed);
+    assert!(second <= first, "{first} requests, then {second}");
+    let again = samples
+        .value("snmp_scrape_packets_retried", &[("module", "if_mib")])
+        .unwrap();
+    assert!(
+        again <= 8.0,
+        "{again} requests were sent again to a device that is known"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_big_is_asked_for_less() {
+    // As some agents do, with an empty list.
+    let (target, _) = device(|agent, request| {
+        Some(if wanted(request) > 10 {
+            agent::response(request, 1, 0, &[])
+        } else {
+            agent.respond(request)
+        })
+    });
+    let process = start(&[]).await;
+    for _ in 0..3 {
+        scrape(&process, &target).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identifiers_out_of_order_are_asked_for_one_at_a_time() {
+    // GETBULK gives the last two values the wrong way round.
+    let (target, _) = device(|agent, request| {
+        let mut other = request.clone();
+        if request.tag != 0xa5 || request.third < 2 {
+            return Some(agent.respond(request));
+        }
+        other.third = 2;
+        other.oids.truncate(1);
+        let mut single = other.clone();
+        (single.tag, single.second, single.third) = (0xa1, 0, 0);
+        let one = list(&agent.respond(&single));
+        let two = list(&agent.respond(&other));
+        let swapped = [&two[one.len()..], &one].concat();
+        Some(agent::response(request, 0, 0, &swapped))
+    });
+    let process = start(&[]).await;
+    for _ in 0..2 {
+        scrape(&process, &target).await;
+    }
+}
+
+/// The varbind list of an answer.
+fn list(answer: &[u8]) -> Vec<u8> {
+    let Ok(sotp_snmp::codec::Message::Community { pdu, .. }) =
+        sotp_snmp::codec::read_message(answer)
+    else {
+        return Vec::new();
+    };
+    sotp_snmp::codec::read_pdu(pdu).unwrap().varbinds.to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn integers_of_no_octets_are_zero() {
+    let text =
+        "1.3.6.1.2.1.2.2.1.4.1|2|1500\n1.3.6.1.2.1.2.2.1.4.2|2|1500\n1.3.6.1.2.1.2.2.1.5.1|66|7";
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = socket.local_addr().unwrap().to_string();
+    let mut objects: std::collections::BTreeMap<sotp_snmp::oid::Oid, Vec<u8>> = text
+        .lines()
+        .map(|line| (line.split('|').next().unwrap().parse().unwrap(), vec![2, 0]))
+        .collect();
+    objects.insert("1.3.6.1.2.1.2.2.1.8.1".parse().unwrap(), vec![2, 1, 1]);
+    let agent = Agent::new(objects);
+    std::thread::spawn(move || agent::serve(&socket, &agent, Duration::ZERO));
+    let process = start(&[]).await;
+    let (status, text) = process
+        .get(&format!("/snmp?target={target}&module=if_mib"))
+        .await
+        .unwrap();
+    let samples = Samples::parse(&text).unwrap();
+    let mtu: Vec<f64> = samples
+        .select("ifMtu", &[])
+        .map(|sample| sample.value)
+        .collect();
+    let oper: Vec<f64> = samples
+        .select("ifOperStatus", &[])
+        .map(|sample| sample.value)
+        .collect();
+    assert_eq!(
+        (status, mtu, oper),
+        (200, vec![0.0, 0.0], vec![1.0]),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_answers_from_another_address_is_heard() {
+    let asked = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let other = UdpSocket::bind(("127.0.0.2", asked.local_addr().unwrap().port())).unwrap();
+    let target = asked.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let agent = Agent::with_interfaces(INTERFACES);
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = asked.recv_from(&mut buffer) {
+            if let Some(answer) = agent.answer(&buffer[..length]) {
+                let _ = other.send_to(&answer, from);
+            }
+        }
+    });
+    // Believed once the right address has stayed silent; at once where the module says so is a matter of the configuration.
+    let process = start(&[]).await;
+    scrape(&process, &target).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_answers_one_request_at_a_time_is_asked_so() {
+    // Five milliseconds for each answer; what waits longer than forty is lost, as in a short queue.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = socket.local_addr().unwrap().to_string();
+    let lost = Arc::new(AtomicUsize::new(0));
+    let losing = Arc::clone(&lost);
+    std::thread::spawn(move || {
+        let agent = Agent::with_interfaces(INTERFACES);
+        let waiting: Arc<std::sync::Mutex<std::collections::VecDeque<_>>> = Arc::default();
+        let (reader, queue) = (socket.try_clone().unwrap(), Arc::clone(&waiting));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok((length, from)) = reader.recv_from(&mut buffer) {
+                let mut queue = queue.lock().unwrap();
+                if queue.len() < 8 {
+                    queue.push_back((buffer[..length].to_vec(), from));
+                } else {
+                    losing.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        loop {
+            std::thread::sleep(Duration::from_millis(5));
+            let next = waiting.lock().unwrap().pop_front();
+            if let Some((message, from)) = next
+                && let Some(answer) = agent.answer(&message)
+            {
+                let _ = socket.send_to(&answer, from);
+            }
+        }
+    });
+    let process = start(&[]).await;
+    for _ in 0..3 {
+        scrape(&process, &target).await;
+    }
+    let lost = lost.load(Ordering::Relaxed);
+    assert!(lost <= 4, "{lost} requests found the queue full");
+}

@@ -1,0 +1,15 @@
+//! The real binary under load, changed while it runs, taken over by another, and beside real senders.
+#![allow(clippy::unwrap_used, reason = "a failed test should say where")]
+
+mod forms;
+mod full;
+mod handover;
+mod load;
+mod loud;
+mod outputs;
+mod recipes;
+mod reload;
+mod senders;
+mod service;
+mod ways;
+mod world;

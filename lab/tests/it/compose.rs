@@ -1,0 +1,205 @@
+//! `compose.yaml` and `Dockerfile`: their form, since no container engine runs them here.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn compose() -> Value {
+    serde_saphyr::from_str(&text("compose.yaml")).unwrap()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| item.as_str().expect("a string").to_owned())
+        .collect()
+}
+
+/// Every fault of a compose file against the rules of the project, each with the service it is in.
+fn faults(compose: &Value, root: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    let services = compose["services"].as_object().unwrap();
+    for (name, service) in services {
+        let mut fault = |text: String| faults.push(format!("{name}: {text}"));
+        let image = service["image"].as_str().unwrap_or_default();
+        match image.rsplit_once(':') {
+            Some((_, tag)) if tag.chars().any(|c| c.is_ascii_digit()) && !tag.contains('/') => {}
+            _ => fault(format!("image {image:?} has no fixed tag")),
+        }
+        if service["read_only"] != true {
+            fault("is not read_only".into());
+        }
+        if strings(&service["cap_drop"]) != ["ALL"] || !service["cap_add"].is_null() {
+            fault("keeps capabilities".into());
+        }
+        if strings(&service["security_opt"]) != ["no-new-privileges:true"]
+            || service["privileged"] == true
+        {
+            fault("may gain privileges".into());
+        }
+        for port in strings(&service["ports"]) {
+            // What a user opens, a user names.
+            let unless_named = port.starts_with("${") && port.contains(":-127.0.0.1}:");
+            if !port.starts_with("127.0.0.1:") && !unless_named {
+                fault(format!("port {port} is open beyond this machine"));
+            }
+        }
+        for mount in strings(&service["volumes"]) {
+            if mount.starts_with("${") {
+                if !mount.ends_with(":ro") {
+                    fault(format!("{mount} is writable"));
+                }
+                continue;
+            }
+            let (source, rest) = mount.split_once(':').unwrap();
+            if source.starts_with('.') {
+                if !root.join(source).exists() {
+                    fault(format!("{source} does not exist"));
+                }
+                if !rest.ends_with(":ro") {
+                    fault(format!("{mount} is writable"));
+                }
+            } else if compose["volumes"].get(source).is_none() {
+                fault(format!("volume {source} is not declared"));
+            }
+        }
+        for other in strings(&service["depends_on"]) {
+            if !services.contains_key(&other) {
+                fault(format!("depends on {other}, which is not there"));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_service_is_pinned_locked_and_local() {
+    assert_eq!(faults(&compose(), &root()), Vec::<String>::new());
+}
+
+#[test]
+fn each_rule_can_fail() {
+    let bad: Value = serde_saphyr::from_str(
+        "services:\n  a:\n    image: x/y:latest\n    read_only: false\n    cap_drop: []\n    \
+         ports: ['9090:9090']\n    volumes: ['./nowhere:/a', 'data:/b']\n    depends_on: [b]\nvolumes: {}\n",
+    )
+    .unwrap();
+    assert_eq!(
+        faults(&bad, &root()),
+        [
+            "a: image \"x/y:latest\" has no fixed tag",
+            "a: is not read_only",
+            "a: keeps capabilities",
+            "a: may gain privileges",
+            "a: port 9090:9090 is open beyond this machine",
+            "a: ./nowhere does not exist",
+            "a: ./nowhere:/a is writable",
+            "a: volume data is not declared",
+            "a: depends on b, which is not there",
+        ]
+    );
+}
+
+#[test]
+fn images_of_others_have_the_versions_of_stack_toml() {
+    let pins: toml::Value = toml::from_str(&text("lab/stack.toml")).unwrap();
+    let compose = compose();
+    for pin in pins["program"].as_array().unwrap() {
+        let (name, version) = (
+            pin["name"].as_str().unwrap(),
+            pin["version"].as_str().unwrap(),
+        );
+        let image = compose["services"][name]["image"].as_str().unwrap();
+        let tag = image.rsplit(':').next().unwrap();
+        assert_eq!(tag.trim_start_matches('v'), version, "{image}");
+    }
+}
+
+#[test]
+fn images_of_ours_are_built_from_binaries_that_exist() {
+    let compose = compose();
+    let mut built = 0;
+    for (name, service) in compose["services"].as_object().unwrap() {
+        let Some(binary) = service["build"]["args"]["BIN"].as_str() else {
+            continue;
+        };
+        assert_eq!(binary, format!("sotp-{name}"));
+        let manifest = text(&format!("exporters/{name}/Cargo.toml"));
+        assert!(manifest.contains(&format!("\"{binary}\"")), "{name}");
+        built += 1;
+    }
+    assert!(built >= 2, "{built}");
+    let dockerfile = text("Dockerfile");
+    let bases: Vec<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("FROM "))
+        .collect();
+    assert_eq!(bases, ["rust:1.95.0-bookworm AS build", "scratch"]);
+    let last = dockerfile.rsplit("FROM scratch").next().unwrap();
+    assert!(last.contains("\nUSER 65532:65532\n"));
+    assert!(dockerfile.contains("ARG BIN") && dockerfile.contains("--locked"));
+}
+
+/// Nobody shall take these files for proven.
+#[test]
+fn what_has_not_been_run_says_so() {
+    for file in ["compose.yaml", "Dockerfile"] {
+        assert!(text(file).contains("THIS FILE HAS NOT BEEN RUN"), "{file}");
+    }
+}
+
+#[test]
+fn promtool_accepts_prometheus_of_the_containers() {
+    let file = root().join("lab/compose/prometheus.yml");
+    let check = Command::new("promtool")
+        .args(["check", "config", "--syntax-only"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(
+        check.status.success(),
+        "{}",
+        String::from_utf8_lossy(&check.stderr)
+    );
+    for file in ["lab/compose/loki.yaml", "lab/compose/tempo.yaml"] {
+        let _: Value = serde_saphyr::from_str(&text(file)).unwrap();
+    }
+}
+
+/// The jobs in the containers are the jobs that the alerts name.
+#[test]
+fn the_jobs_are_those_of_the_launcher() {
+    let config: Value = serde_saphyr::from_str(&text("lab/compose/prometheus.yml")).unwrap();
+    let jobs: Vec<&str> = config["scrape_configs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| job["job_name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            "inventory",
+            "ping",
+            "snmp-exporter",
+            "snmp",
+            "syslog",
+            "prometheus",
+            "alertmanager"
+        ]
+    );
+}

@@ -1,0 +1,273 @@
+//! The demo as CI runs it: a real network, a cut link, a real alert.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::processes::{LAB, Mark, among_others, binaries, ended, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use testkit::TempDir;
+
+/// Runs the demo once under its own name and mark; nothing of it may be left.
+fn demo(name: &str, flags: &[&str]) -> Output {
+    let mark = Mark::new();
+    let folder = TempDir::new().unwrap();
+    let links = links();
+    let output = Command::new("timeout")
+        // A guard against a test that never ends; the demo bounds every wait of its own.
+        .args([
+            "--kill-after=30",
+            "300",
+            LAB,
+            "demo",
+            "--once",
+            "--no-install",
+        ])
+        .args(["--name", name, "--bin-dir"])
+        .arg(binaries())
+        .args(flags)
+        .env(Mark::KEY, mark.word())
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .env("SOTP_STACK_DIR", folder.join("none"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    mark.assert_gone(Duration::from_secs(10));
+    assert_eq!(links, self::links(), "network interfaces are left");
+    let left = folder.join("sotp-lab").join(name);
+    assert!(!left.exists(), "{} is left", left.display());
+    output
+}
+
+/// The network interfaces of the outside.
+fn links() -> BTreeSet<String> {
+    std::fs::read_dir("/sys/class/net")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn a_cut_link_fires_and_resolves_the_alert_and_nothing_is_left() {
+    let _machine = among_others();
+    let folder = TempDir::new().unwrap();
+    let file = folder.join("timeline.json");
+    let up =
+        "promtool query instant $SOTP_PROMETHEUS_URL 'count(ping_up == 1)' | grep -q '=> [1-9]'";
+    // Paths are followed in a lab: over the router beside the box to the next one, and not to what is cut off.
+    let asked = |query: &str| {
+        format!(
+            "for i in $(seq 60); do promtool query instant $SOTP_PROMETHEUS_URL '{query}' | grep -q '=>' && break; \
+             test $i != 60 && sleep 1 || exit 1; done"
+        )
+    };
+    let paths = asked(
+        "ping_path_hops{device=\"r3\"} == 2 and on (device) ping_path_mtu_bytes{device=\"r3\"} == 1500 \
+         and on (device) ping_path_hop_info{device=\"r3\",hop=\"2\",address=\"198.18.0.3\"}",
+    );
+    let cut_off = asked("ping_path_reached{device=\"h2\"} == 0");
+    let firing = "amtool --alertmanager.url=$SOTP_ALERTMANAGER_URL alert query --output=json alertname=DeviceDown \
+                  | grep -q '\"device\":\"h2\"'";
+    let output = demo(
+        "test-demo",
+        &[
+            "--while-up",
+            up,
+            "--while-up",
+            &paths,
+            "--while-firing",
+            firing,
+            "--while-firing",
+            &cut_off,
+            "--timeline",
+            file.to_str().unwrap(),
+        ],
+    );
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+
+    let events: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let names: Vec<&str> = events
+        .iter()
+        .map(|event| event["what"].as_str().unwrap())
+        .collect();
+    let needed = [
+        "the link is cut",
+        "the first ping fails",
+        "ping_up is 0 in the exporter",
+        "the alert fires in Prometheus",
+        "the alert is active in Alertmanager",
+        "the link is healed",
+        "ping_up is 1 in the exporter",
+        "the alert is over in Prometheus",
+        "the alert is resolved in Alertmanager",
+    ];
+    let found: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| needed.contains(name))
+        .collect();
+    assert_eq!(found, needed, "{said}");
+    let times: Vec<f64> = events
+        .iter()
+        .map(|event| event["seconds"].as_f64().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "{times:?}");
+    for name in needed {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+}
+
+#[test]
+fn without_once_it_stays_until_it_is_interrupted() {
+    let _machine = among_others();
+    let mut show = Show::start("test-show");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(
+        show.child.try_wait().unwrap().is_none(),
+        "it stays: {}",
+        show.out()
+    );
+    let url = show
+        .out()
+        .split_whitespace()
+        .find(|word| word.ends_with("/alerts"))
+        .unwrap()
+        .to_owned();
+    let ready = Command::new("curl")
+        .args(["-fsS", &url.replace("/alerts", "/-/ready")])
+        .output()
+        .unwrap();
+    assert!(
+        ready.status.success(),
+        "a browser of this machine reaches {url}: {ready:?}"
+    );
+    show.signal(Signal::SIGINT);
+    let status = ended(&mut show.child, Duration::from_secs(30));
+    assert_eq!(status.code(), Some(0), "{}", show.out());
+    show.mark.assert_gone(Duration::from_secs(2));
+    assert!(!show.folder.join("sotp-lab/test-show").exists());
+}
+
+#[test]
+fn a_killed_demo_leaves_no_process() {
+    let _machine = among_others();
+    let mut show = Show::start("test-kill");
+    assert!(show.mark.living().len() > 20, "{:?}", show.mark.living());
+    show.signal(Signal::SIGKILL);
+    let _ = show.child.wait();
+    show.mark.assert_gone(Duration::from_secs(20));
+}
+
+/// A demo that stays, up to its table.
+struct Show {
+    child: Child,
+    folder: TempDir,
+    mark: Mark,
+}
+
+impl Show {
+    fn start(name: &str) -> Self {
+        let (mark, folder) = (Mark::new(), TempDir::new().unwrap());
+        let out = File::create(folder.join("out")).unwrap();
+        let child = Command::new(LAB)
+            .args(["demo", "--no-install", "--name", name, "--bin-dir"])
+            .arg(binaries())
+            .env(Mark::KEY, mark.word())
+            .env("XDG_RUNTIME_DIR", folder.path())
+            .env("SOTP_STACK_DIR", folder.join("none"))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        let mut show = Self {
+            child,
+            folder,
+            mark,
+        };
+        eventually("the table", Duration::from_secs(120), || {
+            let out = show.out();
+            assert!(show.child.try_wait().unwrap().is_none(), "it ended: {out}");
+            if out.contains("Ctrl-C ends all of it") {
+                Ok(())
+            } else {
+                Err(out)
+            }
+        });
+        show
+    }
+
+    fn out(&self) -> String {
+        std::fs::read_to_string(self.folder.join("out")).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            signal,
+        )
+        .unwrap();
+    }
+}
+
+impl Drop for Show {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_failing_command_fails_the_demo_and_nothing_is_left() {
+    let _machine = among_others();
+    let output = demo("test-hook", &["--while-up", "exit 3"]);
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("`exit 3` ended with exit status: 3"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_service_that_is_missing_is_said_before_a_network_is_built() {
+    let _machine = among_others();
+    let folder = TempDir::new().unwrap();
+    let output = Command::new(LAB)
+        .args(["demo", "--once", "--no-install", "--bin-dir"])
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("no sotp-inventory in") && said.contains("--bin-dir"),
+        "{said}"
+    );
+    assert!(!said.contains("building the network"), "{said}");
+}
+
+#[test]
+fn a_link_or_a_device_that_is_not_there_is_said_before_a_network_is_built() {
+    let _machine = among_others();
+    for (flags, expected) in [
+        (["--link", "r1-r9"], "--link r1-r9"),
+        (["--device", "h9"], "--device h9"),
+    ] {
+        let output = demo("test-nowhere", &flags);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains("building the network"), "{said}");
+    }
+}

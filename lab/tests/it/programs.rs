@@ -1,0 +1,193 @@
+//! `sotp-lab stack up` with stand-ins for Grafana, Loki and Tempo, which no package brings: what they
+//! are told, that they are waited for, and that the stack stands without them. The real programs have
+//! not been run here.
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::processes::{LAB, Mark, among_others, binaries, ended, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use testkit::TempDir;
+
+/// Says its version, or notes its environment and answers 200 to everything on the port it was told.
+const STAND_IN: &str = r#"#!/usr/bin/env python3
+import http.server, os, re, sys
+if "--version" in sys.argv:
+    print("VERSION"); sys.exit(0)
+configs = [a.split("=", 1)[1] for a in sys.argv if a.startswith("-config.file=")]
+text = open(configs[0]).read() if configs else ""
+port = os.environ.get("GF_SERVER_HTTP_PORT") or re.search(r"http_listen_port: (\d+)", text).group(1)
+note = os.environ["NOTES"] + "/" + os.path.basename(sys.argv[0])
+open(note, "w").write("\n".join([" ".join(sys.argv[1:])] + ["%s=%s" % e for e in sorted(os.environ.items())]))
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer).serve_forever()
+"#;
+
+fn stand_in(path: &Path, version: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, STAND_IN.replace("VERSION", version)).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn programs_in_the_stack_folder_are_started_and_told_of_each_other() {
+    let _machine = among_others();
+    let folder = TempDir::new().unwrap();
+    let (programs, notes) = (folder.join("programs"), folder.join("notes"));
+    std::fs::create_dir_all(&notes).unwrap();
+    stand_in(
+        &programs.join("grafana-13.2.0/bin/grafana"),
+        "grafana version 13.2.0",
+    );
+    std::fs::create_dir_all(programs.join("grafana-13.2.0/conf")).unwrap();
+    std::fs::write(programs.join("grafana-13.2.0/conf/defaults.ini"), "").unwrap();
+    stand_in(&programs.join("tempo"), "tempo, version 3.0.3 (branch: x)");
+    // It says what it is and then cannot read its configuration.
+    let broken = programs.join("loki");
+    std::fs::write(&broken, "#!/bin/sh\n[ \"$1\" = --version ] && echo 'loki, version 3.7.6' && exit\necho 'bad config' >&2\nexit 64\n").unwrap();
+    std::fs::set_permissions(&broken, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(
+        folder.join("inventory.yaml"),
+        "sites: [{name: here}]\ndevices: [{name: self, address: 127.0.0.1, site: here}]\n",
+    )
+    .unwrap();
+
+    let mark = Mark::new();
+    let out = File::create(folder.join("out")).unwrap();
+    let prepare = "ip link set lo up && echo '0 0' > /proc/sys/net/ipv4/ping_group_range && exec \"$0\" stack up \"$@\"";
+    let mut child = Command::new("unshare")
+        .args([
+            if geteuid().is_root() { "-n" } else { "-rn" },
+            "--",
+            "sh",
+            "-c",
+            prepare,
+            LAB,
+        ])
+        .arg("--inventory")
+        .arg(folder.join("inventory.yaml"))
+        .arg("--bin-dir")
+        .arg(binaries())
+        .arg("--state-dir")
+        .arg(folder.join("state"))
+        .env(Mark::KEY, mark.word())
+        .env("NOTES", &notes)
+        .env("SOTP_STACK_DIR", &programs)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().unwrap())
+        .stderr(out)
+        .spawn()
+        .unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    eventually("the table", Duration::from_secs(60), || {
+        let out = read("out");
+        if out.contains("Ctrl-C ends all of it") {
+            Ok(())
+        } else {
+            Err(out)
+        }
+    });
+    kill(
+        Pid::from_raw(i32::try_from(child.id()).unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    assert_eq!(ended(&mut child, Duration::from_secs(20)).code(), Some(0));
+    mark.assert_gone(Duration::from_secs(2));
+
+    let table = read("out");
+    let row = |name: &str| {
+        table
+            .lines()
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(
+        row("Grafana").contains("13.2.0") && row("Grafana").contains("http://127.0.0.1:3000/"),
+        "{table}"
+    );
+    assert!(row("Tempo").contains("http://127.0.0.1:3200"), "{table}");
+    assert!(
+        row("Loki").contains("failed") && row("Loki").contains("bad config"),
+        "{table}"
+    );
+
+    let grafana = read("notes/grafana");
+    let value = |key: &str| {
+        grafana
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(grafana.starts_with("server --homepath "), "{grafana}");
+    assert_eq!(value("SOTP_PROMETHEUS_URL="), "http://127.0.0.1:9090");
+    assert_eq!(value("SOTP_SCRAPE_INTERVAL="), "15s");
+    assert_eq!(value("GF_SERVER_HTTP_ADDR="), "127.0.0.1");
+    for folder in ["datasources", "dashboards"] {
+        let there = Path::new(&value("GF_PATHS_PROVISIONING=")).join(folder);
+        assert!(there.is_dir(), "{}", there.display());
+    }
+    assert!(Path::new(&value("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH=")).is_file());
+    assert!(
+        Path::new(&value("SOTP_DASHBOARDS_PATH="))
+            .join("network")
+            .is_dir()
+    );
+    // Grafana itself knows this form; it does not know names that end in `__FILE`.
+    let password = value("GF_SECURITY_ADMIN_PASSWORD=");
+    let file = password
+        .strip_prefix("$__file{")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap().len(), 24);
+    assert!(!grafana.contains("__FILE="), "{grafana}");
+    assert_eq!(read("state/grafana.password").len(), 24);
+    assert!(
+        !grafana.contains(&read("state/grafana.password")),
+        "the password is in no environment"
+    );
+
+    let provisioning = Path::new(&value("GF_PATHS_PROVISIONING=")).to_path_buf();
+    assert_eq!(
+        unset_variables(&provisioning, &grafana),
+        Vec::<String>::new(),
+        "provisioning reads variables that are not set"
+    );
+}
+
+/// The variables `${NAME}` in provisioning files that the environment lacks.
+fn unset_variables(folder: &Path, environment: &str) -> Vec<String> {
+    let mut unset = Vec::new();
+    for entry in std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .flat_map(|entry| std::fs::read_dir(entry.path()).unwrap().flatten())
+    {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+        {
+            // `$$` is a dollar of Grafana's own.
+            for part in line.replace("$$", "").split("${").skip(1) {
+                let name = part.split('}').next().unwrap();
+                if !environment
+                    .lines()
+                    .any(|line| line.starts_with(&format!("{name}=")))
+                {
+                    unset.push(name.to_owned());
+                }
+            }
+        }
+    }
+    unset
+}

@@ -1,0 +1,4 @@
+//! The doubles of programs that tests talk to.
+#![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
+
+mod grafana;
