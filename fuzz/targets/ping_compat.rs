@@ -6,7 +6,6 @@ use std::path::Path;
 use inventory::Inventory;
 use sotp_ping::compat::{Kind, Options, convert, parse};
 use sotp_ping::config::Config;
-use toolkit::Configuration;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     for kind in Kind::ALL {

@@ -1,5 +1,6 @@
 //! The service, put together.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -7,7 +8,7 @@ use http::Method;
 use inventory::sd::Job;
 use inventory::{Feed, Inventory, Source};
 use toolkit::audit::{self, Audit};
-use toolkit::{App, BadInput, Identity, Live, OnEnd, caller};
+use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd, caller};
 
 use crate::api::desk::{Desk, Editor};
 use crate::config::Config;
@@ -31,6 +32,10 @@ impl toolkit::Service for Service {
     };
     type Flags = cli::Flags;
     type Config = Config;
+
+    fn configure(_: &cli::Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        Config::parse(text, origin)
+    }
 
     async fn build(flags: cli::Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let editor = editor(&flags, &config).await?;

@@ -157,27 +157,12 @@ pub(crate) struct Editing {
     pub(crate) remote: Option<Remote>,
 }
 
-impl Configuration for Config {
-    const DEFAULT: &'static str = "\
-# Without this file, and without `access` in it, nobody can change the inventory through the service.
-# The devices stand in the file that --inventory.source names.
-#
-# Who may change it (docs/access.md):
-# access:
-#   grafana: {url: http://127.0.0.1:3000}
-#   web_users: {alice: operator}
-#
-# Where every change is recorded before it is made; needed with `access`:
-# audit: {folder: audit}
-#
-# The git repository in the folder of the inventory:
-# store:
-#   branch: main
-#   remote: {url: 'https://git.example.net/network.git', branch: main, sync_interval: 1m}
-{}
-";
-
-    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+impl Config {
+    /// Reads and checks it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let raw: Raw = yaml::parse(text, origin).map_err(|mut error| {
             error.message.push_str(
                 "; here stand access, audit and store, devices belong into --inventory.source",
@@ -243,6 +228,27 @@ impl Configuration for Config {
         };
         Ok(Self { editing, raw })
     }
+}
+
+impl Configuration for Config {
+    const DEFAULT: &'static str = "\
+# Without this file, and without `access` in it, nobody can change the inventory through the service.
+# The devices stand in the file that --inventory.source names.
+#
+# Who may change it (docs/access.md):
+# access:
+#   grafana: {url: http://127.0.0.1:3000}
+#   web_users: {alice: operator}
+#
+# Where every change is recorded before it is made; needed with `access`:
+# audit: {folder: audit}
+#
+# The git repository in the folder of the inventory:
+# store:
+#   branch: main
+#   remote: {url: 'https://git.example.net/network.git', branch: main, sync_interval: 1m}
+{}
+";
 
     fn masked(&self) -> String {
         // JSON is YAML; nothing in it is secret.

@@ -18,6 +18,7 @@ use inventory::{Feed, Inventory};
 use netio::option::Family;
 use prometheus::Encoder as _;
 use sotp_ping::account::Timing;
+use sotp_ping::config::Config;
 use sotp_ping::echo::Mode;
 use sotp_ping::engine::{Manner, Spec};
 use sotp_ping::metrics::Metrics;
@@ -116,7 +117,7 @@ fn service() -> Metrics {
         rows.add(row(index), []);
     }
     let nobody = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
-    let config = toolkit::Configuration::parse("", Path::new("ping.yaml")).unwrap();
+    let config = Config::parse("", Path::new("ping.yaml")).unwrap();
     Metrics::new(
         Arc::new(ArcSwap::from_pointee(rows.view())),
         Arc::default(),

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::{Feed, Inventory, UrlFlags};
 use tokio::sync::{Mutex, Notify, watch};
-use toolkit::{App, Identity, Live, OnEnd, Service, Stop};
+use toolkit::{App, ConfigError, Configuration as _, Identity, Live, OnEnd, Service, Stop};
 
-use crate::compat::{self, Kind, Peer, Windows};
+use crate::compat::{self, Kind, Options, Peer, Windows};
 use crate::config::Config;
 use crate::echo::Mode;
 use crate::engine::{Command, Engine, Sockets};
@@ -82,6 +82,9 @@ pub struct Flags {
         help_heading = "Ping"
     )]
     pub compat: Option<Kind>,
+    /// The flags of that prober.
+    #[arg(skip)]
+    pub of_peer: Options,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -101,6 +104,15 @@ impl Service for Ping {
     };
     type Flags = Flags;
     type Config = Config;
+
+    fn configure(flags: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        let Some(kind) = flags.compat else {
+            return Config::parse(text, origin);
+        };
+        // Without a file there is what the other prober's flags say.
+        let text = if text == Config::DEFAULT { "" } else { text };
+        compat::parse(kind, &flags.of_peer, text, origin)
+    }
 
     async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let now = config.current();

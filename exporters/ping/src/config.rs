@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use toolkit::{ConfigError, Configuration};
 
 use crate::account::Timing;
-use crate::compat::{self, Peer};
 use crate::echo::{Mode, TAG_BYTES};
 
 mod human;
 mod module;
 mod path;
+pub mod peer;
 
 pub use module::{Module, Modules};
 pub use path::Path;
+pub use peer::Peer;
 
 /// Shortest and longest time from request to request.
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3_600));
@@ -288,15 +289,6 @@ impl Default for RawDns {
 impl Configuration for Config {
     const DEFAULT: &'static str = include_str!("../default.yaml");
 
-    fn parse(text: &str, origin: &FilePath) -> Result<Self, ConfigError> {
-        if let Some((kind, options)) = compat::chosen() {
-            let text = if text == Self::DEFAULT { "" } else { text };
-            return compat::parse(kind, options, text, origin);
-        }
-        let raw: Raw = toolkit::yaml::parse(text, origin)?;
-        Self::check(raw).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
-    }
-
     fn masked(&self) -> String {
         if let Some(peer) = &self.peer {
             return peer.shown();
@@ -307,6 +299,15 @@ impl Configuration for Config {
 }
 
 impl Config {
+    /// Reads and checks a file of ours.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(text: &str, origin: &FilePath) -> Result<Self, ConfigError> {
+        let raw: Raw = toolkit::yaml::parse(text, origin)?;
+        Self::check(raw).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
+    }
+
     /// The defaults with what a peer's file asks for; it has no modules.
     pub(crate) fn of_peer(peer: Peer) -> Result<Self, (String, String)> {
         let mut config = Self::check(Raw::default())?;

@@ -8,8 +8,8 @@ use netio::option::Family;
 use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind, Labels, Live, Native};
 
 use crate::clock::Source;
-use crate::compat;
 use crate::config::Config;
+use crate::config::peer;
 use crate::echo::Mode;
 use crate::engine::Stats;
 use crate::engine::stats::{Unmatched, place};
@@ -128,7 +128,7 @@ const COUNTERS: [CounterFamily; 10] = [
 impl Collect for Metrics {
     fn collect(&self, out: &mut Encoder) {
         let peer = self.config.current().peer.as_ref().map(|peer| peer.kind);
-        if peer.is_some_and(|kind| kind != compat::Kind::Blackbox) {
+        if peer.is_some_and(|kind| kind != peer::Kind::Blackbox) {
             // The targets have the names of the prober that is stood in for.
             self.engine(out);
             return;

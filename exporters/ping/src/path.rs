@@ -184,11 +184,8 @@ mod tests {
         let names: Names = ["pool.example.org", "one.example.org"]
             .map(|name| (Text::from(name), resolved.clone()))
             .into();
-        let config = <Config as toolkit::Configuration>::parse(
-            "path: {enabled: true}",
-            std::path::Path::new("c.yaml"),
-        )
-        .unwrap();
+        let config =
+            Config::parse("path: {enabled: true}", std::path::Path::new("c.yaml")).unwrap();
         let (_, view) = Directory::default().update(&inventory, &config.probe, &names);
         let found = targets(&config.path, &inventory, &view);
         let keys: BTreeSet<&Key> = found.iter().map(|target| &target.key).collect();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::app::Ping;
-use crate::compat::{self, convert, flags};
+use crate::compat::{Options, convert, flags};
 
 /// Runs the program.
 #[must_use]
@@ -22,20 +22,19 @@ pub fn main() -> ExitCode {
         return convert::run(args.into_iter().skip(1));
     }
     let split = flags::asked(&args).and_then(|(kind, rest)| match kind {
-        None => Ok((None, rest.into_iter().map(OsString::from).collect())),
-        Some(kind) => {
-            flags::split(kind, &rest).map(|(options, ours)| (Some((kind, options)), ours))
-        }
+        None => Ok((
+            Options::default(),
+            rest.into_iter().map(OsString::from).collect(),
+        )),
+        Some(kind) => flags::split(kind, &rest).map(|(options, mut ours)| {
+            ours.insert(0, format!("--compat={}", kind.name()).into());
+            (options, ours)
+        }),
     });
     match split {
-        Ok((chosen, ours)) => {
-            let mut args = vec![program];
-            if let Some((kind, options)) = chosen {
-                args.push(format!("--compat={}", kind.name()).into());
-                compat::choose(kind, options);
-            }
-            args.extend(ours);
-            toolkit::main_from::<Ping>(args)
+        Ok((options, ours)) => {
+            let args = std::iter::once(program).chain(ours);
+            toolkit::main_from::<Ping>(args, |flags| flags.of_peer = options)
         }
         Err(wrong) => {
             use std::io::Write as _;

@@ -19,7 +19,7 @@ use toolkit::{
 
 use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
-use crate::flags::{Early, Failure, Flags, Partial, time_allowed};
+use crate::flags::{Failure, Flags, Partial, time_allowed};
 use crate::metrics::Metrics;
 use crate::probe::{self, Answer, Ask, Ready, Rules};
 use crate::traps::{Receiver, TrapMetrics, lines};
@@ -38,25 +38,6 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 impl Configuration for Checked {
     const DEFAULT: &'static str = config::BUILT_IN;
-
-    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
-        let early = Early::current();
-        let options = Options {
-            expand_environment: early.expand_environment,
-            mib_folders: &early.mib_folders,
-        };
-        let config =
-            config::read(text, origin, &early.patterns, options).map_err(|error| ConfigError {
-                origin: error.origin,
-                place: error.place,
-                path: None,
-                message: error.message,
-            })?;
-        Ok(Self(Arc::new(Ready::new(
-            config,
-            GENERATION.fetch_add(1, Ordering::Relaxed),
-        ))))
-    }
 
     fn masked(&self) -> String {
         self.0.config.masked()
@@ -123,6 +104,26 @@ impl Service for Snmp {
     };
     type Flags = Flags;
     type Config = Checked;
+
+    fn configure(flags: &Flags, text: &str, origin: &Path) -> Result<Checked, ConfigError> {
+        let options = Options {
+            expand_environment: flags.expand_environment,
+            mib_folders: &flags.mib_dir,
+        };
+        let config =
+            config::read(text, origin, &flags.further_files, options).map_err(|error| {
+                ConfigError {
+                    origin: error.origin,
+                    place: error.place,
+                    path: None,
+                    message: error.message,
+                }
+            })?;
+        Ok(Checked(Arc::new(Ready::new(
+            config,
+            GENERATION.fetch_add(1, Ordering::Relaxed),
+        ))))
+    }
 
     async fn build(flags: Flags, config: Live<Checked>, app: &mut App) -> anyhow::Result<()> {
         let settings = Settings {

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
@@ -29,10 +28,14 @@ pub enum Failure {
 /// Flags of sotp-snmp.
 #[derive(Clone, Debug, Args)]
 pub struct Flags {
+    /// What `--config.file` names beside the first file.
+    #[arg(skip)]
+    pub further_files: Vec<String>,
     /// Replaces ${VAR} and $VAR in username, password and priv_password by the environment.
     #[arg(
         long = "config.expand-environment-variables",
         env = "SOTP_CONFIG_EXPAND_ENVIRONMENT_VARIABLES",
+        value_parser = clap::builder::FalseyValueParser::new(),
         help_heading = "Configuration"
     )]
     pub expand_environment: bool,
@@ -177,41 +180,15 @@ pub fn time_allowed(header: Option<&str>, offset: f64) -> Duration {
         .min(Duration::from_secs(3600))
 }
 
-/// What the configuration reader must know before the flags are read: it runs first.
-#[derive(Clone, Debug, Default)]
-pub struct Early {
-    /// Further patterns of `--config.file`.
-    pub patterns: Vec<String>,
-    /// `--config.expand-environment-variables`.
-    pub expand_environment: bool,
-    /// `--snmp.mib-dir`.
-    pub mib_folders: Vec<PathBuf>,
-}
-
-static EARLY: OnceLock<Early> = OnceLock::new();
-
-impl Early {
-    /// What [`prepare`] found.
-    #[must_use]
-    pub fn current() -> &'static Self {
-        EARLY.get_or_init(Self::default)
-    }
-}
-
 /// Turns the forms of the command line that only snmp_exporter has into those of the toolkit.
 ///
-/// `--config.file` may be repeated and may be a pattern there; the toolkit takes one file, so the first stays and the others are kept for
-/// the reader. `--dry-run` becomes `--config.check`, `--no-snmp.wrap-large-counters` a value. Bounds of the web server that would hold a
+/// `--config.file` may be repeated and may be a pattern there; the toolkit takes one file, so the first stays and the others are answered,
+/// for [`Flags::further_files`]. `--dry-run` becomes `--config.check`, `--no-snmp.wrap-large-counters` a value. Bounds of the web server that would hold a
 /// fleet back are raised unless they are given.
 #[must_use]
-pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<String>) {
     let mut out: Vec<OsString> = Vec::new();
     let mut files: Vec<String> = Vec::new();
-    let mut early = Early {
-        expand_environment: truthy(std::env::var("SOTP_CONFIG_EXPAND_ENVIRONMENT_VARIABLES").ok()),
-        ..Early::default()
-    };
-    let mut folders: Option<String> = None;
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let text = arg.to_string_lossy().into_owned();
@@ -228,24 +205,10 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             text.strip_prefix("--no-snmp.")
         {
             out.push(format!("--snmp.{name}=false").into());
-        } else if text == "--snmp.mib-dir" {
-            let value = args.next().unwrap_or_default();
-            add_folders(&mut folders, &value.to_string_lossy());
-            out.extend([arg, value]);
-        } else if let Some(value) = text.strip_prefix("--snmp.mib-dir=") {
-            add_folders(&mut folders, value);
-            out.push(arg);
         } else {
-            early.expand_environment |= text == "--config.expand-environment-variables";
             out.push(arg);
         }
     }
-    early.mib_folders = folders
-        .or_else(|| std::env::var("SOTP_SNMP_MIB_DIR").ok())
-        .into_iter()
-        .flat_map(|list| std::env::split_paths(&list).collect::<Vec<_>>())
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .collect();
     let mut paths: Vec<PathBuf> = Vec::new();
     for file in &files {
         match crate::config::matching(file) {
@@ -256,10 +219,6 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     }
     if let Some(first) = paths.first() {
         out.push(format!("--config.file={}", first.display()).into());
-        early.patterns = paths[1..]
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
     } else if let Some(file) = files.first() {
         out.push(format!("--config.file={file}").into());
     }
@@ -276,26 +235,9 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             out.push(format!("{flag}={value}").into());
         }
     }
-    let _ = EARLY.set(early);
-    out
-}
-
-/// Folders stand with `:` between them, as in net-snmp's MIBDIRS.
-fn add_folders(list: &mut Option<String>, value: &str) {
-    let list = list.get_or_insert_default();
-    if !list.is_empty() {
-        list.push(':');
-    }
-    list.push_str(value);
-}
-
-fn truthy(value: Option<String>) -> bool {
-    value.is_some_and(|value| {
-        !matches!(
-            value.to_ascii_lowercase().as_str(),
-            "" | "0" | "false" | "no" | "off"
-        )
-    })
+    let further = paths.iter().skip(1);
+    let further = further.map(|path| path.display().to_string()).collect();
+    (out, further)
 }
 
 #[cfg(test)]
@@ -322,7 +264,8 @@ mod tests {
             "--no-snmp.wrap-large-counters",
             "--web.max-requests=7",
         ];
-        let out: Vec<String> = prepare(args.map(OsString::from))
+        let (out, further) = prepare(args.map(OsString::from));
+        let out: Vec<String> = out
             .into_iter()
             .map(|arg| arg.into_string().unwrap())
             .collect();
@@ -336,6 +279,6 @@ mod tests {
                 "--config.file=a.yml"
             ]
         );
-        assert_eq!(Early::current().patterns, ["b.yml"]);
+        assert_eq!(further, ["b.yml"]);
     }
 }

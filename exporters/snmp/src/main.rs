@@ -9,5 +9,6 @@ fn main() -> ExitCode {
     }
     // Hundreds of scrapes at a time fill tables and pages, on several threads, and are done with them a moment later.
     netio::memory::bound_heaps(2, 64 * 1024);
-    toolkit::main_from::<sotp_snmp::app::Snmp>(sotp_snmp::flags::prepare(std::env::args_os()))
+    let (args, further) = sotp_snmp::flags::prepare(std::env::args_os());
+    toolkit::main_from::<sotp_snmp::app::Snmp>(args, |flags| flags.further_files = further)
 }

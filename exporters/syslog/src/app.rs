@@ -1,6 +1,6 @@
 //! The service, put together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use inventory::{Feed, UrlFlags};
 use loki::DeadLetters;
 use spool::Queue;
-use toolkit::{App, Identity, Live, OnEnd, Stop};
+use toolkit::{App, ConfigError, Identity, Live, OnEnd, Stop};
 
 use crate::books::Books;
 use crate::config::Config;
@@ -64,6 +64,10 @@ impl toolkit::Service for Service {
     };
     type Flags = Flags;
     type Config = Config;
+
+    fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        Config::parse(text, origin)
+    }
 
     async fn build(flags: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let config = live.current();

@@ -326,15 +326,21 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
     Ok(config)
 }
 
-impl Configuration for Config {
-    const DEFAULT: &'static str = DEFAULT;
-
-    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+impl Config {
+    /// Reads and checks it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let raw: Raw = yaml::parse(text, origin)?;
         let base = origin.parent().unwrap_or(Path::new(""));
         check(raw, text, base)
             .map_err(|(path, message)| ConfigError::at(text, origin, path, message))
     }
+}
+
+impl Configuration for Config {
+    const DEFAULT: &'static str = DEFAULT;
 
     fn masked(&self) -> String {
         // Secrets stand in files of their own; the text has only their paths.

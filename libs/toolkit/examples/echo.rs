@@ -85,15 +85,6 @@ impl Default for Config {
 impl Configuration for Config {
     const DEFAULT: &'static str = "# What is answered.\ngreeting: hello\n# How often, 1 to 9.\nrepeat: 1\n# Shown to nobody.\npassword: \"\"\n# Further files that belong to the configuration.\nextra_files: []\n";
 
-    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
-        let config: Self = yaml::parse(text, origin)?;
-        if !(1..=9).contains(&config.repeat) {
-            let message = format!("expected a number from 1 to 9, found {}", config.repeat);
-            return Err(ConfigError::at(text, origin, "repeat", message));
-        }
-        Ok(config)
-    }
-
     fn masked(&self) -> String {
         format!(
             "greeting: {:?}\nrepeat: {}\npassword: {}\n",
@@ -139,6 +130,15 @@ impl Service for Echo {
     };
     type Flags = Flags;
     type Config = Config;
+
+    fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        let config: Config = yaml::parse(text, origin)?;
+        if !(1..=9).contains(&config.repeat) {
+            let message = format!("expected a number from 1 to 9, found {}", config.repeat);
+            return Err(ConfigError::at(text, origin, "repeat", message));
+        }
+        Ok(config)
+    }
 
     async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let stuck = Arc::new(AtomicBool::new(false));

@@ -14,6 +14,17 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// The checked configuration.
     type Config: Configuration;
 
+    /// Reads and checks the whole configuration: at the start, and again whenever its content has changed. `origin` is the file it came
+    /// from: for messages, and to resolve relative paths. Without a file the text is [`Configuration::DEFAULT`].
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line and path where known, and what was expected.
+    fn configure(
+        flags: &Self::Flags,
+        text: &str,
+        origin: &Path,
+    ) -> Result<Self::Config, ConfigError>;
+
     /// Binds what the service needs and registers routes, metrics and tasks on `app`.
     ///
     /// Nothing is answered and no task runs before it returns `Ok`. An error ends the process with exit code 1, a [`BadInput`] with 64.
@@ -47,12 +58,6 @@ pub struct BadInput(pub String);
 pub trait Configuration: Sized + Send + Sync + 'static {
     /// The annotated default as YAML: what `--config.print-default` prints and what runs without `--config.file`.
     const DEFAULT: &'static str;
-
-    /// Parses and validates the whole text. `origin` is the file it came from: for messages, and to resolve relative paths.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, with file, line and path where known, and what was expected.
-    fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError>;
 
     /// The configuration as YAML with every secret masked: the body of `/config`.
     fn masked(&self) -> String;

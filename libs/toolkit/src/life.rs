@@ -50,17 +50,21 @@ impl BadInput {
 /// Exit code 0 after a requested stop, 1 when it failed, 64 when flags or configuration are wrong.
 #[must_use]
 pub fn main<S: Service>() -> ExitCode {
-    run::<S>(std::env::args_os())
+    main_from::<S>(std::env::args_os(), |_| {})
 }
 
-/// As [`main`], with a command line that the service has rewritten: for one that keeps forms of another program's flags.
+/// As [`main`], with a command line that the service has rewritten: for one that takes another program's flags. What has no flag of ours
+/// is put by `amend` into fields that clap skips.
 #[must_use]
-pub fn main_from<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    run::<S>(args)
-}
-
-fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let (flags, own) = match flags::read::<S>(args) {
+pub fn main_from<S: Service>(
+    args: impl IntoIterator<Item = OsString>,
+    amend: impl FnOnce(&mut S::Flags),
+) -> ExitCode {
+    let read = flags::read::<S>(args).map(|(flags, mut own)| {
+        amend(&mut own);
+        (flags, own)
+    });
+    let (flags, own) = match read {
         Ok(read) => read,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
@@ -83,7 +87,7 @@ fn run<S: Service>(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         config: flags.config_file.clone(),
         web: flags.web_config_file.clone(),
     };
-    let (config, door) = match (paths.load(), paths.load_web(None)) {
+    let (config, door) = match (paths.load::<S>(&own), paths.load_web(None)) {
         (Ok(config), Ok(door)) => (config, door),
         (config, door) => {
             for error in [config.err(), door.err()].into_iter().flatten() {
@@ -188,7 +192,8 @@ fn live<S: Service>(
     };
     start_log(flags, exporter.as_ref())?;
     let metrics = Arc::new(Metrics::new(&registry, &identity)?);
-    let (reloader, config) = Reloader::start(paths, config, door, Arc::clone(&metrics));
+    let (reloader, config) =
+        Reloader::start(paths, own.clone(), config, door, Arc::clone(&metrics));
     let reloader = Arc::new(reloader);
     let bound = flags
         .listen(&identity)
@@ -238,7 +243,7 @@ fn serve<S: Service>(
     flags: &Flags,
     app: App,
     metrics: &Arc<Metrics>,
-    reloader: &Arc<Reloader<S::Config>>,
+    reloader: &Arc<Reloader<S>>,
     main: &Runtime,
     bound: Vec<Bound>,
 ) -> anyhow::Result<Server> {

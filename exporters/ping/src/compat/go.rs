@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer};
 
 const UNITS: [(&str, f64); 7] = [
     ("ns", 1e-9),
@@ -48,11 +48,6 @@ pub(super) fn text(duration: Duration) -> String {
         _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
         _ => format!("{millis}ms"),
     }
-}
-
-/// For showing a configuration.
-pub(super) fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&text(*duration))
 }
 
 /// For fields of a configuration.

@@ -1,104 +1,15 @@
-//! What a peer probes all the time.
+//! What every peer's targets must be.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use inventory::Text;
-use netio::option::Family;
-use serde::Serialize;
-
-use super::go;
+use super::Target;
 
 /// Shortest and longest interval.
 pub(super) const INTERVAL: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_secs(3_600));
 /// Most bytes of payload.
 pub(super) const MAX_SIZE: usize = 8_952;
-
-/// Which addresses of a name are probed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Families {
-    /// One address, IPv4 when there is one.
-    Any,
-    /// IPv4 alone.
-    V4,
-    /// IPv6 alone.
-    V6,
-    /// One of each family.
-    Both,
-}
-
-impl Families {
-    /// The family is among those that may be probed.
-    pub fn has(self, family: Family) -> bool {
-        match self {
-            Self::Any | Self::Both => true,
-            Self::V4 => family == Family::V4,
-            Self::V6 => family == Family::V6,
-        }
-    }
-}
-
-/// One host of a peer's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Target {
-    /// As it is written, and as labels show it.
-    pub host: String,
-    /// Its addresses that are probed.
-    pub families: Families,
-    /// From request to request.
-    #[serde(serialize_with = "go::serialize")]
-    pub interval: Duration,
-    /// After which a request is lost.
-    #[serde(serialize_with = "go::serialize")]
-    pub timeout: Duration,
-    /// Bytes after the ICMP header.
-    pub size: usize,
-    /// Type of service or traffic class.
-    pub tos: u8,
-    /// Address to send from.
-    pub source: Option<IpAddr>,
-    /// Firewall mark of the requests.
-    pub mark: Option<u32>,
-    /// Every address of a name is probed, each with series of its own.
-    pub all_records: bool,
-    /// Labels of the user's own.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Target {
-    /// What tells it from the others: none of it changes with a setting that its series do not show.
-    pub(super) fn key(
-        &self,
-    ) -> (
-        &str,
-        Families,
-        Option<IpAddr>,
-        u8,
-        &BTreeMap<String, String>,
-    ) {
-        (
-            &self.host,
-            self.families,
-            self.source,
-            self.tos,
-            &self.labels,
-        )
-    }
-
-    /// The address, when it is written as a number.
-    pub fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
-    }
-
-    /// The DNS name, when it is one, as resolvers are asked for it.
-    pub fn name(&self) -> Option<Text> {
-        let name = self.host.trim_end_matches('.').to_ascii_lowercase();
-        self.address().is_none().then(|| name.as_str().into())
-    }
-}
 
 /// Why a host is refused: it is neither an address nor a DNS name (RFC 1123, with the underscore in use).
 pub(super) fn check_host(host: &str) -> Result<(), String> {
@@ -145,8 +56,10 @@ pub(super) fn once(targets: Vec<Target>, warnings: &mut Vec<String>) -> Vec<Targ
     let mut kept: Vec<Target> = Vec::with_capacity(targets.len());
     let mut seen = std::collections::HashSet::new();
     for target in targets {
-        let (host, families, source, tos, labels) = target.key();
-        if seen.insert((host.to_owned(), families, source, tos, labels.clone())) {
+        let host = &target.host;
+        // What its series show.
+        let (families, source, tos) = (target.families, target.source, target.tos);
+        if seen.insert((host.clone(), families, source, tos, target.labels.clone())) {
             kept.push(target);
         } else {
             warnings.push(format!(

@@ -578,8 +578,7 @@ fn what_is_converted_is_read_by_us() {
         let converted = convert::convert(kind, text, Path::new("peer.yml")).unwrap();
         let read = inventory::Inventory::parse(&converted.inventory, Path::new("inventory.yaml"));
         let read = read.unwrap_or_else(|error| panic!("{error}\n{}", converted.inventory));
-        let config =
-            <Config as toolkit::Configuration>::parse(&converted.config, Path::new("ping.yaml"));
+        let config = Config::parse(&converted.config, Path::new("ping.yaml"));
         let config = config.unwrap_or_else(|error| panic!("{error}\n{}", converted.config));
         assert_eq!(converted.left.len(), left.len(), "{:?}", converted.left);
         for said in left {
@@ -641,4 +640,38 @@ proptest::proptest! {
             let _ = flags::split(kind, &line);
         }
     }
+}
+
+#[test]
+fn the_flags_say_in_whose_form_the_file_is_read() {
+    use crate::app::{Flags, Ping};
+    use clap::Parser as _;
+    use toolkit::{Configuration as _, Service as _};
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+    let line = |line: &str| Line::parse_from(line.split(' ')).flags;
+    let configure = |flags: &Flags, text: &str| Ping::configure(flags, text, Path::new("file.yml"));
+    let ours = line("sotp-ping");
+    let mut peers = line("sotp-ping --compat=smokeping_prober");
+    peers.of_peer.hosts.push("192.0.2.9".into());
+
+    assert!(configure(&ours, SMOKEPING).is_err());
+    assert_eq!(
+        configure(&ours, "probe: {interval: 3s}").unwrap().peer,
+        None
+    );
+    assert!(configure(&peers, "probe: {interval: 3s}").is_err());
+    let hosts = |text| {
+        let peer = configure(&peers, text).unwrap().peer.unwrap();
+        peer.targets
+            .iter()
+            .map(|target| target.host.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(SMOKEPING)[..2], ["192.0.2.9", "core.example.org"]);
+    assert_eq!(hosts(Config::DEFAULT), ["192.0.2.9"], "without a file");
 }

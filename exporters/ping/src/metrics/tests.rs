@@ -10,7 +10,7 @@ fn rendered(view: View) -> String {
     let inventory = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
     let modes = [(Family::V4, Mode::Unprivileged), (Family::V6, Mode::Raw)];
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let config = toolkit::Configuration::parse("", Path::new("ping.yaml")).unwrap();
+    let config = Config::parse("", Path::new("ping.yaml")).unwrap();
     let ages = Arc::new(Ages::default());
     ages.set(&"n.example.org".into(), 1_700_000_000);
     let metrics = Metrics::new(

@@ -1,7 +1,7 @@
 use std::path::Path;
 
+use toolkit::Labels;
 use toolkit::http::Method;
-use toolkit::{Configuration as _, Labels};
 
 use super::*;
 use crate::account::Timing;

@@ -19,18 +19,18 @@ use names::Names;
 
 /// How files are read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct Options<'a> {
     /// Replace `${VAR}` and `$VAR` in user names and passwords (`--config.expand-environment-variables`).
     pub expand_environment: bool,
     /// Where MIB files are (`--snmp.mib-dir`), for walks that name objects; the folders of net-snmp when there are none.
-    pub mib_folders: &'static [PathBuf],
+    pub mib_folders: &'a [PathBuf],
 }
 
 /// Reads every file that the patterns name into one configuration.
 ///
 /// # Errors
 /// The first mistake, with file and line. Two files must not name the same auth or module, and together they must hold one of each.
-pub fn load(patterns: &[String], options: Options) -> Result<Config, Error> {
+pub fn load(patterns: &[String], options: Options<'_>) -> Result<Config, Error> {
     let mut config = Config::default();
     collect(&mut config, patterns, options)?;
     let origin = config
@@ -41,7 +41,7 @@ pub fn load(patterns: &[String], options: Options) -> Result<Config, Error> {
     complete(config, &origin, options)
 }
 
-fn collect(config: &mut Config, patterns: &[String], options: Options) -> Result<(), Error> {
+fn collect(config: &mut Config, patterns: &[String], options: Options<'_>) -> Result<(), Error> {
     for pattern in patterns {
         let files = matching(pattern).map_err(|message| Error::new(Path::new(pattern), message))?;
         if files.is_empty() {
@@ -61,7 +61,7 @@ fn collect(config: &mut Config, patterns: &[String], options: Options) -> Result
 ///
 /// # Errors
 /// The first mistake, with line and column.
-pub fn parse(text: &str, origin: &Path, options: Options) -> Result<Config, Error> {
+pub fn parse(text: &str, origin: &Path, options: Options<'_>) -> Result<Config, Error> {
     let mut config = Config::default();
     merge(&mut config, text, origin, options)?;
     complete(config, origin, options)
@@ -71,7 +71,12 @@ pub fn parse(text: &str, origin: &Path, options: Options) -> Result<Config, Erro
 ///
 /// # Errors
 /// As [`load`].
-pub fn read(text: &str, origin: &Path, more: &[String], options: Options) -> Result<Config, Error> {
+pub fn read(
+    text: &str,
+    origin: &Path,
+    more: &[String],
+    options: Options<'_>,
+) -> Result<Config, Error> {
     let mut config = Config::default();
     merge(&mut config, text, origin, options)?;
     collect(&mut config, more, options)?;
@@ -83,7 +88,7 @@ fn lacks_modules_only(config: &Config) -> bool {
     config.modules.is_empty() && !config.auths.is_empty() && !config.strict
 }
 
-fn complete(mut config: Config, origin: &Path, options: Options) -> Result<Config, Error> {
+fn complete(mut config: Config, origin: &Path, options: Options<'_>) -> Result<Config, Error> {
     if lacks_modules_only(&config) {
         let mut built_in = Config::default();
         merge(&mut built_in, BUILT_IN, Path::new("built-in"), options)?;
@@ -122,7 +127,12 @@ pub const BUILT_IN: &str = include_str!("../../default.yml");
 
 const LEGACY: &str = "since snmp_exporter 0.23 credentials stand below `auths` and modules below `modules` (see its page on the auth split)";
 
-fn merge(config: &mut Config, text: &str, origin: &Path, options: Options) -> Result<(), Error> {
+fn merge(
+    config: &mut Config,
+    text: &str,
+    origin: &Path,
+    options: Options<'_>,
+) -> Result<(), Error> {
     if text
         .lines()
         .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))

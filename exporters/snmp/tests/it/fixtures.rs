@@ -7,8 +7,7 @@ use sotp_snmp::config::{self, Options};
 #[test]
 fn every_bad_file_gets_the_message_beside_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/config");
-    let mibs: &'static [PathBuf] =
-        Box::leak(vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/mibs")].into());
+    let mibs = [Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/mibs")];
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -19,7 +18,7 @@ fn every_bad_file_gets_the_message_beside_it() {
     let mut wrong = Vec::new();
     for file in files {
         let options = Options {
-            mib_folders: mibs,
+            mib_folders: &mibs,
             ..Options::default()
         };
         let message = match config::load(&[file.display().to_string()], options) {

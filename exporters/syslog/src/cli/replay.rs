@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use inventory::{Feed, UrlFlags};
 use loki::{DeadLetters, Observer, State};
 use spool::Record;
-use toolkit::{Configuration as _, Live};
+use toolkit::Live;
 
 use crate::config::Config;
 use crate::render::Lines;

@@ -1,7 +1,5 @@
 use std::path::Path;
 
-use toolkit::Configuration as _;
-
 use super::*;
 use crate::config::Config;
 

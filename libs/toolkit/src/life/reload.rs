@@ -15,7 +15,7 @@ use crate::live::Swap;
 use crate::metrics::Metrics;
 use crate::web::dispatch::Control;
 use crate::web::door::{Door, LiveDoor};
-use crate::{ConfigError, Configuration, Live, web_config};
+use crate::{ConfigError, Configuration as _, Live, Service, web_config};
 
 /// A value and the content it was made of.
 pub(crate) struct Loaded<T> {
@@ -31,9 +31,10 @@ struct Seen {
 }
 
 /// Swaps each configuration when the content of its files has changed and is good.
-pub(crate) struct Reloader<C> {
+pub(crate) struct Reloader<S: Service> {
     paths: Paths,
-    swap: Swap<C>,
+    flags: S::Flags,
+    swap: Swap<S::Config>,
     door: LiveDoor,
     seen: Mutex<(Seen, Seen)>,
     metrics: Arc<Metrics>,
@@ -48,12 +49,14 @@ pub(crate) struct Paths {
 
 impl Paths {
     /// Reads and checks the configuration of the service, or its built-in default.
-    pub(crate) fn load<C: Configuration>(&self) -> Result<Loaded<C>, ConfigError> {
+    pub(crate) fn load<S: Service>(
+        &self,
+        flags: &S::Flags,
+    ) -> Result<Loaded<S::Config>, ConfigError> {
         load(self.config.as_deref(), |text, path| {
-            let value = match (text, path) {
-                (Some(text), Some(path)) => C::parse(text, path)?,
-                _ => C::parse(C::DEFAULT, Path::new("built-in default"))?,
-            };
+            let text = text.unwrap_or(S::Config::DEFAULT);
+            let origin = path.unwrap_or(Path::new("built-in default"));
+            let value = S::configure(flags, text, origin)?;
             let files = value.files();
             Ok((value, files))
         })
@@ -101,17 +104,19 @@ fn load<T>(
     }
 }
 
-impl<C: Configuration> Reloader<C> {
+impl<S: Service> Reloader<S> {
     pub(crate) fn start(
         paths: Paths,
-        config: Loaded<C>,
+        flags: S::Flags,
+        config: Loaded<S::Config>,
         door: Loaded<Door>,
         metrics: Arc<Metrics>,
-    ) -> (Self, Live<C>) {
+    ) -> (Self, Live<S::Config>) {
         let (swap, live) = Swap::new(config.value);
         let door = (Arc::new(ArcSwap::from_pointee(door.value)), door.seen);
         let own = Self {
             paths,
+            flags,
             swap,
             door: door.0,
             seen: Mutex::new((config.seen, door.1)),
@@ -173,11 +178,13 @@ fn look<T>(
     }
 }
 
-impl<C: Configuration> Control for Reloader<C> {
+impl<S: Service> Control for Reloader<S> {
     fn reload(&self, why: &'static str) -> Result<bool, String> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let was_refused = seen.0.refused.is_some() || seen.1.refused.is_some();
-        let config = look(&mut seen.0, "service", why, || self.paths.load());
+        let config = look(&mut seen.0, "service", why, || {
+            self.paths.load::<S>(&self.flags)
+        });
         let web = look(&mut seen.1, "web", why, || {
             self.paths.load_web(Some(&self.door.load()))
         });

@@ -8,7 +8,7 @@ use crate::config::{Auth, AuthProtocol, Credential, Credentials, PrivProtocol, S
 /// Reads credentials: from the file itself, from files beside it and from the environment.
 pub(super) struct Reader<'a> {
     pub(super) origin: &'a Path,
-    pub(super) options: Options,
+    pub(super) options: Options<'a>,
 }
 
 /// The three ways to write one credential.
