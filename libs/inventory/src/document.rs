@@ -113,6 +113,13 @@ pub struct Defaults {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub maintenance: Vec<WindowEntry>,
+    /// What the ports of the device shall be where no pattern of `ports` says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Desired>,
+    /// What single ports shall be, by name; those of groups and of the device add up, and the last that matches holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub ports: Vec<PortsEntry>,
 }
 
 /// A device.
@@ -171,6 +178,13 @@ pub struct DeviceEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub maintenance: Vec<WindowEntry>,
+    /// What the ports of the device shall be where no pattern of `ports` says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Desired>,
+    /// What single ports shall be, by name; those of groups and of the device add up, and the last that matches holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub ports: Vec<PortsEntry>,
 }
 
 /// One address of each family.
@@ -366,6 +380,27 @@ pub struct WindowEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     pub reason: Option<String>,
+}
+
+/// What a port shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Desired {
+    /// Up: whoever shuts it outside planned work, it is brought back.
+    Up,
+    /// Whatever it is: an exception from what a group or an earlier pattern says.
+    Any,
+}
+
+/// What the ports of one name pattern shall be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PortsEntry {
+    /// Name of the interface as the device has it (`eth0`, `GigabitEthernet0/1`); `*` stands for any run of characters.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9*][A-Za-z0-9*._/:-]*$"), length(max = 64))]
+    pub name: String,
+    /// What they shall be.
+    pub desired: Desired,
 }
 
 fn is_default(defaults: &Defaults) -> bool {

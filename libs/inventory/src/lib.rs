@@ -25,12 +25,12 @@ mod shard;
 mod source;
 mod text;
 
-pub use document::{Document, Family, Records};
+pub use document::{Desired, Document, Family, Records};
 pub use feed::{Feed, Health};
 pub use flags::UrlFlags;
 pub use model::{
     Address, Device, Devices, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS,
-    MAX_SITES, Mqtt, Ping, Senders, Site, Snmp, Ssh, Window,
+    MAX_SITES, Mqtt, Ping, Ports, Senders, Site, Snmp, Ssh, Window,
 };
 pub use problem::{Error, Problem, Problems};
 pub use schema::json_schema;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::document::{Document, Family, Records};
+use crate::document::{Desired, Document, Family, Records};
 use crate::edit::Edit;
 use crate::problem::Error;
 use crate::text::Text;
@@ -118,6 +118,12 @@ pub struct Device {
     /// Planned work of the groups and of the device.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Window>,
+    /// What its ports shall be where none of `ports` matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Desired>,
+    /// What single ports shall be; the last that matches holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Ports>,
     /// `device="…",site="…",role="…"`, escaped for the text format.
     #[serde(skip)]
     pub labels: Text,
@@ -267,7 +273,47 @@ pub struct Window {
     pub reason: Text,
 }
 
+/// What the ports of one name pattern shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ports {
+    /// The pattern: `*` stands for any run of characters.
+    pub name: Text,
+    /// What they shall be.
+    pub desired: Desired,
+}
+
+impl Ports {
+    /// Whether the pattern is of the port called `name`; the case of letters counts.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let mut pieces = self.name.split('*');
+        let first = pieces.next().unwrap_or_default();
+        let Some(mut rest) = name.strip_prefix(first) else {
+            return false;
+        };
+        let Some(last) = pieces.next_back() else {
+            return rest.is_empty();
+        };
+        for piece in pieces {
+            let Some(at) = rest.find(piece) else {
+                return false;
+            };
+            rest = &rest[at + piece.len()..];
+        }
+        rest.ends_with(last)
+    }
+}
+
 impl Device {
+    /// What the port called `name` shall be: the last of `ports` that matches, else what holds for every port; `None` when nothing
+    /// is said.
+    #[must_use]
+    pub fn desired_of(&self, name: &str) -> Option<Desired> {
+        let said = self.ports.iter().rev().find(|ports| ports.matches(name));
+        said.map(|ports| ports.desired).or(self.desired)
+    }
+
     /// The window of planned work that holds at `now`, the one that ends last where several do.
     #[must_use]
     pub fn maintenance_at(&self, now: Timestamp) -> Option<&Window> {

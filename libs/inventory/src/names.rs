@@ -40,6 +40,20 @@ pub(crate) fn name(name: &str, max: usize) -> Result<(), String> {
     ))
 }
 
+/// Whether `pattern` can be that of interface names: `*` and what such names are made of.
+pub(crate) fn port_pattern(pattern: &str) -> Result<(), String> {
+    let charset =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '.' | '_' | '/' | ':' | '-');
+    let begins = pattern.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '*');
+    if begins && pattern.len() <= MAX_NAME && pattern.chars().all(charset) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{}\" is not a pattern of ports; expected 1 to {MAX_NAME} of ASCII letters, digits and \"*\", \".\", \"_\", \"/\", \":\", \"-\", the first a letter, a digit or \"*\"",
+        shown(pattern)
+    ))
+}
+
 /// Whether `text` can be shown as it is: at most `max` characters, none of them a control character.
 pub(crate) fn free_text(text: &str, max: usize) -> Result<(), String> {
     if text.chars().nth(max).is_none() && !text.chars().any(char::is_control) {

@@ -104,6 +104,8 @@ impl Checker<'_> {
                     topics: mqtt.topics.unwrap_or_default(),
                 }),
             maintenance: settings.maintenance,
+            desired: settings.desired,
+            ports: settings.ports,
             labels: labels.into(),
             address: addresses.main,
             ipv4: addresses.ipv4,
@@ -266,5 +268,7 @@ fn own(entry: &DeviceEntry) -> Defaults {
         syslog: entry.syslog.clone(),
         mqtt: entry.mqtt.clone(),
         maintenance: entry.maintenance.clone(),
+        desired: entry.desired,
+        ports: entry.ports.clone(),
     }
 }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use super::Checker;
 use crate::document::{
-    Defaults, Family, MqttEntry, PingEntry, Records, SendersEntry, SnmpEntry, SshEntry, WindowEntry,
+    Defaults, Desired, Family, MqttEntry, PingEntry, PortsEntry, Records, SendersEntry, SnmpEntry,
+    SshEntry, WindowEntry,
 };
-use crate::model::{Inventory, Window};
+use crate::model::{Inventory, Ports, Window};
 use crate::names;
 use crate::text::Text;
 
@@ -22,6 +23,7 @@ const MAX_SPACING: Duration = Duration::from_secs(60);
 const MAX_BURST: u16 = 100;
 const MAX_TAGS: usize = 32;
 const MAX_WINDOWS: usize = 32;
+const MAX_PORTS: usize = 32;
 const MAX_SOURCES: usize = 16;
 const MAX_TOPICS: usize = 16;
 /// `IFNAMSIZ` of Linux without the final NUL.
@@ -41,6 +43,8 @@ pub(super) struct Settings {
     pub(super) syslog: Option<SendersSettings>,
     pub(super) mqtt: Option<MqttSettings>,
     pub(super) maintenance: Vec<Window>,
+    pub(super) desired: Option<Desired>,
+    pub(super) ports: Vec<Ports>,
 }
 
 /// `self`, with what it leaves open taken from `weaker`.
@@ -94,7 +98,7 @@ sections! {
 }
 
 impl Settings {
-    /// Takes from `weaker` what is not said here: sections value by value, `tags` and `maintenance` added up.
+    /// Takes from `weaker` what is not said here: sections value by value, `tags`, `maintenance` and `ports` added up.
     pub(super) fn inherit(&mut self, weaker: &Self) {
         for (own, weaker) in [
             (&mut self.site, &weaker.site),
@@ -107,6 +111,9 @@ impl Settings {
         }
         self.tags.inherit(&weaker.tags);
         self.maintenance.inherit(&weaker.maintenance);
+        self.desired = self.desired.or(weaker.desired);
+        // Not merged as the other lists are: of two that match the later holds, so each stays in its place.
+        self.ports.splice(0..0, weaker.ports.iter().cloned());
         section(&mut self.ping, weaker.ping.as_ref());
         section(&mut self.snmp, weaker.snmp.as_ref());
         section(&mut self.ssh, weaker.ssh.as_ref());
@@ -130,6 +137,7 @@ impl Checker<'_> {
             entry.maintenance.len(),
             MAX_WINDOWS,
         );
+        self.bounded(&format!("{path}.ports"), entry.ports.len(), MAX_PORTS);
         let mut tags: Vec<Text> = Vec::new();
         for (index, tag) in entry.tags.iter().enumerate() {
             if let Some(tag) = self.label(Some(tag), || format!("{path}.tags[{index}]"))
@@ -139,6 +147,7 @@ impl Checker<'_> {
             }
         }
         let maintenance = entry.maintenance.iter().enumerate();
+        let ports = entry.ports.iter().enumerate();
         Settings {
             site: self.site(entry.site.as_deref(), path, inventory),
             role: self.label(entry.role.as_deref(), || format!("{path}.role")),
@@ -173,7 +182,20 @@ impl Checker<'_> {
                     self.window(window, &format!("{path}.maintenance[{index}]"))
                 })
                 .collect(),
+            desired: entry.desired,
+            ports: ports
+                .filter_map(|(index, ports)| self.ports(ports, &format!("{path}.ports[{index}]")))
+                .collect(),
         }
+    }
+
+    fn ports(&mut self, entry: &PortsEntry, path: &str) -> Option<Ports> {
+        let result = names::port_pattern(&entry.name);
+        self.noted(|| format!("{path}.name"), result)?;
+        Some(Ports {
+            name: self.text(&entry.name),
+            desired: entry.desired,
+        })
     }
 
     fn site(&mut self, site: Option<&str>, path: &str, inventory: &Inventory) -> Option<Text> {

@@ -187,6 +187,12 @@ ping.bad.yaml:10:57: devices[8].ping.burst_spacing: "9ms" is not a duration in b
 ping.bad.yaml:11:52: devices[9].ping.records: unknown value "some"; expected one of one, all"#,
     ),
     (
+        "ports",
+        r#"ports.bad.yaml:4:14: devices[0].desired: unknown value "down"; expected one of up, any
+ports.bad.yaml:12:9: devices[1].ports[2]: "name" is missing
+ports.bad.yaml:16:16: devices[2].ports[0].name: "-x" is not a pattern of ports; expected 1 to 64 of ASCII letters, digits and "*", ".", "_", "/", ":", "-", the first a letter, a digit or "*""#,
+    ),
+    (
         "sources-of-a-name",
         r#"sources-of-a-name.bad.yaml:2:5: devices[0]: a DNS name does not tell what the device sends from; expected flow.sources"#,
     ),

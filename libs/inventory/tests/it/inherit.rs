@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use inventory::{Address, Family, Inventory};
+use inventory::{Address, Desired, Family, Inventory};
 
 fn full() -> Inventory {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/full.good.yaml");
@@ -185,4 +185,37 @@ fn one_anchor_may_serve_every_device() {
     let inventory = Inventory::parse(&text, Path::new("t")).unwrap();
     assert_eq!(inventory.devices().len(), 5000);
     assert_eq!(&*inventory.device("d4999").unwrap().role, "host");
+}
+
+#[test]
+fn the_last_pattern_of_a_port_holds_and_the_device_speaks_after_its_groups() {
+    let text = "groups:\n\
+                - name: routers\n  defaults:\n    desired: any\n    ports: [{name: 'r*', desired: up}, {name: '*:1/*', desired: up}]\n\
+                devices:\n\
+                - {name: r1, address: 192.0.2.1, groups: [routers], ports: [{name: r3, desired: any}, {name: 'Gi0/*.10', desired: up}]}\n\
+                - {name: r2, address: 192.0.2.2, desired: up, ports: [{name: 'eth*', desired: any}]}\n\
+                - {name: r3, address: 192.0.2.3}\n";
+    let inventory = Inventory::parse(text, Path::new("test.yaml")).unwrap();
+    let desired = |device: &str, port: &str| inventory.device(device).unwrap().desired_of(port);
+    for (device, port, expected) in [
+        ("r1", "r2", Some(Desired::Up)),
+        ("r1", "r3", Some(Desired::Any)),
+        ("r1", "r33", Some(Desired::Up)),
+        ("r1", "xe-0:1/2", Some(Desired::Up)),
+        ("r1", "Gi0/1.10", Some(Desired::Up)),
+        ("r1", "Gi0/1.100", Some(Desired::Any)),
+        ("r1", "gi0/1.10", Some(Desired::Any)),
+        ("r1", "lo", Some(Desired::Any)),
+        ("r2", "lo", Some(Desired::Up)),
+        ("r2", "eth", Some(Desired::Any)),
+        ("r2", "eth0", Some(Desired::Any)),
+        ("r3", "eth0", None),
+    ] {
+        assert_eq!(desired(device, port), expected, "{device} {port}");
+    }
+    let again = Inventory::parse(
+        std::str::from_utf8(&inventory.json()).unwrap(),
+        Path::new("json"),
+    );
+    assert_eq!(again.unwrap().version(), inventory.version());
 }
