@@ -189,8 +189,9 @@ ping.bad.yaml:11:52: devices[9].ping.records: unknown value "some"; expected one
     (
         "ports",
         r#"ports.bad.yaml:4:14: devices[0].desired: unknown value "down"; expected one of up, any
-ports.bad.yaml:12:9: devices[1].ports[2]: "name" is missing
-ports.bad.yaml:16:16: devices[2].ports[0].name: "-x" is not a pattern of ports; expected 1 to 64 of ASCII letters, digits and "*", ".", "_", "/", ":", "-", the first a letter, a digit or "*""#,
+ports.bad.yaml:8:16: devices[1].ports[0].name: "eth 0; reload" is not a pattern of ports; expected 1 to 64 of ASCII letters, digits and "*", ".", "_", "/", ":", "-", the first a letter, a digit or "*"
+ports.bad.yaml:9:16: devices[1].ports[1].name: "" is not a pattern of ports; expected 1 to 64 of ASCII letters, digits and "*", ".", "_", "/", ":", "-", the first a letter, a digit or "*"
+ports.bad.yaml:13:9: devices[2].ports[0]: "name" is missing"#,
     ),
     (
         "sources-of-a-name",
