@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use access::audit::{Anchor, Report, verify as read};
 use anyhow::{Context as _, bail};
-use toolkit::audit::{Anchor, Report, verify as read};
 
 /// Most anchors of a file.
 const MOST: usize = 1_000_000;

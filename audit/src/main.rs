@@ -36,7 +36,7 @@ struct Verify {
     path: PathBuf,
     /// A record that was kept elsewhere, as NUMBER:HASH; repeatable. Only an anchor shows records missing at the end.
     #[arg(long = "anchor", value_name = "NUMBER:HASH")]
-    anchors: Vec<toolkit::audit::Anchor>,
+    anchors: Vec<access::audit::Anchor>,
     /// A file with an anchor on each line: NUMBER:HASH, or log lines of the service with seq and hash; other lines are passed over.
     #[arg(long = "anchors", value_name = "FILE")]
     anchors_file: Option<PathBuf>,

@@ -3,6 +3,6 @@
 
 libfuzzer_sys::fuzz_target!(|input: (&str, &[u8], u32)| {
     let (token, claims, seconds) = input;
-    let [shape, _] = toolkit::caller::judged(token, claims, seconds);
+    let [shape, _] = access::caller::judged(token, claims, seconds);
     assert!(shape.is_some(), "believed without a signature");
 });

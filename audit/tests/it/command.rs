@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use access::audit::{Audit, Options, Outcome, Record};
+use access::caller::{Caller, Role, Via};
 use testkit::TempDir;
-use toolkit::audit::{Audit, Options, Outcome, Record};
-use toolkit::caller::{Caller, Role, Via};
 
 async fn log(dir: &TempDir) -> Audit {
     let audit = Audit::open(dir.path(), Options::default()).unwrap();
@@ -17,8 +17,7 @@ async fn log(dir: &TempDir) -> Audit {
             via: Via::WebUser,
         };
         let record = Record {
-            caller,
-            role: Role::Admin,
+            caller: Some(caller),
             verb: "device.add".to_owned(),
             object: format!("device/r{n}"),
             trace_id: None,

@@ -11,7 +11,7 @@ use toolkit::{App, Request, Response};
 use crate::reply;
 
 mod conflicts;
-pub(crate) mod desk;
+pub(crate) mod edits;
 mod entries;
 mod history;
 mod lists;
@@ -20,7 +20,7 @@ mod refusal;
 pub(crate) mod remote;
 mod transfer;
 
-use desk::Desk;
+use edits::Api;
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,12 +108,12 @@ operations! {
 }
 
 /// Registers every call.
-pub(crate) fn register(app: &mut App, desk: &Arc<Desk>) {
+pub(crate) fn register(app: &mut App, api: &Arc<Api>) {
     for operation in OPERATIONS {
-        let desk = Arc::clone(desk);
+        let api = Arc::clone(api);
         let action = operation.action;
         app.route(operation.method.clone(), operation.path, move |request| {
-            answer(Arc::clone(&desk), action, request)
+            answer(Arc::clone(&api), action, request)
         });
         let alone = matches!(operation.action, Action::Diff | Action::Export);
         if operation.method == Method::GET && !operation.path.contains('{') && !alone {
@@ -122,36 +122,36 @@ pub(crate) fn register(app: &mut App, desk: &Arc<Desk>) {
     }
 }
 
-async fn answer(desk: Arc<Desk>, action: Action, request: Request) -> Response {
+async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
     match action {
         Action::Inventory => {
-            let inventory = desk.feed.current();
+            let inventory = api.feed.current();
             reply::tagged(&request, inventory.version(), || inventory.json().to_vec())
         }
-        Action::Status => status(&desk),
+        Action::Status => status(&api),
         Action::Schema => response::new(
             StatusCode::OK,
             "application/schema+json",
             inventory::json_schema(),
         ),
         Action::OpenApi => response::new(StatusCode::OK, "application/json", openapi::document()),
-        Action::List(kind) => lists::list(desk, request, kind).await,
-        Action::One(kind) => lists::one(desk, request, kind).await,
-        Action::Add(kind) => entries::add(desk, request, kind).await,
-        Action::Replace(kind) => entries::replace(desk, request, kind).await,
-        Action::Patch(kind) => entries::patch(desk, request, kind).await,
-        Action::Delete(kind) => entries::delete(desk, request, kind).await,
-        Action::Versions => history::versions(desk, request).await,
-        Action::Version => history::version(desk, request).await,
-        Action::Diff => history::diff(desk, request).await,
-        Action::Restore => history::restore(desk, request).await,
-        Action::Import => transfer::import(desk, request).await,
-        Action::Export => transfer::export(desk, request).await,
-        Action::Pull => remote::pull(desk, request).await,
-        Action::Push => remote::push(desk, request).await,
-        Action::Remote => remote::state(desk, request).await,
-        Action::Conflicts => conflicts::list(desk, request).await,
-        Action::Resolve => conflicts::resolve(desk, request).await,
+        Action::List(kind) => lists::list(api, request, kind).await,
+        Action::One(kind) => lists::one(api, request, kind).await,
+        Action::Add(kind) => entries::add(api, request, kind).await,
+        Action::Replace(kind) => entries::replace(api, request, kind).await,
+        Action::Patch(kind) => entries::patch(api, request, kind).await,
+        Action::Delete(kind) => entries::delete(api, request, kind).await,
+        Action::Versions => history::versions(api, request).await,
+        Action::Version => history::version(api, request).await,
+        Action::Diff => history::diff(api, request).await,
+        Action::Restore => history::restore(api, request).await,
+        Action::Import => transfer::import(api, request).await,
+        Action::Export => transfer::export(api, request).await,
+        Action::Pull => remote::pull(api, request).await,
+        Action::Push => remote::push(api, request).await,
+        Action::Remote => remote::state(api, request).await,
+        Action::Conflicts => conflicts::list(api, request).await,
+        Action::Resolve => conflicts::resolve(api, request).await,
     }
 }
 
@@ -174,14 +174,14 @@ struct Status<'a> {
     conflicts: Option<usize>,
 }
 
-fn status(desk: &Desk) -> Response {
-    let (inventory, health) = (desk.feed.current(), desk.feed.health());
+fn status(api: &Api) -> Response {
+    let (inventory, health) = (api.feed.current(), api.feed.health());
     let time = |time| {
         jiff::Timestamp::try_from(time)
             .ok()
             .map(|time| format!("{time:.3}"))
     };
-    let standing = desk.editor.as_ref().map(|editor| editor.store.standing());
+    let standing = api.editor.as_ref().map(|editor| editor.store.standing());
     response::json(
         StatusCode::OK,
         &Status {
@@ -192,7 +192,7 @@ fn status(desk: &Desk) -> Response {
             sites: inventory.sites().len(),
             last_success: health.last_success.and_then(time),
             last_error: health.last_error.as_deref(),
-            editable: desk.editor.is_some(),
+            editable: api.editor.is_some(),
             uncommitted: standing.as_ref().map(|standing| standing.pending),
             commit_error: standing
                 .as_ref()

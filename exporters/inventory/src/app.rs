@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use access::audit::{self, Audit};
+use access::caller;
+use access::edit::EditService;
 use anyhow::Context as _;
 use http::Method;
 use inventory::sd::Job;
 use inventory::{Feed, Inventory, Source};
-use toolkit::audit::{self, Audit};
-use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd, caller};
+use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd};
 
-use crate::api::desk::{Desk, Editor};
+use crate::api::edits::{Api, Editor, remembered};
 use crate::config::Config;
 use crate::metrics::{Editing, Series};
 use crate::store::disk::Real;
@@ -47,18 +49,19 @@ impl toolkit::Service for Service {
         app.collect(Series::new(feed.clone()));
         if let Some(editor) = &editor {
             app.collect(Editing::new(Arc::clone(&editor.store), config.clone()));
-            app.collect(editor.audit.clone());
+            app.collect(editor.edits.audit().clone());
+            editor.edits.register(app);
             caller::register(app.registry())?;
         }
         discovery(app, &feed);
         let (looked, settled) = (feed.clone(), store.clone());
         app.reload(move || look(looked.clone(), settled.clone()));
-        let desk = Arc::new(Desk {
+        let api = Arc::new(Api {
             feed: feed.clone(),
             config,
             editor,
         });
-        api::register(app, &desk);
+        api::register(app, &api);
         app.spawn("inventory_feed", OnEnd::Restart, move |stop| {
             let (feed, store) = (feed.clone(), store.clone());
             async move {
@@ -79,12 +82,12 @@ impl toolkit::Service for Service {
                 }
             }
         });
-        if let Some(editor) = desk.editor.clone() {
+        if let Some(editor) = api.editor.clone() {
             app.spawn("inventory_remote", OnEnd::Restart, move |stop| {
-                let (desk, editor) = (Arc::clone(&desk), editor.clone());
+                let (api, editor) = (Arc::clone(&api), editor.clone());
                 async move {
                     tokio::select! {
-                        () = sync::follow(&desk, &editor) => {}
+                        () = sync::follow(&api, &editor) => {}
                         () = stop.requested() => {}
                     }
                     Ok(())
@@ -126,8 +129,8 @@ async fn look(feed: Feed, store: Option<Arc<Store>>) -> Result<bool, String> {
 }
 
 /// The store and the audit log, where the configuration says who may change something.
-async fn editor(flags: &cli::Flags, config: &Live<Config>) -> anyhow::Result<Option<Editor>> {
-    let config = config.current();
+async fn editor(flags: &cli::Flags, live: &Live<Config>) -> anyhow::Result<Option<Editor>> {
+    let config = live.current();
     let Some(editing) = &config.editing else {
         return Ok(None);
     };
@@ -138,7 +141,16 @@ async fn editor(flags: &cli::Flags, config: &Live<Config>) -> anyhow::Result<Opt
         branch: editing.branch.clone(),
     };
     match blocking(move || Store::open(Arc::new(Real), options)).await {
-        Ok(store) => Ok(Some(Editor { store, audit })),
+        Ok(store) => {
+            let (live, kept) = (live.clone(), Arc::clone(&store));
+            let policy = move || Some(Arc::clone(&live.current().editing.as_ref()?.access));
+            let recall = move |name: String| {
+                let store = Arc::clone(&kept);
+                async move { Some(remembered(&store.answered(&name).await?)) }
+            };
+            let edits = EditService::recalling(audit, policy, recall);
+            Ok(Some(Editor { store, edits }))
+        }
         Err(StoreError::Inventory(error)) => Err(bad(error).into()),
         Err(error) => Err(error).context("the inventory cannot be edited"),
     }

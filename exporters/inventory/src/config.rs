@@ -1,10 +1,11 @@
 //! The configuration file: who may change the inventory, and where changes are kept.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use access::caller::{Access, AccessConfig, Role, Verb};
 use serde::{Deserialize, Serialize};
-use toolkit::caller::{Access, AccessConfig, Role, Verb};
 use toolkit::{ConfigError, Configuration, yaml};
 
 /// Bounds of `store.remote.sync_interval`.
@@ -150,7 +151,7 @@ pub struct Config {
 /// What editing needs.
 #[derive(Debug)]
 pub(crate) struct Editing {
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     /// Folder of the audit log.
     pub(crate) audit: PathBuf,
     pub(crate) branch: String,
@@ -219,7 +220,7 @@ impl Config {
                 let access = access
                     .map_err(|error| at(&format!("access.{}", error.path), &error.message))?;
                 Some(Editing {
-                    access,
+                    access: Arc::new(access),
                     audit: folder.join(&audit.folder),
                     branch: store.branch,
                     remote: store.remote,

@@ -1,8 +1,9 @@
 //! Answers that many pages share: with an entity tag, or with a problem.
 
+use access::Problem;
 use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
-use toolkit::web::{Problem, response};
+use toolkit::web::response;
 use toolkit::{Request, Response};
 
 /// `body` as JSON under `tag`, or 304 when the caller has it (RFC 9110 section 13.1.2).

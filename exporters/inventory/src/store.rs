@@ -190,6 +190,11 @@ impl Store {
         }
     }
 
+    /// The answer to the request with this key, when it was done within the last day.
+    pub(crate) async fn answered(&self, name: &str) -> Option<journal::Key> {
+        self.state.lock().await.keys.get(name).cloned()
+    }
+
     /// Waits for its turn, where that may block; in front of changes that wait for their commits.
     fn hold_now(self: &Arc<Self>) -> Held {
         Held {

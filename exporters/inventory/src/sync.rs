@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::audit::{Outcome, Record};
+use access::edit::Action;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout};
-use toolkit::audit::{Outcome, Record};
-use toolkit::caller::{Caller, Role, Via};
 
-use crate::api::desk::{Desk, Editor};
+use crate::api::edits::{Api, Editor};
 use crate::api::remote::{configured, plan};
 use crate::config::{Remote, verbs};
 use crate::store::{Signed, StoreError, blocking, chain, git};
@@ -21,11 +21,11 @@ const ROUNDS: usize = 3;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Never ends.
-pub(crate) async fn follow(desk: &Desk, editor: &Editor) {
+pub(crate) async fn follow(api: &Api, editor: &Editor) {
     let mut commits = editor.store.commits();
     let mut told = None;
     loop {
-        let Some((remote, every)) = configured(desk).and_then(|remote| {
+        let Some((remote, every)) = configured(api).and_then(|remote| {
             let every = remote.every()?;
             Some((remote, every))
         }) else {
@@ -88,21 +88,12 @@ async fn pull(editor: &Editor, theirs: String) -> Result<(), StoreError> {
     if planned.prepared.is_empty() {
         return Ok(());
     }
-    let record = Record {
-        caller: Caller {
-            subject: "sotp-inventory".to_owned(),
-            display: "sotp-inventory".to_owned(),
-            role: Role::Admin,
-            via: Via::Service,
-        },
-        role: Role::Admin,
-        verb: verbs::PULL.name().to_owned(),
-        object: "remote/pull".to_owned(),
-        trace_id: None,
-        request_hash: Sha256::digest(&theirs).into(),
-    };
+    let action = Action::new(&verbs::PULL, "remote", "pull");
+    let hash = Sha256::digest(&theirs).into();
+    let record = Record::of_service("sotp-inventory", &action, hash);
     let pending = editor
-        .audit
+        .edits
+        .audit()
         .begin(record)
         .await
         .map_err(|error| StoreError::Disk {

@@ -9,8 +9,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
-pub mod audit;
-pub mod caller;
 mod config;
 mod encoder;
 mod flags;
@@ -34,7 +32,7 @@ pub use encoder::{Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Nat
 pub use flags::{Flags, duration};
 pub use identity::Identity;
 pub use latency::{Latency, Series};
-pub use life::{main, main_from};
+pub use life::{chain, main, main_from};
 pub use live::Live;
 pub use secret::{Secret, SecretFile};
 pub use supervise::{Latch, OnEnd, Spawner, Stop};

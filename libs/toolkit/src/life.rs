@@ -149,7 +149,8 @@ fn start_log(flags: &Flags, exporter: Option<&Exporter>) -> Result<(), TryInitEr
 }
 
 /// An error with its causes, for messages that carry one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -86,8 +86,8 @@ impl Span {
     }
 }
 
-/// Carries the active span and context with a future to another thread.
-pub(crate) fn carried<F: Future>(inner: F) -> impl Future<Output = F::Output> {
+/// Carries the active span and context with a future to a task of its own, which would else have neither.
+pub fn carried<F: Future>(inner: F) -> impl Future<Output = F::Output> {
     inner.in_current_span().with_context(Context::current())
 }
 

@@ -8,7 +8,6 @@ pub(crate) mod dispatch;
 pub(crate) mod door;
 pub(crate) mod landing;
 pub(crate) mod listen;
-pub mod problem;
 mod rate;
 mod request;
 pub mod response;
@@ -18,6 +17,5 @@ pub(crate) mod serve;
 mod tls;
 
 pub use certificate::ClientCertificate;
-pub use problem::Problem;
 pub use request::Request;
 pub use response::Response;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use access::edit::Action;
+use access::{Problem, Refusal, field_error};
 use http::StatusCode;
 use inventory::edit::{Entry, Kind};
 use serde_json::{Value, json};
-use toolkit::web::Problem;
 use toolkit::{Request, Response};
 
-use super::desk::{Desk, Plan, Wish, precondition};
-use super::history::{ask, entry_of, refused, told};
-use super::refusal::{self, Refusal};
+use super::edits::{Api, Change, ChangeRequest, precondition};
+use super::history::{ask, entry_of, told};
 use crate::config::verbs;
 use crate::store::merging::{Choice, Choices, Side, shown};
 use crate::store::{Held, StoreError};
@@ -19,16 +19,16 @@ use crate::store::{Held, StoreError};
 const MOST: usize = 1_000;
 
 /// `GET /api/v1/conflicts`.
-pub(crate) async fn list(desk: Arc<Desk>, _request: Request) -> Response {
+pub(crate) async fn list(api: Arc<Api>, _request: Request) -> Response {
     let list = async {
         let known = {
-            let standing = desk.editor()?.store.standing();
+            let standing = api.editor()?.store.standing();
             !standing.splits.is_empty()
         };
         let mut list = Vec::new();
         if known {
-            let mut held = desk.editor()?.store.hold().await;
-            list = ask(&desk, move |_| {
+            let mut held = api.editor()?.store.hold().await;
+            list = ask(&api, move |_| {
                 // What stands in the file comes first; when it is bad, this is still to be seen.
                 let _ = held.settle();
                 let of = |side| Ok(meeting(&mut held, side)?.map(|(value, _)| value));
@@ -63,8 +63,8 @@ fn meeting(held: &mut Held, side: Side) -> Result<Option<(Value, String)>, Store
 }
 
 fn wrong(field: &str, detail: &str) -> Refusal {
-    refusal::of(422, "invalid", "Not valid", format!("{field}: {detail}"))
-        .with("errors", vec![refusal::field_error(field, detail, None)])
+    Problem::of(422, "invalid", "Not valid", format!("{field}: {detail}"))
+        .with("errors", vec![field_error(field, detail, None)])
         .into()
 }
 
@@ -135,46 +135,36 @@ fn asked(request: &Request) -> Result<(String, Choices), Refusal> {
 
 /// `POST /api/v1/resolve`: a commit that joins both sides, with each entry as the body says. Nothing of the history of
 /// either is lost.
-pub(crate) async fn resolve(desk: Arc<Desk>, request: Request) -> Response {
-    let (version, choices) = match asked(&request) {
-        Ok(asked) => asked,
-        Err(refusal) => return refused(&desk, &request, refusal).await,
-    };
-    // Commits are what is compared, so that ours must be made.
-    if let Ok(editor) = desk.editor()
-        && let Err(error) = editor.store.flushed().await
-    {
-        return Refusal::from(error).response();
-    }
-    let conditions = request.clone();
-    let plan = move |held: &mut Held| {
-        let standing = held.store().standing();
-        let side = standing.splits.iter().find(|split| split.theirs == version);
-        let side = side.map(|split| split.side);
-        drop(standing);
-        let none = || {
-            refusal::of(
-                404,
-                "no-conflict",
-                "No such conflict",
-                format!("no conflict waits with version {version:?}; /api/v1/conflicts lists them"),
-            )
-        };
-        let side = side.ok_or_else(none)?;
-        let (_, tag) = meeting(held, side)?.ok_or_else(none)?;
-        precondition(&conditions, Some(&tag))?;
-        let prepared = held.prepare_resolve(&version, &choices)?.ok_or_else(none)?;
-        let short = version.get(..12).unwrap_or(&version);
-        Ok(Plan::new(
-            prepared,
-            format!("Merge {short} of the {} as chosen", side.name()),
+pub(crate) async fn resolve(api: Arc<Api>, request: Request) -> Response {
+    api.change(request, &[&verbs::RESOLVE], |given, store| async move {
+        let (version, choices) = asked(given.request())?;
+        // Commits are what is compared, so that ours must be made.
+        store.flushed().await?;
+        Ok(ChangeRequest::new(
+            |_| Action::new(&verbs::RESOLVE, "inventory", "conflict"),
+            move |held| {
+                let standing = held.store().standing();
+                let side = standing.splits.iter().find(|split| split.theirs == version);
+                let side = side.map(|split| split.side);
+                drop(standing);
+                let none = || {
+                    Problem::of(
+                        404,
+                        "no-conflict",
+                        "No such conflict",
+                        format!("no conflict waits with version {version:?}; /api/v1/conflicts lists them"),
+                    )
+                };
+                let side = side.ok_or_else(none)?;
+                let (_, tag) = meeting(held, side)?.ok_or_else(none)?;
+                precondition(given.request(), Some(&tag))?;
+                let prepared = held.prepare_resolve(&version, &choices)?;
+                let prepared = prepared.ok_or_else(none)?;
+                let short = version.get(..12).unwrap_or(&version);
+                let message = format!("Merge {short} of the {} as chosen", side.name());
+                Ok(Change::new(prepared, message))
+            },
         ))
-    };
-    let wish = Wish {
-        verb: &verbs::RESOLVE,
-        object: ("inventory", "conflict".to_owned()),
-        groups: None,
-        plan: Box::new(plan),
-    };
-    desk.change(request, wish).await
+    })
+    .await
 }

@@ -2,26 +2,19 @@
 
 use std::sync::Arc;
 
+use access::caller::Verb;
+use access::edit::Action;
+use access::{Problem, Refusal, field_error};
 use http::StatusCode;
+use inventory::Document;
 use inventory::edit::{Edit, Entry, Kind};
 use serde_json::Value;
-use toolkit::caller::Verb;
-use toolkit::web::Problem;
 use toolkit::{Request, Response};
 
-use super::desk::{Desk, Plan, Wish, precondition, tag};
-use super::refusal::{self, Refusal};
+use super::edits::{Api, Change, ChangeRequest, groups_of, precondition, tag, verbs_of};
+use super::refusal;
 use crate::config::verbs;
 use crate::store::{Held, StoreError};
-
-fn of(kind: Kind) -> &'static verbs::Of {
-    match kind {
-        Kind::Site => &verbs::SITE,
-        Kind::Group => &verbs::GROUP,
-        Kind::Device => &verbs::DEVICE,
-        Kind::Credential => &verbs::CREDENTIAL,
-    }
-}
 
 /// The body as JSON, of one of the types that are taken.
 fn body(request: &Request, types: &[&str]) -> Result<Value, Refusal> {
@@ -48,15 +41,15 @@ fn body(request: &Request, types: &[&str]) -> Result<Value, Refusal> {
 fn entry(kind: Kind, value: &Value) -> Result<Entry, Refusal> {
     if !value.is_object() {
         let detail = format!("expected an object with the keys of a {}", kind.one());
-        let errors = vec![refusal::field_error("", &detail, None)];
-        return Err(refusal::of(422, "invalid", "Not valid", detail)
+        let errors = vec![field_error("", &detail, None)];
+        return Err(Problem::of(422, "invalid", "Not valid", detail)
             .with("errors", errors)
             .into());
     }
     Entry::parse(kind, &value.to_string()).map_err(|error| {
         let mut problem = refusal::store(&StoreError::Inventory(error), Some(""));
         if problem.status() == StatusCode::CONFLICT {
-            problem = refusal::of(422, "invalid", "Not valid", "the entry cannot be read");
+            problem = Problem::of(422, "invalid", "Not valid", "the entry cannot be read");
         }
         problem.into()
     })
@@ -71,12 +64,8 @@ fn same_name(entry: &Entry, name: &str) -> Result<(), Refusal> {
         "name: expected {name:?} as in the path; a new name is a new {}: add it and delete this one",
         entry.kind().one()
     );
-    let errors = vec![refusal::field_error(
-        "name",
-        &detail["name: ".len()..],
-        None,
-    )];
-    Err(refusal::of(422, "invalid", "Not valid", detail)
+    let errors = vec![field_error("name", &detail["name: ".len()..], None)];
+    Err(Problem::of(422, "invalid", "Not valid", detail)
         .with("errors", errors)
         .into())
 }
@@ -102,73 +91,74 @@ fn groups(entry: &Entry) -> Option<Vec<String>> {
     }
 }
 
-fn wish(
+/// The verb done to the entry of this name, in the groups that it has, or else in those it is to have.
+fn action(
+    document: &Document,
     verb: &'static Verb,
-    kind: Kind,
-    name: &str,
-    groups: Option<Vec<String>>,
-    plan: impl FnOnce(&mut Held) -> Result<Plan, Refusal> + Send + 'static,
-) -> Wish {
-    Wish {
-        verb,
-        object: (kind.one(), name.to_owned()),
-        groups,
-        plan: Box::new(plan),
-    }
+    (kind, name): (Kind, &str),
+    to_be: Option<Vec<String>>,
+) -> Action {
+    let groups = groups_of(document, kind, name)
+        .or(to_be)
+        .unwrap_or_default();
+    Action::new(verb, kind.one(), name).of_groups(&groups)
 }
 
-async fn answered(desk: Arc<Desk>, request: Request, wish: Result<Wish, Refusal>) -> Response {
-    match wish {
-        Ok(wish) => desk.change(request, wish).await,
-        // Who may not change anything at all is told that, not what is wrong with the body.
-        Err(refusal) => match desk.known(&request).await {
-            Ok(()) => refusal.response(),
-            Err(denied) => denied.response(),
-        },
-    }
+macro_rules! verbs_by_kind {
+    ($name:ident: $($verb:ident),*) => {
+        fn $name(kind: Kind) -> &'static [&'static Verb] {
+            match kind {
+                Kind::Site => &[$(&verbs::SITE.$verb),*],
+                Kind::Group => &[$(&verbs::GROUP.$verb),*],
+                Kind::Device => &[$(&verbs::DEVICE.$verb),*],
+                Kind::Credential => &[$(&verbs::CREDENTIAL.$verb),*],
+            }
+        }
+    };
 }
+verbs_by_kind!(adding: add);
+verbs_by_kind!(putting: change, add);
+verbs_by_kind!(changing: change);
+verbs_by_kind!(deleting: delete);
 
 /// `POST /api/v1/devices`: a new entry.
-pub(crate) async fn add(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
-    let wish = body(&request, &["application/json"])
-        .and_then(|value| entry(kind, &value))
-        .map(|entry| {
-            let name = entry.name().to_owned();
-            wish(
-                &of(kind).add,
-                kind,
-                &name.clone(),
-                groups(&entry),
-                move |held| {
-                    if held.document().position(kind, &name).is_some() {
-                        let detail = format!(
-                            "a {} called {name} is there already; change it at {}",
-                            kind.one(),
-                            path(kind, &name)
-                        );
-                        let errors = vec![refusal::field_error("name", &detail, None)];
-                        return Err(refusal::of(409, "name-taken", "Name taken", detail)
-                            .with("errors", errors)
-                            .into());
-                    }
-                    put(held, entry, true)
-                },
-            )
-        });
-    answered(desk, request, wish).await
+pub(crate) async fn add(api: Arc<Api>, request: Request, kind: Kind) -> Response {
+    api.change(request, adding(kind), move |asked, _| async move {
+        let entry = entry(kind, &body(asked.request(), &["application/json"])?)?;
+        let (name, to_be) = (entry.name().to_owned(), groups(&entry));
+        let own = name.clone();
+        Ok(ChangeRequest::new(
+            move |document| action(document, &verbs_of(kind).add, (kind, &own), to_be),
+            move |held| {
+                if held.document().position(kind, &name).is_some() {
+                    let detail = format!(
+                        "a {} called {name} is there already; change it at {}",
+                        kind.one(),
+                        path(kind, &name)
+                    );
+                    let errors = vec![field_error("name", &detail, None)];
+                    return Err(Problem::of(409, "name-taken", "Name taken", detail)
+                        .with("errors", errors)
+                        .into());
+                }
+                put(held, entry, true)
+            },
+        ))
+    })
+    .await
 }
 
-fn put(held: &mut Held, entry: Entry, new: bool) -> Result<Plan, Refusal> {
+fn put(held: &mut Held, entry: Entry, new: bool) -> Result<Change, Refusal> {
     let (kind, name) = (entry.kind(), entry.name().to_owned());
     let prepared = prepared(held, Edit::Put(entry.clone()))?;
     let word = if new { "Add" } else { "Change" };
-    let mut plan = Plan::new(prepared, format!("{word} {} {name}", kind.one()));
+    let mut change = Change::new(prepared, format!("{word} {} {name}", kind.one()));
     if new {
-        plan.status = StatusCode::CREATED;
-        plan.location = Some(path(kind, &name));
+        change.status = StatusCode::CREATED;
+        change.location = Some(path(kind, &name));
     }
-    plan.entry = Some(entry);
-    Ok(plan)
+    change.entry = Some(entry);
+    Ok(change)
 }
 
 fn current(held: &Held, kind: Kind, name: &str) -> Option<String> {
@@ -189,74 +179,67 @@ fn name(request: &Request) -> String {
 }
 
 /// `PUT /api/v1/devices/{name}`: the whole entry, in the place of the one that `If-Match` tells of, or a new one with
-/// `If-None-Match: *`.
-pub(crate) async fn replace(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
-    let name = name(&request);
-    let asked = request.clone();
-    let wish = body(&request, &["application/json"])
-        .and_then(|value| entry(kind, &value))
-        .and_then(|entry| {
-            same_name(&entry, &name)?;
-            let creating = request.headers().contains_key("if-none-match");
-            let verb = if creating {
-                &of(kind).add
-            } else {
-                &of(kind).change
-            };
-            Ok(wish(
-                verb,
-                kind,
-                &name.clone(),
-                groups(&entry),
-                move |held| {
-                    let tag = current(held, kind, &name);
-                    if tag.is_none()
-                        && !asked.headers().contains_key("if-none-match")
-                        && !asked.headers().contains_key("if-match")
-                    {
-                        return Err(none(kind));
-                    }
-                    precondition(&asked, tag.as_deref())?;
-                    put(held, entry, tag.is_none())
-                },
-            ))
-        });
-    answered(desk, request, wish).await
+/// `If-None-Match: *`. Whether it adds or changes is decided by what is there, whatever the request says.
+pub(crate) async fn replace(api: Arc<Api>, request: Request, kind: Kind) -> Response {
+    api.change(request, putting(kind), move |asked, _| async move {
+        let name = name(asked.request());
+        let entry = entry(kind, &body(asked.request(), &["application/json"])?)?;
+        same_name(&entry, &name)?;
+        let (own, to_be) = (name.clone(), groups(&entry));
+        Ok(ChangeRequest::new(
+            move |document| {
+                let verb = match document.position(kind, &own) {
+                    Some(_) => &verbs_of(kind).change,
+                    None => &verbs_of(kind).add,
+                };
+                action(document, verb, (kind, &own), to_be)
+            },
+            move |held| {
+                let tag = current(held, kind, &name);
+                let headers = asked.request().headers();
+                if tag.is_none()
+                    && !headers.contains_key("if-none-match")
+                    && !headers.contains_key("if-match")
+                {
+                    return Err(none(kind));
+                }
+                precondition(asked.request(), tag.as_deref())?;
+                put(held, entry, tag.is_none())
+            },
+        ))
+    })
+    .await
 }
 
 /// `PATCH /api/v1/devices/{name}`: some values of the entry, as a merge patch (RFC 7396).
-pub(crate) async fn patch(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
-    let name = name(&request);
-    let asked = request.clone();
-    let types = ["application/merge-patch+json", "application/json"];
-    let wish = body(&request, &types).and_then(|change| {
-        if !change.is_object() {
+pub(crate) async fn patch(api: Arc<Api>, request: Request, kind: Kind) -> Response {
+    api.change(request, changing(kind), move |asked, _| async move {
+        let name = name(asked.request());
+        let types = ["application/merge-patch+json", "application/json"];
+        let patch = body(asked.request(), &types)?;
+        if !patch.is_object() {
             let detail = "expected an object with the values that change";
-            return Err(refusal::of(422, "invalid", "Not valid", detail).into());
+            return Err(Problem::of(422, "invalid", "Not valid", detail).into());
         }
-        let groups = change
+        let to_be = patch
             .get("groups")
             .and_then(|groups| serde_json::from_value(groups.clone()).ok());
-        Ok(wish(
-            &of(kind).change,
-            kind,
-            &name.clone(),
-            groups,
+        let own = name.clone();
+        Ok(ChangeRequest::new(
+            move |document| action(document, &verbs_of(kind).change, (kind, &own), to_be),
             move |held| {
-                let known = held
-                    .document()
-                    .entry(kind, &name)
-                    .ok_or_else(|| none(kind))?;
-                precondition(&asked, Some(&tag(&known)))?;
+                let known = held.document().entry(kind, &name);
+                let known = known.ok_or_else(|| none(kind))?;
+                precondition(asked.request(), Some(&tag(&known)))?;
                 let mut value = serde_json::from_str(&known.to_json()).unwrap_or(Value::Null);
-                merge_patch(&mut value, change);
+                merge_patch(&mut value, patch);
                 let entry = entry(kind, &value)?;
                 same_name(&entry, &name)?;
                 put(held, entry, false)
             },
         ))
-    });
-    answered(desk, request, wish).await
+    })
+    .await
 }
 
 /// RFC 7396 section 2. As deep as the body, whose depth the JSON reader bounds.
@@ -280,23 +263,28 @@ fn merge_patch(target: &mut Value, patch: Value) {
 }
 
 /// `DELETE /api/v1/devices/{name}`.
-pub(crate) async fn delete(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
-    let name = name(&request);
-    let asked = request.clone();
-    let wish = wish(&of(kind).delete, kind, &name.clone(), None, move |held| {
-        let Some(tag) = current(held, kind, &name) else {
-            return Err(none(kind));
-        };
-        precondition(&asked, Some(&tag))?;
-        if kind == Kind::Credential {
-            unused(held, &name)?;
-        }
-        let prepared = prepared(held, Edit::Delete(kind, name.clone()))?;
-        let mut plan = Plan::new(prepared, format!("Delete {} {name}", kind.one()));
-        plan.status = StatusCode::NO_CONTENT;
-        Ok(plan)
-    });
-    desk.change(request, wish).await
+pub(crate) async fn delete(api: Arc<Api>, request: Request, kind: Kind) -> Response {
+    api.change(request, deleting(kind), move |asked, _| async move {
+        let name = name(asked.request());
+        let own = name.clone();
+        Ok(ChangeRequest::new(
+            move |document| action(document, &verbs_of(kind).delete, (kind, &own), None),
+            move |held| {
+                let Some(tag) = current(held, kind, &name) else {
+                    return Err(none(kind));
+                };
+                precondition(asked.request(), Some(&tag))?;
+                if kind == Kind::Credential {
+                    unused(held, &name)?;
+                }
+                let prepared = prepared(held, Edit::Delete(kind, name.clone()))?;
+                let mut change = Change::new(prepared, format!("Delete {} {name}", kind.one()));
+                change.status = StatusCode::NO_CONTENT;
+                Ok(change)
+            },
+        ))
+    })
+    .await
 }
 
 /// A credential that devices or groups name stays.
@@ -310,7 +298,7 @@ fn unused(held: &Held, name: &str) -> Result<(), Refusal> {
         users.len()
     );
     let users: Vec<Value> = users.into_iter().take(20).map(Value::from).collect();
-    Err(refusal::of(
+    Err(Problem::of(
         409,
         "in-use",
         "Other entries would no longer be valid",

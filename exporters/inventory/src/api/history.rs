@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use access::edit::Action;
+use access::{Problem, Refusal, field_error};
 use http::StatusCode;
 use inventory::edit::Kind;
 use serde_json::{Value, json};
-use toolkit::web::{Problem, response};
+use toolkit::web::response;
 use toolkit::{Request, Response};
 
-use super::desk::{Desk, Plan, Wish};
-use super::refusal::{self, Refusal};
+use super::edits::{Api, Change, ChangeRequest};
 use crate::config::verbs;
 use crate::store::{Store, StoreError, blocking};
 
@@ -29,10 +30,10 @@ pub(super) fn entry_of(text: &str) -> Result<(Kind, String), Refusal> {
 }
 
 pub(super) async fn ask<T: Send + 'static>(
-    desk: &Desk,
+    api: &Api,
     work: impl FnOnce(&Arc<Store>) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let store = Arc::clone(&desk.editor()?.store);
+    let store = Arc::clone(&api.editor()?.store);
     Ok(blocking(move || work(&store)).await?)
 }
 
@@ -57,7 +58,7 @@ fn known(request: &Request, names: &[&str]) -> Result<(), Refusal> {
 }
 
 /// `GET /api/v1/versions`, newest first; with `entry` those that changed it.
-pub(crate) async fn versions(desk: Arc<Desk>, request: Request) -> Response {
+pub(crate) async fn versions(api: Arc<Api>, request: Request) -> Response {
     let answer = async {
         known(&request, &["entry", "before", "limit"])?;
         let entry = request
@@ -72,7 +73,7 @@ pub(crate) async fn versions(desk: Arc<Desk>, request: Request) -> Response {
                 limit.ok_or_else(|| bad(format!("limit is {text:?}; expected 1 to {MOST}")))?
             }
         };
-        let list = ask(&desk, move |store| {
+        let list = ask(&api, move |store| {
             let entry = entry.as_ref().map(|(kind, name)| (*kind, &**name));
             store.history(entry, before.as_deref(), limit)
         })
@@ -83,9 +84,9 @@ pub(crate) async fn versions(desk: Arc<Desk>, request: Request) -> Response {
 }
 
 /// `GET /api/v1/versions/{version}`: who, when, what changed; and the whole inventory of it.
-pub(crate) async fn version(desk: Arc<Desk>, request: Request) -> Response {
+pub(crate) async fn version(api: Arc<Api>, request: Request) -> Response {
     let name = request.param("version").unwrap_or_default().to_owned();
-    let answer = ask(&desk, move |store| {
+    let answer = ask(&api, move |store| {
         let id = store.version(&name)?;
         let version = store.told(&id)?;
         let document = store.document_at(&id)?;
@@ -95,14 +96,14 @@ pub(crate) async fn version(desk: Arc<Desk>, request: Request) -> Response {
 }
 
 /// `GET /api/v1/diff?from=&to=`: the values that differ; without `to`, up to now.
-pub(crate) async fn diff(desk: Arc<Desk>, request: Request) -> Response {
+pub(crate) async fn diff(api: Arc<Api>, request: Request) -> Response {
     let answer = async {
         known(&request, &["from", "to"])?;
         let from = request
             .query("from")
             .ok_or_else(|| bad("expected from, a version".to_owned()))?;
         let to = request.query("to");
-        ask(&desk, move |store| {
+        ask(&api, move |store| {
             let from = store.version(&from)?;
             let to = match to {
                 Some(to) => store.version(&to)?,
@@ -130,7 +131,7 @@ pub(super) fn members(request: &Request, names: &[&str]) -> Result<Value, Refusa
             .map_err(|error| bad(format!("the body is not JSON: {error}")))?
     };
     let wrong =
-        |detail: String| -> Refusal { refusal::of(422, "invalid", "Not valid", detail).into() };
+        |detail: String| -> Refusal { Problem::of(422, "invalid", "Not valid", detail).into() };
     let Some(object) = body.as_object() else {
         return Err(wrong(format!(
             "expected an object with {}",
@@ -140,12 +141,12 @@ pub(super) fn members(request: &Request, names: &[&str]) -> Result<Value, Refusa
     for (key, value) in object {
         if !names.contains(&&**key) || !value.is_string() {
             let detail = format!("{key:?}: expected {}, each a string", names.join(", "));
-            let errors = vec![refusal::field_error(
+            let errors = vec![field_error(
                 key,
                 "expected a string under one of the known keys",
                 None,
             )];
-            return Err(refusal::of(422, "invalid", "Not valid", detail)
+            return Err(Problem::of(422, "invalid", "Not valid", detail)
                 .with("errors", errors)
                 .into());
         }
@@ -153,61 +154,38 @@ pub(super) fn members(request: &Request, names: &[&str]) -> Result<Value, Refusa
     Ok(body)
 }
 
-pub(super) async fn refused(desk: &Desk, request: &Request, refusal: Refusal) -> Response {
-    match desk.known(request).await {
-        Ok(()) => refusal.response(),
-        Err(denied) => denied.response(),
-    }
-}
-
 /// `POST /api/v1/restore`: brings back a version, or one entry of it. The history goes on; nothing of it is lost.
-pub(crate) async fn restore(desk: Arc<Desk>, request: Request) -> Response {
-    let asked = members(&request, &["version", "entry"]).and_then(|body| {
-        let version = body["version"].as_str().map(str::to_owned);
+pub(crate) async fn restore(api: Arc<Api>, request: Request) -> Response {
+    api.change(request, &[&verbs::RESTORE], |asked, store| async move {
+        let body = members(asked.request(), &["version", "entry"])?;
         let missing = || {
-            let errors = vec![refusal::field_error("version", "expected a version", None)];
-            refusal::of(
-                422,
-                "invalid",
-                "Not valid",
-                "version: expected a version of /api/v1/versions",
-            )
-            .with("errors", errors)
+            let errors = vec![field_error("version", "expected a version", None)];
+            let detail = "version: expected a version of /api/v1/versions";
+            Problem::of(422, "invalid", "Not valid", detail).with("errors", errors)
         };
         let entry = body["entry"].as_str().map(entry_of).transpose()?;
-        Ok((version.ok_or_else(missing)?, entry))
-    });
-    let (version, entry) = match asked {
-        Ok(asked) => asked,
-        Err(refusal) => return refused(&desk, &request, refusal).await,
-    };
-    let object = match &entry {
-        Some((kind, name)) => (kind.one(), name.clone()),
-        None => ("inventory", "all".to_owned()),
-    };
-    // The history must be whole before it is read, and the store is held while it is.
-    if let Ok(editor) = desk.editor()
-        && let Err(error) = editor.store.flushed().await
-    {
-        return Refusal::from(error).response();
-    }
-    let plan = move |held: &mut crate::store::Held| {
-        let store = Arc::clone(held.store());
-        let id = store.committed(&version)?;
-        let part = entry.as_ref().map(|(kind, name)| (*kind, &**name));
-        let prepared = held.prepare_restore(&id, part)?;
-        let short = id.get(..12).unwrap_or(&id);
-        let message = match &entry {
-            Some((kind, name)) => format!("Restore {} {name} of {short}", kind.one()),
-            None => format!("Restore {short}"),
+        let version = body["version"].as_str().ok_or_else(missing)?.to_owned();
+        let object = match &entry {
+            Some((kind, name)) => (kind.one(), name.clone()),
+            None => ("inventory", "all".to_owned()),
         };
-        Ok(Plan::new(prepared, message))
-    };
-    let wish = Wish {
-        verb: &verbs::RESTORE,
-        object,
-        groups: None,
-        plan: Box::new(plan),
-    };
-    desk.change(request, wish).await
+        // The history must be whole before it is read, and the store is held while it is.
+        store.flushed().await?;
+        Ok(ChangeRequest::new(
+            move |_| Action::new(&verbs::RESTORE, object.0, object.1),
+            move |held| {
+                let store = Arc::clone(held.store());
+                let id = store.committed(&version)?;
+                let part = entry.as_ref().map(|(kind, name)| (*kind, &**name));
+                let prepared = held.prepare_restore(&id, part)?;
+                let short = id.get(..12).unwrap_or(&id);
+                let message = match &entry {
+                    Some((kind, name)) => format!("Restore {} {name} of {short}", kind.one()),
+                    None => format!("Restore {short}"),
+                };
+                Ok(Change::new(prepared, message))
+            },
+        ))
+    })
+    .await
 }

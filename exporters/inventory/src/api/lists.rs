@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use toolkit::{Request, Response};
 
-use super::desk::{Desk, tag};
+use super::edits::{Api, tag};
 use crate::reply;
 use crate::store::hex;
 
@@ -166,8 +166,8 @@ fn view<'a, T: Serialize + 'a>(
 }
 
 /// `GET /api/v1/devices` and the other lists.
-pub(crate) async fn list(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
-    let inventory = desk.feed.current();
+pub(crate) async fn list(api: Arc<Api>, request: Request, kind: Kind) -> Response {
+    let inventory = api.feed.current();
     match kind {
         Kind::Device => view(
             &request,
@@ -195,7 +195,7 @@ pub(crate) async fn list(desk: Arc<Desk>, request: Request, kind: Kind) -> Respo
                 Ok(asked) => asked,
                 Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
             };
-            desk.document(move |document, inventory| {
+            api.document(move |document, inventory| {
                 written(&request, kind, document, inventory, &asked)
             })
             .await
@@ -304,7 +304,7 @@ fn counted(document: &Document) -> std::collections::BTreeMap<&str, usize> {
 }
 
 /// `GET /api/v1/devices/{name}` and the others: one entry, with what it inherits, or as it is written (`?form=written`).
-pub(crate) async fn one(desk: Arc<Desk>, request: Request, kind: Kind) -> Response {
+pub(crate) async fn one(api: Arc<Api>, request: Request, kind: Kind) -> Response {
     let as_written = match request.query("form").as_deref() {
         None => matches!(kind, Kind::Group | Kind::Credential),
         Some("written") => true,
@@ -315,7 +315,7 @@ pub(crate) async fn one(desk: Arc<Desk>, request: Request, kind: Kind) -> Respon
         }
     };
     let name = request.param("name").unwrap_or_default().to_owned();
-    desk.document(move |document, inventory| {
+    api.document(move |document, inventory| {
         let Some(entry) = document.entry(kind, &name) else {
             let detail = format!(
                 "no {} has this name; /api/v1/{} lists them",

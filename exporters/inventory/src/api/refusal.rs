@@ -1,62 +1,15 @@
-//! Why a change is not made, as a problem (RFC 9457) that names the field.
+//! What the store says, as a problem (RFC 9457) that names the field.
 
-use http::StatusCode;
-use serde_json::{Value, json};
-use toolkit::Response;
-use toolkit::caller::Denied;
-use toolkit::web::Problem;
+use access::{Problem, Refusal, field_error};
+use serde_json::Value;
 
 use crate::store::git::GitError;
 use crate::store::{StoreError, chain};
-
-/// A refusal: what the caller is told.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    Denied(Denied),
-    Problem(Box<Problem>),
-}
-
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
-        Self::Denied(denied)
-    }
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(Box::new(problem))
-    }
-}
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         store(&error, None).into()
     }
-}
-
-impl Refusal {
-    pub(crate) fn response(&self) -> Response {
-        match self {
-            Self::Denied(denied) => denied.response(),
-            Self::Problem(problem) => problem.response(),
-        }
-    }
-
-    /// One line for the audit log.
-    pub(crate) fn line(&self) -> String {
-        match self {
-            Self::Denied(denied) => denied.to_string(),
-            Self::Problem(problem) => problem.status().to_string(),
-        }
-    }
-}
-
-/// Of a kind with a name of its own.
-pub(crate) fn of(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Problem {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Problem::new(status)
-        .kind(format!("/problems/{kind}"), title)
-        .detail(detail)
 }
 
 /// What the store says, about the entry `devices[r1]` when one is changed.
@@ -92,21 +45,21 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
                 });
             let detail = detail.unwrap_or_default();
             let problem = if elsewhere {
-                of(
+                Problem::of(
                     409,
                     "in-use",
                     "Other entries would no longer be valid",
                     detail,
                 )
             } else {
-                of(422, "invalid", "Not valid", detail)
+                Problem::of(422, "invalid", "Not valid", detail)
             };
             problem.with("errors", list)
         }
         StoreError::Inventory(inventory::Error::TooLarge { .. }) => {
-            of(413, "too-large", "Too large", error.to_string())
+            Problem::of(413, "too-large", "Too large", error.to_string())
         }
-        StoreError::Inventory(_) | StoreError::BadFile(_) => of(
+        StoreError::Inventory(_) | StoreError::BadFile(_) => Problem::of(
             409,
             "bad-file",
             "The inventory file has errors",
@@ -114,7 +67,7 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
         ),
         StoreError::Conflict(list) => {
             let list: Vec<Value> = list.iter().map(crate::store::merging::shown).collect();
-            of(
+            Problem::of(
                 409,
                 "conflict",
                 "Both sides changed the same entries",
@@ -122,7 +75,7 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
             )
             .with("conflicts", list)
         }
-        StoreError::NoFile(_) | StoreError::Git(GitError::Files(_)) => of(
+        StoreError::NoFile(_) | StoreError::Git(GitError::Files(_)) => Problem::of(
             409,
             "conflict",
             "The other side cannot be brought in",
@@ -130,19 +83,19 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
         ),
         StoreError::Choice { entry, why } => {
             let field = format!("choices.{entry}");
-            of(422, "invalid", "Not valid", format!("{field}: {why}"))
+            Problem::of(422, "invalid", "Not valid", format!("{field}: {why}"))
                 .with("errors", vec![field_error(&field, why, None)])
         }
-        StoreError::NoVersion(name) => of(
+        StoreError::NoVersion(name) => Problem::of(
             404,
             "no-version",
             "No such version",
             format!("no version {name:?} in the history; /api/v1/versions lists them"),
         ),
-        StoreError::Git(_) => of(502, "git", "git refused", chain(error)),
+        StoreError::Git(_) => Problem::of(502, "git", "git refused", chain(error)),
         StoreError::Disk { .. } | StoreError::Taken | StoreError::Link(_) => {
             tracing::error!(error = chain(error), "the change cannot be stored");
-            of(
+            Problem::of(
                 507,
                 "not-stored",
                 "The change cannot be stored",
@@ -150,17 +103,4 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
             )
         }
     }
-}
-
-/// A wrong value: its path with dots, as a JSON pointer (RFC 6901), and what was expected.
-pub(crate) fn field_error(field: &str, message: &str, line: Option<u32>) -> Value {
-    let steps = field.split(['.', '[']).filter(|step| !step.is_empty());
-    let pointer: String = steps
-        .map(|step| format!("/{}", step.trim_end_matches(']')))
-        .collect();
-    let mut error = json!({"field": field, "pointer": pointer, "detail": message});
-    if let Some(line) = line {
-        error["line"] = line.into();
-    }
-    error
 }

@@ -2,28 +2,27 @@
 
 use std::sync::Arc;
 
+use access::edit::{Action, Done, Plan};
+use access::{Problem, Refusal};
 use http::StatusCode;
 use serde_json::{Value, json};
-use toolkit::audit::Outcome;
-use toolkit::web::response;
 use toolkit::{Request, Response};
 
-use super::desk::{Desk, Plan, Wish};
-use super::history::{ask, members, refused, told};
-use super::refusal::{self, Refusal};
+use super::edits::{Api, Change, ChangeRequest};
+use super::history::{members, told};
 use crate::config::{Remote, verbs};
 use crate::store::merging::Side;
-use crate::store::{Held, StoreError, chain};
+use crate::store::{Held, StoreError, blocking, chain};
 
 /// The remote of the configuration.
-pub(crate) fn configured(desk: &Desk) -> Option<Remote> {
-    let config = desk.config.current();
+pub(crate) fn configured(api: &Api) -> Option<Remote> {
+    let config = api.config.current();
     config.editing.as_ref()?.remote.clone()
 }
 
-fn remote(desk: &Desk) -> Result<Remote, Refusal> {
-    configured(desk).ok_or_else(|| {
-        refusal::of(
+fn remote(api: &Api) -> Result<Remote, Refusal> {
+    configured(api).ok_or_else(|| {
+        Problem::of(
             409,
             "no-remote",
             "No remote",
@@ -34,13 +33,13 @@ fn remote(desk: &Desk) -> Result<Remote, Refusal> {
 }
 
 /// `GET /api/v1/remote`.
-pub(crate) async fn state(desk: Arc<Desk>, _request: Request) -> Response {
-    told(stated(&desk))
+pub(crate) async fn state(api: Arc<Api>, _request: Request) -> Response {
+    told(stated(&api))
 }
 
-fn stated(desk: &Desk) -> Result<Value, Refusal> {
-    let remote = remote(desk)?;
-    let standing = desk.editor()?.store.standing();
+fn stated(api: &Api) -> Result<Value, Refusal> {
+    let remote = remote(api)?;
+    let standing = api.editor()?.store.standing();
     let time = standing
         .remote_success
         .and_then(|time| jiff::Timestamp::try_from(time).ok())
@@ -61,50 +60,49 @@ fn stated(desk: &Desk) -> Result<Value, Refusal> {
 }
 
 /// Prepares to bring in a commit of the remote, with the message of the change.
-pub(crate) fn plan(held: &mut Held, theirs: &str) -> Result<Plan, StoreError> {
+pub(crate) fn plan(held: &mut Held, theirs: &str) -> Result<Change, StoreError> {
     let short = theirs.get(..12).unwrap_or(theirs).to_owned();
     let prepared = match held.bring_in(Side::Remote, theirs)? {
         Some(prepared) => prepared,
         None => held.prepare(Vec::new())?,
     };
-    Ok(Plan::new(prepared, format!("Merge {short} of the remote")))
+    Ok(Change::new(
+        prepared,
+        format!("Merge {short} of the remote"),
+    ))
 }
 
 /// `POST /api/v1/remote/pull`: brings in what the remote branch changed.
-pub(crate) async fn pull(desk: Arc<Desk>, request: Request) -> Response {
-    let fetched = async {
-        members(&request, &[])?;
-        desk.may(&request, &verbs::PULL).await?;
-        let remote = remote(&desk)?;
-        ask(&desk, move |store| {
+pub(crate) async fn pull(api: Arc<Api>, request: Request) -> Response {
+    let own = Arc::clone(&api);
+    api.change(request, &[&verbs::PULL], |asked, store| async move {
+        let action = || Action::new(&verbs::PULL, "remote", "pull");
+        asked.intend(action())?;
+        members(asked.request(), &[])?;
+        let remote = remote(&own)?;
+        let fetched = blocking(move || {
             let fetched = store.fetch(&remote);
             store.standing().talked(fetched.as_ref().map(|_| None));
             fetched
-        })
-        .await
-    };
-    let theirs = match fetched.await {
-        Ok(theirs) => theirs,
-        Err(refusal) => return refused(&desk, &request, refusal).await,
-    };
-    let wish = Wish {
-        verb: &verbs::PULL,
-        object: ("remote", "pull".to_owned()),
-        groups: None,
-        plan: Box::new(move |held| {
-            Ok(match &theirs {
-                Some(theirs) => plan(held, theirs).map_err(blocked)?,
-                None => Plan::new(held.prepare(Vec::new())?, "Nothing"),
-            })
-        }),
-    };
-    desk.change(request, wish).await
+        });
+        let theirs = fetched.await?;
+        Ok(ChangeRequest::new(
+            move |_| action(),
+            move |held| {
+                Ok(match &theirs {
+                    Some(theirs) => plan(held, theirs).map_err(blocked)?,
+                    None => Change::new(held.prepare(Vec::new())?, "Nothing"),
+                })
+            },
+        ))
+    })
+    .await
 }
 
 /// Why their commit is not brought in: not for what the request says.
 fn blocked(error: StoreError) -> Refusal {
     match error {
-        StoreError::Inventory(_) => refusal::of(
+        StoreError::Inventory(_) => Problem::of(
             409,
             "conflict",
             "The other side cannot be brought in",
@@ -116,24 +114,22 @@ fn blocked(error: StoreError) -> Refusal {
 }
 
 /// `POST /api/v1/remote/push`: sends every version; the remote only moves forward.
-pub(crate) async fn push(desk: Arc<Desk>, request: Request) -> Response {
-    let pushed = async {
-        members(&request, &[])?;
-        let recorded = desk.recorded(&request, &verbs::PUSH, "remote/push").await?;
-        let result = match remote(&desk) {
-            Ok(remote) => ask(&desk, move |store| store.push(&remote)).await,
-            Err(refusal) => Err(refusal),
-        };
-        recorded
-            .finish(match &result {
-                Ok(version) => Outcome::Done(version.clone()),
-                Err(refusal) => Outcome::Failed(refusal.line()),
-            })
-            .await;
-        Ok(json!({"version": result?}))
+pub(crate) async fn push(api: Arc<Api>, request: Request) -> Response {
+    let editor = match api.editor() {
+        Ok(editor) => editor.clone(),
+        Err(refusal) => return refusal.response(),
     };
-    match pushed.await {
-        Ok(body) => response::json(StatusCode::OK, &body),
-        Err(refusal) => refused(&desk, &request, refusal).await,
-    }
+    let store = editor.store;
+    let prepare = |asked: access::edit::Asked| async move {
+        let action = Action::new(&verbs::PUSH, "remote", "push");
+        asked.intend(action.clone())?;
+        members(asked.request(), &[])?;
+        let remote = remote(&api)?;
+        Ok(Plan::new(action, |_| async move {
+            let version = blocking(move || store.push(&remote)).await?;
+            let body = json!({"version": version});
+            Ok(Done::json(StatusCode::OK, &body, version))
+        }))
+    };
+    editor.edits.change(request, &[&verbs::PUSH], prepare).await
 }

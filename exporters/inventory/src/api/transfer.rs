@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use access::edit::Action;
+use access::{Problem, Refusal};
 use http::StatusCode;
 use inventory::edit::Edit;
 use serde_json::{Value, json};
-use toolkit::web::{Problem, response};
+use toolkit::web::response;
 use toolkit::{Request, Response};
 
-use super::desk::{Desk, Plan, Wish};
-use super::refusal::{self, Refusal};
+use super::edits::{Api, Change, ChangeRequest, precondition};
 use crate::config::verbs;
 use crate::formats::{Format, Wrong};
 use crate::store::{Held, StoreError};
@@ -24,10 +25,10 @@ fn format(request: &Request) -> Result<Format, Refusal> {
 }
 
 /// `GET /api/v1/export?format=csv`.
-pub(crate) async fn export(desk: Arc<Desk>, request: Request) -> Response {
+pub(crate) async fn export(api: Arc<Api>, request: Request) -> Response {
     match format(&request) {
         Ok(format) => {
-            let inventory = desk.feed.current();
+            let inventory = api.feed.current();
             let text = crate::store::blocking(move || format.write(&inventory)).await;
             response::new(StatusCode::OK, format.media_type(), text)
         }
@@ -36,42 +37,29 @@ pub(crate) async fn export(desk: Arc<Desk>, request: Request) -> Response {
 }
 
 /// `POST /api/v1/import?format=csv`: with `validate=true` a preview; else all of it, or nothing when any line is wrong.
-pub(crate) async fn import(desk: Arc<Desk>, request: Request) -> Response {
-    let read = format(&request).and_then(|format| {
-        let text = std::str::from_utf8(request.body());
+pub(crate) async fn import(api: Arc<Api>, request: Request) -> Response {
+    api.change(request, &[&verbs::IMPORT], |asked, _| async move {
+        let format = format(asked.request())?;
+        let text = std::str::from_utf8(asked.request().body());
         let text = text
-            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST).detail("the body is not UTF-8"))?;
-        Ok((format, text.to_owned()))
-    });
-    let (format, text) = match read {
-        Ok(read) => read,
-        Err(refusal) => {
-            return match desk.known(&request).await {
-                Ok(()) => refusal.response(),
-                Err(denied) => denied.response(),
-            };
-        }
-    };
-    let asked = request.clone();
-    let dry = request.query("validate").as_deref() == Some("true");
-    let plan = move |held: &mut Held| {
-        // What was previewed is what is written: a change in between is another preview.
-        if !dry {
-            let version = held.inventory().version().to_owned();
-            super::desk::precondition(&asked, Some(&version))?;
-        }
-        plan(held, format, &text)
-    };
-    let wish = Wish {
-        verb: &verbs::IMPORT,
-        object: ("inventory", format.name().to_owned()),
-        groups: None,
-        plan: Box::new(plan),
-    };
-    desk.change(request, wish).await
+            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST).detail("the body is not UTF-8"))?
+            .to_owned();
+        Ok(ChangeRequest::new(
+            move |_| Action::new(&verbs::IMPORT, "inventory", format.name()),
+            move |held| {
+                // What was previewed is what is written: a change in between is another preview.
+                if !asked.is_dry_run() {
+                    let version = held.inventory().version().to_owned();
+                    precondition(asked.request(), Some(&version))?;
+                }
+                plan(held, format, &text)
+            },
+        ))
+    })
+    .await
 }
 
-fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
+fn plan(held: &mut Held, format: Format, text: &str) -> Result<Change, Refusal> {
     let mut read = format.read(text);
     let found = read.edits(&held.document());
     let (lines, edits): (Vec<u64>, Vec<Edit>) = found.into_iter().unzip();
@@ -103,13 +91,13 @@ fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
     match prepared {
         Some(prepared) if wrong.is_empty() => {
             let devices = prepared.edits.len();
-            let mut plan = Plan::new(
+            let mut change = Change::new(
                 prepared,
                 format!("Import {devices} entries from {}", format.name()),
             );
             let version = held.inventory().version();
-            plan.more = json!({"notes": read.notes, "if_match": format!("\"{version}\"")});
-            Ok(plan)
+            change.more = json!({"notes": read.notes, "if_match": format!("\"{version}\"")});
+            Ok(change)
         }
         prepared => {
             let detail = format!("{} lines cannot be taken; nothing was written", wrong.len());
@@ -117,7 +105,7 @@ fn plan(held: &mut Held, format: Format, text: &str) -> Result<Plan, Refusal> {
             let changes = prepared
                 .map(|prepared| json!(prepared.changes))
                 .unwrap_or(Value::Null);
-            Err(refusal::of(422, "invalid", "Not valid", detail)
+            Err(Problem::of(422, "invalid", "Not valid", detail)
                 .with("errors", errors)
                 .with("changes", changes)
                 .with("notes", json!(read.notes))

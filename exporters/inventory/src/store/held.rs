@@ -81,11 +81,6 @@ impl Held {
         self.state.book.text()
     }
 
-    /// The answer to the request with this key, when it was done within the last day.
-    pub(crate) fn answered(&self, name: &str) -> Option<&Key> {
-        self.state.keys.get(name)
-    }
-
     /// The first look at the file: all of it becomes the first commit where there is none.
     pub(super) fn begin(&mut self, begins: bool) -> Result<(), StoreError> {
         if begins {

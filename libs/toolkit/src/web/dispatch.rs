@@ -62,6 +62,7 @@ struct Asked<'a> {
     peer: &'a Peer,
     user: Option<String>,
     certificate: Option<Arc<ClientCertificate>>,
+    deadline: tokio::time::Instant,
 }
 
 /// The other end of a connection.
@@ -200,7 +201,9 @@ impl Site {
             peer,
             user,
             certificate: peer.certificate(door),
+            deadline: tokio::time::Instant::now() + self.limits.request,
         };
+        let deadline = asked.deadline;
         let answered = async {
             match answer {
                 Answer::Page(page) => self.page(page, asked).await,
@@ -210,7 +213,7 @@ impl Site {
                     .unwrap_or_else(|refused| *refused),
             }
         };
-        match tokio::time::timeout(self.limits.request, answered).await {
+        match tokio::time::timeout_at(deadline, answered).await {
             Ok(answer) => answer,
             Err(_) => *self.refuse(
                 "request_time",
@@ -344,6 +347,7 @@ impl Site {
             peer: asked.peer.address.clone(),
             user,
             certificate: asked.certificate,
+            deadline: Some(asked.deadline),
         };
         let handled = trace::carried(async move { handler(request).await });
         let task = AbortOnDrop(self.pool.spawn(handled));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, Entry, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use tokio::time::Instant;
 
 use super::ClientCertificate;
 
@@ -20,6 +21,7 @@ pub struct Request {
     pub(crate) peer: String,
     pub(crate) user: Option<String>,
     pub(crate) certificate: Option<Arc<ClientCertificate>>,
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Request {
@@ -41,6 +43,7 @@ impl Request {
             peer: String::new(),
             user: None,
             certificate: None,
+            deadline: None,
         })
     }
 
@@ -65,10 +68,23 @@ impl Request {
         self
     }
 
+    /// Makes it a request that must be answered by then: for tests of a handler.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
+    }
+
+    /// The path and query as they were sent.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     /// The path as it was sent, without the query.
@@ -132,6 +148,13 @@ impl Request {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// When the server answers 503 in place of the handler and drops its future (`--web.request-timeout`); `None` for a request made
+    /// by hand.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// The client certificate of the connection, if it was verified against the authority of the web configuration in force and is

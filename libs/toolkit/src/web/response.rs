@@ -1,9 +1,13 @@
 //! Responses.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body_util::Full;
+use hyper::body::Body as _;
 use serde::Serialize;
 
 /// A whole response.
@@ -44,6 +48,17 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
                 "the response cannot be written as JSON",
             )
         }
+    }
+}
+
+/// The body of a whole response.
+#[must_use]
+pub fn bytes(response: &Response) -> Bytes {
+    let mut body = response.body().clone();
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(&mut body).poll_frame(&mut context) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        _ => Bytes::new(),
     }
 }
 

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 mod access;
-mod callers;
 mod certificates;
 mod life;
 mod limits;

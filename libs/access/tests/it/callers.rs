@@ -5,10 +5,10 @@ mod wrong;
 use std::path::Path;
 use std::time::Duration;
 
+use access::caller::{Access, AccessConfig, Caller, Denied, Object, Role, Verb, Via};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use testkit::grafana::{Basic, Grafana, Keys, Setup, Signer, Token, User};
-use toolkit::caller::{Access, AccessConfig, Caller, Denied, Object, Role, Verb, Via};
 use toolkit::web::ClientCertificate;
 use toolkit::{Request, yaml};
 

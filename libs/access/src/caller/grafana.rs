@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use toolkit::Request;
+
 use super::config::Carriers;
 use super::keys::{Found, Keys};
 use super::token::{Claims, Expected, Unverified};
 use super::{Caller, Denied, Role, Via};
-use crate::Request;
 
 /// One Grafana, and what its users are here.
 #[derive(Debug)]

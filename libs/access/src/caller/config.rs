@@ -123,7 +123,7 @@ impl AccessConfig {
         ] {
             for name in names {
                 tame(name).map_err(|message| {
-                    AccessError::new(crate::yaml::join(section, name), message)
+                    AccessError::new(toolkit::yaml::join(section, name), message)
                 })?;
             }
         }
@@ -137,7 +137,7 @@ impl AccessConfig {
                 .find(|it| self.web_users.contains_key(*it))
             {
                 return Err(AccessError::new(
-                    crate::yaml::join("web_users", name),
+                    toolkit::yaml::join("web_users", name),
                     carries,
                 ));
             }
@@ -147,7 +147,7 @@ impl AccessConfig {
                 .find(|it| self.certificates.contains_key(*it))
             {
                 return Err(AccessError::new(
-                    crate::yaml::join("certificates", name),
+                    toolkit::yaml::join("certificates", name),
                     carries,
                 ));
             }
@@ -199,14 +199,14 @@ impl GrafanaConfig {
             if !BASIC_ROLES.iter().any(|(known, _)| known == name) {
                 let message = format!("expected Viewer, Editor, Admin or None, found {name:?}");
                 return Err(AccessError::new(
-                    crate::yaml::join("grafana.roles", name),
+                    toolkit::yaml::join("grafana.roles", name),
                     message,
                 ));
             }
         }
         for (section, names) in [("groups", &self.groups), ("users", &self.users)] {
             for name in names.keys() {
-                let path = || crate::yaml::join(&format!("grafana.{section}"), name);
+                let path = || toolkit::yaml::join(&format!("grafana.{section}"), name);
                 tame(name).map_err(|message| AccessError::new(path(), message))?;
             }
         }

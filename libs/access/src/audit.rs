@@ -8,6 +8,7 @@
 mod anchor;
 mod line;
 mod recover;
+mod refusals;
 mod series;
 mod store;
 pub mod verify;
@@ -23,20 +24,20 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::caller::{Caller, Role};
+use crate::caller::{Caller, Role, Via};
+use crate::edit::Action;
 use line::{Entry, Event, Hash, What, hex};
+use refusals::Refusals;
 use writer::{Ask, Ended, Writer};
 
 pub use anchor::{Anchor, NoAnchor};
 pub use verify::{Finding, Report};
 
-/// What is about to be done: recorded before it is.
+/// What is about to be done, recorded before it is; or what was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Who.
-    pub caller: Caller,
-    /// The role with which they were let through.
-    pub role: Role,
+    /// Who, with the role with which they were let through; `None` for somebody who is not known, to whom only a refusal happens.
+    pub caller: Option<Caller>,
     /// The verb, as the service names it.
     pub verb: String,
     /// What it is done to: `device/r1`.
@@ -45,6 +46,25 @@ pub struct Record {
     pub trace_id: Option<String>,
     /// SHA-256 of what was asked, [`request_hash`].
     pub request_hash: [u8; 32],
+}
+
+impl Record {
+    /// What a service does by itself, on its schedule or because of what it saw; `hash` is of that.
+    #[must_use]
+    pub fn of_service(service: &str, action: &Action, hash: [u8; 32]) -> Self {
+        Self {
+            caller: Some(Caller {
+                subject: service.to_owned(),
+                display: service.to_owned(),
+                role: Role::Admin,
+                via: Via::Service,
+            }),
+            verb: action.verb().name().to_owned(),
+            object: action.object(),
+            trace_id: toolkit::trace::current_id(),
+            request_hash: hash,
+        }
+    }
 }
 
 /// How it ended. A detail of more than 512 characters is cut.
@@ -143,6 +163,7 @@ struct Inner {
     places: Arc<Semaphore>,
     most_pending: usize,
     state: Arc<State>,
+    refusals: Refusals,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -247,6 +268,7 @@ impl Audit {
             places: Arc::new(Semaphore::new(options.most_pending)),
             most_pending: options.most_pending,
             state: Arc::clone(&state),
+            refusals: Refusals::default(),
             thread: Mutex::default(),
         });
         let weak = Arc::downgrade(&inner);
@@ -285,6 +307,27 @@ impl Audit {
         answer.await.unwrap_or(Err(AuditError::Closed))
     }
 
+    /// Records that something was refused, soon. The detail is cut as that of an outcome.
+    ///
+    /// Who is refused costs the log a bounded amount: of those who are not known one a second is recorded after the first
+    /// sixty, of those who are ten a second after the first three hundred. The rest is counted, and the next record says how many.
+    pub fn refuse(&self, record: Record, detail: &str) {
+        let known = record.caller.is_some();
+        let skipped = match self.inner.refusals.take(known) {
+            Ok(skipped) => skipped,
+            Err(()) => return,
+        };
+        let mut detail: String = detail.chars().take(LONGEST_DETAIL).collect();
+        if skipped > 0 {
+            detail.push_str(&format!("; {skipped} more were refused and not recorded"));
+        }
+        let what = Box::new(What::from(record));
+        let fits = check(&what).is_ok();
+        if !(fits && self.inner.ask(Ask::Refuse(what, detail))) {
+            self.inner.refusals.lost(known);
+        }
+    }
+
     /// The newest record, to be kept elsewhere; number 0 before the first.
     #[must_use]
     pub fn head(&self) -> Anchor {
@@ -314,11 +357,20 @@ fn check(what: &What) -> Result<(), AuditError> {
 
 impl From<Record> for What {
     fn from(record: Record) -> Self {
+        let (via, role) = match &record.caller {
+            Some(caller) => (caller.via.as_str(), caller.role.as_str()),
+            None => ("none", "none"),
+        };
+        let (via, role) = (via.to_owned(), role.to_owned());
+        let (subject, display) = record
+            .caller
+            .map(|caller| (caller.subject, caller.display))
+            .unwrap_or_default();
         Self {
-            subject: record.caller.subject,
-            display: record.caller.display,
-            via: record.caller.via.as_str().to_owned(),
-            role: record.role.as_str().to_owned(),
+            subject,
+            display,
+            via,
+            role,
             verb: record.verb,
             object: record.object,
             trace_id: record.trace_id,
@@ -400,12 +452,12 @@ impl Drop for Pending {
 
 /// SHA-256 over method, path with query, and body of a request, each with its length in 64 bits, little end first.
 #[must_use]
-pub fn request_hash(request: &crate::Request) -> [u8; 32] {
+pub fn request_hash(request: &toolkit::Request) -> [u8; 32] {
     use sha2::Digest as _;
     let mut digest = sha2::Sha256::new();
-    let path = request.uri.path_and_query().map_or("", |it| it.as_str());
+    let path = request.uri().path_and_query().map_or("", |it| it.as_str());
     for part in [
-        request.method.as_str().as_bytes(),
+        request.method().as_str().as_bytes(),
         path.as_bytes(),
         request.body(),
     ] {

@@ -42,6 +42,12 @@ pub(crate) enum Event {
         outcome: String,
         detail: String,
     },
+    /// Something was asked for and refused.
+    Refused {
+        #[serde(flatten)]
+        what: What,
+        detail: String,
+    },
     /// A line without an end, left by a crash, was taken out or, when it was whole, given its end.
     Recovered {
         bytes: u64,

@@ -3,8 +3,10 @@
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
-use crate::web::Problem;
-use crate::{Response, caller::Role};
+use toolkit::Response;
+
+use super::Role;
+use crate::Problem;
 
 /// Why a request is not let in. The caller is told its kind; the exact reason is for the log and the metrics.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! Series about the log.
 
+use toolkit::{Collect, Encoder, Kind, Labels};
+
 use super::Audit;
-use crate::{Collect, Encoder, Kind, Labels};
 
 impl Collect for Audit {
     fn collect(&self, out: &mut Encoder) {
@@ -35,6 +36,15 @@ impl Collect for Audit {
             "Times that records could not be written; what was to be begun was refused.",
         );
         out.sample(none, told.failures);
+        out.family(
+            "sotp_audit_refusals_unrecorded_total",
+            Kind::Counter,
+            "Refusals without a record: more than are recorded in that time, or the log could not be written.",
+        );
+        for (caller, known) in [("known", true), ("unknown", false)] {
+            let labels = Labels::new([("caller", caller)]);
+            out.sample(&labels, self.inner.refusals.unrecorded(known));
+        }
         out.family(
             "sotp_audit_recovered_total",
             Kind::Counter,

@@ -116,7 +116,7 @@ impl Keys {
             }
             Err(error) => {
                 SERIES.fetched(false, 0);
-                tracing::warn!(url = %self.origin.url, error = crate::life::chain(&error), "keys of Grafana cannot be read, the last ones stay for an hour at most");
+                tracing::warn!(url = %self.origin.url, error = toolkit::chain(&error), "keys of Grafana cannot be read, the last ones stay for an hour at most");
             }
         }
         drop(fetching);

@@ -27,6 +27,8 @@ const OUTCOME: u64 = 4096;
 pub(super) enum Ask {
     Begin(Begin),
     End(Ended),
+    /// What was refused, and why.
+    Refuse(Box<What>, String),
 }
 
 /// A beginning to be written.
@@ -101,7 +103,7 @@ impl<S: Store> Writer<S> {
             } else {
                 asked.recv_timeout(AGAIN)
             };
-            let mut begins = Vec::new();
+            let (mut begins, mut refused) = (Vec::new(), Vec::new());
             match first {
                 Ok(ask) => {
                     let more = asked.try_iter().take(BATCH);
@@ -109,6 +111,10 @@ impl<S: Store> Writer<S> {
                         match ask {
                             Ask::Begin(begin) => begins.push(begin),
                             Ask::End(ended) => self.owed.push_back(ended),
+                            Ask::Refuse(what, detail) => refused.push(Event::Refused {
+                                what: *what,
+                                detail,
+                            }),
                         }
                     }
                 }
@@ -119,6 +125,7 @@ impl<S: Store> Writer<S> {
                 }
             }
             let settled = self.settle();
+            self.refuse(&refused);
             self.begin(begins, settled);
         }
     }
@@ -154,6 +161,23 @@ impl<S: Store> Writer<S> {
             }
         }
         written.map(|_| ())
+    }
+
+    /// Writes what was refused; what cannot be written is counted, and nobody waits for it.
+    fn refuse(&mut self, refused: &[Event]) {
+        if refused.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(refused, false) {
+            self.state.failed();
+            tracing::error!(%error, lost = refused.len(), "refusals cannot be recorded");
+            if let Some(inner) = self.inner.upgrade() {
+                for event in refused {
+                    let known = matches!(event, Event::Refused { what, .. } if what.via != "none");
+                    inner.refusals.lost(known);
+                }
+            }
+        }
     }
 
     fn begin(&mut self, begins: Vec<Begin>, settled: io::Result<()>) {
@@ -288,6 +312,10 @@ fn report(seq: u64, event: &Event, hash: &Hash) {
         } => tracing::info!(
             target: "audit", seq, hash, event = "ended", of, subject = what.subject, display = what.display, via = what.via,
             role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, outcome, detail, "audit"
+        ),
+        Event::Refused { what, detail } => tracing::info!(
+            target: "audit", seq, hash, event = "refused", subject = what.subject, display = what.display, via = what.via,
+            role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, detail, "audit"
         ),
         Event::Recovered { bytes, whole, .. } => {
             tracing::warn!(target: "audit", seq, hash, event = "recovered", bytes, whole, "audit");

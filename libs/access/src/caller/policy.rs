@@ -50,6 +50,23 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// Whether this role may do the verb to anything at all.
+    pub(crate) fn may(&self, role: Role, verb: &Verb) -> Result<(), Denied> {
+        let about = self
+            .rules
+            .iter()
+            .filter(|rule| rule.verbs.holds(verb.name()));
+        let needed = about.map(|rule| rule.role).min();
+        let needed = needed.unwrap_or(verb.least());
+        if role >= needed {
+            return Ok(());
+        }
+        Err(Denied::Forbidden {
+            verb: verb.name(),
+            needed,
+        })
+    }
+
     pub(crate) fn permits(
         &self,
         role: Role,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use http::header::{HOST, ORIGIN};
+use toolkit::Request;
+use toolkit::web::ClientCertificate;
 
 use super::grafana::Grafana;
 use super::policy::Policy;
 use super::series::SERIES;
 use super::{Caller, Denied, Object, Role, Verb, Via};
-use crate::Request;
-use crate::web::ClientCertificate;
 
 /// The checked policy, made by [`AccessConfig::check`](super::AccessConfig::check).
 ///
@@ -63,6 +63,21 @@ impl Access {
     /// Not allowed.
     pub fn permits(&self, caller: &Caller, verb: &Verb, object: &Object<'_>) -> Result<(), Denied> {
         self.policy.permits(caller.role, verb, object)
+    }
+
+    /// Decides whether a caller may do one of these verbs to anything at all: before it is known to what.
+    ///
+    /// # Errors
+    /// They may do none of them, of which the first is named.
+    pub fn may_any(&self, caller: &Caller, verbs: &[&Verb]) -> Result<(), Denied> {
+        let mut refused = Ok(());
+        for verb in verbs {
+            match self.policy.may(caller.role, verb) {
+                Ok(()) => return Ok(()),
+                denied => refused = refused.and(denied),
+            }
+        }
+        refused
     }
 
     /// Counts a request of `caller` as let through or refused; a refusal is logged.
@@ -175,7 +190,7 @@ fn is_cross_site(request: &Request) -> bool {
         .headers()
         .get(HOST)
         .and_then(|host| host.to_str().ok());
-    let host = host.or(request.uri.authority().map(http::uri::Authority::as_str));
+    let host = host.or(request.uri().authority().map(http::uri::Authority::as_str));
     let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
     origin.is_none_or(|(_, origin)| Some(origin) != host)
 }

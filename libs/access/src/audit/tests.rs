@@ -11,17 +11,16 @@ use super::store::{Store, segments};
 use super::verify::{Checker, Place, Seen, lines, verify};
 use super::writer::Position;
 use super::*;
-use crate::caller::Via;
+use crate::caller::{Role, Via};
 
 fn record(object: &str) -> Record {
     Record {
-        caller: Caller {
+        caller: Some(Caller {
             subject: "user:1".to_owned(),
             display: "ann".to_owned(),
             role: Role::Operator,
             via: Via::GrafanaToken,
-        },
-        role: Role::Operator,
+        }),
         verb: "device.change".to_owned(),
         object: object.to_owned(),
         trace_id: None,

@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Response;
-use super::response;
+use toolkit::Response;
+use toolkit::web::response;
 
 /// What went wrong, for programs and people: the body of an `application/problem+json` answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,6 +42,15 @@ impl Problem {
         }
     }
 
+    /// A problem of a kind with a name of its own, which becomes `/problems/NAME`; a number that is no status is 500.
+    #[must_use]
+    pub fn of(status: u16, name: &str, title: &str, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status)
+            .kind(format!("/problems/{name}"), title)
+            .detail(detail)
+    }
+
     /// The kind and its title, the same for every occurrence.
     #[must_use]
     pub fn kind(mut self, kind: impl Into<String>, title: impl Into<String>) -> Self {
@@ -70,6 +79,16 @@ impl Problem {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Status and kind in one line, without what is special to this time.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let kind = self.kind.rsplit('/').next().unwrap_or_default();
+        match kind {
+            "about:blank" => format!("{}: {}", self.status.as_u16(), self.title),
+            kind => format!("{}: {kind}", self.status.as_u16()),
+        }
     }
 
     /// The answer.

@@ -151,7 +151,7 @@ impl Chain {
             Event::Ended { of, .. } => {
                 self.open.remove(&of);
             }
-            Event::Recovered { .. } => {}
+            Event::Refused { .. } | Event::Recovered { .. } => {}
         }
         let len = self.at.map_or(0, |at| at.len) + bytes.len() as u64 + 1;
         self.at = Some(Position {
