@@ -17,6 +17,7 @@ mod promtool;
 pub mod protobuf;
 mod samples;
 mod skip;
+pub mod ssh;
 mod wait;
 
 pub use dir::TempDir;

@@ -1,0 +1,233 @@
+//! What is known of a platform's command line: one YAML file each.
+
+use std::path::Path;
+use std::time::Duration;
+
+use regex::Regex;
+use regex::bytes::Regex as Bytes;
+use serde::{Deserialize, Serialize};
+use toolkit::ConfigError;
+
+mod raw;
+
+use crate::DriverError;
+pub(crate) use raw::Replace;
+
+/// How commands reach the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Typed into a shell on a terminal, one login for all.
+    #[default]
+    Shell,
+    /// A channel of its own for each command, without a terminal; the device tells its status.
+    Exec,
+}
+
+/// What shows that a configuration is whole.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Complete {
+    /// The last line that is not empty matches.
+    LastLine(Regex),
+    /// At least one brace, and as many closed as opened.
+    Braces,
+    /// Every command ended with status 0.
+    Status,
+}
+
+/// How the lines of a configuration belong together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Structure {
+    /// A line with more spaces in front belongs to the line above it.
+    #[default]
+    Indent,
+    /// Lines that end with `{` hold what follows up to `}`.
+    Braces,
+    /// Each line stands for itself.
+    Lines,
+}
+
+/// A way into configuration mode and out of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Configure {
+    pub(crate) enter: Vec<String>,
+    pub(crate) commit: Vec<String>,
+    pub(crate) leave: Vec<String>,
+    pub(crate) abort: Vec<String>,
+    prompt: String,
+    base_most: usize,
+}
+
+/// A question on the way to the prompt, and what it is answered with.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) ask: Bytes,
+    pub(crate) send: String,
+}
+
+/// How privileged mode is entered.
+#[derive(Debug)]
+pub(crate) struct Privilege {
+    pub(crate) when: Bytes,
+    pub(crate) command: String,
+    pub(crate) ask: Bytes,
+}
+
+/// A checked driver.
+#[derive(Debug)]
+pub struct Driver {
+    platform: String,
+    title: String,
+    aliases: Vec<String>,
+    transport: Transport,
+    structure: Structure,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    learn: Bytes,
+    base: Bytes,
+    ignore: Option<Bytes>,
+    log: Option<Bytes>,
+    pager: Option<Bytes>,
+    whole_pager: Option<Bytes>,
+    any_pager: Option<Bytes>,
+    errors: Option<Regex>,
+    pub(crate) questions: Vec<Question>,
+    pub(crate) privilege: Option<Privilege>,
+    pub(crate) prepare: Vec<String>,
+    pub(crate) collect: Vec<String>,
+    pub(crate) comment: String,
+    complete: Complete,
+    pub(crate) configure: Option<Configure>,
+    pub(crate) quiet: Duration,
+    pub(crate) answer: Duration,
+    pub(crate) most: usize,
+    pub(crate) drop: Option<Regex>,
+    pub(crate) replace: Vec<Replace>,
+    pub(crate) mask: Vec<Regex>,
+}
+
+impl Driver {
+    /// The built-in driver of `platform`, by its name or one of its aliases.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn load(platform: &str) -> Result<std::sync::Arc<Self>, DriverError> {
+        crate::Drivers::built_in()
+            .get(platform)
+            .ok_or_else(|| DriverError::Unknown(platform.to_owned()))
+    }
+
+    /// The driver in `text`; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// The text is not a driver; the error names line, path and what was expected.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        raw::check(text, origin)
+    }
+
+    /// Name of the platform, as in the inventory.
+    #[must_use]
+    pub fn platform(&self) -> &str {
+        &self.platform
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Other names of the platform.
+    #[must_use]
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// How commands reach the device.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// How the lines of its configuration belong together.
+    #[must_use]
+    pub fn structure(&self) -> Structure {
+        self.structure
+    }
+
+    /// What shows that a configuration is whole.
+    #[must_use]
+    pub fn complete(&self) -> &Complete {
+        &self.complete
+    }
+
+    /// Whether it can change a configuration.
+    #[must_use]
+    pub fn can_configure(&self) -> bool {
+        self.configure.is_some()
+    }
+
+    /// The first line of `lines` that says that the command was not taken. Looked for where devices say so: in the first three
+    /// lines and the last one.
+    #[must_use]
+    pub fn refusal<'a>(&self, lines: &'a [String]) -> Option<&'a str> {
+        let errors = self.errors.as_ref()?;
+        let written = || lines.iter().filter(|line| !line.trim().is_empty());
+        written()
+            .take(3)
+            .chain(written().next_back())
+            .map(String::as_str)
+            .find(|line| errors.is_match(line))
+    }
+
+    pub(crate) fn is_prompt(&self, line: &[u8]) -> bool {
+        self.learn.is_match(line)
+    }
+
+    pub(crate) fn prompt_base(&self, prompt: &[u8]) -> Vec<u8> {
+        let base = self.base.captures(prompt).and_then(|found| found.get(1));
+        base.map_or(prompt, |base| base.as_bytes()).to_vec()
+    }
+
+    pub(crate) fn configure_prompt(&self, base: &[u8]) -> Option<Bytes> {
+        let configure = self.configure.as_ref()?;
+        let base = &base[..base.len().min(configure.base_most)];
+        let base = regex::escape(&String::from_utf8_lossy(base));
+        Bytes::new(&format!(
+            "^(?:{})",
+            configure.prompt.replace("{base}", &base)
+        ))
+        .ok()
+    }
+
+    pub(crate) fn is_ignored(&self, line: &[u8]) -> bool {
+        self.ignore
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(line))
+    }
+
+    pub(crate) fn is_log(&self, line: &[u8]) -> bool {
+        self.log.as_ref().is_some_and(|regex| regex.is_match(line))
+    }
+
+    pub(crate) fn is_pager(&self, line: &[u8]) -> bool {
+        self.pager
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(line))
+    }
+
+    pub(crate) fn is_whole_pager(&self, line: &[u8]) -> bool {
+        self.whole_pager
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(line))
+    }
+
+    /// Whether `line` holds text of a pager anywhere.
+    pub(crate) fn holds_pager(&self, line: &[u8]) -> bool {
+        self.any_pager
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(line))
+    }
+}

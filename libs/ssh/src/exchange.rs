@@ -1,0 +1,197 @@
+//! From a command to its answer, by bytes alone.
+//!
+//! An answer begins behind the echo of the command, which stands behind the prompt or alone on its line. It ends when the prompt
+//! stands at the end of what came *and* the device, sent an empty line, shows the same prompt once more: a text that imitates the
+//! prompt is followed by the rest of the answer instead. Prompts left over from before are passed over, since no echo stands in
+//! front of them.
+
+use crate::Error;
+use crate::driver::Driver;
+use crate::prompt::Prompt;
+use crate::screen::Screen;
+
+/// Most empty lines that are sent to find out whether the prompt is real.
+const MOST_QUESTIONS: usize = 64;
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Wait for more.
+    Wait,
+    /// Send these bytes and wait.
+    Send(&'static [u8]),
+    /// The answer is whole, unless more comes at once.
+    Done,
+}
+
+/// One command and what has come of its answer.
+pub(crate) struct Exchange<'a> {
+    driver: &'a Driver,
+    prompt: &'a Prompt,
+    command: &'a [u8],
+    configuring: bool,
+    most: usize,
+    screen: Screen,
+    /// Number of the line with the echo.
+    echo: Option<usize>,
+    /// Lines that have been searched for the echo.
+    searched: usize,
+    /// Complete lines at the time of the last empty line that was sent.
+    asked_at: Option<usize>,
+    asked: usize,
+    paged: bool,
+    /// The pager is asked on once for each time it shows.
+    paged_at: Option<usize>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(
+        driver: &'a Driver,
+        prompt: &'a Prompt,
+        command: &'a str,
+        configuring: bool,
+        most: usize,
+    ) -> Self {
+        Self {
+            driver,
+            prompt,
+            command: command.trim().as_bytes(),
+            configuring,
+            most,
+            screen: Screen::default(),
+            echo: None,
+            searched: 0,
+            asked_at: None,
+            asked: 0,
+            paged: false,
+            paged_at: None,
+        }
+    }
+
+    /// Whether the device has shown that it took the command.
+    pub(crate) fn echoed(&self) -> bool {
+        self.echo.is_some()
+    }
+
+    /// Bytes of the device.
+    pub(crate) fn bytes(&self) -> usize {
+        self.screen.bytes()
+    }
+
+    /// Takes what came from the device.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Step, Error> {
+        self.screen.push(bytes);
+        if self.screen.bytes() > self.most {
+            return Err(Error::TooLarge { most: self.most });
+        }
+        if self.echo.is_none() {
+            let lines = self.screen.lines();
+            let found = (self.searched..lines.len()).find(|&number| self.is_echo(&lines[number]));
+            self.searched = lines.len();
+            self.echo = found;
+        }
+        let Some(echo) = self.echo else {
+            return Ok(Step::Wait);
+        };
+        if self.pager() {
+            return Ok(Step::Send(b" "));
+        }
+        let current = self.screen.current();
+        if !self.prompt.is(current, self.configuring) {
+            return Ok(Step::Wait);
+        }
+        let count = self.screen.lines().len();
+        if self.end(echo).is_some() {
+            return Ok(Step::Done);
+        }
+        if self.asked_at == Some(count) {
+            return Ok(Step::Wait);
+        }
+        self.asked += 1;
+        if self.asked > MOST_QUESTIONS {
+            return Err(Error::Prompt {
+                last: String::from_utf8_lossy(self.prompt.text()).into_owned(),
+            });
+        }
+        self.asked_at = Some(count);
+        Ok(Step::Send(b"\n"))
+    }
+
+    /// What the device may be sent when it has been quiet: an empty line where its last line is a message of its log, behind
+    /// which no prompt was written again. Never anything that could answer a question.
+    pub(crate) fn nudge(&mut self) -> Step {
+        let last = self.screen.lines().last().map_or(&[][..], Vec::as_slice);
+        let asked = self.asked_at == Some(self.screen.lines().len());
+        if self.echo.is_some()
+            && !asked
+            && self.screen.current().is_empty()
+            && self.driver.is_log(last)
+        {
+            self.asked_at = Some(self.screen.lines().len());
+            return Step::Send(b"\n");
+        }
+        Step::Wait
+    }
+
+    fn is_echo(&self, line: &[u8]) -> bool {
+        // A prompt that was taken without its trailing space leaves that in front.
+        line.trim_ascii_start() == self.command
+            || self.prompt.after(line, self.configuring) == Some(self.command)
+    }
+
+    fn pager(&mut self) -> bool {
+        let current = self.screen.current();
+        if current.is_empty() || !self.driver.is_pager(current) {
+            self.paged_at = None;
+            return false;
+        }
+        let place = self.screen.lines().len();
+        if self.paged_at == Some(place) {
+            return false;
+        }
+        let whole = self.driver.is_whole_pager(current);
+        self.paged = true;
+        if whole {
+            // Some pagers erase themselves and some do not: what was theirs alone goes now.
+            self.screen.clear_current();
+            self.paged_at = None;
+        } else {
+            self.paged_at = Some(place);
+        }
+        true
+    }
+
+    /// The number of the line with the first of the two prompts that end the answer.
+    fn end(&self, echo: usize) -> Option<usize> {
+        self.asked_at?;
+        let lines = self.screen.lines();
+        let before = (echo + 1..lines.len())
+            .rev()
+            .find(|&number| !lines[number].is_empty() && !self.driver.is_ignored(&lines[number]))?;
+        (lines[before] == self.screen.current()).then_some(before)
+    }
+
+    /// The lines of the answer, and whether text of a pager was left in them.
+    pub(crate) fn finish(self) -> (Vec<String>, bool) {
+        let Some((echo, end)) = self.echo.and_then(|echo| Some((echo, self.end(echo)?))) else {
+            return (Vec::new(), true);
+        };
+        let lines = &self.screen.lines()[echo + 1..end];
+        let spoilt = self.paged && lines.iter().any(|line| self.driver.holds_pager(line));
+        let mut kept: Vec<String> = lines
+            .iter()
+            .filter(|line| !self.driver.is_log(line))
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect();
+        while kept
+            .last()
+            .is_some_and(|line| line.is_empty() || self.driver.is_ignored(line.as_bytes()))
+        {
+            kept.pop();
+        }
+        (kept, spoilt)
+    }
+}
+
+#[cfg(test)]
+mod tests;

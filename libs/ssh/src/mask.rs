@@ -1,0 +1,232 @@
+//! Secrets of configurations, hidden behind fingerprints.
+//!
+//! First come the patterns of the driver, then a detector that knows no platform: words that announce a secret, forms that
+//! hashes and encrypted passwords have, URLs with a password, and long random-looking values. It hides rather too much.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use ring::hmac;
+use toolkit::Secret;
+
+use crate::Driver;
+
+/// Hides secrets behind fingerprints that are keyed, so that a value cannot be guessed from them but its change shows.
+pub struct Masker(hmac::Key);
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Masker(…)")
+    }
+}
+
+/// A text without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masked {
+    /// The text; `<masked:1a2b3c4d>` stands for a secret.
+    pub text: String,
+    /// Secrets that were hidden.
+    pub secrets: usize,
+}
+
+/// A pattern with `secret` for what is hidden.
+fn pattern(text: &str) -> Regex {
+    #[expect(clippy::expect_used, reason = "each is compiled by a test")]
+    Regex::new(text).expect("a pattern written here")
+}
+
+/// What announces a secret: the word, perhaps a number that says how it is encrypted, and the value.
+static ANNOUNCED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    vec![
+        pattern(
+            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|hexadecimal|ENC|key-string|encrypted|unencrypted|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
+        ),
+        // In front of a name or number of another kind `key` means something else.
+        pattern(r#"(?i)\bkey[ \t]+(?:[0-9][ \t]+)?(?P<secret>"[^"]*"|[^\s;"]+)[ \t]*;?$"#),
+        pattern(r#"(?P<secret>"[^"]*"|[^\s;]+);?[ \t]*##[ \t]*SECRET-DATA"#),
+        pattern(r#"(?i)\b[a-z][a-z0-9+.-]*://[^\s/:@"]*:(?P<secret>[^\s@"]+)@"#),
+    ]
+});
+
+/// What a secret looks like wherever it stands.
+static SHAPED: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+    [
+        // crypt(3) and the forms of Cisco (types 5, 8, 9), Junos ($9$), Arista and Linux.
+        pattern(r#"(?P<secret>\$(?:1|2[aby]?|5|6|7|8|9|14|y|sha1|apr1)\$[^\s";,\]\}]{4,})"#),
+        // Cisco's type 7, behind its number.
+        pattern(r"\b7[ \t]+(?P<secret>[01][0-9][0-9A-Fa-f]{6,})\b"),
+        // Long values of letters and digits, as keys in base64 or hexadecimal are.
+        pattern(r"(?:^|[\s\x22=:])(?P<secret>[A-Za-z0-9+/_-]{32,}={0,2})(?:$|[\s\x22;,])"),
+    ]
+});
+
+static BLOCK_BEGIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----BEGIN [A-Z0-9 ]+-----"));
+static BLOCK_END: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----END [A-Z0-9 ]+-----"));
+
+/// What stands behind one of the words and is no secret.
+const NO_SECRETS: [&str; 23] = [
+    "chain",
+    "key-string",
+    "generate",
+    "encryption",
+    "prompt",
+    "required",
+    "policy",
+    "minimum-length",
+    "aging",
+    "history",
+    "lifetime",
+    "zeroize",
+    "rsa",
+    "dsa",
+    "ecdsa",
+    "ed25519",
+    "authentication",
+    "mode",
+    "mandatory",
+    "recovery",
+    "strength-check",
+    "config-key",
+    "any",
+];
+
+impl Masker {
+    /// With the key of this installation.
+    #[must_use]
+    pub fn new(key: &Secret) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key.reveal().as_bytes()))
+    }
+
+    /// What stands for `secret`: the first 32 bits of its HMAC-SHA-256.
+    #[must_use]
+    pub fn fingerprint(&self, secret: &str) -> String {
+        use std::fmt::Write as _;
+        let tag = hmac::sign(&self.0, secret.trim_matches(['"', '\'']).as_bytes());
+        let mut text = String::from("<masked:");
+        for byte in &tag.as_ref()[..4] {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text.push('>');
+        text
+    }
+
+    /// `text` without the secrets that the platform's driver and the detector find.
+    #[must_use]
+    pub fn mask(&self, driver: Option<&Driver>, text: &str) -> Masked {
+        let mut masked = String::with_capacity(text.len());
+        let mut secrets = 0;
+        let mut block: Option<String> = None;
+        for line in text.lines() {
+            if let Some(held) = &mut block {
+                held.push_str(line);
+                if BLOCK_END.is_match(line) {
+                    masked.push_str(&self.fingerprint(held));
+                    masked.push('\n');
+                    secrets += 1;
+                    block = None;
+                }
+                continue;
+            }
+            if let Some(begin) = BLOCK_BEGIN.find(line)
+                && !BLOCK_END.is_match(line)
+            {
+                let (line, found) = self.line(driver, &line[..begin.start()]);
+                masked.push_str(&line);
+                secrets += found;
+                block = Some(String::new());
+                continue;
+            }
+            let (line, found) = self.line(driver, line);
+            masked.push_str(&line);
+            masked.push('\n');
+            secrets += found;
+        }
+        // A block without an end hides the rest of the text rather than showing it.
+        if let Some(held) = block {
+            masked.push_str(&self.fingerprint(&held));
+            masked.push('\n');
+            secrets += 1;
+        }
+        Masked {
+            text: masked,
+            secrets,
+        }
+    }
+
+    fn line(&self, driver: Option<&Driver>, line: &str) -> (String, usize) {
+        let mut text = line.to_owned();
+        let mut secrets = 0;
+        let own = driver.map_or(&[][..], |driver| &driver.mask);
+        for regex in own {
+            secrets += self.hide(regex, &mut text, |_| true);
+        }
+        for regex in ANNOUNCED.iter() {
+            secrets += self.hide(regex, &mut text, is_value);
+        }
+        let [hashes, type_7, long] = &*SHAPED;
+        secrets += self.hide(hashes, &mut text, |_| true);
+        secrets += self.hide(type_7, &mut text, |_| true);
+        secrets += self.hide(long, &mut text, looks_random);
+        (text, secrets)
+    }
+
+    fn hide(&self, regex: &Regex, text: &mut String, is_secret: impl Fn(&str) -> bool) -> usize {
+        if !regex.is_match(text) {
+            return 0;
+        }
+        let mut count = 0;
+        let replaced = regex.replace_all(text, |found: &Captures<'_>| {
+            let whole = &found[0];
+            let Some(secret) = found.name("secret") else {
+                return whole.to_owned();
+            };
+            let value = secret.as_str();
+            if value.is_empty() || is_masked(value) || !is_secret(value) {
+                return whole.to_owned();
+            }
+            count += 1;
+            let start = found.get(0).map_or(0, |all| all.start());
+            let (before, after) = (secret.start() - start, secret.end() - start);
+            format!(
+                "{}{}{}",
+                &whole[..before],
+                self.fingerprint(value),
+                &whole[after..]
+            )
+        });
+        if count > 0 {
+            *text = replaced.into_owned();
+        }
+        count
+    }
+}
+
+/// Whether `value` is what stands for a secret already, and nothing else.
+fn is_masked(value: &str) -> bool {
+    let inner = value
+        .strip_prefix("<masked:")
+        .and_then(|rest| rest.strip_suffix('>'));
+    inner.is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether what stands behind a word that announces a secret is one: no keyword, no short number of a key.
+fn is_value(value: &str) -> bool {
+    let bare = value.trim_matches(['"', '\'']);
+    let short_number = bare.len() <= 4 && bare.bytes().all(|byte| byte.is_ascii_digit());
+    !bare.is_empty()
+        && !short_number
+        && bare != "{"
+        && !NO_SECRETS.contains(&bare.to_ascii_lowercase().as_str())
+}
+
+/// Letters and digits mixed: no word, no list of words, no plain number.
+fn looks_random(value: &str) -> bool {
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
+    digits >= 3 && letters >= 3
+        || (value.len() >= 40 && value.bytes().filter(u8::is_ascii_uppercase).count() >= 5)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+use toolkit::Secret;
+
+use super::*;
+
+fn masker() -> Masker {
+    Masker::new(&Secret::new("key of the tests"))
+}
+
+/// Lines with the secret in each, by platform; `""` for those that the detector has to find alone.
+const SECRETS: [(&str, &str, &str); 40] = [
+    ("ios", "snmp-server community s3cretRO RO 10", "s3cretRO"),
+    (
+        "ios",
+        "snmp-server host 198.18.0.9 version 2c s3cretTrap",
+        "s3cretTrap",
+    ),
+    (
+        "ios",
+        "snmp-server user bob grp v3 auth sha s3cretAuth priv aes 128 s3cretPriv",
+        "s3cretAuth",
+    ),
+    (
+        "ios",
+        "snmp-server user bob grp v3 auth sha s3cretAuth priv aes 128 s3cretPriv",
+        "s3cretPriv",
+    ),
+    (
+        "ios",
+        "enable secret 5 $1$mERr$hx5rVt7rPNoS4wqbXKX7m0",
+        "$1$mERr$hx5rVt7rPNoS4wqbXKX7m0",
+    ),
+    ("ios", "enable password 7 0822455D0A16", "0822455D0A16"),
+    (
+        "ios",
+        "username alice privilege 15 secret 9 $9$abcdefgh$ijklmnop",
+        "$9$abcdefgh$ijklmnop",
+    ),
+    ("ios", "username alice password 0 hunter2", "hunter2"),
+    ("ios", " password 7 094F471A1A0A", "094F471A1A0A"),
+    (
+        "ios",
+        "tacacs-server host 198.18.0.9 key 7 13061E010803",
+        "13061E010803",
+    ),
+    ("ios", " key 7 13061E010803", "13061E010803"),
+    ("ios", " key s3cretTac", "s3cretTac"),
+    (
+        "ios",
+        "crypto isakmp key s3cretPsk address 198.18.0.9",
+        "s3cretPsk",
+    ),
+    ("ios", " pre-shared-key local 0 s3cretPsk", "s3cretPsk"),
+    (
+        "ios",
+        " neighbor 198.18.0.9 password s3cretBgp",
+        "s3cretBgp",
+    ),
+    (
+        "ios",
+        " ip ospf message-digest-key 1 md5 7 13061E010803",
+        "13061E010803",
+    ),
+    ("ios", " ip ospf authentication-key s3cret", "s3cret"),
+    ("ios", "  key-string 7 045802150C2E", "045802150C2E"),
+    (
+        "ios",
+        " standby 1 authentication md5 key-string s3cretHsrp",
+        "s3cretHsrp",
+    ),
+    (
+        "ios",
+        "ntp authentication-key 1 md5 060506324F41 7",
+        "060506324F41",
+    ),
+    ("ios", " ppp chap password 0 s3cretPpp", "s3cretPpp"),
+    ("ios", " wpa-psk ascii 0 s3cretWifi", "s3cretWifi"),
+    (
+        "junos",
+        "    encrypted-password \"$6$abcd$efghijklmnop\"; ## SECRET-DATA",
+        "$6$abcd$efghijklmnop",
+    ),
+    (
+        "junos",
+        "        authentication-key \"$9$H.5zFnCOBE\"; ## SECRET-DATA",
+        "$9$H.5zFnCOBE",
+    ),
+    ("junos", "    community s3cretRO {", "s3cretRO"),
+    ("junos", "    secret \"s3cretRadius\";", "s3cretRadius"),
+    (
+        "junos",
+        "    archive-sites {\n        \"ftp://bob:s3cretFtp@198.18.0.9/\";",
+        "s3cretFtp",
+    ),
+    ("frr", "password s3cretVty", "s3cretVty"),
+    ("frr", "enable password 8 MzdrWxJ9vWDfI", "MzdrWxJ9vWDfI"),
+    (
+        "frr",
+        " neighbor 198.18.0.9 password s3cretBgp",
+        "s3cretBgp",
+    ),
+    (
+        "frr",
+        " ip ospf message-digest-key 1 md5 s3cretOspf",
+        "s3cretOspf",
+    ),
+    ("frr", "  key-string s3cretRip", "s3cretRip"),
+    (
+        "",
+        "set psksecret ENC dGhpcyBpcyBub3QgYSBzZWNyZXQ=",
+        "dGhpcyBpcyBub3QgYSBzZWNyZXQ=",
+    ),
+    (
+        "",
+        "wireguard private-key aGVsbG8gd29ybGQgaGVsbG8gd29ybGQgaGVsbG8gd28=",
+        "aGVsbG8gd29ybGQgaGVsbG8gd29ybGQgaGVsbG8gd28=",
+    ),
+    (
+        "",
+        "api-token: 0123456789abcdef0123456789abcdef01234567",
+        "0123456789abcdef0123456789abcdef01234567",
+    ),
+    ("", "copy scp://bob:s3cretUrl@198.18.0.9/conf", "s3cretUrl"),
+    ("", "user bob password=s3cret;", "s3cret"),
+    ("", "something 7 0822455D0A16", "0822455D0A16"),
+    ("", "wpa-passphrase \"two words\"", "two words"),
+    (
+        "",
+        "local-user admin password irreversible-cipher $1c$yU$abcdefghijk$",
+        "$1c$yU$abcdefghijk$",
+    ),
+];
+
+#[test]
+fn no_secret_of_any_family_is_left() {
+    for (platform, line, secret) in SECRETS {
+        let driver = crate::Drivers::built_in().get(platform);
+        let masked = masker().mask(driver.as_deref(), line);
+        assert!(
+            !masked.text.contains(secret),
+            "{platform}: {line} -> {}",
+            masked.text
+        );
+        assert!(masked.secrets > 0, "{line}");
+        assert!(masked.text.contains("<masked:"), "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_secret_stays() {
+    let text = "hostname r1\nservice password-encryption\nno ip http server\nkey chain RIP\n key 1\ninterface eth0\n description to r2 port 7\n ip address 198.18.0.1/30\nrouter bgp 65001\n neighbor 198.18.0.2 remote-as 65002\n neighbor 198.18.0.2 send-community both\nip prefix-list P seq 5 permit 198.18.0.0/15\nroute-map M permit 10\n set community 65000:100\nip ssh key-exchange\nend\n";
+    for platform in ["frr", "ios", ""] {
+        let driver = crate::Drivers::built_in().get(platform);
+        let masked = masker().mask(driver.as_deref(), text);
+        assert_eq!(masked.text, text, "{platform}");
+        assert_eq!(masked.secrets, 0);
+    }
+}
+
+#[test]
+fn same_secret_has_the_same_fingerprint_and_another_one_or_another_key_does_not() {
+    let (one, two) = (masker().fingerprint("a"), masker().fingerprint("b"));
+    assert_eq!(one, masker().fingerprint("a"));
+    assert_ne!(one, two);
+    assert_ne!(one, Masker::new(&Secret::new("other")).fingerprint("a"));
+}
+
+#[test]
+fn masking_twice_changes_nothing() {
+    for (platform, line, _) in SECRETS {
+        let driver = crate::Drivers::built_in().get(platform);
+        let once = masker().mask(driver.as_deref(), line);
+        let twice = masker().mask(driver.as_deref(), &once.text);
+        assert_eq!(once.text, twice.text);
+        assert_eq!(twice.secrets, 0);
+    }
+}
+
+#[test]
+fn private_keys_of_many_lines_go_as_one_even_without_their_end() {
+    let whole = "crypto pki\n-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAKC\n-----END RSA PRIVATE KEY-----\nend\n";
+    let masked = masker().mask(None, whole);
+    assert_eq!(masked.text.lines().count(), 3);
+    assert!(!masked.text.contains("MIIE") && masked.text.ends_with("end\n"));
+    let cut = masker().mask(None, "a\n-----BEGIN PRIVATE KEY-----\nMIIEow\n");
+    assert!(
+        !cut.text.contains("MIIE") && cut.secrets == 1,
+        "{}",
+        cut.text
+    );
+}

@@ -1,0 +1,51 @@
+//! The prompt of a device, as it was learned.
+
+use regex::bytes::Regex;
+
+use crate::driver::Driver;
+
+/// What the device writes when it waits for a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Prompt {
+    /// The learned text, without trailing spaces.
+    exec: Vec<u8>,
+    /// The prompts of configuration mode, made from the learned text.
+    configure: Option<Regex>,
+}
+
+impl Prompt {
+    /// The prompt whose text is `line`.
+    pub(crate) fn learned(line: &[u8], driver: &Driver) -> Self {
+        let base = driver.prompt_base(line);
+        Self {
+            exec: line.to_vec(),
+            configure: driver.configure_prompt(&base),
+        }
+    }
+
+    /// The learned text.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.exec
+    }
+
+    /// Whether `line` is the prompt, whole; in configuration mode, or of what follows it, when `configuring`.
+    pub(crate) fn is(&self, line: &[u8], configuring: bool) -> bool {
+        line == self.exec
+            || configuring
+                && self.configure.as_ref().is_some_and(|regex| {
+                    regex
+                        .find(line)
+                        .is_some_and(|found| found.start() == 0 && found.end() == line.len())
+                })
+    }
+
+    /// What stands after the prompt at the beginning of `line`, without the spaces between.
+    pub(crate) fn after<'a>(&self, line: &'a [u8], configuring: bool) -> Option<&'a [u8]> {
+        if let Some(rest) = line.strip_prefix(&*self.exec) {
+            return Some(rest.trim_ascii_start());
+        }
+        let regex = self.configure.as_ref().filter(|_| configuring)?;
+        let found = regex.find(line).filter(|found| found.start() == 0)?;
+        Some(line[found.end()..].trim_ascii_start())
+    }
+}

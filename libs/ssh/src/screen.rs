@@ -1,0 +1,169 @@
+//! What a terminal would show of the bytes of a device: lines, without control sequences.
+
+/// Most bytes of a control sequence; a longer one is given up as text.
+const LONGEST_SEQUENCE: usize = 64;
+
+/// Lines that are complete, and the one that the cursor is in.
+///
+/// Carriage return, backspace and the sequences that move within a line or erase it do what they do on a terminal, so that a
+/// pager that erases itself leaves nothing behind. Other control sequences are dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    lines: Vec<Vec<u8>>,
+    line: Vec<u8>,
+    column: usize,
+    sequence: Option<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Screen {
+    /// Takes what came from the device.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        for &byte in bytes {
+            match self.sequence.take() {
+                Some(sequence) => self.continued(sequence, byte),
+                None => self.plain(byte),
+            }
+        }
+    }
+
+    /// Bytes that were taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The complete lines, without trailing spaces.
+    pub(crate) fn lines(&self) -> &[Vec<u8>] {
+        &self.lines
+    }
+
+    /// The line that the cursor is in, without trailing spaces.
+    pub(crate) fn current(&self) -> &[u8] {
+        self.line.trim_ascii_end()
+    }
+
+    /// Empties the line that the cursor is in, as if its text had never come.
+    pub(crate) fn clear_current(&mut self) {
+        self.line.clear();
+        self.column = 0;
+    }
+
+    fn plain(&mut self, byte: u8) {
+        match byte {
+            b'\n' => {
+                let mut line = std::mem::take(&mut self.line);
+                line.truncate(line.trim_ascii_end().len());
+                self.lines.push(line);
+                self.column = 0;
+            }
+            b'\r' => self.column = 0,
+            8 => self.column = self.column.saturating_sub(1),
+            0x1b => self.sequence = Some(Vec::new()),
+            b'\t' | 0x20..=0x7e | 0x80.. => self.write(byte),
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, byte: u8) {
+        match self.line.get_mut(self.column) {
+            Some(place) => *place = byte,
+            None => {
+                self.line.resize(self.column, b' ');
+                self.line.push(byte);
+            }
+        }
+        self.column += 1;
+    }
+
+    /// The next byte of a control sequence (ECMA-48: CSI, OSC, or two bytes).
+    fn continued(&mut self, mut sequence: Vec<u8>, byte: u8) {
+        sequence.push(byte);
+        let ended = match sequence[0] {
+            b'[' => sequence.len() > 1 && (0x40..=0x7e).contains(&byte),
+            b']' => byte == 7 || sequence.ends_with(b"\x1b\\"),
+            b'(' | b')' | b'#' | b' ' => sequence.len() == 2,
+            _ => true,
+        };
+        if ended {
+            self.obey(&sequence);
+        } else if sequence.len() < LONGEST_SEQUENCE {
+            self.sequence = Some(sequence);
+        }
+    }
+
+    fn obey(&mut self, sequence: &[u8]) {
+        let [b'[', parameters @ .., last] = sequence else {
+            return;
+        };
+        let number = std::str::from_utf8(parameters)
+            .ok()
+            .and_then(|text| text.parse::<usize>().ok());
+        match last {
+            b'K' => match number.unwrap_or(0) {
+                0 => self.line.truncate(self.column),
+                2 => self.line.clear(),
+                _ => {}
+            },
+            b'D' => self.column = self.column.saturating_sub(number.unwrap_or(1).max(1)),
+            // A terminal is no wider than this.
+            b'C' => self.column = (self.column + number.unwrap_or(1).max(1)).min(4096),
+            b'G' => self.column = number.unwrap_or(1).clamp(1, 4096) - 1,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> String {
+        let mut screen = Screen::default();
+        screen.push(bytes);
+        let mut text = Vec::new();
+        for line in screen.lines() {
+            text.extend_from_slice(line);
+            text.push(b'|');
+        }
+        text.extend_from_slice(screen.current());
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    #[test]
+    fn line_ends_of_every_kind_end_a_line_once() {
+        assert_eq!(shown(b"a\r\nb\r\r\nc\nd"), "a|b|c|d");
+    }
+
+    #[test]
+    fn pagers_that_erase_themselves_leave_nothing() {
+        assert_eq!(shown(b"a\r\n --More-- \x08\x08\x08\x08\x08\x08\x08\x08\x08\x08          \x08\x08\x08\x08\x08\x08\x08\x08\x08\x08b\r\n"), "a|b|");
+        assert_eq!(shown(b"a\r\n---(more)---\r             \rb\r\n"), "a|b|");
+        assert_eq!(shown(b"a\r\n  ---- More ----\x1b[42D                                          \x1b[42Db\r\n"), "a|b|");
+        assert_eq!(shown(b"a\r\n--More--\r\x1b[Kb\r\n"), "a|b|");
+    }
+
+    #[test]
+    fn colours_titles_and_bells_are_dropped() {
+        assert_eq!(
+            shown(b"\x1b]0;title\x07\x1b[?2004h\x1b[01;32mr1\x1b[0m#\x07 \x00"),
+            "r1#"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_show_the_same(bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 0usize..400) {
+            let cut = cut.min(bytes.len());
+            let mut pieces = Screen::default();
+            pieces.push(&bytes[..cut]);
+            pieces.push(&bytes[cut..]);
+            let mut whole = Screen::default();
+            whole.push(&bytes);
+            prop_assert_eq!(pieces.lines(), whole.lines());
+            prop_assert_eq!(pieces.current(), whole.current());
+        }
+    }
+}

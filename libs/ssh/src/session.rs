@@ -1,0 +1,680 @@
+//! One login on a device, and what is said in it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::Instrument as _;
+
+use crate::driver::{Complete, Configure};
+use crate::exchange::{Exchange, Step};
+use crate::prompt::Prompt;
+use crate::screen::Screen;
+use crate::transport::{Connection, Shell};
+use crate::{Driver, Error, HostKeys, KeyNews, Login, Profile, Transport, Weakness};
+
+/// Longest command in bytes: what fits on one line of the terminal together with its prompt.
+const LONGEST_COMMAND: usize = 400;
+/// Silence after the last prompt of a configuration before it counts as the last.
+const SETTLE: Duration = Duration::from_millis(25);
+/// Silence after which a log message may have been written over the prompt.
+const NUDGE: Duration = Duration::from_millis(1500);
+/// Silence after which an empty line asks for the prompt anew.
+const ASK_AGAIN: Duration = Duration::from_millis(1500);
+/// Most bytes between login and prompt: banners.
+const MOST_BANNER: usize = 1 << 20;
+
+/// Where a device listens and how it is spoken to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// IP address or DNS name, also the name under which its host key is known.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Which algorithms it is offered.
+    pub profile: Profile,
+    /// Bounds of the waits before the first command.
+    pub times: Times,
+}
+
+/// Bounds of the waits before the first command.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// TCP connection and key exchange.
+    pub connect: Duration,
+    /// Login, and the opening of the shell.
+    pub login: Duration,
+    /// From the open shell to the prompt.
+    pub prompt: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            login: Duration::from_secs(20),
+            prompt: Duration::from_secs(15),
+        }
+    }
+}
+
+impl Target {
+    /// A device with the algorithms and bounds that most have.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            profile: Profile::default(),
+            times: Times::default(),
+        }
+    }
+
+    pub(crate) fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// What a device said to one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The lines, without echo, prompt, messages of the log and trailing spaces.
+    pub lines: Vec<String>,
+    /// The line by which the device said that it did not take the command.
+    pub refused: Option<String>,
+    /// Bytes that came from the device.
+    pub bytes: usize,
+    /// Whether it is known to be all of it; not when the text of a pager was left in it.
+    pub whole: bool,
+    /// Exit status, from a device without a terminal.
+    pub status: Option<u32>,
+}
+
+impl Answer {
+    /// The lines as one text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.lines.join("\n");
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Why a configuration does not count as whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incomplete {
+    /// The evidence that the driver wants is not there.
+    Evidence,
+    /// The device did not take a command; its words.
+    Refused(String),
+    /// Text of a pager was left in an answer.
+    Pager,
+}
+
+impl Incomplete {
+    /// Its name, fit for a label.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Evidence => "evidence",
+            Self::Refused(_) => "refused",
+            Self::Pager => "pager",
+        }
+    }
+
+    /// Every value of [`Incomplete::reason`].
+    pub const REASONS: [&'static str; 3] = ["evidence", "refused", "pager"];
+}
+
+/// A configuration as it was collected: normalised, not masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collected {
+    /// The text; not to be stored unless `complete` is `Ok`.
+    pub text: String,
+    /// Whether there is evidence that it is whole.
+    pub complete: Result<(), Incomplete>,
+    /// Bytes that came from the device.
+    pub bytes: usize,
+}
+
+/// Time that the parts of a session took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seconds {
+    /// TCP connection and key exchange.
+    pub connect: Duration,
+    /// Login.
+    pub login: Duration,
+    /// From the open shell to the prompt.
+    pub prompt: Duration,
+    /// Commands.
+    pub commands: Duration,
+}
+
+/// A login on a device.
+pub struct Session {
+    connection: Connection,
+    driver: Arc<Driver>,
+    shell: Option<(Shell, Prompt)>,
+    weak: Vec<Weakness>,
+    key: KeyNews,
+    seconds: Seconds,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("platform", &self.driver.platform())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Connects, checks the host key, logs in once, and learns the prompt.
+    ///
+    /// # Errors
+    /// Any of [`Error`]; nothing is tried a second time.
+    pub async fn open(
+        target: &Target,
+        login: &Login,
+        driver: &Arc<Driver>,
+        keys: &Arc<HostKeys>,
+    ) -> Result<Self, Error> {
+        let span = tracing::info_span!("ssh login", "server.address" = %target.host, "server.port" = target.port);
+        Self::opened(target, login, driver, keys)
+            .instrument(span)
+            .await
+    }
+
+    async fn opened(
+        target: &Target,
+        login: &Login,
+        driver: &Arc<Driver>,
+        keys: &Arc<HostKeys>,
+    ) -> Result<Self, Error> {
+        let (connection, handshake) = Connection::open(target, login, keys).await?;
+        let mut session = Self {
+            connection,
+            driver: Arc::clone(driver),
+            shell: None,
+            weak: handshake.weak,
+            key: handshake.key.unwrap_or(KeyNews::Known),
+            seconds: Seconds {
+                connect: handshake.connect,
+                login: handshake.login,
+                ..Seconds::default()
+            },
+        };
+        if driver.transport() == Transport::Shell {
+            let began = Instant::now();
+            let mut shell = session
+                .connection
+                .shell(driver.width, driver.height)
+                .await?;
+            let within = target.times.prompt;
+            let mut prompt = learn(&mut shell, driver, within).await?;
+            if let Some(privilege) = &driver.privilege
+                && privilege.when.is_match(prompt.text())
+            {
+                prompt = raise(&mut shell, driver, &prompt, login, within).await?;
+            }
+            session.shell = Some((shell, prompt));
+            for command in driver.prepare.clone() {
+                session.exchange(&command, false, Duration::ZERO).await?;
+            }
+            session.seconds.prompt = began.elapsed();
+        }
+        Ok(session)
+    }
+
+    /// The weak algorithms that were agreed upon.
+    #[must_use]
+    pub fn weak(&self) -> &[Weakness] {
+        &self.weak
+    }
+
+    /// Whether the host key was known before.
+    #[must_use]
+    pub fn key(&self) -> KeyNews {
+        self.key
+    }
+
+    /// Time that the parts took so far.
+    #[must_use]
+    pub fn seconds(&self) -> Seconds {
+        self.seconds
+    }
+
+    /// Whether the connection still stands, as far as this side knows.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    /// Runs one command that changes no mode.
+    ///
+    /// # Errors
+    /// [`Error::Command`] for a command that is more than one line; whatever happens on the way. After an error the session is of
+    /// no further use, except after [`Error::Command`].
+    pub async fn run(&mut self, command: &str) -> Result<Answer, Error> {
+        self.exchange(command, false, Duration::ZERO).await
+    }
+
+    /// The configuration, normalised: the answers of the driver's commands one behind the other, each under a comment with its
+    /// command where there are several.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn collect(&mut self) -> Result<Collected, Error> {
+        let driver = Arc::clone(&self.driver);
+        let mut lines = Vec::new();
+        let mut bytes = 0;
+        let mut complete = Ok(());
+        for command in &driver.collect {
+            let answer = self.exchange(command, false, SETTLE).await?;
+            bytes += answer.bytes;
+            let flaw = match (&answer.refused, answer.status) {
+                (Some(words), _) => Some(Incomplete::Refused(words.clone())),
+                _ if !answer.whole => Some(Incomplete::Pager),
+                (None, status) if driver.transport() == Transport::Exec && status != Some(0) => {
+                    Some(Incomplete::Evidence)
+                }
+                _ => None,
+            };
+            if let (Some(flaw), Ok(())) = (flaw, &complete) {
+                complete = Err(flaw);
+            }
+            if driver.collect.len() > 1 {
+                lines.push(format!("{} {command}", driver.comment));
+            }
+            lines.extend(answer.lines);
+        }
+        if complete.is_ok() && !is_whole(driver.complete(), &lines) {
+            complete = Err(Incomplete::Evidence);
+        }
+        Ok(Collected {
+            text: driver.normalise(&lines),
+            complete,
+            bytes,
+        })
+    }
+
+    /// Enters configuration mode, types `lines`, commits where the platform does so, and leaves it again.
+    ///
+    /// The answers are those to `lines`. When the device does not take one of them, the rest is not typed, what can be undone
+    /// is (`abort` of the driver), and the last answer carries the refusal.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Error::Unsupported`] when the driver knows no configuration mode.
+    pub async fn configure<L: AsRef<str>>(&mut self, lines: &[L]) -> Result<Vec<Answer>, Error> {
+        let driver = Arc::clone(&self.driver);
+        let Some(Configure {
+            enter,
+            commit,
+            leave,
+            abort,
+            ..
+        }) = &driver.configure
+        else {
+            return Err(Error::Unsupported {
+                platform: driver.platform().to_owned(),
+                what: "configuration mode",
+            });
+        };
+        for line in lines {
+            check(line.as_ref())?;
+        }
+        let mut answers = Vec::new();
+        for line in enter {
+            let answer = self.exchange(line, true, Duration::ZERO).await?;
+            if answer.refused.is_some() {
+                return Ok(vec![answer]);
+            }
+        }
+        let typed = lines.iter().map(AsRef::as_ref);
+        let mut refused = false;
+        for line in typed.chain(commit.iter().map(String::as_str)) {
+            let answer = self.exchange(line, true, Duration::ZERO).await?;
+            refused = answer.refused.is_some();
+            if refused || answers.len() < lines.len() {
+                answers.push(answer);
+            }
+            if refused {
+                break;
+            }
+        }
+        for line in if refused { abort } else { leave } {
+            self.exchange(line, true, Duration::ZERO).await?;
+        }
+        Ok(answers)
+    }
+
+    /// Ends the session, politely where the device lets it.
+    pub async fn close(self) {
+        self.connection.close().await;
+    }
+
+    async fn exchange(
+        &mut self,
+        command: &str,
+        configuring: bool,
+        settle: Duration,
+    ) -> Result<Answer, Error> {
+        check(command)?;
+        let began = Instant::now();
+        let driver = Arc::clone(&self.driver);
+        let answered = match &mut self.shell {
+            None => by_channel(&self.connection, &driver, command).await,
+            Some((shell, prompt)) => {
+                let exchange = Exchange::new(&driver, prompt, command, configuring, driver.most);
+                by_shell(shell, &driver, exchange, command, settle).await
+            }
+        };
+        self.seconds.commands += began.elapsed();
+        answered
+    }
+}
+
+/// Whether `command` is one line that a terminal takes as it is.
+fn check(command: &str) -> Result<(), Error> {
+    // A question mark asks for help at once, and a tab completes, before the line has ended.
+    let forbidden = |c: char| c.is_control() || c == '?';
+    if command.trim().is_empty()
+        || command.len() > LONGEST_COMMAND
+        || command.chars().any(forbidden)
+    {
+        return Err(Error::Command {
+            most: LONGEST_COMMAND,
+        });
+    }
+    Ok(())
+}
+
+fn is_whole(evidence: &Complete, lines: &[String]) -> bool {
+    match evidence {
+        Complete::LastLine(regex) => lines
+            .iter()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .is_some_and(|last| regex.is_match(last)),
+        Complete::Braces => balanced(lines),
+        // Each command has been held against it.
+        Complete::Status => true,
+    }
+}
+
+/// Braces outside of quotes and comments, at least one pair, never more closed than opened, and none left open.
+fn balanced(lines: &[String]) -> bool {
+    let mut open = 0usize;
+    let mut pairs = 0usize;
+    let mut quoted = false;
+    let mut comment = false;
+    for line in lines {
+        let mut bytes = line.bytes().peekable();
+        let hash = line.trim_start().starts_with('#') && !quoted;
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'*' if comment && bytes.peek() == Some(&b'/') => comment = false,
+                _ if comment || hash => {}
+                b'/' if !quoted && bytes.peek() == Some(&b'*') => comment = true,
+                b'\\' if quoted => {
+                    bytes.next();
+                }
+                b'"' => quoted = !quoted,
+                b'{' if !quoted => open += 1,
+                b'}' if !quoted => match open.checked_sub(1) {
+                    Some(left) => {
+                        open = left;
+                        pairs += 1;
+                    }
+                    None => return false,
+                },
+                _ => {}
+            }
+        }
+    }
+    open == 0 && pairs > 0 && !quoted && !comment
+}
+
+async fn by_channel(
+    connection: &Connection,
+    driver: &Driver,
+    command: &str,
+) -> Result<Answer, Error> {
+    let (output, status) = connection.exec(command, driver.most, driver.answer).await?;
+    let mut screen = Screen::default();
+    screen.push(&output);
+    let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
+    let mut lines: Vec<String> = screen.lines().iter().map(|line| text(line)).collect();
+    if !screen.current().is_empty() {
+        lines.push(text(screen.current()));
+    }
+    Ok(Answer {
+        refused: driver.refusal(&lines).map(str::to_owned),
+        lines,
+        bytes: output.len(),
+        whole: status.is_some(),
+        status,
+    })
+}
+
+async fn by_shell(
+    shell: &mut Shell,
+    driver: &Driver,
+    mut exchange: Exchange<'_>,
+    command: &str,
+    settle: Duration,
+) -> Result<Answer, Error> {
+    let until = Instant::now() + driver.answer;
+    shell
+        .send(format!("{}\n", command.trim()), driver.quiet)
+        .await?;
+    let mut heard = Instant::now();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let Some(bytes) = shell.receive(left.min(NUDGE)).await? else {
+            if heard.elapsed() >= driver.quiet || left.is_zero() {
+                return Err(match exchange.echoed() {
+                    true => Error::Timeout {
+                        what: "answer",
+                        after: heard.elapsed().max(driver.quiet.min(driver.answer)),
+                    },
+                    false => Error::Echo {
+                        after: driver.quiet,
+                    },
+                });
+            }
+            if let Step::Send(bytes) = exchange.nudge() {
+                shell.send(bytes, driver.quiet).await?;
+            }
+            continue;
+        };
+        heard = Instant::now();
+        let mut step = exchange.push(&bytes)?;
+        // What comes at once behind the last prompt shows that it was none.
+        while step == Step::Done && !settle.is_zero() {
+            match shell.receive(settle).await? {
+                Some(more) => step = exchange.push(&more)?,
+                None => break,
+            }
+        }
+        match step {
+            Step::Wait => {}
+            Step::Send(bytes) => shell.send(bytes, driver.quiet).await?,
+            Step::Done => break,
+        }
+        if left.is_zero() {
+            return Err(Error::Timeout {
+                what: "answer",
+                after: driver.answer,
+            });
+        }
+    }
+    let bytes = exchange.bytes();
+    let (lines, spoilt) = exchange.finish();
+    Ok(Answer {
+        refused: driver.refusal(&lines).map(str::to_owned),
+        lines,
+        bytes,
+        whole: !spoilt,
+        status: None,
+    })
+}
+
+/// Learns the prompt: the last line, when an empty line makes the device write the same one again.
+async fn learn(shell: &mut Shell, driver: &Driver, within: Duration) -> Result<Prompt, Error> {
+    let until = Instant::now() + within;
+    let mut screen = Screen::default();
+    let mut answered = vec![false; driver.questions.len()];
+    shell.send("\n", within).await?;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || screen.bytes() > MOST_BANNER {
+            return Err(Error::Prompt {
+                last: shown(screen.current()),
+            });
+        }
+        match shell.receive(left.min(ASK_AGAIN)).await? {
+            Some(bytes) => screen.push(&bytes),
+            None => {
+                shell.send("\n", within).await?;
+                continue;
+            }
+        }
+        let current = screen.current();
+        for (question, answered) in driver.questions.iter().zip(&mut answered) {
+            let asked = |line: &[u8]| question.ask.is_match(line);
+            if !*answered
+                && (asked(current) || screen.lines().last().is_some_and(|line| asked(line)))
+            {
+                *answered = true;
+                shell.send(question.send.clone(), within).await?;
+            }
+        }
+        if !driver.is_prompt(current) {
+            continue;
+        }
+        let written = |line: &&Vec<u8>| !line.is_empty() && !driver.is_ignored(line);
+        if screen
+            .lines()
+            .iter()
+            .rev()
+            .find(written)
+            .is_some_and(|line| line == current)
+        {
+            return Ok(Prompt::learned(current, driver));
+        }
+        if screen
+            .lines()
+            .iter()
+            .filter(|line| *line == current)
+            .count()
+            == 0
+        {
+            shell.send("\n", within).await?;
+        }
+    }
+}
+
+/// Enters privileged mode.
+async fn raise(
+    shell: &mut Shell,
+    driver: &Driver,
+    prompt: &Prompt,
+    login: &Login,
+    within: Duration,
+) -> Result<Prompt, Error> {
+    let Some(privilege) = &driver.privilege else {
+        return Ok(prompt.clone());
+    };
+    shell
+        .send(format!("{}\n", privilege.command), within)
+        .await?;
+    let until = Instant::now() + within;
+    let mut screen = Screen::default();
+    let mut told = false;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let Some(bytes) = shell.receive(left).await? else {
+            return Err(Error::Privilege);
+        };
+        screen.push(&bytes);
+        let current = screen.current();
+        // Prompts from before the command say nothing.
+        let echo = |line: &Vec<u8>| line.ends_with(privilege.command.as_bytes());
+        if !screen.lines().iter().any(echo) {
+            continue;
+        }
+        if !told && privilege.ask.is_match(current) {
+            let secret = login.privilege_secret().ok_or(Error::Privilege)?;
+            told = true;
+            shell.send(format!("{}\n", secret.reveal()), within).await?;
+        } else if told && privilege.ask.is_match(current) && screen.lines().len() > 2 {
+            // It asks again, so the secret was wrong; a second one would lock the account.
+            return Err(Error::Privilege);
+        } else if driver.is_prompt(current) {
+            let learned = learn(shell, driver, within).await?;
+            return match privilege.when.is_match(learned.text()) {
+                true => Err(Error::Privilege),
+                false => Ok(learned),
+            };
+        }
+    }
+}
+
+/// The last 60 characters of a line, printable.
+fn shown(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let count = text.chars().count();
+    text.chars()
+        .skip(count.saturating_sub(60))
+        .map(|c| if c.is_control() { '.' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn braces_count_outside_of_quotes_and_comments() {
+        assert!(balanced(&lines(
+            "system {\n  host-name \"a{b\";\n  /* } */\n}\n"
+        )));
+        assert!(balanced(&lines("# one } here\nsystem {\n}\n")));
+        assert!(!balanced(&lines("system {\n  services {\n  }\n")));
+        assert!(!balanced(&lines("}\nsystem {\n")));
+        assert!(!balanced(&lines("nothing\n")));
+    }
+
+    #[test]
+    fn commands_are_single_lines_without_control_characters() {
+        assert!(check("show version").is_ok());
+        for bad in [
+            "",
+            "show\nreload",
+            "show\rreload",
+            "show\t",
+            "show ?",
+            "\u{1b}[A",
+            &"x".repeat(401),
+        ] {
+            assert!(check(bad).is_err(), "{bad:?}");
+        }
+    }
+}

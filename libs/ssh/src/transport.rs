@@ -1,0 +1,234 @@
+//! The encrypted way to a device, with a bound on every wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use russh::client::{self, Config, GexParams, Handle};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, ChannelMsg, Disconnect};
+use tokio::time::timeout;
+
+use crate::algorithms::weaknesses;
+use crate::session::{Target, Times};
+use crate::{Error, HostKeys, KeyNews, Login, Weakness};
+
+/// What the handshake told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Handshake {
+    pub(crate) weak: Vec<Weakness>,
+    pub(crate) key: Option<KeyNews>,
+    /// Time to the end of the key exchange, and from there to the end of the login.
+    pub(crate) connect: Duration,
+    pub(crate) login: Duration,
+}
+
+struct Checker {
+    keys: Arc<HostKeys>,
+    host: String,
+    port: u16,
+    shared: Arc<Mutex<Handshake>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Failure(Error);
+
+impl From<russh::Error> for Failure {
+    fn from(error: russh::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl client::Handler for Checker {
+    type Error = Failure;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Failure> {
+        let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
+            // None was offered, so a device that shows one is not followed.
+            return Ok(false);
+        };
+        let news = self
+            .keys
+            .check(&self.host, self.port, key)
+            .map_err(Failure)?;
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.key = Some(news);
+        Ok(true)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        names: &russh::Names,
+        _: &mut client::Session,
+    ) -> Result<(), Failure> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.weak = weaknesses(names);
+        Ok(())
+    }
+}
+
+/// A connection that is logged in.
+pub(crate) struct Connection {
+    handle: Handle<Checker>,
+    times: Times,
+}
+
+impl Connection {
+    pub(crate) async fn open(
+        target: &Target,
+        login: &Login,
+        keys: &Arc<HostKeys>,
+    ) -> Result<(Self, Handshake), Error> {
+        let times = target.times;
+        let began = Instant::now();
+        let shared = Arc::new(Mutex::new(Handshake::default()));
+        let checker = Checker {
+            keys: Arc::clone(keys),
+            host: target.host.clone(),
+            port: target.port,
+            shared: Arc::clone(&shared),
+        };
+        let known = keys.algorithms(&target.host, target.port)?;
+        let config = Arc::new(config(target, &known));
+        let connecting = async {
+            let stream = tokio::net::TcpStream::connect(target.address())
+                .await
+                .map_err(|source| Error::Connect {
+                    target: target.to_string(),
+                    source,
+                })?;
+            // Without it each command waits for the acknowledgement of the one before.
+            let _ = stream.set_nodelay(true);
+            client::connect_stream(config, stream, checker)
+                .await
+                .map_err(|Failure(error)| error)
+        };
+        let mut handle = bounded("connect", times.connect, connecting).await?;
+        let connect = began.elapsed();
+        bounded("login", times.login, login.prove(&mut handle)).await?;
+        let mut handshake = shared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        handshake.connect = connect;
+        handshake.login = began.elapsed().saturating_sub(connect);
+        Ok((Self { handle, times }, handshake))
+    }
+
+    /// A shell on a terminal of `width` columns.
+    pub(crate) async fn shell(&self, width: u32, height: u32) -> Result<Shell, Error> {
+        let opening = async {
+            let channel = self.handle.channel_open_session().await?;
+            channel
+                .request_pty(false, "vt100", width, height, 0, 0, &[])
+                .await?;
+            channel.request_shell(false).await?;
+            Ok::<_, Error>(Shell { channel })
+        };
+        bounded("login", self.times.login, opening).await
+    }
+
+    /// One command without a terminal: what it wrote, its status, and whether the output ended by itself.
+    pub(crate) async fn exec(
+        &self,
+        command: &str,
+        most: usize,
+        bound: Duration,
+    ) -> Result<(Vec<u8>, Option<u32>), Error> {
+        let running = async {
+            let mut channel = self.handle.channel_open_session().await?;
+            channel.exec(true, command).await?;
+            let mut output = Vec::new();
+            let mut status = None;
+            while let Some(message) = channel.wait().await {
+                match message {
+                    ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } => {
+                        if output.len() + data.len() > most {
+                            return Err(Error::TooLarge { most });
+                        }
+                        output.extend_from_slice(&data);
+                    }
+                    ChannelMsg::ExitStatus { exit_status } => status = Some(exit_status),
+                    ChannelMsg::Failure => {
+                        return Err(Error::Closed {
+                            during: "starting a command",
+                        });
+                    }
+                    _ => {}
+                }
+            }
+            Ok((output, status))
+        };
+        bounded("answer", bound, running).await
+    }
+
+    /// Whether the connection still stands, as far as this side knows.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.handle.is_closed()
+    }
+
+    pub(crate) async fn close(self) {
+        let ending = self.handle.disconnect(Disconnect::ByApplication, "", "en");
+        let _ = timeout(Duration::from_secs(1), ending).await;
+    }
+}
+
+/// Bytes to and from a terminal.
+pub(crate) struct Shell {
+    channel: Channel<client::Msg>,
+}
+
+impl Shell {
+    pub(crate) async fn send(&self, bytes: impl Into<Bytes>, bound: Duration) -> Result<(), Error> {
+        let sending = async { self.channel.data_bytes(bytes).await.map_err(Error::from) };
+        bounded("answer", bound, sending).await
+    }
+
+    /// The next bytes; `None` when the time is up.
+    pub(crate) async fn receive(&mut self, bound: Duration) -> Result<Option<Bytes>, Error> {
+        let receiving = async {
+            loop {
+                match self.channel.wait().await {
+                    Some(ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) => {
+                        return Ok(data);
+                    }
+                    Some(ChannelMsg::Close | ChannelMsg::Eof) | None => {
+                        return Err(Error::Closed {
+                            during: "it was answering",
+                        });
+                    }
+                    Some(_) => {}
+                }
+            }
+        };
+        match timeout(bound, receiving).await {
+            Ok(received) => received.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+async fn bounded<T>(
+    what: &'static str,
+    after: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match timeout(after, work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Timeout { what, after }),
+    }
+}
+
+fn config(target: &Target, known: &[russh::keys::Algorithm]) -> Config {
+    Config {
+        preferred: target.profile.preferred(known),
+        // Larger groups cost a device of the last decade seconds of its processor.
+        gex: GexParams::new(2048, 2048, 8192).unwrap_or_default(),
+        keepalive_interval: Some(Duration::from_secs(15)),
+        keepalive_max: 3,
+        nodelay: true,
+        ..Config::default()
+    }
+}
