@@ -3,6 +3,7 @@
 
 CARGO   ?= cargo
 PROFILE ?= release
+SERVICES := $(shell sed -n 's/^name = "\(.*\)"$$/-p \1/p' lab/services.toml)
 BIN     := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DEMO    ?=
 INVENTORY ?=
@@ -11,13 +12,13 @@ FUZZ    ?=
 TIME    ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build demo up test lint style tables bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
-	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-inventory -p sotp-ping -p sotp-syslog -p sotp-snmp
+	$(CARGO) build --profile $(PROFILE) -p sotp-lab $(SERVICES)
 
 demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
@@ -28,6 +29,9 @@ up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network
 
 which-devices:
 	@echo "say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)" >&2; exit 64
+
+tables: ## what is written from lab/services.toml: three prometheus.yml and the tables of the documents
+	SOTP_UPDATE=1 $(CARGO) test -q -p sotp-checks --test it table::what_is_written
 
 test: ## everything CI runs; installs what the tests talk to
 	$(CARGO) build --workspace

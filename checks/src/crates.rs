@@ -48,6 +48,9 @@ pub struct Dependency {
 pub struct Target {
     /// `lib`, `bin`, `test` and so on.
     pub kind: Vec<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
     /// Its root file.
     pub src_path: PathBuf,
 }
@@ -59,6 +62,13 @@ impl Package {
         self.targets
             .iter()
             .any(|target| target.kind.iter().any(|kind| kind == "bin"))
+    }
+
+    /// The programs that the package builds.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        let built = |target: &&Target| target.kind.iter().any(|kind| kind == "bin");
+        let programs = self.targets.iter().filter(built);
+        programs.map(|target| target.name.as_str())
     }
 
     /// The folder of the package.

@@ -7,7 +7,7 @@ use crate::crates::{Crates, Package};
 use crate::short;
 
 /// Libraries that stand on nothing of ours.
-const FOUNDATIONS: [&str; 4] = ["inventory", "netio", "spool", "toolkit"];
+const FOUNDATIONS: [&str; 5] = ["inventory", "netio", "services", "spool", "toolkit"];
 /// The harness of the tests: never part of what is shipped.
 const HARNESS: &str = "testkit";
 /// The fuzz targets: they call the insides of whatever reads the network, and nobody depends on them.

@@ -21,8 +21,10 @@ pub mod panels;
 pub mod pods;
 pub mod prometheus;
 pub mod promql;
+pub mod runner;
 pub mod series;
 pub mod servers;
+pub mod table;
 pub mod tools;
 pub mod variables;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
+use services::Table;
 
 /// Series that Prometheus writes by itself.
 pub const BUILTIN: [&str; 4] = [
@@ -13,24 +14,33 @@ pub const BUILTIN: [&str; 4] = [
     "up",
 ];
 
-/// The series of our own services, from `checks/series.txt`: one name a line, `#` begins a comment, `histogram NAME`
-/// stands for its `_bucket`, `_sum` and `_count`.
+/// The series of our own services: those of the pages in their `tests/golden`, and those that their built-in configurations take from devices.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn ours(root: &Path) -> anyhow::Result<BTreeSet<String>> {
-    let path = root.join("checks/series.txt");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+/// A file cannot be read.
+pub fn ours(root: &Path, table: &Table) -> anyhow::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for line in text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim())
-    {
-        match line.strip_prefix("histogram ") {
-            Some(name) => names.extend(expand(name, "histogram")),
-            None if line.is_empty() => {}
-            None => names.extend(expand(line, "")),
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    for service in &table.service {
+        let folder = root.join(&service.folder);
+        for path in crate::files(&folder.join("tests/golden"), ".txt")? {
+            let page = path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("metrics"));
+            if page {
+                names.extend(exposed(&read(&path)?));
+            }
+        }
+        // The format of snmp_exporter's `snmp.yml`.
+        let built_in = folder.join("default.yml");
+        if built_in.is_file() {
+            let text = read(&built_in)?;
+            let lines = text
+                .lines()
+                .filter_map(|line| line.trim_start().strip_prefix("- name: "));
+            names.extend(lines.map(|name| name.trim().to_owned()));
         }
     }
     Ok(names)

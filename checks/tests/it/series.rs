@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use services::Table;
 use sotp_checks::servers::Server;
 use sotp_checks::variables::{Values, names};
 use sotp_checks::{alerts, dashboards, panels, promql, root, series};
@@ -82,7 +83,7 @@ async fn theirs() -> BTreeSet<String> {
 #[tokio::test]
 async fn every_series_that_is_named_exists() {
     let mut known: BTreeSet<String> = series::BUILTIN.map(str::to_owned).into();
-    known.extend(series::ours(&root()).unwrap());
+    known.extend(series::ours(&root(), &Table::ours().unwrap()).unwrap());
     known.extend(theirs().await);
     known.extend(
         alerts::rules(&root().join("alerts/rules"))
@@ -110,48 +111,4 @@ fn every_recorded_series_is_used() {
             );
         }
     }
-}
-
-/// Our list is no wish: the sources of a service name each series of it, as a text of their own.
-#[test]
-fn every_series_of_ours_stands_in_the_source_of_a_service() {
-    let root = root();
-    let folders = ["exporters", "libs"].map(|folder| root.join(folder));
-    let mut text = String::new();
-    for path in folders
-        .iter()
-        .flat_map(|folder| sotp_checks::files(folder, ".rs").unwrap())
-    {
-        text += &std::fs::read_to_string(path).unwrap();
-    }
-    // What a service exports of others stands in its built-in configuration.
-    for path in folders
-        .iter()
-        .flat_map(|folder| sotp_checks::files(folder, "default.yml").unwrap())
-    {
-        let built_in = std::fs::read_to_string(path).unwrap();
-        let names = built_in
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("- name: "));
-        text.extend(names.map(|name| format!("\"{name}\"\n")));
-    }
-    let parts = ["_bucket", "_sum", "_count"];
-    let base = |name: &String| {
-        parts
-            .iter()
-            .find_map(|part| name.strip_suffix(part))
-            .unwrap_or(name)
-            .to_owned()
-    };
-    let quoted = |name: &str| text.contains(&format!("\"{name}\""));
-    let missing: Vec<_> = series::ours(&root)
-        .unwrap()
-        .into_iter()
-        .filter(|name| !quoted(name) && !quoted(&base(name)))
-        .collect();
-    assert_eq!(
-        missing,
-        Vec::<String>::new(),
-        "in checks/series.txt, but in no source"
-    );
 }

@@ -151,9 +151,10 @@ async fn hook(stage: &Stage<'_>, command: &str) -> anyhow::Result<()> {
         .found
         .services
         .iter()
-        .map(|(service, _)| service.name);
+        .map(|(service, _)| service.name.as_str());
     for name in ["prometheus", "alertmanager"].into_iter().chain(services) {
-        let short = name.strip_prefix("sotp-").unwrap_or(name).to_uppercase();
+        let short = name.strip_prefix("sotp-").unwrap_or(name);
+        let short = short.replace('-', "_").to_uppercase();
         argv.push(format!("SOTP_{short}_URL={}", url(name)));
     }
     argv.extend(["sh", "-c", command].map(str::to_owned));

@@ -5,17 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::services::prometheus::{Settings, Target};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::args::Common;
-use super::configs::{alertmanager, grafana, loki, ping, prometheus, syslog, tempo};
+use super::configs::{alertmanager, grafana, loki, template, tempo};
 use super::forward::Inner;
 use super::home::Home;
 use super::output::Show;
 use super::process::Process;
 use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
-use super::services::{self, Devices, INVENTORY, PING, SNMP, SYSLOG, Service};
+use super::services::{self, Devices, INVENTORY, Service};
 
 /// Names and ports of everything that can listen, ours aside.
 const OTHERS: [(&str, u16); 9] = [
@@ -35,9 +36,7 @@ pub(crate) type Ports = BTreeMap<String, u16>;
 
 /// The ports that everything has when nothing is in the way.
 pub(crate) fn usual_ports() -> Ports {
-    let ours = super::services::SERVICES
-        .iter()
-        .map(|service| (service.name, service.port));
+    let ours = services::launched().map(|service| (service.name.as_str(), service.port));
     OTHERS
         .into_iter()
         .chain(ours)
@@ -197,6 +196,21 @@ impl Setting<'_> {
         format!("http://127.0.0.1:{}", self.outside[name])
     }
 
+    /// The address of each process that runs.
+    fn urls(&self) -> BTreeMap<String, String> {
+        let found = self.found;
+        let there = |name: &str| match name {
+            "grafana" => found.grafana.is_some(),
+            "loki" | "loki-grpc" => found.loki.is_some(),
+            "tempo" | "tempo-grpc" | "otlp-grpc" | "otlp-http" => found.tempo.is_some(),
+            _ => true,
+        };
+        let names = self.inside.keys().filter(|name| there(name));
+        names
+            .map(|name| (name.clone(), self.inner_url(name)))
+            .collect()
+    }
+
     fn file(&self, name: &str, text: &str) -> anyhow::Result<String> {
         let path = self.state.join(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
@@ -217,44 +231,51 @@ fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<Stri
 }
 
 fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Process> {
-    let source = match service.devices {
-        Devices::File => Some(setting.inventory.display().to_string()),
-        Devices::Inventory => Some(setting.inner_url(INVENTORY)),
-        Devices::Prometheus => None,
+    let urls = setting.urls();
+    let names = template::Names {
+        lab: setting.forwarded,
+        data: setting.folder(service.name.trim_start_matches("sotp-"))?,
+        inventory: setting.inventory,
+        collector: setting.syslog.ip().to_string(),
+        syslog: setting.syslog,
+        snmp_config: setting.snmp,
+        urls: &urls,
     };
     let mut arguments = vec![format!(
         "--web.listen-address={}",
-        setting.inner(service.name)
+        setting.inner(&service.name)
     )];
-    arguments.extend(source.map(|source| format!("--inventory.source={source}")));
-    if let (SNMP, Some(file)) = (service.name, setting.snmp) {
-        arguments.push(format!("--config.file={}", file.display()));
+    arguments.extend(match service.devices {
+        Devices::File => Some(format!(
+            "--inventory.source={}",
+            setting.inventory.display()
+        )),
+        Devices::Inventory => Some(format!(
+            "--inventory.source={}",
+            setting.inner_url(INVENTORY)
+        )),
+        Devices::Prometheus | Devices::None => None,
+    });
+    for argument in &service.arguments {
+        let argument = template::filled(argument, &names)?;
+        arguments.extend((!argument.is_empty()).then_some(argument));
     }
-    // On a network of its user's own nothing is traced unasked.
-    if service.name == PING && setting.forwarded {
-        let file = setting.file("ping.yaml", ping::TEXT)?;
-        arguments.push(format!("--config.file={file}"));
+    if let Some(config) = &service.config {
+        let text = template::filled(&config.text, &names)?;
+        if !text.trim().is_empty() {
+            let text = format!("# Written anew at each start by `sotp-lab`.\n{text}");
+            let file = setting.file(&config.file, &text)?;
+            arguments.push(format!("--config.file={file}"));
+        }
     }
-    if service.name == SYSLOG {
-        let text = syslog::text(&syslog::Settings {
-            data: setting.folder("syslog")?,
-            listen: setting.syslog,
-            loki: setting
-                .found
-                .loki
-                .is_some()
-                .then(|| setting.inner_url("loki")),
-        });
-        arguments.push(format!(
-            "--config.file={}",
-            setting.file("syslog.yaml", &text)?
-        ));
-    }
-    let mut process = Process::new(service.name, argv(path, arguments))
-        .ready_at(format!("{}/-/ready", setting.inner_url(service.name)))
+    let mut process = Process::new(&service.name, argv(path, arguments))
+        .ready_at(format!("{}/-/ready", setting.inner_url(&service.name)))
         .needed();
     if service.devices == Devices::Inventory {
         process = process.after(INVENTORY);
+    }
+    for name in service.after.iter().filter(|name| urls.contains_key(*name)) {
+        process = process.after(name);
     }
     if setting.found.tempo.is_some() {
         process = process.env(
@@ -294,32 +315,24 @@ fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {
 }
 
 fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
-    let services = setting
-        .found
-        .services
-        .iter()
-        .map(|(service, _)| (service.job, service.name));
-    let jobs = services.chain([
-        ("prometheus", "prometheus"),
-        ("alertmanager", "alertmanager"),
-    ]);
-    let config = prometheus::Settings {
+    let rules = setting.home.rules()?;
+    let settings = Settings {
+        comment: "# Written anew at each start by `sotp-lab`.",
         interval: setting.interval,
-        rules: setting.home.rules()?,
-        alertmanager: setting.inner("alertmanager"),
-        jobs: jobs
-            .map(|(job, name)| (job.to_owned(), setting.inner(name)))
+        rules: rules
+            .iter()
+            .map(|path| path.display().to_string())
             .collect(),
-        snmp: prometheus::Discovered {
-            devices: format!("{}/sd/snmp", setting.inner_url(INVENTORY)),
-            exporter: setting.inner(SNMP),
-        },
+        prometheus: setting.inner("prometheus"),
+        alertmanager: setting.inner("alertmanager"),
+        others: Vec::new(),
     };
+    let services = setting.found.services.iter().map(|(service, _)| *service);
+    let text = settings.text(services.clone(), &setting.inner_url(INVENTORY), |service| {
+        Some(Target::At(setting.inner(&service.name)))
+    });
     let arguments = [
-        format!(
-            "--config.file={}",
-            setting.file("prometheus.yml", &config.text())?
-        ),
+        format!("--config.file={}", setting.file("prometheus.yml", &text)?),
         format!(
             "--storage.tsdb.path={}",
             setting.folder("prometheus")?.display()
@@ -335,8 +348,10 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
     .ready_at(format!("{}/-/ready", setting.inner_url("prometheus")))
     .after("alertmanager")
     .needed();
-    for (service, _) in &setting.found.services {
-        process = process.after(service.name);
+    // What asks Prometheus waits for it, and not the other way round.
+    let waits = |service: &Service| service.after.iter().any(|name| name == "prometheus");
+    for service in services.filter(|service| !waits(service)) {
+        process = process.after(&service.name);
     }
     Ok(process)
 }

@@ -1,78 +1,25 @@
-//! The table of our own services: a service more is a line more.
+//! Our own services, from `lab/services.toml`.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use ::services::Table;
+pub(crate) use ::services::{Devices, Service};
 
 use super::programs::executable;
-
-/// One of our services as the launcher starts it.
-#[derive(Debug)]
-pub(crate) struct Service {
-    /// The binary, and the name before its log lines.
-    pub(crate) name: &'static str,
-    /// Its Prometheus job.
-    pub(crate) job: &'static str,
-    /// Its port.
-    pub(crate) port: u16,
-    /// Where it takes the devices from.
-    pub(crate) devices: Devices,
-    /// What its pages show.
-    pub(crate) shows: &'static str,
-}
-
-/// Where a service takes the devices from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Devices {
-    /// The inventory file.
-    File,
-    /// The inventory service, so that a change of the file reaches it the way it does in production.
-    Inventory,
-    /// Nowhere: Prometheus learns them from the inventory service and names one with each request.
-    Prometheus,
-}
 
 /// The inventory service, which others ask.
 pub(crate) const INVENTORY: &str = "sotp-inventory";
 
-/// The SNMP exporter, which needs credentials.
+/// The SNMP exporter, whose configuration a user may name.
 pub(crate) const SNMP: &str = "sotp-snmp";
 
-/// The syslog receiver, which has a configuration of its own.
-pub(crate) const SYSLOG: &str = "sotp-syslog";
-
-/// The ping exporter, which follows paths in a lab.
-pub(crate) const PING: &str = "sotp-ping";
-
-/// All of them.
-pub(crate) const SERVICES: &[Service] = &[
-    Service {
-        name: INVENTORY,
-        job: "inventory",
-        port: 19870,
-        devices: Devices::File,
-        shows: "devices and sites",
-    },
-    Service {
-        name: PING,
-        job: "ping",
-        port: 19427,
-        devices: Devices::Inventory,
-        shows: "every device, each second",
-    },
-    Service {
-        name: SNMP,
-        job: "snmp-exporter",
-        port: 19116,
-        devices: Devices::Prometheus,
-        shows: "any device by SNMP: interfaces, vitals, neighbours",
-    },
-    Service {
-        name: SYSLOG,
-        job: "syslog",
-        port: 19514,
-        devices: Devices::Inventory,
-        shows: "what the devices say",
-    },
-];
+/// Those that the launcher starts.
+pub(crate) fn launched() -> impl Iterator<Item = &'static Service> {
+    static TABLE: LazyLock<Table> =
+        LazyLock::new(|| Table::ours().expect("the table is built in, and a test reads it"));
+    TABLE.service.iter().filter(|service| service.launched)
+}
 
 /// A binary of ours is not where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -98,15 +45,15 @@ pub(crate) fn binaries(folder: Option<&Path>) -> Result<Vec<(&'static Service, P
         .unwrap_or_default();
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     let binary = |service: &'static Service| {
-        let path = folder.join(service.name);
+        let path = folder.join(&service.name);
         if executable(&path) {
             Ok((service, path))
         } else {
             Err(Missing {
-                name: service.name,
+                name: &service.name,
                 folder: folder.clone(),
             })
         }
     };
-    SERVICES.iter().map(binary).collect()
+    launched().map(binary).collect()
 }

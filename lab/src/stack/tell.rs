@@ -48,11 +48,11 @@ pub(crate) fn rows(setting: &Setting, states: &States) -> Vec<Row> {
     );
     for (service, _) in &found.services {
         add(
-            service.name,
-            service.name,
+            &service.name,
+            &service.name,
             env!("CARGO_PKG_VERSION"),
             "/",
-            service.shows,
+            &service.shows,
         );
     }
     if let Some(program) = &found.loki {

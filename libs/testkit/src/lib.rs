@@ -9,6 +9,7 @@
 pub mod debian;
 mod dir;
 mod figures;
+mod golden;
 pub mod grafana;
 pub mod loki;
 mod measure;
@@ -22,6 +23,7 @@ mod wait;
 
 pub use dir::TempDir;
 pub use figures::{Figures, Goal};
+pub use golden::Golden;
 pub use measure::{gzip, timed};
 pub use process::{Process, Spawn};
 pub use promtool::promtool;

@@ -3,6 +3,7 @@
 
 mod docs;
 mod editing;
+mod golden;
 mod live;
 mod openapi;
 mod process;

@@ -8,6 +8,7 @@
 mod command;
 mod compat;
 mod exact;
+mod golden;
 mod load;
 mod names;
 mod namespace;

@@ -8,14 +8,14 @@ use crate::namespace::{self, Peer, ip};
 use crate::responder::Spreader;
 use crate::service::Files;
 
-const PATHS: &str = "probe: {interval: 100ms, timeout: 400ms}\n\
+pub(crate) const PATHS: &str = "probe: {interval: 100ms, timeout: 400ms}\n\
                      path: {enabled: true, interval: 1s, timeout: 500ms, max_hops: 8, flows: 2, rate: 500, tags: [traced]}\n";
-const DEVICES: &str = "devices:\n\
+pub(crate) const DEVICES: &str = "devices:\n\
     - {name: far, tags: [traced], addresses: {ipv4: 198.18.9.9, ipv6: '2001:db8:9::9'}}\n\
     - {name: untraced, address: 127.0.0.1}\n";
 
 /// A short way to `far` over one router, and a long one over two, which is taken when the short one is cut.
-struct Net {
+pub(crate) struct Net {
     near: Peer,
     far: Peer,
     _others: [Peer; 2],
@@ -36,7 +36,7 @@ fn address(run: impl Fn(&str), net: u8, host: u8, device: &str) {
     ));
 }
 
-fn net() -> Net {
+pub(crate) fn net() -> Net {
     let near = Peer::behind("a0", "a1");
     let one = Peer::behind("b0", "b1");
     let two = one.beyond("c0", "c1");

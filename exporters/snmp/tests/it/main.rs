@@ -6,6 +6,7 @@ mod created;
 mod fixtures;
 mod frugal;
 mod generate;
+mod golden;
 mod http;
 mod quirks;
 mod reasons;

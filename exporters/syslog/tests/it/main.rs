@@ -3,6 +3,7 @@
 
 mod forms;
 mod full;
+mod golden;
 mod handover;
 mod load;
 mod loud;

@@ -1,0 +1,254 @@
+//! `prometheus.yml`: of the local stack, of `compose.yaml` and of Kubernetes.
+//!
+//! Only keys that the oldest supported Prometheus knows, Debian's 2.42.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::{Service, Table};
+
+/// Shortest interval between two probes of a device, which take longer than scrapes of a page. It still puts two of them into the
+/// dashboards' shortest window, four scrape intervals.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// Longest time that Prometheus waits for a page, as it does by itself.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How one Prometheus is reached by whom, and how often it asks.
+#[derive(Debug, Clone)]
+pub struct Settings<'a> {
+    /// What the file says of itself: its first lines, each beginning with `#`.
+    pub comment: &'a str,
+    /// Scrape and evaluation interval.
+    pub interval: Duration,
+    /// Rule files, patterns allowed.
+    pub rules: Vec<String>,
+    /// Prometheus itself, as `host:port`.
+    pub prometheus: String,
+    /// Alertmanager, as `host:port`.
+    pub alertmanager: String,
+    /// Further jobs of one target each.
+    pub others: Vec<(&'static str, String)>,
+}
+
+/// Where a service is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// At `host:port`.
+    At(String),
+    /// At each address that the DNS of the cluster gives for the port `http` of this service.
+    Pods(String),
+}
+
+impl Settings<'_> {
+    /// The text of the file; `find` says where each service is, and leaves out those that are not there.
+    pub fn text<'a>(
+        &self,
+        services: impl IntoIterator<Item = &'a Service>,
+        inventory: &str,
+        find: impl Fn(&Service) -> Option<Target>,
+    ) -> String {
+        let interval = duration(self.interval);
+        let mut text = format!(
+            "{}\nglobal:\n  scrape_interval: {interval}\n  scrape_timeout: {}\n  evaluation_interval: {interval}\n",
+            self.comment,
+            duration(self.interval.min(TIMEOUT)),
+        );
+        if !self.rules.is_empty() {
+            text.push_str("rule_files:\n");
+        }
+        for rule in &self.rules {
+            let _ = writeln!(text, "  - {}", quoted(rule));
+        }
+        let _ = write!(
+            text,
+            "alerting:\n  alertmanagers:\n    - static_configs:\n        - targets: [{}]\nscrape_configs:\n",
+            quoted(&self.alertmanager)
+        );
+        for service in services {
+            let Some(target) = find(service) else {
+                continue;
+            };
+            text.push_str(&job(&service.job, &target));
+            if let (Some(probe), Target::At(exporter)) = (&service.probe, &target) {
+                let _ = write!(
+                    text,
+                    "  # Each device that the inventory lists there.\n  - job_name: {}\n{}    metrics_path: {}\n    \
+                     http_sd_configs:\n      - url: {}\n{}    relabel_configs:\n      \
+                     - source_labels: [__address__]\n        target_label: __param_target\n      \
+                     - source_labels: [__param_target]\n        target_label: instance\n      \
+                     - target_label: __address__\n        replacement: {}\n",
+                    quoted(&probe.job),
+                    self.pace(),
+                    probe.path,
+                    quoted(&format!("{inventory}{}", probe.list)),
+                    if self.interval < PROBE_INTERVAL {
+                        format!("        refresh_interval: {interval}\n")
+                    } else {
+                        String::new()
+                    },
+                    quoted(exporter),
+                );
+            }
+        }
+        let own = [
+            ("prometheus", self.prometheus.clone()),
+            ("alertmanager", self.alertmanager.clone()),
+        ];
+        for (name, target) in own.into_iter().chain(self.others.iter().cloned()) {
+            text.push_str(&job(name, &Target::At(target)));
+        }
+        text
+    }
+
+    /// The interval of probes where it is not that of everything.
+    fn pace(&self) -> String {
+        if self.interval >= PROBE_INTERVAL {
+            return String::new();
+        }
+        let pace = duration(PROBE_INTERVAL);
+        format!("    scrape_interval: {pace}\n    scrape_timeout: {pace}\n")
+    }
+}
+
+impl Table {
+    /// The file of `compose.yaml`.
+    #[must_use]
+    pub fn of_compose(&self) -> String {
+        let settings = Settings {
+            comment: "# Prometheus of compose.yaml, written by `make tables`. Has not been run in a container by the project; promtool has checked it.",
+            ..containers()
+        };
+        settings.text(&self.service, &self.inventory(), |service| {
+            Some(Target::At(format!(
+                "{}:{}",
+                service.app.as_ref()?,
+                service.port
+            )))
+        })
+    }
+
+    /// The file of Kubernetes.
+    #[must_use]
+    pub fn of_kubernetes(&self) -> String {
+        let settings = Settings {
+            comment: "# Written by `make tables`. Devices are known by the services that measure them; Prometheus itself needs no list of them\n\
+                      # and no right in the cluster.",
+            ..containers()
+        };
+        settings.text(&self.service, &self.inventory(), |service| {
+            let app = service.app.as_ref()?;
+            Some(if service.pods {
+                Target::Pods(app.clone())
+            } else {
+                Target::At(format!("{app}:{}", service.port))
+            })
+        })
+    }
+
+    /// The inventory service in containers.
+    fn inventory(&self) -> String {
+        let port = self.get("sotp-inventory").map_or(0, |service| service.port);
+        format!("http://inventory:{port}")
+    }
+}
+
+fn containers() -> Settings<'static> {
+    Settings {
+        comment: "",
+        interval: Duration::from_secs(15),
+        rules: vec!["/etc/prometheus/rules/*.yaml".to_owned()],
+        prometheus: "localhost:9090".to_owned(),
+        alertmanager: "alertmanager:9093".to_owned(),
+        others: Vec::new(),
+    }
+}
+
+fn job(name: &str, target: &Target) -> String {
+    let name = quoted(name);
+    match target {
+        Target::At(address) => format!(
+            "  - job_name: {name}\n    static_configs:\n      - targets: [{}]\n",
+            quoted(address)
+        ),
+        // `ping-0.ping.NAMESPACE.svc.cluster.local:19427` is `ping-0:19427` to people.
+        Target::Pods(service) => format!(
+            "  # Every pod of the StatefulSet, by its stable name.\n  - job_name: {name}\n    dns_sd_configs:\n      \
+             - names: [_http._tcp.{service}]\n        type: SRV\n        refresh_interval: 15s\n    relabel_configs:\n      \
+             - source_labels: [__address__]\n        regex: '([^.]+)\\..*:(\\d+)'\n        target_label: instance\n        \
+             replacement: $1:$2\n"
+        ),
+    }
+}
+
+/// A string as a YAML double-quoted scalar (YAML 1.2 §5.7).
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A duration as Prometheus reads it; whole milliseconds.
+fn duration(time: Duration) -> String {
+    match time.as_millis() {
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(interval: Duration) -> String {
+        let settings = Settings {
+            interval,
+            rules: vec!["/a \"b\"\t/c.yaml".to_owned()],
+            others: vec![("loki", "loki:3100".to_owned())],
+            ..containers()
+        };
+        let table = Table::ours().unwrap();
+        settings.text(&table.service, "http://i:1", |service| {
+            (service.name != "sotp-ping").then(|| Target::At(format!("h:{}", service.port)))
+        })
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_has_no_job() {
+        let text = text(Duration::from_secs(15));
+        assert!(
+            text.contains("job_name: \"inventory\"") && text.contains("job_name: \"loki\""),
+            "{text}"
+        );
+        assert!(!text.contains("job_name: \"ping\""), "{text}");
+    }
+
+    #[test]
+    fn the_timeout_is_never_longer_than_the_interval() {
+        assert!(text(Duration::from_millis(500)).contains("  scrape_timeout: 500ms\n"));
+        assert!(text(Duration::from_secs(60)).contains("  scrape_timeout: 10s\n"));
+    }
+
+    #[test]
+    fn devices_are_probed_no_more_often_than_they_can_answer() {
+        let quick = text(Duration::from_secs(1));
+        assert!(
+            quick.contains("    scrape_interval: 2s\n    scrape_timeout: 2s\n"),
+            "{quick}"
+        );
+        assert!(!text(Duration::from_secs(15)).contains("    scrape_interval: 2s"));
+    }
+
+    #[test]
+    fn a_path_is_quoted() {
+        assert!(text(Duration::from_secs(1)).contains(r#"  - "/a \"b\"\u0009/c.yaml""#));
+    }
+}
