@@ -517,7 +517,7 @@ mod tests {
             ),
             ("path: {tags: traced}", "path.tags: expected a list"),
             ("path: {mtu: 2}", "path.mtu: expected true or false"),
-            ("modules: [icmp]", "modules: expected keys with values"),
+            ("modules: [icmp]", "modules: expected a mapping"),
             (
                 "probe: {dscp: 64}",
                 "probe.dscp: 64 is out of bounds, expected 0 to 63",
@@ -539,7 +539,7 @@ mod tests {
                 "path: {interval: 100ms}",
                 "path.interval: 100ms is out of bounds, expected 1s to 24h",
             ),
-            ("path: {hops: 3}", "path.hops: unknown field"),
+            ("path: {hops: 3}", "path: unknown key \"hops\""),
             (
                 "probe: {burst: 101}",
                 "probe.burst: 101 is out of bounds, expected 1 to 100",

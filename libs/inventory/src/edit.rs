@@ -98,7 +98,7 @@ impl Entry {
     }
 
     fn decode(kind: Kind, node: &node::Node, text: &str, problems: &mut Problems) -> Option<Self> {
-        use node::decode::decode;
+        use node::decode;
         match kind {
             Kind::Site => decode(node, text, "", problems).map(Self::Site),
             Kind::Group => decode(node, text, "", problems).map(Self::Group),

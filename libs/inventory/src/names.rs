@@ -1,31 +1,14 @@
 //! What a name, an address and a duration may look like.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+pub(crate) use yaml::shown;
 
 pub(crate) const MAX_NAME: usize = 64;
 pub(crate) const MAX_DEVICE_NAME: usize = 128;
 const MAX_DNS_NAME: usize = 253;
 const MAX_DNS_LABEL: usize = 63;
-/// How much of a wrong value a message repeats.
-const SHOWN: usize = 60;
-
-/// `value` as a message may hold it: short, and without control characters.
-pub(crate) fn shown(value: &str) -> Cow<'_, str> {
-    if value.len() <= SHOWN && !value.chars().any(char::is_control) {
-        return Cow::Borrowed(value);
-    }
-    let mut short: String = value
-        .chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect();
-    if value.chars().nth(SHOWN).is_some() {
-        short.push_str("...");
-    }
-    Cow::Owned(short)
-}
 
 /// Whether `name` can be a name: ASCII letters, digits, `.`, `_`, `-`, beginning with a letter or digit.
 pub(crate) fn name(name: &str, max: usize) -> Result<(), String> {

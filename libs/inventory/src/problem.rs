@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::node::At;
+use yaml::{At, Mistake};
 
 /// How many problems one error lists; the rest is counted.
 const LISTED: usize = 50;
@@ -83,8 +83,7 @@ impl Problems {
     }
 
     pub(crate) fn sort(&mut self) {
-        self.list
-            .sort_by_key(|problem| (problem.at.line, problem.at.column));
+        self.list.sort_by_key(|problem| problem.0.at);
     }
 
     /// The problems that are listed, in the order of the file.
@@ -96,8 +95,8 @@ impl Problems {
     #[must_use]
     pub fn map(mut self, words: impl Fn(&str) -> String) -> Self {
         for problem in &mut self.list {
-            problem.path = words(&problem.path);
-            problem.message = words(&problem.message);
+            problem.0.path = words(&problem.0.path);
+            problem.0.message = words(&problem.0.message);
         }
         self
     }
@@ -126,44 +125,40 @@ impl fmt::Display for Problems {
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    at: At,
-    path: String,
-    message: String,
-}
+pub struct Problem(Mistake);
 
 impl Problem {
     pub(crate) fn new(at: At, path: String, message: String) -> Self {
-        Self { at, path, message }
+        Self(Mistake { at, path, message })
     }
 
     /// Line in the file, from 1; `None` when the document did not come from text.
     #[must_use]
     pub fn line(&self) -> Option<u32> {
-        (self.at.line > 0).then_some(self.at.line)
+        (self.0.at.line > 0).then_some(self.0.at.line)
     }
 
     /// Path inside the document: `devices[3].ping.interval`; empty for the whole of it.
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// What is wrong and what was expected.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
+    }
+}
+
+impl From<Mistake> for Problem {
+    fn from(mistake: Mistake) -> Self {
+        Self(mistake)
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.at.line > 0 {
-            write!(f, ":{}:{}", self.at.line, self.at.column)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, ": {}", self.path)?;
-        }
-        write!(f, ": {}", self.message)
+        self.0.fmt(f)
     }
 }

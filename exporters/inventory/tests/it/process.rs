@@ -530,7 +530,7 @@ fn what_is_no_file_and_what_is_no_setting_is_told() {
     assert_eq!(code, 64);
     assert!(
         error.ends_with(
-            ":1:1: devices: unknown field `devices`, expected one of access, audit, store; here stand access, audit and store, devices belong into --inventory.source\n"
+            ":1:1: unknown key \"devices\"; expected one of access, audit, store; here stand access, audit and store, devices belong into --inventory.source\n"
         ),
         "{error}"
     );

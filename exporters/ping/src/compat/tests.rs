@@ -161,7 +161,7 @@ fn each_mistake_is_named_with_its_line() {
         (
             SmokepingProber,
             "targets:\n- hosts: [a]\n  intervall: 1s\n",
-            "peer.yml:3:3: targets[0].intervall: unknown field",
+            "peer.yml:3:3: targets[0]: unknown key \"intervall\"",
         ),
         (
             SmokepingProber,
@@ -216,12 +216,12 @@ fn each_mistake_is_named_with_its_line() {
         (
             SmokepingProber,
             "target: []\n",
-            "peer.yml:1:1: target: unknown field",
+            "peer.yml:1:1: unknown key \"target\"",
         ),
         (
             PingExporter,
             "targets: [a]\nping: {interval: 2s, history: 3}\n",
-            "peer.yml:2:22: ping.history: unknown field",
+            "peer.yml:2:22: ping: unknown key \"history\"",
         ),
         (
             PingExporter,
@@ -236,7 +236,7 @@ fn each_mistake_is_named_with_its_line() {
         (
             PingExporter,
             "targets: [a]\noptions: {disableIPv5: true}\n",
-            "options.disableIPv5: unknown field",
+            "options: unknown key \"disableIPv5\"",
         ),
         (
             PingExporter,
@@ -251,12 +251,12 @@ fn each_mistake_is_named_with_its_line() {
         (
             Blackbox,
             "modules:\n  icmp:\n    prober: icmp\n    icmp: {payload: 3}\n",
-            "peer.yml:4:12: modules.icmp.icmp.payload: unknown field",
+            "peer.yml:4:12: modules.icmp.icmp: unknown key \"payload\"",
         ),
         (
             Blackbox,
             "modules:\n  icmp:\n    prober: icmp\n    time: 3s\n",
-            "peer.yml:4:5: modules.icmp.time: unknown field",
+            "peer.yml:4:5: modules.icmp: unknown key \"time\"",
         ),
         (
             Blackbox,

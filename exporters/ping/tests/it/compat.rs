@@ -370,6 +370,6 @@ fn convert_prints_both_files_and_what_is_left() {
     assert!(
         String::from_utf8(output.stderr)
             .unwrap()
-            .contains("peer.yml:1:1: target: unknown field")
+            .contains("peer.yml:1:1: unknown key \"target\"")
     );
 }

@@ -2,7 +2,7 @@
 
 use crate::document::{CredentialEntry, DeviceEntry, Document, GroupEntry, SiteEntry};
 use crate::names;
-use crate::node::{Node, Value, decode::decode};
+use crate::node::{Node, Value, decode};
 use crate::problem::{Problem, Problems};
 
 /// A document, and which of its entries could be read; the others hold their name at most.
@@ -40,7 +40,7 @@ pub(super) fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
             let message = format!(
                 "expected a mapping with {}, found {}",
                 KEYS.join(", "),
-                root.describe(text)
+                root.describe(text, true)
             );
             problems.push(Problem::new(root.at, String::new(), message));
         }
@@ -94,7 +94,7 @@ fn list<T: serde::de::DeserializeOwned>(
         Value::List(items) => items.as_slice(),
         Value::Null => &[],
         _ => {
-            let message = format!("expected a list, found {}", node.describe(text));
+            let message = format!("expected a list, found {}", node.describe(text, true));
             problems.push(Problem::new(node.at, key.to_owned(), message));
             &[]
         }
@@ -109,7 +109,7 @@ fn list<T: serde::de::DeserializeOwned>(
         None => {
             let name = item.get("name").map(|name| match &name.value {
                 Value::String(name) => name.to_string(),
-                _ => name.number(text).unwrap_or_default().to_owned(),
+                _ => name.spelled(text).unwrap_or_default().to_owned(),
             });
             (named(name.unwrap_or_default()), false)
         }

@@ -87,8 +87,8 @@ fn flow(node: &Node, json: &str, quotes: Quotes) -> String {
     let joined = |parts: Vec<String>| parts.join(", ");
     match &node.value {
         Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(..) => node.number(json).unwrap_or("null").to_owned(),
+        Value::Bool(value, _) => value.to_string(),
+        Value::Number(_) => node.spelled(json).unwrap_or("null").to_owned(),
         Value::String(text) if quotes == Quotes::Needed && plain(text) => text.to_string(),
         Value::String(text) => serde_json::Value::from(&**text).to_string(),
         Value::List(items) => {

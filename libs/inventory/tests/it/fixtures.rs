@@ -122,7 +122,7 @@ jobs.bad.yaml:8:55: devices[0].mqtt.topics[2]: "" is not an MQTT topic filter; e
     ),
     (
         "key-twice",
-        r#"key-twice.bad.yaml:4:5: the key "name" stands here twice; expected each once"#,
+        r#"key-twice.bad.yaml:4:5: duplicate key "name"; expected each once"#,
     ),
     (
         "maintenance",
@@ -233,9 +233,9 @@ unknown-references.bad.yaml:10:31: devices[0].groups[2]: the group "routers" sta
         r#"wrong-types.bad.yaml:2:11: sites[0].name: expected a string, found a list
 wrong-types.bad.yaml:7:11: devices[0].role: expected a string (put it in quotes if it is meant so), found the boolean true
 wrong-types.bad.yaml:10:11: devices[1].tags: expected a list, found "core"
-wrong-types.bad.yaml:13:18: devices[2].snmp.port: expected a whole number from 1 to 65535, found "161"
+wrong-types.bad.yaml:13:18: devices[2].snmp.port: expected a whole number from 0 to 65535, found "161"
 wrong-types.bad.yaml:16:21: devices[3].ping.enabled: expected true or false, found the number 1
-wrong-types.bad.yaml:19:17: devices[4].ssh.port: expected a whole number from 1 to 65535, found the number 65536
+wrong-types.bad.yaml:19:17: devices[4].ssh.port: expected a whole number from 0 to 65535, found the number 65536
 wrong-types.bad.yaml:22:11: devices[5].snmp: expected a mapping, found "if_mib""#,
     ),
 ];
