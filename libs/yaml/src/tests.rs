@@ -20,6 +20,17 @@ struct Example {
     ratio: f64,
     many: BTreeMap<i64, String>,
     how: How,
+    #[serde(deserialize_with = "even")]
+    even: u8,
+}
+
+fn even<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    let number = u8::deserialize(from)?;
+    if number.is_multiple_of(2) {
+        Ok(number)
+    } else {
+        Err(serde::de::Error::custom("expected an even number"))
+    }
 }
 
 #[derive(Debug, Default, Deserialize, PartialEq)]

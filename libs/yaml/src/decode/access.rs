@@ -33,12 +33,12 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         let Some((index, node)) = self.rest.next() else {
             return Ok(None);
         };
-        seed.deserialize(Decoder {
+        let item = Decoder {
             node,
             path: Path::Index(&self.of.path, index),
             ..self.of
-        })
-        .map(Some)
+        };
+        item.placed(seed.deserialize(item)).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -107,11 +107,12 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             .value
             .take()
             .ok_or_else(|| Failure::custom("a value was asked for before its key"))?;
-        seed.deserialize(Decoder {
+        let value = Decoder {
             node,
             path: Path::Key(&self.of.path, &key.name),
             ..self.of
-        })
+        };
+        value.placed(seed.deserialize(value))
     }
 }
 
