@@ -47,6 +47,7 @@ impl toolkit::Service for Service {
         };
         let store = editor.as_ref().map(|editor| Arc::clone(&editor.store));
         app.collect(Series::new(feed.clone()));
+        app.collect(devices::Health::new(feed.clone()));
         if let Some(editor) = &editor {
             app.collect(Editing::new(Arc::clone(&editor.store), config.clone()));
             app.collect(editor.edits.audit().clone());

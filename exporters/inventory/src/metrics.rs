@@ -1,7 +1,7 @@
 //! The series of the service.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use inventory::{Device, Feed, Inventory};
 use jiff::Timestamp;
@@ -28,14 +28,7 @@ struct Rendered {
 
 impl Rendered {
     fn new(inventory: Arc<Inventory>) -> Self {
-        let device = |device: &Device| {
-            Labels::new([
-                ("device", &*device.name),
-                ("site", &*device.site),
-                ("role", &*device.role),
-            ])
-        };
-        let devices: Vec<Labels> = inventory.devices().iter().map(device).collect();
+        let devices: Vec<Labels> = inventory.devices().iter().map(devices::labels).collect();
         let info = |(device, labels): (&Device, &Labels)| {
             labels
                 .with("platform", &device.platform)
@@ -77,42 +70,7 @@ impl Series {
         }
     }
 
-    fn source(&self, out: &mut Encoder, rendered: &Rendered) {
-        let health = self.feed.health();
-        let none = Labels::none();
-        out.family(
-            "sotp_inventory_source_up",
-            Kind::Gauge,
-            "Whether the last look at the inventory file found it good.",
-        );
-        out.sample(none, u64::from(health.up));
-        out.family(
-            "sotp_inventory_source_last_success_timestamp_seconds",
-            Kind::Gauge,
-            "When the inventory file was last found good, new or unchanged.",
-        );
-        let since = |time: SystemTime| {
-            time.duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap_or(Duration::ZERO)
-        };
-        out.sample(
-            none,
-            health
-                .last_success
-                .map_or(0.0, |time| since(time).as_secs_f64()),
-        );
-        out.family(
-            "sotp_inventory_source_failures_total",
-            Kind::Counter,
-            "Looks that found the inventory file missing, or found bad content in it for the first time.",
-        );
-        out.sample(none, health.failures);
-        out.family(
-            "sotp_inventory_source_changes_total",
-            Kind::Counter,
-            "Changes of the inventory that were taken over, the first reading included.",
-        );
-        out.sample(none, health.changes);
+    fn version(out: &mut Encoder, rendered: &Rendered) {
         out.family(
             "sotp_inventory_version_info",
             Kind::Info,
@@ -176,7 +134,7 @@ impl Collect for Series {
             "Sites of the inventory, counted.",
         );
         out.sample(Labels::none(), inventory.sites().len() as u64);
-        self.source(out, &rendered);
+        Self::version(out, &rendered);
     }
 }
 

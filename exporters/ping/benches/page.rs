@@ -14,7 +14,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use inventory::{Feed, Inventory};
 use netio::option::Family;
 use prometheus::Encoder as _;
 use sotp_ping::account::Timing;
@@ -116,12 +115,10 @@ fn service() -> Metrics {
     for index in 0..TARGETS {
         rows.add(row(index), []);
     }
-    let nobody = Inventory::parse("{}", Path::new("inventory.yaml")).unwrap();
     let config = Config::parse("", Path::new("ping.yaml")).unwrap();
     Metrics::new(
         Arc::new(ArcSwap::from_pointee(rows.view())),
         Arc::default(),
-        Feed::fixed(nobody),
         &[
             (Family::V4, Mode::Unprivileged),
             (Family::V6, Mode::Unprivileged),

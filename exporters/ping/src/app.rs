@@ -4,9 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use inventory::{Feed, Inventory, UrlFlags};
+use inventory::{Feed, Inventory};
 use tokio::sync::{Mutex, Notify, watch};
 use toolkit::{App, ConfigError, Configuration as _, Identity, Live, OnEnd, Service, Stop};
 
@@ -33,17 +32,9 @@ pub struct Ping;
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub struct Flags {
-    /// Devices to probe: a file, or the http or https URL of sotp-inventory [default: inventory.yaml].
-    #[arg(
-        long = "inventory.source",
-        env = "SOTP_INVENTORY_SOURCE",
-        value_name = "PATH|URL",
-        help_heading = "Inventory"
-    )]
-    pub inventory_source: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would be the text of --help")]
-    pub inventory: UrlFlags,
+    pub devices: devices::Flags,
     /// Uses raw sockets, which need CAP_NET_RAW, in place of the unprivileged ones of the default, whatever sockets.mode of the
     /// configuration says; ping_socket_mode_info tells which are in use.
     #[arg(
@@ -124,7 +115,7 @@ impl Service for Ping {
         let sockets = Sockets::open(mode, now.sockets.receive_buffer_bytes)?;
         let modes = sockets.modes();
         let kind = now.peer.as_ref().map(|peer| peer.kind);
-        let feed = feed(&flags, kind).await?;
+        let feed = feed(&flags, kind, app).await?;
 
         let ended = Arc::new(Notify::new());
         let at_end = Arc::clone(&ended);
@@ -134,7 +125,6 @@ impl Service for Ping {
         let metrics = Metrics::new(
             Arc::clone(&view),
             Arc::clone(engine.stats()),
-            feed.clone(),
             &modes,
             config.clone(),
             Arc::clone(&ages),
@@ -173,17 +163,6 @@ impl Service for Ping {
             }
         });
 
-        let follower = feed.clone();
-        app.spawn("inventory", OnEnd::Restart, move |stop| {
-            let feed = follower.clone();
-            async move {
-                tokio::select! {
-                    () = feed.follow() => Ok(()),
-                    () = stop.requested() => Ok(()),
-                }
-            }
-        });
-
         let (wanted, wanted_seen) = watch::channel(Arc::new(WantedNames::new()));
         let (known, known_seen) = watch::channel(Arc::new(Names::new()));
         let known = Arc::new(known);
@@ -214,7 +193,7 @@ impl Service for Ping {
             peers: compat::Directory::default(),
             traced,
             warned: Vec::new(),
-            loaded: app.gate("inventory"),
+            applied: app.gate("targets"),
             interfaces: false,
             paced: None,
         };
@@ -229,9 +208,8 @@ impl Service for Ping {
 }
 
 /// The inventory: that of the flag, else the file of the default name; none is needed to stand in for another prober.
-async fn feed(flags: &Flags, kind: Option<Kind>) -> anyhow::Result<Feed> {
-    let given = flags.inventory_source.as_deref();
-    match (given, kind) {
+async fn feed(flags: &Flags, kind: Option<Kind>, app: &mut App) -> anyhow::Result<Feed> {
+    match (flags.devices.given(), kind) {
         (Some(_), Some(Kind::SmokepingProber | Kind::PingExporter)) => {
             anyhow::bail!(
                 "--inventory.source: with --compat the targets are those of the other prober's configuration"
@@ -243,9 +221,7 @@ async fn feed(flags: &Flags, kind: Option<Kind>) -> anyhow::Result<Feed> {
         }
         (_, None | Some(Kind::Blackbox)) => {}
     }
-    let source = flags.inventory.source(given.unwrap_or("inventory.yaml"));
-    let source = source.context("--inventory.source")?;
-    Feed::open(source).await.context("--inventory.source")
+    flags.devices.follow(app).await
 }
 
 /// Adds the series of the prober that is stood in for.
@@ -293,7 +269,8 @@ struct Control {
     peers: compat::Directory,
     /// What was said of its configuration.
     warned: Vec<String>,
-    loaded: toolkit::Latch,
+    /// Opens once the targets are those of the first inventory.
+    applied: toolkit::Latch,
     /// Interfaces are named, so that their numbers are looked at now and then.
     interfaces: bool,
     /// The rates the engine was told.
@@ -371,7 +348,7 @@ impl Control {
             netio::memory::give_back();
         }
         if self.feed.health().loaded {
-            self.loaded.open();
+            self.applied.open();
         }
         Ok(())
     }

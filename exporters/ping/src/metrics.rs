@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use inventory::Feed;
 use netio::option::Family;
 use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind, Labels, Live, Native};
 
@@ -24,7 +23,6 @@ mod quality;
 pub struct Metrics {
     view: Arc<ArcSwap<View>>,
     stats: Arc<Stats>,
-    feed: Feed,
     modes: Vec<(Family, Labels)>,
     reasons: Vec<Labels>,
     buckets: Buckets,
@@ -39,7 +37,6 @@ impl Metrics {
     pub fn new(
         view: Arc<ArcSwap<View>>,
         stats: Arc<Stats>,
-        feed: Feed,
         modes: &[(Family, Mode)],
         config: Live<Config>,
         ages: Arc<Ages>,
@@ -58,7 +55,6 @@ impl Metrics {
         Self {
             view,
             stats,
-            feed,
             modes: modes.collect(),
             reasons: Reason::ALL
                 .iter()
@@ -179,7 +175,6 @@ impl Collect for Metrics {
             }
         }
         self.engine(out);
-        self.inventory(out);
     }
 }
 
@@ -370,38 +365,6 @@ impl Metrics {
         );
         for &(which, _) in &self.modes {
             out.sample(&family(which), stats.buffered[place(which)].1.get());
-        }
-    }
-
-    fn inventory(&self, out: &mut Encoder) {
-        let none = Labels::none();
-        let health = self.feed.health();
-        out.family(
-            "ping_inventory_up",
-            Kind::Gauge,
-            "Whether the last look at the inventory succeeded (1) or the last good one is kept (0).",
-        );
-        out.sample(none, u64::from(health.up));
-        out.family(
-            "ping_inventory_failures_total",
-            Kind::Counter,
-            "Looks at the inventory that failed.",
-        );
-        out.sample(none, health.failures);
-        out.family(
-            "ping_inventory_changes_total",
-            Kind::Counter,
-            "Inventories taken over.",
-        );
-        out.sample(none, health.changes);
-        if let Some(at) = health.last_success {
-            let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            out.family(
-                "ping_inventory_last_success_timestamp_seconds",
-                Kind::Gauge,
-                "When the inventory was last read or found unchanged.",
-            );
-            out.sample(none, since.as_secs_f64());
         }
     }
 }

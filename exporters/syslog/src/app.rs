@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
-use inventory::{Feed, UrlFlags};
+use devices::Readiness;
 use loki::DeadLetters;
 use spool::Queue;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd, Stop};
@@ -29,19 +29,9 @@ pub struct Service;
 /// Its own flags.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Flags {
-    /// Devices: a file, or the http or https URL of sotp-inventory.
-    #[arg(
-        long = "inventory.source",
-        env = "SOTP_INVENTORY_SOURCE",
-        value_name = "PATH|URL",
-        default_value = "inventory.yaml",
-        help_heading = "Inventory"
-    )]
-    pub inventory_source: String,
-
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment would be the text of --help")]
-    pub inventory: UrlFlags,
+    pub devices: devices::Flags,
 
     /// Unix socket over which a new process takes the sockets of the running one, so that an upgrade loses nothing.
     #[arg(
@@ -71,9 +61,7 @@ impl toolkit::Service for Service {
 
     async fn build(flags: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let config = live.current();
-        let source = flags.inventory.source(&flags.inventory_source);
-        let source = source.context("--inventory.source")?;
-        let feed = Feed::open(source).await.context("--inventory.source")?;
+        let feed = flags.devices.open().await?;
         let translator = Arc::new(Translator::built_in().context("translation rules")?);
         let mut taken = handover::taken();
         let (queue, recovery) = Queue::open(&config.spool_path, config.spool.clone())
@@ -97,7 +85,8 @@ impl toolkit::Service for Service {
         let dead = DeadLetters::open(&config.dead_letters.0, config.dead_letters.1)
             .with_context(|| format!("dead_letters.path {}", config.dead_letters.0.display()))?;
         let dead = Arc::new(dead);
-        follow(app, &feed);
+        // What is sent before there is an inventory would be lost if it were not taken.
+        devices::follow(app, &feed, Readiness::Independent);
         let outputs = Outputs {
             intake: intake.clone(),
             translator,
@@ -181,20 +170,6 @@ fn hand_over(
             handover::serve(&path, &listeners, &intake, &ending, &stop)
                 .await
                 .with_context(|| format!("--handover.socket {}", path.display()))
-        }
-    });
-}
-
-fn follow(app: &mut App, feed: &Feed) {
-    let feed = feed.clone();
-    app.spawn("inventory_feed", OnEnd::Restart, move |stop| {
-        let feed = feed.clone();
-        async move {
-            tokio::select! {
-                () = feed.follow() => {}
-                () = stop.requested() => {}
-            }
-            Ok(())
         }
     });
 }

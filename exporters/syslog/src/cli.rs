@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use inventory::UrlFlags;
 
 pub use explain::explanation;
 
@@ -52,16 +51,8 @@ Example:
         /// The configuration with the destination.
         #[arg(long = "config.file", env = "SOTP_CONFIG_FILE", value_name = "PATH")]
         config: PathBuf,
-        /// Devices: a file, or the URL of sotp-inventory.
-        #[arg(
-            long = "inventory.source",
-            env = "SOTP_INVENTORY_SOURCE",
-            value_name = "PATH|URL",
-            default_value = "inventory.yaml"
-        )]
-        inventory: String,
         #[command(flatten)]
-        access: UrlFlags,
+        devices: devices::Flags,
         /// The dead-letter file, best moved away first.
         file: PathBuf,
     },
@@ -80,10 +71,9 @@ pub fn early() -> Option<ExitCode> {
         Command::Explain { json } => explain::explain(json),
         Command::Replay {
             config,
-            inventory,
-            access,
+            devices,
             file,
-        } => replay::replay(&config, &access, &inventory, &file),
+        } => replay::replay(&config, &devices, &file),
     };
     Some(match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -162,6 +162,15 @@ impl Feed {
         Arc::clone(&self.live.borrow_and_update())
     }
 
+    /// Waits until an inventory has been read, from the source or from the cache file.
+    pub async fn loaded(&self) {
+        let mut live = self.live.clone();
+        // Every version differs from that of the empty inventory before the first: the first reading is a change.
+        while !self.health().loaded {
+            let _ = live.changed().await;
+        }
+    }
+
     /// How the source stands.
     #[must_use]
     pub fn health(&self) -> Health {

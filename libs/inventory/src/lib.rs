@@ -13,7 +13,6 @@ pub mod document;
 pub mod edit;
 mod feed;
 mod file;
-mod flags;
 pub mod labels;
 mod model;
 mod names;
@@ -27,7 +26,6 @@ mod text;
 
 pub use document::{Desired, Document, Family, Records};
 pub use feed::{Feed, Health};
-pub use flags::UrlFlags;
 pub use model::{
     Address, Device, Devices, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS,
     MAX_SITES, Mqtt, Ping, Ports, Senders, Site, Snmp, Ssh, Window,

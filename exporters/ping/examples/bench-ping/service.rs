@@ -276,12 +276,12 @@ pub(crate) fn reload(folder: &Path, targets: usize) -> anyhow::Result<Reload> {
     inventory::Inventory::parse(&text, &file).map_err(|error| anyhow::anyhow!("{error}"))?;
     let parse_millis = began.elapsed().as_secs_f64() * 1e3;
     let (changes, skipped) = (
-        of("ping_inventory_changes_total")?,
+        of("sotp_inventory_source_changes_total")?,
         of("ping_requests_skipped_total")?,
     );
     std::fs::write(&file, text)?;
     let deadline = Instant::now() + Duration::from_secs(30);
-    while of("ping_inventory_changes_total")? == changes {
+    while of("sotp_inventory_source_changes_total")? == changes {
         ensure!(Instant::now() < deadline, "the inventory is not taken over");
         std::thread::sleep(Duration::from_millis(300));
     }

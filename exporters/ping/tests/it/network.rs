@@ -254,7 +254,7 @@ async fn a_changed_inventory_is_followed_and_the_others_go_on() {
     files.write("inventory.yaml", "devices: [{name: stays}]\n");
     let bad = service
         .until("the bad inventory is seen", |samples| {
-            samples.value("ping_inventory_up", &[]) == Some(0.0)
+            samples.value("sotp_inventory_source_up", &[]) == Some(0.0)
         })
         .await;
     assert!(requests(&bad) >= requests(&after));

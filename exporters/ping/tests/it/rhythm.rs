@@ -126,14 +126,14 @@ async fn a_reload_of_ten_thousand_targets_skips_no_request_and_resets_no_counter
     };
     let all = |samples: &testkit::Samples| samples.sum("ping_requests_total", &[]) >= 1e4;
     let before = eventually_much(&service, all).await;
-    let changes = before.sum("ping_inventory_changes_total", &[]);
+    let changes = before.sum("sotp_inventory_source_changes_total", &[]);
     let skipped = before.sum("ping_requests_skipped_total", &[]);
     let before = counted(&before);
     assert_eq!(before.len(), DEVICES as usize);
 
     files.write("inventory.yaml", &inventory(1, 100));
     let taken = |samples: &testkit::Samples| {
-        samples.sum("ping_inventory_changes_total", &[]) > changes
+        samples.sum("sotp_inventory_source_changes_total", &[]) > changes
             && of(samples, "ping_requests_total", "d10000", "ipv4") > 0.0
     };
     let after = eventually_much(&service, taken).await;

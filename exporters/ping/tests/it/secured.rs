@@ -70,7 +70,9 @@ async fn a_password_is_read_from_its_file_and_again_when_it_changes() {
         .await;
     *wanted.lock().unwrap() = "Basic cmVhZGVyOnNlY29uZA==";
     let up = |wanted| {
-        move |samples: &testkit::Samples| samples.value("ping_inventory_up", &[]) == Some(wanted)
+        move |samples: &testkit::Samples| {
+            samples.value("sotp_inventory_source_up", &[]) == Some(wanted)
+        }
     };
     service.until("the old password is refused", up(0.0)).await;
     files.write("password", "second\n");

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use inventory::{Feed, UrlFlags};
 use loki::{DeadLetters, Observer, State};
 use spool::Record;
 use toolkit::Live;
@@ -37,12 +36,7 @@ impl Observer for Tally {
 }
 
 /// Sends every letter of a configured destination and says what became of them.
-pub(super) fn replay(
-    config: &Path,
-    access: &UrlFlags,
-    source: &str,
-    file: &Path,
-) -> anyhow::Result<()> {
+pub(super) fn replay(config: &Path, devices: &devices::Flags, file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(config).with_context(|| config.display().to_string())?;
     let config = Config::parse(&text, config)?;
     let letters = loki::read_dead_letters(file)?;
@@ -50,8 +44,7 @@ pub(super) fn replay(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let source = access.source(source).context("--inventory.source")?;
-        let feed = Feed::open(source).await.context("--inventory.source")?;
+        let feed = devices.open().await?;
         let translator = Arc::new(Translator::built_in()?);
         let mut beside = file.as_os_str().to_owned();
         beside.push(".refused");

@@ -16,11 +16,7 @@ impl Series {
     fn labels(&self, account: &Account) -> Labels {
         let inventory = self.intake.feed.current();
         match inventory.device(&account.device) {
-            Some(device) => Labels::new([
-                ("device", &*account.device),
-                ("site", &*device.site),
-                ("role", &*device.role),
-            ]),
+            Some(device) => devices::labels(device),
             None => Labels::new([
                 (
                     "device",
@@ -199,18 +195,15 @@ impl Series {
             u64::try_from(self.intake.config.current().silent_after.as_nanos()).unwrap_or(u64::MAX),
         );
         let inventory = self.intake.feed.current();
-        let devices = || inventory.devices().iter().filter(|d| d.syslog.is_some());
-        let labels = |d: &inventory::Device| {
-            Labels::new([("device", &*d.name), ("site", &*d.site), ("role", &*d.role)])
-        };
+        let senders = || inventory.devices().iter().filter(|d| d.syslog.is_some());
         out.family(
             "syslog_last_message_timestamp_seconds",
             Kind::Gauge,
             "When the device's last message was received.",
         );
-        for device in devices() {
+        for device in senders() {
             if let Some(last) = last.get(&*device.name).filter(|l| **l > 0) {
-                out.sample(&labels(device), *last as f64 / 1e9);
+                out.sample(&devices::labels(device), *last as f64 / 1e9);
             }
         }
         out.family(
@@ -218,14 +211,14 @@ impl Series {
             Kind::Gauge,
             "1: a device that should send syslog has been silent for too long.",
         );
-        for device in devices() {
+        for device in senders() {
             let since = last
                 .get(&*device.name)
                 .copied()
                 .unwrap_or(0)
                 .max(self.started);
             out.sample(
-                &labels(device),
+                &devices::labels(device),
                 u64::from(now.saturating_sub(since) > limit),
             );
         }
