@@ -3,6 +3,7 @@
 
 mod alerts;
 mod audit;
+mod circles;
 mod dashboards;
 mod docs;
 mod houses;
