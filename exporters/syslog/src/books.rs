@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::config::EVENTS_READER;
 use crate::record::Transport;
 
 /// Why a message was not taken, or given up.
@@ -283,7 +284,7 @@ impl Books {
     /// The reader that counts what messages say: the one that reads for nothing else, or the first.
     #[must_use]
     pub fn counting(&self) -> usize {
-        let own = |name: &String| name == crate::webhooks::READER;
+        let own = |name: &String| name == EVENTS_READER;
         self.destinations.iter().position(own).unwrap_or(0)
     }
 

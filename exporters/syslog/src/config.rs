@@ -9,17 +9,22 @@ use loki::Destination;
 use spool::{Durability, Options, WhenFull};
 use toolkit::{ConfigError, Configuration, yaml};
 
-use crate::copy::{FileCopy, Forward};
-use crate::stream::Bounds;
+use crate::header::SEVERITIES;
 use crate::tls::Files;
-use crate::webhooks::{self, Hook};
 
+mod copies;
+mod hook;
 mod outputs;
 mod raw;
 
+pub use copies::{Client, FileCopy, Forward, Framing, Way};
+pub use hook::Hook;
 use raw::Raw;
 
 const DEFAULT: &str = include_str!("../default.yaml");
+
+/// The reader of the queue that finds events, beside those of the destinations.
+pub const EVENTS_READER: &str = "events";
 
 /// A UDP address with its sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +46,19 @@ pub struct Tcp {
     pub proxy: bool,
     /// TLS, when it is spoken.
     pub tls: Option<Files>,
+}
+
+/// The bounds of connections.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Longest message in bytes.
+    pub message_bytes: usize,
+    /// Connections at a time.
+    pub connections: usize,
+    /// How long a connection may say nothing.
+    pub idle: Duration,
+    /// How long a begun message may wait for its end.
+    pub unfinished: Duration,
 }
 
 /// The checked configuration.
@@ -164,7 +182,7 @@ fn readers(config: &Config, events_at_once: bool) -> Checked<Vec<String>> {
     let mut hooks = names(&mut config.webhooks.iter().map(|h| &h.name));
     // Somebody must read what is received: the first Loki's renderer, or a reader that does nothing else.
     if !hooks.is_empty() || config.loki.is_empty() || events_at_once {
-        readers.push(webhooks::READER.to_owned());
+        readers.push(EVENTS_READER.to_owned());
     }
     for (path, mut all) in [
         ("loki", readers.clone()),
@@ -261,15 +279,12 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         .and_then(|s| i32::try_from(s).ok())
         .ok_or_else(wrong)?;
     let keep = &raw.spool.keep_severity;
-    let keep = crate::render::SEVERITIES
-        .iter()
-        .position(|s| s == keep)
-        .ok_or_else(|| {
-            (
-                "spool.keep_severity".to_owned(),
-                format!("expected one of {}", crate::render::SEVERITIES.join(", ")),
-            )
-        })?;
+    let keep = SEVERITIES.iter().position(|s| s == keep).ok_or_else(|| {
+        (
+            "spool.keep_severity".to_owned(),
+            format!("expected one of {}", SEVERITIES.join(", ")),
+        )
+    })?;
     let keep = u8::try_from(keep).unwrap_or(4);
     config.datagrams = when_full(
         "spool.datagrams_when_full",

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::framing::Framing;
 use crate::render::Lines;
 use crate::translate::Translator;
-use crate::{cli, header, text};
+use crate::{commands, header, text};
 
 /// Built once: a fuzzer calls this many thousand times a second.
 fn set_up() -> Option<&'static (Arc<Translator>, Live<Config>)> {
@@ -35,7 +35,7 @@ pub fn datagram(bytes: &[u8]) {
         return;
     };
     let text = text::decode(bytes);
-    let _ = cli::explanation(translator, &text);
+    let _ = commands::explanation(translator, &text);
     let mut lines = Lines::new(
         translator.clone(),
         Feed::fixed(inventory::Inventory::default()),

@@ -1,4 +1,4 @@
-//! The head of a syslog message, whoever sent it: priority, time, device, process, mnemonic.
+//! The header of a syslog message, whoever sent it: priority, time, device, process, mnemonic.
 //!
 //! One reader takes every form on one port, without a setting per device: RFC 5424, RFC 3164, and what devices
 //! send instead. It never fails: what it does not recognise stays in the message.
@@ -11,6 +11,25 @@ pub(crate) mod vendor;
 
 pub use rfc5424::parameters;
 pub use time::{Clock, DeviceTime, write_time};
+
+/// Severities as words, as `syslog(3)` names them.
+pub const SEVERITIES: [&str; 8] = [
+    "emergency",
+    "alert",
+    "critical",
+    "error",
+    "warning",
+    "notice",
+    "informational",
+    "debug",
+];
+
+/// Facilities as words, as `syslog(3)` names them.
+pub const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
 
 /// The form that a message was recognised by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -57,7 +76,7 @@ impl Form {
     }
 }
 
-/// What the head of a message says. All parts are slices of the message.
+/// What the header of a message says. All parts are slices of the message.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Header<'a> {
     /// `facility * 8 + severity`, when there was one.
@@ -103,7 +122,7 @@ impl Header<'_> {
     }
 }
 
-/// Reads the head of a message.
+/// Reads the header of a message.
 #[must_use]
 pub fn parse(text: &str) -> Header<'_> {
     let mut header = Header::default();
@@ -114,7 +133,7 @@ pub fn parse(text: &str) -> Header<'_> {
         rest = behind;
     }
     rest = rest.strip_prefix('\u{feff}').unwrap_or(rest);
-    if !rfc5424::parse(rest, &mut header) {
+    if !legacy::versioned(rest, &mut header) {
         legacy::parse(rest, &mut header);
     }
     vendor::refine(&mut header);

@@ -4,7 +4,7 @@
 
 pub mod app;
 pub mod books;
-pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod convert;
 pub mod copy;
@@ -24,4 +24,5 @@ pub mod text;
 pub mod tls;
 pub mod translate;
 pub mod udp;
+pub mod watch;
 pub mod webhooks;

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use toolkit::{OnEnd, Spawner, Stop};
 
 use crate::config::{Config, Tcp};
-use crate::handover::{Kind, Taken};
+use crate::handover::sockets::{Given, Kind, Taken};
 use crate::intake::Intake;
 use crate::stream::{Counts, Settings, Streams, UnixSocket};
 use crate::tls::Tls;
@@ -308,8 +308,8 @@ impl Listeners {
 
     /// Ends all of them for another process: what the kernel holds stays there. Gives the sockets and the connections
     /// that can change hands.
-    pub async fn give(&self) -> crate::handover::Given {
-        let mut given = crate::handover::Given::default();
+    pub async fn give(&self) -> Given {
+        let mut given = Given::default();
         let (udp, tcp, unix) = {
             let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
             let tcp: Vec<_> = table

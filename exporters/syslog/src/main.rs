@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sotp_syslog::cli::early().unwrap_or_else(toolkit::main::<sotp_syslog::app::Service>)
+    sotp_syslog::commands::early().unwrap_or_else(toolkit::main::<sotp_syslog::app::Service>)
 }

@@ -10,13 +10,10 @@ use crate::intake::{Intake, now};
 use crate::listeners::Listeners;
 use crate::stream::Counts;
 use crate::udp::Kernel;
+use crate::watch::{BOUNDS, Pushes, Watch};
 use crate::webhooks::{Tallies, Tally};
 
 mod devices;
-mod watch;
-
-pub use watch::Watch;
-use watch::{BOUNDS, Pushes};
 
 /// Everything that is exported.
 pub struct Series {

@@ -12,31 +12,14 @@ use toolkit::Live;
 
 use crate::books::{Account, Books};
 use crate::config::Config;
-use crate::header::{self, Form, Header};
+use crate::header::{self, FACILITIES, Form, Header, SEVERITIES};
 use crate::record::{Received, TRUNCATED, Transport, UNFINISHED};
 use crate::text;
 use crate::translate::{Translator, generic_fields};
 
-/// Severities as words, as `syslog(3)` names them.
-pub const SEVERITIES: [&str; 8] = [
-    "emergency",
-    "alert",
-    "critical",
-    "error",
-    "warning",
-    "notice",
-    "informational",
-    "debug",
-];
-/// The same as Grafana colours them.
+/// Severities as Grafana colours them.
 const LEVELS: [&str; 8] = [
     "critical", "critical", "critical", "error", "warning", "info", "info", "debug",
-];
-/// Facilities as words, as `syslog(3)` names them.
-pub const FACILITIES: [&str; 24] = [
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
-    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
-    "local5", "local6", "local7",
 ];
 /// Generic fields kept of a message that no rule knows.
 const FIELDS: usize = 24;

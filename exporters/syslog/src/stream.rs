@@ -13,8 +13,9 @@ use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use toolkit::Stop;
 
+use crate::config::Bounds;
 use crate::framing::{Framing, Skip};
-use crate::handover::Connection;
+use crate::handover::sockets::Connection;
 use crate::intake::Intake;
 use crate::record::Transport;
 use crate::tls::Tls;
@@ -24,19 +25,6 @@ mod unix;
 
 use connection::{End, Way, receive};
 pub use unix::UnixSocket;
-
-/// The bounds of connections.
-#[derive(Debug, Clone)]
-pub struct Bounds {
-    /// Longest message in bytes.
-    pub message_bytes: usize,
-    /// Connections at a time.
-    pub connections: usize,
-    /// How long a connection may say nothing.
-    pub idle: Duration,
-    /// How long a begun message may wait for its end.
-    pub unfinished: Duration,
-}
 
 /// What is counted about connections.
 #[derive(Debug, Default)]

@@ -7,7 +7,6 @@
 mod call;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,45 +16,17 @@ use loki::{Line, Observer as _, Render as _, State};
 use serde_json::json;
 use spool::{Batch, Reader, Record};
 use tokio::sync::mpsc;
-use toolkit::{Live, SecretFile, Stop};
+use toolkit::{Live, Stop};
 
 use crate::books::Books;
-use crate::config::Config;
-use crate::header;
+use crate::config::{Config, Hook};
+use crate::header::{self, SEVERITIES};
 use crate::intake::now;
-use crate::metrics::Watch;
 use crate::record::Received;
-use crate::render::{Lines, SEVERITIES};
+use crate::render::Lines;
 use crate::text;
 use crate::translate::Translator;
-
-/// The reader of the queue that finds events.
-pub const READER: &str = "events";
-
-/// One webhook.
-#[derive(Debug, Clone)]
-pub struct Hook {
-    /// Its name in metrics.
-    pub name: String,
-    /// Where to post.
-    pub url: String,
-    /// The kinds of events that it is told.
-    pub events: Vec<&'static str>,
-    /// The key of the signature.
-    pub secret: Option<Arc<SecretFile>>,
-    /// The bearer token.
-    pub token: Option<Arc<SecretFile>>,
-    /// Certificates that the server's must descend from.
-    pub ca_file: Option<PathBuf>,
-    /// How long one call may take.
-    pub timeout: Duration,
-    /// How long a call is tried again; an event older than this is not called at all.
-    pub retry_for: Duration,
-    /// At most one call in this time for the same device and kind.
-    pub interval: Duration,
-    /// Events that may wait.
-    pub queue: usize,
-}
+use crate::watch::Watch;
 
 /// What became of events, by webhook.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use spool::{Batch, Queue};
 
 use crate::books::Books;
-use crate::handover::Backlog;
+use crate::handover::sockets::Backlog;
 use crate::record;
 
 /// Books what the process before this one said of the queue; false when the queue says otherwise.

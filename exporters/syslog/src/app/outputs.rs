@@ -8,12 +8,12 @@ use loki::{DeadLetters, Pusher};
 use tokio::sync::Notify;
 use toolkit::{App, OnEnd, Stop};
 
-use crate::config::Config;
+use crate::config::{Config, EVENTS_READER};
 use crate::copy::{self, Sink};
 use crate::intake::Intake;
-use crate::metrics::Watch;
 use crate::render::Lines;
 use crate::translate::Translator;
+use crate::watch::Watch;
 use crate::webhooks::{self, Tallies};
 
 /// What the tasks share.
@@ -45,7 +45,7 @@ impl Outputs {
                 self.pusher(&config, name, at, &watch)
                     .with_context(|| format!("loki[{place}]"))?;
                 self.push(app, name.clone(), at, watch);
-            } else if name == webhooks::READER {
+            } else if name == EVENTS_READER {
                 self.webhooks(app, watch);
             } else {
                 self.copy(app, name.clone(), watch);
@@ -66,7 +66,7 @@ impl Outputs {
         };
         let intake = &self.intake;
         let readers = &intake.books.destinations;
-        let counts = at == 0 && !readers.iter().any(|r| r == webhooks::READER);
+        let counts = at == 0 && !readers.iter().any(|r| r == EVENTS_READER);
         let lines = Lines::new(
             self.translator.clone(),
             intake.feed.clone(),
@@ -195,7 +195,7 @@ impl Outputs {
                     tallies: this.tallies.clone(),
                     watch,
                 };
-                let reader = this.intake.queue.reader(webhooks::READER)?;
+                let reader = this.intake.queue.reader(EVENTS_READER)?;
                 let end = Stop::new();
                 let run = webhooks::run(reader, &shared, &end);
                 tokio::pin!(run);

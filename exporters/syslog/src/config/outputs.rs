@@ -8,10 +8,8 @@ use loki::{Authentication, Destination, Format, Rate};
 use toolkit::SecretFile;
 
 use super::raw::{RawFile, RawForward, RawLoki, RawWebhook};
-use super::{Checked, duration};
-use crate::copy::{Client, FileCopy, Forward, Framing, Way};
+use super::{Checked, Client, FileCopy, Forward, Framing, Hook, Way, duration};
 use crate::translate::EVENTS;
-use crate::webhooks::Hook;
 
 fn open_secret(path: String, base: &Path, file: &Path) -> Checked<Arc<SecretFile>> {
     SecretFile::open(base.join(file))

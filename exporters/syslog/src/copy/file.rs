@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use spool::Batch;
 
-use super::{FileCopy, line, messages};
+use super::{line, messages};
+use crate::config::FileCopy;
 
 /// The file that is written to.
 pub struct File {

@@ -13,7 +13,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Client, Forward, Framing, Way, line, messages};
+use super::{line, messages};
+use crate::config::{Client, Forward, Framing, Way};
 
 /// How long a connection may take to come about, and a batch to be acknowledged.
 const PATIENCE: Duration = Duration::from_secs(10);

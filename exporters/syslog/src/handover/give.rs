@@ -12,7 +12,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use toolkit::Stop;
 
-use super::{Backlog, Given, PACKET, Packet, WORD};
+use super::sockets::{Backlog, Given};
+use super::{PACKET, Packet, WORD};
 use crate::intake::Intake;
 use crate::listeners::Listeners;
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::{Connection, Kind, PACKET, Packet, Taken, WORD};
+use super::sockets::{Connection, Kind, Taken};
+use super::{PACKET, Packet, WORD};
 
 /// How long the old process may take.
 const PATIENCE: Duration = Duration::from_secs(30);

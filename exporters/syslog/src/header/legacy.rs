@@ -33,7 +33,7 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
             header.relay = header.host;
             header.priority = Some(priority);
             header.time = None;
-            if rfc5424::parse(behind, header) {
+            if versioned(behind, header) {
                 header.host = header.host.or(header.relay);
                 return;
             }
@@ -46,7 +46,7 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
         } else if header.host.is_some() && rfc5424::begins(rest) {
             // A relay dropped the priority in between.
             header.relay = header.host;
-            if rfc5424::parse(rest, header) {
+            if versioned(rest, header) {
                 header.host = header.host.or(header.relay);
                 return;
             }
@@ -135,8 +135,17 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
     header.message = rest;
 }
 
+/// Reads RFC 5424, and what a relay that speaks it may have put into the message.
+pub(super) fn versioned<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
+    let read = rfc5424::parse(text, header);
+    if read && header.form == Form::Rfc5424 {
+        inside(header);
+    }
+    read
+}
+
 /// A relay that speaks RFC 5424 may carry Cisco's whole header in the message: `sw7: *Jun 23 15:52:38.534: %SYS-6-…`.
-pub(super) fn inside(header: &mut Header<'_>) {
+fn inside(header: &mut Header<'_>) {
     let message = header.message;
     let head = &message.as_bytes()[..message.len().min(96)];
     if message.starts_with('%') || memchr::memmem::find(head, b": %").is_none() {

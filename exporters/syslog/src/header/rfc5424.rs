@@ -2,7 +2,7 @@
 
 use super::scan::token;
 use super::time::{self, DeviceTime};
-use super::{Form, Header, legacy};
+use super::{Form, Header};
 
 fn part(text: &str) -> Option<&str> {
     (text != "-" && !text.is_empty()).then_some(text)
@@ -47,7 +47,6 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
     let (structured, message) = structured(rest);
     header.structured = structured;
     header.message = message.strip_prefix('\u{feff}').unwrap_or(message);
-    legacy::inside(header);
     true
 }
 

@@ -8,9 +8,9 @@ use toolkit::{Encoder, Kind, Labels};
 
 use super::{Column, Series, column, signed};
 use crate::books::{Account, Dropped, PARKED};
+use crate::header::SEVERITIES;
 use crate::intake::now;
 use crate::record::Transport;
-use crate::render::SEVERITIES;
 
 impl Series {
     fn labels(&self, account: &Account) -> Labels {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use toolkit::Stop;
 
-use super::Bounds;
+use crate::config::Bounds;
 use crate::framing::Framing;
 use crate::intake::{Intake, Lane, now};
 use crate::record::{TRUNCATED, Transport, UNFINISHED};

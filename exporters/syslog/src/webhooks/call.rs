@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Event, Hook, Tally};
+use super::{Event, Tally};
+use crate::config::Hook;
 use crate::intake::now;
 
 /// Devices and kinds whose last call is remembered.

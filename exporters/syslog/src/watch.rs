@@ -13,27 +13,27 @@ use crate::intake::Intake;
 use crate::record;
 
 /// Upper bounds of the push latency in seconds.
-pub(super) const BOUNDS: [f64; 12] = [
+pub(crate) const BOUNDS: [f64; 12] = [
     0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
 
 /// What is counted about requests.
 #[derive(Debug, Default)]
-pub(super) struct Pushes {
-    pub(super) codes: HashMap<String, u64>,
-    pub(super) counts: [u64; BOUNDS.len() + 1],
-    pub(super) seconds: f64,
-    pub(super) bytes: u64,
-    pub(super) lines: u64,
-    pub(super) state: &'static str,
-    pub(super) reason: String,
-    pub(super) streams: (usize, u64, u64),
+pub(crate) struct Pushes {
+    pub(crate) codes: HashMap<String, u64>,
+    pub(crate) counts: [u64; BOUNDS.len() + 1],
+    pub(crate) seconds: f64,
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    pub(crate) state: &'static str,
+    pub(crate) reason: String,
+    pub(crate) streams: (usize, u64, u64),
 }
 
 /// What is known of one destination; books what becomes of messages there.
 pub struct Watch {
     intake: Arc<Intake>,
-    pub(super) index: usize,
+    pub(crate) index: usize,
     pushes: Mutex<Pushes>,
 }
 
@@ -58,7 +58,7 @@ impl Watch {
         name.map_or("", String::as_str)
     }
 
-    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Pushes> {
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Pushes> {
         self.pushes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead as _, Write as _};
 
+use crate::header::{FACILITIES, SEVERITIES};
 use crate::intake::now;
-use crate::render::{FACILITIES, SEVERITIES};
 use crate::translate::{Translator, generic_fields};
 use crate::{header, text};
 

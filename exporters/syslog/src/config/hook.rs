@@ -1,0 +1,32 @@
+//! Who is told of events: the checked section `webhooks`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toolkit::SecretFile;
+
+/// One webhook.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Its name in metrics.
+    pub name: String,
+    /// Where to post.
+    pub url: String,
+    /// The kinds of events that it is told.
+    pub events: Vec<&'static str>,
+    /// The key of the signature.
+    pub secret: Option<Arc<SecretFile>>,
+    /// The bearer token.
+    pub token: Option<Arc<SecretFile>>,
+    /// Certificates that the server's must descend from.
+    pub ca_file: Option<PathBuf>,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// How long a call is tried again; an event older than this is not called at all.
+    pub retry_for: Duration,
+    /// At most one call in this time for the same device and kind.
+    pub interval: Duration,
+    /// Events that may wait.
+    pub queue: usize,
+}
