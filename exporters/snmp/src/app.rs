@@ -21,7 +21,7 @@ use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
 use crate::flags::{Failure, Flags, Partial, time_allowed};
 use crate::metrics::Metrics;
-use crate::probe::{self, Answer, Ask, Ready, Rules};
+use crate::probe::{self, Answer, Ask, Memory, Prober, Ready, Rules};
 use crate::traps::{Receiver, TrapMetrics, lines};
 use crate::usm::own;
 use coalesce::Coalesce;
@@ -51,8 +51,7 @@ impl Configuration for Checked {
 /// What a request needs.
 struct Shared {
     live: Live<Checked>,
-    engine: Engine,
-    metrics: Metrics,
+    prober: Prober,
     rules: Rules,
     offset: f64,
     debug: bool,
@@ -68,10 +67,10 @@ impl Shared {
         gzip: bool,
         deadline: Instant,
     ) -> Answer {
-        self.metrics.in_flight.inc();
-        let (engine, metrics) = (&self.engine, &self.metrics);
-        let answer = probe::run(engine, ready, metrics, ask, rules, gzip, deadline).await;
-        self.metrics.in_flight.dec();
+        let in_flight = &self.prober.metrics.in_flight;
+        in_flight.inc();
+        let answer = probe::run(&self.prober, ready, ask, rules, gzip, deadline).await;
+        in_flight.dec();
         for failure in &answer.failures {
             tracing::info!(
                 target = ask.target,
@@ -147,14 +146,18 @@ impl Service for Snmp {
             carry: flags.carry_counters,
             protobuf: false,
         };
-        app.collect(page::EngineSeries(engine.clone()));
+        let memory = Arc::<Memory>::default();
+        app.collect(page::Remembered(engine.clone(), Arc::clone(&memory)));
         if let Some(address) = flags.traps_listen_address {
             receive_traps(address, &flags, &config, app)?;
         }
         let shared = Arc::new(Shared {
             live: config,
-            engine,
-            metrics,
+            prober: Prober {
+                engine,
+                memory,
+                metrics,
+            },
             rules,
             offset: flags.timeout_offset,
             debug: flags.debug_packets,
@@ -215,7 +218,7 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
     {
         Ok(ask) => ask,
         Err(refusal) => {
-            shared.metrics.request_errors.inc();
+            shared.prober.metrics.request_errors.inc();
             return response::text(StatusCode::BAD_REQUEST, refusal.to_string());
         }
     };
@@ -238,7 +241,7 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
         return gzip::respond(&scrape().await);
     }
     let key = (ready.generation, (gzip, protobuf), ask);
-    let shares = &shared.metrics.coalesced;
+    let shares = &shared.prober.metrics.coalesced;
     let answer = shared.coalesce.run(key, deadline, shares, scrape).await;
     gzip::respond(&answer)
 }

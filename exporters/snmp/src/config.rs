@@ -1,10 +1,10 @@
 //! The configuration: snmp_exporter's own `snmp.yml`, read strictly.
 
 mod auth;
-mod duration;
+pub mod duration;
 mod error;
-mod module;
-mod pattern;
+pub mod module;
+pub mod pattern;
 mod read;
 mod show;
 

@@ -3,20 +3,19 @@
 //! A few UDP sockets are shared by all targets. Answers find their scrape by request id; ICMP errors find it by address.
 
 mod address;
-mod memory;
-mod shelf;
+mod session;
+mod sessions;
 mod socket;
-mod talk;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use address::{Target, TargetError};
-pub use memory::{Key, Memory};
-pub use shelf::Shelf;
+pub use session::{Asked, Report, Session};
+pub use sessions::Key;
+use sessions::Sessions;
 pub use socket::{Arrival, Sockets};
-pub use talk::{Asked, Report, Talk};
 
 /// How the engine talks.
 #[derive(Clone, Debug)]
@@ -49,7 +48,7 @@ pub struct Engine {
 struct Inner {
     handle: tokio::runtime::Handle,
     sockets: Arc<Sockets>,
-    memory: Arc<Memory>,
+    sessions: Sessions,
     settings: Settings,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -91,17 +90,17 @@ impl Engine {
             inner: Arc::new(Inner {
                 handle,
                 sockets,
-                memory: Arc::default(),
+                sessions: Sessions::default(),
                 settings,
                 stop: Some(stop),
             }),
         })
     }
 
-    /// What is remembered of targets.
+    /// Targets whose pace and peer are remembered.
     #[must_use]
-    pub fn memory(&self) -> &Memory {
-        &self.inner.memory
+    pub fn remembered(&self) -> usize {
+        self.inner.sessions.len()
     }
 
     /// Answers that no scrape waited for, and why, since the start.
@@ -110,17 +109,12 @@ impl Engine {
         self.inner.sockets.stray()
     }
 
-    /// Runs a conversation on the engine's thread.
+    /// Runs a session on the engine's thread.
     pub async fn run(&self, asked: Asked) -> Report {
-        let (sockets, memory, settings) = (
-            Arc::clone(&self.inner.sockets),
-            Arc::clone(&self.inner.memory),
-            self.inner.settings.clone(),
-        );
-        let task = self
-            .inner
-            .handle
-            .spawn(async move { talk::converse(&sockets, &memory, &settings, asked).await });
+        let inner = Arc::clone(&self.inner);
+        let task = self.inner.handle.spawn(async move {
+            session::run(&inner.sockets, &inner.sessions, &inner.settings, asked).await
+        });
         let guard = Abort(task.abort_handle());
         let report = task
             .await
@@ -130,7 +124,7 @@ impl Engine {
     }
 }
 
-/// Ends the conversation when nobody waits for it any more.
+/// Ends the session when nobody waits for it any more.
 struct Abort(tokio::task::AbortHandle);
 
 impl Drop for Abort {

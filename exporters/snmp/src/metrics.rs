@@ -153,7 +153,7 @@ impl Metrics {
         self.kept.with_label_values(&[result]).inc();
     }
 
-    pub(crate) fn conversation(&self, report: &Report) {
+    pub(crate) fn session(&self, report: &Report) {
         for counts in &report.outcome.counts {
             self.packets.inc_by(counts.sent);
             self.retries.inc_by(counts.again);

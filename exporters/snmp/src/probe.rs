@@ -2,11 +2,13 @@
 
 mod answer;
 mod auto;
+mod cache;
 mod collect;
 mod counters;
 mod filter;
 mod keep;
 mod line;
+mod memory;
 mod pack;
 mod plan;
 mod request;
@@ -18,9 +20,8 @@ use std::time::{Duration, Instant};
 
 pub use answer::{Answer, Outcome};
 use collect::{Collected, collect};
-pub use counters::Carried;
-pub use keep::Kept;
 use line::Line;
+pub use memory::Memory;
 pub use request::{Ask, Refusal};
 use tokio::sync::Semaphore;
 
@@ -121,11 +122,21 @@ static WRITERS: LazyLock<Semaphore> =
 /// Tables of fewer values are written where they are: handing them over would cost more than it frees.
 const SMALL: usize = 4000;
 
+/// What every scrape uses.
+#[derive(Debug)]
+pub struct Prober {
+    /// The way to the targets.
+    pub engine: Engine,
+    /// What is remembered of them.
+    pub memory: Arc<Memory>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
 /// Runs a scrape to its answer, compressed when `gzip` is set.
 pub async fn run(
-    engine: &Engine,
+    prober: &Prober,
     ready: &Arc<Ready>,
-    metrics: &Metrics,
     ask: &Ask,
     rules: Rules,
     gzip: bool,
@@ -137,7 +148,7 @@ pub async fn run(
         ..rules
     };
     let chosen_by_device = ask.modules.iter().any(|module| module == AUTO);
-    let (ask, collected) = collect(engine, ready, metrics, ask, rules, deadline).await;
+    let (ask, collected) = collect(prober, ready, ask, rules, deadline).await;
     let walked = began.elapsed();
     let ready = Arc::clone(ready);
     let times = (began, walked);
@@ -160,10 +171,10 @@ pub async fn run(
             .unwrap_or_else(|_| Answer::broken())
     };
     for (module, took) in ask_modules(&answer) {
-        metrics.collection(module, took);
+        prober.metrics.collection(module, took);
     }
     for (reason, count) in answer.reasons() {
-        metrics.error(reason, count);
+        prober.metrics.error(reason, count);
     }
     answer
 }

@@ -1,11 +1,14 @@
 //! A form to scrape by hand, and the series of the engine.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use toolkit::web::response;
 use toolkit::{Collect, Encoder, Kind, Labels, Response};
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::probe::Memory;
 
 /// The form.
 pub(super) fn form(config: &Config) -> Response {
@@ -27,18 +30,18 @@ pub(super) fn form(config: &Config) -> Response {
     response::html(StatusCode::OK, page)
 }
 
-/// Series of the event loop.
-pub(super) struct EngineSeries(pub(super) Engine);
+/// Series of the event loop and of what is remembered.
+pub(super) struct Remembered(pub(super) Engine, pub(super) Arc<Memory>);
 
-impl Collect for EngineSeries {
+impl Collect for Remembered {
     fn collect(&self, out: &mut Encoder) {
         out.family(
             "snmp_targets_remembered",
             Kind::Gauge,
             "Targets whose speed and engine are remembered.",
         );
-        out.sample(&Labels::default(), self.0.memory().len() as f64);
-        let memory = self.0.memory();
+        out.sample(&Labels::default(), self.0.remembered() as f64);
+        let memory = &self.1;
         out.family(
             "snmp_memory_bytes",
             Kind::Gauge,

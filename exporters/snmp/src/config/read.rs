@@ -4,6 +4,7 @@ mod auth;
 mod files;
 mod module;
 mod names;
+mod place;
 mod raw;
 
 use std::collections::btree_map::Entry;
@@ -147,7 +148,7 @@ fn merge(
         .map_err(|error| refused(&error, text, origin))?;
     config.strict |= file.strict.unwrap_or(false);
     for (name, auth) in file.auths {
-        let place = place(&auth);
+        let place = place_of(&auth);
         let Entry::Vacant(entry) = config.auths.entry(name.clone()) else {
             return Err(Error::at(
                 origin,
@@ -165,7 +166,7 @@ fn merge(
         options.mib_folders,
     );
     for (name, spanned) in file.modules {
-        let at = place(&spanned);
+        let at = place_of(&spanned);
         let Entry::Vacant(entry) = config.modules.entry(name.clone()) else {
             return Err(Error::at(
                 origin,
@@ -188,7 +189,7 @@ fn merge(
     Ok(())
 }
 
-fn place<T>(spanned: &Spanned<T>) -> (u64, u64) {
+fn place_of<T>(spanned: &Spanned<T>) -> (u64, u64) {
     (spanned.referenced.line(), spanned.referenced.column())
 }
 

@@ -1,12 +1,13 @@
-//! One conversation: the state machine of a scrape, a line to the target, and the clock.
+//! One session with a target: the state machine of a scrape, a line to the target, and the clock.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::sessions::Sessions;
 use super::socket::{Open, no_way};
-use super::{Arrival, Memory, Settings, Sockets, until};
+use super::{Arrival, Settings, Sockets, until};
 use crate::codec::{self, Message, Operation};
 use crate::config::{Auth, Credentials, SecurityLevel};
 use crate::reason::Reason;
@@ -14,7 +15,7 @@ use crate::scrape::{Counts, Failure, Limits, Outcome, Outgoing, Pace, Scrape, Si
 use crate::usm::{self, Heard, Peer};
 use crate::value::Table;
 
-/// How often an engine may change its identity or its clock within one conversation.
+/// How often an engine may change its identity or its clock within one session.
 const HEALINGS: u32 = 4;
 /// sysUpTime.0, which every agent has: asked to tell a wrong privacy key from silence.
 const UP_TIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
@@ -44,7 +45,7 @@ pub struct Asked {
     pub any_source: bool,
 }
 
-/// What a conversation brought.
+/// What a session brought.
 #[derive(Debug)]
 pub struct Report {
     /// What was collected and what not.
@@ -58,7 +59,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A conversation that could not begin.
+    /// A session that could not begin.
     #[must_use]
     pub fn failed(reason: Reason) -> Self {
         let failures = vec![Failure { work: 0, reason }];
@@ -89,8 +90,8 @@ enum Wire {
     },
 }
 
-/// A conversation under way.
-pub struct Talk<'a> {
+/// A session under way.
+pub struct Session<'a> {
     asked: &'a Asked,
     line: Open,
     discovery: u64,
@@ -100,9 +101,9 @@ pub struct Talk<'a> {
     probe: Option<(i32, Box<Peer>)>,
 }
 
-pub(super) async fn converse(
+pub(super) async fn run(
     sockets: &Sockets,
-    memory: &Memory,
+    sessions: &Sessions,
     settings: &Settings,
     mut asked: Asked,
 ) -> Report {
@@ -119,9 +120,9 @@ pub(super) async fn converse(
         return all_failed(Reason::Send);
     };
     let key = (asked.target, asked.identity.clone());
-    let (pace, peer) = memory.recall(&key);
+    let (pace, peer) = sessions.recall(&key);
     let pace = pace.unwrap_or_else(|| Pace::up_to(settings.window));
-    let mut talk = Talk {
+    let mut session = Session {
         asked: &asked,
         line,
         discovery: 0,
@@ -135,7 +136,7 @@ pub(super) async fn converse(
     let mut wire = if asked.auth.version == 3 {
         let peer = match peer {
             Some(peer) => Ok(peer),
-            None => talk.discover(patience).await,
+            None => session.discover(patience).await,
         };
         match peer {
             Ok(peer) => Wire::Usm {
@@ -145,7 +146,7 @@ pub(super) async fn converse(
             },
             Err(reason) => {
                 let mut report = all_failed(reason);
-                (report.discovery, report.ignored) = (talk.discovery, talk.ignored);
+                (report.discovery, report.ignored) = (session.discovery, session.ignored);
                 return report;
             }
         }
@@ -159,10 +160,10 @@ pub(super) async fn converse(
         octets: settings.octets,
     };
     let mut scrape = Scrape::of_known(works, limits, pace, &asked.sizes);
-    talk.run(&mut scrape, &mut wire).await;
+    session.run(&mut scrape, &mut wire).await;
     let mut outcome = scrape.finish();
     if !outcome.answered {
-        talk.explain(&mut outcome);
+        session.explain(&mut outcome);
     }
     let peer = if let Wire::Usm { peer, .. } = wire {
         Some(*peer)
@@ -170,17 +171,17 @@ pub(super) async fn converse(
         None
     };
     if outcome.answered || peer.is_some() {
-        memory.keep(key, outcome.pace.clone(), peer);
+        sessions.keep(key, outcome.pace.clone(), peer);
     }
     Report {
         outcome,
-        trips: talk.trips,
-        discovery: talk.discovery,
-        ignored: talk.ignored,
+        trips: session.trips,
+        discovery: session.discovery,
+        ignored: session.ignored,
     }
 }
 
-impl Talk<'_> {
+impl Session<'_> {
     async fn run(&mut self, scrape: &mut Scrape, wire: &mut Wire) {
         loop {
             let now = Instant::now();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::input::{LookupInput, ModuleInput, Override};
-use crate::config::{Extract, Index, IndexType, Lookup, Metric, Module};
+use crate::config::module::{Extract, Index, IndexType, Lookup, Metric, Module};
 use crate::mib::{Access, MibError, Mibs, Object};
 use crate::oid::Oid;
 use types::{Types, subtype};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config::{GoDuration, IndexType};
+use crate::config::duration::GoDuration;
+use crate::config::module::IndexType;
+use crate::config::pattern::Pattern;
 
 /// One module that is to be made.
 #[derive(Debug, Default, Deserialize)]
@@ -90,7 +92,7 @@ pub struct Override {
 #[serde(deny_unknown_fields)]
 pub struct ExtractInput {
     /// Must match the whole text.
-    pub regex: crate::config::Pattern,
+    pub regex: Pattern,
     /// Template.
     #[serde(default = "first_group")]
     pub value: String,

@@ -26,11 +26,11 @@ pub(super) async fn expand(line: &Line<'_>, ready: &Ready, ask: &Ask) -> Result<
         return Ok(ask.clone());
     }
     let key = line.key();
-    let chosen = match line.engine.memory().modules(&key) {
+    let chosen = match line.prober.memory.modules(&key) {
         Some(known) => known,
         None => {
             let chosen = choose(line, ready).await?;
-            line.engine.memory().keep_modules(key, chosen.clone());
+            line.prober.memory.keep_modules(key, chosen.clone());
             chosen
         }
     };

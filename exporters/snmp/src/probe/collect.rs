@@ -6,10 +6,9 @@ use std::time::Instant;
 use super::keep::{Found, Saver};
 use super::plan::{Planned, Wanted};
 use super::uptime::{SYS_UP_TIME, UpTime};
-use super::{Ask, Line, ModuleStats, Outcome, Ready, Rules, auto, counters, filter, plan};
+use super::{Ask, Line, ModuleStats, Outcome, Prober, Ready, Rules, auto, counters, filter, plan};
 use crate::convert::{Scope, Started};
-use crate::engine::{Engine, Key, Report};
-use crate::metrics::Metrics;
+use crate::engine::{Key, Report};
 use crate::oid::Oid;
 use crate::reason::Reason;
 use crate::scrape::Sizes;
@@ -47,7 +46,7 @@ impl Collected {
         }
     }
 
-    /// Books what a conversation brought.
+    /// Books what a session brought.
     fn add(&mut self, report: Report, planned: &Planned, views: &[Wanted<'_>]) {
         for (counts, owners) in report.outcome.counts.iter().zip(&planned.owners) {
             for owner in owners {
@@ -78,14 +77,13 @@ impl Collected {
 }
 
 pub(super) async fn collect(
-    engine: &Engine,
+    prober: &Prober,
     ready: &Ready,
-    metrics: &Metrics,
     ask: &Ask,
     rules: Rules,
     deadline: Instant,
 ) -> (Ask, Collected) {
-    let opened = Line::open(engine, ready, metrics, ask, rules, deadline).await;
+    let opened = Line::open(prober, ready, ask, rules, deadline).await;
     let line = match opened {
         Ok(line) => line,
         Err(reason) => return (ask.clone(), Collected::failed(ask, reason)),
@@ -117,7 +115,6 @@ pub(super) async fn collect(
     } else {
         let frugal = Frugal {
             line: &line,
-            metrics,
             views: &views,
             rules,
             key: line.key_of(&ask.modules),
@@ -125,7 +122,7 @@ pub(super) async fn collect(
         frugal.fill(&mut collected, planned).await;
     }
     if !collected.answered {
-        engine.memory().forget_modules(&line.key());
+        prober.memory.forget_modules(&line.key());
     }
     (ask, collected)
 }
@@ -133,7 +130,6 @@ pub(super) async fn collect(
 /// A scrape that uses what is known of the target.
 struct Frugal<'a> {
     line: &'a Line<'a>,
-    metrics: &'a Metrics,
     views: &'a [Wanted<'a>],
     rules: Rules,
     key: Key,
@@ -141,7 +137,7 @@ struct Frugal<'a> {
 
 impl Frugal<'_> {
     async fn fill(&self, collected: &mut Collected, mut planned: Planned) {
-        let memory = self.line.engine.memory();
+        let memory = &self.line.prober.memory;
         let version = self.line.auth.version;
         let counted = self.counters();
         // Row filters ask for other rows at each scrape.
@@ -150,7 +146,7 @@ impl Frugal<'_> {
             && self.views.iter().all(|view| view.module.filters.is_empty());
         let saver = keeps.then(|| {
             Saver::new(
-                memory,
+                &memory.columns,
                 self.key.clone(),
                 &planned,
                 self.views,
@@ -182,9 +178,9 @@ impl Frugal<'_> {
         let up = up_time(&collected.table, read);
         if let Some(saver) = &saver {
             let found = saver.complete(&mut collected.table, up);
-            self.metrics.kept(found.name());
+            self.line.prober.metrics.kept(found.name());
             if found == Found::Changed {
-                saver.forget(memory);
+                saver.forget(&memory.columns);
                 let report = self.line.ask_planned(&later, sizes).await;
                 collected.add(report, &later, self.views);
             }
@@ -193,7 +189,7 @@ impl Frugal<'_> {
                 && found != Found::Kept
                 && collected.failures.is_empty()
             {
-                saver.learn(memory, &collected.table, &planned, up);
+                saver.learn(&memory.columns, &collected.table, &planned, up);
             }
             if found != Found::Kept && collected.failures.is_empty() {
                 let sizes = Sizes::of(&collected.table, version == 3);

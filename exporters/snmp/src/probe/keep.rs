@@ -12,9 +12,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::cache::Cache;
 use super::plan::{Planned, Wanted};
 use super::uptime::UpTime;
-use crate::engine::{Key, Memory};
+use crate::engine::Key;
 use crate::oid::{self, Oid};
 use crate::scrape::Work;
 use crate::value::{Table, Value};
@@ -108,7 +109,7 @@ pub(super) struct Saver {
 
 impl Saver {
     pub(super) fn new(
-        memory: &Memory,
+        cache: &Cache<Kept>,
         key: Key,
         planned: &Planned,
         views: &[Wanted<'_>],
@@ -131,8 +132,7 @@ impl Saver {
             .iter()
             .flat_map(|view| view.plan.looked_up())
             .collect();
-        let known = memory
-            .columns
+        let known = cache
             .get(&key)
             .filter(|kept| kept.since.elapsed() < spread(&key, keep));
         Self {
@@ -195,7 +195,7 @@ impl Saver {
     }
 
     /// Remembers what a whole scrape brought.
-    pub(super) fn learn(&self, memory: &Memory, table: &Table, planned: &Planned, up: UpTime) {
+    pub(super) fn learn(&self, cache: &Cache<Kept>, table: &Table, planned: &Planned, up: UpTime) {
         let stamps: Vec<(Oid, u64)> = self
             .stamps
             .iter()
@@ -218,7 +218,7 @@ impl Saver {
             .map(|oid| (*oid).clone())
             .collect();
         if columns.is_empty() {
-            memory.columns.drop(&self.key);
+            cache.remove(&self.key);
             return;
         }
         let filled = |oid: &&Oid| {
@@ -268,12 +268,12 @@ impl Saver {
             rows,
         };
         let octets = kept.octets_held();
-        memory.columns.put(self.key.clone(), kept, octets);
+        cache.put(self.key.clone(), kept, octets);
     }
 
     /// What is kept no longer holds.
-    pub(super) fn forget(&self, memory: &Memory) {
-        memory.columns.drop(&self.key);
+    pub(super) fn forget(&self, cache: &Cache<Kept>) {
+        cache.remove(&self.key);
     }
 }
 

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::plan::Planned;
-use super::{Ask, Ready, Rules};
+use super::{Ask, Prober, Ready, Rules};
 use crate::config::{Auth, Credentials};
-use crate::engine::{Asked, Engine, Key, Report, Target};
-use crate::metrics::Metrics;
+use crate::engine::{Asked, Key, Report, Target};
 use crate::reason::Reason;
 use crate::scrape::{Sizes, Work};
 
 /// The way to one target.
 pub(super) struct Line<'a> {
-    pub(super) engine: &'a Engine,
-    metrics: &'a Metrics,
+    pub(super) prober: &'a Prober,
     target: SocketAddr,
     identity: String,
     pub(super) auth: Arc<Auth>,
@@ -28,9 +26,8 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     pub(super) async fn open(
-        engine: &'a Engine,
+        prober: &'a Prober,
         ready: &Ready,
-        metrics: &'a Metrics,
         ask: &Ask,
         rules: Rules,
         deadline: Instant,
@@ -54,8 +51,7 @@ impl<'a> Line<'a> {
             .filter_map(|name| ready.config.modules.get(name))
             .any(|module| module.use_unconnected_udp_socket);
         Ok(Self {
-            engine,
-            metrics,
+            prober,
             target: address,
             identity: format!(
                 "{}\0{}\0{context}\0{}",
@@ -101,8 +97,8 @@ impl<'a> Line<'a> {
             strict: self.strict,
             any_source: self.any_source,
         };
-        let report = self.engine.run(asked).await;
-        self.metrics.conversation(&report);
+        let report = self.prober.engine.run(asked).await;
+        self.prober.metrics.session(&report);
         report
     }
 

@@ -1,16 +1,28 @@
 //! One of `modules`: walks, gets, metrics, filters.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_saphyr::Spanned;
 
-use super::names::{ByName, Place};
-use super::{place, raw};
+use super::place::Place;
+use super::{place_of, raw};
 use crate::config::{Extract, Filter, Index, Lookup, Metric, Module};
+use crate::generate::input::{LookupInput, Override};
 use crate::oid::Oid;
 
 /// Where it stands, where that is known closer than by the module, and why.
 pub(super) type Refused = (Option<(u64, u64)>, String);
+
+/// The part of a module that MIBs complete.
+pub(super) struct ByName {
+    /// What is walked and got by name.
+    pub(super) walk: Vec<Spanned<Place>>,
+    /// `lookups` of the module.
+    pub(super) lookups: Vec<LookupInput>,
+    /// `overrides` of the module.
+    pub(super) overrides: BTreeMap<String, Override>,
+}
 
 pub(super) fn module(raw: raw::Module) -> Result<(Module, ByName), Refused> {
     let metrics = raw.metrics.unwrap_or_default();
@@ -68,7 +80,7 @@ pub(super) fn module(raw: raw::Module) -> Result<(Module, ByName), Refused> {
 }
 
 fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
-    let at = place(&spanned);
+    let at = place_of(&spanned);
     let raw = spanned.value;
     let bad = |reason: String| (Some(at), format!("metrics.{}: {reason}", raw.name));
     if !is_metric_name(&raw.name) {

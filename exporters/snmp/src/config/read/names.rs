@@ -1,49 +1,14 @@
 //! Walks that name MIB objects: `IF-MIB::ifXTable` in the place of a number.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, de};
-use serde_saphyr::Spanned;
-
-use super::module::Refused;
-use super::place;
-use super::raw;
+use super::module::{ByName, Refused};
+use super::place::Place;
+use super::{place_of, raw};
 use crate::config::Module;
 use crate::generate::build::{self, Built};
-use crate::generate::input::{LookupInput, ModuleInput, Override};
+use crate::generate::input::ModuleInput;
 use crate::mib::{self, MibError, Mibs};
-use crate::oid::Oid;
-
-/// What a walk or get names.
-#[derive(Debug)]
-pub(super) enum Place {
-    /// A number.
-    Oid(Oid),
-    /// `NAME`, `MODULE::NAME`, or an instance of one of these.
-    Name(String),
-}
-
-impl<'de> Deserialize<'de> for Place {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(source)?;
-        match text.parse() {
-            Ok(oid) => Ok(Self::Oid(oid)),
-            Err(_) if text.starts_with(|c: char| c.is_ascii_alphabetic()) => Ok(Self::Name(text)),
-            Err(error) => Err(de::Error::custom(format!("`{text}`: {error}"))),
-        }
-    }
-}
-
-/// The part of a module that MIBs complete.
-pub(super) struct ByName {
-    /// What is walked and got by name.
-    pub(super) walk: Vec<Spanned<Place>>,
-    /// `lookups` of the module.
-    pub(super) lookups: Vec<LookupInput>,
-    /// `overrides` of the module.
-    pub(super) overrides: BTreeMap<String, Override>,
-}
 
 /// The MIBs that a file's names need, read when the first name asks for them.
 pub(super) struct Names {
@@ -112,7 +77,7 @@ impl Names {
         if raw.walk.is_empty() {
             return Ok(());
         }
-        let first = place(&raw.walk[0]);
+        let first = place_of(&raw.walk[0]);
         let mibs = self
             .mibs()
             .map_err(|error| (Some(first), format!("walk: {error}")))?;
@@ -122,7 +87,7 @@ impl Names {
             ..ModuleInput::default()
         };
         for spanned in raw.walk {
-            let at = place(&spanned);
+            let at = place_of(&spanned);
             let Place::Name(written) = spanned.value else {
                 continue;
             };

@@ -12,7 +12,7 @@ use crate::config::{
 use crate::generate::input::{LookupInput, Override};
 use crate::oid::Oid;
 
-use super::names::Place;
+use super::place::Place;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,7 +1,8 @@
 //! Row filters: those chosen now become gets, those chosen by each scrape go into the module.
 
 use super::{BuildError, Wanted};
-use crate::config::{Filter, Metric, unanchored};
+use crate::config::module::{Filter, Metric};
+use crate::config::pattern::unanchored;
 use crate::generate::input::Filters;
 use crate::mib::Mibs;
 use crate::oid::{Oid, within};
