@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::dashboards::{self, Dashboard, Query, Variable};
 use crate::prometheus::Prometheus;
-use crate::variables::Values;
+use crate::variables::{Values, label_values};
 
 /// How many values of a variable are tried at most.
 const CHOICES: usize = 20;
@@ -210,17 +210,6 @@ async fn found(
         ensure!(Instant::now() < deadline, "{place}: {query} found no value");
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// The two parts of `label_values(selector, label)`.
-#[must_use]
-pub fn label_values(query: &str) -> Option<(String, String)> {
-    let inner = query
-        .trim()
-        .strip_prefix("label_values(")?
-        .strip_suffix(')')?;
-    let (selector, label) = inner.rsplit_once(',')?;
-    Some((selector.trim().to_owned(), label.trim().to_owned()))
 }
 
 /// Asks a query with each choice of the variables until one of them returns data.

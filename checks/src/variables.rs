@@ -103,6 +103,17 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// The two parts of `label_values(selector, label)`.
+#[must_use]
+pub fn label_values(query: &str) -> Option<(String, String)> {
+    let inner = query
+        .trim()
+        .strip_prefix("label_values(")?
+        .strip_suffix(')')?;
+    let (selector, label) = inner.rsplit_once(',')?;
+    Some((selector.trim().to_owned(), label.trim().to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

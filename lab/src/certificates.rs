@@ -26,7 +26,7 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
         (certificate_file, certificate),
         (key_file, key),
     ] {
-        crate::node::file(&folder.join(name), &text, 0o600)?;
+        crate::files::file(&folder.join(name), &text, 0o600)?;
     }
     Ok(())
 }

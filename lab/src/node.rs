@@ -25,8 +25,9 @@ pub(crate) use place::{bind, devices, file, folder, sys};
 pub(crate) use protocols::{BgpPeer, OspfNeighbor};
 
 use crate::credentials::Credentials;
+use crate::files;
 use crate::icmp;
-use crate::inside::{self, run_ip};
+use crate::kernel::{self, run_ip};
 use crate::line;
 use crate::supervise::{DaemonStatus, Supervisor};
 use crate::topology::{MANAGEMENT, RANGE, Shape, Topology};
@@ -89,7 +90,7 @@ pub(crate) struct NodeStatus {
 
 /// The socket of a node, inside the box.
 pub(crate) fn socket(name: &str) -> PathBuf {
-    Path::new(inside::RUN)
+    Path::new(files::RUN)
         .join("nodes")
         .join(format!("{name}.sock"))
 }
@@ -143,7 +144,7 @@ fn answer(spec: &Spec, supervisor: &Supervisor, request: Request) -> anyhow::Res
                 run_ip(&host_routes(spec))?;
             }
         }
-        Request::Shape { interface, shape } => inside::netem(&interface, shape)?,
+        Request::Shape { interface, shape } => kernel::netem(&interface, shape)?,
         Request::Reach { address } => {
             icmp::echo(address, Duration::from_secs(1))
                 .map_err(|error| anyhow!("{address}: {error}"))?;
@@ -171,7 +172,7 @@ fn status(spec: &Spec, supervisor: &Supervisor) -> NodeStatus {
 
 /// Addresses and routes of this network namespace.
 fn configure(spec: &Spec) -> anyhow::Result<()> {
-    inside::open_ping_sockets()?;
+    kernel::open_ping_sockets()?;
     let node = spec.node();
     let mut batch = String::from("link set dev lo up\n");
     batch.push_str(&format!("address add {}/32 dev lo\n", node.loopback));

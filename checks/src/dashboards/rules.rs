@@ -289,7 +289,7 @@ fn query_problems(query: &Query, known: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn variable_problems(query: &str, known: &BTreeSet<String>) -> Vec<String> {
-    match stand_in(query, known).map(|filled| crate::panels::label_values(&filled)) {
+    match stand_in(query, known).map(|filled| variables::label_values(&filled)) {
         Err(name) => vec![format!(
             "variable query `{query}`: `${name}` is not declared"
         )],

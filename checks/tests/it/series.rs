@@ -5,7 +5,7 @@ use std::path::Path;
 
 use services::Table;
 use sotp_checks::servers::Server;
-use sotp_checks::variables::{Values, names};
+use sotp_checks::variables::{Values, label_values, names};
 use sotp_checks::{alerts, dashboards, panels, promql, root, series};
 
 /// Each series that is named, with one place that names it.
@@ -37,7 +37,7 @@ fn named() -> BTreeMap<String, String> {
                 .filter(|name| !name.starts_with("__"))
                 .for_each(|name| values.set(name, "x"));
             let text = values.fill(&text).unwrap();
-            let text = panels::label_values(&text).map_or(text, |(selector, _)| selector);
+            let text = label_values(&text).map_or(text, |(selector, _)| selector);
             let place = format!("{} / {place}", dashboard.uid);
             found.extend(
                 promql::series(&text)

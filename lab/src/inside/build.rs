@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{InBox, Medium, RUN, wire};
+use super::{InBox, Medium, wire};
+use crate::files::{RUN, tail};
 use crate::lab::state::State;
 use crate::line;
 use crate::node::{self, NodeStatus};
@@ -178,14 +179,10 @@ fn await_nodes(
         while !node::socket(&node.name).exists() {
             let log = state.logs().join(&node.name).join("node.log");
             if let Some(status) = child.try_wait()? {
-                bail!("{}: {status}: {}", node.name, super::tail(&log));
+                bail!("{}: {status}: {}", node.name, tail(&log));
             }
             if Instant::now() > deadline {
-                bail!(
-                    "{}: no namespaces in time: {}",
-                    node.name,
-                    super::tail(&log)
-                );
+                bail!("{}: no namespaces in time: {}", node.name, tail(&log));
             }
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -23,7 +23,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
-use super::RUN;
+use crate::files::RUN;
 use crate::lab::state::State;
 use crate::line;
 use crate::topology::{End, Shape, interface_name};

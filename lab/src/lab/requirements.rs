@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 
 use super::Error;
-use crate::inside::FRR_PROGRAMS;
+use crate::files::FRR_PROGRAMS;
 use crate::topology::{Kind, Node, SyslogBy, Topology};
 
 /// A program, or the path of a file, and the Debian package that brings it.

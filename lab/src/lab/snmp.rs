@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Error, Lab};
-use crate::node::place::{file, folder};
+use crate::files::file;
+use crate::node::place::folder;
 
 impl Lab {
     /// Writes a configuration of the SNMP exporter below `folder`, with the credentials of this lab in files of their own, and

@@ -79,7 +79,7 @@ fn write_state(state: &State, topology: &Topology, text: &str) -> Result<(), Err
         (state.credentials_file(), &json, 0o600),
         (state.ssh_config(), &ssh_config, 0o600),
     ] {
-        crate::node::file(&path, text, mode).map_err(|error| Error::state(&path, error))?;
+        crate::files::file(&path, text, mode).map_err(|error| Error::state(&path, error))?;
     }
     let made = Command::new("ssh-keygen")
         .args([
@@ -227,5 +227,5 @@ fn remember(state: &State, child: &Child) -> Result<(), Error> {
         user_namespace: !geteuid().is_root(),
     };
     let text = serde_json::to_string(&running).map_err(|error| failed(error.into()))?;
-    crate::node::file(&path, &text, 0o600).map_err(failed)
+    crate::files::file(&path, &text, 0o600).map_err(failed)
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use super::frr::LOG_COMMANDS;
 use super::place::softflowd_arguments;
 use super::{Spec, place, protocols};
-use crate::inside;
+use crate::files;
 use crate::supervise::{Daemon, Supervisor};
 use crate::topology::{Kind, Node};
 
@@ -193,7 +193,7 @@ fn frr(name: &'static str, snmp: bool, at: &Path) -> Daemon {
     Daemon {
         env: snmp_environment(at),
         after_restart: ["vtysh", "-b", "-d", name].map(str::to_owned).to_vec(),
-        ..daemon(name, &format!("{}/{name}", inside::FRR_PROGRAMS), &args)
+        ..daemon(name, &format!("{}/{name}", files::FRR_PROGRAMS), &args)
     }
 }
 
@@ -270,7 +270,7 @@ fn wait(
                 "{}: {name} does not answer; the end of {}:\n{}",
                 spec.node().name,
                 log.display(),
-                inside::tail(&log)
+                files::tail(&log)
             );
         }
         std::thread::sleep(LOOK);

@@ -13,6 +13,7 @@ use nix::unistd::{Gid, Group, Uid, User, chown};
 use super::Spec;
 use super::frr;
 use crate::certificates;
+use crate::files::file;
 use crate::topology::{COLLECTOR, Flow, FlowVersion, Kind, RANGE, SyslogBy};
 
 /// Work of one bcrypt hash, as a power of two: the password has a hundred random bits, so the least will do.
@@ -71,21 +72,6 @@ pub(crate) fn softflowd_arguments(place: &Path, flow: &Flow) -> Vec<String> {
 pub(crate) fn folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir_all(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// A file with this content, that nobody may read before it has this mode.
-pub(crate) fn file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let _ = fs::remove_file(path);
-    let new = {
-        use std::os::unix::fs::OpenOptionsExt;
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?
-    };
-    io::Write::write_all(&mut &new, text.as_bytes())?;
-    new.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 fn user(name: &str) -> anyhow::Result<(Uid, Gid)> {
@@ -382,5 +368,5 @@ fn sensor() -> String {
 
 /// The folder of a node's files, in memory inside the box.
 pub(crate) fn of(name: &str) -> PathBuf {
-    Path::new(crate::inside::RUN).join("nodes").join(name)
+    Path::new(crate::files::RUN).join("nodes").join(name)
 }

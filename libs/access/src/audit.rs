@@ -24,8 +24,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::action::Action;
 use crate::caller::{Caller, Role, Via};
-use crate::edit::Action;
 use line::{Entry, Event, Hash, What, hex};
 use refusals::Refusals;
 use writer::{Ask, Ended, Writer};

@@ -42,8 +42,9 @@ use changes::{Changes, Claim, Ticket};
 use plan::Steps;
 use turn::Turn;
 
+pub use crate::action::{Action, Need};
 pub use key::{Key, Remembered};
-pub use plan::{Action, Asked, Done, Granted, Need, Plan};
+pub use plan::{Asked, Done, Granted, Plan};
 
 /// Where the outcome of a change can be asked.
 const CHANGES: &str = "/api/v1/changes/{id}";

@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod action;
 pub mod audit;
 pub mod caller;
 pub mod edit;

@@ -18,6 +18,7 @@ mod model;
 mod names;
 mod node;
 mod problem;
+mod read;
 mod schema;
 pub mod sd;
 mod shard;

@@ -3,16 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::document::{Desired, Document, Family, Records};
-use crate::edit::Edit;
-use crate::problem::Error;
+use crate::document::{Desired, Family, Records};
 use crate::text::Text;
 
 /// Most bytes of the text of one inventory.
@@ -376,64 +373,8 @@ impl std::ops::Index<usize> for Devices<'_> {
 }
 
 impl Inventory {
-    /// The inventory in `text`, which is YAML or JSON; `origin` names it in errors.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with every problem that could be found, [`Error::TooLarge`] above [`MAX_BYTES`].
-    pub fn parse(text: &str, origin: &Path) -> Result<Self, Error> {
-        crate::check::parse(text, &origin.display().to_string())
-    }
-
-    /// The inventory in `text` and the document it was made of.
-    ///
-    /// # Errors
-    /// As [`Inventory::parse`].
-    pub fn parse_both(text: &str, origin: &Path) -> Result<(Document, Self), Error> {
-        crate::check::parse_both(text, &origin.display().to_string())
-    }
-
-    /// The inventory in the file at `path`.
-    ///
-    /// # Errors
-    /// As [`Inventory::parse`], and when the file cannot be read or is not UTF-8.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = crate::file::read(path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Error::NotText {
-            origin: path.display().to_string(),
-        })?;
-        Self::parse(text, path)
-    }
-
-    /// The inventory that `document` describes; problems carry paths and no lines.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with every problem that could be found.
-    pub fn check(document: &Document, origin: &Path) -> Result<Self, Error> {
-        crate::check::check(document, &origin.display().to_string())
-    }
-
-    /// The inventory that `document` describes, which became what it is from the document of this one by `edits`.
-    ///
-    /// What the edits leave alone is shared with this one, so that a change costs little however many devices there are.
-    ///
-    /// # Errors
-    /// As [`Inventory::check`].
-    pub fn amend(&self, document: &Document, edits: &[Edit], origin: &Path) -> Result<Self, Error> {
-        match crate::check::amend(self, document, edits) {
-            Some(inventory) => Ok(inventory),
-            None => Self::check(document, origin),
-        }
-    }
-
     fn at(&self, index: Option<&usize>) -> Option<&Device> {
         index.map(|index| &*self.devices[*index])
-    }
-
-    /// The document the inventory was made of, read back from its JSON form: to be changed and checked again.
-    #[must_use]
-    pub fn document(&self) -> Document {
-        // Numbers are read back to the last bit, which not every JSON reader does.
-        crate::check::document(&self.json)
     }
 
     /// The document as JSON: what `GET /api/v1/inventory` answers and [`Inventory::parse`] reads back.

@@ -6,6 +6,7 @@
 
 mod labels;
 mod native;
+mod negotiate;
 mod number;
 mod protobuf;
 mod registry;
@@ -17,6 +18,7 @@ use std::collections::HashSet;
 
 pub use labels::Labels;
 pub use native::Native;
+pub(crate) use negotiate::ranges;
 pub use number::Decimal;
 use number::Number;
 use protobuf::Family;
@@ -39,7 +41,7 @@ impl Format {
     /// What the client prefers by its `Accept` (RFC 9110 section 12.5.1); of equals the first of protobuf, OpenMetrics 1.0.0 and plain text.
     #[must_use]
     pub fn wanted(headers: &http::HeaderMap) -> Self {
-        crate::web::scrape::wanted_format(headers)
+        negotiate::wanted(headers)
     }
 
     /// The `Content-Type` of a response in this format.

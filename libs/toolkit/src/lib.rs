@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
+mod carriers;
+mod chain;
 mod config;
 mod encoder;
 mod flags;
@@ -27,12 +29,13 @@ pub mod web_config;
 pub mod yaml;
 
 pub use app::{App, Collect};
+pub use chain::chain;
 pub use config::{BadInput, ConfigError, Configuration, Service};
 pub use encoder::{Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Native};
 pub use flags::{Flags, duration};
 pub use identity::Identity;
 pub use latency::{Latency, Series};
-pub use life::{chain, main, main_from};
+pub use life::{main, main_from};
 pub use live::Live;
 pub use secret::{Secret, SecretFile};
 pub use supervise::{Latch, OnEnd, Spawner, Stop};

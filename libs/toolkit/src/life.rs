@@ -22,10 +22,11 @@ use crate::metrics::Metrics;
 use crate::trace::Exporter;
 use crate::web::dispatch::Site;
 use crate::web::door::Door;
+use crate::web::limits::Limits;
 use crate::web::listen::{self, Bound};
 use crate::web::router::Router;
 use crate::web::scrape::Scrape;
-use crate::web::serve::{Limits, Server};
+use crate::web::serve::Server;
 use crate::{
     App, BadInput, Configuration as _, Flags, Live, Service, Spawner, flags, supervise, trace,
 };
@@ -146,19 +147,6 @@ fn start_log(flags: &Flags, exporter: Option<&Exporter>) -> Result<(), TryInitEr
         tracing::error!(place, reason, "panicked");
     }));
     Ok(())
-}
-
-/// An error with its causes, for messages that carry one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn pool(name: &'static str, threads: Option<usize>) -> std::io::Result<Runtime> {

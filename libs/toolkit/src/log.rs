@@ -5,6 +5,7 @@ mod format;
 
 use std::str::FromStr;
 
+use crate::carriers::CARRIERS;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
@@ -32,22 +33,6 @@ pub enum LogLevel {
     /// Somebody must act.
     Error,
 }
-
-/// Libraries below ours: they log nothing but warnings, and their spans are not sent.
-pub(crate) const CARRIERS: &[&str] = &[
-    "h2",
-    "hickory_net",
-    "hickory_proto",
-    "hickory_resolver",
-    "hyper",
-    "hyper_util",
-    "opentelemetry",
-    "reqwest",
-    "rustls",
-    "tokio_util",
-    "tonic",
-    "tower",
-];
 
 impl LogLevel {
     /// Our own code logs at this level, the libraries below at warnings at most.

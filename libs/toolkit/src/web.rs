@@ -7,6 +7,7 @@ mod conn;
 pub(crate) mod dispatch;
 pub(crate) mod door;
 pub(crate) mod landing;
+pub(crate) mod limits;
 pub(crate) mod listen;
 mod rate;
 mod request;

@@ -113,8 +113,9 @@ mod tests {
             assert!(cache.octets() <= room, "{}", cache.octets());
             let _ = cache.get(&key(1));
         }
+        let there = (1..=100).filter(|port| cache.get(&key(*port)).is_some());
+        assert!((5..=10).contains(&there.count()));
         assert_eq!(cache.get(&key(1)).as_deref(), Some(&1));
-        assert_eq!(cache.get(&key(2)), None);
         cache.put(key(1), 12, 10);
         assert_eq!(cache.get(&key(1)).as_deref(), Some(&12));
         for port in 1..=100 {

@@ -12,7 +12,9 @@ use nix::mount::{MsFlags, mount};
 
 use super::super::wire;
 use super::{LinkStatus, run_folder};
-use crate::inside::{Medium, netem, open_ping_sockets, run_ip, tail};
+use crate::files::tail;
+use crate::inside::Medium;
+use crate::kernel::{netem, open_ping_sockets, run_ip};
 use crate::lab::state::State;
 use crate::node::{bind, devices, folder, sys};
 use crate::topology::{COLLECTOR, MANAGEMENT, RANGE, STATION, Shape, Topology};

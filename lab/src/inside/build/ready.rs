@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 
 use super::{BoxStatus, Network, PATIENCE, order, progress};
-use crate::inside::tail;
+use crate::files::tail;
 use crate::node::{self, expected_daemons};
 use crate::topology::Topology;
 

@@ -17,6 +17,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::Identity;
+use crate::carriers::CARRIERS;
 
 /// Variables that name the collector.
 const ENDPOINTS: [&str; 2] = [
@@ -45,7 +46,7 @@ impl Exporter {
             return Ok(None);
         }
         let inner = SpanExporter::builder().build().map_err(|error| {
-            let reason = without_users(&crate::life::chain(&error));
+            let reason = without_users(&crate::chain(&error));
             anyhow!("OpenTelemetry exporter cannot be built from the OTEL_* variables: {reason}")
         })?;
         let sent = IntCounter::new(
@@ -85,7 +86,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let mut targets = Targets::new().with_default(LevelFilter::INFO);
-    for carrier in crate::log::CARRIERS {
+    for carrier in CARRIERS {
         targets = targets.with_target(*carrier, LevelFilter::OFF);
     }
     tracing_opentelemetry::layer()

@@ -1,5 +1,6 @@
 //! What one connection may take: time for its head, its silence and its reading; and which one goes when there are too many.
 
+use super::limits::Limits;
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
@@ -9,8 +10,6 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-
-use super::serve::Limits;
 
 /// What the connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,10 +15,10 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::auth::Verdict;
 use super::door::{Door, LiveDoor, Trust};
+use super::limits::Limits;
 use super::request::conceal;
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
-use super::serve::Limits;
 use super::{ClientCertificate, Request, Response, landing, response};
 use crate::app::{Link, Look};
 use crate::metrics::Metrics;

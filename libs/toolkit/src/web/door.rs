@@ -45,7 +45,7 @@ impl Door {
         before: Option<&Self>,
     ) -> Result<Self, ConfigError> {
         let tls = config.tls.as_ref().map(tls::build).transpose();
-        let tls = tls.map_err(|error| ConfigError::new(path, crate::life::chain(&error)))?;
+        let tls = tls.map_err(|error| ConfigError::new(path, crate::chain(&error)))?;
         let (tls, trust) = tls.map_or((None, None), |(tls, trust)| (Some(tls), trust));
         let same = |limit| {
             before
