@@ -3,12 +3,12 @@
 mod build;
 mod wire;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use nix::sys::wait::{WaitStatus, waitpid};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,6 @@ pub(crate) use build::{Answer, BoxStatus, Event, LinkStatus, Request};
 
 use crate::lab::state::State;
 use crate::node;
-use crate::topology::Shape;
 
 /// What makes the box independent of who started it.
 pub(crate) const RELEASE: &[u8] = b"r";

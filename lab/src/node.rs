@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use daemons::expected as expected_daemons;
 pub(crate) use linkwatch::watch as watch_links;
-pub(crate) use place::{bind, devices, file, folder, sys};
+pub(crate) use place::{bind, devices, folder, sys};
 pub(crate) use protocols::{BgpPeer, OspfNeighbor};
 
 use crate::credentials::Credentials;

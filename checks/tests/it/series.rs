@@ -6,7 +6,7 @@ use std::path::Path;
 use services::Table;
 use sotp_checks::servers::Server;
 use sotp_checks::variables::{Values, label_values, names};
-use sotp_checks::{alerts, dashboards, panels, promql, root, series};
+use sotp_checks::{alerts, dashboards, promql, root, series};
 
 /// Each series that is named, with one place that names it.
 fn named() -> BTreeMap<String, String> {

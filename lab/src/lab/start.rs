@@ -12,7 +12,8 @@ use super::state::{Process, Running, State};
 use super::{Error, Lab, Life, Options, requirements};
 use crate::certificates;
 use crate::credentials::Credentials;
-use crate::inside::{Event, InBox, RELEASE, tail};
+use crate::files::{file, tail};
+use crate::inside::{Event, InBox, RELEASE};
 use crate::topology::{self, Topology};
 
 /// How much longer than its own deadline the box may take to say so.
@@ -79,7 +80,7 @@ fn write_state(state: &State, topology: &Topology, text: &str) -> Result<(), Err
         (state.credentials_file(), &json, 0o600),
         (state.ssh_config(), &ssh_config, 0o600),
     ] {
-        crate::files::file(&path, text, mode).map_err(|error| Error::state(&path, error))?;
+        file(&path, text, mode).map_err(|error| Error::state(&path, error))?;
     }
     let made = Command::new("ssh-keygen")
         .args([
@@ -227,5 +228,5 @@ fn remember(state: &State, child: &Child) -> Result<(), Error> {
         user_namespace: !geteuid().is_root(),
     };
     let text = serde_json::to_string(&running).map_err(|error| failed(error.into()))?;
-    crate::files::file(&path, &text, 0o600).map_err(failed)
+    file(&path, &text, 0o600).map_err(failed)
 }
