@@ -33,13 +33,22 @@ which-devices:
 tables: ## what is written from lab/services.toml: three prometheus.yml and the tables of the documents
 	SOTP_UPDATE=1 $(CARGO) test -q -p sotp-checks --test it table::what_is_written
 
+# One build of everything that runs, then the checks that build nothing of it, then the tests side by side (checks/src/runner.rs).
+# The examples that tests start; the others are benchmarks, which `make style` reads and `make bench` builds.
+STARTED  := echo
+PHASE    = @echo "$$(date +%s.%N) $(1)" $(if $(2),>,>>) target/phases.txt
+
 test: ## everything CI runs; installs what the tests talk to
-	$(CARGO) build --workspace
+	@mkdir -p target
+	$(call PHASE,build,first)
+	$(CARGO) test --workspace --no-run --lib --bins --tests --message-format=json-render-diagnostics > target/tests.json
+	$(CARGO) build --workspace -q $(STARTED:%=--example %)
+	$(call PHASE,packages of Debian)
 	target/debug/sotp-lab stack install --tests --no-download
+	$(call PHASE,format and lints and documentation)
 	$(MAKE) style
-	$(CARGO) test --workspace --no-fail-fast
-	$(CARGO) build -q -p sotp-ping --bin sotp-ping --example bench-ping
-	target/debug/examples/bench-ping --short
+	$(call PHASE,tests)
+	target/debug/sotp-tests target/tests.json --phases target/phases.txt
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test it -- houses:: audit::
@@ -81,9 +90,9 @@ fuzz: ## one parser under libFuzzer, guided by coverage: make fuzz FUZZ=icmp TIM
 ifeq ($(FUZZ),)
 	@ls fuzz/targets | sed -e 's/\.rs$$//' -e 's/_/-/g'
 else
-	RUSTFLAGS="$(COUNTERS)" $(CARGO) build --release -q -p sotp-fuzz --bin fuzz-$(FUZZED) --target $(HOST) --target-dir target/fuzz
+	RUSTFLAGS="$(COUNTERS)" $(CARGO) build --release -q -p sotp-fuzz --features libfuzzer --target $(HOST) --target-dir target/fuzz
 	mkdir -p $(CORPUS) target/fuzz/found
-	target/fuzz/$(HOST)/release/fuzz-$(FUZZED) -max_total_time=$(TIME) -timeout=10 -rss_limit_mb=2048 \
+	SOTP_FUZZ_TARGET=$(FUZZED) target/fuzz/$(HOST)/release/sotp-fuzz -max_total_time=$(TIME) -timeout=10 -rss_limit_mb=2048 \
 		-artifact_prefix=target/fuzz/found/$(FUZZED)- $(CORPUS) $(wildcard fuzz/seeds/$(FUZZED))
 endif
 

@@ -62,6 +62,12 @@ pub fn manifest(name: &str, text: &str) -> Vec<String> {
         Err(error) => return vec![format!("{name}: Cargo.toml does not parse: {error}")],
     };
     let mut problems = Vec::new();
+    let doctest = table.get("lib").and_then(|lib| lib.get("doctest"));
+    if doctest.is_some_and(|doctest| doctest.as_bool() != Some(false)) {
+        problems.push(format!(
+            "{name}: nothing runs doctests (`[lib] doctest = false`)"
+        ));
+    }
     let lints = table
         .get("lints")
         .and_then(|lints| lints.get("workspace"))
@@ -122,6 +128,11 @@ pub fn source(name: &str, path: &Path, text: &str) -> Vec<String> {
             "{file}: write `foo.rs` beside `foo/` instead of mod.rs"
         ));
     }
+    if let Some(line) = runnable(text) {
+        problems.push(format!(
+            "{file}:{line}: a block of code in a doc comment, which nothing runs; write ```text, or make it a test"
+        ));
+    }
     let lifts = |level: &str| {
         text.lines()
             .any(|line| line.trim_start().starts_with('#') && line.contains(level))
@@ -130,6 +141,20 @@ pub fn source(name: &str, path: &Path, text: &str) -> Vec<String> {
         problems.push(format!("{file}: only {UNSAFE} may allow unsafe code"));
     }
     problems
+}
+
+/// The line of the first block of a doc comment that rustdoc would run as a test; no part of `make test` does.
+fn runnable(text: &str) -> Option<usize> {
+    let mut open = false;
+    text.lines().enumerate().find_map(|(at, line)| {
+        let comment = line.trim_start();
+        let comment = comment
+            .strip_prefix("///")
+            .or_else(|| comment.strip_prefix("//!"))?;
+        let language = comment.trim().strip_prefix("```")?;
+        open = !open;
+        (open && language != "text").then_some(at + 1)
+    })
 }
 
 /// Every problem of our manifests and sources.

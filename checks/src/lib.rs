@@ -24,7 +24,6 @@ pub mod prometheus;
 pub mod promql;
 pub mod runner;
 pub mod series;
-pub mod servers;
 pub mod table;
 pub mod tools;
 pub mod variables;

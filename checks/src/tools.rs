@@ -46,6 +46,10 @@ pub fn python(root: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn install(folder: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    // Each test is a process of its own: the second one waits for the first, until the file is closed.
+    let lock = std::fs::File::create(folder.with_extension("lock"))?;
+    lock.lock().context("python.lock")?;
     let (marker, pins) = (folder.join("pins"), PINS.join("\n"));
     if std::fs::read_to_string(&marker).is_ok_and(|found| found == pins) {
         return Ok(folder.join("bin"));

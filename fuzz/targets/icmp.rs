@@ -1,12 +1,11 @@
 //! Any bytes as what an ICMP socket hands out: replies, quoted requests, control messages.
-#![no_main]
 
 use netio::control::Control;
 use netio::option::Family;
 use sotp_ping::echo::{self, Mode};
 use sotp_ping::path::wire;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+crate::target!(|bytes: &[u8]| {
     if let Some(entry) = Control::decode(bytes).entry {
         let _ = wire::told(&entry);
     }

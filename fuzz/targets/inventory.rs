@@ -1,12 +1,11 @@
 //! Any text as `inventory.yaml`: checked or refused with a reason, and what is checked answers every job.
-#![no_main]
 
 use std::path::Path;
 
 use inventory::Shard;
 use inventory::sd::{Job, render};
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+crate::target!(|text: &str| {
     match inventory::Inventory::parse(text, Path::new("fuzz.yaml")) {
         Ok(inventory) => {
             for job in Job::ALL {

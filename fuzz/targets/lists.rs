@@ -1,12 +1,11 @@
 //! Any text as a list of another system: read line by line, and what is taken can be checked and written again.
-#![no_main]
 
 use std::path::Path;
 
 use inventory::Inventory;
 use sotp_inventory::formats::Format;
 
-libfuzzer_sys::fuzz_target!(|input: (u8, &str)| {
+crate::target!(|input: (u8, &str)| {
     let (which, text) = input;
     let format = Format::ALL[usize::from(which) % Format::ALL.len()];
     let start =

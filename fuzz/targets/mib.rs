@@ -1,9 +1,8 @@
 //! Any bytes as a MIB file, and as generator.yml beside the MIB that it was.
-#![no_main]
 
 use std::path::Path;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+crate::target!(|bytes: &[u8]| {
     let at = bytes
         .iter()
         .position(|byte| *byte == 0)

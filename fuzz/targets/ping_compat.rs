@@ -1,5 +1,4 @@
 //! Any text as the configuration of another prober: read or refused with a reason, and what is read can be converted into files of ours.
-#![no_main]
 
 use std::path::Path;
 
@@ -7,7 +6,7 @@ use inventory::Inventory;
 use sotp_ping::compat::{Kind, Options, convert, parse};
 use sotp_ping::config::Config;
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+crate::target!(|text: &str| {
     for kind in Kind::ALL {
         match parse(kind, &Options::default(), text, Path::new("fuzz.yaml")) {
             Ok(config) => assert!(config.peer.is_some_and(|peer| peer.kind == kind)),

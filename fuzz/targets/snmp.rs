@@ -1,9 +1,8 @@
 //! Any bytes as what a device or a sender of traps sends, as a DISPLAY-HINT, and as `snmp.yml`.
-#![no_main]
 
 use std::path::Path;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+crate::target!(|bytes: &[u8]| {
     let Some((kind, rest)) = bytes.split_first() else {
         return;
     };

@@ -1,6 +1,5 @@
 //! The messages of every rule, changed.
-#![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+crate::target!(|bytes: &[u8]| {
     sotp_syslog::fuzz::rules(bytes);
 });

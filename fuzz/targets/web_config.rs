@@ -1,9 +1,8 @@
 //! Any text as `web-config.yml`: checked or refused with a reason.
-#![no_main]
 
 use std::path::Path;
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
+crate::target!(|text: &str| {
     match toolkit::web_config::parse(text, Path::new("web-config.yml")) {
         Ok(_) => {}
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Outcome, Verdict};
+use super::work::{Outcome, Verdict};
 
 /// A test of this length is named as it ends, so that somebody who watches sees what goes on.
 const LONG: Duration = Duration::from_secs(10);

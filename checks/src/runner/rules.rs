@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use super::Test;
+use super::list::Test;
 
 /// The rules of `checks/tests.toml`: each test is named by the beginning of its package and name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
+    /// Those that begin first, in this order, since they are the longest.
+    #[serde(default)]
+    early: Vec<String>,
     /// Those that measure time or take the whole machine: nothing runs beside them.
     #[serde(default)]
     alone: Vec<String>,
-    /// Those that share something of which there is one, by its name: one at a time, and before the others, since they are the longest.
+    /// Those that share something of which there is one, by its name: one at a time, and before the others.
     #[serde(default)]
     one_at_a_time: BTreeMap<String, Vec<String>>,
 }
@@ -55,6 +58,17 @@ impl Rules {
             .chain(self.one_at_a_time.values().flatten())
     }
 
+    /// How early a test begins: a smaller number before a greater one.
+    #[must_use]
+    pub fn turn(&self, test: &Test) -> usize {
+        let early = self
+            .early
+            .iter()
+            .position(|name| test.id().starts_with(name.as_str()));
+        let grouped = matches!(self.place(test), Place::Group(_));
+        early.unwrap_or(self.early.len() + usize::from(!grouped))
+    }
+
     /// The place of a test.
     #[must_use]
     pub fn place(&self, test: &Test) -> Place<'_> {
@@ -71,6 +85,7 @@ impl Rules {
     #[must_use]
     pub fn unknown(&self, all: &[Test]) -> Vec<&String> {
         self.names()
+            .chain(&self.early)
             .filter(|name| !all.iter().any(|test| test.id().starts_with(name.as_str())))
             .collect()
     }

@@ -6,7 +6,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::{Place, Rules, Test};
+use super::list::Test;
+use super::rules::{Place, Rules};
 
 /// Longest life of a test: one that is not done by then never will be.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -39,13 +40,14 @@ pub struct Outcome {
 
 /// Runs `tests`, at most `at_once` at a time, and tells `done` of each as it ends.
 pub fn run(
-    tests: Vec<Test>,
+    mut tests: Vec<Test>,
     rules: &Rules,
     at_once: usize,
     mut done: impl FnMut(&Outcome),
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    let (mut grouped, mut free, mut alone) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+    let (mut beside, mut alone) = (VecDeque::new(), VecDeque::new());
+    tests.sort_by_key(|test| rules.turn(test));
     for test in tests {
         match rules.place(&test) {
             _ if test.ignored => outcomes.push(Outcome {
@@ -54,14 +56,12 @@ pub fn run(
                 took: Duration::ZERO,
                 output: String::new(),
             }),
-            Place::Group(group) => grouped.push_back((test, Some(group))),
-            Place::Anywhere => free.push_back((test, None)),
+            Place::Group(group) => beside.push_back((test, Some(group))),
+            Place::Anywhere => beside.push_back((test, None)),
             Place::Alone => alone.push_back((test, None)),
         }
     }
-    // Those of groups first: they are few and long, and the others fill what they leave.
-    grouped.append(&mut free);
-    for (mut waiting, at_once) in [(grouped, at_once.max(1)), (alone, 1)] {
+    for (mut waiting, at_once) in [(beside, at_once.max(1)), (alone, 1)] {
         let mut busy: BTreeSet<&str> = BTreeSet::new();
         let mut running = 0;
         let (tell, told) = mpsc::channel::<(Outcome, Option<&str>)>();
@@ -127,7 +127,9 @@ fn process(test: &Test) -> std::io::Result<(Option<ExitStatus>, String)> {
         // More than one thread, or the test would run on the first one, which has not its name.
         .args(["--exact", &test.name, "--test-threads=2"])
         .current_dir(&test.binary.folder)
+        // As cargo runs it.
         .env("CARGO_MANIFEST_DIR", &test.binary.folder)
+        .env("CARGO_PKG_NAME", &test.binary.package)
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sotp_checks::alerts::{self, Case, Rule};
-use sotp_checks::servers::Server;
 use sotp_checks::{files, root, tools};
+use testkit::Server;
 
 fn rules() -> Vec<Rule> {
     let rules = alerts::rules(&root().join("alerts/rules")).unwrap();
@@ -174,8 +174,7 @@ async fn held_back(server: &Server, expected: &[&str]) -> BTreeSet<String> {
 async fn a_site_that_is_cut_off_holds_back_the_alerts_of_its_devices() {
     let config =
         std::fs::read_to_string(root().join("alerts/alertmanager/alertmanager.yaml")).unwrap();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("inhibit");
-    let server = Server::alertmanager(&folder, &config).await.unwrap();
+    let server = Server::alertmanager(&config).await.unwrap();
     let alert = |name: &str, device: &str, site: &str| json!({"labels": {"alertname": name, "device": device, "site": site}});
     let alone = json!([
         alert("DeviceDown", "r1", "north"),

@@ -141,6 +141,17 @@ fn a_long_main_and_a_lifted_guard_are_found() {
         houses::source("x", Path::new("x/tests/support/mod.rs"), "").len(),
         1
     );
+    let code = |language: &str| format!("/// Words.\n/// ```{language}\n/// let x = 1;\n/// ```\n");
+    let found = houses::source("x", Path::new("x/src/lib.rs"), &code(""));
+    assert!(
+        found[0].starts_with("x/src/lib.rs:2: a block of code"),
+        "{found:?}"
+    );
+    let text = code("text") + &code("text");
+    assert_eq!(
+        houses::source("x", Path::new("x/src/lib.rs"), &text).len(),
+        0
+    );
     let lifted = format!("#![{}(unsafe_code, reason = \"fast\")]", "allow");
     assert_eq!(
         houses::source("x", Path::new("x/src/lib.rs"), &lifted).len(),

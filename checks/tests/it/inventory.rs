@@ -1,9 +1,8 @@
 //! A router is added through the API of the inventory and taken out again, in a real network: pinged, collected by SNMP, scraped by a
 //! real Prometheus, and shown by the queries of the dashboards; then gone from all of them.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use inventory::Inventory;
@@ -13,7 +12,8 @@ use sotp_checks::prometheus::Prometheus;
 use sotp_checks::variables::{Values, names};
 use sotp_checks::{dashboards, root};
 use testkit::grafana::{Basic, Grafana, Setup, User};
-use testkit::{Process, Spawn, TempDir, client, eventually};
+use testkit::services::program;
+use testkit::{Process, Server, Spawn, TempDir, client, eventually};
 
 /// In our own services a change is everywhere within this time.
 const OURS: Duration = Duration::from_secs(5);
@@ -55,26 +55,11 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-fn binaries() -> PathBuf {
-    let panels = Path::new(env!("CARGO_BIN_EXE_sotp-panels"));
-    panels.parent().unwrap().to_owned()
-}
-
 #[test]
 fn a_router_that_is_added_is_watched_and_one_that_is_deleted_is_not() {
     let _alone = crate::alone();
-    let binaries = binaries();
-    let built = Command::new(env!("CARGO"))
-        // The whole workspace, as the test run itself, so that nothing is built twice.
-        .args(["build", "--quiet", "--offline", "--workspace", "--bins"])
-        .arg("--target-dir")
-        .arg(binaries.parent().unwrap())
-        .current_dir(root())
-        .status()
-        .unwrap();
-    assert!(built.success(), "the services do not build");
     let lab = Lab {
-        program: binaries.join("sotp-lab"),
+        program: program("sotp-lab"),
         folder: TempDir::new().unwrap(),
     };
     let up = lab.run(&["up", "--deadline", "90"]);
@@ -109,22 +94,13 @@ fn a_router_that_is_added_is_watched_and_one_that_is_deleted_is_not() {
     }
 }
 
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// What runs in the box.
 struct Watchers {
     inventory: Process,
     ping: Process,
     prometheus: Prometheus,
     grafana: Grafana,
-    _prometheus: Ends,
+    _server: Server,
     _snmp: Process,
 }
 
@@ -175,7 +151,7 @@ async fn start(folder: &Path, inventory: &str) -> Watchers {
             folder.join("audit").display()
         ),
     );
-    let service = |name: &str| Spawn::new(binaries().join(name));
+    let service = |name: &str| Spawn::new(program(name));
     let inventory = service("sotp-inventory")
         .args([
             format!(
@@ -200,46 +176,26 @@ async fn start(folder: &Path, inventory: &str) -> Watchers {
         .start()
         .await
         .unwrap();
-    let config = write(
-        "prometheus.yml",
-        format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  \
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  \
              - job_name: inventory\n    static_configs: [{{targets: ['{at}']}}]\n  \
              - job_name: ping\n    static_configs: [{{targets: ['{}']}}]\n  \
              - job_name: snmp\n    scrape_interval: 2s\n    scrape_timeout: 2s\n    metrics_path: /snmp\n    http_sd_configs:\n      - url: http://{at}/sd/snmp\n        refresh_interval: 1s\n    \
              relabel_configs:\n      - {{source_labels: [__address__], target_label: __param_target}}\n      \
              - {{source_labels: [__param_target], target_label: instance}}\n      - {{target_label: __address__, replacement: '{}'}}\n",
-            ping.address(),
-            snmp.address(),
-            at = inventory.address(),
-        ),
+        ping.address(),
+        snmp.address(),
+        at = inventory.address(),
     );
-    // It does not tell which port it took, so it gets one that was free a moment ago.
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let child = Command::new("prometheus")
-        .arg(format!("--config.file={config}"))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            folder.join("data").display()
-        ))
-        .arg(format!("--web.listen-address={address}"))
-        // Targets are handed on twice, each time once in five seconds. The first cannot be made shorter.
-        .arg("--scrape.discovery-reload-interval=100ms")
-        .arg("--log.level=warn")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(folder.join("prometheus.log")).unwrap())
-        .spawn()
-        .expect("prometheus is installed (Debian package prometheus)");
+    // Targets are handed on twice, each time once in five seconds. The first cannot be made shorter.
+    let handed_on = ["--scrape.discovery-reload-interval=100ms"];
+    let server = Server::prometheus_with(&config, &handed_on).await.unwrap();
     Watchers {
         inventory,
         ping,
         grafana,
-        prometheus: Prometheus::new(&format!("http://{address}")).unwrap(),
-        _prometheus: Ends(child),
+        prometheus: Prometheus::new(&server.url).unwrap(),
+        _server: server,
         _snmp: snmp,
     }
 }

@@ -12,7 +12,9 @@ mod lab;
 mod manifests;
 mod panels;
 mod paths;
+mod runner;
 mod series;
+mod table;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,4 +23,3 @@ fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
     LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
-mod table;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sotp_checks::panels::{self, Outcome, Wanted};
 use sotp_checks::prometheus::Prometheus;
 use sotp_checks::root;
-use sotp_checks::servers::Server;
+use testkit::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -73,9 +73,7 @@ async fn prometheus(name: &str, exporter: &str) -> Server {
         labels("r1"),
         labels("r2"),
     );
-    Server::prometheus(&folder.join(name), &config)
-        .await
-        .unwrap()
+    Server::prometheus(&config).await.unwrap()
 }
 
 fn dashboards() -> PathBuf {

@@ -1,15 +1,14 @@
 //! Paths over the routers of a real lab: hops as the topology has them, and the detour when a link is cut, as series, as a line of the log
 //! and as marks of the dashboard.
 
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sotp_checks::root;
 use sotp_checks::variables::Values;
 use testkit::TempDir;
+use testkit::services::program;
 
-const PANELS: &str = env!("CARGO_BIN_EXE_sotp-panels");
 const NAME: &str = "paths";
 const CONFIG: &str = "probe: {interval: 200ms, timeout: 500ms}\n\
                       path: {enabled: true, interval: 2s, timeout: 500ms, max_hops: 10, rate: 200}\n";
@@ -26,8 +25,9 @@ struct Lab {
 impl Lab {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("timeout");
-        let program = Path::new(PANELS).parent().unwrap().join("sotp-lab");
-        command.args(["--kill-after=5", "150"]).arg(program);
+        command
+            .args(["--kill-after=5", "150"])
+            .arg(program("sotp-lab"));
         command.args([args[0], "--name", NAME]).args(&args[1..]);
         command.env("XDG_RUNTIME_DIR", self.folder.path());
         command.stdin(Stdio::null());
@@ -171,17 +171,6 @@ fn identity(page: &str) -> Option<&str> {
 #[test]
 fn a_cut_link_of_the_triangle_is_another_path() {
     let _alone = crate::alone();
-    let binaries = Path::new(PANELS).parent().unwrap();
-    let built = Command::new(env!("CARGO"))
-        // The whole workspace, as the test run itself, so that nothing is built twice.
-        .args(["build", "--quiet", "--offline", "--workspace", "--bins"])
-        .arg("--target-dir")
-        .arg(binaries.parent().unwrap())
-        .current_dir(root())
-        .status()
-        .unwrap();
-    assert!(built.success(), "the services do not build");
-
     let mut lab = Lab {
         folder: TempDir::new().unwrap(),
         children: Vec::new(),
@@ -194,7 +183,7 @@ fn a_cut_link_of_the_triangle_is_another_path() {
     lab.folder.write("ping.yaml", CONFIG).unwrap();
     let folder = lab.folder.path().to_owned();
     let file = |flag: &str, name: &str| format!("--{flag}={}", folder.join(name).display());
-    let program = binaries.join("sotp-ping").display().to_string();
+    let program = program("sotp-ping").display().to_string();
     let (inventory, config) = (
         file("inventory.source", "inventory.yaml"),
         file("config.file", "ping.yaml"),

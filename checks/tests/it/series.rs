@@ -1,12 +1,11 @@
 //! Every series that a dashboard or an alert names is one that somebody exposes or records.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use services::Table;
-use sotp_checks::servers::Server;
 use sotp_checks::variables::{Values, label_values, names};
 use sotp_checks::{alerts, dashboards, promql, root, series};
+use testkit::Server;
 
 /// Each series that is named, with one place that names it.
 fn named() -> BTreeMap<String, String> {
@@ -52,20 +51,15 @@ fn named() -> BTreeMap<String, String> {
 
 /// The series that Debian's Prometheus and Alertmanager expose of themselves, with our rules loaded.
 async fn theirs() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let config =
         std::fs::read_to_string(root().join("alerts/alertmanager/alertmanager.yaml")).unwrap();
-    let alertmanager = Server::alertmanager(&folder.join("series-alertmanager"), &config)
-        .await
-        .unwrap();
+    let alertmanager = Server::alertmanager(&config).await.unwrap();
     let address = alertmanager.url.trim_start_matches("http://");
     let config = format!(
         "rule_files: ['{}/*.yaml']\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['{address}']}}]}}]}}\n",
         root().join("alerts/rules").display()
     );
-    let prometheus = Server::prometheus(&folder.join("series-prometheus"), &config)
-        .await
-        .unwrap();
+    let prometheus = Server::prometheus(&config).await.unwrap();
     let mut known = series::exposed(&alertmanager.get("/metrics").await.unwrap());
     for _ in 0..100 {
         let page = series::exposed(&prometheus.get("/metrics").await.unwrap());

@@ -247,6 +247,50 @@ mod tests {
         assert!(!text(Duration::from_secs(15)).contains("    scrape_interval: 2s"));
     }
 
+    /// Prometheus's own tool reads what is written, with a rule file whose path needs quoting.
+    #[test]
+    fn promtool_accepts_it() {
+        let folder = std::env::temp_dir().join(format!("sotp: \"prom\" {}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let rule = folder.join("a \"rule\".yaml");
+        std::fs::write(
+            &rule,
+            "groups: [{name: a, rules: [{record: b:c, expr: 1}]}]",
+        )
+        .unwrap();
+        for (seconds, rules) in [(1, vec![rule.display().to_string()]), (15, Vec::new())] {
+            let settings = Settings {
+                interval: Duration::from_secs(seconds),
+                rules,
+                ..containers()
+            };
+            let table = Table::ours().unwrap();
+            let text = settings.text(&table.service, "http://i:1", |service| {
+                Some(if service.pods {
+                    Target::Pods("p".to_owned())
+                } else {
+                    Target::At("h:1".to_owned())
+                })
+            });
+            let file = folder.join("prometheus.yml");
+            std::fs::write(&file, text).unwrap();
+            let check = std::process::Command::new("promtool")
+                .args(["check", "config"])
+                .arg(&file)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&check.stdout).into_owned()
+                + &String::from_utf8_lossy(&check.stderr);
+            assert!(check.status.success(), "{said}");
+            assert_eq!(
+                said.contains("1 rules found"),
+                !settings.rules.is_empty(),
+                "{said}"
+            );
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     #[test]
     fn a_path_is_quoted() {
         assert!(text(Duration::from_secs(1)).contains(r#"  - "/a \"b\"\u0009/c.yaml""#));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::eventually;
+use crate::wait::eventually;
 
 /// The variable that makes the files new instead of comparing: `SOTP_UPDATE=1`.
 const UPDATE: &str = "SOTP_UPDATE";

@@ -27,3 +27,21 @@ where
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// Asks until the answer is `Ok` and returns it, without a runtime.
+///
+/// # Panics
+/// None was `Ok` within `limit`; the text has the last one.
+pub fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(last) => assert!(
+                began.elapsed() < limit,
+                "{what}: not within {limit:?}; last: {last}"
+            ),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -258,32 +258,43 @@ fn every_call_may_fail_or_be_the_last() {
         disk.calls.load(Ordering::SeqCst)
     };
     assert!(calls > 20, "{calls}");
-    let mut torn = 0;
-    for chosen in 0..calls {
-        for end in [End::Fails, End::Before, End::After] {
-            let (case, disk) = (Case::new(), Faulty::new(chosen, end));
-            let answered = story(&case, &disk);
-            whole(
-                &case,
-                &answered,
-                &format!("call {chosen} of {calls}, {end:?}"),
-            );
-            let bytes = disk.bytes.load(Ordering::SeqCst);
+    let (next, torn) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let one = |chosen: usize, end: End, what: String| {
+        let (case, disk) = (Case::new(), Faulty::new(chosen, end));
+        let answered = story(&case, &disk);
+        whole(
+            &case,
+            &answered,
+            &format!("call {chosen} of {calls}, {what}"),
+        );
+        disk.bytes.load(Ordering::SeqCst)
+    };
+    let every = || {
+        while let Some(chosen) = Some(next.fetch_add(1, Ordering::SeqCst)).filter(|at| *at < calls)
+        {
+            one(chosen, End::Fails, "which fails".to_owned());
+            one(chosen, End::After, "after which all ends".to_owned());
+            let bytes = one(chosen, End::Before, "before which all ends".to_owned());
             // What is written may be cut off anywhere.
-            if end == End::Before && bytes > 0 {
-                for length in [1, bytes / 3, bytes - 1] {
-                    torn += 1;
-                    let (case, disk) = (Case::new(), Faulty::new(chosen, End::Torn(length)));
-                    let answered = story(&case, &disk);
-                    whole(
-                        &case,
-                        &answered,
-                        &format!("call {chosen} of {calls}, cut after {length} of {bytes} bytes"),
+            for length in [1, bytes / 3, bytes.saturating_sub(1)] {
+                if bytes > 0 {
+                    torn.fetch_add(1, Ordering::SeqCst);
+                    one(
+                        chosen,
+                        End::Torn(length),
+                        format!("cut after {length} of {bytes} bytes"),
                     );
                 }
             }
         }
-    }
+    };
+    // They wait for a disk most of the time.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(every);
+        }
+    });
+    let torn = torn.into_inner();
     assert!(torn > 6, "{torn}");
 }
 

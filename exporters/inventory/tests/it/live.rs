@@ -1,11 +1,9 @@
 //! A change by API reaches everybody within five seconds: discovery, a real Prometheus, another reader.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use testkit::{client, eventually};
+use serde_json::json;
+use testkit::{Server, eventually};
 
 use crate::support::{Place, send};
 
@@ -13,25 +11,6 @@ use crate::support::{Place, send};
 const SEEN: Duration = Duration::from_secs(5);
 /// Prometheus takes over targets once in five seconds, whatever discovery says meanwhile; then it scrapes.
 const TARGETS: Duration = Duration::from_secs(5 + 5);
-
-struct Prometheus(Child, String);
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Prometheus {
-    async fn query(&self, query: &str) -> anyhow::Result<Vec<Value>> {
-        let url = format!("http://{}/api/v1/query?query={query}", self.1);
-        let answer: Value =
-            serde_json::from_slice(&client().get(url).send().await?.bytes().await?)?;
-        anyhow::ensure!(answer["status"] == "success", "{answer}");
-        Ok(answer["data"]["result"].as_array().unwrap().clone())
-    }
-}
 
 #[tokio::test]
 async fn a_device_comes_and_goes_within_five_seconds() {
@@ -42,25 +21,7 @@ async fn a_device_comes_and_goes_within_five_seconds() {
         "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  - job_name: inventory\n    basic_auth: {{username: bob, password: secret}}\n    static_configs: [{{targets: ['{at}']}}]\n  \
          - job_name: ping\n    basic_auth: {{username: bob, password: secret}}\n    http_sd_configs:\n      - {{url: 'http://{at}/sd/ping', refresh_interval: 1s, basic_auth: {{username: bob, password: secret}}}}\n    relabel_configs:\n      - {{source_labels: [__address__], target_label: instance}}\n      - {{target_label: __address__, replacement: '{at}'}}\n      - {{target_label: __metrics_path__, replacement: /metrics}}\n"
     );
-    let config = place.dir.write("prometheus.yaml", config).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
-    let child = Command::new("prometheus")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            place.dir.join("data").display()
-        ))
-        .arg(format!("--web.listen-address={address}"))
-        .arg("--log.level=warn")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("prometheus is installed (Debian package prometheus)");
-    let prometheus = Prometheus(child, address);
+    let prometheus = Server::prometheus(&config).await.unwrap();
     eventually(Duration::from_secs(60), || async {
         anyhow::ensure!(
             !prometheus

@@ -1,92 +1,45 @@
 //! A real Prometheus that discovers its targets from the real binary.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::{Process, TempDir, client, eventually};
+use testkit::{Process, Server, TempDir, eventually};
 
 /// Prometheus asks each second, and the file is looked at twice a second.
 const SEEN: Duration = Duration::from_secs(10);
 
-struct Prometheus {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    fn start(dir: &Path, config: &Path) -> Self {
-        // It does not tell which port it took, so it gets one that was free a moment ago.
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                dir.join("data").display()
-            ))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("prometheus is installed (Debian package prometheus)");
-        Self { child, address }
-    }
-
-    async fn api(&self, path: &str) -> anyhow::Result<Value> {
-        let url = format!("http://{}/api/v1/{path}", self.address);
-        let answer: Value =
-            serde_json::from_slice(&client().get(url).send().await?.bytes().await?)?;
-        anyhow::ensure!(answer["status"] == "success", "{answer}");
-        Ok(answer["data"].clone())
-    }
-
-    /// The discovered addresses of a job, sorted, each with its labels.
-    async fn targets(&self, job: &str) -> anyhow::Result<Vec<(String, Value)>> {
-        let data = self.api("targets?state=active").await?;
-        let active = data["activeTargets"].as_array().unwrap().clone();
-        let of_job = active
-            .into_iter()
-            .filter(|target| target["scrapePool"] == job);
-        let mut targets: Vec<_> = of_job
-            .map(|target| {
-                let labels = target["labels"].clone();
-                (labels["instance"].as_str().unwrap().to_owned(), labels)
-            })
-            .collect();
-        targets.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(targets)
-    }
-
-    async fn has(&self, job: &str, expected: &[&str]) -> Vec<Value> {
-        eventually(SEEN, || async {
-            let targets = self.targets(job).await?;
-            let addresses: Vec<&str> = targets
-                .iter()
-                .map(|(address, _)| address.as_str())
-                .collect();
-            anyhow::ensure!(
-                addresses == expected,
-                "{job}: {addresses:?}, expected {expected:?}"
-            );
-            Ok(targets.into_iter().map(|(_, labels)| labels).collect())
+/// The discovered addresses of a job, sorted, each with its labels.
+async fn targets(server: &Server, job: &str) -> anyhow::Result<Vec<(String, Value)>> {
+    let data = server.api("targets?state=active").await?;
+    let active = data["activeTargets"].as_array().unwrap().clone();
+    let of_job = active
+        .into_iter()
+        .filter(|target| target["scrapePool"] == job);
+    let mut targets: Vec<_> = of_job
+        .map(|target| {
+            let labels = target["labels"].clone();
+            (labels["instance"].as_str().unwrap().to_owned(), labels)
         })
-        .await
-        .unwrap()
-    }
+        .collect();
+    targets.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(targets)
+}
+
+async fn has(server: &Server, job: &str, expected: &[&str]) -> Vec<Value> {
+    eventually(SEEN, || async {
+        let targets = targets(server, job).await?;
+        let addresses: Vec<&str> = targets
+            .iter()
+            .map(|(address, _)| address.as_str())
+            .collect();
+        anyhow::ensure!(
+            addresses == expected,
+            "{job}: {addresses:?}, expected {expected:?}"
+        );
+        Ok(targets.into_iter().map(|(_, labels)| labels).collect())
+    })
+    .await
+    .unwrap()
 }
 
 fn device(n: u8) -> String {
@@ -129,16 +82,10 @@ async fn targets_come_and_go_with_the_file() {
         job("first", "/sd/ping?shard=0&of=2"),
         job("second", "/sd/ping?shard=1&of=2"),
     );
-    let config = dir.write("prometheus.yaml", config).unwrap();
-    let prometheus = Prometheus::start(dir.path(), &config);
-    eventually(Duration::from_secs(30), || {
-        prometheus.api("status/buildinfo")
-    })
-    .await
-    .unwrap();
+    let prometheus = Server::prometheus(&config).await.unwrap();
 
-    prometheus.has("ping", &["192.0.2.1", "192.0.2.2"]).await;
-    let snmp = prometheus.has("snmp", &["192.0.2.1", "192.0.2.2"]).await;
+    has(&prometheus, "ping", &["192.0.2.1", "192.0.2.2"]).await;
+    let snmp = has(&prometheus, "snmp", &["192.0.2.1", "192.0.2.2"]).await;
     for (label, value) in [
         ("device", "r1"),
         ("site", "lab"),
@@ -151,13 +98,16 @@ async fn targets_come_and_go_with_the_file() {
     }
 
     std::fs::write(&path, inventory(&[2, 3, 4])).unwrap();
-    prometheus
-        .has("ping", &["192.0.2.2", "192.0.2.3", "192.0.2.4"])
-        .await;
+    has(
+        &prometheus,
+        "ping",
+        &["192.0.2.2", "192.0.2.3", "192.0.2.4"],
+    )
+    .await;
     eventually(SEEN, || async {
         let (first, second) = (
-            prometheus.targets("first").await?,
-            prometheus.targets("second").await?,
+            targets(&prometheus, "first").await?,
+            targets(&prometheus, "second").await?,
         );
         anyhow::ensure!(first.len() + second.len() == 3, "{first:?} and {second:?}");
         anyhow::ensure!(first.iter().all(|target| !second.contains(target)));
@@ -169,25 +119,27 @@ async fn targets_come_and_go_with_the_file() {
     // A bad file changes nothing; an empty one takes every target away.
     std::fs::write(&path, "devices: {").unwrap();
     tokio::time::sleep(Duration::from_secs(3)).await;
-    prometheus
-        .has("ping", &["192.0.2.2", "192.0.2.3", "192.0.2.4"])
-        .await;
+    has(
+        &prometheus,
+        "ping",
+        &["192.0.2.2", "192.0.2.3", "192.0.2.4"],
+    )
+    .await;
     std::fs::write(&path, inventory(&[4])).unwrap();
-    prometheus.has("ping", &["192.0.2.4"]).await;
-    prometheus.has("snmp", &["192.0.2.4"]).await;
+    has(&prometheus, "ping", &["192.0.2.4"]).await;
+    has(&prometheus, "snmp", &["192.0.2.4"]).await;
     std::fs::write(&path, "").unwrap();
-    prometheus.has("ping", &[]).await;
+    has(&prometheus, "ping", &[]).await;
 
     // The series arrive too, and follow the file.
     std::fs::write(&path, inventory(&[7])).unwrap();
     eventually(SEEN, || async {
-        let data = prometheus.api("query?query=sotp_device_info").await?;
-        let result = data["result"].as_array().unwrap();
+        let result = prometheus.query("sotp_device_info").await?;
         anyhow::ensure!(
             result.len() == 1 && result[0]["metric"]["device"] == "r7",
-            "{data}"
+            "{result:?}"
         );
-        anyhow::ensure!(result[0]["metric"]["address"] == "192.0.2.7", "{data}");
+        anyhow::ensure!(result[0]["metric"]["address"] == "192.0.2.7", "{result:?}");
         Ok(())
     })
     .await

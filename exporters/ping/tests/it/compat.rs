@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use testkit::{Samples, eventually};
 
-use crate::namespace;
 use crate::service::{Files, Service};
+use testkit::namespace;
 
 /// Type and label names of each family that begins with one of `prefixes`.
 fn shape(page: &str, prefixes: &[&str]) -> BTreeMap<String, (String, BTreeSet<String>)> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use netio::tun::Tun;
 use testkit::Samples;
 
-use crate::namespace::{self, ip};
 use crate::responder::{Act, Responder, Truth};
 use crate::service::{Files, errors, of};
+use testkit::namespace::{self, ip};
 
 /// What happens at each address: its last byte, and the acts in turn.
 const RULES: [(u8, &[Act]); 11] = [

@@ -2,9 +2,9 @@
 
 use testkit::Golden;
 
-use crate::namespace::{self, ip};
 use crate::path;
 use crate::service::Files;
+use testkit::namespace::{self, ip};
 
 fn golden() -> Golden {
     Golden::new(env!("CARGO_BIN_EXE_sotp-ping"), env!("CARGO_MANIFEST_DIR"))

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use testkit::Samples;
 
-use crate::namespace;
 use crate::service::{Files, of};
+use testkit::namespace;
 
 /// Devices on the loopback network.
 fn inventory(devices: std::ops::Range<u8>, dscp: u8, interval: &str) -> String {

@@ -11,7 +11,6 @@ mod exact;
 mod golden;
 mod load;
 mod names;
-mod namespace;
 mod native;
 mod network;
 mod path;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::namespace;
 use crate::service::{Files, of};
+use testkit::namespace;
 
 /// What the server says of a name.
 #[derive(Debug, Clone, Copy)]

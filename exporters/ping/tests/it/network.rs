@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::namespace::{self, Peer, ip};
 use crate::service::{Files, errors, of};
+use testkit::namespace::{self, Peer, ip};
 
 const FAST: &str = "probe: {interval: 100ms, timeout: 400ms}\n";
 

@@ -4,9 +4,9 @@
 use netio::tun::Tun;
 use testkit::Samples;
 
-use crate::namespace::{self, Peer, ip};
 use crate::responder::Spreader;
 use crate::service::Files;
+use testkit::namespace::{self, Peer, ip};
 
 pub(crate) const PATHS: &str = "probe: {interval: 100ms, timeout: 400ms}\n\
                      path: {enabled: true, interval: 1s, timeout: 500ms, max_hops: 8, flows: 2, rate: 500, tags: [traced]}\n";

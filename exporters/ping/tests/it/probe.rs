@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use testkit::{Samples, eventually};
 
-use crate::namespace;
 use crate::service::{Files, of};
+use testkit::namespace;
 
 const PEER: &str = "prometheus-blackbox-exporter";
 const PEER_ADDRESS: &str = "127.0.0.1:19115";

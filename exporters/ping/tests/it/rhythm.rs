@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::namespace::{self, ip};
 use crate::service::{Files, errors, of};
+use testkit::namespace::{self, ip};
 
 #[tokio::test]
 async fn a_burst_is_as_many_requests_as_asked_for_and_no_more() {

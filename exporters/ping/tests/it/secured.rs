@@ -4,8 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use crate::namespace;
 use crate::service::{Files, of};
+use testkit::namespace;
 
 /// Answers every request with an inventory of one device, if it carries this `Authorization`; ends with the process.
 fn serve(wanted: Arc<Mutex<&'static str>>) -> String {

@@ -11,7 +11,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use testkit::{Samples, Signal, TempDir, eventually};
 
-use crate::namespace::{NOBODY, Namespace};
+use testkit::namespace::{NOBODY, Namespace};
 
 const ADDRESS: &str = "127.0.0.1:19427";
 

@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sotp_snmp::agent::Agent;
 use testkit::protobuf::Timestamp;
-use testkit::{Process, Spawn, TempDir, eventually};
+use testkit::{Process, Server, Spawn, eventually};
 
 const PROTOBUF: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
@@ -201,16 +200,6 @@ async fn text_and_a_strict_answer_say_nothing_of_it() {
     assert_eq!(found, [(1.0, None), (2.0, None)]);
 }
 
-/// Ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn prometheus_takes_the_protobuf_form() {
     let (target, _agent) = serve(&Device {
@@ -221,48 +210,16 @@ async fn prometheus_takes_the_protobuf_form() {
     let process = start(&[]).await;
     let exporter = process.url("");
     let exporter = exporter.trim_start_matches("http://").trim_end_matches('/');
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let data = TempDir::new().unwrap();
     let config = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: snmp, metrics_path: /snmp, \
          params: {{target: ['{target}'], module: [if_mib]}}, static_configs: [{{targets: ['{exporter}']}}]}}]\n"
     );
-    data.write("prometheus.yml", &config).unwrap();
     // With this feature on, Prometheus asks for protobuf first.
-    let prometheus = Command::new("prometheus")
-        .arg(format!(
-            "--config.file={}",
-            data.join("prometheus.yml").display()
-        ))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            data.join("data").display()
-        ))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--enable-feature=native-histograms")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _prometheus = match prometheus {
-        Ok(child) => Running(child),
-        Err(error) => {
-            testkit::skip(format_args!("no prometheus: {error}"));
-            return;
-        }
-    };
-    let client = testkit::client();
-    let sum = eventually(Duration::from_secs(30), || async {
-        let url = format!("http://127.0.0.1:{port}/api/v1/query?query=sum(ifInErrors)");
-        let text = client.get(url).send().await?.text().await?;
-        anyhow::ensure!(text.contains("\"value\""), "{text}");
-        Ok(text)
-    })
-    .await
-    .unwrap();
-    assert!(sum.contains("\"83\""), "{sum}");
+    let prometheus = Server::prometheus_with(&config, &["--enable-feature=native-histograms"])
+        .await
+        .unwrap();
+    let sum = eventually(Duration::from_secs(30), || {
+        prometheus.value("sum(ifInErrors)")
+    });
+    assert_eq!(sum.await.unwrap(), 83.0);
 }

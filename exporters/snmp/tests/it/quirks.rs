@@ -10,6 +10,15 @@ use testkit::{Process, Samples, Spawn};
 
 const INTERFACES: u32 = 40;
 
+/// A module that does not wait long.
+const QUICK: &str = "auths: {public_v2: {community: public}}
+modules:
+  quick:
+    walk: [1.3.6.1.2.1.2.2.1.8]
+    timeout: 300ms
+    metrics: [{name: ifOperStatus, oid: 1.3.6.1.2.1.2.2.1.8, type: gauge, help: State, indexes: [{labelname: ifIndex, type: gauge}]}]
+";
+
 /// What an agent does with a request; `None` is silence.
 type Quirk = fn(&Agent, &Request) -> Option<Vec<u8>>;
 
@@ -190,9 +199,22 @@ async fn a_device_that_answers_from_another_address_is_heard() {
             }
         }
     });
-    // Believed once the right address has stayed silent; at once where the module says so is a matter of the configuration.
-    let process = start(&[]).await;
-    scrape(&process, &target).await;
+    // Believed once the right address has stayed silent for the timeout of the module, which is short here; at once where the module
+    // says so is a matter of the configuration.
+    let folder = testkit::TempDir::new().unwrap();
+    let file = folder.write("snmp.yml", QUICK).unwrap();
+    let process = start(&["--config.file", file.to_str().unwrap()]).await;
+    let path = format!("/snmp?target={target}&module=quick");
+    let (status, text) = process.get(&path).await.unwrap();
+    let samples = Samples::parse(&text).unwrap();
+    assert_eq!(status, 200, "{text}");
+    let complete = samples.value("snmp_scrape_complete", &[("module", "quick")]);
+    let states = samples.select("ifOperStatus", &[]).count();
+    assert_eq!(
+        (complete, states),
+        (Some(1.0), INTERFACES as usize),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

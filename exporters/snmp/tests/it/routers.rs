@@ -1,10 +1,10 @@
 //! Two routers in network namespaces: FRR behind net-snmp's AgentX, its real interfaces, BGP and OSPF neighbours, and ICMP from a router.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use testkit::namespace::Peer;
 use testkit::{Samples, TempDir};
 
 const SNMPD: &str = "/usr/sbin/snmpd";
@@ -30,50 +30,22 @@ impl Drop for Kept {
     }
 }
 
-/// A namespace that lives as long as its first process; what runs in it is ended with the test.
-struct Namespace {
-    first: Kept,
+/// A namespace with what runs in it, which ends with the test.
+struct Router {
+    peer: Peer,
     running: Vec<Kept>,
     dir: TempDir,
 }
 
-impl Namespace {
+impl Router {
     fn new() -> Self {
-        let mut child = Command::new("unshare")
-            .args(["--net", "sh", "-c", "ip link set lo up && ip route add unreachable default && echo up && exec sleep 300"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert_eq!(line, "up\n");
+        let peer = Peer::apart();
+        peer.ip("route add unreachable default");
         Self {
-            first: Kept(child),
+            peer,
             running: Vec::new(),
             dir: TempDir::new().unwrap(),
         }
-    }
-
-    fn pid(&self) -> u32 {
-        self.first.0.id()
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &self.pid().to_string(), "-n", "--", program]);
-        command
-    }
-
-    fn run(&self, program: &str, args: &[&str]) -> String {
-        let out = self.command(program).args(args).output().unwrap();
-        assert!(
-            out.status.success(),
-            "{program} {args:?}: {}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-        String::from_utf8(out.stdout).unwrap()
     }
 
     fn keep(&mut self, mut command: Command) {
@@ -94,7 +66,7 @@ impl Namespace {
     }
 
     /// Starts the daemons of a router.
-    fn router(&mut self, number: u8) {
+    fn start(&mut self, number: u8) {
         let own = format!("198.18.78.{number}");
         let peer = format!("198.18.78.{}", 3 - number);
         let write = |name: &str, text: &str| std::fs::write(self.dir.join(name), text).unwrap();
@@ -119,27 +91,27 @@ impl Namespace {
         );
         std::fs::create_dir_all(self.dir.join("state")).unwrap();
         if number == 1 {
-            let mut snmpd = self.command(SNMPD);
+            let mut snmpd = self.peer.command(SNMPD);
             snmpd
                 .args(["-f", "-Lo", "-C", "-c"])
                 .arg(self.dir.join("snmpd.conf"));
             self.keep(snmpd);
             let began = Instant::now();
             // FRR's modules look for the master once when they start, and then seldom.
-            while !self.run("cat", &["/proc/net/tcp"]).contains(":02C1 ")
-                && !self.run("cat", &["/proc/net/tcp6"]).contains(":02C1 ")
+            while !self.peer.run("cat", &["/proc/net/tcp"]).contains(":02C1 ")
+                && !self.peer.run("cat", &["/proc/net/tcp6"]).contains(":02C1 ")
             {
                 assert!(began.elapsed() < Duration::from_secs(30), "{}", self.log());
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
         // The daemons run as their own user, which must be in the group of vtysh.
-        self.run(
+        self.peer.run(
             "chown",
             &["-R", "frr:frr", &self.dir.path().display().to_string()],
         );
         for name in ["zebra", "bgpd", "ospfd"] {
-            let mut daemon = self.command(&format!("{FRR}/{name}"));
+            let mut daemon = self.peer.command(&format!("{FRR}/{name}"));
             daemon
                 .args(["-u", "frr", "-g", "frr", "-A", "127.0.0.1", "-P", "0", "-f"])
                 .arg(self.dir.join(format!("{name}.conf")))
@@ -168,7 +140,7 @@ impl Namespace {
     /// What our exporter in this namespace says.
     fn scrape(&self, query: &str) -> String {
         let url = format!("http://127.0.0.1:19116/snmp?{query}");
-        self.run(
+        self.peer.run(
             "curl",
             &[
                 "-sS",
@@ -215,27 +187,16 @@ fn a_router_shows_its_interfaces_and_neighbours_through_agentx() {
     if skipped() {
         return;
     }
-    let (mut one, mut two) = (Namespace::new(), Namespace::new());
-    let peer = two.pid().to_string();
-    one.run(
-        "ip",
-        &[
-            "link", "add", "uplink", "type", "veth", "peer", "name", "uplink", "netns", &peer,
-        ],
-    );
-    for (namespace, address) in [(&one, "198.18.78.1/30"), (&two, "198.18.78.2/30")] {
-        namespace.run("ip", &["address", "add", address, "dev", "uplink"]);
-        namespace.run("ip", &["link", "set", "uplink", "up"]);
-    }
-    two.run("sh", &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
-    two.run("ip", &["route", "add", "unreachable", "198.18.79.0/24"]);
-    one.run(
-        "ip",
-        &["route", "add", "198.18.79.0/24", "via", "198.18.78.2"],
-    );
-    two.router(2);
-    one.router(1);
-    let mut ours = one.command(env!("CARGO_BIN_EXE_sotp-snmp"));
+    let (mut one, mut two) = (Router::new(), Router::new());
+    one.peer.link(&two.peer, "uplink", "uplink");
+    one.peer.ip("address add 198.18.78.1/30 dev uplink");
+    two.peer.ip("address add 198.18.78.2/30 dev uplink");
+    two.peer.set("ipv4/ip_forward", "1");
+    two.peer.ip("route add unreachable 198.18.79.0/24");
+    one.peer.ip("route add 198.18.79.0/24 via 198.18.78.2");
+    two.start(2);
+    one.start(1);
+    let mut ours = one.peer.command(env!("CARGO_BIN_EXE_sotp-snmp"));
     ours.arg("--web.listen-address=127.0.0.1:19116");
     one.keep(ours);
 
@@ -282,13 +243,13 @@ fn a_router_shows_its_interfaces_and_neighbours_through_agentx() {
                 .is_some_and(|name| name == "uplink")
         })
         .unwrap();
-    let listed = one.run("ip", &["-o", "link", "show", "uplink"]);
+    let listed = one.peer.run("ip", &["-o", "link", "show", "uplink"]);
     assert!(
         listed.starts_with(&format!("{}:", shown.labels["ifIndex"])),
         "{listed}"
     );
     // Cut, it shows at the next scrape.
-    two.run("ip", &["link", "set", "uplink", "down"]);
+    two.peer.ip("link set uplink down");
     let began = Instant::now();
     loop {
         let text = one.scrape("target=127.0.0.1:16100&module=if_mib");
@@ -301,7 +262,7 @@ fn a_router_shows_its_interfaces_and_neighbours_through_agentx() {
         assert!(began.elapsed() < Duration::from_secs(30), "{text}");
         std::thread::sleep(Duration::from_millis(500));
     }
-    two.run("ip", &["link", "set", "uplink", "up"]);
+    two.peer.ip("link set uplink up");
     // The second router says that there is no way.
     let began = Instant::now();
     loop {

@@ -141,28 +141,29 @@ fn fill(template: &str, values: &mut BTreeMap<String, String>, numbers: &mut Num
 }
 
 #[test]
-fn header_truth_is_at_least_99_of_100_on_a_thousand_lines() {
+fn headers_are_true_but_for_what_is_known() {
     truth("forms.txt");
 }
 
 /// Written after the reader was finished.
 #[test]
-fn header_truth_is_at_least_99_of_100_on_devices_that_nobody_had_in_mind() {
+fn headers_of_devices_that_nobody_had_in_mind_are_true_but_for_what_is_known() {
     truth("more.txt");
 }
 
 /// Forms of sample logs that others keep, written while the reader was frozen.
 #[test]
-fn header_truth_is_at_least_99_of_100_on_forms_of_others_samples() {
+fn headers_of_forms_of_others_samples_are_true_but_for_what_is_known() {
     truth("samples.txt");
 }
 
 /// The same once more, after what the samples showed was mended.
 #[test]
-fn header_truth_is_at_least_99_of_100_on_forms_of_further_devices() {
+fn headers_of_forms_of_further_devices_are_true_but_for_what_is_known() {
     truth("further.txt");
 }
 
+/// Every field of every line is right, but for the misreadings that `tests/golden/misread-FILE` lists: one more, and one less, is said.
 fn truth(file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("testdata/corpus")
@@ -202,21 +203,11 @@ fn truth(file: &str) {
             form = None;
         }
     }
-    let share = f64::from(right) / f64::from(fields);
-    let of_lines = f64::from(whole) / f64::from(lines);
-    println!(
-        "{file}: {lines} lines, {fields} fields: {:.2} % of fields and {:.2} % of lines are right",
-        share * 100.0,
-        of_lines * 100.0
-    );
-    let list: Vec<String> = wrong
-        .iter()
-        .map(|(what, (count, last))| format!("{count} x {what}\n    {last}"))
-        .collect();
+    println!("{file}: {lines} lines, {whole} right; {fields} fields, {right} right");
     assert!(lines >= 1_000, "{lines}");
-    assert!(
-        share >= 0.99 && of_lines >= 0.99,
-        "{share:.4} of fields, {of_lines:.4} of lines\n{}",
-        list.join("\n")
-    );
+    let list: String = wrong
+        .iter()
+        .map(|(what, (count, last))| format!("{count} of {ROUNDS}: {what}\n    {last}\n"))
+        .collect();
+    testkit::Golden::new("", env!("CARGO_MANIFEST_DIR")).holds(&format!("misread-{file}"), &list);
 }
