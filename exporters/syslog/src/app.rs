@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context as _;
 use devices::Readiness;
-use loki::DeadLetters;
+use loki::{DeadLetters, Delivery};
 use spool::Queue;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd, Stop};
 
-use crate::books::Books;
+use crate::books::{AtDestination, Books};
 use crate::config::Config;
 use crate::handover;
 use crate::intake::{Intake, now};
@@ -84,33 +84,35 @@ impl toolkit::Service for Service {
         }
         let dead = DeadLetters::open(&config.dead_letters.0, config.dead_letters.1)
             .with_context(|| format!("dead_letters.path {}", config.dead_letters.0.display()))?;
-        let dead = Arc::new(dead);
         // What is sent before there is an inventory would be lost if it were not taken.
         devices::follow(app, &feed, Readiness::Independent);
+        let delivery = Delivery::new("syslog", intake.queue.clone(), Arc::new(dead), |index| {
+            let books = intake.books.clone();
+            Arc::new(AtDestination { books, index })
+        });
+        let tallies = Arc::default();
         let outputs = Outputs {
             intake: intake.clone(),
             translator,
-            dead: dead.clone(),
-            tallies: Arc::default(),
-            ending: Stop::new(),
+            delivery: delivery.clone(),
+            tallies: Arc::clone(&tallies),
         };
-        let watches = outputs.start(app)?;
+        outputs.start(app)?;
         let listeners = Arc::new(Listeners::new(intake.clone(), app.spawner(), taken));
         listeners.apply(&config)?;
         let restart_needed = Arc::new(AtomicBool::new(false));
         reload(app, &live, &listeners, &restart_needed);
         if let Some(path) = flags.handover_socket {
-            hand_over(app, path, &listeners, &intake, &outputs.ending);
+            hand_over(app, path, &listeners, &intake, delivery.handing_over());
         }
         app.collect(Series {
             intake,
             listeners,
-            watches,
-            dead,
-            webhooks: outputs.tallies,
+            webhooks: tallies,
             restart_needed,
             started: now(),
         });
+        app.collect(delivery);
         Ok(())
     }
 }

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use crate::config::EVENTS_READER;
 use crate::record::Transport;
 
+mod records;
+
+pub use records::AtDestination;
+
 /// Why a message was not taken, or given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]

@@ -298,10 +298,9 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         keep,
         raw.spool.reserve_bytes,
     )?;
-    for (at, destination_raw) in raw.loki.into_iter().enumerate() {
-        config
-            .loki
-            .push(outputs::destination(at, destination_raw, base)?);
+    for (at, section) in raw.loki.iter().enumerate() {
+        let inside = |(field, message)| (format!("loki[{at}].{field}"), message);
+        config.loki.push(section.check(base).map_err(inside)?);
     }
     for (at, one) in raw.forward.into_iter().enumerate() {
         config.forward.push(outputs::forward(at, one, base)?);

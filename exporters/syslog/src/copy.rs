@@ -8,13 +8,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loki::{Observer as _, State};
+use loki::{Observer as _, State, Watch};
 use spool::{Batch, Reader};
 use toolkit::Stop;
 
 use crate::config::{FileCopy, Forward};
 use crate::record::Received;
-use crate::watch::Watch;
 
 /// Where a copy goes.
 pub enum Sink {

@@ -24,5 +24,4 @@ pub mod text;
 pub mod tls;
 pub mod translate;
 pub mod udp;
-pub mod watch;
 pub mod webhooks;

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use loki::DeadLetters;
-use toolkit::{Buckets, Collect, Encoder, Kind, Labels};
+use toolkit::{Collect, Encoder, Kind, Labels};
 
-use crate::intake::{Intake, now};
+use crate::intake::Intake;
 use crate::listeners::Listeners;
 use crate::stream::Counts;
 use crate::udp::Kernel;
-use crate::watch::{BOUNDS, Pushes, Watch};
 use crate::webhooks::{Tallies, Tally};
 
 mod devices;
@@ -21,10 +19,6 @@ pub struct Series {
     pub intake: Arc<Intake>,
     /// What is listened on.
     pub listeners: Arc<Listeners>,
-    /// The destinations.
-    pub watches: Vec<Arc<Watch>>,
-    /// The dead-letter file.
-    pub dead: Arc<DeadLetters>,
     /// The webhooks' counts.
     pub webhooks: Arc<Tallies>,
     /// Whether the configuration has changes that wait for the next start.
@@ -44,8 +38,6 @@ impl Collect for Series {
     fn collect(&self, out: &mut Encoder) {
         self.devices(out);
         self.kernel(out);
-        self.queue(out);
-        self.destinations(out);
         self.calls(out);
     }
 }
@@ -123,164 +115,6 @@ impl Series {
                     ("socket", at.to_string()),
                 ]);
                 out.sample(&labels, get(counts));
-            }
-        }
-    }
-
-    fn queue(&self, out: &mut Encoder) {
-        let stats = self.intake.queue.stats();
-        let none = Labels::none();
-        for (name, kind, help, value) in [
-            (
-                "syslog_spool_bytes",
-                Kind::Gauge,
-                "Bytes that the queue takes on disk.",
-                stats.bytes,
-            ),
-            (
-                "syslog_spool_limit_bytes",
-                Kind::Gauge,
-                "Bytes that the queue may take.",
-                self.intake.max_bytes,
-            ),
-            (
-                "syslog_spool_unsynced_messages",
-                Kind::Gauge,
-                "Messages that would not survive a loss of power.",
-                stats.next.saturating_sub(stats.durable),
-            ),
-            (
-                "syslog_spool_damaged_total",
-                Kind::Counter,
-                "Messages of the queue that were found damaged.",
-                stats.damaged,
-            ),
-            (
-                "syslog_spool_errors_total",
-                Kind::Counter,
-                "Operations that the storage refused.",
-                stats.storage_errors,
-            ),
-            (
-                "syslog_clock_steps_total",
-                Kind::Counter,
-                "Times our clock was set back and stamps began anew.",
-                stats.clock_steps,
-            ),
-            (
-                "syslog_dead_letter_bytes",
-                Kind::Gauge,
-                "Bytes of the dead-letter file.",
-                self.dead.bytes(),
-            ),
-        ] {
-            out.family(name, kind, help);
-            out.sample(none, value);
-        }
-        out.family(
-            "syslog_spool_messages",
-            Kind::Gauge,
-            "Messages that wait in the queue for the destination.",
-        );
-        for (destination, queued) in self.intake.books.destinations.iter().zip(&stats.queued) {
-            out.sample(&Labels::new([("destination", destination)]), *queued);
-        }
-        out.family(
-            "syslog_spool_oldest_age_seconds",
-            Kind::Gauge,
-            "Age of the oldest message that waits.",
-        );
-        for (destination, oldest) in self.intake.books.destinations.iter().zip(&stats.oldest) {
-            let age = oldest.map_or(0.0, |o| now().saturating_sub(o) as f64 / 1e9);
-            out.sample(&Labels::new([("destination", destination)]), age);
-        }
-    }
-
-    fn destinations(&self, out: &mut Encoder) {
-        let buckets = Buckets::new(&BOUNDS);
-        let label = |watch: &Watch| {
-            Labels::new([("destination", &self.intake.books.destinations[watch.index])])
-        };
-        out.family(
-            "syslog_pushes_total",
-            Kind::Counter,
-            "Push requests by status code, or by what kept an answer from coming.",
-        );
-        for watch in &self.watches {
-            let pushes = watch.lock();
-            let mut codes: Vec<_> = pushes.codes.iter().collect();
-            codes.sort();
-            for (code, count) in codes {
-                out.sample(&label(watch).with("code", code), *count);
-            }
-        }
-        out.family(
-            "syslog_push_duration_seconds",
-            Kind::Histogram,
-            "How long a push took.",
-        );
-        for watch in &self.watches {
-            let pushes = watch.lock();
-            let mut sum = 0;
-            let counts: Vec<u64> = pushes
-                .counts
-                .iter()
-                .map(|c| {
-                    sum += c;
-                    sum
-                })
-                .collect();
-            out.histogram(&label(watch), &buckets, &counts, pushes.seconds);
-        }
-        out.family(
-            "syslog_push_held",
-            Kind::Gauge,
-            "1: nothing is delivered until somebody acts; the reason is a label.",
-        );
-        for watch in &self.watches {
-            let pushes = watch.lock();
-            let held = pushes.state == "holding";
-            out.sample(
-                &label(watch).with("reason", if held { &pushes.reason } else { "" }),
-                u64::from(held),
-            );
-        }
-        let numbers: [Column<Pushes>; 5] = [
-            (
-                "syslog_push_bytes_total",
-                Kind::Counter,
-                "Bytes of push requests.",
-                |p| p.bytes,
-            ),
-            (
-                "syslog_push_lines_total",
-                Kind::Counter,
-                "Lines in pushes that were answered with success.",
-                |p| p.lines,
-            ),
-            (
-                "syslog_streams",
-                Kind::Gauge,
-                "Streams in use within half an hour.",
-                |p| p.streams.0 as u64,
-            ),
-            (
-                "syslog_lines_restamped_total",
-                Kind::Counter,
-                "Lines whose stamp Loki would have refused and that carry a newer one.",
-                |p| p.streams.1,
-            ),
-            (
-                "syslog_lines_coarsened_total",
-                Kind::Counter,
-                "Lines in a coarse stream because the budget of streams was used up.",
-                |p| p.streams.2,
-            ),
-        ];
-        for (name, kind, help, get) in numbers {
-            out.family(name, kind, help);
-            for watch in &self.watches {
-                out.sample(&label(watch), get(&watch.lock()));
             }
         }
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use inventory::Feed;
-use loki::{Line, Observer as _, Render as _, State};
+use loki::{Line, Observer as _, Render as _, State, Watch};
 use serde_json::json;
 use spool::{Batch, Reader, Record};
 use tokio::sync::mpsc;
@@ -26,7 +26,6 @@ use crate::record::Received;
 use crate::render::Lines;
 use crate::text;
 use crate::translate::Translator;
-use crate::watch::Watch;
 
 /// What became of events, by webhook.
 #[derive(Debug, Default)]

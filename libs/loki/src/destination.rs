@@ -88,6 +88,11 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Whether everything is as in the other; files with secrets by their path, since a changed one is read again anyway.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+
     /// A destination with the defaults.
     #[must_use]
     pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {

@@ -12,6 +12,9 @@
 //! - 429 and 5xx are tried again with jittered backoff, or when `Retry-After` says. 260, 401, 403, 404
 //!   and every other answer that no retry will mend hold the queue and are reported; they drop nothing.
 //!
+//! A service that writes lines of its own takes a [`Section`] and a [`QueueSection`] into its configuration and opens [`Lines`]; one with a
+//! queue of its own calls [`deliver`] for each destination and collects the [`Delivery`].
+//!
 //! The contract is Loki's own: <https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs>.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -21,21 +24,29 @@ mod client;
 mod compose;
 mod dead;
 mod deliver;
+mod delivery;
 mod destination;
 mod limits;
 mod line;
+mod lines;
 mod pace;
 mod plan;
 mod push;
 mod pusher;
+mod section;
+mod task;
 mod wire;
 
 pub use answer::{Verdict, classify};
 pub use client::ClientError;
 pub use dead::{DeadLetter, DeadLetters, read_dead_letters};
 pub use deliver::{Observer, Outcome, Render, State};
+pub use delivery::{Delivery, Records, Watch};
 pub use destination::{Authentication, Batching, Destination, Rate, Retry};
 pub use limits::{Limits, Refusal};
 pub use line::{Line, Shared};
+pub use lines::Lines;
 pub use push::{Format, Push};
 pub use pusher::{Pusher, replay};
+pub use section::{BasicAuth, QueueSection, Section, Wrong};
+pub use task::deliver;

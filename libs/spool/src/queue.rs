@@ -154,6 +154,12 @@ impl Queue {
         }
     }
 
+    /// What it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
     /// Makes everything accepted so far durable.
     ///
     /// # Errors

@@ -2,27 +2,16 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use loki::{Authentication, DeadLetters, Destination, Line, Observer, Pusher, Render, State};
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
-use spool::{Entry, Options, Queue, Record, WhenFull};
-use tokio::sync::Notify;
-use toolkit::{App, OnEnd, SecretFile};
+use loki::{Line, QueueSection, Render, Section};
+use spool::Record;
+use toolkit::{App, Live};
 
 use super::Notification;
 
-/// The queue's reader, and the name of the destination.
-const READER: &str = "loki";
 /// Between the fields of a record; no field can hold it, since octets with control characters are written as hexadecimal digits.
 const FIELD: char = '\u{1f}';
-/// Longest content of a record in bytes; a notification is at most a datagram, its values shown in hexadecimal digits.
-const LONGEST: usize = 256 << 10;
-/// Bytes of the file of lines that Loki refuses.
-const DEAD_BYTES: u64 = 16 << 20;
-
 /// Where lines go.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LineFlags {
@@ -79,49 +68,9 @@ pub struct LineFlags {
     pub spool_bytes: u64,
 }
 
-/// The queue, and what became of lines.
-#[derive(Clone)]
-pub struct Lines {
-    queue: Queue,
-    counts: Counts,
-}
-
-impl std::fmt::Debug for Lines {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Lines").finish_non_exhaustive()
-    }
-}
-
+/// Writes lines of notifications.
 #[derive(Clone, Debug)]
-struct Counts {
-    lines: IntCounterVec,
-    holding: IntGauge,
-}
-
-impl Counts {
-    fn add(&self, result: &str, count: u64) {
-        self.lines.with_label_values(&[result]).inc_by(count);
-    }
-}
-
-impl Observer for Counts {
-    fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
-        self.add("stored", records.map(|_| 1).sum());
-    }
-
-    fn parked(&self, _: &Record<'_>, _: &str) {
-        self.add("refused", 1);
-    }
-
-    fn answered(&self, _: &str, _: Duration, _: usize, _: usize) {}
-
-    fn state(&self, state: State<'_>) {
-        self.holding
-            .set(i64::from(!matches!(state, State::Delivering)));
-    }
-
-    fn streams(&self, _: usize, _: u64, _: u64) {}
-}
+pub struct Lines(loki::Lines);
 
 /// Opens the queue and begins to push; nothing when no Loki is named.
 ///
@@ -131,85 +80,34 @@ pub fn start(flags: &LineFlags, app: &mut App) -> anyhow::Result<Option<Lines>> 
     let Some(url) = &flags.url else {
         return Ok(None);
     };
-    let counts = counts(app.registry())?;
-    let options = Options {
+    let section = Section {
+        tenant: flags.tenant.clone(),
+        bearer_token_file: flags.token_file.clone(),
+        ca_file: flags.ca_file.clone(),
+        ..Section::new(url)
+    };
+    let here = Path::new("");
+    let destination = section.check(here).map_err(|(field, message)| {
+        let flag = match field.as_str() {
+            "bearer_token_file" => "--traps.loki-token-file",
+            _ => "--traps.loki-url",
+        };
+        anyhow::anyhow!("{flag}: {message}")
+    })?;
+    let queue = QueueSection {
+        path: flags.spool.clone(),
         max_bytes: flags.spool_bytes,
-        segment_bytes: (flags.spool_bytes / 8).min(8 << 20),
-        max_record: LONGEST,
-        readers: vec![READER.to_owned()],
-        ..Options::default()
     };
-    let (queue, recovery) = Queue::open(&flags.spool, options)
-        .with_context(|| format!("--traps.spool-path {}", flags.spool.display()))?;
-    tracing::info!(queued = ?recovery.queued, "queue of trap lines opened");
-    let mut destination = Destination::new(READER, url);
-    destination.tenant.clone_from(&flags.tenant);
-    destination.ca_file.clone_from(&flags.ca_file);
-    if let Some(file) = &flags.token_file {
-        let token = SecretFile::open(file)
-            .with_context(|| format!("--traps.loki-token-file {}", file.display()))?;
-        destination.authentication = Authentication::Bearer(Arc::new(token));
-    }
-    let dead = Arc::new(dead_letters(&flags.spool)?);
-    let lines = Lines {
-        queue: queue.clone(),
-        counts: counts.clone(),
-    };
-    let build = move || -> anyhow::Result<Pusher<Shown>> {
-        Ok(Pusher::new(
-            destination.clone(),
-            queue.reader(READER)?,
-            Shown,
-            Arc::new(counts.clone()),
-            Arc::clone(&dead),
-        )?)
-    };
-    // A wrong certificate or address is a fault of the flags: say so at the start.
-    build().context("--traps.loki-url")?;
-    let build = Arc::new(build);
-    app.spawn("trap_lines", OnEnd::Restart, move |stop| {
-        let build = Arc::clone(&build);
-        async move {
-            let mut pusher = build()?;
-            let notify = Arc::new(Notify::new());
-            let told = Arc::clone(&notify);
-            let watcher = tokio::spawn(async move {
-                stop.requested().await;
-                told.notify_one();
-            });
-            let result = pusher.run(&notify).await;
-            watcher.abort();
-            Ok(result?)
-        }
-    });
-    Ok(Some(lines))
-}
-
-fn counts(registry: &Registry) -> prometheus::Result<Counts> {
-    let counts = Counts {
-        lines: IntCounterVec::new(
-            Opts::new(
-                "snmp_trap_lines_total",
-                "Lines of traps, by what became of them: queued, stored in Loki, refused by it, given_up for want of room, failed.",
-            ),
-            &["result"],
-        )?,
-        holding: IntGauge::new(
-            "snmp_trap_lines_held",
-            "1 while Loki takes no lines of traps.",
-        )?,
-    };
-    for result in ["queued", "stored", "refused", "given_up", "failed"] {
-        counts.add(result, 0);
-    }
-    registry.register(Box::new(counts.lines.clone()))?;
-    registry.register(Box::new(counts.holding.clone()))?;
-    Ok(counts)
-}
-
-fn dead_letters(spool: &Path) -> anyhow::Result<DeadLetters> {
-    let path = spool.join("refused.jsonl");
-    DeadLetters::open(&path, DEAD_BYTES).with_context(|| path.display().to_string())
+    let lines = loki::Lines::open(
+        app,
+        "snmp_trap",
+        (&queue, here),
+        &Live::fixed(destination),
+        |destination| Some(destination.clone()),
+        || Shown,
+    );
+    let lines = lines.context("--traps.loki-url with --traps.spool-path")?;
+    Ok(Some(Lines(lines)))
 }
 
 impl Lines {
@@ -233,21 +131,7 @@ impl Lines {
         );
         let payload =
             [labels[0], labels[1], version, kind, text.trim_end()].join(&String::from(FIELD));
-        let received = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(0));
-        let entry = Entry {
-            received,
-            class: 0,
-            when_full: WhenFull::DropOldest,
-            payload: payload.as_bytes(),
-        };
-        let mut given_up = 0;
-        let appended = self.queue.append(&[entry], &mut |_| given_up += 1);
-        self.counts.add("given_up", given_up);
-        let kept = appended.accepted == 1;
-        self.counts.add(if kept { "queued" } else { "failed" }, 1);
-        kept
+        self.0.keep(payload.as_bytes())
     }
 }
 

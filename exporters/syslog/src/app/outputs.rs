@@ -1,11 +1,9 @@
 //! The tasks that take messages out of the queue: to Loki, to copies, to webhooks.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use loki::{DeadLetters, Pusher};
-use tokio::sync::Notify;
+use loki::{Delivery, Watch};
 use toolkit::{App, OnEnd, Stop};
 
 use crate::config::{Config, EVENTS_READER};
@@ -13,7 +11,6 @@ use crate::copy::{self, Sink};
 use crate::intake::Intake;
 use crate::render::Lines;
 use crate::translate::Translator;
-use crate::watch::Watch;
 use crate::webhooks::{self, Tallies};
 
 /// What the tasks share.
@@ -21,115 +18,49 @@ use crate::webhooks::{self, Tallies};
 pub(super) struct Outputs {
     pub(super) intake: Arc<Intake>,
     pub(super) translator: Arc<Translator>,
-    pub(super) dead: Arc<DeadLetters>,
+    pub(super) delivery: Arc<Delivery>,
     pub(super) tallies: Arc<Tallies>,
-    /// Triggered when another process takes over: nothing more is taken out of the queue here.
-    pub(super) ending: Stop,
 }
 
-/// Time for a request under way when the configuration changes or the service stops.
-const FINISH: Duration = Duration::from_secs(8);
-/// The same when another process waits for the sockets.
-const HURRY: Duration = Duration::from_millis(300);
-
 impl Outputs {
-    /// Starts a task for every reader of the queue; gives what is known of each, in the order of the books.
-    pub(super) fn start(&self, app: &mut App) -> anyhow::Result<Vec<Arc<Watch>>> {
+    /// Starts a task for every reader of the queue.
+    pub(super) fn start(&self, app: &mut App) -> anyhow::Result<()> {
         let config = self.intake.config.current();
-        let mut watches = Vec::new();
-        for (at, name) in config.spool.readers.iter().enumerate() {
-            let watch = Arc::new(Watch::new(self.intake.clone(), at));
-            watches.push(watch.clone());
-            if let Some(place) = config.loki.iter().position(|d| d.name == *name) {
-                // A wrong certificate or address is a fault of the configuration: say so at the start.
-                self.pusher(&config, name, at, &watch)
+        for (at, watch) in self.delivery.watches().iter().enumerate() {
+            let name = watch.name();
+            if let Some(place) = config.loki.iter().position(|d| d.name == name) {
+                self.push(app, name, at)
                     .with_context(|| format!("loki[{place}]"))?;
-                self.push(app, name.clone(), at, watch);
             } else if name == EVENTS_READER {
-                self.webhooks(app, watch);
+                self.webhooks(app, watch.clone());
             } else {
-                self.copy(app, name.clone(), watch);
+                self.copy(app, name.to_owned(), watch.clone());
             }
         }
-        Ok(watches)
+        Ok(())
     }
 
-    fn pusher(
-        &self,
-        config: &Config,
-        name: &str,
-        at: usize,
-        watch: &Arc<Watch>,
-    ) -> anyhow::Result<Option<Pusher<Lines>>> {
-        let Some(destination) = config.loki.iter().find(|d| d.name == name) else {
-            return Ok(None);
-        };
-        let intake = &self.intake;
-        let readers = &intake.books.destinations;
-        let counts = at == 0 && !readers.iter().any(|r| r == EVENTS_READER);
-        let lines = Lines::new(
-            self.translator.clone(),
-            intake.feed.clone(),
-            counts.then(|| intake.books.clone()),
-            intake.config.clone(),
-        );
-        Ok(Some(Pusher::new(
-            destination.clone(),
-            intake.queue.reader(name)?,
-            lines,
-            watch.clone(),
-            self.dead.clone(),
-        )?))
-    }
-
-    /// Pushes to one Loki; begins anew when its part of the configuration changes.
-    fn push(&self, app: &mut App, name: String, at: usize, watch: Arc<Watch>) {
-        let this = self.clone();
-        app.spawn("push", OnEnd::Restart, move |stop| {
-            let (this, name, watch) = (this.clone(), name.clone(), watch.clone());
-            async move {
-                let mut live = this.intake.config.clone();
-                loop {
-                    let config = live.current();
-                    let mine = |config: &Config| {
-                        let own = config.loki.iter().find(|d| d.name == name);
-                        own.map(|d| format!("{d:?}"))
-                    };
-                    let Some(mut pusher) = this.pusher(&config, &name, at, &watch)? else {
-                        // It is no longer configured: what waits for it waits until the next start.
-                        tokio::select! {
-                            () = live.changed() => continue,
-                            () = stop.requested() => return Ok(()),
-                        }
-                    };
-                    let notify = Notify::new();
-                    let run = pusher.run(&notify);
-                    tokio::pin!(run);
-                    let patience = loop {
-                        tokio::select! {
-                            ended = &mut run => return Ok(ended?),
-                            () = live.changed() => {
-                                if mine(&live.current()) != mine(&config) {
-                                    break FINISH;
-                                }
-                            }
-                            () = stop.requested() => break FINISH,
-                            () = this.ending.requested() => break HURRY,
-                        }
-                    };
-                    notify.notify_one();
-                    // What is given up half-way is sent again with the same stamps.
-                    let _ = tokio::time::timeout(patience, run).await;
-                    if this.ending.is_requested() {
-                        stop.requested().await;
-                    }
-                    if stop.is_requested() {
-                        return Ok(());
-                    }
-                    tracing::info!(destination = name, "delivery goes on with its new settings");
-                }
-            }
-        });
+    /// Pushes to one Loki.
+    fn push(&self, app: &mut App, name: &str, at: usize) -> anyhow::Result<()> {
+        let (this, own) = (self.clone(), name.to_owned());
+        let mut readers = self.delivery.watches().iter();
+        let counts = at == 0 && !readers.any(|watch| watch.name() == EVENTS_READER);
+        loki::deliver(
+            app,
+            &self.intake.config,
+            move |config: &Config| config.loki.iter().find(|d| d.name == own).cloned(),
+            name,
+            move || {
+                let intake = &this.intake;
+                Lines::new(
+                    this.translator.clone(),
+                    intake.feed.clone(),
+                    counts.then(|| intake.books.clone()),
+                    intake.config.clone(),
+                )
+            },
+            &self.delivery,
+        )
     }
 
     /// Copies to one server or file; begins anew when its part of the configuration changes.
@@ -139,6 +70,7 @@ impl Outputs {
             let (this, name, watch) = (this.clone(), name.clone(), watch.clone());
             async move {
                 let mut live = this.intake.config.clone();
+                let ending = this.delivery.handing_over();
                 loop {
                     let config = live.current();
                     let forward = config.forward.iter().find(|f| f.name == name);
@@ -166,12 +98,12 @@ impl Outputs {
                                 }
                             }
                             () = stop.requested() => break,
-                            () = this.ending.requested() => break,
+                            () = ending.requested() => break,
                         }
                     }
                     end.trigger();
                     run.await?;
-                    if this.ending.is_requested() {
+                    if ending.is_requested() {
                         stop.requested().await;
                     }
                     if stop.is_requested() {
@@ -187,6 +119,7 @@ impl Outputs {
         app.spawn("webhooks", OnEnd::Restart, move |stop| {
             let (this, watch) = (this.clone(), watch.clone());
             async move {
+                let ending = this.delivery.handing_over();
                 let shared = webhooks::Shared {
                     translator: this.translator.clone(),
                     feed: this.intake.feed.clone(),
@@ -202,7 +135,7 @@ impl Outputs {
                 tokio::select! {
                     ended = &mut run => return ended,
                     () = stop.requested() => {}
-                    () = this.ending.requested() => {}
+                    () = ending.requested() => {}
                 }
                 end.trigger();
                 run.await?;

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use loki::{Authentication, Destination, Format, Rate};
 use toolkit::SecretFile;
 
-use super::raw::{RawFile, RawForward, RawLoki, RawWebhook};
+use super::raw::{RawFile, RawForward, RawWebhook};
 use super::{Checked, Client, FileCopy, Forward, Framing, Hook, Way, duration};
 use crate::translate::EVENTS;
 
@@ -20,80 +19,6 @@ fn open_secret(path: String, base: &Path, file: &Path) -> Checked<Arc<SecretFile
                 format!("expected a readable file, {}: {e}", file.display()),
             )
         })
-}
-
-pub(super) fn destination(at: usize, raw: RawLoki, base: &Path) -> Checked<Destination> {
-    let path = |field: &str| format!("loki[{at}].{field}");
-    let near = |file: PathBuf| base.join(file);
-    let secret = |field: &str, file: PathBuf| open_secret(path(field), base, &file);
-    if !(raw.url.starts_with("http://") || raw.url.starts_with("https://")) {
-        return Err((
-            path("url"),
-            format!("expected an http or https address, found {:?}", raw.url),
-        ));
-    }
-    let mut to = Destination::new(raw.name, raw.url);
-    to.tenant = raw.tenant;
-    to.authentication = match (raw.basic_auth, raw.bearer_token_file) {
-        (None, None) => Authentication::None,
-        (Some(basic), None) => Authentication::Basic {
-            user: basic.username,
-            password: secret("basic_auth.password_file", basic.password_file)?,
-        },
-        (None, Some(file)) => Authentication::Bearer(secret("bearer_token_file", file)?),
-        (Some(_), Some(_)) => {
-            return Err((
-                path("basic_auth"),
-                "expected basic_auth or bearer_token_file, not both".to_owned(),
-            ));
-        }
-    };
-    to.ca_file = raw.ca_file.map(near);
-    to.identity_files = match (raw.cert_file, raw.key_file) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some((near(cert), near(key))),
-        _ => {
-            return Err((
-                path("cert_file"),
-                "expected cert_file and key_file together".to_owned(),
-            ));
-        }
-    };
-    to.format = match raw.format.as_deref() {
-        None | Some("protobuf") => Format::Protobuf,
-        Some("json") => Format::Json,
-        Some(other) => {
-            return Err((
-                path("format"),
-                format!("expected protobuf or json, found {other:?}"),
-            ));
-        }
-    };
-    to.batching.max_bytes = raw.batch_bytes.unwrap_or(to.batching.max_bytes);
-    to.batching.max_lines = raw.batch_lines.unwrap_or(to.batching.max_lines);
-    if let Some(age) = raw.batch_age {
-        to.batching.max_age = duration(&path("batch_age"), &age)?;
-    }
-    if let Some(timeout) = raw.timeout {
-        to.timeout = duration(&path("timeout"), &timeout)?;
-    }
-    if let Some(hold) = raw.hold_retry {
-        to.retry.hold = duration(&path("hold_retry"), &hold)?;
-    }
-    let rate = raw.bytes_per_second.unwrap_or(3.8e6);
-    if rate < 0.0 || !rate.is_finite() {
-        return Err((
-            path("bytes_per_second"),
-            "expected 0 (no limit) or more".to_owned(),
-        ));
-    }
-    to.rate = (rate > 0.0).then(|| Rate {
-        bytes_per_second: rate,
-        burst_bytes: raw.burst_bytes.unwrap_or(rate * 1.4).max(1.0),
-    });
-    to.limits.streams = raw.max_streams.unwrap_or(to.limits.streams);
-    to.limits.line_bytes = raw.max_line_bytes.unwrap_or(to.limits.line_bytes);
-    Ok(to)
 }
 
 pub(super) fn forward(at: usize, raw: RawForward, base: &Path) -> Checked<Forward> {

@@ -17,7 +17,7 @@ pub(super) struct Raw {
     pub(super) events_at_once: bool,
     pub(super) spool: RawSpool,
     pub(super) dead_letters: RawDead,
-    pub(super) loki: Vec<RawLoki>,
+    pub(super) loki: Vec<loki::Section>,
     pub(super) forward: Vec<RawForward>,
     pub(super) files: Vec<RawFile>,
     pub(super) webhooks: Vec<RawWebhook>,
@@ -91,52 +91,6 @@ pub(super) struct RawSpool {
 pub(super) struct RawDead {
     pub(super) path: PathBuf,
     pub(super) max_bytes: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawLoki {
-    pub(super) name: String,
-    pub(super) url: String,
-    #[serde(default)]
-    pub(super) tenant: Option<String>,
-    #[serde(default)]
-    pub(super) basic_auth: Option<RawBasic>,
-    #[serde(default)]
-    pub(super) bearer_token_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) ca_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) cert_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) key_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(super) format: Option<String>,
-    #[serde(default)]
-    pub(super) batch_bytes: Option<usize>,
-    #[serde(default)]
-    pub(super) batch_lines: Option<usize>,
-    #[serde(default)]
-    pub(super) batch_age: Option<String>,
-    #[serde(default)]
-    pub(super) bytes_per_second: Option<f64>,
-    #[serde(default)]
-    pub(super) burst_bytes: Option<f64>,
-    #[serde(default)]
-    pub(super) max_streams: Option<usize>,
-    #[serde(default)]
-    pub(super) max_line_bytes: Option<usize>,
-    #[serde(default)]
-    pub(super) timeout: Option<String>,
-    #[serde(default)]
-    pub(super) hold_retry: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawBasic {
-    pub(super) username: String,
-    pub(super) password_file: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 mod grafana;
+mod roster;
