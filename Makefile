@@ -35,7 +35,7 @@ tables: ## what is written from lab/services.toml: three prometheus.yml and the 
 
 # One build of everything that runs, then the checks that build nothing of it, then the tests side by side (checks/src/runner.rs).
 # The examples that tests start; the others are benchmarks, which `make style` reads and `make bench` builds.
-STARTED  := echo
+STARTED  := echo roster
 PHASE    = @echo "$$(date +%s.%N) $(1)" $(if $(2),>,>>) target/phases.txt
 
 test: ## everything CI runs; installs what the tests talk to
