@@ -1,0 +1,207 @@
+//! The service, put together.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use inventory::Feed;
+use toolkit::{App, ConfigError, Identity, Live, OnEnd};
+
+use crate::collector::Collector;
+use crate::config::Config;
+use crate::intake::{self, Listener, lock};
+use crate::metrics::Series;
+use crate::names::InterfaceNames;
+use crate::pages;
+
+/// How often the thread that takes datagrams is looked at.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// The service.
+#[derive(Debug)]
+pub struct Service;
+
+/// Its own flags.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Flags {
+    #[command(flatten)]
+    pub devices: devices::Flags,
+}
+
+impl toolkit::Service for Service {
+    const IDENTITY: Identity = Identity {
+        name: "sotp-netflow",
+        title: "NetFlow",
+        about: "Takes NetFlow, IPFIX and sFlow from every device and tells who uses which line",
+        port: 19_055,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "docs/netflow.md",
+    };
+    type Flags = Flags;
+    type Config = Config;
+
+    fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        Config::parse(text, origin)
+    }
+
+    async fn build(flags: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
+        let config = live.current();
+        let feed = flags.devices.follow(app).await?;
+        let listeners: Arc<[Listener]> = config
+            .listen
+            .iter()
+            .map(|address| {
+                Listener::bind(*address, config.receive_buffer)
+                    .with_context(|| format!("listen {address}"))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .into();
+        for listener in listeners.iter() {
+            tracing::info!(address = %listener.address, "listening for flows");
+        }
+        let collector = Collector::new(
+            Arc::clone(&config.applications),
+            config.sampling.clone(),
+            config.top,
+        );
+        let collector = Arc::new(Mutex::new(collector));
+        lock(&collector).follow(feed.current());
+        let names = Arc::new(ArcSwap::from_pointee(InterfaceNames::default()));
+        app.collect(Series {
+            collector: Arc::clone(&collector),
+            listeners: Arc::clone(&listeners),
+            names: Arc::clone(&names),
+        });
+        pages::register(app, &collector);
+        devices(app, &feed, &collector);
+        settings(app, &live, &collector);
+        interfaces(app, &live, &names);
+        windows(app, &live, &collector);
+        take(app, listeners, collector);
+        Ok(())
+    }
+}
+
+/// The thread that takes datagrams; when it ends, so does the service.
+fn take(app: &mut App, listeners: Arc<[Listener]>, collector: Arc<Mutex<Collector>>) {
+    app.spawn("intake", OnEnd::Fail, move |stop| {
+        let (listeners, collector) = (Arc::clone(&listeners), Arc::clone(&collector));
+        async move {
+            let running =
+                intake::start(listeners, collector).context("the thread for datagrams")?;
+            loop {
+                tokio::select! {
+                    () = stop.requested() => return Ok(()),
+                    () = tokio::time::sleep(WATCH) => {}
+                }
+                anyhow::ensure!(!running.has_ended(), "the thread for datagrams has ended");
+            }
+        }
+    });
+}
+
+fn devices(app: &mut App, feed: &Feed, collector: &Arc<Mutex<Collector>>) {
+    let (feed, collector) = (feed.clone(), Arc::clone(collector));
+    app.spawn("devices", OnEnd::Restart, move |stop| {
+        let (mut feed, collector) = (feed.clone(), Arc::clone(&collector));
+        async move {
+            loop {
+                lock(&collector).follow(feed.current());
+                tokio::select! {
+                    () = stop.requested() => return Ok(()),
+                    _ = feed.changed() => {}
+                }
+            }
+        }
+    });
+}
+
+fn settings(app: &mut App, live: &Live<Config>, collector: &Arc<Mutex<Collector>>) {
+    let (live, collector) = (live.clone(), Arc::clone(collector));
+    app.spawn("settings", OnEnd::Restart, move |stop| {
+        let (mut live, collector) = (live.clone(), Arc::clone(&collector));
+        async move {
+            loop {
+                tokio::select! {
+                    () = stop.requested() => return Ok(()),
+                    () = live.changed() => {}
+                }
+                let config = live.current();
+                lock(&collector)
+                    .configure(Arc::clone(&config.applications), config.sampling.clone());
+            }
+        }
+    });
+}
+
+/// Asks for the names of interfaces; the last ones stay while Prometheus does not answer.
+fn interfaces(app: &mut App, live: &Live<Config>, names: &Arc<ArcSwap<InterfaceNames>>) {
+    let (live, names) = (live.clone(), Arc::clone(names));
+    app.spawn("interface_names", OnEnd::Restart, move |stop| {
+        let (mut live, names) = (live.clone(), Arc::clone(&names));
+        async move {
+            let mut complained = false;
+            loop {
+                let config = live.current();
+                let pause = match &config.names {
+                    None => None,
+                    Some(asked) => {
+                        let client = asked
+                            .prometheus
+                            .client(Path::new("."))
+                            .context("interface_names.prometheus")?;
+                        match InterfaceNames::ask(&client, &asked.query).await {
+                            Ok(told) => {
+                                complained = false;
+                                names.store(Arc::new(told));
+                                Some(asked.refresh)
+                            }
+                            Err(error) => {
+                                if !std::mem::replace(&mut complained, true) {
+                                    let error = anyhow::Error::new(error);
+                                    tracing::warn!(
+                                        error = format!("{error:#}"),
+                                        "names of interfaces are not to be had"
+                                    );
+                                }
+                                Some(asked.refresh.min(Duration::from_secs(10)))
+                            }
+                        }
+                    }
+                };
+                let pause = async {
+                    match pause {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = stop.requested() => return Ok(()),
+                    () = live.changed() => {}
+                    () = pause => {}
+                }
+            }
+        }
+    });
+}
+
+/// Ends the windows.
+fn windows(app: &mut App, live: &Live<Config>, collector: &Arc<Mutex<Collector>>) {
+    let (live, collector) = (live.clone(), Arc::clone(collector));
+    app.spawn("windows", OnEnd::Restart, move |stop| {
+        let (live, collector) = (live.clone(), Arc::clone(&collector));
+        async move {
+            loop {
+                let begin = Instant::now();
+                tokio::select! {
+                    () = stop.requested() => return Ok(()),
+                    () = tokio::time::sleep(live.current().window) => {}
+                }
+                lock(&collector).roll(begin.elapsed());
+            }
+        }
+    });
+}

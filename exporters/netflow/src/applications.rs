@@ -1,0 +1,120 @@
+//! Which application a flow belongs to, by protocol and port.
+//!
+//! The table is data: `data/applications.txt`, one line `PORT/PROTOCOL NAME`, after the service names of IANA
+//! (<https://www.iana.org/assignments/service-names-port-numbers/>) for what networks carry. A site adds lines of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::flow::Flow;
+
+const BUILT_IN: &str = include_str!("../data/applications.txt");
+
+/// Most lines that a configuration may add.
+pub const MOST_OWN: usize = 1_000;
+
+/// An entry of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Application(u16);
+
+/// The table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applications {
+    names: Vec<Arc<str>>,
+    by_port: HashMap<(u8, u16), Application>,
+}
+
+/// A line that is none of the table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no application; expected PORT/PROTOCOL NAME, such as \"8443/tcp intranet\", with tcp, udp or sctp"
+)]
+pub struct Wrong(pub String);
+
+impl Applications {
+    /// The built-in table with lines that win over it.
+    ///
+    /// # Errors
+    /// The first line that is no entry.
+    pub fn new<'a>(own: impl IntoIterator<Item = &'a str>) -> Result<Self, Wrong> {
+        let mut table = Self {
+            names: Vec::new(),
+            by_port: HashMap::new(),
+        };
+        let built_in = BUILT_IN
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in built_in.chain(own) {
+            let (key, name) = entry(line).ok_or_else(|| Wrong(line.to_owned()))?;
+            let application = table.named(name).ok_or_else(|| Wrong(line.to_owned()))?;
+            table.by_port.insert(key, application);
+        }
+        Ok(table)
+    }
+
+    fn named(&mut self, name: &str) -> Option<Application> {
+        let known = self.names.iter().position(|known| &**known == name);
+        let at = known.unwrap_or_else(|| {
+            self.names.push(name.into());
+            self.names.len() - 1
+        });
+        u16::try_from(at).ok().map(Application)
+    }
+
+    /// The application of a flow: by its destination port, else by its source port, since either end may have asked.
+    #[must_use]
+    pub fn of(&self, flow: &Flow) -> Option<Application> {
+        let by = |port: u16| self.by_port.get(&(flow.protocol, port)).copied();
+        by(flow.destination_port).or_else(|| by(flow.source_port))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self, application: Application) -> &str {
+        self.names
+            .get(usize::from(application.0))
+            .map_or("", |name| name)
+    }
+}
+
+fn entry(line: &str) -> Option<((u8, u16), &str)> {
+    let (service, name) = line.split_once(' ')?;
+    let (port, protocol) = service.split_once('/')?;
+    let protocol = match protocol {
+        "tcp" => 6,
+        "udp" => 17,
+        "sctp" => 132,
+        _ => return None,
+    };
+    let name = name.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let named = (1..=32).contains(&name.len()) && name.chars().all(plain);
+    named.then_some(((protocol, port.parse().ok()?), name))
+}
+
+/// The name of an IP protocol number (<https://www.iana.org/assignments/protocol-numbers/>), or the number.
+#[must_use]
+pub fn protocol(number: u8) -> std::borrow::Cow<'static, str> {
+    let name = match number {
+        1 => "icmp",
+        2 => "igmp",
+        4 => "ipip",
+        6 => "tcp",
+        17 => "udp",
+        41 => "ipv6",
+        46 => "rsvp",
+        47 => "gre",
+        50 => "esp",
+        51 => "ah",
+        58 => "icmpv6",
+        88 => "eigrp",
+        89 => "ospf",
+        103 => "pim",
+        112 => "vrrp",
+        115 => "l2tp",
+        132 => "sctp",
+        136 => "udplite",
+        other => return other.to_string().into(),
+    };
+    name.into()
+}

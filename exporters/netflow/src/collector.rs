@@ -1,0 +1,448 @@
+//! The collector: from datagrams to totals, with what every exporter is remembered by. No sockets here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use inventory::Inventory;
+
+use crate::applications::Applications;
+use crate::config::Sampling;
+use crate::decode::{self, Malformed, Protocol, Told};
+use crate::flow::{Flow, Origin, Rate};
+use crate::loss::Place;
+use crate::session::Session;
+use crate::tables::Table;
+use crate::totals::{Device, TopBounds};
+
+/// Most sessions of one exporter; the one that was silent longest makes room.
+const MOST_SESSIONS_EACH: usize = 256;
+/// Most sessions in all.
+const MOST_SESSIONS: usize = 16_384;
+/// A session that says nothing for so long is forgotten.
+const SESSION_LIFE: Duration = Duration::from_secs(3 * 3_600);
+/// Most strangers whose address is remembered for the page.
+pub const MOST_STRANGERS: usize = 100;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    address: IpAddr,
+    port: u16,
+    protocol: Protocol,
+    domain: u32,
+}
+
+#[derive(Debug)]
+struct Stream {
+    session: Session,
+    device: Arc<str>,
+    last: Instant,
+}
+
+/// Counters of one device as an exporter.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// Datagrams by protocol.
+    pub datagrams: BTreeMap<Protocol, u64>,
+    /// Flow records taken over.
+    pub records: u64,
+    /// Datagrams, or rests of them, refused by reason.
+    pub malformed: BTreeMap<Malformed, u64>,
+    /// What decoding told, added up.
+    pub told: Sums,
+    /// Records by where their sampling rate came from.
+    pub rates: [u64; Origin::ALL.len()],
+    /// The rate of the last record of each origin; 0 where there was none.
+    pub last_rate: [u32; Origin::ALL.len()],
+    /// Our clock less the exporter's at the last datagram, seconds.
+    pub clock_skew: Option<f64>,
+    /// When the last datagram came.
+    pub last: Option<Instant>,
+    /// What forgotten sessions had counted.
+    ended: Ended,
+}
+
+/// What [`Told`] adds up to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sums {
+    /// See [`Told::cut_records`].
+    pub cut_records: u64,
+    /// See [`Told::bad_templates`].
+    pub bad_templates: u64,
+    /// See [`Told::withdrawals`].
+    pub withdrawals: u64,
+    /// See [`Told::replayed_sets`].
+    pub replayed_sets: u64,
+}
+
+/// Counters of sessions, added up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ended {
+    /// Flows or records (v5, IPFIX) that never came.
+    pub lost_records: u64,
+    /// Datagrams (v9, sFlow) that never came.
+    pub lost_datagrams: u64,
+    /// Datagrams that came late.
+    pub late: u64,
+    /// Datagrams that came twice.
+    pub duplicates: u64,
+    /// Restarts of exporters.
+    pub restarts: u64,
+    /// Sets that waited for a template.
+    pub kept_sets: u64,
+    /// Sets that waited in vain.
+    pub dropped_sets: u64,
+}
+
+impl Ended {
+    fn add(&mut self, protocol: Protocol, session: &Session) {
+        let sequence = &session.sequence;
+        match protocol {
+            Protocol::NetFlow5 | Protocol::Ipfix => self.lost_records += sequence.lost,
+            Protocol::NetFlow9 | Protocol::Sflow => self.lost_datagrams += sequence.lost,
+        }
+        self.late += sequence.late;
+        self.duplicates += sequence.duplicates;
+        self.restarts += sequence.restarts;
+        self.kept_sets += session.kept_sets;
+        self.dropped_sets += session.dropped_sets;
+    }
+}
+
+/// A device that exports flows: how it does as an exporter, and its traffic.
+#[derive(Debug)]
+pub struct Exporter {
+    /// How it does.
+    pub health: Health,
+    /// Its traffic.
+    pub traffic: Device,
+}
+
+/// Levels of an exporter's sessions.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Levels {
+    /// Sessions.
+    pub sessions: usize,
+    /// Templates.
+    pub templates: usize,
+    /// Octets that wait for a template.
+    pub waiting_bytes: usize,
+}
+
+/// Everything that is known of all exporters.
+#[derive(Debug)]
+pub struct Collector {
+    inventory: Arc<Inventory>,
+    applications: Arc<Applications>,
+    sampling: Vec<Sampling>,
+    top: TopBounds,
+    streams: HashMap<Key, Stream>,
+    /// By name of the device.
+    pub exporters: BTreeMap<Arc<str>, Exporter>,
+    /// Datagrams of addresses that are no device's; the addresses, up to a bound.
+    pub strangers: (u64, BTreeMap<IpAddr, u64>),
+    last: Vec<Table>,
+    began: Instant,
+}
+
+impl Collector {
+    /// Without any exporter.
+    #[must_use]
+    pub fn new(applications: Arc<Applications>, sampling: Vec<Sampling>, top: TopBounds) -> Self {
+        Self {
+            inventory: Arc::default(),
+            applications,
+            sampling,
+            top,
+            streams: HashMap::new(),
+            exporters: BTreeMap::new(),
+            strangers: (0, BTreeMap::new()),
+            last: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Takes other devices over: those that are gone are forgotten, new ones are born at 0.
+    pub fn follow(&mut self, inventory: Arc<Inventory>) {
+        self.inventory = inventory;
+        let wanted = |name: &str| {
+            self.inventory
+                .device(name)
+                .is_some_and(|device| device.flow.is_some())
+        };
+        self.exporters.retain(|name, _| wanted(name));
+        self.streams.retain(|_, stream| wanted(&stream.device));
+        for device in self
+            .inventory
+            .devices()
+            .iter()
+            .filter(|device| device.flow.is_some())
+        {
+            let name: Arc<str> = Arc::from(&*device.name);
+            let top = self.top;
+            self.exporters.entry(name).or_insert_with(|| Exporter {
+                health: Health::default(),
+                traffic: Device::new(top),
+            });
+        }
+        self.strangers
+            .1
+            .retain(|address, _| self.inventory.by_flow_source(*address).is_none());
+    }
+
+    /// Takes settings over that a reload changed.
+    pub fn configure(&mut self, applications: Arc<Applications>, sampling: Vec<Sampling>) {
+        self.applications = applications;
+        self.sampling = sampling;
+    }
+
+    /// The inventory that is followed.
+    #[must_use]
+    pub fn inventory(&self) -> &Arc<Inventory> {
+        &self.inventory
+    }
+
+    /// The table that names applications.
+    #[must_use]
+    pub fn applications(&self) -> &Applications {
+        &self.applications
+    }
+
+    /// Takes one datagram. What comes from an address that is no device's costs a counter and nothing else.
+    pub fn datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant, unix_seconds: f64) {
+        let address = from.ip().to_canonical();
+        let Some(device) = self.inventory.by_flow_source(address) else {
+            self.stranger(address);
+            return;
+        };
+        let Some((name, _)) = self.exporters.get_key_value(&*device.name) else {
+            self.stranger(address);
+            return;
+        };
+        let name = Arc::clone(name);
+        let key = match decode::session(datagram) {
+            Ok((protocol, domain)) => Key {
+                address,
+                port: from.port(),
+                protocol,
+                domain,
+            },
+            Err(malformed) => {
+                if let Some(exporter) = self.exporters.get_mut(&name) {
+                    *exporter.health.malformed.entry(malformed).or_default() += 1;
+                }
+                return;
+            }
+        };
+        self.room_for(key, &name, now);
+        let (Some(stream), Some(exporter)) =
+            (self.streams.get_mut(&key), self.exporters.get_mut(&name))
+        else {
+            return;
+        };
+        stream.last = now;
+        exporter.health.last = Some(now);
+        *exporter.health.datagrams.entry(key.protocol).or_default() += 1;
+        let configured = self
+            .sampling
+            .iter()
+            .find(|rule| rule.prefix.contains(&address))
+            .map(|rule| rule.one_in);
+        take(
+            datagram,
+            stream,
+            exporter,
+            &self.applications,
+            configured,
+            (now, unix_seconds),
+        );
+    }
+
+    fn stranger(&mut self, address: IpAddr) {
+        self.strangers.0 += 1;
+        let room = self.strangers.1.len() < MOST_STRANGERS;
+        if let Some(count) = self.strangers.1.get_mut(&address) {
+            *count += 1;
+        } else if room {
+            self.strangers.1.insert(address, 1);
+        }
+    }
+
+    /// Makes the session of a key, with what others of the same exporter and domain agree on.
+    fn room_for(&mut self, key: Key, device: &Arc<str>, now: Instant) {
+        if self.streams.contains_key(&key) {
+            return;
+        }
+        let siblings = || {
+            self.streams
+                .iter()
+                .filter(|(other, _)| other.address == key.address)
+        };
+        if self.streams.len() >= MOST_SESSIONS || siblings().count() >= MOST_SESSIONS_EACH {
+            let crowded = siblings().count() >= MOST_SESSIONS_EACH;
+            let silent = self
+                .streams
+                .iter()
+                .filter(|(other, _)| !crowded || other.address == key.address)
+                .min_by_key(|(_, stream)| stream.last)
+                .map(|(other, _)| *other);
+            if let Some(silent) = silent {
+                self.end(silent);
+            }
+        }
+        let alike = |other: &Key| {
+            (other.address, other.protocol, other.domain) == (key.address, key.protocol, key.domain)
+        };
+        let others: Vec<&Session> = self
+            .streams
+            .iter()
+            .filter(|(other, _)| alike(other))
+            .map(|(_, stream)| &stream.session)
+            .collect();
+        let session = Session::inherit(&others);
+        self.streams.insert(
+            key,
+            Stream {
+                session,
+                device: Arc::clone(device),
+                last: now,
+            },
+        );
+    }
+
+    fn end(&mut self, key: Key) {
+        let Some(stream) = self.streams.remove(&key) else {
+            return;
+        };
+        if let Some(exporter) = self.exporters.get_mut(&stream.device) {
+            exporter.health.ended.add(key.protocol, &stream.session);
+        }
+    }
+
+    /// To be called each second: heavy talkers get slots, silent sessions are forgotten.
+    pub fn tick(&mut self, now: Instant) {
+        for exporter in self.exporters.values_mut() {
+            exporter.traffic.tick(now);
+        }
+        let silent = |stream: &Stream| now.saturating_duration_since(stream.last) > SESSION_LIFE;
+        let silent: Vec<Key> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| silent(stream))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in silent {
+            self.end(key);
+        }
+    }
+
+    /// Ends the window, which was so long; its tables are [`Collector::last_tables`] from now on. Devices without traffic have none.
+    pub fn roll(&mut self, length: Duration) {
+        self.began = Instant::now();
+        self.last = self
+            .exporters
+            .iter_mut()
+            .map(|(name, exporter)| (name, exporter.traffic.roll()))
+            .filter(|(_, windows)| windows.pairs.total > 0)
+            .flat_map(|(name, windows)| Table::all(name, length.as_secs_f64(), &windows))
+            .collect();
+    }
+
+    /// The tables of the window that ended last.
+    pub fn last_tables(&self) -> impl Iterator<Item = &Table> {
+        self.last.iter()
+    }
+
+    /// The tables so far of the window that runs.
+    #[must_use]
+    pub fn running_tables(&self) -> Vec<Table> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let running = self
+            .exporters
+            .iter()
+            .map(|(name, exporter)| (name, exporter.traffic.running()));
+        let busy = running.filter(|(_, windows)| windows.pairs.total > 0);
+        busy.flat_map(|(name, windows)| Table::all(name, seconds, &windows))
+            .collect()
+    }
+
+    /// Counters and levels of each exporter's sessions, those that have ended among them.
+    #[must_use]
+    pub fn sessions(&self) -> BTreeMap<&str, (Ended, Levels)> {
+        let mut all: BTreeMap<&str, (Ended, Levels)> = self
+            .exporters
+            .iter()
+            .map(|(name, exporter)| (&**name, (exporter.health.ended, Levels::default())))
+            .collect();
+        for (key, stream) in &self.streams {
+            if let Some((counters, levels)) = all.get_mut(&*stream.device) {
+                counters.add(key.protocol, &stream.session);
+                levels.sessions += 1;
+                levels.templates += stream.session.templates();
+                levels.waiting_bytes += stream.session.waiting_bytes();
+            }
+        }
+        all
+    }
+}
+
+fn take(
+    datagram: &[u8],
+    stream: &mut Stream,
+    exporter: &mut Exporter,
+    applications: &Applications,
+    configured: Option<u32>,
+    (now, unix_seconds): (Instant, f64),
+) {
+    let session = &mut stream.session;
+    // Known before anything is counted: a datagram that came before must not count twice.
+    if let Some((sequence, uptime)) = decode::numbering(datagram)
+        && session.sequence.is_duplicate(sequence, uptime)
+    {
+        session.sequence.duplicate();
+        return;
+    }
+    let Exporter { health, traffic } = exporter;
+    let mut records = 0;
+    let mut each = |flow: Flow| {
+        let flow = match (flow.rate.origin, configured) {
+            (Origin::Assumed, Some(one_in)) => Flow {
+                rate: Rate {
+                    one_in,
+                    origin: Origin::Configured,
+                },
+                ..flow
+            },
+            _ => flow,
+        };
+        records += 1;
+        let origin = flow.rate.origin as usize;
+        health.rates[origin] += 1;
+        health.last_rate[origin] = flow.rate.one_in;
+        traffic.add(&flow, applications, now);
+    };
+    let (head, told, malformed) = decode::read(datagram, session, now, &mut each);
+    health.records += records;
+    sum(&mut health.told, told);
+    if let Some(malformed) = malformed {
+        *health.malformed.entry(malformed).or_default() += 1;
+    }
+    if let Some(head) = head {
+        let place: Place = session
+            .sequence
+            .take(head.sequence, head.units, head.uptime_ms);
+        if place != Place::Late
+            && let Some(exported) = head.export_seconds
+        {
+            health.clock_skew = Some(unix_seconds - f64::from(exported));
+        }
+    }
+}
+
+fn sum(sums: &mut Sums, told: Told) {
+    sums.cut_records += u64::from(told.cut_records);
+    sums.bad_templates += u64::from(told.bad_templates);
+    sums.withdrawals += u64::from(told.withdrawals);
+    sums.replayed_sets += u64::from(told.replayed_sets);
+}

@@ -1,0 +1,239 @@
+//! Bytes of a datagram in, flows out: NetFlow v5 and v9, IPFIX and sFlow v5, told apart by their first bytes.
+//!
+//! Nothing here panics or loops on any input: lengths are checked where they are read, a set is framed by its own length, and a template
+//! whose records could be empty is refused.
+
+mod packet;
+mod read;
+mod sets;
+mod sflow;
+mod template;
+#[cfg(test)]
+mod tests;
+mod v5;
+
+use std::time::Instant;
+
+pub(crate) use template::Template;
+
+use crate::flow::Flow;
+use crate::session::Session;
+
+/// What the header of a datagram says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// 5, 9 or 10 (IPFIX); 0 stands for sFlow v5.
+    pub version: u16,
+    /// Observation domain, source id, engine or sub-agent.
+    pub domain: u32,
+    /// Sequence number, of what [`Head::units`] counts.
+    pub sequence: u32,
+    /// When the exporter sent it, Unix seconds.
+    pub export_seconds: Option<u32>,
+    /// Milliseconds since the exporter started.
+    pub uptime_ms: Option<u32>,
+    /// By how much this datagram moves the sequence on: records (v5, IPFIX) or 1 (v9, sFlow); `None` when it holds records that could not
+    /// be counted.
+    pub units: Option<u32>,
+}
+
+impl Head {
+    /// The protocol as a label value.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self.version {
+            5 => Protocol::NetFlow5,
+            9 => Protocol::NetFlow9,
+            10 => Protocol::Ipfix,
+            _ => Protocol::Sflow,
+        }
+    }
+}
+
+/// The protocols that are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// NetFlow v5.
+    NetFlow5,
+    /// NetFlow v9, RFC 3954.
+    NetFlow9,
+    /// IPFIX, RFC 7011.
+    Ipfix,
+    /// sFlow v5.
+    Sflow,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NetFlow5, Self::NetFlow9, Self::Ipfix, Self::Sflow];
+
+    /// As a label value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NetFlow5 => "netflow5",
+            Self::NetFlow9 => "netflow9",
+            Self::Ipfix => "ipfix",
+            Self::Sflow => "sflow5",
+        }
+    }
+}
+
+/// What reading a datagram told beside its flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// Flows given out.
+    pub flows: u32,
+    /// Records that ended before they were whole, or samples that say nothing of their packet.
+    pub cut_records: u32,
+    /// Templates that were refused: no fields, records of no length, too many.
+    pub bad_templates: u32,
+    /// Withdrawals, which are ignored over UDP.
+    pub withdrawals: u32,
+    /// Sets with a reserved id.
+    pub reserved_sets: u32,
+    /// Sets that had waited for their template.
+    pub replayed_sets: u32,
+    /// sFlow counter samples, which SNMP tells better.
+    pub counter_samples: u32,
+}
+
+/// Why a datagram, or the rest of it, was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum Malformed {
+    /// The first bytes are of no protocol that is understood.
+    #[error("neither NetFlow 5 or 9, IPFIX nor sFlow 5")]
+    Version,
+    /// Shorter than its header.
+    #[error("shorter than its header")]
+    Header,
+    /// The count of records is 0 or more than the datagram holds.
+    #[error("a count of records that the datagram does not hold")]
+    Count,
+    /// The length in the header is not that of the datagram.
+    #[error("a length that the datagram does not have")]
+    Length,
+    /// A set is shorter than its header or longer than what is left.
+    #[error("a set that does not fit")]
+    Set,
+    /// sFlow that cannot be read.
+    #[error("sFlow that cannot be read")]
+    Sflow,
+}
+
+impl Malformed {
+    /// All reasons.
+    pub const ALL: [Self; 6] = [
+        Self::Version,
+        Self::Header,
+        Self::Count,
+        Self::Length,
+        Self::Set,
+        Self::Sflow,
+    ];
+
+    /// As a label value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Header => "header",
+            Self::Count => "count",
+            Self::Length => "length",
+            Self::Set => "set",
+            Self::Sflow => "sflow",
+        }
+    }
+}
+
+/// Protocol and domain of a datagram, before its records are read: what names its [`Session`].
+///
+/// # Errors
+/// It is of no protocol that is understood, or shorter than its header.
+pub fn session(datagram: &[u8]) -> Result<(Protocol, u32), Malformed> {
+    let version = datagram.get(..2).ok_or(Malformed::Header)?;
+    match u16::from_be_bytes([version[0], version[1]]) {
+        5 => {
+            let engine = datagram.get(20..22).ok_or(Malformed::Header)?;
+            Ok((
+                Protocol::NetFlow5,
+                u32::from(u16::from_be_bytes([engine[0], engine[1]])),
+            ))
+        }
+        9 => sets::v9_head(datagram)
+            .map(|head| (Protocol::NetFlow9, head.domain))
+            .ok_or(Malformed::Header),
+        10 => sets::ipfix_head(datagram).map(|head| (Protocol::Ipfix, head.domain)),
+        0 if datagram.get(2..4) == Some(&[0, 5]) => {
+            // Agent address of 4 or 16 bytes, then the sub-agent.
+            let at = match datagram.get(4..8) {
+                Some([0, 0, 0, 1]) => 12,
+                Some([0, 0, 0, 2]) => 24,
+                _ => return Err(Malformed::Sflow),
+            };
+            let agent = datagram.get(at..at + 4).ok_or(Malformed::Header)?;
+            Ok((
+                Protocol::Sflow,
+                u32::from_be_bytes([agent[0], agent[1], agent[2], agent[3]]),
+            ))
+        }
+        _ => Err(Malformed::Version),
+    }
+}
+
+/// Sequence number and uptime of a datagram's header: enough to know one that came before.
+#[must_use]
+pub fn numbering(datagram: &[u8]) -> Option<(u32, Option<u32>)> {
+    let u32_at = |at: usize| {
+        let bytes = datagram.get(at..at + 4)?;
+        Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    };
+    match datagram {
+        [0, 5, ..] => Some((u32_at(16)?, u32_at(4))),
+        [0, 9, ..] => Some((u32_at(12)?, u32_at(4))),
+        [0, 10, ..] => Some((u32_at(8)?, None)),
+        [0, 0, 0, 5, 0, 0, 0, 1, ..] => Some((u32_at(16)?, u32_at(20))),
+        [0, 0, 0, 5, 0, 0, 0, 2, ..] => Some((u32_at(28)?, u32_at(32))),
+        _ => None,
+    }
+}
+
+/// Reads the whole datagram into its session; `each` gets the flows in their order. Of one with a malformed set, what came before it is
+/// given out. Answers the head where it could be read, what was told, and what is wrong.
+pub fn read(
+    datagram: &[u8],
+    session: &mut Session,
+    now: Instant,
+    each: &mut dyn FnMut(Flow),
+) -> (Option<Head>, Told, Option<Malformed>) {
+    let with_sets = |mut head: Head, session: &mut Session, each: &mut dyn FnMut(Flow)| {
+        let (told, malformed) = sets::read(datagram, &mut head, session, now, each);
+        (Some(head), told, malformed)
+    };
+    match datagram {
+        [0, 5, ..] => {
+            let mut told = Told::default();
+            let head = v5::read(datagram, |flow| {
+                told.flows += 1;
+                each(flow);
+            });
+            match head {
+                Ok(head) => (Some(head), told, None),
+                Err(malformed) => (None, told, Some(malformed)),
+            }
+        }
+        [0, 9, ..] => match sets::v9_head(datagram) {
+            Some(head) => with_sets(head, session, each),
+            None => (None, Told::default(), Some(Malformed::Header)),
+        },
+        [0, 10, ..] => match sets::ipfix_head(datagram) {
+            Ok(head) => with_sets(head, session, each),
+            Err(malformed) => (None, Told::default(), Some(malformed)),
+        },
+        [0, 0, 0, 5, ..] => match sflow::read(datagram, each) {
+            Ok((head, told)) => (Some(head), told, None),
+            Err(malformed) => (None, Told::default(), Some(malformed)),
+        },
+        _ => (None, Told::default(), Some(Malformed::Version)),
+    }
+}

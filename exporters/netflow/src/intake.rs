@@ -1,0 +1,191 @@
+//! The sockets and the thread that empties them.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use netio::option;
+use netio::receive::{Queue, ReceiveBatch};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::collector::Collector;
+
+/// Longest datagram: what UDP carries.
+const LONGEST: usize = 65_535;
+/// Longest sleep without a datagram: until somebody asks to stop.
+const NAP_MS: u16 = 200;
+/// How long datagrams may gather once one has come: a wake-up for many costs a fraction of one for each.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// One socket with what the kernel told of it.
+#[derive(Debug)]
+pub struct Listener {
+    socket: UdpSocket,
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// Datagrams that the kernel dropped for want of buffer space.
+    dropped: AtomicU64,
+    /// Datagrams longer than a datagram can be read.
+    pub truncated: AtomicU64,
+}
+
+impl Listener {
+    /// Binds a socket; an IPv6 wildcard takes IPv4 too.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn bind(address: SocketAddr, buffer: u32) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        option::receive_buffer(socket.as_fd(), buffer)?;
+        socket.bind(&address.into())?;
+        socket.set_nonblocking(true)?;
+        let socket: UdpSocket = socket.into();
+        Ok(Self {
+            address: socket.local_addr()?,
+            socket,
+            dropped: AtomicU64::new(0),
+            truncated: AtomicU64::new(0),
+        })
+    }
+
+    /// Datagrams that the kernel dropped so far, octets that wait, and where it begins to drop.
+    #[must_use]
+    pub fn memory(&self) -> (u64, u32, u32) {
+        let Ok(memory) = option::memory(self.socket.as_fd()) else {
+            return (self.dropped.load(Relaxed), 0, 0);
+        };
+        // The kernel's count wraps at 2³²: the upper part is kept here.
+        let last = self.dropped.load(Relaxed);
+        let step = u64::from(memory.dropped.wrapping_sub(last as u32));
+        let dropped = self.dropped.fetch_add(step, Relaxed) + step;
+        (dropped, memory.receive_bytes, memory.receive_limit_bytes)
+    }
+}
+
+/// Empties the sockets into the collector until `stop` is set. Each second the collector ticks.
+///
+/// # Errors
+/// The kernel's, of waiting; one datagram's error ends nothing.
+pub fn run(
+    listeners: &[Listener],
+    collector: &Mutex<Collector>,
+    stop: &AtomicBool,
+) -> io::Result<()> {
+    let mut batch = ReceiveBatch::new(LONGEST);
+    let mut ticked = Instant::now();
+    while !stop.load(Relaxed) {
+        let mut waits: Vec<PollFd<'_>> = listeners
+            .iter()
+            .map(|listener| PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN))
+            .collect();
+        match poll(&mut waits, PollTimeout::from(NAP_MS)) {
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => {
+                std::thread::sleep(GATHER);
+                for listener in listeners {
+                    drain(listener, &mut batch, collector);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if ticked.elapsed() >= Duration::from_secs(1) {
+            ticked = Instant::now();
+            lock(collector).tick(ticked);
+        }
+    }
+    Ok(())
+}
+
+/// Batches taken from one socket before the others have their turn.
+const TURN: usize = 16;
+
+fn drain(listener: &Listener, batch: &mut ReceiveBatch, collector: &Mutex<Collector>) {
+    for _ in 0..TURN {
+        // An error is that of an ICMP message about something we never sent; the next call goes on.
+        let Ok(count) = batch.receive(listener.socket.as_fd(), Queue::Data) else {
+            continue;
+        };
+        if count == 0 {
+            return;
+        }
+        let now = Instant::now();
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let mut collector = lock(collector);
+        for datagram in batch.datagrams() {
+            if datagram.truncated {
+                listener.truncated.fetch_add(1, Relaxed);
+            } else if let Some(from) = datagram.address {
+                collector.datagram(from, datagram.payload, now, unix);
+            }
+        }
+        drop(collector);
+        if count < netio::BATCH {
+            return;
+        }
+    }
+}
+
+/// The collector; one that panicked while it held it left whole datagrams behind, since each is counted by itself.
+pub fn lock(collector: &Mutex<Collector>) -> std::sync::MutexGuard<'_, Collector> {
+    collector.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the thread; it ends when the guard is dropped.
+///
+/// # Errors
+/// The kernel's.
+pub fn start(listeners: Arc<[Listener]>, collector: Arc<Mutex<Collector>>) -> io::Result<Running> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let thread = std::thread::Builder::new()
+        .name("intake".to_owned())
+        .spawn(move || {
+            if let Err(error) = run(&listeners, &collector, &asked) {
+                tracing::error!(error = %error, "flows are no longer taken");
+            }
+        })?;
+    Ok(Running {
+        stop,
+        thread: Some(thread),
+    })
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Running {
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Whether the thread has ended by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_none_or(std::thread::JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

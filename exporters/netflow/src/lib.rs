@@ -1,0 +1,22 @@
+//! Takes NetFlow, IPFIX and sFlow from every device: the parts of `sotp-netflow`.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
+)]
+
+mod app;
+pub mod applications;
+pub mod collector;
+pub mod config;
+pub mod decode;
+pub mod flow;
+pub mod intake;
+pub mod loss;
+mod metrics;
+pub mod names;
+mod pages;
+pub mod session;
+pub mod tables;
+pub mod totals;
+
+pub use app::Service;

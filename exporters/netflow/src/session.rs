@@ -1,0 +1,174 @@
+//! What is remembered of one stream of an exporter: its templates, its sampling, sets that wait for a template, and its sequence.
+//!
+//! A session is (source address, source port, protocol, domain). Everything in it is bounded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::decode::Template;
+use crate::flow::{Origin, Rate};
+use crate::loss::Sequence;
+
+/// Most templates of one session; more are refused and counted.
+pub const MOST_TEMPLATES: usize = 1_024;
+/// Most sampler ids and most interfaces with a sampling rate of their own in one session.
+const MOST_SAMPLERS: usize = 4_096;
+/// Most octets of sets that wait for their template, in one session.
+pub const MOST_WAITING_BYTES: usize = 1 << 20;
+/// How long they wait.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// One stream of an exporter.
+#[derive(Debug, Default)]
+pub struct Session {
+    templates: HashMap<u16, Arc<Template>>,
+    /// Sampling rates that the exporter told in options.
+    pub(crate) samplers: Samplers,
+    /// Its sequence numbers.
+    pub(crate) sequence: Sequence,
+    waiting: Vec<Waiting>,
+    waiting_bytes: usize,
+    /// Sets that began to wait.
+    pub kept_sets: u64,
+    /// Sets that were given up: no room, or no template came.
+    pub dropped_sets: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    template: u16,
+    since: Instant,
+    content: Box<[u8]>,
+}
+
+impl Session {
+    /// The template with this id.
+    pub(crate) fn template(&self, id: u16) -> Option<Arc<Template>> {
+        self.templates.get(&id).cloned()
+    }
+
+    /// Takes a template over, in place of one with the same id; `false` when there are too many.
+    pub(crate) fn define(&mut self, id: u16, template: Arc<Template>) -> bool {
+        if self.templates.len() >= MOST_TEMPLATES && !self.templates.contains_key(&id) {
+            return false;
+        }
+        self.templates.insert(id, template);
+        true
+    }
+
+    /// Templates that are known.
+    #[must_use]
+    pub fn templates(&self) -> usize {
+        self.templates.len()
+    }
+
+    /// Octets of sets that wait for a template.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Keeps a set until its template comes; without room the set is given up, not one that waits already.
+    pub(crate) fn keep(&mut self, template: u16, content: &[u8], now: Instant) {
+        self.give_up(now);
+        if self.waiting_bytes + content.len() > MOST_WAITING_BYTES {
+            self.dropped_sets += 1;
+            return;
+        }
+        self.kept_sets += 1;
+        self.waiting_bytes += content.len();
+        self.waiting.push(Waiting {
+            template,
+            since: now,
+            content: content.into(),
+        });
+    }
+
+    /// Takes the sets that waited for this template, in the order they came.
+    pub(crate) fn waiting(&mut self, template: u16, now: Instant) -> Vec<Box<[u8]>> {
+        self.give_up(now);
+        let (ready, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|set| set.template == template);
+        self.waiting = rest;
+        self.waiting_bytes = self.waiting.iter().map(|set| set.content.len()).sum();
+        ready.into_iter().map(|set| set.content).collect()
+    }
+
+    fn give_up(&mut self, now: Instant) {
+        let before = self.waiting.len();
+        self.waiting
+            .retain(|set| now.saturating_duration_since(set.since) < LONGEST_WAIT);
+        if self.waiting.len() < before {
+            self.dropped_sets += (before - self.waiting.len()) as u64;
+            self.waiting_bytes = self.waiting.iter().map(|set| set.content.len()).sum();
+        }
+    }
+
+    /// Takes over what other sessions of the same exporter and domain agree on: an exporter that restarts often sends from another port.
+    pub(crate) fn inherit(others: &[&Self]) -> Self {
+        let mut fresh = Self::default();
+        for other in others {
+            for (id, template) in &other.templates {
+                let agreed = others.iter().all(|other| {
+                    other
+                        .templates
+                        .get(id)
+                        .is_none_or(|theirs| theirs == template)
+                });
+                if agreed {
+                    fresh.define(*id, Arc::clone(template));
+                }
+            }
+        }
+        if let [one] = others {
+            fresh.samplers = one.samplers.clone();
+        }
+        fresh
+    }
+}
+
+/// Sampling rates by what they apply to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Samplers {
+    by_id: HashMap<u64, u32>,
+    by_interface: HashMap<u32, u32>,
+    domain: Option<u32>,
+}
+
+impl Samplers {
+    /// Takes the rate of an options record over: that of a sampler, of an interface, or of the whole domain.
+    pub(crate) fn learn(&mut self, sampler: Option<u64>, interface: u32, rate: Option<u32>) {
+        let Some(rate) = rate else { return };
+        match (sampler, interface) {
+            (Some(id), _) => bounded(&mut self.by_id, id, rate),
+            (None, 0) => self.domain = Some(rate),
+            (None, interface) => bounded(&mut self.by_interface, interface, rate),
+        }
+    }
+
+    /// The rate of a record that states none itself.
+    pub(crate) fn rate(&self, sampler: Option<u64>, input: u32) -> Rate {
+        let only = || match self.by_id.len() {
+            1 => self.by_id.values().next().copied(),
+            _ => None,
+        };
+        let named = sampler.and_then(|id| self.by_id.get(&id).copied());
+        let one_in = named
+            .or_else(|| self.by_interface.get(&input).copied())
+            .or(self.domain)
+            // A record that names another sampler is not measured by the only one that is known.
+            .or_else(|| sampler.is_none().then(only).flatten());
+        one_in.map_or_else(Rate::default, |one_in| Rate {
+            one_in,
+            origin: Origin::Options,
+        })
+    }
+}
+
+fn bounded<K: std::hash::Hash + Eq>(map: &mut HashMap<K, u32>, key: K, rate: u32) {
+    if map.len() < MOST_SAMPLERS || map.contains_key(&key) {
+        map.insert(key, rate);
+    }
+}

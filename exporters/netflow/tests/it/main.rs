@@ -1,0 +1,6 @@
+//! The real program, with real senders and a real collector beside it.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod golden;
+mod senders;
+mod support;
