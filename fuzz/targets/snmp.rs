@@ -15,7 +15,7 @@ crate::target!(|bytes: &[u8]| {
                 return;
             };
             let (hint, octets) = rest.split_at(usize::from(*length).min(rest.len()));
-            let _ = sotp_snmp::convert::hint::apply(&String::from_utf8_lossy(hint), octets);
+            let _ = sotp_snmp::samples::hint::apply(&String::from_utf8_lossy(hint), octets);
         }
         _ => {
             let text = String::from_utf8_lossy(rest);

@@ -299,9 +299,11 @@ impl Control {
     async fn apply(&mut self) -> anyhow::Result<()> {
         let began = std::time::Instant::now();
         let inventory = self.feed.current();
+        // The names are marked as seen when they are taken, not when all is done: a change meanwhile wakes the task again.
         let names = Arc::clone(&self.known.borrow_and_update());
         let config = self.config.current();
         let probe = &config.probe;
+        // The rates go before the targets, so that ten thousand new ones never start at the old rate.
         if self.paced != Some(config.pacing) {
             self.engine.tell(vec![Command::Pace(config.pacing)]).await?;
             self.paced = Some(config.pacing);
@@ -342,11 +344,13 @@ impl Control {
         if !(traced.is_empty() && self.traced.borrow().is_empty()) {
             self.traced.send_replace(Arc::new(traced));
         }
+        // The engine is told of targets before the page shows them: a row without a target behind it would stand still.
         self.view.store(Arc::new(view));
         if changed >= MANY {
             // What reading and comparing took is many times what is kept.
             netio::memory::give_back();
         }
+        // Last: ready is said when all of the above is true.
         if self.feed.health().loaded {
             self.applied.open();
         }

@@ -13,9 +13,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use http::{Method, StatusCode};
 use toolkit::web::response;
-use toolkit::{
-    App, ConfigError, Configuration, Format, Identity, Live, OnEnd, Request, Response, Service,
-};
+use toolkit::{App, ConfigError, Configuration, Format, Identity, Live, OnEnd, Request, Response};
 
 use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
@@ -28,7 +26,7 @@ use coalesce::Coalesce;
 
 /// The SNMP exporter.
 #[derive(Debug)]
-pub struct Snmp;
+pub struct Service;
 
 /// The configuration, with everything worked out from it.
 #[derive(Debug)]
@@ -92,7 +90,7 @@ impl Shared {
     }
 }
 
-impl Service for Snmp {
+impl toolkit::Service for Service {
     const IDENTITY: Identity = Identity {
         name: "sotp-snmp",
         title: "SNMP",

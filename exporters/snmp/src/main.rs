@@ -10,5 +10,5 @@ fn main() -> ExitCode {
     // Hundreds of scrapes at a time fill tables and pages, on several threads, and are done with them a moment later.
     netio::memory::bound_heaps(2, 64 * 1024);
     let (args, further) = sotp_snmp::flags::prepare(std::env::args_os());
-    toolkit::main_from::<sotp_snmp::app::Snmp>(args, |flags| flags.further_files = further)
+    toolkit::main_from::<sotp_snmp::app::Service>(args, |flags| flags.further_files = further)
 }

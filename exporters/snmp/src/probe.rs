@@ -26,10 +26,10 @@ pub use request::{Ask, Refusal};
 use tokio::sync::Semaphore;
 
 use crate::config::{Auth, Config};
-use crate::convert::{Plan, Style, View, render};
 use crate::engine::Engine;
 use crate::metrics::Metrics;
 use crate::reason::Reason;
+use crate::samples::{Plan, Style, View, render};
 use crate::vitals;
 
 /// A configuration with everything worked out from it.

@@ -3,8 +3,8 @@
 //! Keys, digests and ciphers are those of `snmp2`. The header is read here, since `snmp2` hides the Reports by which an engine says
 //! what is wrong, and clocks are kept here, since `snmp2` never advances them.
 //!
-//! A value that `snmp2` cannot decode ends its list of an encrypted message silently. That does no harm: a walk goes on behind the last
-//! value that came, finds an empty list, and fails there with a reason.
+//! Of an encrypted message `snmp2` verifies what it is, and [`own`] opens it: the values are read from the octets that the engine wrote,
+//! by the same reader as those of every other message.
 
 pub mod own;
 
@@ -14,7 +14,7 @@ use snmp2::asn1::AsnReader;
 use snmp2::v3::{
     Auth as Level, AuthErrorKind, AuthProtocol as Digest, Cipher, KeyExtension, Security,
 };
-use snmp2::{MessageType, Pdu, Value, Varbinds};
+use snmp2::{MessageType, Pdu, Varbinds};
 
 use crate::codec::{self, Operation, push, push_integer};
 use crate::config::{Auth, AuthProtocol, Credentials, PrivProtocol, SecurityLevel};
@@ -34,6 +34,8 @@ pub struct Peer {
     learnt: Instant,
     level: u8,
     keys: Security,
+    /// Where answers are encrypted.
+    opener: Option<own::Opener>,
 }
 
 /// Why no peer can be made.
@@ -92,6 +94,7 @@ impl Peer {
             learnt: Instant::now(),
             level,
             keys,
+            opener: (level & PRIV != 0).then(|| own::Opener::new(auth, credentials, engine)),
         })
     }
 
@@ -127,6 +130,7 @@ impl Peer {
         Some(Self {
             level: AUTH,
             keys,
+            opener: None,
             ..self.clone()
         })
     }
@@ -181,10 +185,15 @@ impl Peer {
         }
         let plain = header.plain.clone();
         let (boots, time) = (header.boots, header.time);
-        let opened = match self.open(&mut message, boots, time, plain.is_none()) {
-            Ok(opened) => opened,
-            Err(reason) => return Heard::Nothing(reason),
+        // Before the message is verified, which changes it.
+        let opened = match (&plain, &self.opener) {
+            (Some(_), _) => None,
+            (None, Some(opener)) => opener.pdu(&message, boots, time),
+            (None, None) => return Heard::Nothing(Reason::SecurityLevel),
         };
+        if let Err(reason) = self.check(&mut message, boots, time) {
+            return Heard::Nothing(reason);
+        }
         if level & AUTH != 0 {
             let (known, projected) = self.clock(now);
             if boots < known || (boots == known && time < projected - WINDOW) {
@@ -194,40 +203,30 @@ impl Peer {
                 self.set_clock(boots, time, now);
             }
         }
-        match plain {
-            Some(range) => Heard::Pdu(message[range].to_vec()),
-            None => Heard::Pdu(opened),
+        match plain.map(|range| message[range].to_vec()).or(opened) {
+            Some(pdu) => Heard::Pdu(pdu),
+            None => Heard::Nothing(Reason::Decrypt),
         }
     }
 
-    /// Checks digest and decrypts. Gives the PDU in plain encoding when it was encrypted.
-    fn open(
-        &self,
-        message: &mut [u8],
-        boots: i64,
-        time: i64,
-        encrypted: bool,
-    ) -> Result<Vec<u8>, Reason> {
+    /// Checks user, level and digest.
+    fn check(&self, message: &mut [u8], boots: i64, time: i64) -> Result<(), Reason> {
         let mut security = self.at(boots, time);
-        let pdu =
-            Pdu::from_bytes_with_security(message, Some(&mut security)).map_err(
-                |error| match error {
-                    snmp2::Error::AuthFailure(
-                        AuthErrorKind::SignatureMismatch | AuthErrorKind::NotAuthenticated,
-                    ) => Reason::BadReplyDigest,
-                    snmp2::Error::AuthFailure(AuthErrorKind::UsernameMismatch) => {
-                        Reason::UnknownUser
-                    }
-                    snmp2::Error::AuthFailure(AuthErrorKind::ReplyNotEncrypted) => {
-                        Reason::SecurityLevel
-                    }
-                    snmp2::Error::AuthFailure(
-                        AuthErrorKind::PrivLengthMismatch | AuthErrorKind::PayloadLengthMismatch,
-                    ) => Reason::Decrypt,
-                    _ => Reason::Decode,
-                },
-            )?;
-        Ok(if encrypted { plain(&pdu) } else { Vec::new() })
+        Pdu::from_bytes_with_security(message, Some(&mut security))
+            .map(|_| ())
+            .map_err(|error| match error {
+                snmp2::Error::AuthFailure(
+                    AuthErrorKind::SignatureMismatch | AuthErrorKind::NotAuthenticated,
+                ) => Reason::BadReplyDigest,
+                snmp2::Error::AuthFailure(AuthErrorKind::UsernameMismatch) => Reason::UnknownUser,
+                snmp2::Error::AuthFailure(AuthErrorKind::ReplyNotEncrypted) => {
+                    Reason::SecurityLevel
+                }
+                snmp2::Error::AuthFailure(
+                    AuthErrorKind::PrivLengthMismatch | AuthErrorKind::PayloadLengthMismatch,
+                ) => Reason::Decrypt,
+                _ => Reason::Decode,
+            })
     }
 
     fn heard_report(
@@ -264,8 +263,8 @@ impl Peer {
 
     /// Checks the digest of a message that is not encrypted although our user encrypts.
     fn verify(&self, message: &mut [u8], boots: i64, time: i64) -> Result<(), Reason> {
-        match self.open(message, boots, time, false) {
-            Ok(_) | Err(Reason::SecurityLevel) => Ok(()),
+        match self.check(message, boots, time) {
+            Ok(()) | Err(Reason::SecurityLevel) => Ok(()),
             Err(reason) => Err(reason),
         }
     }
@@ -401,58 +400,6 @@ fn cipher(protocol: PrivProtocol) -> (Cipher, KeyExtension) {
     }
 }
 
-/// A PDU back in its plain encoding.
-fn plain(pdu: &Pdu<'_>) -> Vec<u8> {
-    let (mut list, mut one) = (Vec::with_capacity(1400), Vec::with_capacity(64));
-    for (name, value) in pdu.varbinds.clone() {
-        one.clear();
-        push(0x06, name.as_bytes(), &mut one);
-        push_value(&value, &mut one);
-        push(0x30, &one, &mut list);
-    }
-    let mut content = Vec::with_capacity(list.len() + 24);
-    push_integer(pdu.req_id.into(), &mut content);
-    push_integer(pdu.error_status.into(), &mut content);
-    push_integer(pdu.error_index.into(), &mut content);
-    push(0x30, &list, &mut content);
-    let mut out = Vec::with_capacity(content.len() + 8);
-    push(
-        match pdu.message_type {
-            MessageType::Response => 0xa2,
-            MessageType::InformRequest => 0xa6,
-            MessageType::Trap => 0xa7,
-            _ => 0xa3,
-        },
-        &content,
-        &mut out,
-    );
-    out
-}
-
-fn push_value(value: &Value<'_>, out: &mut Vec<u8>) {
-    let mut number = |tag: u8, number: u64| {
-        let bytes = number.to_be_bytes();
-        push(tag, &bytes, out);
-    };
-    match value {
-        Value::Integer(number) => push_integer(*number, out),
-        Value::Counter32(count) => number(0x41, (*count).into()),
-        Value::Unsigned32(count) => number(0x42, (*count).into()),
-        Value::Timeticks(count) => number(0x43, (*count).into()),
-        Value::Counter64(count) => number(0x46, *count),
-        Value::OctetString(octets) => push(0x04, octets, out),
-        Value::ObjectIdentifier(oid) => push(0x06, oid.as_bytes(), out),
-        Value::IpAddress(octets) => push(0x40, octets, out),
-        Value::Opaque(octets) => push(0x44, octets, out),
-        Value::Null => push(0x05, &[], out),
-        Value::NoSuchObject => push(0x80, &[], out),
-        Value::NoSuchInstance => push(0x81, &[], out),
-        Value::EndOfMibView => push(0x82, &[], out),
-        // A type that SNMP does not have: the reader behind refuses it.
-        _ => push(0x30, &[], out),
-    }
-}
-
 /// The message that asks an engine who it is (RFC 3414 §4).
 #[must_use]
 pub fn discovery(id: i32) -> Vec<u8> {
@@ -517,6 +464,7 @@ pub fn fuzz(bytes: &[u8]) {
             learnt: Instant::now(),
             level: 0,
             keys,
+            opener: None,
         };
         let _ = peer.decode(bytes.to_vec(), Instant::now());
     }

@@ -7,112 +7,40 @@
 //! | `sotp_device_memory_used_ratio{pool}` | the two above, else JUNIPER-MIB jnxOperatingBuffer |
 //! | `sotp_device_temperature_celsius{sensor}` | ENTITY-SENSOR-MIB, CISCO-ENVMON-MIB, JUNIPER-MIB, MIKROTIK-MIB, LM-SENSORS-MIB |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::config::Module;
-use crate::convert::text;
 use crate::expose::{self, Page};
-use crate::oid::Oid;
+use crate::oid::{self, Oid};
+use crate::samples::text;
 use crate::value::{Table, Value};
+
+mod vendor;
+
+use vendor::{EntitySensor, Memory, Name, vendors};
 
 /// The name of the module.
 pub const NAME: &str = "vitals";
 
-const HR_STORAGE_TYPE: &str = "1.3.6.1.2.1.25.2.3.1.2";
-const HR_STORAGE_DESCR: &str = "1.3.6.1.2.1.25.2.3.1.3";
-const HR_STORAGE_UNIT: &str = "1.3.6.1.2.1.25.2.3.1.4";
-const HR_STORAGE_SIZE: &str = "1.3.6.1.2.1.25.2.3.1.5";
-const HR_STORAGE_USED: &str = "1.3.6.1.2.1.25.2.3.1.6";
-const HR_PROCESSOR_LOAD: &str = "1.3.6.1.2.1.25.3.3.1.2";
-const ENT_PHYSICAL_NAME: &str = "1.3.6.1.2.1.47.1.1.1.1.7";
-const SENSOR_TYPE: &str = "1.3.6.1.2.1.99.1.1.1.1";
-const SENSOR_SCALE: &str = "1.3.6.1.2.1.99.1.1.1.2";
-const SENSOR_PRECISION: &str = "1.3.6.1.2.1.99.1.1.1.3";
-const SENSOR_VALUE: &str = "1.3.6.1.2.1.99.1.1.1.4";
-const SENSOR_STATUS: &str = "1.3.6.1.2.1.99.1.1.1.5";
-const UCD_MEMORY_TOTAL: &str = "1.3.6.1.4.1.2021.4.5";
-const UCD_MEMORY_FREE: &str = "1.3.6.1.4.1.2021.4.6";
-const UCD_MEMORY_BUFFER: &str = "1.3.6.1.4.1.2021.4.14";
-const UCD_MEMORY_CACHED: &str = "1.3.6.1.4.1.2021.4.15";
-const UCD_CPU_IDLE: &str = "1.3.6.1.4.1.2021.11.11";
-const LM_NAME: &str = "1.3.6.1.4.1.2021.13.16.2.1.2";
-const LM_VALUE: &str = "1.3.6.1.4.1.2021.13.16.2.1.3";
-const CISCO_CPU: &str = "1.3.6.1.4.1.9.9.109.1.1.1.1.8";
-const CISCO_POOL_NAME: &str = "1.3.6.1.4.1.9.9.48.1.1.1.2";
-const CISCO_POOL_USED: &str = "1.3.6.1.4.1.9.9.48.1.1.1.5";
-const CISCO_POOL_FREE: &str = "1.3.6.1.4.1.9.9.48.1.1.1.6";
-const CISCO_TEMPERATURE_NAME: &str = "1.3.6.1.4.1.9.9.13.1.3.1.2";
-const CISCO_TEMPERATURE: &str = "1.3.6.1.4.1.9.9.13.1.3.1.3";
-const JUNIPER_NAME: &str = "1.3.6.1.4.1.2636.3.1.13.1.5";
-const JUNIPER_TEMPERATURE: &str = "1.3.6.1.4.1.2636.3.1.13.1.7";
-const JUNIPER_CPU: &str = "1.3.6.1.4.1.2636.3.1.13.1.8";
-const JUNIPER_BUFFER: &str = "1.3.6.1.4.1.2636.3.1.13.1.11";
-const MIKROTIK_TEMPERATURE: &str = "1.3.6.1.4.1.14988.1.1.3.10";
-const MIKROTIK_CPU_TEMPERATURE: &str = "1.3.6.1.4.1.14988.1.1.3.11";
-
-const COLUMNS: [&str; 31] = [
-    HR_STORAGE_TYPE,
-    HR_STORAGE_DESCR,
-    HR_STORAGE_UNIT,
-    HR_STORAGE_SIZE,
-    HR_STORAGE_USED,
-    HR_PROCESSOR_LOAD,
-    ENT_PHYSICAL_NAME,
-    SENSOR_TYPE,
-    SENSOR_SCALE,
-    SENSOR_PRECISION,
-    SENSOR_VALUE,
-    SENSOR_STATUS,
-    UCD_MEMORY_TOTAL,
-    UCD_MEMORY_FREE,
-    UCD_MEMORY_BUFFER,
-    UCD_MEMORY_CACHED,
-    UCD_CPU_IDLE,
-    LM_NAME,
-    LM_VALUE,
-    CISCO_CPU,
-    CISCO_POOL_NAME,
-    CISCO_POOL_USED,
-    CISCO_POOL_FREE,
-    CISCO_TEMPERATURE_NAME,
-    CISCO_TEMPERATURE,
-    JUNIPER_NAME,
-    JUNIPER_TEMPERATURE,
-    JUNIPER_CPU,
-    JUNIPER_BUFFER,
-    MIKROTIK_TEMPERATURE,
-    MIKROTIK_CPU_TEMPERATURE,
-];
-
-/// hrStorageRam of HOST-RESOURCES-TYPES.
-const RAM: [u32; 10] = [1, 3, 6, 1, 2, 1, 25, 2, 1, 2];
-
 /// The columns that are read.
 #[must_use]
 pub fn columns() -> Vec<Oid> {
-    COLUMNS.iter().map(|text| oid(text)).collect()
+    let all: BTreeSet<Oid> = vendors()
+        .iter()
+        .flat_map(|vendor| vendor.columns().cloned())
+        .collect();
+    all.into_iter().collect()
 }
 
 /// What is walked.
 #[must_use]
 pub fn module() -> Module {
-    let walk = [
-        "1.3.6.1.2.1.25.2.3.1",
-        "1.3.6.1.2.1.25.3.3.1",
-        "1.3.6.1.2.1.47.1.1.1.1.7",
-        "1.3.6.1.2.1.99.1.1.1",
-        "1.3.6.1.4.1.2021.4",
-        "1.3.6.1.4.1.2021.11.11",
-        "1.3.6.1.4.1.2021.13.16.2.1",
-        "1.3.6.1.4.1.9.9.109.1.1.1.1.8",
-        "1.3.6.1.4.1.9.9.48.1.1.1",
-        "1.3.6.1.4.1.9.9.13.1.3.1",
-        "1.3.6.1.4.1.2636.3.1.13.1",
-        "1.3.6.1.4.1.14988.1.1.3",
-    ];
     Module {
-        walk: walk.iter().map(|text| oid(text)).collect(),
+        walk: vendors()
+            .iter()
+            .flat_map(|vendor| vendor.walk.iter().cloned())
+            .collect(),
         get: Vec::new(),
         metrics: Vec::new(),
         max_repetitions: 25,
@@ -122,10 +50,6 @@ pub fn module() -> Module {
         allow_nonincreasing_oids: false,
         filters: Vec::new(),
     }
-}
-
-fn oid(text: &str) -> Oid {
-    text.parse().unwrap_or_default()
 }
 
 /// Series by label value.
@@ -194,163 +118,172 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Index and value of every instance of a column.
-    fn column(&self, column: &str) -> Vec<(Vec<u32>, Value)> {
-        let root = oid(column);
+    fn column(&self, column: &Oid) -> Vec<(Vec<u32>, Value)> {
         self.table
-            .below(root.ids())
-            .map(|(at, entry)| (at.behind(root.ids().len()).into_owned(), entry.value))
+            .below(column.ids())
+            .map(|(at, entry)| (at.behind(column.ids().len()).into_owned(), entry.value))
             .collect()
     }
 
-    fn value(&self, column: &str, index: &[u32]) -> Option<Value> {
-        self.table.get(oid(column).join(index).ids()).copied()
+    /// The number of every instance of a column that `name` is for: of all of them, or of the one that has a name of its own.
+    fn numbers(&self, column: &Oid, name: &Name) -> Vec<(Vec<u32>, f64)> {
+        let mut all: Vec<(Vec<u32>, f64)> = self
+            .column(column)
+            .into_iter()
+            .map(|(index, value)| (index, text::number(&value, false)))
+            .collect();
+        all.retain(|(index, _)| name.called.is_none() || *index == [0]);
+        all
     }
 
-    fn number(&self, column: &str, index: &[u32]) -> Option<f64> {
-        self.value(column, index)
-            .map(|value| text::number(&value, false))
+    fn number(&self, column: &Oid, index: &[u32]) -> Option<f64> {
+        self.table
+            .get(column.join(index).ids())
+            .map(|value| text::number(value, false))
     }
 
-    /// The text of an instance, or its index.
-    fn name(&self, column: &str, index: &[u32]) -> String {
-        let name = self
-            .value(column, index)
-            .map(|value| text::label(self.table, &value, "DisplayString", ""));
-        name.filter(|name| !name.trim().is_empty())
-            .unwrap_or_else(|| crate::oid::Dotted(index).to_string())
+    /// What a row is called: by its name, or its index.
+    fn name(&self, name: &Name, index: &[u32]) -> String {
+        if let Some(called) = &name.called {
+            return called.clone();
+        }
+        let value = name
+            .name
+            .as_ref()
+            .and_then(|column| self.table.get(column.join(index).ids()));
+        value
+            .map(|value| text::label(self.table, value, "DisplayString", ""))
+            .filter(|name| !name.trim().is_empty())
+            .unwrap_or_else(|| oid::Dotted(index).to_string())
     }
 
     fn cpu(&self) -> Series {
-        let percent = |column: &str, zero: bool| -> Series {
-            let all = self
-                .column(column)
+        for one in vendors().iter().flat_map(|vendor| &vendor.cpu) {
+            let busy = one.busy_percent.as_ref().map(|column| (column, false));
+            let idle = one.idle_percent.as_ref().map(|column| (column, true));
+            let series: Series = busy
                 .into_iter()
-                .map(|(index, value)| (index, text::number(&value, false)));
-            all.filter(|(_, busy)| (0.0..=100.0).contains(busy) && (zero || *busy > 0.0))
-                .map(|(index, busy)| (index, busy / 100.0))
-                .fold(Series::new(), |mut series, (index, busy)| {
-                    let name = if zero {
-                        crate::oid::Dotted(&index).to_string()
-                    } else {
-                        self.name(JUNIPER_NAME, &index)
-                    };
-                    series.insert(name, busy);
-                    series
+                .chain(idle)
+                .flat_map(|(column, idle)| {
+                    self.numbers(column, &one.name)
+                        .into_iter()
+                        .map(move |(index, percent)| (index, percent, idle))
                 })
-        };
-        // Juniper says 0 for every part that has no processor.
-        for (column, zero) in [
-            (CISCO_CPU, true),
-            (JUNIPER_CPU, false),
-            (HR_PROCESSOR_LOAD, true),
-        ] {
-            let series = percent(column, zero);
+                .filter(|(_, percent, _)| (0.0..=100.0).contains(percent))
+                .filter(|(_, percent, _)| !(one.zero_is_absent && *percent == 0.0))
+                .map(|(index, percent, idle)| {
+                    let busy = if idle { 100.0 - percent } else { percent };
+                    (self.name(&one.name, &index), busy / 100.0)
+                })
+                .collect();
             if !series.is_empty() {
                 return series;
             }
         }
-        let idle = self
-            .number(UCD_CPU_IDLE, &[0])
-            .filter(|idle| (0.0..=100.0).contains(idle));
-        idle.map(|idle| ("all".to_owned(), 1.0 - idle / 100.0))
-            .into_iter()
-            .collect()
+        Series::new()
     }
 
+    /// Sizes, what is in use, and the part in use where only that is said.
     fn memory(&self) -> (Series, Series, Series) {
         let (mut size, mut used, mut ratio) = (Series::new(), Series::new(), Series::new());
-        let mut put = |pool: String, whole: f64, part: f64| {
-            size.insert(pool.clone(), whole);
-            used.insert(pool, part);
-        };
-        if let (Some(total), Some(free)) = (
-            self.number(UCD_MEMORY_TOTAL, &[0]),
-            self.number(UCD_MEMORY_FREE, &[0]),
-        ) {
-            let spare = self.number(UCD_MEMORY_BUFFER, &[0]).unwrap_or(0.0)
-                + self.number(UCD_MEMORY_CACHED, &[0]).unwrap_or(0.0);
-            put(
-                "main".to_owned(),
-                total * 1024.0,
-                (total - free - spare).max(0.0) * 1024.0,
-            );
-        } else {
-            for (index, kind) in self.column(HR_STORAGE_TYPE) {
-                let Value::Oid(span) = kind else { continue };
-                if self.table.sub_ids(span) != RAM {
-                    continue;
-                }
-                let part = |column| self.number(column, &index);
-                if let (Some(unit), Some(whole), Some(part)) = (
-                    part(HR_STORAGE_UNIT),
-                    part(HR_STORAGE_SIZE),
-                    part(HR_STORAGE_USED),
-                ) {
-                    put(
-                        self.name(HR_STORAGE_DESCR, &index),
-                        whole * unit,
-                        part * unit,
-                    );
+        for one in vendors().iter().flat_map(|vendor| &vendor.memory) {
+            let known = |instance: &Oid| self.table.get(instance.ids()).is_some();
+            if !one.unless.is_empty() && one.unless.iter().all(known) {
+                continue;
+            }
+            for (index, percent) in one
+                .used_percent
+                .iter()
+                .flat_map(|column| self.numbers(column, &one.name))
+            {
+                if percent > 0.0 && percent <= 100.0 {
+                    let name = self.name(&one.name, &index);
+                    ratio.entry(name).or_insert(percent / 100.0);
                 }
             }
-        }
-        for (index, value) in self.column(CISCO_POOL_USED) {
-            if let Some(free) = self.number(CISCO_POOL_FREE, &index) {
-                let part = text::number(&value, false);
-                put(self.name(CISCO_POOL_NAME, &index), part + free, part);
-            }
-        }
-        for (index, value) in self.column(JUNIPER_BUFFER) {
-            let percent = text::number(&value, false);
-            if percent > 0.0 && percent <= 100.0 {
-                ratio.insert(self.name(JUNIPER_NAME, &index), percent / 100.0);
+            let Some(rows) = one.size.as_ref().or(one.used.as_ref()) else {
+                continue;
+            };
+            for (index, _) in self.numbers(rows, &one.name) {
+                if let Some((whole, part)) = self.pool(one, &index) {
+                    let name = self.name(&one.name, &index);
+                    size.entry(name.clone()).or_insert(whole);
+                    used.entry(name).or_insert(part);
+                }
             }
         }
         (size, used, ratio)
     }
 
+    /// Size of a pool and what is in use of it, in bytes. Devices whose numbers have overflowed say nothing.
+    fn pool(&self, one: &Memory, index: &[u32]) -> Option<(f64, f64)> {
+        if let Some(kind) = &one.kind {
+            let Some(Value::Oid(span)) = self.table.get(kind.column.join(index).ids()) else {
+                return None;
+            };
+            if self.table.sub_ids(*span) != kind.is.ids() {
+                return None;
+            }
+        }
+        let part = |column: &Option<Oid>| self.number(column.as_ref()?, index);
+        let (whole, busy) = match (part(&one.size), part(&one.used), part(&one.free)) {
+            (Some(whole), Some(busy), _) => (whole, busy),
+            (Some(whole), None, Some(free)) => (whole, whole - free),
+            (None, Some(busy), Some(free)) if free >= 0.0 => (busy + free, busy),
+            _ => return None,
+        };
+        let unit = match &one.unit_column {
+            Some(column) => self.number(column, index)?,
+            None => one.unit.unwrap_or(1.0),
+        };
+        if !(0.0..=whole).contains(&busy) || unit <= 0.0 {
+            return None;
+        }
+        let spare: f64 = one
+            .spare
+            .iter()
+            .filter_map(|column| self.number(column, index))
+            .filter(|spare| *spare > 0.0)
+            .sum();
+        Some((whole * unit, (busy - spare).max(0.0) * unit))
+    }
+
     fn temperature(&self) -> Series {
         let mut series = Series::new();
-        for (index, kind) in self.column(SENSOR_TYPE) {
-            let working = self
-                .number(SENSOR_STATUS, &index)
-                .is_none_or(|status| status == 1.0);
-            if text::number(&kind, false) != 8.0 || !working {
-                continue;
-            }
-            if let Some(value) = self.number(SENSOR_VALUE, &index) {
-                // SensorDataScale (RFC 3433 §4): 9 is units, each step three powers of ten.
-                let scale = self.number(SENSOR_SCALE, &index).unwrap_or(9.0);
-                let precision = self.number(SENSOR_PRECISION, &index).unwrap_or(0.0);
-                series.insert(
-                    self.name(ENT_PHYSICAL_NAME, &index),
-                    value * 10f64.powf((scale - 9.0) * 3.0 - precision),
-                );
-            }
-        }
-        let plain = [
-            (CISCO_TEMPERATURE, CISCO_TEMPERATURE_NAME, 1.0),
-            (JUNIPER_TEMPERATURE, JUNIPER_NAME, 1.0),
-            (LM_VALUE, LM_NAME, 1000.0),
-        ];
-        for (column, names, divisor) in plain {
-            for (index, value) in self.column(column) {
-                let value = text::number(&value, false) / divisor;
-                // Parts without a sensor say 0.
-                if value != 0.0 && (-60.0..=250.0).contains(&value) {
-                    series.insert(self.name(names, &index), value);
-                }
-            }
-        }
-        for (column, name) in [
-            (MIKROTIK_TEMPERATURE, "board"),
-            (MIKROTIK_CPU_TEMPERATURE, "cpu"),
-        ] {
-            if let Some(value) = self.number(column, &[0]) {
-                series.insert(name.to_owned(), value / 10.0);
+        for one in vendors().iter().flat_map(|vendor| &vendor.temperature) {
+            let all: Series = self
+                .numbers(&one.value, &one.name)
+                .into_iter()
+                .filter_map(|(index, value)| {
+                    let celsius = match &one.entity_sensor {
+                        Some(sensor) => value * self.scale(sensor, &index)?,
+                        None => value / one.divisor.unwrap_or(1.0),
+                    };
+                    let absent = one.zero_is_absent
+                        && (celsius == 0.0 || !(-60.0..=250.0).contains(&celsius));
+                    (!absent).then(|| (self.name(&one.name, &index), celsius))
+                })
+                .collect();
+            for (name, celsius) in all {
+                series.entry(name).or_insert(celsius);
             }
         }
         series
+    }
+
+    /// What the value of a sensor is to be multiplied with; none when it measures something else or does not work.
+    fn scale(&self, sensor: &EntitySensor, index: &[u32]) -> Option<f64> {
+        let celsius = self.number(&sensor.sensor, index) == Some(8.0);
+        let works = self
+            .number(&sensor.status, index)
+            .is_none_or(|status| status == 1.0);
+        if !(celsius && works) {
+            return None;
+        }
+        // SensorDataScale (RFC 3433 §4): 9 is units, each step three powers of ten.
+        let scale = self.number(&sensor.scale, index).unwrap_or(9.0);
+        let precision = self.number(&sensor.precision, index).unwrap_or(0.0);
+        Some(10f64.powf((scale - 9.0) * 3.0 - precision))
     }
 }
 
@@ -398,74 +331,47 @@ mod tests {
         lines
     }
 
-    #[test]
-    fn a_linux_host_with_net_snmp() {
-        let objects = "1.3.6.1.2.1.25.3.3.1.2.196608|2|40\n1.3.6.1.2.1.25.3.3.1.2.196609|2|0\n1.3.6.1.4.1.2021.4.5.0|2|1000\n\
-                       1.3.6.1.4.1.2021.4.6.0|2|300\n1.3.6.1.4.1.2021.4.14.0|2|100\n1.3.6.1.4.1.2021.4.15.0|2|200\n\
-                       1.3.6.1.4.1.2021.11.11.0|2|80\n1.3.6.1.4.1.2021.13.16.2.1.2.1|4|Core 0\n1.3.6.1.4.1.2021.13.16.2.1.3.1|66|45500";
-        assert_eq!(
-            lines(objects),
-            [
-                "sotp_device_cpu_ratio{cpu=\"196608\"} 0.4",
-                "sotp_device_cpu_ratio{cpu=\"196609\"} 0",
-                "sotp_device_memory_size_bytes{pool=\"main\"} 1.024e+06",
-                "sotp_device_memory_used_bytes{pool=\"main\"} 409600",
-                "sotp_device_memory_used_ratio{pool=\"main\"} 0.4",
-                "sotp_device_temperature_celsius{sensor=\"Core 0\"} 45.5",
-            ]
-        );
+    fn fixtures() -> Vec<(String, String, String)> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/vitals");
+        let mut all: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "snmprec"))
+            .map(|path| {
+                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+                let objects = std::fs::read_to_string(&path).unwrap();
+                let wanted = std::fs::read_to_string(path.with_extension("txt")).unwrap();
+                (name, objects, wanted)
+            })
+            .collect();
+        all.sort();
+        all
     }
 
     #[test]
-    fn a_cisco_router() {
-        let objects = "1.3.6.1.4.1.9.9.109.1.1.1.1.8.1|66|7\n1.3.6.1.4.1.9.9.48.1.1.1.2.1|4|Processor\n1.3.6.1.4.1.9.9.48.1.1.1.5.1|66|250\n\
-                       1.3.6.1.4.1.9.9.48.1.1.1.6.1|66|750\n1.3.6.1.4.1.9.9.13.1.3.1.2.1|4|inlet\n1.3.6.1.4.1.9.9.13.1.3.1.3.1|66|31";
-        assert_eq!(
-            lines(objects),
-            [
-                "sotp_device_cpu_ratio{cpu=\"1\"} 0.07",
-                "sotp_device_memory_size_bytes{pool=\"Processor\"} 1000",
-                "sotp_device_memory_used_bytes{pool=\"Processor\"} 250",
-                "sotp_device_memory_used_ratio{pool=\"Processor\"} 0.25",
-                "sotp_device_temperature_celsius{sensor=\"inlet\"} 31",
-            ]
-        );
+    fn each_device_of_the_fixtures_gives_its_series() {
+        for (name, objects, wanted) in fixtures() {
+            let found: String = lines(&objects)
+                .into_iter()
+                .map(|line| line + "\n")
+                .collect();
+            assert_eq!(found, wanted, "{name}");
+        }
     }
 
     #[test]
-    fn a_juniper_whose_parts_without_processor_or_sensor_say_zero() {
-        let objects = "1.3.6.1.4.1.2636.3.1.13.1.5.9.1.0.0|4|Routing Engine 0\n1.3.6.1.4.1.2636.3.1.13.1.5.4.1.0.0|4|Fan\n\
-                       1.3.6.1.4.1.2636.3.1.13.1.7.9.1.0.0|66|42\n1.3.6.1.4.1.2636.3.1.13.1.7.4.1.0.0|66|0\n\
-                       1.3.6.1.4.1.2636.3.1.13.1.8.9.1.0.0|66|12\n1.3.6.1.4.1.2636.3.1.13.1.8.4.1.0.0|66|0\n\
-                       1.3.6.1.4.1.2636.3.1.13.1.11.9.1.0.0|66|35";
-        assert_eq!(
-            lines(objects),
-            [
-                "sotp_device_cpu_ratio{cpu=\"Routing Engine 0\"} 0.12",
-                "sotp_device_memory_used_ratio{pool=\"Routing Engine 0\"} 0.35",
-                "sotp_device_temperature_celsius{sensor=\"Routing Engine 0\"} 42",
-            ]
-        );
-    }
-
-    #[test]
-    fn an_arista_switch_and_a_mikrotik_router() {
-        let arista = "1.3.6.1.2.1.25.2.3.1.2.1|6|1.3.6.1.2.1.25.2.1.2\n1.3.6.1.2.1.25.2.3.1.3.1|4|RAM\n1.3.6.1.2.1.25.2.3.1.4.1|2|1024\n\
-                      1.3.6.1.2.1.25.2.3.1.5.1|2|4000\n1.3.6.1.2.1.25.2.3.1.6.1|2|1000\n1.3.6.1.2.1.47.1.1.1.1.7.100006001|4|Cpu temp sensor\n\
-                      1.3.6.1.2.1.99.1.1.1.1.100006001|2|8\n1.3.6.1.2.1.99.1.1.1.2.100006001|2|9\n1.3.6.1.2.1.99.1.1.1.3.100006001|2|1\n\
-                      1.3.6.1.2.1.99.1.1.1.4.100006001|2|325\n1.3.6.1.2.1.99.1.1.1.5.100006001|2|1\n1.3.6.1.2.1.99.1.1.1.1.2|2|10";
-        assert_eq!(
-            lines(arista),
-            [
-                "sotp_device_memory_size_bytes{pool=\"RAM\"} 4.096e+06",
-                "sotp_device_memory_used_bytes{pool=\"RAM\"} 1.024e+06",
-                "sotp_device_memory_used_ratio{pool=\"RAM\"} 0.25",
-                "sotp_device_temperature_celsius{sensor=\"Cpu temp sensor\"} 32.5",
-            ]
-        );
-        assert_eq!(
-            lines("1.3.6.1.4.1.14988.1.1.3.10.0|2|385"),
-            ["sotp_device_temperature_celsius{sensor=\"board\"} 38.5"]
-        );
+    fn every_column_of_every_vendor_is_walked_and_stands_in_a_fixture() {
+        let there: Vec<Oid> = fixtures()
+            .iter()
+            .flat_map(|(_, objects, _)| objects.lines())
+            .map(|line| line.split('|').next().unwrap().parse().unwrap())
+            .collect();
+        let walks = module().walk;
+        for column in columns() {
+            let within = |oid: &Oid| oid::within(oid.ids(), column.ids());
+            assert!(there.iter().any(within), "{column}: in no fixture");
+            let walked = |root: &Oid| oid::within(column.ids(), root.ids());
+            assert!(walks.iter().any(walked), "{column}: not walked");
+        }
     }
 }

@@ -381,9 +381,12 @@ impl Lane {
         };
         let ledger = &mut self.ledger;
         self.items.retain(|item| {
+            // A stream is slowed down by not being read; only a datagram must be refused.
             if item.transport != Transport::Udp {
                 return true;
             }
+            // The limit goes before the share: it holds whatever others send, and every datagram is charged to it, so that the reasons stay
+            // apart. What is urgent is spared by the share, which is about others, and not by the limit, which is about the device.
             let over = limit.is_some_and(|(rate, burst)| {
                 let now = Instant::now();
                 let bucket = ledger.open[item.account].bucket.get_or_insert(Bucket {

@@ -98,7 +98,7 @@ impl Server {
             match server.ready(program).await {
                 Ok(()) => return Ok(server),
                 Err(error) if error.to_string().contains("address already in use") => {
-                    last = Some(error)
+                    last = Some(error);
                 }
                 Err(error) => return Err(error),
             }

@@ -140,6 +140,7 @@ impl Lane {
             return;
         }
         let (mut first, mut offers) = (0, 0);
+        // In the order in which they were put: `waiting` has the same places, so that a failure is counted for the right target.
         while first < self.out.len() {
             match self.out.send(self.port.as_fd(), first) {
                 Ok(count) if count > 0 => {
@@ -150,7 +151,9 @@ impl Lane {
                 Err(error) => {
                     offers += 1;
                     if offers < OFFERS {
-                        // It may be about an earlier request: those stand in the way of one call each.
+                        // A socket reports an ICMP error of an earlier request in place of sending: it costs one call and is no failure of
+                        // this request. The error is taken off first, then the queue is read for whom it was about, then the same request
+                        // is offered again. Only what is refused each time has failed by itself.
                         let _ = SockRef::from(&self.port.as_fd()).take_error();
                         self.read_entries(hands);
                         continue;

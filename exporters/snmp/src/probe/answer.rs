@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Ask, ModuleStats, Rules};
-use crate::convert::Rendered;
 use crate::expose::{self, Page};
 use crate::reason::Reason;
+use crate::samples::Rendered;
 
 /// Something that is missing, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,10 +7,10 @@ use super::keep::{Found, Saver};
 use super::plan::{Planned, Wanted};
 use super::uptime::{SYS_UP_TIME, UpTime};
 use super::{Ask, Line, ModuleStats, Outcome, Prober, Ready, Rules, auto, counters, filter, plan};
-use crate::convert::{Scope, Started};
 use crate::engine::{Key, Report};
 use crate::oid::Oid;
 use crate::reason::Reason;
+use crate::samples::{Scope, Started};
 use crate::scrape::Sizes;
 use crate::value::{Table, Value};
 

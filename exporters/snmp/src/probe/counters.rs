@@ -1,7 +1,7 @@
 //! 32-bit counters carried on beyond their end.
 //!
 //! Prometheus takes a counter that became smaller for one that began anew, and so loses what was counted up to the end of the 32 bits.
-//! A counter of ifTable or ifXTable that has a 64-bit twin (RFC 2863 §3.1.6) gets the upper half from it. For every other, how often it
+//! A counter of ifTable or ifXTable that has a 64-bit twin (RFC 2863 §3.1.6) gets the upper half from it, as long as both count the same. For every other, how often it
 //! wrapped is remembered from scrape to scrape. What is not certain to be a wrap passes as the device says it: then Prometheus sees a
 //! counter that begins anew, which never makes a rate too high.
 //!
@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use super::keep;
 use super::uptime::UpTime;
-use crate::convert::{OF_INTERFACES, Started, text};
 use crate::oid::{self, Oid};
+use crate::samples::{OF_INTERFACES, Started, text};
 use crate::value::{Table, Value};
 
 const DISCONTINUITY: [u32; 11] = [1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19];
@@ -45,6 +45,8 @@ struct Row {
     wraps: u32,
     /// Counted in a second.
     rate: f32,
+    /// It was seen apart from its 64-bit twin, which is not believed again until the device starts anew.
+    apart: bool,
 }
 
 impl Row {
@@ -154,6 +156,7 @@ pub(super) fn carry(
             raw,
             wraps: 0,
             rate: 0.0,
+            apart: false,
         })
         .collect();
     if !stamps.is_empty() {
@@ -248,18 +251,23 @@ fn wide_values(table: &Table, column: &Oid, twin: Option<&Oid>) -> Vec<Option<u6
 }
 
 fn next(index: u64, raw: u32, wide: Option<u64>, known: Option<Row>, seconds: f64) -> Row {
+    let was_apart = known.is_some_and(|known| known.apart);
     let fresh = |wraps| Row {
         index,
         raw,
         wraps,
         rate: 0.0,
+        apart: was_apart || wide.is_some(),
     };
-    let aligned = wide.and_then(|wide| {
+    let aligned = wide.filter(|_| !was_apart).and_then(|wide| {
         let ahead = keep::ahead(raw.into(), wide)?;
         wide.checked_add_signed(ahead.into())
     });
     if let Some(value) = aligned {
-        return fresh(u32::try_from(value >> 32).unwrap_or(u32::MAX));
+        return Row {
+            apart: false,
+            ..fresh(u32::try_from(value >> 32).unwrap_or(u32::MAX))
+        };
     }
     let Some(known) = known else {
         return fresh(0);
@@ -278,7 +286,10 @@ fn next(index: u64, raw: u32, wide: Option<u64>, known: Option<Row>, seconds: f6
     }
     let back = u64::from(known.raw - raw);
     if back <= u64::from(known.raw) / WAVERS {
-        return known;
+        return Row {
+            apart: was_apart || wide.is_some(),
+            ..known
+        };
     }
     let likely = f64::from(known.rate) * seconds * FASTER + MORE;
     if f64::from(counted) <= likely {

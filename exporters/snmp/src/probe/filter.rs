@@ -3,8 +3,8 @@
 use super::Line;
 use super::plan::{Roots, Wanted, params};
 use crate::config::Filter;
-use crate::convert::text;
 use crate::oid::{self, Oid};
+use crate::samples::text;
 use crate::scrape::Work;
 use crate::value::Table;
 

@@ -1,7 +1,7 @@
 //! Columns that need not be asked for at every scrape.
 //!
 //! A table that has a time stamp of its last change keeps its label columns as long as that stamp and sysUpTime say that nothing
-//! changed, at most for [`Rules::keep`](super::Rules). Every scrape reads the stamps first; when one differs, or the rows that came are
+//! changed (a stamp of 0 says nothing, since many devices never move theirs), at most for [`Rules::keep`](super::Rules). Every scrape reads the stamps first; when one differs, or the rows that came are
 //! others than before, everything is asked for in the same scrape. A table without a stamp keeps nothing.
 //!
 //! The 32-bit counters of ifTable and ifXTable are the low half of their 64-bit twins (RFC 2863 §3.1.6). Where a whole scrape shows
@@ -200,6 +200,8 @@ impl Saver {
             .stamps
             .iter()
             .filter_map(|oid| Some((oid.clone(), unsigned(table.get(oid.ids())?)?)))
+            // One that stands at 0 may be one that never moves.
+            .filter(|(_, stamp)| *stamp > 0)
             .collect();
         let has_stamp = |stamp: &[u32]| stamps.iter().any(|(oid, _)| oid.ids() == stamp);
         let walked: BTreeSet<&Oid> = planned
@@ -358,7 +360,14 @@ pub(super) fn ahead(low: u64, wide: u64) -> Option<i32> {
     (u64::from(ahead.unsigned_abs()) <= allowed).then_some(ahead)
 }
 
+/// Whether a 32-bit column can be made from its twin: in every row both count the same, and in one at least the twin does count. On some
+/// devices it stays at 0, on some it counts something else.
 fn agree(table: &Table, low: &Oid, wide: &Oid) -> bool {
+    // Twins are read within the same scrape: what came between is a small part of what a counter holds.
+    let same = |low: u64, wide: u64| {
+        let ahead = (low as u32).wrapping_sub(wide as u32).cast_signed();
+        u64::from(ahead.unsigned_abs()) <= (16 + (wide >> 16)).min(1 << 28)
+    };
     let (Some(lows), Some(wides)) = (table.column(low.ids()), table.column(wide.ids())) else {
         return false;
     };
@@ -369,9 +378,13 @@ fn agree(table: &Table, low: &Oid, wide: &Oid) -> bool {
             .iter()
             .zip(wides.entries())
             .all(|(low, wide)| match (low.value, wide.value) {
-                (Value::Unsigned(low), Value::Counter64(wide)) => ahead(low, wide).is_some(),
+                (Value::Unsigned(low), Value::Counter64(wide)) => same(low, wide),
                 _ => false,
             })
+        && wides
+            .entries()
+            .iter()
+            .any(|wide| !matches!(wide.value, Value::Counter64(0)))
 }
 
 /// Targets must not all be asked in full at the same moment: each has three to four quarters of the time.
@@ -379,4 +392,40 @@ fn spread(key: &Key, keep: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     keep.mul_f64(0.75 + (hasher.finish() % 1000) as f64 / 4000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Raw;
+
+    fn agrees(rows: &[(u64, u64)]) -> bool {
+        let low: Oid = "1.3.6.1.2.1.31.1.1.1.2".parse().unwrap();
+        let wide: Oid = "1.3.6.1.2.1.31.1.1.1.8".parse().unwrap();
+        let mut table = Table::new([low.clone(), wide.clone()]);
+        for (index, (short, long)) in (1..).zip(rows) {
+            let insert = [
+                (&low, Raw::Unsigned(*short)),
+                (&wide, Raw::Counter64(*long)),
+            ];
+            for (column, value) in insert {
+                table.insert(column.join(&[index]).ids(), value).unwrap();
+            }
+        }
+        table.sort();
+        agree(&table, &low, &wide)
+    }
+
+    #[test]
+    fn a_twin_is_believed_when_it_counts_the_same_everywhere_and_counts_at_all() {
+        assert!(agrees(&[(300, 300), (0, 0)]));
+        assert!(agrees(&[(7_010, (5 << 32) + 7_000)]));
+        // What came between the two, on a fast interface that has counted for long.
+        assert!(agrees(&[(200_000_000, (1 << 40) + 190_000_000)]));
+        assert!(!agrees(&[(300, 0), (0, 0)]));
+        assert!(!agrees(&[(0, 0)]));
+        assert!(!agrees(&[(17, 0), (5, 5)]));
+        assert!(!agrees(&[(3_000_000_000, 50_000_000_000)]));
+        assert!(!agrees(&[]));
+    }
 }

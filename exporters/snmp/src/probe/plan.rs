@@ -2,8 +2,8 @@
 
 use super::{Ask, Ready};
 use crate::config::Module;
-use crate::convert::Plan;
 use crate::oid::{self, Oid};
+use crate::samples::Plan;
 use crate::scrape::{Params, Work};
 
 /// One module of a request.
@@ -116,7 +116,8 @@ pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Plan
             let columns = if strict {
                 vec![root.clone()]
             } else {
-                smallest(view.plan.columns_of(root).collect())
+                let columns = view.plan.columns_of(root);
+                smallest(columns.map(|column| reached(column, root)).collect())
             };
             (root.clone(), columns, false)
         });
@@ -152,6 +153,14 @@ pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Plan
     planned
 }
 
+/// What is walked below `root` to reach `column`: an instance itself (`sysUpTime.0`) is no part of a walk that begins there.
+fn reached(column: Oid, root: &Oid) -> Oid {
+    match column.ids() {
+        [parent @ .., 0] if parent.len() >= root.ids().len() => Oid::new(parent),
+        _ => column,
+    }
+}
+
 /// Sorted, and none below another.
 fn smallest(mut oids: Vec<Oid>) -> Vec<Oid> {
     oids.sort();
@@ -165,4 +174,29 @@ fn smallest(mut oids: Vec<Oid>) -> Vec<Oid> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_below_a_walk_is_reached_from_its_object() {
+        let reach = |column: &str, root: &str| {
+            reached(column.parse().unwrap(), &root.parse().unwrap()).to_string()
+        };
+        assert_eq!(
+            reach("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1"),
+            "1.3.6.1.2.1.1.3"
+        );
+        assert_eq!(reach("1.3.6.1.2.1.1.3", "1.3.6.1.2.1.1"), "1.3.6.1.2.1.1.3");
+        assert_eq!(
+            reach("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.3"),
+            "1.3.6.1.2.1.1.3"
+        );
+        assert_eq!(
+            reach("1.3.6.1.2.1.1.3.0", "1.3.6.1.2.1.1.3.0"),
+            "1.3.6.1.2.1.1.3.0"
+        );
+    }
 }

@@ -143,7 +143,7 @@ fn content(table: &Table) -> Vec<(Vec<u32>, String)> {
         .map(|(at, entry)| {
             (
                 at.ids(),
-                crate::convert::text::label(table, &entry.value, "", ""),
+                crate::samples::text::label(table, &entry.value, "", ""),
             )
         })
         .collect()

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use snmp2::asn1::AsnReader;
 
 use crate::codec::{self, Varbinds, push, push_integer};
-use crate::convert::text;
 use crate::oid::{self, Dotted};
+use crate::samples::text;
 use crate::value::Raw;
 
 const TRAP_OID: [u32; 11] = [1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];

@@ -112,6 +112,33 @@ impl std::fmt::Debug for Own {
     }
 }
 
+/// Opens what an engine that we asked has sealed for our user.
+#[derive(Clone)]
+pub(super) struct Opener(Keys);
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Opener").finish_non_exhaustive()
+    }
+}
+
+impl Opener {
+    pub(super) fn new(auth: &Auth, credentials: &Credentials, engine: &[u8]) -> Self {
+        Self(Keys::new(auth, credentials, AUTH | PRIV, engine))
+    }
+
+    /// The PDU of an encrypted message, as the engine wrote it. Nothing is verified here.
+    pub(super) fn pdu(&self, message: &[u8], boots: i64, time: i64) -> Option<Vec<u8>> {
+        let parts = Parts::read(message)?;
+        parts.encrypted.then_some(())?;
+        let plain = self
+            .0
+            .decrypt(&message[parts.data], &parts.salt, boots, time)?;
+        let content = AsnReader::from_bytes(&plain).read_raw(0x30).ok()?;
+        Some(Scoped::read(content)?.pdu)
+    }
+}
+
 /// A PDU and the context that it is for (RFC 3412 §6.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scoped {
@@ -426,5 +453,60 @@ pub fn fuzz(bytes: &[u8]) {
     };
     if let Received::Pdu(scoped) = plain.receive(bytes, &engine) {
         let _ = plain.acknowledge(bytes, &scoped, &engine);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::{Options, parse};
+    use crate::usm::{Heard, Peer};
+
+    #[test]
+    fn what_an_engine_seals_is_read_as_it_was_written() {
+        // Counter32 40000 in two octets, as some agents write it: it is no negative number.
+        let varbind = b"\x30\x0c\x06\x06\x2b\x06\x01\x02\x01\x01\x41\x02\x9c\x40";
+        let pdu = pdu(0xa2, 7, varbind);
+        for (digest, cipher) in [
+            ("MD5", "DES"),
+            ("SHA", "AES"),
+            ("SHA", "AES256"),
+            ("SHA224", "AES192C"),
+            ("SHA256", "AES192"),
+            ("SHA512", "AES256C"),
+        ] {
+            let text = format!(
+                "auths: {{a: {{version: 3, username: u, security_level: authPriv, auth_protocol: {digest}, password: authpassword, \
+                 priv_protocol: {cipher}, priv_password: privpassword}}}}\nmodules: {{m: {{}}}}\n"
+            );
+            let config = parse(&text, Path::new("t.yml"), Options::default()).unwrap();
+            let auth = &config.auths["a"];
+            let engine = Engine::random();
+            let own = Own::new(auth, &auth.credentials, &engine).unwrap();
+            let scoped = Scoped {
+                context_engine: engine.identity.clone(),
+                context: Vec::new(),
+                pdu: pdu.clone(),
+            };
+            let message = own.sealed(&engine, 1, &scoped, own.level).unwrap();
+            let mut peer = Peer::new(auth, &auth.credentials, "", &engine.identity).unwrap();
+            let mut forged = message.clone();
+            if let Some(last) = forged.last_mut() {
+                *last ^= 1;
+            }
+            assert_eq!(
+                peer.decode(message, Instant::now()),
+                Heard::Pdu(pdu.clone()),
+                "{digest} {cipher}"
+            );
+            assert_eq!(
+                peer.decode(forged, Instant::now()),
+                Heard::Nothing(Reason::BadReplyDigest),
+                "{digest} {cipher}"
+            );
+        }
     }
 }

@@ -144,3 +144,23 @@ fn the_upper_half_comes_from_the_twin_where_there_is_one() {
         [3 * END + 100, 9 * END - 5, 9 * END - 1, 9 * END - 1]
     );
 }
+
+#[test]
+fn a_twin_that_counts_something_else_makes_no_jump() {
+    let mut scrapes = Vec::new();
+    let values: Vec<[(&str, u64); 2]> = (0..200)
+        .map(|n| {
+            [
+                (OCTETS, 3_000_000_000 + 1000 * n),
+                (WIDE, 50_000_000_000 + 100_000_000 * n),
+            ]
+        })
+        .collect();
+    for (n, values) in (0u32..).zip(&values) {
+        scrapes.push((u64::from(n) * 15, 1000 + n * 15, &values[..]));
+    }
+    let octets: Vec<u64> = run(&scrapes).iter().map(|(_, octets)| *octets).collect();
+    for pair in octets.windows(2) {
+        assert_eq!(pair[1] - pair[0], 1000, "{pair:?}");
+    }
+}

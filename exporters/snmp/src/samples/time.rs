@@ -52,11 +52,18 @@ pub fn ntp(octets: &[u8]) -> Option<i64> {
 #[must_use]
 pub fn parse(text: &str, pattern: &str) -> Option<i64> {
     let read = strtime::parse(pattern, text).ok()?;
-    let date = days(
-        read.year().unwrap_or(1900).into(),
-        read.month().unwrap_or(1).into(),
-        read.day().unwrap_or(1).into(),
-    );
+    // Seconds since 1970 (`%s`) are the whole of it.
+    if pattern.contains("%s") {
+        return read.to_timestamp().ok().map(|stamp| stamp.as_second());
+    }
+    let year = read.year().unwrap_or(1900).into();
+    let date = match (read.month(), read.day(), read.day_of_year()) {
+        (None, None, Some(day)) => {
+            let date = days(year, 1, day.into());
+            (date < days(year + 1, 1, 1)).then_some(date)?
+        }
+        (month, day, _) => days(year, month.unwrap_or(1).into(), day.unwrap_or(1).into()),
+    };
     if let Some(stamp) = read.to_timestamp().ok().filter(|_| read.offset().is_some()) {
         return Some(stamp.as_second());
     }
@@ -72,6 +79,14 @@ pub fn parse(text: &str, pattern: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_since_1970_and_days_of_the_year_are_read() {
+        assert_eq!(parse("1700000000", "%s"), Some(1_700_000_000));
+        assert_eq!(parse("060 2024", "%j %Y"), Some(1_709_164_800));
+        assert_eq!(parse("2024-366", "%Y-%j"), Some(1_735_603_200));
+        assert_eq!(parse("2023-366", "%Y-%j"), None);
+    }
 
     #[test]
     fn dates_read_with_and_without_a_zone() {
