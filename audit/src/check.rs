@@ -4,15 +4,18 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use access::audit::{Anchor, Report, verify as read};
+use access::audit::{self, Anchor, Report, Resume, verify as read};
 use anyhow::{Context as _, bail};
 
+/// Exit status when nothing is wrong but that records are declared as lost.
+const DECLARED: u8 = 2;
 /// Most anchors of a file.
 const MOST: usize = 1_000_000;
 
 /// Verifies and says what was found.
 pub(crate) fn verify(
     path: &Path,
+    genesis: Option<Anchor>,
     mut anchors: Vec<Anchor>,
     file: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
@@ -26,7 +29,7 @@ pub(crate) fn verify(
             );
         }
     }
-    let report = opened(path, &anchors)?;
+    let report = opened(path, genesis, &anchors)?;
     let mut out = std::io::stdout().lock();
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
@@ -37,10 +40,13 @@ pub(crate) fn verify(
     let head = report
         .head
         .map_or("none".to_owned(), |head| head.to_string());
-    let verdict = if report.findings.is_empty() {
-        "whole"
-    } else {
-        "NOT WHOLE"
+    for lost in &report.lost {
+        writeln!(out, "{lost}")?;
+    }
+    let verdict = match (report.findings.is_empty(), report.lost.is_empty()) {
+        (true, true) => "whole",
+        (true, false) => "NOT WHOLE, but declared",
+        (false, _) => "NOT WHOLE",
     };
     writeln!(
         out,
@@ -49,22 +55,44 @@ pub(crate) fn verify(
         report.files,
         anchors.len()
     )?;
+    if let Some(genesis) = genesis {
+        writeln!(
+            out,
+            "from the record after {genesis} on, as declared; {} anchors of earlier ones were not looked for",
+            report.before
+        )?;
+    }
     if anchors.is_empty() {
         writeln!(
             out,
             "without an anchor, records missing at the end or a chain written anew are not seen"
         )?;
     }
-    Ok(if report.findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match (report.findings.is_empty(), report.lost.is_empty()) {
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(DECLARED),
+        (false, _) => ExitCode::FAILURE,
     })
+}
+
+/// Declares what is lost, and says it.
+pub(crate) fn resume(asked: &Resume<'_>) -> anyhow::Result<ExitCode> {
+    let declared = audit::resume(asked).with_context(|| asked.folder.display().to_string())?;
+    let mut out = std::io::stdout().lock();
+    for file in &declared.aside {
+        writeln!(out, "set aside: {}", file.display())?;
+    }
+    match declared.lost {
+        Some((first, last)) => writeln!(out, "records {first} to {last} are declared as lost")?,
+        None => writeln!(out, "no record is lost")?,
+    }
+    writeln!(out, "the log goes on after {}", declared.head)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the head of a log that is whole.
 pub(crate) fn head(path: &Path) -> anyhow::Result<ExitCode> {
-    let report = opened(path, &[])?;
+    let report = opened(path, None, &[])?;
     if let Some(finding) = report.findings.first() {
         bail!("{}: {finding}; see `sotp-audit verify`", path.display());
     }
@@ -75,8 +103,8 @@ pub(crate) fn head(path: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn opened(path: &Path, anchors: &[Anchor]) -> anyhow::Result<Report> {
-    let report = read::verify(path, anchors)
+fn opened(path: &Path, genesis: Option<Anchor>, anchors: &[Anchor]) -> anyhow::Result<Report> {
+    let report = read::verify_from(path, genesis, anchors)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     if report.files == 0 {
         bail!(

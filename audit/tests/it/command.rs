@@ -8,7 +8,11 @@ use access::caller::{Caller, Role, Via};
 use testkit::TempDir;
 
 async fn log(dir: &TempDir) -> Audit {
-    let audit = Audit::open(dir.path(), Options::default()).unwrap();
+    let options = Options {
+        head: Some(dir.join("head")),
+        ..Options::default()
+    };
+    let audit = Audit::open(dir.path(), options).unwrap();
     for n in 0..5 {
         let caller = Caller {
             subject: "ann".to_owned(),
@@ -110,4 +114,68 @@ fn mistakes_are_told() {
     assert_eq!(run(&["verify"], &dir.join("none")).status.code(), Some(1));
     let help = run(&["verify"], Path::new("--help"));
     assert_eq!(help.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_lost_is_declared_and_stays_lost() {
+    let dir = TempDir::new().unwrap();
+    drop(log(&dir).await);
+    let file = dir.join("audit-00000000000000000001.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let kept: Vec<_> = text.split_inclusive('\n').take(6).collect();
+    std::fs::write(&file, kept.concat()).unwrap();
+    let head = dir.join("head");
+    let declare = |reason: &str| {
+        let head = head.to_str().unwrap();
+        run(
+            &["resume", "--head", head, "--by", "ann", "--reason", reason],
+            dir.path(),
+        )
+    };
+    assert_eq!(declare("").status.code(), Some(1));
+    let declared = declare("restored from Monday");
+    assert_eq!(declared.status.code(), Some(0), "{}", said(&declared));
+    assert!(
+        said(&declared)
+            .starts_with("records 7 to 10 are declared as lost\nthe log goes on after 11:")
+    );
+    let verified = run(&["verify"], dir.path());
+    assert_eq!(verified.status.code(), Some(2), "{}", said(&verified));
+    assert!(
+        said(&verified).starts_with("records 7 to 10 are lost, declared by \"ann\" at ")
+            && said(&verified)
+                .contains("\"restored from Monday\"\nNOT WHOLE, but declared: 7 records"),
+        "{}",
+        said(&verified)
+    );
+}
+
+/// The oldest records are cut off and every record was anchored: what is left is not the whole.
+#[tokio::test]
+async fn a_log_without_its_beginning_is_not_whole_whatever_is_anchored() {
+    let dir = TempDir::new().unwrap();
+    drop(log(&dir).await);
+    let file = dir.join("audit-00000000000000000001.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let anchors: String = text
+        .lines()
+        .map(|line| {
+            let (_, hash) = line.rsplit_once("\"hash\":\"").unwrap();
+            let seq = line.split([':', ',']).nth(1).unwrap();
+            format!("{seq}:{}\n", &hash[..64])
+        })
+        .collect();
+    dir.write("anchors", &anchors).unwrap();
+    std::fs::write(&file, text.split_inclusive('\n').next_back().unwrap()).unwrap();
+    let anchors = dir.join("anchors");
+    let verified = run(
+        &["verify", "--anchors", anchors.to_str().unwrap()],
+        dir.path(),
+    );
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+    assert!(
+        said(&verified).starts_with("records 1 to 9 are missing\nNOT WHOLE"),
+        "{}",
+        said(&verified)
+    );
 }

@@ -10,6 +10,8 @@ use anyhow::Context as _;
 use http::Method;
 use inventory::sd::Job;
 use inventory::{Feed, Inventory, Source};
+use tokio::sync::Semaphore;
+use toolkit::prometheus;
 use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd};
 
 use crate::api::edits::{Api, Editor, remembered};
@@ -40,7 +42,19 @@ impl toolkit::Service for Service {
     }
 
     async fn build(flags: cli::Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
-        let editor = editor(&flags, &config).await?;
+        let (editor, unavailable) = match editor(&flags, &config).await? {
+            Opened::No => (None, None),
+            Opened::Yes(editor) => (Some(editor), None),
+            Opened::Cannot(why) => (None, Some(why)),
+        };
+        if config.current().editing.is_some() {
+            let up = prometheus::IntGauge::new(
+                "sotp_inventory_store_up",
+                "Whether the store of changes could be opened; else the service answers and nothing can be changed.",
+            )?;
+            up.set(i64::from(unavailable.is_none()));
+            app.registry().register(Box::new(up))?;
+        }
         let feed = match &editor {
             Some(editor) => editor.store.feed().clone(),
             None => Feed::open(Source::File(flags.source)).await.map_err(bad)?,
@@ -61,6 +75,9 @@ impl toolkit::Service for Service {
             feed: feed.clone(),
             config,
             editor,
+            unavailable,
+            imports: Arc::new(Semaphore::new(1)),
+            histories: Arc::new(Semaphore::new(HISTORIES)),
         });
         api::register(app, &api);
         app.spawn("inventory_feed", OnEnd::Restart, move |stop| {
@@ -129,17 +146,30 @@ async fn look(feed: Feed, store: Option<Arc<Store>>) -> Result<bool, String> {
     Ok(!Arc::ptr_eq(&before, &feed.current()))
 }
 
+/// Requests that read the history at a time.
+const HISTORIES: usize = 4;
+
+/// What came of opening the store.
+enum Opened {
+    /// Nobody may change anything.
+    No,
+    Yes(Editor),
+    /// The disk or git is in the way.
+    Cannot(String),
+}
+
 /// The store and the audit log, where the configuration says who may change something.
-async fn editor(flags: &cli::Flags, live: &Live<Config>) -> anyhow::Result<Option<Editor>> {
+async fn editor(flags: &cli::Flags, live: &Live<Config>) -> anyhow::Result<Opened> {
     let config = live.current();
     let Some(editing) = &config.editing else {
-        return Ok(None);
+        return Ok(Opened::No);
     };
     let audit = Audit::open(&editing.audit, audit::Options::default())
         .with_context(|| format!("audit log in {}", editing.audit.display()))?;
     let options = Options {
         file: flags.source.clone(),
         branch: editing.branch.clone(),
+        audit: Some(audit.clone()),
     };
     match blocking(move || Store::open(Arc::new(Real), options)).await {
         Ok(store) => {
@@ -150,9 +180,18 @@ async fn editor(flags: &cli::Flags, live: &Live<Config>) -> anyhow::Result<Optio
                 async move { Some(remembered(&store.answered(&name).await?)) }
             };
             let edits = EditService::recalling(audit, policy, recall);
-            Ok(Some(Editor { store, edits }))
+            Ok(Opened::Yes(Editor { store, edits }))
         }
         Err(StoreError::Inventory(error)) => Err(bad(error).into()),
+        Err(error @ (StoreError::Disk { .. } | StoreError::Git(_))) => {
+            // Who only reads is not left without an answer for it.
+            let why = chain(&error);
+            tracing::error!(
+                error = why,
+                "the inventory cannot be edited; it is answered from the file until the service starts again"
+            );
+            Ok(Opened::Cannot(why))
+        }
         Err(error) => Err(error).context("the inventory cannot be edited"),
     }
 }

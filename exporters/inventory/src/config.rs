@@ -43,6 +43,10 @@ pub(crate) mod verbs {
     pub(crate) const PUSH: Verb = Verb::new("remote.push", Role::Admin);
     pub(crate) const RESOLVE: Verb = Verb::new("conflict.resolve", Role::Admin);
 
+    // What the service takes over by itself: nobody asks for it, so that no rule names it.
+    pub(crate) const BY_HAND: Verb = Verb::new("inventory.edit_by_hand", Role::Admin);
+    pub(crate) const TAKE_OVER: Verb = Verb::new("branch.take_over", Role::Admin);
+
     pub(crate) const ALL: &[Verb] = &[
         DEVICE.add,
         DEVICE.change,

@@ -17,8 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use access::audit::{Audit, Outcome, Pending, Record as Audited};
+use access::edit::Action;
 use inventory::edit::Book;
 use inventory::{Document, Feed, Inventory};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Notify, watch};
 
 mod commits;
@@ -35,7 +38,7 @@ pub(crate) mod versions;
 
 use disk::Disk;
 use git::{Git, GitError};
-pub(crate) use held::{Held, Prepared, Signed};
+pub(crate) use held::{Held, Prepared, Signed, Snapshot};
 use journal::{Journal, Record};
 use keys::Keys;
 use merging::Standing;
@@ -77,6 +80,9 @@ pub(crate) enum StoreError {
     /// The version asked for is not there.
     #[error("there is no version {0}")]
     NoVersion(String),
+    /// Nobody waits for the answer any more.
+    #[error("nobody waits for the answer any more")]
+    Gone,
     /// The file must not be a link: it is replaced at each change.
     #[error("{0} is a link; expected the file itself, which editing replaces")]
     Link(PathBuf),
@@ -91,6 +97,8 @@ fn disk_error(what: &'static str) -> impl FnOnce(io::Error) -> StoreError {
 pub(crate) struct Options {
     pub(crate) file: PathBuf,
     pub(crate) branch: String,
+    /// Where it is recorded what is taken over from others.
+    pub(crate) audit: Option<Audit>,
 }
 
 pub(crate) struct Store {
@@ -219,6 +227,39 @@ impl Store {
                 .try_lock_owned()
                 .expect("nobody else has the store yet"),
             store: Arc::clone(self),
+        }
+    }
+
+    fn audited(action: &Action, of: &str) -> Audited {
+        Audited::of_service("sotp-inventory", action, Sha256::digest(of).into())
+    }
+
+    /// Records that something of others is about to be taken over, or refuses that where it cannot be recorded.
+    fn begin_record(&self, action: &Action, of: &str) -> Result<Option<Pending>, StoreError> {
+        let Some(audit) = &self.options.audit else {
+            return Ok(None);
+        };
+        let pending = audit.begin_blocking(Self::audited(action, of));
+        pending.map(Some).map_err(|error| StoreError::Disk {
+            what: "the audit log",
+            source: io::Error::other(chain(&error)),
+        })
+    }
+
+    /// Records how it ended.
+    fn end_record(pending: Option<Pending>, done: &str, result: &Result<(), StoreError>) {
+        if let Some(pending) = pending {
+            pending.finish_blocking(match result {
+                Ok(()) => Outcome::Done(done.to_owned()),
+                Err(error) => Outcome::Failed(chain(error)),
+            });
+        }
+    }
+
+    /// Records that something of others is not taken over.
+    fn refuse_record(&self, action: &Action, why: &str) {
+        if let Some(audit) = &self.options.audit {
+            audit.refuse(Self::audited(action, why), why);
         }
     }
 

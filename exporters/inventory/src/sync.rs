@@ -38,7 +38,13 @@ pub(crate) async fn follow(api: &Api, editor: &Editor) {
         let text = result.as_ref().err().map(|error| chain(error));
         if text != told {
             match &text {
-                Some(error) => tracing::warn!(error, "not in step with the remote"),
+                Some(error) => {
+                    tracing::warn!(error, "not in step with the remote");
+                    let action = Action::new(&verbs::PULL, "remote", "pull");
+                    let hash = Sha256::digest(error).into();
+                    let record = Record::of_service("sotp-inventory", &action, hash);
+                    editor.edits.audit().refuse(record, error);
+                }
                 None => tracing::info!("in step with the remote"),
             }
             told = text;

@@ -6,9 +6,11 @@
 //! cut its end off: against that stands the head, which is a metric, is in the log line of each record, and is anchored outside.
 
 mod anchor;
+mod head;
 mod line;
 mod recover;
 mod refusals;
+mod resume;
 mod series;
 mod store;
 pub mod verify;
@@ -17,7 +19,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,6 +33,7 @@ use refusals::Refusals;
 use writer::{Ask, Ended, Writer};
 
 pub use anchor::{Anchor, NoAnchor};
+pub use resume::{Declared, Resume, ResumeError, resume};
 pub use verify::{Finding, Report};
 
 /// What is about to be done, recorded before it is; or what was refused.
@@ -78,13 +81,16 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Bounds of the log.
-#[derive(Debug, Clone, Copy)]
+/// Bounds of the log, and where its newest record is noted.
+#[derive(Debug, Clone)]
 pub struct Options {
     /// A file that has grown to so many bytes is followed by a new one.
     pub segment_bytes: u64,
     /// Records that may wait for their outcome at a time.
     pub most_pending: usize,
+    /// File in which the newest record is noted, by which a start sees that the log was taken away or cut; without it, the folder's path
+    /// with `.head` behind. It should not lie in the folder.
+    pub head: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -92,6 +98,7 @@ impl Default for Options {
         Self {
             segment_bytes: 16 << 20,
             most_pending: 1024,
+            head: None,
         }
     }
 }
@@ -113,13 +120,21 @@ pub enum AuditError {
     Locked(String),
     /// Its last files are not what was written.
     #[error(
-        "audit log {folder} is damaged: {finding}; see `sotp-audit verify`, and move the folder away to begin a new log"
+        "audit log {folder} is damaged: {finding}; see `sotp-audit verify` and `sotp-audit resume`"
     )]
     Damaged {
         /// The folder.
         folder: String,
         /// The first thing that is wrong.
         finding: Box<Finding>,
+    },
+    /// It vanished, was replaced or cut.
+    #[error("audit log {folder} is not what was written: {what}")]
+    Lost {
+        /// The folder.
+        folder: String,
+        /// What is wrong with it.
+        what: String,
     },
     /// A record cannot be written.
     #[error("audit record cannot be written")]
@@ -169,7 +184,7 @@ struct Inner {
 
 /// What the thread tells.
 #[derive(Default)]
-pub(crate) struct State(Mutex<Told>);
+pub(crate) struct State(Mutex<Told>, Mutex<Option<String>>);
 
 #[derive(Default, Clone, Copy)]
 pub(crate) struct Told {
@@ -203,6 +218,22 @@ impl State {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .failures += 1;
+    }
+
+    /// Notes why nothing can be recorded; `true` when that is news.
+    fn refuses(&self, why: Option<String>) -> bool {
+        let mut refusing = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = why.is_some() && *refusing != why;
+        *refusing = why;
+        news
+    }
+
+    /// Why nothing can be recorded now.
+    fn refusing(&self) -> Option<String> {
+        self.1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn recovered(&self, count: u64) {
@@ -248,18 +279,53 @@ impl Audit {
     /// The last two files are read and verified. A last line without an end, which a crash leaves, is recovered, and whatever was
     /// begun without an outcome gets the outcome `unknown`; both are recorded.
     ///
+    /// A log that cannot be made or read, is damaged, or does not hold the record that was noted last is open all the same, so that
+    /// what only reads goes on: it tells why in the log and in `sotp_audit_refusing`, and takes no record until it is whole again or
+    /// [`resume`] declared what is lost.
+    ///
     /// # Errors
-    /// It cannot be made or read, another process has it open, or its last files are damaged.
+    /// Another process has it open.
     pub fn open(folder: &Path, options: Options) -> Result<Self, AuditError> {
-        let (store, found) = recover::open(folder)?;
-        let audit = Self::start(store, &found, options)?;
-        Ok(audit)
+        let Options {
+            segment_bytes,
+            most_pending,
+            head,
+        } = options;
+        let head = head.unwrap_or_else(|| head::beside(folder));
+        let options = Options {
+            segment_bytes,
+            most_pending,
+            head: None,
+        };
+        let (store, found) = store::Files::open(folder, &head)?;
+        let expected = store.expected();
+        match found {
+            Ok(found) => Self::start(store, &found, &options),
+            Err(error) => {
+                let why = toolkit::chain(&error);
+                tracing::error!(
+                    error = why,
+                    "the audit log takes no record, and nothing is changed"
+                );
+                let none = recover::Recovered {
+                    at: writer::Position {
+                        sequence: expected.map_or(0, |it| it.sequence),
+                        hash: expected.map_or(line::GENESIS, |it| it.hash),
+                        len: 0,
+                    },
+                    events: Vec::new(),
+                };
+                let audit = Self::start(store, &none, &options)?;
+                audit.inner.state.refuses(Some(why));
+                Ok(audit)
+            }
+        }
     }
 
     fn start<S: store::Store>(
         store: S,
         found: &recover::Recovered,
-        options: Options,
+        options: &Options,
     ) -> Result<Self, AuditError> {
         let (ask, asked) = channel();
         let state = Arc::new(State::default());
@@ -275,9 +341,7 @@ impl Audit {
         let mut writer = Writer::new(store, found.at, options.segment_bytes, weak, state);
         if !found.events.is_empty() {
             writer.state.recovered(found.events.len() as u64);
-            writer
-                .write(&found.events, false)
-                .map_err(AuditError::Write)?;
+            writer.first(&found.events);
         }
         let thread = std::thread::Builder::new()
             .name("audit".to_owned())
@@ -292,6 +356,14 @@ impl Audit {
     /// # Errors
     /// It cannot be recorded, and must not be done.
     pub async fn begin(&self, record: Record) -> Result<Pending, AuditError> {
+        let answer = self.asked(record)?;
+        answer.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    fn asked(
+        &self,
+        record: Record,
+    ) -> Result<oneshot::Receiver<Result<Pending, AuditError>>, AuditError> {
         let what = Box::new(What::from(record));
         check(&what)?;
         let places = Arc::clone(&self.inner.places);
@@ -304,7 +376,7 @@ impl Audit {
         })) {
             return Err(AuditError::Closed);
         }
-        answer.await.unwrap_or(Err(AuditError::Closed))
+        Ok(answer)
     }
 
     /// Records that something was refused, soon. The detail is cut as that of an outcome.
@@ -313,9 +385,8 @@ impl Audit {
     /// sixty, of those who are ten a second after the first three hundred. The rest is counted, and the next record says how many.
     pub fn refuse(&self, record: Record, detail: &str) {
         let known = record.caller.is_some();
-        let skipped = match self.inner.refusals.take(known) {
-            Ok(skipped) => skipped,
-            Err(()) => return,
+        let Ok(skipped) = self.inner.refusals.take(known) else {
+            return;
         };
         let mut detail: String = detail.chars().take(LONGEST_DETAIL).collect();
         if skipped > 0 {
@@ -326,6 +397,22 @@ impl Audit {
         if !(fits && self.inner.ask(Ask::Refuse(what, detail))) {
             self.inner.refusals.lost(known);
         }
+    }
+
+    /// As [`begin`](Self::begin), on a thread that may block; never on one that drives tasks.
+    ///
+    /// # Errors
+    /// It cannot be recorded, and must not be done.
+    pub fn begin_blocking(&self, record: Record) -> Result<Pending, AuditError> {
+        self.asked(record)?
+            .blocking_recv()
+            .unwrap_or(Err(AuditError::Closed))
+    }
+
+    /// Why nothing can be recorded now: the log vanished, was replaced, cut or damaged.
+    #[must_use]
+    pub fn refusing(&self) -> Option<String> {
+        self.inner.state.refusing()
     }
 
     /// The newest record, to be kept elsewhere; number 0 before the first.
@@ -417,7 +504,16 @@ impl Pending {
     }
 
     /// Records how it ended. An outcome that cannot be written now is written before anything else is begun.
-    pub async fn finish(mut self, outcome: Outcome) {
+    pub async fn finish(self, outcome: Outcome) {
+        let _ = self.finishing(outcome).await;
+    }
+
+    /// As [`finish`](Self::finish), on a thread that may block.
+    pub fn finish_blocking(self, outcome: Outcome) {
+        let _ = self.finishing(outcome).blocking_recv();
+    }
+
+    fn finishing(mut self, outcome: Outcome) -> oneshot::Receiver<()> {
         let (outcome, detail) = match outcome {
             Outcome::Done(detail) => ("done", detail),
             Outcome::Refused(detail) => ("refused", detail),
@@ -425,7 +521,7 @@ impl Pending {
         };
         let (reply, written) = oneshot::channel();
         self.end(outcome, &detail, Some(reply));
-        let _ = written.await;
+        written
     }
 
     fn end(&mut self, outcome: &'static str, detail: &str, reply: Option<oneshot::Sender<()>>) {

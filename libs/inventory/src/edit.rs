@@ -14,10 +14,12 @@ use crate::problem::{Error, Problems};
 
 mod book;
 mod change;
+mod positions;
 mod yaml;
 
 pub use book::{Applied, Book, Rewritten};
 pub use change::{Change, Op, changes};
+pub use positions::Positions;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -276,7 +278,24 @@ impl Document {
 
     /// Does `edit`; answers where, and what stood there before.
     pub fn apply(&mut self, edit: &Edit) -> (Option<usize>, Option<Entry>) {
-        let position = self.position(edit.kind(), edit.name());
+        self.apply_at(edit, self.position(edit.kind(), edit.name()))
+    }
+
+    /// Does `edits`, as [`apply`](Self::apply) would one by one.
+    pub fn apply_all(&mut self, edits: &[Edit]) {
+        let mut positions = Positions::of(self, edits);
+        for edit in edits {
+            let position = positions.find(self, edit.kind(), edit.name());
+            let (position, _) = self.apply_at(edit, position);
+            positions.note(edit, position);
+        }
+    }
+
+    pub(crate) fn apply_at(
+        &mut self,
+        edit: &Edit,
+        position: Option<usize>,
+    ) -> (Option<usize>, Option<Entry>) {
         let before = position.and_then(|index| self.entry_at(edit.kind(), index));
         match (edit, position) {
             (Edit::Put(entry), Some(index)) => self.set(index, entry.clone()),

@@ -6,7 +6,7 @@ mod reload;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,6 +131,8 @@ pub fn main_from<S: Service>(
 fn start_log(flags: &Flags, exporter: Option<&Exporter>) -> Result<(), TryInitError> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // A log on a full disk is no reason to end: telling of it on the same stream would be one.
+        .log_internal_errors(false)
         .event_format(crate::log::Lines(flags.log_format))
         .fmt_fields(crate::log::Rendered(flags.log_format))
         .with_filter(flags.log_level.targets());
@@ -189,6 +191,8 @@ fn live<S: Service>(
         .iter()
         .map(|address| listen::bind(address))
         .collect::<Result<Vec<_>, _>>()?;
+    // Before the service writes anything: on a full disk there may be room for this alone.
+    let port_file = PortFile::write(flags, &bound)?;
     let (spawner, failures) = Spawner::new(main.handle().clone(), &registry)?;
     let ended = web.block_on(async {
         let mut signals = drain::Signals::new().context("signals cannot be caught")?;
@@ -203,6 +207,9 @@ fn live<S: Service>(
             () = signals.stop() => return Ok(true),
         };
         let server = serve::<S>(flags, app, &metrics, &reloader, &main, bound)?;
+        if let Some(file) = port_file {
+            file.show()?;
+        }
         spawner.start();
         drain::until_stopped(flags, &mut signals, failures, &reloader, &server, &spawner).await
     });
@@ -285,19 +292,32 @@ fn serve<S: Service>(
             "listening"
         );
     }
-    if let (Some(path), Some(first)) = (&flags.web_port_file, addresses.first()) {
-        write_whole(path, first)
-            .with_context(|| format!("port file {} cannot be written", path.display()))?;
-    }
     Ok(server)
 }
 
-/// Writes beside and renames, so that a reader sees all of it or nothing.
-fn write_whole(path: &Path, line: &str) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, format!("{line}\n"))?;
-    std::fs::rename(&beside, path)
+/// The file with the first address, written beside its place until the service listens, so that a reader sees all of it or nothing.
+struct PortFile {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl PortFile {
+    fn write(flags: &Flags, bound: &[Bound]) -> anyhow::Result<Option<Self>> {
+        let (Some(path), Some(first)) = (&flags.web_port_file, bound.first()) else {
+            return Ok(None);
+        };
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let (path, beside) = (path.clone(), PathBuf::from(beside));
+        std::fs::write(&beside, format!("{first}\n"))
+            .with_context(|| format!("port file {} cannot be written", path.display()))?;
+        Ok(Some(Self { path, beside }))
+    }
+
+    fn show(self) -> anyhow::Result<()> {
+        std::fs::rename(&self.beside, &self.path)
+            .with_context(|| format!("port file {} cannot be written", self.path.display()))
+    }
 }
 
 impl Server {

@@ -8,6 +8,7 @@ pub(crate) mod dispatch;
 pub(crate) mod door;
 pub(crate) mod landing;
 pub(crate) mod limits;
+mod line;
 pub(crate) mod listen;
 mod rate;
 mod request;

@@ -7,10 +7,11 @@ use access::edit::{Action, Done, EditService, Key, Need, Plan, Remembered};
 use access::{Problem, Refusal};
 use http::StatusCode;
 use http::header::{ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
-use inventory::edit::{Edit, Entry, Kind, Rewritten};
+use inventory::edit::{Edit, Entry, Kind, Positions, Rewritten};
 use inventory::{Document, Feed, Inventory};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use toolkit::web::response;
 use toolkit::{Live, Request, Response};
 
@@ -23,6 +24,12 @@ pub(crate) struct Api {
     pub(crate) feed: Feed,
     pub(crate) config: Live<Config>,
     pub(crate) editor: Option<Editor>,
+    /// Why there is none, where one is configured.
+    pub(crate) unavailable: Option<String>,
+    /// The turn of the one list of another system that is worked out.
+    pub(crate) imports: Arc<Semaphore>,
+    /// The turns of those who read the history: each costs processes of git.
+    pub(crate) histories: Arc<Semaphore>,
 }
 
 /// What is there only where editing is configured.
@@ -97,7 +104,16 @@ impl Api {
 
     /// The store, where editing is configured.
     pub(crate) fn editor(&self) -> Result<&Editor, Refusal> {
-        self.editor.as_ref().ok_or_else(read_only)
+        self.editor.as_ref().ok_or_else(|| match &self.unavailable {
+            None => read_only(),
+            Some(why) => Problem::of(
+                507,
+                "not-stored",
+                "The change cannot be stored",
+                format!("the store could not be opened when the service started: {why}; nothing is changed until it starts again"),
+            )
+            .into(),
+        })
     }
 
     /// Makes the change that `ask` reads out of the request, or says what it would do (`?validate=true`).
@@ -118,19 +134,22 @@ impl Api {
         let prepare = move |asked: access::edit::Asked| async move {
             let wanted = ask(asked.clone(), Arc::clone(&store)).await?;
             let held = store.hold().await;
-            let (held, change, action) = blocking(move || {
+            let (held, change) = blocking(move || {
                 let mut held = held;
                 let settled = held.settle();
                 let action = (wanted.intend)(&held.document());
                 let change = asked.intend(action.clone()).map_err(Refusal::from);
                 let change = change
                     .and_then(|()| Ok(settled?))
-                    .and_then(|()| (wanted.work_out)(&mut held));
-                (held, change, action)
+                    .and_then(|()| (wanted.work_out)(&mut held))
+                    .map(|change| {
+                        let action = needing(action, &held.document(), &change);
+                        (change, action)
+                    });
+                (held, change)
             })
             .await;
-            let change = change?;
-            let action = needing(action, &held.document(), &change);
+            let (change, action) = change?;
             let preview = diff(&change);
             let plan = if change.prepared.is_empty() {
                 Plan::nothing(action, answer(&change))
@@ -186,10 +205,12 @@ pub(crate) fn verbs_of(kind: Kind) -> &'static verbs::Of {
 /// The action with the right to each entry that changes, of the groups it had and of those it gets.
 fn needing(action: Action, document: &Document, change: &Change) -> Action {
     let mut needs = Vec::new();
+    let positions = Positions::of(document, &change.prepared.edits);
     for edit in &change.prepared.edits {
         let (kind, name) = (edit.kind(), edit.name());
         let of = verbs_of(kind);
-        let known = document.position(kind, name).is_some();
+        let at = positions.find(document, kind, name);
+        let known = at.is_some();
         // An import may do what its caller could do entry by entry, no more.
         let single = match edit {
             Edit::Delete(..) => &of.delete,
@@ -208,7 +229,11 @@ fn needing(action: Action, document: &Document, change: &Change) -> Action {
             groups,
         };
         if known {
-            needs.push(need(groups_of(document, kind, name).unwrap_or_default()));
+            let before = at.and_then(|at| document.entry_at(kind, at));
+            needs.push(need(match before {
+                Some(Entry::Device(entry)) => entry.groups,
+                _ => Vec::new(),
+            }));
         }
         if let Edit::Put(Entry::Device(entry)) = edit {
             needs.push(need(entry.groups.clone()));

@@ -12,6 +12,7 @@ use toolkit::{Request, Response};
 
 use super::edits::{Api, Change, ChangeRequest};
 use crate::config::verbs;
+use crate::store::versions::Wanted;
 use crate::store::{Store, StoreError, blocking};
 
 /// Most versions of one answer.
@@ -35,6 +36,22 @@ pub(super) async fn ask<T: Send + 'static>(
 ) -> Result<T, Refusal> {
     let store = Arc::clone(&api.editor()?.store);
     Ok(blocking(move || work(&store)).await?)
+}
+
+/// As [`ask`], for what reads the history: so many at a time, and no longer than somebody waits for it.
+async fn read<T: Send + 'static>(
+    api: &Api,
+    work: impl FnOnce(&Arc<Store>, &Wanted) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let turn = Arc::clone(&api.histories).acquire_owned().await;
+    let wanted = Wanted::default();
+    let _gone = wanted.until_dropped();
+    // The turn is given back by the thread that reads, not by who waits for it.
+    ask(api, move |store| {
+        let _turn = turn;
+        work(store, &wanted)
+    })
+    .await
 }
 
 pub(super) fn told(answer: Result<Value, Refusal>) -> Response {
@@ -73,9 +90,9 @@ pub(crate) async fn versions(api: Arc<Api>, request: Request) -> Response {
                 limit.ok_or_else(|| bad(format!("limit is {text:?}; expected 1 to {MOST}")))?
             }
         };
-        let list = ask(&api, move |store| {
+        let list = read(&api, move |store, wanted| {
             let entry = entry.as_ref().map(|(kind, name)| (*kind, &**name));
-            store.history(entry, before.as_deref(), limit)
+            store.history(entry, before.as_deref(), limit, wanted)
         })
         .await?;
         Ok(json!({"versions": list}))
@@ -86,7 +103,7 @@ pub(crate) async fn versions(api: Arc<Api>, request: Request) -> Response {
 /// `GET /api/v1/versions/{version}`: who, when, what changed; and the whole inventory of it.
 pub(crate) async fn version(api: Arc<Api>, request: Request) -> Response {
     let name = request.param("version").unwrap_or_default().to_owned();
-    let answer = ask(&api, move |store| {
+    let answer = read(&api, move |store, _| {
         let id = store.version(&name)?;
         let version = store.told(&id)?;
         let document = store.document_at(&id)?;
@@ -103,12 +120,12 @@ pub(crate) async fn diff(api: Arc<Api>, request: Request) -> Response {
             .query("from")
             .ok_or_else(|| bad("expected from, a version".to_owned()))?;
         let to = request.query("to");
-        ask(&api, move |store| {
+        read(&api, move |store, wanted| {
             let from = store.version(&from)?;
             let to = match to {
                 Some(to) => store.version(&to)?,
                 None => store
-                    .history(None, None, 1)?
+                    .history(None, None, 1, wanted)?
                     .into_iter()
                     .next()
                     .map(|newest| newest.version)

@@ -92,6 +92,7 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
             "No such version",
             format!("no version {name:?} in the history; /api/v1/versions lists them"),
         ),
+        StoreError::Gone => Problem::of(503, "busy", "Too busy", error.to_string()),
         StoreError::Git(_) => Problem::of(502, "git", "git refused", chain(error)),
         StoreError::Disk { .. } | StoreError::Taken | StoreError::Link(_) => {
             tracing::error!(error = chain(error), "the change cannot be stored");

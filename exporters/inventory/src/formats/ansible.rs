@@ -1,6 +1,6 @@
 //! Ansible: an inventory in YAML, groups of hosts within groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use inventory::Inventory;
 use inventory::document::{DeviceEntry, SshEntry};
@@ -31,25 +31,51 @@ pub(super) fn read(text: &str, read: &mut Read) {
         return read.wrong(1, "", "expected a mapping of groups, as in all: {hosts: …}");
     };
     let mut hosts = BTreeMap::new();
+    let lines = Lines::of(text);
     for (own, group) in &groups {
-        walk(own, group, &mut Vec::new(), &mut hosts, read, text);
+        walk(own, group, &mut Vec::new(), &mut hosts, read, &lines);
     }
     for (own, (line, host)) in hosts {
         read.devices.push((line, DeviceEntry { name: own, ..host }));
     }
 }
 
-/// The line that a key stands on for the first time.
-fn line(text: &str, key: &str) -> u64 {
-    let is = |line: &str| {
-        let bare = line.trim_start().trim_start_matches(['"', '\'']);
-        bare.strip_prefix(key).is_some_and(|rest| {
-            rest.trim_start_matches(['"', '\''])
-                .trim_start()
-                .starts_with(':')
-        })
+/// The line that each key stands on for the first time, from 1.
+struct Lines<'a>(HashMap<&'a str, u64>);
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut lines = HashMap::new();
+        for (line, at) in text.lines().zip(1..) {
+            if let Some(key) = key(line.trim_start()) {
+                lines.entry(key).or_insert(at);
+            }
+        }
+        Self(lines)
+    }
+
+    fn find(&self, key: &str) -> u64 {
+        self.0.get(key).copied().unwrap_or(1)
+    }
+}
+
+/// The key that a line begins with: in quotes, or up to a colon before a space or the end.
+fn key(line: &str) -> Option<&str> {
+    for quote in ['"', '\''] {
+        if let Some(quoted) = line.strip_prefix(quote) {
+            let (key, rest) = quoted.split_once(quote)?;
+            return rest.trim_start().starts_with(':').then_some(key);
+        }
+    }
+    let ends = |at: usize| {
+        let after = line[at + 1..].chars().next();
+        after.is_none_or(char::is_whitespace)
     };
-    text.lines().position(is).map_or(1, |at| at as u64 + 1)
+    let at = line
+        .match_indices(':')
+        .map(|(at, _)| at)
+        .find(|at| ends(*at))?;
+    Some(line[..at].trim_end())
 }
 
 fn walk(
@@ -58,9 +84,9 @@ fn walk(
     above: &mut Vec<String>,
     hosts: &mut BTreeMap<String, (u64, DeviceEntry)>,
     read: &mut Read,
-    text: &str,
+    lines: &Lines<'_>,
 ) {
-    let at = line(text, own);
+    let at = lines.find(own);
     let group = match group {
         Value::Null => return,
         Value::Object(group) => group,
@@ -83,12 +109,12 @@ fn walk(
             (_, Value::Null) => {}
             ("hosts", Value::Object(list)) => {
                 for (host, vars) in list {
-                    one(host, vars, above, hosts, read, text);
+                    one(host, vars, above, hosts, read, lines);
                 }
             }
             ("children", Value::Object(list)) => {
                 for (child, group) in list {
-                    walk(child, group, above, hosts, read, text);
+                    walk(child, group, above, hosts, read, lines);
                 }
             }
             ("vars", Value::Object(_)) => read.note(
@@ -114,9 +140,9 @@ fn one(
     groups: &[String],
     hosts: &mut BTreeMap<String, (u64, DeviceEntry)>,
     read: &mut Read,
-    text: &str,
+    lines: &Lines<'_>,
 ) {
-    let at = line(text, host);
+    let at = lines.find(host);
     if host.contains('[') {
         return read.wrong(at, host, "a range of hosts; expected each by its name");
     }

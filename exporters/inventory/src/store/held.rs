@@ -4,13 +4,16 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, RwLockReadGuard};
 
-use inventory::edit::{Applied, Book, Change, Edit, Rewritten, changes, diff};
+use access::edit::Action;
+use inventory::edit::{Applied, Book, Change, Edit, Positions, Rewritten, changes, diff};
 use inventory::{Document, Inventory};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
 use super::journal::{Key, Record, Step, Steps};
+use crate::config::verbs;
+
 use super::{Stamp, State, Store, StoreError, chain, disk_error, git, hex};
 
 /// Entries that a commit message names one by one.
@@ -135,11 +138,27 @@ impl Held {
                 let now = Timestamp::now().as_second();
                 self.state.stamp = stamp.filter(|stamp| now - stamp.0[4] > 2);
             }
+            Err(StoreError::Disk { .. }) => {
+                // Nothing is wrong with the file: it is looked at again until it can be taken over.
+                self.state.stamp = None;
+                if let Err(error) = &result {
+                    let why = chain(error);
+                    if self.state.bad.as_ref() != Some(&why) {
+                        tracing::error!(
+                            error = why,
+                            "what stands in the file is not taken over: it cannot be recorded or kept"
+                        );
+                        self.state.bad = Some(why);
+                    }
+                }
+            }
             Err(error) => {
                 let why = chain(error);
-                if self.state.bad.as_ref() != Some(&why)
-                    && let StoreError::Inventory(error) = error
-                {
+                let news = self.state.bad.as_ref() != Some(&why);
+                if news && matches!(error, StoreError::Inventory(_)) {
+                    self.store.refuse_record(&by_hand(), &why);
+                }
+                if news && let StoreError::Inventory(error) = error {
                     self.store.feed.refuse(error);
                 }
                 self.state.bad = Some(why.clone());
@@ -162,6 +181,11 @@ impl Held {
         if hex(&Sha256::digest(text.as_bytes())) == self.state.text {
             return Ok(());
         }
+        // Who writes a file empties it first, and is not done: the next look sees what it became.
+        let now = Timestamp::now().as_second();
+        if text.is_empty() && Stamp::of(path).is_none_or(|stamp| now - stamp.0[4] <= 2) {
+            return Ok(());
+        }
         let prepared = self.prepare_text(&text)?;
         let message = match prepared.edits.len() {
             0 => "Edit comments by hand".to_owned(),
@@ -177,42 +201,33 @@ impl Held {
             message,
             key: None,
         };
-        self.commit_steps(prepared, &signed)
+        let version = prepared.inventory.version().to_owned();
+        let pending = self.store.begin_record(&by_hand(), &text)?;
+        let result = self.commit_steps(prepared, &signed);
+        Store::end_record(pending, &version, &result);
+        result
     }
 
     /// Checks `edits` and works out what they change; nothing is changed yet.
     pub(crate) fn prepare(&mut self, edits: Vec<Edit>) -> Result<Prepared, StoreError> {
         let state = &*self.state;
         let mut document = state.document_mut();
-        let mut book = state.book.clone();
-        let applied = book.apply(&mut document, &edits);
-        let checked = state
-            .inventory
-            .amend(&document, &edits, Path::new("change"));
-        let changes = listed(&edits, &applied);
-        let checked = checked.map_err(|error| named(error, &document));
-        let anew = applied.anew;
-        applied.revert(&mut document, &edits);
-        let text = hex(&digest(&book));
-        Ok(Prepared {
-            changes,
-            anew,
-            inventory: Arc::new(checked?),
-            book,
-            text,
-            steps: Steps::Edits(edits.iter().map(Step::from).collect()),
-            merge: None,
-            forward: false,
-            edits: edits
-                .into_iter()
-                .filter(|edit| match edit {
-                    Edit::Put(entry) => {
-                        document.entry(entry.kind(), entry.name()).as_ref() != Some(entry)
-                    }
-                    Edit::Delete(kind, name) => document.position(*kind, name).is_some(),
-                })
-                .collect(),
-        })
+        prepare(&state.book, &mut document, &state.inventory, edits)
+    }
+
+    /// The state as it is now, to work something out beside the store.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            number: self.state.number,
+            book: self.state.book.clone(),
+            document: self.document().clone(),
+            inventory: Arc::clone(&self.state.inventory),
+        }
+    }
+
+    /// The number of the last change: a [`Snapshot`] with the same is still of this state.
+    pub(crate) fn number(&self) -> u64 {
+        self.state.number
     }
 
     /// As [`Held::prepare`], for a whole text.
@@ -294,11 +309,7 @@ impl Held {
             let mut document = state.document_mut();
             match whole {
                 Some((whole, _)) => *document = whole,
-                None => {
-                    for edit in &prepared.edits {
-                        document.apply(edit);
-                    }
-                }
+                None => document.apply_all(&prepared.edits),
             }
             self.store
                 .feed
@@ -321,6 +332,67 @@ impl Held {
         self.store.kick.notify_one();
         Ok(())
     }
+}
+
+/// What a person writes into the file.
+fn by_hand() -> Action {
+    Action::new(&verbs::BY_HAND, "inventory", "file")
+}
+
+/// A state of the store, for what takes long to be worked out: nobody waits for it meanwhile.
+pub(crate) struct Snapshot {
+    pub(crate) number: u64,
+    book: Book,
+    pub(crate) document: Document,
+    pub(crate) inventory: Arc<Inventory>,
+}
+
+impl Snapshot {
+    /// As [`Held::prepare`], for a store that is still in this state when it is made.
+    pub(crate) fn prepare(&mut self, edits: Vec<Edit>) -> Result<Prepared, StoreError> {
+        prepare(&self.book, &mut self.document, &self.inventory, edits)
+    }
+}
+
+/// What `edits` change of this state, checked; the document is as it was afterwards.
+fn prepare(
+    book: &Book,
+    document: &mut Document,
+    inventory: &Inventory,
+    edits: Vec<Edit>,
+) -> Result<Prepared, StoreError> {
+    let mut book = book.clone();
+    let applied = book.apply(document, &edits);
+    let checked = inventory.amend(document, &edits, Path::new("change"));
+    let changes = listed(&edits, &applied);
+    let checked = checked.map_err(|error| named(error, document));
+    let anew = applied.anew;
+    applied.revert(document, &edits);
+    let text = hex(&digest(&book));
+    let positions = Positions::of(document, &edits);
+    Ok(Prepared {
+        changes,
+        anew,
+        inventory: Arc::new(checked?),
+        book,
+        text,
+        steps: Steps::Edits(edits.iter().map(Step::from).collect()),
+        merge: None,
+        forward: false,
+        edits: edits
+            .into_iter()
+            .filter(|edit| {
+                let at = positions.find(document, edit.kind(), edit.name());
+                match edit {
+                    Edit::Put(entry) => {
+                        let now = at.and_then(|at| document.entry_at(edit.kind(), at));
+                        now.as_ref() != Some(entry)
+                    }
+                    Edit::Delete(..) => at.is_some(),
+                }
+            })
+            .collect(),
+    })
 }
 
 /// The commit message: what changed, the entries, and what the store reads back when it starts.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use access::edit::Action;
 use inventory::edit::{Conflict, Edit, Entry, Kind, diff, merge};
 use inventory::{Document, Inventory};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::git::GitError;
 use super::{Held, Prepared, Signed, Signs, Stamp, Store, StoreError, chain, git, hex};
-use crate::config::Remote;
+use crate::config::{Remote, verbs};
 
 /// Whose commits ours meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -423,7 +424,11 @@ impl Store {
                     message: format!("Merge {short} of the branch"),
                     key: None,
                 };
-                held.commit(prepared, &signed)?;
+                let action = Action::new(&verbs::TAKE_OVER, "branch", short);
+                let pending = self.begin_record(&action, theirs)?;
+                let result = held.commit(prepared, &signed);
+                Self::end_record(pending, theirs, &result);
+                result?;
                 held.state.published = Some(theirs.to_owned());
                 tracing::info!(
                     commit = theirs,
@@ -442,6 +447,9 @@ impl Store {
                     .iter()
                     .any(|split| split.side == Side::Branch)
                 {
+                    let short = theirs.get(..12).unwrap_or(theirs);
+                    let action = Action::new(&verbs::TAKE_OVER, "branch", short);
+                    self.refuse_record(&action, &chain(&error));
                     tracing::warn!(
                         commit = theirs,
                         error = chain(&error),

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use inventory::edit::Book;
 use inventory::{Feed, Inventory, Source};
@@ -15,7 +16,11 @@ use super::disk::Disk;
 use super::git::Git;
 use super::journal::{Journal, Record, Step, Steps};
 use super::keys::{self, Keys};
-use super::{Options, Standing, State, Store, StoreError, chain, disk_error, hex};
+use super::{Options, Stamp, Standing, State, Store, StoreError, chain, disk_error, hex};
+
+/// How long a start waits for another process to let go of the repository.
+const LOCK_TRIES: usize = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 impl Store {
     /// Opens the file and its repository, which is made when there is none, and brings them in line.
@@ -44,7 +49,17 @@ impl Store {
         let private = git.private()?;
         std::fs::create_dir_all(&private).map_err(disk_error("the folder of the journal"))?;
         let lock = File::create(private.join("lock")).map_err(disk_error("the lock file"))?;
-        lock.try_lock().map_err(|_| StoreError::Taken)?;
+        // One that ends now may have started a git that holds it for a moment.
+        let mut tries = (0..LOCK_TRIES).map(|_| {
+            let locked = lock.try_lock();
+            if locked.is_err() {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            locked.is_ok()
+        });
+        if !tries.any(|locked| locked) {
+            return Err(StoreError::Taken);
+        }
         let (journal, records) =
             Journal::open(Arc::clone(&disk), &private).map_err(disk_error("the journal"))?;
         let head = git.head()?;
@@ -104,12 +119,21 @@ impl Store {
         });
         let mut held = store.try_hold();
         if behind {
-            let written = store
-                .write_file(&text)
-                .map_err(disk_error("the inventory file"))?;
-            held.state.stamp = written;
+            match store.write_file(&text) {
+                Ok(stamp) => held.state.stamp = stamp,
+                Err(error) => {
+                    // Reading needs no file: it is written with the next commit.
+                    tracing::error!(%error, "inventory file not written; the changes are kept in the journal");
+                    held.state.behind = true;
+                    held.state.stamp = Stamp::of(&store.options.file);
+                }
+            }
         } else {
-            held.begin(begins)?;
+            match held.begin(begins) {
+                // Told already: it is taken over as soon as it can be.
+                Err(StoreError::Disk { .. }) if !begins => {}
+                begun => begun?,
+            }
         }
         let number = held.state.number - held.state.pending.len() as u64;
         store.committed.send_replace(number);

@@ -142,6 +142,7 @@ impl Case {
             let options = Options {
                 file: self.file(),
                 branch: "main".to_owned(),
+                audit: None,
             };
             match Store::open(Arc::clone(&disk), options) {
                 Err(StoreError::Taken) => std::thread::sleep(Duration::from_millis(10)),

@@ -1,6 +1,7 @@
 //! The history: versions of the inventory, what changed between two of them, and what is brought back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use inventory::edit::{Change, Edit, Kind, changes, diff};
 use inventory::{Document, Inventory};
@@ -12,6 +13,33 @@ use super::{Held, Prepared, Store, StoreError};
 
 /// Commits that a question about history reads at most.
 const MOST_READ: usize = 2_000;
+
+/// Whether an answer is still waited for; clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted(Arc<AtomicBool>);
+
+/// Ends it when it is dropped, as with the request that waits.
+#[derive(Debug)]
+pub(crate) struct Gone(Arc<AtomicBool>);
+
+impl Wanted {
+    pub(crate) fn until_dropped(&self) -> Gone {
+        Gone(Arc::clone(&self.0))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        match self.0.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(StoreError::Gone),
+        }
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// One version.
 #[derive(Clone, Debug, Serialize)]
@@ -49,7 +77,9 @@ impl Store {
         entry: Option<(Kind, &str)>,
         before: Option<&str>,
         most: usize,
+        wanted: &Wanted,
     ) -> Result<Vec<Version>, StoreError> {
+        wanted.check()?;
         self.flush()?;
         let Some(head) = self.git.head()? else {
             return Ok(Vec::new());
@@ -63,12 +93,13 @@ impl Store {
             let log = self.git.log(&from, most + skip)?;
             return Ok(log.into_iter().skip(skip).map(Version::from).collect());
         };
-        let wanted = format!("{}/{name}", kind.list());
+        let changed = format!("{}/{name}", kind.list());
         let mut found = Vec::new();
         for logged in self.git.log(&from, MOST_READ)?.into_iter().skip(skip) {
+            wanted.check()?;
             let parent = logged.parents.first().cloned().unwrap_or_default();
             let version = Version::from(logged);
-            let named = version.entries.contains(&wanted);
+            let named = version.entries.contains(&changed);
             // Commits that other programs made, and large ones, are read.
             let unclear =
                 version.entries.is_empty() || version.entries.iter().any(|entry| entry == "*");

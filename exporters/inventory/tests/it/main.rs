@@ -4,6 +4,7 @@
 mod docs;
 mod editing;
 mod golden;
+mod hardening;
 mod live;
 mod openapi;
 mod process;

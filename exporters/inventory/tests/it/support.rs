@@ -79,15 +79,23 @@ impl Place {
     }
 
     pub(crate) async fn start(&self) -> Service {
+        self.start_of(BINARY).await
+    }
+
+    /// As [`Place::start`], of a program that becomes the service.
+    pub(crate) async fn start_of(&self, program: impl AsRef<std::path::Path>) -> Service {
         let mut args = vec![
             format!("--inventory.source={}", self.file().display()),
             format!("--config.file={}", self.dir.join("config.yaml").display()),
             format!("--web.config.file={}", self.dir.join("web.yml").display()),
             "--web.max-requests=0".to_owned(),
-            "--web.request-timeout=5m".to_owned(),
         ];
+        let timeout = |arg: &String| arg.starts_with("--web.request-timeout");
+        if !self.extra.iter().any(timeout) {
+            args.push("--web.request-timeout=5m".to_owned());
+        }
         args.extend(self.extra.clone());
-        let mut spawn = Spawn::new(BINARY).args(args);
+        let mut spawn = Spawn::new(program).args(args);
         for (key, value) in &self.env {
             spawn = spawn.env(key, value);
         }
@@ -143,6 +151,17 @@ impl Service {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         send(self.request("GET", path)).await
+    }
+
+    /// Waits until every change is in git.
+    pub(crate) async fn committed(&self) {
+        testkit::eventually(Duration::from_secs(20), || async {
+            let status = self.get("/api/v1/status").await;
+            anyhow::ensure!(status.body["uncommitted"] == 0, "{}", status.text);
+            Ok(())
+        })
+        .await
+        .unwrap();
     }
 
     pub(crate) async fn put(&self, path: &str, tag: &str, body: &Value) -> Answer {

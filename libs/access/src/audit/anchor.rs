@@ -38,22 +38,33 @@ impl fmt::Display for Anchor {
 /// The text is no anchor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected NUMBER:HASH with 64 lower-case hexadecimal digits, or a log line with seq=NUMBER and hash=HASH"
+    "expected NUMBER:HASH with 64 lower-case hexadecimal digits, or a log line with msg=audit, seq=NUMBER and hash=HASH"
 )]
 pub struct NoAnchor;
 
 impl FromStr for Anchor {
     type Err = NoAnchor;
 
-    /// Reads `NUMBER:HASH`, or the log line that the service wrote for the record, in either log format.
+    /// Reads `NUMBER:HASH`, or the log line that the service wrote for the record, in either log format. What stands inside the value
+    /// of another field, as the text of a caller does, is no anchor.
     fn from_str(text: &str) -> Result<Self, NoAnchor> {
         if let Some((sequence, hash)) = text.trim().split_once(':')
             && let (Ok(sequence), Some(hash)) = (sequence.parse(), unhex(hash))
         {
             return Ok(Self { sequence, hash });
         }
-        let sequence = value(text, "seq").and_then(|text| text.parse().ok());
-        let hash: Option<Hash> = value(text, "hash").and_then(|text| unhex(&text));
+        let fields = fields(text);
+        let value = |key: &str| {
+            let mut named = fields.iter().filter(|(name, _)| name == key);
+            // What stands twice stands for nothing.
+            let (_, value) = named.next()?;
+            named.next().is_none().then_some(value)
+        };
+        if value("msg").is_none_or(|message| message != "audit") {
+            return Err(NoAnchor);
+        }
+        let sequence = value("seq").and_then(|text| text.parse().ok());
+        let hash: Option<Hash> = value("hash").and_then(|text| unhex(text));
         match (sequence, hash) {
             (Some(sequence), Some(hash)) => Ok(Self { sequence, hash }),
             _ => Err(NoAnchor),
@@ -61,15 +72,50 @@ impl FromStr for Anchor {
     }
 }
 
-/// The value of a key in a line of logfmt or JSON.
-fn value(line: &str, key: &str) -> Option<String> {
+/// The fields of a line of logfmt or JSON.
+fn fields(line: &str) -> Vec<(String, String)> {
     if let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line) {
-        return object.get(key).map(|value| match value {
-            serde_json::Value::String(text) => text.clone(),
+        let text = |value| match value {
+            serde_json::Value::String(text) => text,
             other => other.to_string(),
-        });
+        };
+        return object
+            .into_iter()
+            .map(|(key, it)| (key, text(it)))
+            .collect();
     }
-    line.split_whitespace()
-        .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
-        .map(|value| value.trim_matches('"').to_owned())
+    let mut fields = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        let end = rest
+            .find(|c: char| c == '=' || c.is_whitespace())
+            .unwrap_or(rest.len());
+        let (key, after) = rest.split_at(end);
+        rest = after;
+        if let Some(after) = rest.strip_prefix('=') {
+            let (value, after) = logfmt_value(after);
+            fields.push((key.to_owned(), value));
+            rest = after;
+        }
+        rest = rest.trim_start();
+    }
+    fields
+}
+
+/// A value of logfmt and what stands after it. Escapes inside quotes are left as they are: an anchor has none.
+fn logfmt_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        return (text[..end].to_owned(), &text[end..]);
+    };
+    let mut escaped = false;
+    let end = quoted.find(|c: char| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    match end {
+        Some(end) => (quoted[..end].to_owned(), &quoted[end + 1..]),
+        None => (quoted.to_owned(), ""),
+    }
 }

@@ -15,8 +15,8 @@ pub(crate) const GENESIS: Hash = [0; 32];
 /// Longest line in bytes, without the line end.
 pub(crate) const LONGEST: usize = 32 * 1024;
 /// `,"hash":"`, the digits and `"}`.
-const MEMBER: &[u8] = b",\"hash\":\"";
-const TAIL: usize = MEMBER.len() + 64 + 2;
+pub(crate) const MEMBER: &[u8] = b",\"hash\":\"";
+pub(crate) const TAIL: usize = MEMBER.len() + 64 + 2;
 
 /// Everything but the hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,14 @@ pub(crate) enum Event {
         #[serde(flatten)]
         what: What,
         detail: String,
+    },
+    /// Somebody declared that the records from `first` to the one before this are lost; `last` is the newest that was known of.
+    Resumed {
+        first: u64,
+        last: u64,
+        last_hash: String,
+        by: String,
+        reason: String,
     },
     /// A line without an end, left by a crash, was taken out or, when it was whole, given its end.
     Recovered {

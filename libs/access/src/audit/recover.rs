@@ -5,11 +5,11 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::AuditError;
 use super::line::{self, Event, GENESIS, Parsed, What, digest, hex};
-use super::store::{self, Files};
+use super::store::{self, Open};
 use super::verify::{Finding, Place};
 use super::writer::Position;
+use super::{Anchor, AuditError};
 
 /// Where the chain goes on, and what must be recorded first.
 pub(super) struct Recovered {
@@ -17,8 +17,12 @@ pub(super) struct Recovered {
     pub(super) events: Vec<Event>,
 }
 
-/// Locks the folder, reads its last two files and opens the last one to go on.
-pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
+/// Locks the folder, reads its last two files and opens the last one to go on. The record that is expected must be there, or be
+/// declared as lost.
+pub(super) fn open(
+    folder: &Path,
+    expected: Option<Anchor>,
+) -> Result<(Open, Recovered), AuditError> {
     let name = folder.display().to_string();
     let failed = |source| AuditError::Open {
         folder: name.clone(),
@@ -28,6 +32,9 @@ pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
         .map_err(failed)?
         .ok_or_else(|| AuditError::Locked(name.clone()))?;
     let files = store::segments(folder).map_err(failed)?;
+    if files.is_empty() && expected.is_none() {
+        tracing::info!(folder = name, "a new audit log begins");
+    }
     let torn = files
         .last()
         .map(|path| mend(path))
@@ -35,7 +42,10 @@ pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
         .map_err(failed)?;
     // Whatever waits for its outcome began shortly before the end, so two files hold it.
     let recent = &files[files.len().saturating_sub(2)..];
-    let mut chain = Chain::default();
+    let mut chain = Chain {
+        expected,
+        ..Chain::default()
+    };
     for path in recent {
         chain.read(path).map_err(failed)?;
     }
@@ -45,6 +55,9 @@ pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
             finding: Box::new(finding),
         });
     }
+    if let Some(what) = chain.lacks() {
+        return Err(AuditError::Lost { folder: name, what });
+    }
     let lost = chain.open.into_iter().map(|(of, what)| Event::Ended {
         of,
         what,
@@ -52,7 +65,7 @@ pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
         detail: "the service ended before it was known".to_owned(),
     });
     let events = torn.flatten().into_iter().chain(lost).collect();
-    let files = Files::open(folder, files.last().map(PathBuf::as_path), lock).map_err(failed)?;
+    let open = Open::new(folder, &files, lock).map_err(failed)?;
     let recovered = Recovered {
         at: chain.at.unwrap_or(Position {
             sequence: 0,
@@ -61,7 +74,7 @@ pub(super) fn open(folder: &Path) -> Result<(Files, Recovered), AuditError> {
         }),
         events,
     };
-    Ok((files, recovered))
+    Ok((open, recovered))
 }
 
 /// Gives the last line its end when it is whole, and takes it out when it is not. It was never reported as written; its hash stays.
@@ -104,9 +117,36 @@ struct Chain {
     /// What has no outcome yet, by number.
     open: BTreeMap<u64, What>,
     damage: Option<Finding>,
+    /// The record that must be there.
+    expected: Option<Anchor>,
+    /// What stands in its place, where it was read.
+    in_place: Option<InPlace>,
+}
+
+/// What stands where a record is expected.
+enum InPlace {
+    It,
+    Another,
 }
 
 impl Chain {
+    /// What is missing of what is expected.
+    fn lacks(&self) -> Option<String> {
+        let expected = self.expected?;
+        let number = expected.sequence;
+        let reached = self.at.map_or(0, |at| at.sequence);
+        match &self.in_place {
+            _ if number == 0 => None,
+            Some(InPlace::It) => None,
+            Some(InPlace::Another) => Some(format!("record {number} is another one")),
+            None if reached < number => {
+                Some(format!("it ends with record {reached}, expected {number}"))
+            }
+            // It is in a file before the last two.
+            None => None,
+        }
+    }
+
     fn read(&mut self, path: &PathBuf) -> io::Result<()> {
         if let Some(at) = &mut self.at {
             at.len = 0;
@@ -131,7 +171,8 @@ impl Chain {
         }
         let sequence = entry.seq;
         if let Some(before) = &self.at {
-            if sequence > before.sequence + 1 {
+            let declared = matches!(&entry.event, Event::Resumed { first, .. } if *first == before.sequence + 1);
+            if sequence > before.sequence + 1 && !declared {
                 let (first, last) = (before.sequence + 1, sequence - 1);
                 return Err(Finding::Dropped { first, last });
             }
@@ -144,6 +185,15 @@ impl Chain {
         } else if sequence == 1 && entry.prev != hex(&GENESIS) {
             return Err(Finding::Unlinked { sequence, at });
         }
+        if let Some(expected) = &self.expected {
+            let covers = matches!(&entry.event, Event::Resumed { first, last, last_hash, .. }
+                if (*first..sequence).contains(&expected.sequence) && (*last != expected.sequence || *last_hash == hex(&expected.hash)));
+            if covers || (sequence == expected.sequence && hash == expected.hash) {
+                self.in_place = Some(InPlace::It);
+            } else if sequence == expected.sequence {
+                self.in_place = Some(InPlace::Another);
+            }
+        }
         match entry.event {
             Event::Begun(what) => {
                 self.open.insert(sequence, what);
@@ -151,7 +201,7 @@ impl Chain {
             Event::Ended { of, .. } => {
                 self.open.remove(&of);
             }
-            Event::Refused { .. } | Event::Recovered { .. } => {}
+            Event::Refused { .. } | Event::Resumed { .. } | Event::Recovered { .. } => {}
         }
         let len = self.at.map_or(0, |at| at.len) + bytes.len() as u64 + 1;
         self.at = Some(Position {

@@ -37,6 +37,12 @@ impl Collect for Audit {
         );
         out.sample(none, told.failures);
         out.family(
+            "sotp_audit_refusing",
+            Kind::Gauge,
+            "Whether nothing can be recorded, and so nothing changed, because the log vanished, was replaced, cut or damaged.",
+        );
+        out.sample(none, u64::from(self.inner.state.refusing().is_some()));
+        out.family(
             "sotp_audit_refusals_unrecorded_total",
             Kind::Counter,
             "Refusals without a record: more than are recorded in that time, or the log could not be written.",

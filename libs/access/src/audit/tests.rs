@@ -8,10 +8,26 @@ use testkit::TempDir;
 use super::line::{self, Entry, Event, Parsed};
 use super::recover::Recovered;
 use super::store::{Store, segments};
-use super::verify::{Checker, Place, Seen, lines, verify};
+use super::verify::{Checker, Place, Seen, lines, verify, verify_from};
 use super::writer::Position;
 use super::*;
 use crate::caller::{Role, Via};
+
+mod restore;
+
+/// With the newest record noted in the folder, and what was noted before forgotten: as if it had been written by no process yet.
+fn forgetful(dir: &TempDir) -> Options {
+    let _ = fs::remove_file(dir.join("head"));
+    noting(dir)
+}
+
+/// With the newest record noted in the folder, which goes away with it.
+fn noting(dir: &TempDir) -> Options {
+    Options {
+        head: Some(dir.join("head")),
+        ..Options::default()
+    }
+}
 
 fn record(object: &str) -> Record {
     Record {
@@ -40,7 +56,7 @@ fn log(records: u64, segment_bytes: u64) -> (TempDir, Anchor) {
     let dir = TempDir::new().unwrap();
     let options = Options {
         segment_bytes,
-        ..Options::default()
+        ..forgetful(&dir)
     };
     let audit = Audit::open(dir.path(), options).unwrap();
     rt().block_on(async {
@@ -294,10 +310,10 @@ fn rotation_keeps_the_chain() {
     let report = verify(dir.path(), &[head]).unwrap();
     assert_eq!((report.records, report.findings), (60, Vec::new()));
     // It goes on where it was.
-    let audit = Audit::open(dir.path(), Options::default()).unwrap();
+    let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
     assert_eq!(audit.head(), head);
     drop(audit);
-    // The oldest file was moved away: the anchor of its last record vouches for it.
+    // The oldest file was moved away: who verifies declares its last record as the genesis.
     let oldest = split(&fs::read(&files[0]).unwrap());
     let Parsed::Whole { entry, hash } = line::parse(oldest.last().unwrap().trim_ascii_end()) else {
         panic!("not whole")
@@ -311,11 +327,26 @@ fn rotation_keeps_the_chain() {
         first: 1,
         last: last.sequence,
     };
-    assert_eq!(findings(dir.path(), &[]), [dropped]);
-    assert_eq!(findings(dir.path(), &[last, head]), []);
+    assert_eq!(findings(dir.path(), &[]), [dropped.clone()]);
+    assert_eq!(findings(dir.path(), &[last, head]), [dropped]);
+    let early = Anchor {
+        sequence: 1,
+        hash: [1; 32],
+    };
+    let from = |anchors: &[Anchor]| verify_from(dir.path(), Some(last), anchors).unwrap();
+    let report = from(&[early, last, head]);
+    assert_eq!((report.findings, report.before), (Vec::new(), 1));
+    assert_eq!(
+        verify_from(dir.path(), Some(early), &[head])
+            .unwrap()
+            .findings
+            .len(),
+        1,
+        "not after a record that is none"
+    );
     // A file in the middle is missed.
     fs::remove_file(&files[3]).unwrap();
-    let found = findings(dir.path(), &[last, head]);
+    let found = from(&[head]).findings;
     assert!(matches!(found[..], [Finding::Dropped { .. }]), "{found:?}");
 }
 
@@ -332,7 +363,7 @@ fn torn_end_is_recovered_wherever_it_was_cut() {
             matches!(findings(dir.path(), &[])[..], [Finding::Torn { .. }]),
             "{cut}"
         );
-        let audit = Audit::open(dir.path(), Options::default()).unwrap();
+        let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
         drop(audit);
         assert_eq!(findings(dir.path(), &[]), [], "cut {cut}");
         let text = fs::read_to_string(&path).unwrap();
@@ -355,27 +386,30 @@ fn damaged_log_is_not_gone_on_with() {
     let mut bad = fs::read(&path).unwrap();
     bad[1000] ^= 1;
     fs::write(&path, &bad).unwrap();
-    let error = Audit::open(dir.path(), Options::default()).unwrap_err();
-    assert!(error.to_string().contains("was changed"), "{error}");
+    let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
+    let why = audit.refusing().unwrap();
+    assert!(why.contains("was changed"), "{why}");
+    let refused = rt().block_on(audit.begin(record("device/a")));
+    assert!(matches!(refused, Err(AuditError::Write(_))), "{refused:?}");
     assert_eq!(fs::read(&path).unwrap(), bad, "and left as it is");
 }
 
 #[test]
 fn one_process_writes() {
     let (dir, _) = log(2, u64::MAX);
-    let audit = Audit::open(dir.path(), Options::default()).unwrap();
+    let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
     assert!(matches!(
-        Audit::open(dir.path(), Options::default()),
+        Audit::open(dir.path(), forgetful(&dir)),
         Err(AuditError::Locked(_))
     ));
     drop(audit);
-    Audit::open(dir.path(), Options::default()).unwrap();
+    Audit::open(dir.path(), forgetful(&dir)).unwrap();
 }
 
 #[tokio::test]
 async fn who_goes_away_leaves_an_outcome() {
     let dir = TempDir::new().unwrap();
-    let audit = Audit::open(dir.path(), Options::default()).unwrap();
+    let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
     drop(audit.begin(record("device/a")).await.unwrap());
     // Gone while it is being recorded.
     let mut begin = Box::pin(audit.begin(record("device/b")));
@@ -398,7 +432,7 @@ async fn many_at_a_time_share_one_chain() {
         dir.path(),
         Options {
             most_pending: 500,
-            ..Options::default()
+            ..forgetful(&dir)
         },
     )
     .unwrap();
@@ -423,7 +457,7 @@ async fn what_is_too_long_or_too_much_is_refused() {
         dir.path(),
         Options {
             most_pending: 1,
-            ..Options::default()
+            ..forgetful(&dir)
         },
     )
     .unwrap();
@@ -536,9 +570,10 @@ fn on(disk: &Small) -> Audit {
     Audit::start(
         disk.clone(),
         &found,
-        Options {
+        &Options {
             segment_bytes: u64::MAX,
             most_pending: 64,
+            head: None,
         },
     )
     .unwrap()
@@ -659,7 +694,7 @@ fn full_file_system_refuses_what_it_cannot_record() {
         )
         .unwrap();
         rt().block_on(async {
-            let audit = Audit::open(dir.path(), Options::default()).unwrap();
+            let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
             let mut done = 0;
             let error = loop {
                 assert!(done < 1000, "the file system never fills");
@@ -699,6 +734,13 @@ fn anchors_are_read_from_what_is_kept() {
         "201:abc",
         &format!("201:{}", hash.to_uppercase()),
         "seq=1",
+        // What a caller sends stands in a line as the value of a field, whatever it holds.
+        &format!("level=info msg=\"caller refused\" path=\"/x seq=201 hash={hash}\""),
+        &format!("level=info msg=\"caller refused\" path=\"/\\\" msg=audit seq=201 hash={hash}\""),
+        &format!("level=info msg=audit display=\"x seq=201\" hash={hash}"),
+        &format!("level=info msg=audit seq=202 hash={hash} seq=201"),
+        &format!("level=info msg=\"request refused\" seq=201 hash={hash}"),
+        &format!("{{\"msg\":\"caller refused\",\"path\":\"msg=audit seq=201 hash={hash}\"}}"),
     ] {
         assert_eq!(text.parse::<Anchor>(), Err(NoAnchor), "{text}");
     }

@@ -1,8 +1,9 @@
 //! Whether a log is what was written: every record that was changed, dropped, inserted or reordered, by name.
 //!
-//! Without an anchor the end of the chain is whatever the files say: records cut off the end leave a whole, shorter chain. An
-//! [`Anchor`] that was kept elsewhere shows that too, up to its record, and shows a chain that was written anew. It also vouches for
-//! the record before the first one, where older files were moved away.
+//! A log begins with record 1, or after the record that the one who verifies declares as its genesis, where older files were moved
+//! away; from there no number may be missing. Without an anchor the end of the chain is whatever the files say: records cut off the end
+//! leave a whole, shorter chain. Every [`Anchor`] that was kept elsewhere must be there, which shows that too, up to its record, and
+//! shows a chain that was written anew. Records that somebody declared as lost stay lost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::Anchor;
-use super::line::{self, GENESIS, Hash, Parsed};
+use super::line::{self, Entry, Event, GENESIS, Hash, Parsed};
 
 /// Most findings that are listed.
 const MOST: usize = 1000;
@@ -118,6 +119,37 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Records that are not there, and that somebody declared as lost when the log was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// Number of the first.
+    pub first: u64,
+    /// Number of the last.
+    pub last: u64,
+    /// Who declared it.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// When, UTC.
+    pub time: String,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            first,
+            last,
+            by,
+            reason,
+            time,
+        } = self;
+        write!(
+            f,
+            "records {first} to {last} are lost, declared by {by:?} at {time}: {reason:?}"
+        )
+    }
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -127,23 +159,35 @@ pub struct Report {
     pub files: usize,
     /// The last record of the chain.
     pub head: Option<Anchor>,
-    /// What is wrong; empty when all is well.
+    /// What is wrong; empty when all is well or declared as lost.
     pub findings: Vec<Finding>,
+    /// Records that are declared as lost.
+    pub lost: Vec<Lost>,
+    /// Anchors of records before the declared genesis, which were not looked for.
+    pub before: usize,
     /// There is more that is wrong than is listed.
     pub more: bool,
 }
 
-/// Reads a whole log, a folder or one file of it, and holds it to these anchors.
+/// Reads a whole log, a folder or one file of it, from record 1 on, and holds it to these anchors.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn verify(path: &Path, anchors: &[Anchor]) -> io::Result<Report> {
+    verify_from(path, None, anchors)
+}
+
+/// As [`verify`], of a log that begins after this record: older files were moved away.
+///
+/// # Errors
+/// It cannot be read.
+pub fn verify_from(path: &Path, genesis: Option<Anchor>, anchors: &[Anchor]) -> io::Result<Report> {
     let files = if path.is_dir() {
         super::store::segments(path)?
     } else {
         vec![path.to_owned()]
     };
-    let mut checker = Checker::new(anchors);
+    let mut checker = Checker::from(genesis, anchors);
     for file in &files {
         read(file, |place, bytes, ended| {
             checker.line(place, Seen::of(bytes, ended));
@@ -196,6 +240,7 @@ pub(super) enum Seen {
         sequence: u64,
         prev: Hash,
         hash: Hash,
+        declared: Option<Box<Lost>>,
     },
     Changed {
         claim: Option<u64>,
@@ -215,10 +260,28 @@ impl Seen {
                 sequence: entry.seq,
                 prev: line::unhex(&entry.prev).unwrap_or(GENESIS),
                 hash,
+                declared: declared(&entry),
             },
             Parsed::Changed { claim, hashes } => Self::Changed { claim, hashes },
         }
     }
+}
+
+/// What a record declares as lost.
+fn declared(entry: &Entry) -> Option<Box<Lost>> {
+    let Event::Resumed {
+        first, by, reason, ..
+    } = &entry.event
+    else {
+        return None;
+    };
+    Some(Box::new(Lost {
+        first: *first,
+        last: entry.seq.saturating_sub(1),
+        by: by.clone(),
+        reason: reason.clone(),
+        time: entry.time.clone(),
+    }))
 }
 
 /// A line that is not what was hashed, until it is known which record it was.
@@ -233,6 +296,8 @@ struct Spoilt {
 #[derive(Clone)]
 pub(super) struct Checker {
     anchors: BTreeMap<u64, Vec<Hash>>,
+    /// The record before the first.
+    begin: u64,
     /// The number that should come next.
     next: u64,
     /// What the next record may name as the one before; empty when that is not known.
@@ -240,14 +305,23 @@ pub(super) struct Checker {
     spoilt: Vec<Spoilt>,
     missing: Vec<(u64, u64)>,
     torn: Option<Place>,
-    began: bool,
     report: Report,
 }
 
 impl Checker {
+    #[cfg(test)]
     pub(super) fn new(anchors: &[Anchor]) -> Self {
+        Self::from(None, anchors)
+    }
+
+    /// Of a log that begins after this record, or with the first.
+    pub(super) fn from(genesis: Option<Anchor>, anchors: &[Anchor]) -> Self {
+        let begin = genesis.map_or(0, |genesis| genesis.sequence);
+        let before = genesis.map_or(GENESIS, |genesis| genesis.hash);
+        let (anchors, earlier): (Vec<Anchor>, Vec<Anchor>) =
+            anchors.iter().partition(|anchor| anchor.sequence >= begin);
         let mut by_number: BTreeMap<u64, Vec<Hash>> = BTreeMap::new();
-        for anchor in anchors {
+        for anchor in &anchors {
             by_number
                 .entry(anchor.sequence)
                 .or_default()
@@ -255,13 +329,16 @@ impl Checker {
         }
         Self {
             anchors: by_number,
-            next: 1,
-            before: vec![GENESIS],
+            begin,
+            next: begin + 1,
+            before: vec![before],
             spoilt: Vec::new(),
             missing: Vec::new(),
             torn: None,
-            began: false,
-            report: Report::default(),
+            report: Report {
+                before: earlier.len(),
+                ..Report::default()
+            },
         }
     }
 
@@ -284,8 +361,12 @@ impl Checker {
                 sequence,
                 prev,
                 hash,
+                declared,
             } => {
                 self.report.records += 1;
+                if let Some(lost) = declared {
+                    self.declared(sequence, &prev, *lost);
+                }
                 self.whole(at, sequence, prev, hash);
             }
             Seen::Changed { claim, hashes } if self.spoilt.len() < MOST => {
@@ -296,13 +377,10 @@ impl Checker {
     }
 
     fn whole(&mut self, at: Place, sequence: u64, prev: Hash, hash: Hash) {
-        if !self.began {
-            self.began = true;
-            let vouched =
-                sequence > 1 && self.spoilt.is_empty() && self.vouched(sequence - 1, &prev);
-            if vouched {
-                (self.next, self.before) = (sequence, vec![prev]);
-            }
+        // Older than what is asked about.
+        if sequence <= self.begin && self.next == self.begin + 1 {
+            self.anchored(sequence, &hash);
+            return;
         }
         if sequence < self.next {
             let finding = if self.fill(sequence) {
@@ -322,10 +400,21 @@ impl Checker {
         self.report.head = Some(Anchor { sequence, hash });
     }
 
-    fn vouched(&self, sequence: u64, hash: &Hash) -> bool {
-        self.anchors
-            .get(&sequence)
-            .is_some_and(|hashes| hashes.contains(hash))
+    /// Goes over what is declared as lost, where the declaration follows what was read before.
+    fn declared(&mut self, sequence: u64, prev: &Hash, lost: Lost) {
+        // A log that was moved away may have been lost whole, so that the declaration is the first of all.
+        let whole = lost.first == 1 && self.next == self.begin + 1 && *prev == GENESIS;
+        let follows = lost.first == self.next && self.before.contains(prev);
+        if !(self.spoilt.is_empty() && (whole || follows) && lost.last >= lost.first) {
+            return;
+        }
+        self.anchors = self.anchors.split_off(&sequence);
+        (self.next, self.before) = (sequence, vec![*prev]);
+        if self.report.lost.len() < MOST {
+            self.report.lost.push(lost);
+        } else {
+            self.report.more = true;
+        }
     }
 
     fn anchored(&mut self, sequence: u64, hash: &Hash) {

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::line::{Entry, Event, Hash, What, hex};
 use super::store::Store;
-use super::{AuditError, Inner, Pending, State};
+use super::{Anchor, AuditError, Inner, Pending, State};
 
 /// Most messages that are taken together.
 const BATCH: usize = 256;
@@ -72,6 +72,10 @@ pub(super) struct Writer<S> {
     held: u64,
     /// Outcomes that wait, oldest first.
     owed: VecDeque<Ended>,
+    /// What an earlier run left behind and is not recorded yet.
+    left: Vec<Event>,
+    /// The log was what was written at least once.
+    opened: bool,
 }
 
 impl<S: Store> Writer<S> {
@@ -92,13 +96,24 @@ impl<S: Store> Writer<S> {
             dirty: false,
             held: 0,
             owed: VecDeque::new(),
+            left: Vec::new(),
+            opened: false,
+        }
+    }
+
+    /// Writes what must come first; what cannot be written waits, before anything else.
+    pub(super) fn first(&mut self, events: &[Event]) {
+        if let Err(error) = self.write(events, false) {
+            self.state.failed();
+            tracing::error!(%error, "what the last run left behind cannot be recorded, nothing is begun until it is");
+            self.left = events.to_vec();
         }
     }
 
     /// Writes until nobody can ask any more.
     pub(super) fn run(mut self, asked: &Receiver<Ask>) {
         loop {
-            let first = if self.owed.is_empty() {
+            let first = if self.owed.is_empty() && self.left.is_empty() {
                 asked.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 asked.recv_timeout(AGAIN)
@@ -132,6 +147,13 @@ impl<S: Store> Writer<S> {
 
     /// Writes the outcomes that wait.
     pub(super) fn settle(&mut self) -> io::Result<()> {
+        if !self.left.is_empty() {
+            let left = std::mem::take(&mut self.left);
+            if let Err(error) = self.write(&left, false) {
+                self.left = left;
+                return Err(error);
+            }
+        }
         if self.owed.is_empty() {
             return Ok(());
         }
@@ -220,7 +242,7 @@ impl<S: Store> Writer<S> {
         tracing::error!(error = %refused, "change cannot be recorded and is refused");
         for Begin { permit, reply, .. } in begins {
             drop(permit);
-            let again = io::Error::new(refused.kind(), refused.to_string());
+            let again = io::Error::new(refused.kind(), toolkit::chain(&refused));
             let _ = reply.send(Err(AuditError::Write(again)));
         }
     }
@@ -228,6 +250,7 @@ impl<S: Store> Writer<S> {
     /// Appends records and makes them durable, all or none; returns the number of the first. With `hold` room is kept free for an
     /// outcome of each, which repeats it; the bytes for each are returned.
     pub(super) fn write(&mut self, events: &[Event], hold: bool) -> io::Result<(u64, Vec<u64>)> {
+        self.check()?;
         self.mend()?;
         self.rotate()?;
         let first = self.at.sequence + 1;
@@ -265,10 +288,48 @@ impl<S: Store> Writer<S> {
         }
         self.at = next;
         self.state.set(next.sequence, next.hash);
+        self.store.keep(&Anchor {
+            sequence: next.sequence,
+            hash: next.hash,
+        });
         for ((sequence, event), hash) in (first..).zip(events).zip(&hashes) {
             report(sequence, event, hash);
         }
         Ok((first, rooms))
+    }
+
+    /// Sees whether the log is what was written; goes on where it was restored.
+    fn check(&mut self) -> io::Result<()> {
+        match self.store.check(&self.at, self.dirty) {
+            Ok(None) => self.opened = true,
+            Ok(Some(found)) => {
+                let at = found.at;
+                tracing::warn!(
+                    before = self.at.sequence,
+                    sequence = at.sequence,
+                    "the audit log goes on: it is whole again, or somebody declared what is lost"
+                );
+                self.at = at;
+                self.dirty = false;
+                // What this process began, it ends itself.
+                if !std::mem::replace(&mut self.opened, true) {
+                    self.left.extend(found.events);
+                }
+                self.state.set(at.sequence, at.hash);
+            }
+            Err(error) => {
+                let why = toolkit::chain(&error);
+                if self.state.refuses(Some(why.clone())) {
+                    tracing::error!(
+                        error = why,
+                        "the audit log is not what was written: nothing is recorded, and nothing changed, until `sotp-audit resume` declares what is lost"
+                    );
+                }
+                return Err(io::Error::other(error));
+            }
+        }
+        self.state.refuses(None);
+        Ok(())
     }
 
     /// Cuts off what a failed append left, which gives away the room that was kept, and takes that again.
@@ -317,6 +378,7 @@ fn report(seq: u64, event: &Event, hash: &Hash) {
             target: "audit", seq, hash, event = "refused", subject = what.subject, display = what.display, via = what.via,
             role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, detail, "audit"
         ),
+        Event::Resumed { .. } => {}
         Event::Recovered { bytes, whole, .. } => {
             tracing::warn!(target: "audit", seq, hash, event = "recovered", bytes, whole, "audit");
         }

@@ -100,7 +100,8 @@ impl Asked {
         known.unwrap_or_else(|| {
             let verb = self.verbs.first().copied().unwrap_or(&super::UNKNOWN);
             // A path is the caller's text: it is cut, as every name from outside is.
-            let path: String = self.request.path().chars().take(256).collect();
+            let path = self.request.path().trim_start_matches('/');
+            let path: String = path.chars().take(256).collect();
             Action::new(verb, "path", path)
         })
     }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Edit, Entry, Kind, yaml};
+use super::{Edit, Entry, Kind, Positions, yaml};
 use crate::document::Document;
 use crate::model::Inventory;
 use crate::node::{self, Node, Value};
@@ -29,6 +29,28 @@ struct Piece {
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     pieces: Vec<Piece>,
+    /// The entry that was appended last, by kind and index, and its piece.
+    last: Last,
+}
+
+/// Forgotten by a copy; no part of what a book says.
+#[derive(Debug, Default)]
+struct Last(Option<((Option<Kind>, usize), usize)>);
+
+impl Clone for Last {
+    fn clone(&self) -> Self {
+        Self(None)
+    }
+}
+
+impl Last {
+    fn get(&self) -> Option<((Option<Kind>, usize), usize)> {
+        self.0
+    }
+
+    fn set(&mut self, last: Option<((Option<Kind>, usize), usize)>) {
+        self.0 = last;
+    }
 }
 
 impl Book {
@@ -58,8 +80,11 @@ impl Book {
     pub fn apply(&mut self, before: &mut Document, edits: &[Edit]) -> Applied {
         let mut anew = None;
         let mut undo = Vec::with_capacity(edits.len());
+        let mut positions = Positions::of(before, edits);
         for edit in edits {
-            let (position, old) = before.apply(edit);
+            let position = positions.find(before, edit.kind(), edit.name());
+            let (position, old) = before.apply_at(edit, position);
+            positions.note(edit, position);
             undo.push((position, old.clone()));
             let done = match (edit, position, old) {
                 (Edit::Put(entry), Some(index), Some(old)) => self.replace(index, &old, entry),
@@ -79,6 +104,7 @@ impl Book {
             let text = text.into();
             Self {
                 pieces: vec![Piece { text, kind }],
+                last: Last::default(),
             }
         };
         let Ok(root) = node::parse(text) else {
@@ -117,11 +143,22 @@ impl Book {
         }
     }
 
+    /// The piece of the entry at `index` of its kind. Many edits come at the end of a list, so that it is looked for from there too.
+    fn place(&self, kind: Option<Kind>, index: usize) -> Option<usize> {
+        if let Some((last, at)) = self.last.get()
+            && last == (kind, index)
+            && self.pieces.get(at).is_some_and(|piece| piece.kind == kind)
+        {
+            return Some(at);
+        }
+        let mut of_kind = (0..self.pieces.len()).filter(|at| self.pieces[*at].kind == kind);
+        of_kind.nth(index)
+    }
+
     /// The piece of the entry at `index`, when it is known to be `entry` and nothing else.
     fn find(&self, index: usize, entry: &Entry) -> Option<usize> {
         let kind = Some(entry.kind());
-        let mut of_kind = (0..self.pieces.len()).filter(|at| self.pieces[*at].kind == kind);
-        let at = of_kind.nth(index)?;
+        let at = self.place(kind, index)?;
         let text = &self.pieces[at].text;
         // An anchor may be named elsewhere.
         (!text.contains('&') && yaml::reads(text, entry)).then_some(at)
@@ -147,6 +184,7 @@ impl Book {
             return false;
         };
         self.pieces.remove(at);
+        self.last.set(None);
         true
     }
 
@@ -167,6 +205,7 @@ impl Book {
             kind: Some(new.kind()),
         };
         self.pieces.insert(at + 1, piece);
+        self.last.set(Some(((Some(new.kind()), index), at + 1)));
         true
     }
 

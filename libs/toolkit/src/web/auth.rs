@@ -7,13 +7,11 @@ use base64::Engine as _;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 
+use super::line::{Line, Login};
 use crate::Secret;
 use crate::web_config::User;
 
-/// Comparisons that may wait for their turn; more are refused.
-const WAITING: usize = 64;
 /// Remembered results of each kind.
 const REMEMBERED: usize = 256;
 
@@ -38,8 +36,7 @@ pub(crate) struct Auth {
     salt: [u8; 32],
     good: Mutex<Remembered>,
     bad: Mutex<Remembered>,
-    turn: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    line: Arc<Line>,
 }
 
 impl Auth {
@@ -59,13 +56,12 @@ impl Auth {
             salt,
             good: Mutex::default(),
             bad: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
-            places: Arc::new(Semaphore::new(WAITING)),
+            line: Arc::default(),
         })
     }
 
-    /// Checks the credentials of a request.
-    pub(crate) async fn check(self: &Arc<Self>, headers: &HeaderMap) -> Verdict {
+    /// Checks the credentials of a request from this address.
+    pub(crate) async fn check(self: &Arc<Self>, headers: &HeaderMap, peer: &str) -> Verdict {
         let Some((name, password)) = credentials(headers) else {
             return Verdict::Denied;
         };
@@ -78,10 +74,7 @@ impl Auth {
         if lock(&self.bad).holds(&key) {
             return Verdict::Denied;
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return Verdict::Busy;
-        };
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
+        let Some(turn) = self.line.turn(&Login::new(&name, peer)).await else {
             return Verdict::Busy;
         };
         // Requests that came together ask for the same: the first found out.
@@ -89,9 +82,9 @@ impl Auth {
             return Verdict::Allowed(name);
         }
         let (own, is_known) = (Arc::clone(self), known.is_some());
-        // A comparison that has begun goes on when the client leaves: place and turn go with it, or leaving early would start more.
+        // A comparison that has begun goes on when the client leaves: the turn goes with it, or leaving early would start more.
         let compare = move || {
-            let _held = (place, turn);
+            let _held = turn;
             let right =
                 bcrypt::verify(password.reveal(), hash.reveal()).unwrap_or(false) && is_known;
             lock(if right { &own.good } else { &own.bad }).add(key);
@@ -173,20 +166,21 @@ mod tests {
         }]);
         for number in 0..5 {
             let headers = login(&format!("guess {number}"));
-            let left = tokio::time::timeout(Duration::from_millis(5), auth.check(&headers)).await;
+            let left =
+                tokio::time::timeout(Duration::from_millis(5), auth.check(&headers, "unix")).await;
             assert!(left.is_err(), "a comparison was done within milliseconds");
-            assert_eq!(auth.turn.available_permits(), 0, "after {number}");
+            assert!(auth.line.is_busy(), "after {number}");
         }
-        let last = auth.turn.acquire().await.unwrap();
+        let last = auth.line.turn(&Login::new("alice", "unix")).await.unwrap();
         assert_eq!(
             lock(&auth.bad).0.len(),
             1,
             "of those who left only the first was compared"
         );
         drop(last);
-        assert_eq!(auth.check(&login("guess 0")).await, Verdict::Denied);
+        assert_eq!(auth.check(&login("guess 0"), "unix").await, Verdict::Denied);
         assert_eq!(
-            auth.check(&login("secret")).await,
+            auth.check(&login("secret"), "unix").await,
             Verdict::Allowed("alice".to_owned())
         );
     }

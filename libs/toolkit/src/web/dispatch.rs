@@ -143,7 +143,7 @@ impl Site {
         body: Incoming,
         peer: &Peer,
     ) -> (Response, Option<String>) {
-        let answer = match self.admit(door, &parts).await {
+        let answer = match self.admit(door, &parts, &peer.address).await {
             Ok(user) => self.routed(found, door, parts, body, (peer, user)).await,
             Err(refused) => *refused,
         };
@@ -152,7 +152,12 @@ impl Site {
     }
 
     /// Rate limit and authentication: the user, or the refusal.
-    async fn admit(&self, door: &Door, parts: &Parts) -> Result<Option<String>, Refused> {
+    async fn admit(
+        &self,
+        door: &Door,
+        parts: &Parts,
+        peer: &str,
+    ) -> Result<Option<String>, Refused> {
         if door
             .bucket
             .as_ref()
@@ -164,7 +169,8 @@ impl Site {
             return Ok(None);
         };
         // Waiting for a place to compare passwords is part of the time that a request may take.
-        let checked = tokio::time::timeout(self.limits.request, auth.check(&parts.headers)).await;
+        let checked =
+            tokio::time::timeout(self.limits.request, auth.check(&parts.headers, peer)).await;
         match checked.unwrap_or(Verdict::Busy) {
             Verdict::Allowed(user) => Ok(Some(user)),
             Verdict::Busy => Err(self.refuse(

@@ -1,5 +1,6 @@
 //! Basic authentication, response headers and rate limit.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::{SOON, spawn};
@@ -114,10 +115,10 @@ async fn changed_password_counts_at_once() {
 #[tokio::test]
 async fn many_wrong_logins_do_not_pile_up() {
     let dir = TempDir::new().unwrap();
-    let service = guarded(&dir, &user("secret", 10)).await;
+    let service = guarded(&dir, &user("secret", 8)).await;
     assert_eq!(status(&service, "alice", "secret").await, 200);
     let http = client();
-    let tries: Vec<_> = (0..150)
+    let tries: Vec<_> = (0..300)
         .map(|number| {
             let request = http
                 .get(service.url("/"))
@@ -150,6 +151,42 @@ async fn many_wrong_logins_do_not_pile_up() {
         ),
         Some(f64::from(refused))
     );
+}
+
+/// As many wrong passwords as come, under another name and under the same: a right one waits its turn, and has it.
+#[tokio::test]
+async fn wrong_logins_do_not_keep_right_ones_out() {
+    let dir = TempDir::new().unwrap();
+    let hash = bcrypt::hash("secret", 8).unwrap();
+    let users = format!("basic_auth_users:\n  alice: {hash}\n  carol: {hash}\n");
+    let service = Arc::new(guarded(&dir, &users).await);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let attackers: Vec<_> = (0..70)
+        .map(|attacker| {
+            let (service, stop) = (Arc::clone(&service), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut number = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    number += 1;
+                    let password = format!("wrong {attacker} {number}");
+                    assert_eq!(status(&service, "alice", &password).await, 401);
+                }
+            })
+        })
+        .collect();
+    // Let their passwords pile up first.
+    eventually(SOON, || async {
+        anyhow::ensure!(status(&service, "alice", "wrong").await == 401);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(status(&service, "carol", "secret").await, 200);
+    assert_eq!(status(&service, "alice", "secret").await, 200);
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for attacker in attackers {
+        attacker.await.unwrap();
+    }
 }
 
 #[tokio::test]
