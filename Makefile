@@ -12,7 +12,7 @@ FUZZ    ?=
 TIME    ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style tables bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ which-devices:
 
 tables: ## what is written from lab/services.toml: three prometheus.yml and the tables of the documents
 	SOTP_UPDATE=1 $(CARGO) test -q -p sotp-checks --test it table::what_is_written
+
+reference: ## what is written from the code: docs/reference/ and the default configurations
+	SOTP_UPDATE=1 $(CARGO) test -q $(SERVICES) --lib from_the_code
 
 # One build of everything that runs, then the checks that build nothing of it, then the tests side by side (checks/src/runner.rs).
 # The examples that tests start; the others are benchmarks, which `make style` reads and `make bench` builds.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::caller::{Access, AccessConfig, Role, Verb};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::{ConfigError, Configuration, yaml};
 
@@ -68,27 +69,34 @@ pub(crate) mod verbs {
     ];
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    /// Who may change what (docs/access.md); nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
     access: Option<AccessConfig>,
+    /// Where every change is recorded before it is made (docs/audit.md); needed with `access`.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<RawAudit>,
+    /// The git repository in the folder of the inventory.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<RawStore>,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawAudit {
+    /// Folder of the audit log.
     folder: PathBuf,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawStore {
+    /// The branch that is the history, `main` unless given.
     branch: String,
+    /// Another repository that changes are pushed to and pulled from.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<Remote>,
 }
@@ -103,14 +111,17 @@ impl Default for RawStore {
 }
 
 /// Another repository that changes are pushed to and pulled from.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Remote {
+    /// `https://`, `ssh://`, `file:///` or a path; without a password in it.
     pub(crate) url: String,
+    /// The branch there, `main` unless given.
     #[serde(default = "main_branch")]
     pub(crate) branch: String,
-    /// How often it is pulled from and pushed to without being asked, and pushed to soon after each change.
+    /// How often it is pulled from and pushed to without being asked, and pushed to soon after each change; only on request unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<toolkit::config::DurationIn<1_000, 86_400_000>>")]
     sync_interval: Option<String>,
 }
 
@@ -272,4 +283,21 @@ fn branch(name: &str) -> bool {
         && !name.contains("//")
         && !name.ends_with(['/', '.'])
         && !name.ends_with(".lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let page = toolkit::reference::page::<crate::app::Service>(
+            Some(&toolkit::config::Keys::of(&Raw::default())),
+            &[("Series", &series)],
+        );
+        testkit::golden::hold(&package.join("../../docs/reference/inventory.md"), &page);
+    }
 }

@@ -17,7 +17,6 @@ pub mod convert;
 mod directory;
 mod expose;
 pub mod flags;
-mod go;
 pub mod ping_exporter;
 pub mod smokeping;
 mod target;

@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path as FilePath;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use toolkit::config::{DurationIn, Keys, Ranged};
 use toolkit::{ConfigError, Configuration};
 
 use crate::account::Timing;
 use crate::echo::{Mode, TAG_BYTES};
 
-mod human;
 mod module;
 mod path;
 pub mod peer;
@@ -104,7 +105,7 @@ impl Probe {
 }
 
 /// Which of the optional series there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
     /// `ping_delay_variation_seconds`.
@@ -126,8 +127,7 @@ impl Default for Metrics {
 }
 
 /// Bounds on the rate of requests to the targets of one prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pacing {
     /// Requests a second; 0: no bound.
     pub requests_per_second: u32,
@@ -170,15 +170,23 @@ pub struct Dns {
 }
 
 /// The file as written.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    /// How a device is probed where the inventory (`ping:` of a device or group) does not say otherwise.
     probe: RawProbe,
+    /// The sockets, one per address family. A change takes effect at the next start.
     sockets: RawSockets,
+    /// Resolution of devices that the inventory names by DNS name.
     dns: RawDns,
-    pacing: Pacing,
+    /// Requests a second to the targets of one prefix at most. What is too much waits its turn.
+    pacing: RawPacing,
+    /// Series that can be left out: each is a histogram of some ten lines per target.
     metrics: Metrics,
-    path: Path,
+    /// The path to each target: its hops, its length, its identity, its MTU. Off by default, since it adds traffic.
+    path: path::RawPath,
+    /// What `/probe` can be asked for with `&module=NAME`, in the form of blackbox_exporter. When this section is written, `icmp` is there
+    /// only if it is in it.
     modules: module::RawModules,
 }
 
@@ -188,100 +196,140 @@ impl Default for Raw {
             probe: RawProbe::default(),
             sockets: RawSockets::default(),
             dns: RawDns::default(),
-            pacing: Pacing::default(),
+            pacing: RawPacing::default(),
             metrics: Metrics::default(),
-            path: Path::default(),
+            path: path::RawPath::default(),
             modules: module::default_modules(),
         }
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawProbe {
-    #[serde(with = "human")]
-    interval: Duration,
-    #[serde(with = "human")]
-    timeout: Duration,
-    size_bytes: usize,
-    dscp: u8,
+    /// Time from request to request.
+    interval: DurationIn<10, 3_600_000>,
+    /// Time after which a request is lost.
+    timeout: DurationIn<10, 60_000>,
+    /// Bytes after the ICMP header.
+    size_bytes: Ranged<u16, { TAG_BYTES as u64 }, { MAX_SIZE as u64 }>,
+    /// DSCP of the requests.
+    dscp: Ranged<u8, 0, 63>,
+    /// Hop limit, else that of this host.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u8>,
+    ttl: Option<Ranged<u8, 1, 255>>,
+    /// Address that IPv4 requests come from, else the one that routing picks.
     #[serde(skip_serializing_if = "Option::is_none")]
     source_ipv4: Option<Ipv4Addr>,
+    /// Address that IPv6 requests come from, else the one that routing picks.
     #[serde(skip_serializing_if = "Option::is_none")]
     source_ipv6: Option<Ipv6Addr>,
+    /// Interface that requests leave by, else the one that routing picks.
     #[serde(skip_serializing_if = "Option::is_none")]
     interface: Option<String>,
+    /// Firewall mark of the requests; needs CAP_NET_ADMIN.
     #[serde(skip_serializing_if = "Option::is_none")]
     mark: Option<u32>,
-    burst: u32,
-    #[serde(with = "human")]
-    burst_spacing: Duration,
-    down_after: u32,
+    /// Requests of each interval.
+    burst: Ranged<u32, 1, { MAX_BURST as u64 }>,
+    /// Time from one request of a burst to the next.
+    burst_spacing: DurationIn<10, 60_000>,
+    /// Failures in a row after which `ping_up` is 0.
+    down_after: Ranged<u32, 1, 1_000>,
 }
 
 impl Default for RawProbe {
     fn default() -> Self {
         Self {
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(2),
-            size_bytes: 56,
-            dscp: 0,
+            interval: DurationIn::from_millis(1_000),
+            timeout: DurationIn::from_millis(2_000),
+            size_bytes: Ranged::of(56),
+            dscp: Ranged::of(0),
             ttl: None,
             source_ipv4: None,
             source_ipv6: None,
             interface: None,
             mark: None,
-            burst: 1,
-            burst_spacing: Duration::from_millis(10),
-            down_after: 3,
+            burst: Ranged::of(1),
+            burst_spacing: DurationIn::from_millis(10),
+            down_after: Ranged::of(3),
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum RawMode {
+    /// Needs a group inside net.ipv4.ping_group_range.
     Unprivileged,
+    /// Needs CAP_NET_RAW.
     Raw,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawSockets {
+    /// Kind of the sockets.
     mode: RawMode,
-    receive_buffer_bytes: u32,
+    /// Receive buffer to ask for; without CAP_NET_ADMIN the kernel gives at most net.core.rmem_max.
+    receive_buffer_bytes: Ranged<u32, 65_536, { 1 << 30 }>,
 }
 
 impl Default for RawSockets {
     fn default() -> Self {
         Self {
             mode: RawMode::Unprivileged,
-            receive_buffer_bytes: 4 << 20,
+            receive_buffer_bytes: Ranged::of(4 << 20),
         }
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawDns {
+    /// Servers to ask, as address or address:port; empty: those of the system, and /etc/hosts.
     servers: Vec<String>,
-    #[serde(with = "human")]
-    timeout: Duration,
-    #[serde(with = "human")]
-    min_ttl: Duration,
-    #[serde(with = "human")]
-    max_ttl: Duration,
+    /// Time to wait for a server.
+    timeout: DurationIn<100, 60_000>,
+    /// Shortest time that an answer is used before it is asked for again, whatever its TTL.
+    min_ttl: DurationIn<1_000, 86_400_000>,
+    /// Longest time that an answer is used before it is asked for again, whatever its TTL; not shorter than `min_ttl`.
+    max_ttl: DurationIn<1_000, 86_400_000>,
 }
 
 impl Default for RawDns {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
-            timeout: Duration::from_secs(5),
-            min_ttl: Duration::from_secs(10),
-            max_ttl: Duration::from_secs(300),
+            timeout: DurationIn::from_millis(5_000),
+            min_ttl: DurationIn::from_millis(10_000),
+            max_ttl: DurationIn::from_millis(300_000),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RawPacing {
+    /// Requests a second; 0: as many as there are.
+    requests_per_second: u32,
+    /// Bits of the prefixes of IPv4.
+    prefix_ipv4: Ranged<u8, 0, 32>,
+    /// Bits of the prefixes of IPv6.
+    prefix_ipv6: Ranged<u8, 0, 128>,
+}
+
+impl Default for RawPacing {
+    fn default() -> Self {
+        let Pacing {
+            requests_per_second,
+            prefix_ipv4,
+            prefix_ipv6,
+        } = Pacing::default();
+        Self {
+            requests_per_second,
+            prefix_ipv4: Ranged::of(prefix_ipv4.into()),
+            prefix_ipv6: Ranged::of(prefix_ipv6.into()),
         }
     }
 }
@@ -308,6 +356,12 @@ impl Config {
         Self::check(raw).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
     }
 
+    /// The keys of the file, with their defaults.
+    #[must_use]
+    pub fn keys() -> Keys {
+        Keys::of(&Raw::default())
+    }
+
     /// The defaults with what a peer's file asks for; it has no modules.
     pub(crate) fn of_peer(peer: Peer) -> Result<Self, (String, String)> {
         let mut config = Self::check(Raw::default())?;
@@ -317,15 +371,6 @@ impl Config {
     }
 
     fn check(raw: Raw) -> Result<Self, (String, String)> {
-        within("probe.interval", raw.probe.interval, INTERVAL)?;
-        within("probe.timeout", raw.probe.timeout, TIMEOUT)?;
-        number(
-            "probe.size_bytes",
-            raw.probe.size_bytes,
-            TAG_BYTES..=MAX_SIZE,
-        )?;
-        number("probe.dscp", raw.probe.dscp, 0..=63)?;
-        number("probe.ttl", raw.probe.ttl.unwrap_or(1), 1..=255)?;
         if raw
             .probe
             .interface
@@ -335,33 +380,21 @@ impl Config {
             let message = "expected the name of an interface, 1 to 15 characters";
             return Err(("probe.interface".into(), message.into()));
         }
-        number("probe.burst", raw.probe.burst, 1..=MAX_BURST)?;
-        within("probe.burst_spacing", raw.probe.burst_spacing, SPACING)?;
-        if raw.probe.burst_spacing * raw.probe.burst > raw.probe.interval && raw.probe.burst > 1 {
+        let burst = raw.probe.burst.get();
+        if *raw.probe.burst_spacing * burst > *raw.probe.interval && burst > 1 {
             let message = format!(
-                "{} requests {} apart do not fit into an interval of {}, expected fewer or closer ones",
-                raw.probe.burst,
-                human::text(raw.probe.burst_spacing),
-                human::text(raw.probe.interval)
+                "{burst} requests {} apart do not fit into an interval of {}, expected fewer or closer ones",
+                raw.probe.burst_spacing, raw.probe.interval
             );
             return Err(("probe.burst".into(), message));
         }
-        number("pacing.prefix_ipv4", raw.pacing.prefix_ipv4, 0..=32)?;
-        number("pacing.prefix_ipv6", raw.pacing.prefix_ipv6, 0..=128)?;
-        number("probe.down_after", raw.probe.down_after, 1..=1_000)?;
-        number(
-            "sockets.receive_buffer_bytes",
-            raw.sockets.receive_buffer_bytes,
-            65_536..=1 << 30,
-        )?;
-        let second = Duration::from_secs(1);
-        within("dns.timeout", raw.dns.timeout, (second / 10, second * 60))?;
-        within("dns.min_ttl", raw.dns.min_ttl, (second, second * 86_400))?;
-        within(
-            "dns.max_ttl",
-            raw.dns.max_ttl,
-            (raw.dns.min_ttl, second * 86_400),
-        )?;
+        if raw.dns.max_ttl < raw.dns.min_ttl {
+            let message = format!(
+                "{} is out of bounds, expected {} to 24h",
+                raw.dns.max_ttl, raw.dns.min_ttl
+            );
+            return Err(("dns.max_ttl".into(), message));
+        }
         let servers = raw.dns.servers.iter().enumerate().map(|(at, text)| {
             server(text).ok_or_else(|| {
                 let message =
@@ -371,43 +404,49 @@ impl Config {
         });
         Ok(Self {
             probe: Probe {
-                interval: raw.probe.interval,
-                timeout: raw.probe.timeout,
-                size: raw.probe.size_bytes,
-                dscp: raw.probe.dscp,
-                ttl: raw.probe.ttl,
+                interval: *raw.probe.interval,
+                timeout: *raw.probe.timeout,
+                size: raw.probe.size_bytes.get().into(),
+                dscp: raw.probe.dscp.get(),
+                ttl: raw.probe.ttl.map(Ranged::get),
                 source_ipv4: raw.probe.source_ipv4,
                 source_ipv6: raw.probe.source_ipv6,
                 interface: raw.probe.interface.clone(),
                 mark: raw.probe.mark,
-                burst: raw.probe.burst,
-                burst_spacing: raw.probe.burst_spacing,
-                down_after: raw.probe.down_after,
+                burst,
+                burst_spacing: *raw.probe.burst_spacing,
+                down_after: raw.probe.down_after.get(),
             },
             sockets: Sockets {
                 mode: match raw.sockets.mode {
                     RawMode::Unprivileged => Mode::Unprivileged,
                     RawMode::Raw => Mode::Raw,
                 },
-                receive_buffer_bytes: raw.sockets.receive_buffer_bytes,
+                receive_buffer_bytes: raw.sockets.receive_buffer_bytes.get(),
             },
             dns: Dns {
                 servers: servers.collect::<Result<_, _>>()?,
-                timeout: raw.dns.timeout,
-                min_ttl: raw.dns.min_ttl,
-                max_ttl: raw.dns.max_ttl,
+                timeout: *raw.dns.timeout,
+                min_ttl: *raw.dns.min_ttl,
+                max_ttl: *raw.dns.max_ttl,
             },
-            pacing: raw.pacing,
+            pacing: Pacing {
+                requests_per_second: raw.pacing.requests_per_second,
+                prefix_ipv4: raw.pacing.prefix_ipv4.get(),
+                prefix_ipv6: raw.pacing.prefix_ipv6.get(),
+            },
             metrics: raw.metrics,
-            path: {
-                path::check(&raw.path)?;
-                raw.path.clone()
-            },
-            modules: module::check(&raw.modules)?,
+            path: path::checked(&raw.path),
+            modules: module::checked(&raw.modules),
             peer: None,
             raw,
         })
     }
+}
+
+/// For showing a duration of a checked type.
+fn spelled<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&units::spelled(*duration))
 }
 
 fn is_interface(name: &str) -> bool {
@@ -424,46 +463,33 @@ fn server(text: &str) -> Option<SocketAddr> {
     text.parse().ok().or_else(plain)
 }
 
-fn within(
-    path: &str,
-    value: Duration,
-    (shortest, longest): (Duration, Duration),
-) -> Result<(), (String, String)> {
-    if (shortest..=longest).contains(&value) {
-        return Ok(());
-    }
-    let (value, shortest, longest) = (
-        human::text(value),
-        human::text(shortest),
-        human::text(longest),
-    );
-    Err((
-        path.into(),
-        format!("{value} is out of bounds, expected {shortest} to {longest}"),
-    ))
-}
-
-fn number<N: Copy + PartialOrd + std::fmt::Display>(
-    path: &str,
-    value: N,
-    bounds: std::ops::RangeInclusive<N>,
-) -> Result<(), (String, String)> {
-    if bounds.contains(&value) {
-        return Ok(());
-    }
-    let (first, last) = (bounds.start(), bounds.end());
-    Err((
-        path.into(),
-        format!("{value} is out of bounds, expected {first} to {last}"),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, FilePath::new("ping.yaml")).map_err(|error| error.to_string())
+    }
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_printed_default_is_written_from_the_code() {
+        let head = "Configuration of sotp-ping. Every value below is the default; what is left out keeps it.\n\
+                    Durations: 250ms, 1.5s, 1m30s, 1h, 2d.";
+        let path = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("default.yaml");
+        testkit::golden::hold(&path, &Config::keys().text(head));
+    }
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = FilePath::new(env!("CARGO_MANIFEST_DIR"));
+        let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let page = toolkit::reference::page::<crate::app::Ping>(
+            Some(&Config::keys()),
+            &[("Series", &series)],
+        );
+        testkit::golden::hold(&package.join("../../docs/reference/ping.md"), &page);
     }
 
     #[test]
@@ -496,7 +522,7 @@ mod tests {
             ),
             (
                 "probe: {interval: fast}",
-                "expected a duration such as 250ms, 1s or 1.5s",
+                "expected a duration such as 250ms, 1.5s, 1m30s or 1h",
             ),
             (
                 "probe: {size_bytes: 4}",

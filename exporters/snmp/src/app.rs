@@ -243,3 +243,22 @@ async fn snmp(shared: Arc<Shared>, request: Request) -> Response {
     let answer = shared.coalesce.run(key, deadline, shares, scrape).await;
     gzip::respond(&answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let golden =
+            |file: &str| std::fs::read_to_string(package.join("tests/golden").join(file)).unwrap();
+        let (own, scrape) = (golden("metrics.txt"), golden("metrics-snmp.txt"));
+        let page = toolkit::reference::page::<super::Snmp>(
+            None,
+            &[("Series", &own), ("Series of a scrape", &scrape)],
+        );
+        testkit::golden::hold(&package.join("../../docs/reference/snmp.md"), &page);
+    }
+}

@@ -1,7 +1,6 @@
 //! The configuration: snmp_exporter's own `snmp.yml`, read strictly.
 
 mod auth;
-pub mod duration;
 mod error;
 pub mod module;
 pub mod pattern;
@@ -9,12 +8,12 @@ mod read;
 mod show;
 
 pub use auth::{Auth, AuthProtocol, Credential, Credentials, PrivProtocol, SecurityLevel};
-pub use duration::GoDuration;
 pub use error::Error;
 pub use module::{EnumValues, Extract, Filter, Index, IndexType, Lookup, Metric, Module};
 pub use pattern::{Pattern, unanchored};
-pub(crate) use read::refused;
 pub use read::{BUILT_IN, Options, load, matching, parse, read};
+pub(crate) use read::{RULES, refused};
+pub use units::go::GoDuration;
 
 pub(crate) use show::{quoted, show_module};
 

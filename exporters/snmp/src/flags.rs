@@ -58,7 +58,7 @@ pub struct Flags {
     #[arg(long = "snmp.wrap-large-counters", env = "SOTP_SNMP_WRAP_LARGE_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
     pub wrap_large_counters: bool,
     /// How long label columns are kept at most while the device says that its tables have not changed; 0s asks for them at every scrape.
-    #[arg(long = "snmp.keep-columns", env = "SOTP_SNMP_KEEP_COLUMNS", value_name = "DURATION", default_value = "5m", value_parser = keeping, help_heading = "SNMP")]
+    #[arg(long = "snmp.keep-columns", env = "SOTP_SNMP_KEEP_COLUMNS", value_name = "DURATION", default_value = "5m", value_parser = toolkit::duration, help_heading = "SNMP")]
     pub keep_columns: Duration,
     /// Carries 32-bit counters on to 64 bits when they wrap, and tells in protobuf since when counters count.
     #[arg(long = "snmp.carry-counters", env = "SOTP_SNMP_CARRY_COUNTERS", value_name = "BOOL", default_value_t = true, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, help_heading = "SNMP")]
@@ -130,12 +130,6 @@ pub struct Flags {
         help_heading = "SNMP"
     )]
     pub timeout_offset: f64,
-}
-
-fn keeping(text: &str) -> Result<Duration, String> {
-    text.parse::<crate::config::GoDuration>()
-        .map(|duration| duration.0)
-        .map_err(|error| format!("expected a time such as 5m or 90s: {error}"))
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {

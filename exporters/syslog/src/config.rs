@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use loki::Destination;
 use spool::{Durability, Options, WhenFull};
+use toolkit::config::Keys;
 use toolkit::{ConfigError, Configuration, yaml};
 
 use crate::header::SEVERITIES;
@@ -104,6 +105,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The keys of the file, with their defaults.
+    #[must_use]
+    pub fn keys() -> Keys {
+        Keys::of(&Raw::default())
+    }
+
     /// What a change to another configuration leaves as it was until the next start, by path.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
@@ -124,17 +131,7 @@ impl Config {
 type Checked<T> = Result<T, (String, String)>;
 
 fn duration(path: &str, text: &str) -> Checked<Duration> {
-    let parsed: Result<jiff::SignedDuration, _> = text.parse();
-    let wrong = || {
-        (
-            path.to_owned(),
-            format!("expected a duration such as 500ms, 10s or 15m, found {text:?}"),
-        )
-    };
-    parsed
-        .ok()
-        .and_then(|d| Duration::try_from(d).ok())
-        .ok_or_else(wrong)
+    toolkit::duration(text).map_err(|message| (path.to_owned(), message))
 }
 
 fn address(path: &str, text: &str) -> Checked<SocketAddr> {
@@ -202,48 +199,41 @@ fn readers(config: &Config, events_at_once: bool) -> Checked<Vec<String>> {
 }
 
 fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
+    let message = usize::try_from(raw.limits.message_bytes.get()).unwrap_or(usize::MAX);
     let mut config = Config {
         udp: Vec::new(),
         tcp: Vec::new(),
         unix: raw.listen.unix.into_iter().map(|p| base.join(p)).collect(),
         bounds: Bounds {
-            message_bytes: raw.limits.message_bytes,
+            message_bytes: message,
             connections: raw.limits.connections,
-            idle: duration("limits.idle_timeout", &raw.limits.idle_timeout)?,
-            unfinished: duration("limits.unfinished_timeout", &raw.limits.unfinished_timeout)?,
+            idle: *raw.limits.idle_timeout,
+            unfinished: *raw.limits.unfinished_timeout,
         },
         device_limit: None,
         relays: raw.relays,
         zone: 0,
-        silent_after: duration("silent_after", &raw.silent_after)?,
+        silent_after: *raw.silent_after,
         runbook_url: raw.runbook_url,
         spool_path: base.join(raw.spool.path),
         spool: Options::default(),
         datagrams: WhenFull::Block,
         streams: WhenFull::Block,
-        dead_letters: (base.join(raw.dead_letters.path), raw.dead_letters.max_bytes),
+        dead_letters: (
+            base.join(raw.dead_letters.path),
+            *raw.dead_letters.max_bytes,
+        ),
         loki: Vec::new(),
         forward: Vec::new(),
         files: Vec::new(),
         webhooks: Vec::new(),
         text: text.to_owned(),
     };
-    let message = raw.limits.message_bytes;
-    if !(480..=200_000).contains(&message) {
-        return Err((
-            "limits.message_bytes".to_owned(),
-            "expected 480 to 200000".to_owned(),
-        ));
-    }
     for (at, udp) in raw.listen.udp.into_iter().enumerate() {
-        let path = format!("listen.udp[{at}].sockets");
-        if !(1..=64).contains(&udp.sockets) {
-            return Err((path, "expected 1 to 64".to_owned()));
-        }
         let address = address(&format!("listen.udp[{at}].address"), &udp.address)?;
         config.udp.push(Udp {
             address,
-            sockets: udp.sockets,
+            sockets: udp.sockets.get().into(),
             buffer: udp.receive_buffer_bytes,
         });
     }
@@ -264,20 +254,24 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         let rate = raw.limits.device_messages_per_second;
         config.device_limit = Some((rate, raw.limits.device_burst.max(rate)));
     }
-    let offset: Result<jiff::SignedDuration, _> = raw.time_zone_offset.parse();
-    let offset = offset
+    let (west, length) = match raw.time_zone_offset.strip_prefix('-') {
+        Some(length) => (true, length),
+        None => (false, raw.time_zone_offset.as_str()),
+    };
+    let offset = toolkit::duration(length)
         .ok()
-        .map(|d| d.as_secs())
-        .filter(|s| s.abs() <= 14 * 3600);
+        .map(|offset| offset.as_secs())
+        .filter(|seconds| *seconds <= 14 * 3600);
     let wrong = || {
         (
             "time_zone_offset".to_owned(),
             "expected a duration such as 2h or -5h30m, at most 14h".to_owned(),
         )
     };
-    config.zone = offset
-        .and_then(|s| i32::try_from(s).ok())
+    let seconds = offset
+        .and_then(|seconds| i32::try_from(seconds).ok())
         .ok_or_else(wrong)?;
+    config.zone = if west { -seconds } else { seconds };
     let keep = &raw.spool.keep_severity;
     let keep = SEVERITIES.iter().position(|s| s == keep).ok_or_else(|| {
         (
@@ -290,13 +284,13 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         "spool.datagrams_when_full",
         &raw.spool.datagrams_when_full,
         keep,
-        raw.spool.reserve_bytes,
+        *raw.spool.reserve_bytes,
     )?;
     config.streams = when_full(
         "spool.streams_when_full",
         &raw.spool.streams_when_full,
         keep,
-        raw.spool.reserve_bytes,
+        *raw.spool.reserve_bytes,
     )?;
     for (at, section) in raw.loki.iter().enumerate() {
         let inside = |(field, message)| (format!("loki[{at}].{field}"), message);
@@ -314,8 +308,8 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
     let readers = readers(&config, raw.events_at_once)?;
     let age = &raw.spool.max_age;
     config.spool = Options {
-        max_bytes: raw.spool.max_bytes,
-        segment_bytes: raw.spool.segment_bytes,
+        max_bytes: *raw.spool.max_bytes,
+        segment_bytes: *raw.spool.segment_bytes,
         max_record: (message + crate::record::OVERHEAD).max(65_535 + crate::record::OVERHEAD),
         max_age: if age.is_empty() {
             None
@@ -324,9 +318,7 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         },
         durability: match raw.spool.durability.as_str() {
             "always" => Durability::Always,
-            "interval" => {
-                Durability::Interval(duration("spool.sync_interval", &raw.spool.sync_interval)?)
-            }
+            "interval" => Durability::Interval(*raw.spool.sync_interval),
             "system" => Durability::System,
             other => {
                 return Err((
@@ -365,6 +357,27 @@ impl Configuration for Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_printed_default_is_written_from_the_code() {
+        let head = "Configuration of sotp-syslog. Every value below is the default, but for the destination; what is left out keeps it.\n\
+                    Relative paths begin at this file's folder. Durations: 250ms, 1.5s, 1m30s, 1h, 2d. Sizes: 65536, 64KiB, 1GiB.";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("default.yaml");
+        testkit::golden::hold(&path, &Keys::of(&Raw::example()).text(head));
+    }
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let page = toolkit::reference::page::<crate::app::Service>(
+            Some(&Config::keys()),
+            &[("Series", &series)],
+        );
+        testkit::golden::hold(&package.join("../../docs/reference/syslog.md"), &page);
+    }
 
     #[test]
     fn the_default_is_good_and_says_what_the_code_does() {
@@ -423,7 +436,7 @@ mod tests {
             ),
             (
                 "limits: {message_bytes: 5}",
-                "limits.message_bytes: expected 480 to 200000",
+                "limits.message_bytes: 5 is out of bounds, expected 480 to 200000",
             ),
             ("silent_after: soon", "silent_after: expected a duration"),
             (

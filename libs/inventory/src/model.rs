@@ -210,7 +210,7 @@ pub struct Ping {
 
 fn human<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match duration {
-        Some(duration) => serializer.collect_str(&crate::names::human(*duration)),
+        Some(duration) => serializer.collect_str(&units::spelled(*duration)),
         None => serializer.serialize_none(),
     }
 }

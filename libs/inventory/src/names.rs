@@ -118,44 +118,17 @@ pub(crate) fn dns(text: &str) -> Result<String, String> {
     ))
 }
 
-/// A duration such as `250ms`, `1s`, `1.5s`, `5m` or `1h`, within `min` and `max`.
+/// A duration such as `250ms`, `1.5s` or `1m30s`, within `min` and `max`.
 pub(crate) fn duration(text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
-    let wrong = || {
+    let read = units::duration(text).ok();
+    read.filter(|read| (min..=max).contains(read)).ok_or_else(|| {
         format!(
-            "\"{}\" is not a duration in bounds; expected a number and ms, s, m or h, from {} to {}",
+            "\"{}\" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from {} to {}",
             shown(text),
-            human(min),
-            human(max)
+            units::spelled(min),
+            units::spelled(max)
         )
-    };
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit {
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wrong()),
-    };
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let duration = Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
-    if duration < min || duration > max {
-        Err(wrong())
-    } else {
-        Ok(duration)
-    }
-}
-
-/// The shortest spelling that [`duration`] reads.
-pub(crate) fn human(duration: Duration) -> String {
-    match duration.as_millis() {
-        ms if ms > 0 && ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        ms if ms > 0 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        ms => format!("{ms}ms"),
-    }
+    })
 }
 
 /// A topic filter (MQTT 5.0 section 4.7): `+` alone in a level, `#` alone in the last one.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use toolkit::SecretFile;
 
 use crate::{Authentication, Destination, Format, Rate};
@@ -12,8 +13,8 @@ use crate::{Authentication, Destination, Format, Rate};
 /// What is wrong with a section: the path inside it, and what was expected.
 pub type Wrong = (String, String);
 
-/// One Loki as it is written in a configuration file. Relative paths are relative to the file; durations are `500ms`, `10s`, `15m`.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// One Loki as it is written in a configuration file. Relative paths are relative to the file; durations are `500ms`, `1.5s`, `15m`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Section {
     /// Its name in labels, and that of the queue's reader: letters, digits, `-` and `_`.
@@ -22,57 +23,60 @@ pub struct Section {
     /// The full address, `http://loki:3100/loki/api/v1/push`.
     pub url: String,
     /// `X-Scope-OrgID`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// A user with a password in a file.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuth>,
     /// A file with a token, in place of a user.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer_token_file: Option<PathBuf>,
     /// PEM certificates that the server's must descend from, in place of those of the system.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Certificate chain of the client, PEM.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_file: Option<PathBuf>,
     /// Key of the client, PEM.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
-    /// `protobuf` (usual) or `json`.
-    #[serde(default)]
+    /// `protobuf` (the default) or `json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// A batch is sent at so many bytes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_bytes: Option<usize>,
     /// A batch is sent at so many lines.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_lines: Option<usize>,
     /// A batch is sent when its oldest line has waited so long.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<toolkit::config::Duration>")]
     pub batch_age: Option<String>,
-    /// Bytes a second; 0: as fast as they are taken.
-    #[serde(default)]
+    /// Bytes a second; 0: as fast as they are taken. Else 3.8 MB/s, under Loki's default limit of 4 MB/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<f64>,
-    /// Bytes at once after a pause.
-    #[serde(default)]
+    /// Bytes at once after a pause; else those of 1.4 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst_bytes: Option<f64>,
     /// Streams in use within half an hour.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_streams: Option<usize>,
     /// Longest line in bytes.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_line_bytes: Option<usize>,
     /// How long one request may take.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<toolkit::config::Duration>")]
     pub timeout: Option<String>,
     /// The pause while nothing is taken until somebody acts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<toolkit::config::Duration>")]
     pub hold_retry: Option<String>,
 }
 
 /// A user with a password in a file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicAuth {
     /// The user.
@@ -191,13 +195,7 @@ fn secret(field: &str, base: &Path, file: &Path) -> Result<Arc<SecretFile>, Wron
 }
 
 fn duration(field: &str, text: &str) -> Result<Duration, Wrong> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok();
-    parsed
-        .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| {
-            let message = format!("expected a duration such as 500ms, 10s or 15m, found {text:?}");
-            (field.to_owned(), message)
-        })
+    toolkit::duration(text).map_err(|message| (field.to_owned(), message))
 }
 
 #[cfg(test)]
@@ -253,7 +251,7 @@ mod tests {
             (
                 "timeout: soon",
                 "timeout",
-                "expected a duration such as 500ms",
+                "expected a duration such as 250ms",
             ),
             (
                 "bytes_per_second: -1",

@@ -84,22 +84,8 @@ impl Golden {
     ///
     /// # Panics
     /// They differ; the message has the lines that do.
-    #[expect(clippy::panic, reason = "a test that does not hold ends here")]
     pub fn holds(&self, file: &str, text: &str) {
-        let path = self.folder.join(file);
-        if std::env::var_os(UPDATE).is_some() {
-            let written =
-                std::fs::create_dir_all(&self.folder).and_then(|()| std::fs::write(&path, text));
-            assert!(written.is_ok(), "{}: {written:?}", path.display());
-        }
-        let golden = std::fs::read_to_string(&path).unwrap_or_default();
-        if golden != text {
-            panic!(
-                "{} differs from what the service says; {UPDATE}=1 makes it new\n{}",
-                path.display(),
-                difference(&golden, text)
-            );
-        }
+        hold(&self.folder.join(file), text);
     }
 
     fn said(&self, flag: &str) -> String {
@@ -118,6 +104,27 @@ impl Golden {
         let text = String::from_utf8_lossy(&output.stdout);
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
         lines.join("\n").trim_end().to_owned() + "\n"
+    }
+}
+
+/// Holds a text to the file at `path`; with `SOTP_UPDATE=1` the file is written anew.
+///
+/// # Panics
+/// They differ; the message has the lines that do.
+#[expect(clippy::panic, reason = "a test that does not hold ends here")]
+pub fn hold(path: &Path, text: &str) {
+    if std::env::var_os(UPDATE).is_some() {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text));
+        assert!(written.is_ok(), "{}: {written:?}", path.display());
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    if golden != text {
+        panic!(
+            "{} differs from the code; {UPDATE}=1 makes it new\n{}",
+            path.display(),
+            difference(&golden, text)
+        );
     }
 }
 

@@ -9,7 +9,7 @@
 pub mod debian;
 mod dir;
 mod figures;
-mod golden;
+pub mod golden;
 pub mod grafana;
 pub mod loki;
 mod mark;

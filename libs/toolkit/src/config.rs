@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{App, Identity, Live};
 
+mod keys;
+
+pub use keys::{Key, Keys};
+pub use units::{Bytes, Duration, DurationIn, Ranged};
+
 /// One binary of ours.
 pub trait Service: Sized + Send + Sync + 'static {
     /// Name, title, default port.

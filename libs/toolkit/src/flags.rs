@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
+use units::duration;
+
 use crate::log::{LogFormat, LogLevel};
 use crate::{Identity, Service};
 
@@ -167,48 +169,6 @@ pub(crate) fn read<S: Service>(
     Ok((toolkit, own))
 }
 
-/// Reads a duration such as `500ms`, `10s`, `5m`, `1h` or `1h30m`; a bare `0` is none.
-///
-/// # Errors
-/// The text is empty, negative, lacks a unit or is longer than a hundred years.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("expected a duration such as 500ms, 10s or 1m30s, found {text:?}");
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let (mut rest, mut total) = (text, Duration::ZERO);
-    if rest.is_empty() {
-        return Err(wrong());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (number, tail) = rest.split_at(digits);
-        let unit = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit);
-        let number: u32 = number.parse().map_err(|_| wrong())?;
-        let one = match unit {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            "d" => Duration::from_secs(86_400),
-            _ => return Err(wrong()),
-        };
-        total = one
-            .checked_mul(number)
-            .and_then(|part| total.checked_add(part))
-            .ok_or_else(wrong)?;
-        rest = tail;
-    }
-    if total > Duration::from_secs(100 * 366 * 86_400) {
-        Err(wrong())
-    } else {
-        Ok(total)
-    }
-}
-
 fn some_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("expected more than zero".to_owned()),
@@ -238,43 +198,5 @@ fn web_path(text: &str) -> Result<String, String> {
         Err(format!(
             "expected a path such as /metrics that is not taken by another page, found {text:?}"
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read() {
-        for (text, millis) in [
-            ("0", 0),
-            ("0s", 0),
-            ("500ms", 500),
-            ("10s", 10_000),
-            ("1m30s", 90_000),
-            ("1h", 3_600_000),
-            ("2d", 172_800_000),
-        ] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "1.5s",
-            "1 s",
-            "1w",
-            "99999999999s",
-            "4294967295d",
-            "1s5",
-        ] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

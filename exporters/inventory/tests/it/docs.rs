@@ -49,7 +49,7 @@ async fn run(place: &Place, service: &Service, blocks: &[&str]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_of_the_page_works() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let page = std::fs::read_to_string(root.join("docs/inventory.md")).unwrap();
+    let page = std::fs::read_to_string(root.join("docs/details/inventory.md")).unwrap();
     let (api, remote, conflict) = (
         blocks(&page, "sh api"),
         blocks(&page, "sh api remote"),

@@ -168,7 +168,7 @@ async fn what_is_wrong_is_said_with_the_field() {
             json!({"name": "r9", "address": "192.0.2.9", "ping": {"interval": "1ms"}}),
             422,
             "ping.interval",
-            "\"1ms\" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1h",
+            "\"1ms\" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1h",
         ),
         (
             json!({"name": "r9", "adress": "192.0.2.9"}),

@@ -11,8 +11,9 @@ use serde::de::IgnoredAny;
 use toolkit::ConfigError;
 
 use super::target::MAX_SIZE;
-use super::{Kind, Peer, Style, go};
+use super::{Kind, Peer, Style};
 use crate::config::{Config, Module};
+use units::go;
 
 /// Longest time of a probe when neither module nor scraper says one.
 const TIMEOUT: Duration = Duration::from_secs(120);

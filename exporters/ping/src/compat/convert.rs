@@ -11,7 +11,7 @@ use inventory::Inventory;
 use netio::option::Family;
 use toolkit::ConfigError;
 
-use super::{Families, Kind, Options, Peer, Target, go};
+use super::{Families, Kind, Options, Peer, Target};
 use crate::config::{Config, Module};
 
 /// Which of the two files to print.
@@ -120,8 +120,8 @@ pub fn convert(kind: Kind, text: &str, origin: &Path) -> Result<Converted, Confi
         let _ = write!(
             written,
             "probe:\n  interval: {}\n  timeout: {}\n  size_bytes: {}\n",
-            go::text(usual.interval),
-            go::text(usual.timeout),
+            units::spelled(usual.interval),
+            units::spelled(usual.timeout),
             usual.size
         );
         if usual.tos >> 2 > 0 {
@@ -240,7 +240,7 @@ fn settings(target: &Target, usual: Option<&Target>) -> Vec<String> {
     let mut settings = Vec::new();
     let same = |of: fn(&Target) -> u128| usual.is_some_and(|usual| of(usual) == of(target));
     if !same(|t| t.interval.as_nanos()) {
-        settings.push(format!("interval: {}", go::text(target.interval)));
+        settings.push(format!("interval: {}", units::spelled(target.interval)));
     }
     if !same(|t| t.size as u128) {
         settings.push(format!("size_bytes: {}", target.size));
@@ -310,9 +310,9 @@ fn dns(config: &Config, out: &mut String) {
     let _ = write!(
         out,
         "  timeout: {}\n  min_ttl: {}\n  max_ttl: {}\n",
-        go::text(dns.timeout),
-        go::text(dns.min_ttl),
-        go::text(dns.max_ttl)
+        units::spelled(dns.timeout),
+        units::spelled(dns.min_ttl),
+        units::spelled(dns.max_ttl)
     );
 }
 
@@ -333,14 +333,14 @@ fn modules(config: &Config, peer: &Peer, out: &mut String, left: &mut Vec<String
         if timeout < module.timeout {
             left.push(format!(
                 "module {name}: a time of {}, 1m is the longest",
-                go::text(module.timeout)
+                units::spelled(module.timeout)
             ));
         }
         let _ = write!(
             out,
             "  {}:\n    prober: icmp\n    timeout: {}\n    icmp: {{{}}}\n",
             quoted(name),
-            go::text(timeout),
+            units::spelled(timeout),
             icmp(module).join(", ")
         );
     }

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use super::{Kind, go};
+use super::Kind;
+use units::go;
 
 /// What a peer's own flags say.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -184,7 +185,7 @@ impl Options {
         ours: &mut Vec<OsString>,
     ) -> Result<(), Wrong> {
         let wrong = |expected: &str| Wrong(format!("--{name}: {value:?}, expected {expected}"));
-        let time = || go::parse(value).ok_or_else(|| wrong("a duration such as 300ms or 1m30s"));
+        let time = || go::duration(value).map_err(|_| wrong("a duration such as 300ms or 1m30s"));
         let count = || value.parse().map_err(|_| wrong("a number"));
         match name {
             "buckets" => self.buckets = Some(value.to_owned()),

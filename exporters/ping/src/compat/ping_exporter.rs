@@ -12,9 +12,10 @@ use toolkit::ConfigError;
 
 use super::smokeping::check_interval;
 use super::target::{MAX_SIZE, check_host, check_label, once};
-use super::{Families, Kind, Options, Peer, Style, Target, go};
+use super::{Families, Kind, Options, Peer, Style, Target};
 use crate::config::Config;
 use crate::echo::TAG_BYTES;
+use units::go;
 
 /// Labels that its series have anyway.
 pub(super) const LABELS: [&str; 4] = ["target", "ip", "ip_version", "type"];
@@ -123,7 +124,7 @@ fn read(file: &File, options: &Options) -> Result<Config, Wrong> {
     if !(Duration::from_millis(10)..=Duration::from_secs(60)).contains(&timeout) {
         let message = format!(
             "{} is out of bounds, expected 10ms to 1m",
-            go::text(timeout)
+            go::spelled(timeout)
         );
         return Err(("ping.timeout".into(), message));
     }

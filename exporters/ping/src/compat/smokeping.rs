@@ -9,9 +9,10 @@ use serde::Deserialize;
 use toolkit::ConfigError;
 
 use super::target::{INTERVAL, MAX_SIZE, check_host, check_label, once};
-use super::{Families, Kind, Options, Peer, Style, Target, go};
+use super::{Families, Kind, Options, Peer, Style, Target};
 use crate::config::Config;
 use crate::tally::BOUNDS_NANOS;
+use units::go;
 
 /// It never gives a request up; its histogram ends at 26.2 seconds.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -170,7 +171,7 @@ pub(super) fn check_interval(interval: Duration) -> Result<(), String> {
     let message = || {
         format!(
             "{} is out of bounds, expected 10ms to 1h",
-            go::text(interval)
+            go::spelled(interval)
         )
     };
     (INTERVAL.0..=INTERVAL.1)

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use netio::option::Family;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use toolkit::config::{DurationIn, Ranged};
 
-use super::{MAX_SIZE, TIMEOUT, human, number, within};
+use super::MAX_SIZE;
 
 /// How `/probe` probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,18 +40,20 @@ pub(super) fn default_modules() -> RawModules {
     RawModules::from([("icmp".to_owned(), RawModule::default())])
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Prober {
     Icmp,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawModule {
+    /// What is probed with.
     prober: Prober,
-    #[serde(with = "human")]
-    timeout: Duration,
+    /// Longest time of a probe; the timeout of the scrape less half a second can make it shorter.
+    timeout: DurationIn<10, 60_000>,
+    /// How it is asked.
     icmp: RawIcmp,
 }
 
@@ -57,31 +61,37 @@ impl Default for RawModule {
     fn default() -> Self {
         Self {
             prober: Prober::Icmp,
-            timeout: Duration::from_secs(5),
+            timeout: DurationIn::from_millis(5_000),
             icmp: RawIcmp::default(),
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Protocol {
     Ip4,
     Ip6,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawIcmp {
+    /// The family tried first.
     preferred_ip_protocol: Protocol,
+    /// Whether the other family is tried when the target has no address of the preferred one.
     ip_protocol_fallback: bool,
+    /// Address to send from, else the one that routing picks.
     #[serde(skip_serializing_if = "Option::is_none")]
     source_ip_address: Option<IpAddr>,
+    /// Bytes after the ICMP header; 0, as nothing: that of `probe.size_bytes`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    payload_size: Option<usize>,
+    payload_size: Option<Ranged<u16, 0, { MAX_SIZE as u64 }>>,
+    /// Nobody on the way may fragment it.
     dont_fragment: bool,
+    /// Hop limit; 0, as nothing: that of this host.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u8>,
+    ttl: Option<Ranged<u8, 0, 255>>,
 }
 
 impl Default for RawIcmp {
@@ -97,28 +107,26 @@ impl Default for RawIcmp {
     }
 }
 
-pub(super) fn check(modules: &RawModules) -> Result<Modules, (String, String)> {
+pub(super) fn checked(modules: &RawModules) -> Modules {
     let checked = modules.iter().map(|(name, module)| {
-        let path = |key: &str| format!("modules.{name}.{key}");
-        within(&path("timeout"), module.timeout, TIMEOUT)?;
         let icmp = &module.icmp;
-        // The peer takes 0 for "not given" in both.
-        let size = icmp.payload_size.filter(|&size| size > 0);
-        let ttl = icmp.ttl.filter(|&ttl| ttl > 0);
-        number(&path("icmp.payload_size"), size.unwrap_or(0), 0..=MAX_SIZE)?;
         let module = Module {
-            timeout: module.timeout,
+            timeout: *module.timeout,
             preferred: match icmp.preferred_ip_protocol {
                 Protocol::Ip4 => Family::V4,
                 Protocol::Ip6 => Family::V6,
             },
             fallback: icmp.ip_protocol_fallback,
             source: icmp.source_ip_address,
-            size,
+            // blackbox_exporter takes 0 for "not given" in both.
+            size: icmp
+                .payload_size
+                .map(|size| size.get().into())
+                .filter(|&size| size > 0),
             dont_fragment: icmp.dont_fragment,
-            ttl,
+            ttl: icmp.ttl.map(Ranged::get).filter(|&ttl| ttl > 0),
         };
-        Ok((name.clone(), module))
+        (name.clone(), module)
     });
     checked.collect()
 }

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::{human, number, within};
+use toolkit::config::{DurationIn, Ranged};
 
 /// How the paths to targets are followed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     /// They are.
     pub enabled: bool,
     /// Devices with one of these tags; every device when empty.
     pub tags: Vec<String>,
     /// From trace to trace of a target.
-    #[serde(with = "human")]
     pub interval: Duration,
     /// Time to wait for the answer of a hop.
-    #[serde(with = "human")]
     pub timeout: Duration,
     /// Largest hop limit.
     pub max_hops: u8,
@@ -38,15 +35,50 @@ pub struct Path {
 
 impl Default for Path {
     fn default() -> Self {
+        checked(&RawPath::default())
+    }
+}
+
+/// `path:` as written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPath {
+    /// Whether paths are followed.
+    enabled: bool,
+    /// Devices with one of these tags; every device when empty.
+    tags: Vec<String>,
+    /// Time from trace to trace of a target.
+    interval: DurationIn<1_000, 86_400_000>,
+    /// Time to wait for the answer of a hop.
+    timeout: DurationIn<100, 10_000>,
+    /// Largest hop limit.
+    max_hops: Ranged<u8, 1, 64>,
+    /// Flows to each target: routers may send each another way.
+    flows: Ranged<u8, 1, 8>,
+    // A socket names its requests by 16 bits: at this rate none is used twice within the longest timeout.
+    /// Most requests a second of all traces together.
+    rate: Ranged<u32, 1, 5_000>,
+    /// Paths remembered of each flow.
+    paths_kept: Ranged<u8, 1, 64>,
+    /// Measures the largest packet that gets there in one piece.
+    mtu: bool,
+    /// Traces also when three requests in a row were lost.
+    on_loss: bool,
+    /// Traces also when the hop limit of the answers changed.
+    on_hop_limit: bool,
+}
+
+impl Default for RawPath {
+    fn default() -> Self {
         Self {
             enabled: false,
             tags: Vec::new(),
-            interval: Duration::from_secs(60),
-            timeout: Duration::from_secs(1),
-            max_hops: 30,
-            flows: 1,
-            rate: 50,
-            paths_kept: 8,
+            interval: DurationIn::from_millis(60_000),
+            timeout: DurationIn::from_millis(1_000),
+            max_hops: Ranged::of(30),
+            flows: Ranged::of(1),
+            rate: Ranged::of(50),
+            paths_kept: Ranged::of(8),
             mtu: true,
             on_loss: true,
             on_hop_limit: true,
@@ -54,13 +86,18 @@ impl Default for Path {
     }
 }
 
-pub(super) fn check(path: &Path) -> Result<(), (String, String)> {
-    let second = Duration::from_secs(1);
-    within("path.interval", path.interval, (second, second * 86_400))?;
-    within("path.timeout", path.timeout, (second / 10, second * 10))?;
-    number("path.max_hops", path.max_hops, 1..=64)?;
-    number("path.flows", path.flows, 1..=8)?;
-    // A socket names its requests by 16 bits: at this rate none is used twice within the longest timeout.
-    number("path.rate", path.rate, 1..=5_000)?;
-    number("path.paths_kept", path.paths_kept, 1..=64)
+pub(super) fn checked(raw: &RawPath) -> Path {
+    Path {
+        enabled: raw.enabled,
+        tags: raw.tags.clone(),
+        interval: *raw.interval,
+        timeout: *raw.timeout,
+        max_hops: raw.max_hops.get(),
+        flows: raw.flows.get(),
+        rate: raw.rate.get(),
+        paths_kept: raw.paths_kept.get().into(),
+        mtu: raw.mtu,
+        on_loss: raw.on_loss,
+        on_hop_limit: raw.on_hop_limit,
+    }
 }

@@ -8,8 +8,6 @@ use inventory::Text;
 use netio::option::Family;
 use serde::Serialize;
 
-use super::human;
-
 /// The program that is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum, Serialize)]
 #[value(rename_all = "snake_case")]
@@ -128,10 +126,10 @@ pub struct Target {
     /// Its addresses that are probed.
     pub families: Families,
     /// From request to request.
-    #[serde(serialize_with = "human::serialize")]
+    #[serde(serialize_with = "super::spelled")]
     pub interval: Duration,
     /// After which a request is lost.
-    #[serde(serialize_with = "human::serialize")]
+    #[serde(serialize_with = "super::spelled")]
     pub timeout: Duration,
     /// Bytes after the ICMP header.
     pub size: usize,

@@ -10,7 +10,7 @@ mod raw;
 use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
-use serde_saphyr::Spanned;
+use yaml::Spanned;
 
 use super::{Config, Error};
 use auth::Reader;
@@ -140,12 +140,8 @@ fn merge(
     {
         return Ok(());
     }
-    let budget =
-        serde_saphyr::budget! { max_nodes: 20_000_000, max_events: 40_000_000, max_depth: 32 };
-    let rules =
-        serde_saphyr::options! { with_snippet: false, legacy_octal_numbers: true, budget: budget };
-    let file: raw::File = serde_saphyr::from_str_with_options(text, rules)
-        .map_err(|error| refused(&error, text, origin))?;
+    let file: raw::File =
+        yaml::parse(text, &RULES).map_err(|mistakes| refused(&mistakes, text, origin))?;
     config.strict |= file.strict.unwrap_or(false);
     for (name, auth) in file.auths {
         let place = place_of(&auth);
@@ -190,44 +186,43 @@ fn merge(
 }
 
 fn place_of<T>(spanned: &Spanned<T>) -> (u64, u64) {
-    (spanned.referenced.line(), spanned.referenced.column())
+    (spanned.at.line.into(), spanned.at.column.into())
 }
 
-pub(crate) fn refused(error: &serde_saphyr::Error, text: &str, origin: &Path) -> Error {
-    let mut message = error.without_snippet().to_string();
-    let place = error.location().map(|at| (at.line(), at.column()));
-    if let Some((line, column)) = place {
-        for shown in [
-            format!(" at line {line}, column {column}"),
-            format!("line {line} column {column}: "),
-        ] {
-            message = message.replace(&shown, "");
-        }
-    }
-    for (theirs, plain) in [
-        (", set DuplicateKeyPolicy in Options if acceptable", ""),
-        (
-            "invalid u32",
-            "expected a whole number from 0 to 4294967295",
-        ),
-        ("expected mapping start", "expected keys with values"),
-        ("expected sequence start", "expected a list"),
-    ] {
-        message = message.replace(theirs, plain);
-    }
+/// As snmp_exporter reads its files; the largest that its generator writes has some hundred thousand values.
+pub(crate) const RULES: yaml::Rules = yaml::Rules {
+    octal: true,
+    values: 20_000_000,
+    bytes: 512 << 20,
+    ..yaml::Rules::CONFIGURATION
+};
+
+/// The first mistake, with a hint where the file has the form of old versions.
+pub(crate) fn refused(mistakes: &[yaml::Mistake], text: &str, origin: &Path) -> Error {
+    let Some(first) = mistakes.first() else {
+        return Error::new(origin, "expected auths and modules");
+    };
     let new_form = text
         .lines()
         .any(|line| line.starts_with("auths:") || line.starts_with("modules:"));
-    let old_key = ["`auth`", "`version`"]
+    let old_key = ["\"auth\";", "\"version\";"]
         .iter()
-        .any(|key| message.contains("unknown field") && message.contains(&format!("field {key}")));
-    if message.contains("unknown field") && (!new_form || old_key) {
-        message = format!("{message}; {LEGACY}");
-    }
+        .any(|key| first.message.starts_with(&format!("unknown key {key}")));
+    let unknown = first.message.starts_with("unknown key");
+    let hint = if unknown && (!new_form || old_key) {
+        format!("; {LEGACY}")
+    } else {
+        String::new()
+    };
+    let path = if first.path.is_empty() {
+        String::new()
+    } else {
+        format!("{}: ", first.path)
+    };
     Error {
         origin: origin.to_owned(),
-        place,
-        message,
+        place: (first.at.line > 0).then(|| (first.at.line.into(), first.at.column.into())),
+        message: format!("{path}{}{hint}", first.message),
     }
 }
 

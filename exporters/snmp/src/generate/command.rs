@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
+use yaml::Spanned;
 
 use super::build::{self, Built};
 use super::input::ModuleInput;
@@ -107,14 +107,14 @@ fn generate(args: &Args) -> Result<Vec<String>, String> {
     let origin = &args.generator_path;
     let text = std::fs::read_to_string(origin)
         .map_err(|error| format!("{}: {error}", origin.display()))?;
-    let (yaml, warnings) = text_of(&text, origin, &mibs)?;
+    let (made, warnings) = text_of(&text, origin, &mibs)?;
     told.extend(warnings);
     if args.output_path == Path::new("-") {
-        print!("{yaml}");
+        print!("{made}");
     } else {
         // Beside it first, so that a service that follows the file never reads half of it.
         let beside = args.output_path.with_extension("new");
-        std::fs::write(&beside, yaml)
+        std::fs::write(&beside, made)
             .and_then(|()| std::fs::rename(&beside, &args.output_path))
             .map_err(|error| format!("{}: {error}", args.output_path.display()))?;
     }
@@ -126,9 +126,8 @@ fn generate(args: &Args) -> Result<Vec<String>, String> {
 /// # Errors
 /// What is wrong with `text`, as `file:line:column: message`.
 pub fn text_of(text: &str, origin: &Path, mibs: &Mibs) -> Result<(String, Vec<String>), String> {
-    let rules = serde_saphyr::options! { with_snippet: false, legacy_octal_numbers: true };
-    let file: File = serde_saphyr::from_str_with_options(text, rules)
-        .map_err(|error| config::refused(&error, text, origin).to_string())?;
+    let file: File = yaml::parse(text, &config::RULES)
+        .map_err(|mistakes| config::refused(&mistakes, text, origin).to_string())?;
     if file.modules.is_empty() {
         return Err(format!(
             "{}: no modules: expected at least one below `modules`",
@@ -147,8 +146,8 @@ pub fn text_of(text: &str, origin: &Path, mibs: &Mibs) -> Result<(String, Vec<St
             format!(
                 "{}:{}:{}: modules.{name}: {error}",
                 origin.display(),
-                input.referenced.line(),
-                input.referenced.column()
+                input.at.line,
+                input.at.column
             )
         })?;
         let Built {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config::duration::GoDuration;
 use crate::config::module::IndexType;
 use crate::config::pattern::Pattern;
+use units::go::GoDuration;
 
 /// One module that is to be made.
 #[derive(Debug, Default, Deserialize)]

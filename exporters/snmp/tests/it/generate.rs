@@ -206,7 +206,7 @@ fn mistakes_are_told_with_their_place_and_nothing_is_written() {
         ),
         (
             "modules:\n  m:\n    walks: []\n",
-            "generator.yml:3:5: unknown field `walks`",
+            "generator.yml:3:5: modules.m: unknown key \"walks\"",
         ),
         (
             "modules: {m: {overrides: {portIn: {type: counters}}}}",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toolkit::SecretFile;
 
 use super::raw::{RawFile, RawForward, RawWebhook};
-use super::{Checked, Client, FileCopy, Forward, Framing, Hook, Way, duration};
+use super::{Checked, Client, FileCopy, Forward, Framing, Hook, Way};
 use crate::translate::EVENTS;
 
 fn open_secret(path: String, base: &Path, file: &Path) -> Checked<Arc<SecretFile>> {
@@ -87,7 +87,7 @@ pub(super) fn forward(at: usize, raw: RawForward, base: &Path) -> Checked<Forwar
 }
 
 pub(super) fn file(at: usize, raw: RawFile, base: &Path) -> Checked<FileCopy> {
-    let max_bytes = raw.max_bytes.unwrap_or(100 << 20);
+    let max_bytes = raw.max_bytes.map_or(100 << 20, |size| *size);
     if max_bytes < 4_096 {
         return Err((
             format!("files[{at}].max_bytes"),
@@ -119,7 +119,7 @@ pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> 
                 (
                     path("events"),
                     format!(
-                        "expected kinds of events (docs/syslog.md lists them), found {event:?}"
+                        "expected kinds of events (docs/syslog-events.md lists them), found {event:?}"
                     ),
                 )
             })
@@ -132,9 +132,8 @@ pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> 
         file.map(|file| open_secret(path(field), base, &file))
             .transpose()
     };
-    let time = |field: &str, text: Option<String>, default: u64| match text {
-        Some(text) => duration(&path(field), &text),
-        None => Ok(Duration::from_secs(default)),
+    let time = |given: Option<toolkit::config::Duration>, default| {
+        given.map_or(Duration::from_secs(default), |given| *given)
     };
     Ok(Hook {
         name: raw.name,
@@ -143,9 +142,9 @@ pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> 
         secret: secret("secret_file", raw.secret_file)?,
         token: secret("bearer_token_file", raw.bearer_token_file)?,
         ca_file: raw.ca_file.map(|file| base.join(file)),
-        timeout: time("timeout", raw.timeout, 5)?,
-        retry_for: time("retry_for", raw.retry_for, 600)?,
-        interval: time("interval", raw.interval, 10)?,
+        timeout: time(raw.timeout, 5),
+        retry_for: time(raw.retry_for, 600),
+        interval: time(raw.interval, 10),
         queue: raw.queue.unwrap_or(1_000).clamp(1, 100_000),
     })
 }

@@ -102,6 +102,19 @@ fn every_rule_knows_its_own_example_and_says_a_sentence() {
     let vendors: BTreeSet<&str> = translator.rules().iter().map(|r| r.vendor).collect();
     assert!(kinds.len() >= 300, "{} kinds of messages", kinds.len());
     assert!(vendors.len() >= 15, "{vendors:?}");
+    let thousands = |n: usize| format!("{},{:03}", n / 1_000, n % 1_000);
+    let counted = format!(
+        "{} rules know {} kinds of messages of {} vendors.",
+        thousands(translator.rules().len()),
+        thousands(kinds.len()),
+        vendors.len()
+    );
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/syslog.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(
+        page.contains(&counted),
+        "docs/syslog.md does not say: {counted}"
+    );
 }
 
 #[test]
@@ -217,7 +230,8 @@ fn every_kind_of_event_has_its_runbook() {
 
 #[test]
 fn every_message_id_of_napalm_logs_has_its_event() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/syslog.md");
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/details/syslog.md");
     let text = std::fs::read_to_string(path).unwrap();
     let translator = Translator::built_in().unwrap();
     let (_, table) = text.split_once("| napalm-logs | event | rule |").unwrap();

@@ -174,16 +174,16 @@ names-twice.bad.yaml:10:11: devices[1].name: the device name "r1" is taken by de
     ),
     (
         "ping",
-        r#"ping.bad.yaml:2:52: devices[0].ping.interval: "1" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1h
-ping.bad.yaml:3:52: devices[1].ping.interval: "9ms" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1h
-ping.bad.yaml:4:52: devices[2].ping.interval: "2h" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1h
-ping.bad.yaml:4:65: devices[2].ping.timeout: "61s" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1m
+        r#"ping.bad.yaml:2:52: devices[0].ping.interval: "1" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1h
+ping.bad.yaml:3:52: devices[1].ping.interval: "9ms" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1h
+ping.bad.yaml:4:52: devices[2].ping.interval: "2h" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1h
+ping.bad.yaml:4:65: devices[2].ping.timeout: "61s" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1m
 ping.bad.yaml:5:52: devices[3].ping.families: an empty list; expected ipv4, ipv6 or both (enabled: false switches ping off)
 ping.bad.yaml:6:52: devices[4].ping.families: the device has no ipv6 address; expected one, or another family
 ping.bad.yaml:7:53: devices[5].ping.families[0]: unknown value "ipv5"; expected one of ipv4, ipv6
-ping.bad.yaml:8:52: devices[6].ping.interval: "1..5s" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1h
+ping.bad.yaml:8:52: devices[6].ping.interval: "1..5s" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1h
 ping.bad.yaml:9:49: devices[7].ping.burst: 0 is out of bounds; expected 1 to 100
-ping.bad.yaml:10:57: devices[8].ping.burst_spacing: "9ms" is not a duration in bounds; expected a number and ms, s, m or h, from 10ms to 1m
+ping.bad.yaml:10:57: devices[8].ping.burst_spacing: "9ms" is not a duration in bounds; expected one such as 250ms, 1.5s or 1m30s, from 10ms to 1m
 ping.bad.yaml:11:52: devices[9].ping.records: unknown value "some"; expected one of one, all"#,
     ),
     (

@@ -262,8 +262,8 @@ impl Rate {
     /// As in exporter-toolkit an interval of zero, or none, means no limit.
     fn check(self) -> Result<Option<RateLimit>, Wrong> {
         let interval = given(self.interval).unwrap_or_else(|| "0".to_owned());
-        let interval = crate::flags::duration(&interval)
-            .map_err(|message| wrong("rate_limit.interval", message))?;
+        let interval =
+            units::duration(&interval).map_err(|message| wrong("rate_limit.interval", message))?;
         if interval.is_zero() {
             return Ok(None);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_saphyr::Spanned;
+use yaml::Spanned;
 
 use super::place::Place;
 use super::{place_of, raw};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de};
-use serde_saphyr::Spanned;
+use yaml::Spanned;
 
 use crate::config::{
     AuthProtocol, GoDuration, IndexType, Pattern, PrivProtocol, SecurityLevel, unanchored,

@@ -81,15 +81,15 @@ fn mistakes_are_named_with_file_and_line() {
         ),
         (
             "auths: {a: {}}\nmodules: {m: {walk: [1.3.x]}}\n",
-            "snmp.yml:2:22: `1.3.x`: expected numbers",
+            "snmp.yml:2:22: modules.m.walk[0]: `1.3.x`: expected numbers",
         ),
         (
             "auths: {a: {}}\nmodules:\n  m:\n    walks: []\n",
-            "snmp.yml:4:5: unknown field `walks`",
+            "snmp.yml:4:5: modules.m: unknown key \"walks\"",
         ),
         (
             "auths: {a: {}}\nmodules: {m: {timeout: 5}}\n",
-            "`5`: expected a duration such as 5s, 1m30s or 500ms",
+            "expected a duration such as 300ms, 1.5s or 2m45s, found \"5\"",
         ),
         ("strict: true\nauths: {a: {}}\n", "snmp.yml: no modules"),
         ("modules: {}\nauths: {}\n", "snmp.yml: no modules"),
@@ -121,14 +121,14 @@ fn index_types_and_expressions_are_checked_where_they_stand() {
         "      indexes:\n      - labelname: i\n        type: Foo\n",
     ));
     assert!(
-        message.starts_with("snmp.yml:11:15: `Foo` is no index type: expected Integer32"),
+        message.starts_with("snmp.yml:11:15: modules.m.metrics[0].indexes[0].type: `Foo` is no index type: expected Integer32"),
         "{message}"
     );
     let message = refusal(&metric(
         "      regex_extracts:\n        Value:\n        - regex: 'a('\n",
     ));
     assert!(
-        message.starts_with("snmp.yml:11:18: regular expression `^(?:a()$`: unclosed group"),
+        message.starts_with("snmp.yml:11:18: modules.m.metrics[0].regex_extracts.Value[0].regex: regular expression `^(?:a()$`: unclosed group"),
         "{message}"
     );
     let message = refusal(&metric(
