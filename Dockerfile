@@ -1,7 +1,15 @@
 # One service as one image: `docker build --build-arg BIN=sotp-ping .`
 #
 # THIS FILE HAS NOT BEEN RUN by the project: there is no container engine where it is tested.
-# The image holds one static binary and the certificate authorities, and runs as nobody's user 65532.
+# The image holds one static binary and the certificate authorities, and runs as nobody's user 65532. A service that keeps
+# versions needs git beside it: `--build-arg BASE=with-git`.
+
+ARG BASE=scratch
+
+FROM debian:bookworm-slim AS with-git
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends git openssh-client \
+ && rm -rf /var/lib/apt/lists/*
 
 FROM rust:1.95.0-bookworm AS build
 ARG BIN
@@ -14,7 +22,7 @@ RUN test -n "$BIN" || { echo 'name the service: --build-arg BIN=sotp-ping' >&2; 
  && install -D -m 0755 "target/$target/dist/$BIN" /out/service \
  && mkdir /out/data
 
-FROM scratch
+FROM ${BASE}
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/service /service
 # A volume on it belongs to the user of the service: for what must survive the container.

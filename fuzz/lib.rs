@@ -27,6 +27,7 @@ pub mod targets {
     pub mod mib;
     pub mod ping_compat;
     pub mod snmp;
+    pub mod ssh;
     pub mod syslog;
     pub mod syslog_framing;
     pub mod syslog_rfc3164;
@@ -47,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("mib", targets::mib::run),
     ("ping-compat", targets::ping_compat::run),
     ("snmp", targets::snmp::run),
+    ("ssh", targets::ssh::run),
     ("syslog", targets::syslog::run),
     ("syslog-framing", targets::syslog_framing::run),
     ("syslog-rfc3164", targets::syslog_rfc3164::run),

@@ -45,7 +45,7 @@ impl Credentials {
 }
 
 /// Twenty characters: a hundred random bits.
-fn word() -> io::Result<String> {
+pub(crate) fn word() -> io::Result<String> {
     let mut random = [0_u8; 20];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     Ok(random

@@ -32,6 +32,9 @@ use crate::line;
 use crate::supervise::{DaemonStatus, Supervisor};
 use crate::topology::{MANAGEMENT, RANGE, Shape, Topology};
 
+/// The account on every router of the service that collects configurations.
+pub(crate) const COLLECTOR_ACCOUNT: &str = "sotp";
+
 /// What a node must know to be built.
 #[derive(Debug)]
 pub(crate) struct Spec {

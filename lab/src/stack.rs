@@ -22,6 +22,8 @@ pub(crate) mod table;
 pub(crate) mod tell;
 mod up;
 
+pub(crate) use configs::template::Ssh;
+
 use std::process::ExitCode;
 
 use args::Command;

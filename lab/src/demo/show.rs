@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Flags, once};
 use crate::lab::Lab;
+use crate::node::COLLECTOR_ACCOUNT;
+use crate::stack::Ssh;
 use crate::stack::home::Home;
 use crate::stack::inner::END;
 use crate::stack::plan::{self, Found, Plan, Ports, Setting, usual_ports};
@@ -44,12 +46,19 @@ pub(super) async fn run(
     std::fs::write(&inventory, lab.inventory_yaml())
         .with_context(|| inventory.display().to_string())?;
     let snmp = lab.snmp_config(&state)?;
+    let [key, known_hosts] = lab.ssh_files();
+    let ssh = Ssh {
+        user: COLLECTOR_ACCOUNT,
+        key,
+        known_hosts,
+    };
     let inside = usual_ports();
     let (doors, outside) = doors()?;
     let setting = Setting {
         state: &state,
         inventory: &inventory,
         snmp: Some(&snmp),
+        ssh: Some(&ssh),
         syslog: COLLECTOR_SYSLOG,
         home,
         found,

@@ -1,4 +1,4 @@
-//! What the SNMP exporter needs to ask the routers of a lab.
+//! What services need to ask the routers of a lab.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,11 @@ use crate::files::file;
 use crate::node::place::folder;
 
 impl Lab {
+    /// The private key of every account on the routers of this lab, and the file of their host keys.
+    pub(crate) fn ssh_files(&self) -> [PathBuf; 2] {
+        [self.state.ssh_key(), self.state.known_hosts()]
+    }
+
     /// Writes a configuration of the SNMP exporter below `folder`, with the credentials of this lab in files of their own, and
     /// returns its path. It names no modules, so that the exporter's own are used.
     pub(crate) fn snmp_config(&self, state: &Path) -> Result<PathBuf, Error> {

@@ -20,6 +20,9 @@ use crate::topology::{COLLECTOR, Flow, FlowVersion, Kind, RANGE, SyslogBy};
 const BCRYPT_COST: u32 = 4;
 /// The login user's id on routers.
 const LOGIN_UID: u32 = 2_000;
+/// Further accounts, with the same key and no password: a person whose name tells a change from those of the generic account, and
+/// the service that collects configurations.
+const FURTHER: [&str; 2] = ["alice", super::COLLECTOR_ACCOUNT];
 /// UDP and TCP port of the syslog collector.
 const SYSLOG_PORT: u16 = 514;
 /// The same over TLS.
@@ -234,6 +237,14 @@ fn accounts(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     ));
     let hash = bcrypt::hash(&spec.credentials.password, BCRYPT_COST)?;
     shadow.push_str(&format!("{login}:{hash}:19000:0:99999:7:::\n"));
+    for (uid, name) in (LOGIN_UID + 1..).zip(FURTHER) {
+        passwd.push_str(&format!(
+            "{name}:x:{uid}:{}:of the lab:{}:/usr/bin/vtysh\n",
+            group.gid,
+            home.display()
+        ));
+        shadow.push_str(&format!("{name}:*:19000:0:99999:7:::\n"));
+    }
     for (name, text, mode) in [("passwd", passwd, 0o644), ("shadow", shadow, 0o600)] {
         file(&place.join(name), &text, mode)?;
         bind(&place.join(name), &Path::new("/etc").join(name))?;
@@ -249,10 +260,10 @@ fn frr_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     let text = frr::configuration(&spec.topology, spec.index);
     let first = frr::first_configuration(&spec.topology, spec.index);
     // The login was checked by sshd; asking for it again is what the second line avoids.
-    let vtysh = format!(
-        "service integrated-vtysh-config\nusername {} nopassword\n",
-        spec.credentials.user
-    );
+    let mut vtysh = String::from("service integrated-vtysh-config\n");
+    for user in std::iter::once(spec.credentials.user.as_str()).chain(FURTHER) {
+        vtysh.push_str(&format!("username {user} nopassword\n"));
+    }
     for (name, text) in [
         ("frr.conf", text),
         (FIRST_CONFIGURATION, first),
@@ -302,12 +313,13 @@ fn ssh_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     // Strict modes would refuse the key where `/` belongs to a user that the user namespace does not know.
     let text = format!(
         "Port 22\nListenAddress 0.0.0.0\nHostKey {key}\nAuthorizedKeysFile {authorized}\nPidFile none\n\
-         AllowUsers {user}\nPermitRootLogin no\nPasswordAuthentication yes\n\
+         AllowUsers {user} {further}\nPermitRootLogin no\nPasswordAuthentication yes\n\
          StrictModes no\nKbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nX11Forwarding no\nAllowTcpForwarding no\n\
          AllowAgentForwarding no\nPermitTunnel no\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\n",
         key = key.display(),
         authorized = authorized.display(),
         user = spec.credentials.user,
+        further = FURTHER.join(" "),
     );
     file(&folder_path.join("sshd_config"), &text, 0o600)?;
     // The folder into which sshd locks its unprivileged half.

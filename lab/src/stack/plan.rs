@@ -70,6 +70,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) inventory: &'a Path,
     /// Configuration of the SNMP exporter; without one it runs with its own.
     pub(crate) snmp: Option<&'a Path>,
+    /// How the routers of a lab are logged in to.
+    pub(crate) ssh: Option<&'a template::Ssh>,
     /// Where devices send their syslog.
     pub(crate) syslog: SocketAddr,
     /// Alerts and dashboards.
@@ -230,7 +232,19 @@ fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<Stri
         .collect()
 }
 
+/// A folder of secrets that services share, made once: `events`, which signs what sotp-syslog tells the others.
+fn secrets(setting: &Setting) -> anyhow::Result<PathBuf> {
+    let folder = setting.folder("secrets")?;
+    let path = folder.join("events");
+    if !path.exists() {
+        let secret = crate::credentials::word().context("a random secret")?;
+        crate::files::file(&path, &secret, 0o600).with_context(|| path.display().to_string())?;
+    }
+    Ok(folder)
+}
+
 fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Process> {
+    let secrets = secrets(setting)?;
     let urls = setting.urls();
     let names = template::Names {
         lab: setting.forwarded,
@@ -239,6 +253,8 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
         collector: setting.syslog.ip().to_string(),
         syslog: setting.syslog,
         snmp_config: setting.snmp,
+        ssh: setting.ssh,
+        secrets: &secrets,
         urls: &urls,
     };
     let mut arguments = vec![format!(

@@ -48,6 +48,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         state: state.folder(),
         inventory: &inventory,
         snmp: snmp.as_deref(),
+        ssh: None,
         syslog: up.syslog_listen_address,
         home: &home,
         found: &found,

@@ -12,8 +12,12 @@ use testkit::TempDir;
 
 /// Runs the demo once under its own name and mark; nothing of it may be left.
 fn demo(name: &str, flags: &[&str]) -> Output {
+    run(name, &TempDir::new().unwrap(), flags)
+}
+
+/// The same, with its state below `folder`.
+pub(crate) fn run(name: &str, folder: &TempDir, flags: &[&str]) -> Output {
     let mark = Mark::new();
-    let folder = TempDir::new().unwrap();
     let links = links();
     let output = Command::new("timeout")
         // A guard against a test that never ends; the demo bounds every wait of its own.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 mod compose;
+mod configuration;
 mod demo;
 mod help;
 mod net;

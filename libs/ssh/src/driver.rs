@@ -10,7 +10,6 @@ use toolkit::ConfigError;
 
 mod raw;
 
-use crate::DriverError;
 pub(crate) use raw::Replace;
 
 /// How commands reach the device.
@@ -109,16 +108,6 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// The built-in driver of `platform`, by its name or one of its aliases.
-    ///
-    /// # Errors
-    /// There is none of that name.
-    pub fn load(platform: &str) -> Result<std::sync::Arc<Self>, DriverError> {
-        crate::Drivers::built_in()
-            .get(platform)
-            .ok_or_else(|| DriverError::Unknown(platform.to_owned()))
-    }
-
     /// The driver in `text`; `origin` names it in errors.
     ///
     /// # Errors

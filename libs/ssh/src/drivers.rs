@@ -87,6 +87,18 @@ impl Drivers {
     }
 }
 
+impl Driver {
+    /// The built-in driver of `platform`, by its name or one of its aliases.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn load(platform: &str) -> Result<Arc<Self>, DriverError> {
+        Drivers::built_in()
+            .get(platform)
+            .ok_or_else(|| DriverError::Unknown(platform.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

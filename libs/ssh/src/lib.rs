@@ -30,3 +30,18 @@ pub use hostkeys::{HostKeys, KeyNews, OnUnknown};
 pub use login::Login;
 pub use mask::{Masked, Masker};
 pub use session::{Answer, Collected, Incomplete, Seconds, Session, Target, Times};
+
+/// What a device's bytes behind the command `show` come to, for the fuzz target: the lines of the answer, once the prompt `r1#`
+/// ends it.
+#[doc(hidden)]
+#[must_use]
+pub fn answered(driver: &Driver, pieces: &[&[u8]]) -> Option<Vec<String>> {
+    let prompt = prompt::Prompt::learned(b"r1#", driver);
+    let mut exchange = exchange::Exchange::new(driver, &prompt, "show", false, 1 << 16);
+    let mut done = false;
+    for piece in pieces {
+        done = exchange.push(piece).ok()? == exchange::Step::Done;
+        let _ = exchange.nudge();
+    }
+    done.then(|| exchange.finish().0)
+}

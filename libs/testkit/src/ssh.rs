@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -37,7 +37,8 @@ pub struct Device {
     login: (String, String),
     end: &'static str,
     banner: String,
-    answers: HashMap<String, String>,
+    address: IpAddr,
+    answers: Arc<Mutex<HashMap<String, String>>>,
     unpage: String,
     page: Option<usize>,
     interactive: bool,
@@ -54,11 +55,22 @@ pub struct Running {
     pub address: SocketAddr,
     /// Its line of a `known_hosts` file.
     pub known_host: String,
+    answers: Arc<Mutex<HashMap<String, String>>>,
     typed: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
+fn told(answers: &Mutex<HashMap<String, String>>, command: &str, text: &str) {
+    let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+    answers.insert(command.to_owned(), text.to_owned());
+}
+
 impl Running {
+    /// Says something else to a command from now on.
+    pub fn answer(&self, command: &str, text: &str) {
+        told(&self.answers, command, text);
+    }
+
     /// The lines that were typed, in order, and the commands that were run without a terminal.
     #[must_use]
     pub fn typed(&self) -> Vec<String> {
@@ -84,7 +96,8 @@ impl Device {
             login: (user.to_owned(), password.to_owned()),
             end: "# ",
             banner: String::new(),
-            answers: HashMap::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            answers: Arc::default(),
             unpage: "terminal length 0".to_owned(),
             page: None,
             interactive: false,
@@ -111,8 +124,15 @@ impl Device {
 
     /// What it says to a command.
     #[must_use]
-    pub fn answer(mut self, command: &str, text: &str) -> Self {
-        self.answers.insert(command.to_owned(), text.to_owned());
+    pub fn answer(self, command: &str, text: &str) -> Self {
+        told(&self.answers, command, text);
+        self
+    }
+
+    /// Another address of loopback than 127.0.0.1.
+    #[must_use]
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.address = address;
         self
     }
 
@@ -165,6 +185,11 @@ impl Device {
         self
     }
 
+    fn told(&self, command: &str) -> Option<String> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(command).cloned()
+    }
+
     /// Listens on a free port of loopback.
     ///
     /// # Errors
@@ -172,10 +197,11 @@ impl Device {
     pub async fn start(self) -> anyhow::Result<Running> {
         let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)
             .context("host key")?;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let listener = tokio::net::TcpListener::bind((self.address, 0)).await?;
         let address = listener.local_addr()?;
         let known_host = format!(
-            "[127.0.0.1]:{} ssh-ed25519 {}\n",
+            "[{}]:{} ssh-ed25519 {}\n",
+            address.ip(),
             address.port(),
             key.public_key_base64()
         );
@@ -193,6 +219,7 @@ impl Device {
             ..server::Config::default()
         });
         let typed = Arc::new(Mutex::new(Vec::new()));
+        let answers = Arc::clone(&self.answers);
         let (device, log) = (Arc::new(self), Arc::clone(&typed));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -220,6 +247,7 @@ impl Device {
         Ok(Running {
             address,
             known_host,
+            answers,
             typed,
             task,
         })
@@ -328,7 +356,7 @@ impl Line {
                     answer.push("% Invalid input detected".to_owned());
                 }
             }
-            _ => match device.answers.get(command) {
+            _ => match device.told(command) {
                 Some(text) => answer = text.lines().map(str::to_owned).collect(),
                 None => answer.push("% Unknown command.".to_owned()),
             },
@@ -443,8 +471,8 @@ impl server::Handler for Line {
         session.channel_success(channel)?;
         let command = String::from_utf8_lossy(data).into_owned();
         self.log(&command);
-        let (text, status) = match self.device.answers.get(&command) {
-            Some(text) => (text.clone(), 0),
+        let (text, status) = match self.device.told(&command) {
+            Some(text) => (text, 0),
             None => (format!("sh: 1: {command}: not found\n"), 127),
         };
         if let (Some(Fault::Cut(bytes)), true) = (self.faulty, text.lines().count() > 1) {

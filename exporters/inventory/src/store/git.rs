@@ -6,13 +6,14 @@
 //! used and not a library because its crash safety and formats are the reference, it costs nothing to build, and
 //! nothing waits for it: changes are on disk in the journal before.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::Arc;
 
 use super::disk::Disk;
+
+pub(crate) use ::git::{Logged, author};
 
 /// Why git did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -37,16 +38,6 @@ pub(crate) struct Commit<'a> {
     pub(crate) text: Box<dyn Fn() -> String + 'a>,
     /// A second parent, for a merge, which must be the first commit of a batch.
     pub(crate) merge: Option<&'a str>,
-}
-
-/// One commit as the history tells it.
-#[derive(Clone, Debug)]
-pub(crate) struct Logged {
-    pub(crate) id: String,
-    pub(crate) parents: Vec<String>,
-    pub(crate) seconds: i64,
-    pub(crate) author: String,
-    pub(crate) message: String,
 }
 
 pub(crate) struct Git {
@@ -162,32 +153,18 @@ impl Git {
         };
         let mut feed = |out: &mut dyn Write| -> io::Result<()> {
             for (index, commit) in commits.iter().enumerate() {
-                let parent = match (index, from) {
-                    (0, Some(from)) => format!("from {from}\n"),
-                    _ => String::new(),
+                let own = ::git::Commit {
+                    author: commit.author,
+                    committer: COMMITTER,
+                    seconds: commit.seconds,
+                    message: commit.message,
+                    from: from.filter(|_| index == 0),
+                    merge: commit.merge,
+                    tree: tree.as_deref().filter(|_| index == 0),
                 };
-                let merge = commit
-                    .merge
-                    .map_or_else(String::new, |id| format!("merge {id}\n"));
-                let files = tree
-                    .as_ref()
-                    .filter(|_| index == 0)
-                    .map_or_else(String::new, |tree| format!("M 040000 {tree} \"\"\n"));
                 let text = (commit.text)();
-                write!(
-                    out,
-                    "commit {}\nmark :{}\nauthor {} {seconds} +0000\ncommitter {COMMITTER} {seconds} +0000\ndata {}\n{}\n{parent}{merge}{files}M 100644 inline {}\ndata {}\n",
-                    self.own_reference(),
-                    index + 1,
-                    commit.author,
-                    commit.message.len(),
-                    commit.message,
-                    self.file,
-                    text.len(),
-                    seconds = commit.seconds,
-                )?;
-                out.write_all(text.as_bytes())?;
-                out.write_all(b"\n")?;
+                let files = [(self.file.as_str(), text.as_str())];
+                ::git::import(out, &self.own_reference(), index + 1, &own, &files)?;
             }
             write!(out, "get-mark :{}\ndone\n", commits.len())
         };
@@ -229,15 +206,14 @@ impl Git {
             // Each side of a merge is told of, also where only one of them was kept.
             "--full-history",
             "--topo-order",
-            "--format=%H%n%P%n%at%n%an%n%B",
+            Logged::FORMAT,
             &most,
             "--end-of-options",
             from,
             "--",
             &self.file,
         ])?;
-        let entries = said.split('\0').filter(|entry| !entry.trim().is_empty());
-        Ok(entries.filter_map(logged).collect())
+        Ok(::git::logged(&said))
     }
 
     /// Whether the history of the branch holds `id`.
@@ -358,41 +334,8 @@ impl Git {
 }
 
 fn refused(args: &[&str], output: &Output) -> GitError {
-    let said = String::from_utf8_lossy(&output.stderr);
-    let mut first = said.trim().chars().take(400).collect::<String>();
-    if first.is_empty() {
-        let _ = write!(first, "ended with {}", output.status);
+    match ::git::Error::refused(args, output) {
+        ::git::Error::Refused { command, said } => GitError::Refused { command, said },
+        ::git::Error::Run(error) => GitError::Run(error),
     }
-    GitError::Refused {
-        command: args.first().copied().unwrap_or_default().to_owned(),
-        said: first,
-    }
-}
-
-fn logged(entry: &str) -> Option<Logged> {
-    let mut lines = entry.splitn(5, '\n');
-    Some(Logged {
-        id: lines.next()?.to_owned(),
-        parents: lines.next()?.split(' ').map(str::to_owned).collect(),
-        seconds: lines.next()?.parse().ok()?,
-        author: lines.next()?.to_owned(),
-        message: lines.next().unwrap_or_default().trim_end().to_owned(),
-    })
-}
-
-/// `name <address>` as an author may stand in a commit.
-pub(crate) fn author(name: &str, address: &str) -> String {
-    let clean = |text: &str| -> String {
-        text.chars()
-            .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))
-            .take(256)
-            .collect()
-    };
-    let name = clean(name);
-    let name = if name.trim().is_empty() {
-        "unknown"
-    } else {
-        name.trim()
-    };
-    format!("{name} <{}>", clean(address).trim())
 }

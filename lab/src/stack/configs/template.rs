@@ -25,8 +25,23 @@ pub(crate) struct Names<'a> {
     pub(crate) syslog: SocketAddr,
     /// The user's `snmp.yml`.
     pub(crate) snmp_config: Option<&'a Path>,
+    /// How the routers of a lab are logged in to.
+    pub(crate) ssh: Option<&'a Ssh>,
+    /// A folder of secrets that services share.
+    pub(crate) secrets: &'a Path,
     /// The address of each process that runs.
     pub(crate) urls: &'a BTreeMap<String, String>,
+}
+
+/// How the routers of a lab are logged in to.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Ssh {
+    /// The account of services.
+    pub(crate) user: &'static str,
+    /// Its private key.
+    pub(crate) key: PathBuf,
+    /// The routers' host keys.
+    pub(crate) known_hosts: PathBuf,
 }
 
 /// What comes out of `template`; a name that does not exist is an error anywhere but as a condition.
@@ -56,6 +71,8 @@ mod tests {
             collector: "198.18.0.1".into(),
             syslog: "198.18.0.1:514".parse().unwrap(),
             snmp_config: None,
+            ssh: None,
+            secrets: Path::new("/secrets"),
             urls,
         }
     }
@@ -73,11 +90,17 @@ mod tests {
             ["loki", "tempo", "grafana"]
                 .map(|name| (name.to_owned(), "http://127.0.0.1:2".to_owned())),
         );
+        let ssh = Ssh {
+            user: "sotp",
+            key: "/key".into(),
+            known_hosts: "/known_hosts".into(),
+        };
         for urls in [&few, &all] {
             for lab in [false, true] {
                 let names = Names {
                     lab,
                     snmp_config: lab.then_some(Path::new("/s.yml")),
+                    ssh: lab.then_some(&ssh),
                     ..names(urls)
                 };
                 for service in launched() {

@@ -1,0 +1,432 @@
+//! The work: devices that are due are logged in to, and what they answer is masked, compared and kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use inventory::{Device, Feed};
+use ssh::{Collected, Driver, HostKeys, Masker, Session, Target};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use toolkit::{Live, Stop};
+use tracing::Instrument as _;
+
+use crate::archive::{Archive, Reason};
+use crate::chain::chain;
+use crate::compliance::Compliance;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::diff;
+use crate::fleet::{Ending, Fleet, Timing};
+use crate::journal::{Journal, News};
+use crate::logins::Logins;
+use crate::state::State;
+
+/// Time over which the first collections after a start are spread, for each device of which more than a few are due.
+const SPREAD: Duration = Duration::from_millis(20);
+/// Time for collections under way when the service ends.
+const ENDING: Duration = Duration::from_secs(5);
+/// How often the state is written.
+const SAVE: Duration = Duration::from_secs(1);
+
+/// All that the parts of the service share.
+pub(crate) struct Shared {
+    pub(crate) config: Live<Config>,
+    pub(crate) feed: Feed,
+    pub(crate) archive: Archive,
+    pub(crate) state: State,
+    pub(crate) logins: Logins,
+    pub(crate) compliance: Compliance,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) counters: Counters,
+    pub(crate) masker: Masker,
+    keys: ArcSwap<HostKeys>,
+    fleet: Mutex<Fleet>,
+    wake: Notify,
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "each part stands for itself")]
+    pub(crate) fn new(
+        config: Live<Config>,
+        feed: Feed,
+        archive: Archive,
+        state: State,
+        compliance: Compliance,
+        journal: Option<Journal>,
+        counters: Counters,
+        masker: Masker,
+    ) -> Self {
+        let keys = host_keys(&config.current());
+        Self {
+            config,
+            feed,
+            archive,
+            state,
+            logins: Logins::default(),
+            compliance,
+            journal,
+            counters,
+            masker,
+            keys: ArcSwap::from_pointee(keys),
+            fleet: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// A device shall be collected soon. Answers whether it is one that can be.
+    pub(crate) fn trigger(&self, device: &str, reason: Reason) -> bool {
+        let timing = timing(&self.config.current());
+        let timing = match reason.trigger {
+            // Who asks for it does not wait for silence.
+            "api" => Timing {
+                settle: Duration::ZERO,
+                ..timing
+            },
+            _ => timing,
+        };
+        let taken = self.fleet().event(device, reason, Instant::now(), timing);
+        self.wake.notify_one();
+        taken
+    }
+
+    fn fleet(&self) -> std::sync::MutexGuard<'_, Fleet> {
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over the devices of the inventory that can be collected.
+    fn refresh(&self, config: &Config) {
+        let inventory = self.feed.current();
+        let devices = inventory.devices();
+        let collectable: Vec<String> = devices
+            .iter()
+            .filter(|device| obstacle(config, device).is_none())
+            .map(|device| device.name.to_string())
+            .collect();
+        let many = SPREAD.saturating_mul(u32::try_from(collectable.len()).unwrap_or(u32::MAX));
+        let now = jiff::Timestamp::now().as_second();
+        let wait = |name: &str| {
+            // After a restart the schedule goes on where it was.
+            let since = self.state.of(name).attempt.map(|at| now as f64 - at);
+            let left = since.map_or(0.0, |since| (config.every.as_secs_f64() - since).max(0.0));
+            Duration::try_from_secs_f64(left)
+                .unwrap_or(config.every)
+                .min(config.every)
+                + many.mul_f64(fastrand::f64())
+        };
+        self.fleet().update(&collectable, Instant::now(), wait);
+        let known = |name: &str| inventory.device(name).is_some();
+        self.state.retain(known);
+        self.logins.retain(known);
+        self.compliance.retain(known);
+    }
+}
+
+fn timing(config: &Config) -> Timing {
+    Timing {
+        every: config.every,
+        settle: config.settle,
+        settle_at_most: config.settle_at_most,
+    }
+}
+
+fn host_keys(config: &Config) -> HostKeys {
+    HostKeys::new(&config.known_hosts, config.on_unknown)
+}
+
+/// Why a device is not collected; `None` when it is.
+pub(crate) fn obstacle(config: &Config, device: &Device) -> Option<&'static str> {
+    if device.ssh.is_none() {
+        Some("no_ssh")
+    } else if config.credential(device).is_none() {
+        Some("no_credential")
+    } else if config.drivers.get(&device.platform).is_none() {
+        Some("no_driver")
+    } else {
+        None
+    }
+}
+
+/// Collects whoever is due, until it is told to stop.
+pub(crate) async fn run(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
+    let mut config = shared.config.clone();
+    let mut feed = shared.feed.clone();
+    let mut running = JoinSet::new();
+    let mut names = HashMap::new();
+    let mut save = tokio::time::interval(SAVE);
+    shared.fleet().begin();
+    shared.refresh(&config.current());
+    loop {
+        let now = config.current();
+        while running.len() < now.parallel {
+            let Some((name, reason)) = shared.fleet().take(Instant::now()) else {
+                break;
+            };
+            let shared = Arc::clone(&shared);
+            let span = tracing::info_span!("collect", device = %name, trigger = reason.trigger);
+            let own = name.clone();
+            let task = async move { one(&shared, &own, reason).await };
+            names.insert(running.spawn(task.instrument(span)).id(), name);
+        }
+        shared
+            .counters
+            .running
+            .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+        let full = running.len() >= now.parallel;
+        let next = shared.fleet().next().filter(|_| !full);
+        let due = async {
+            match next {
+                Some(next) => tokio::time::sleep_until(next.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = shared.wake.notified() => {}
+            Some(ended) = running.join_next_with_id() => {
+                let (id, ending) = match ended {
+                    Ok((id, ending)) => (id, ending),
+                    Err(error) => {
+                        tracing::error!(%error, "a collection broke off");
+                        (error.id(), Ending::Failed { in_a_row: 1, login: false })
+                    }
+                };
+                if let Some(name) = names.remove(&id) {
+                    shared.fleet().ended(&name, ending, Instant::now(), timing(&now));
+                }
+            }
+            _ = feed.changed() => shared.refresh(&config.current()),
+            () = config.changed() => {
+                let config = config.current();
+                shared.keys.store(Arc::new(host_keys(&config)));
+                shared.refresh(&config);
+                reconsider(&shared).await;
+            }
+            _ = save.tick() => saved(&shared).await,
+            () = stop.requested() => break,
+        }
+    }
+    // What is nearly done is kept; the rest is given up, and collected again after the next start.
+    let rest = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(ENDING, rest).await.is_err() {
+        running.shutdown().await;
+    }
+    saved(&shared).await;
+    Ok(())
+}
+
+async fn saved(shared: &Arc<Shared>) {
+    let own = Arc::clone(shared);
+    let result = blocking(move || own.state.save()).await;
+    if let Err(error) = result {
+        tracing::error!(error = %format!("{error:#}"), "the state cannot be written; after a restart it is that of before");
+    }
+}
+
+/// Holds every device against the rules anew.
+pub(crate) async fn reconsider(shared: &Arc<Shared>) {
+    let own = Arc::clone(shared);
+    let result = blocking(move || {
+        let (config, inventory) = (own.config.current(), own.feed.current());
+        for device in inventory.devices() {
+            if let Some(driver) = config.drivers.get(&device.platform) {
+                own.compliance
+                    .trace(&config.rules, device, &driver, &own.archive)?;
+            }
+        }
+        Ok::<_, git::Error>(())
+    })
+    .await;
+    if let Err(error) = result {
+        tracing::error!(error = %format!("{error:#}"), "the rules could not be held against the archive");
+    }
+}
+
+async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("blocking work")?
+        .map_err(Into::into)
+}
+
+/// One collection of one device.
+async fn one(shared: &Arc<Shared>, name: &str, reason: Reason) -> Ending {
+    let inventory = shared.feed.current();
+    let config = shared.config.current();
+    let Some(device) = inventory.device(name) else {
+        return Ending::Good;
+    };
+    let seconds = jiff::Timestamp::now();
+    match collect(shared, &config, device).await {
+        Ok((collected, driver)) => {
+            shared
+                .state
+                .change(name, |known| known.attempt = Some(unix(seconds)));
+            match kept(shared, &config, device, &driver, collected, reason, seconds).await {
+                Ok(()) => {
+                    shared.state.change(name, |known| known.in_a_row = 0);
+                    Ending::Good
+                }
+                Err(error) => failed(shared, name, "archive", false, &format!("{error:#}")),
+            }
+        }
+        Err(Failure::Ssh(error)) => {
+            let changed = matches!(error, ssh::Error::HostKeyChanged { .. });
+            shared.state.change(name, |known| {
+                known.attempt = Some(unix(seconds));
+                known.host_key_changed = changed;
+            });
+            let login = matches!(error, ssh::Error::Login { .. } | ssh::Error::Privilege);
+            failed(shared, name, error.reason(), login, &chain(&error))
+        }
+        Err(Failure::Config(message)) => failed(shared, name, "credential", false, &message),
+    }
+}
+
+fn failed(shared: &Shared, device: &str, reason: &'static str, login: bool, error: &str) -> Ending {
+    tracing::warn!(device, reason, error, "not collected");
+    shared.counters.failures.with_label_values(&[reason]).inc();
+    let mut in_a_row = 0;
+    shared.state.change(device, |known| {
+        known.failures += 1;
+        known.in_a_row = known.in_a_row.saturating_add(1);
+        known.reason = Some(reason.to_owned());
+        in_a_row = known.in_a_row;
+    });
+    Ending::Failed { in_a_row, login }
+}
+
+enum Failure {
+    Ssh(ssh::Error),
+    Config(String),
+}
+
+impl From<ssh::Error> for Failure {
+    fn from(error: ssh::Error) -> Self {
+        Self::Ssh(error)
+    }
+}
+
+/// Logs in and asks for the configuration. The address is the inventory's, and the account one that is bound to this device.
+async fn collect(
+    shared: &Shared,
+    config: &Config,
+    device: &Device,
+) -> Result<(Collected, Arc<Driver>), Failure> {
+    let missing = || Failure::Config("it left the configuration meanwhile".to_owned());
+    let credential = config.credential(device).ok_or_else(missing)?;
+    let driver = config.drivers.get(&device.platform).ok_or_else(missing)?;
+    let port = device.ssh.as_ref().map_or(22, |ssh| ssh.port);
+    let login = credential
+        .login()
+        .map_err(|message| Failure::Config(format!("credential {}: {message}", credential.name)))?;
+    let mut target = Target::new(device.address.to_string(), port);
+    target.profile = config.profile(device);
+    let keys = shared.keys.load_full();
+    let mut session = Session::open(&target, &login, &driver, &keys).await?;
+    let collected = session.collect().await;
+    let (seconds, weak) = (session.seconds(), session.weak().to_vec());
+    session.close().await;
+    let collected = collected?;
+    shared.state.change(&device.name, |known| {
+        known.took(seconds);
+        known.agreed(&weak);
+        known.host_key_changed = false;
+    });
+    Ok((collected, driver))
+}
+
+/// Masks what was collected, and keeps it where it is whole and another one than before.
+async fn kept(
+    shared: &Arc<Shared>,
+    config: &Arc<Config>,
+    device: &Device,
+    driver: &Arc<Driver>,
+    collected: Collected,
+    mut reason: Reason,
+    seconds: jiff::Timestamp,
+) -> anyhow::Result<()> {
+    if let Err(flaw) = &collected.complete {
+        let words = match flaw {
+            ssh::Incomplete::Refused(words) => shared.masker.mask(Some(driver), words).text,
+            _ => String::new(),
+        };
+        tracing::warn!(device = %device.name, reason = flaw.reason(), said = words.trim(), "configuration is not whole: the one before stays");
+        shared
+            .state
+            .change(&device.name, |known| known.incomplete(flaw));
+        return Ok(());
+    }
+    if reason.user.is_none() {
+        let own = config
+            .credential(device)
+            .map_or("", |credential| credential.user.as_str());
+        reason.user = shared.logins.candidates(&device.name, own, Instant::now());
+    }
+    let (own, device, driver, config) = (
+        Arc::clone(shared),
+        device.clone(),
+        Arc::clone(driver),
+        Arc::clone(config),
+    );
+    blocking(move || -> anyhow::Result<()> {
+        let masked = own.masker.mask(Some(&driver), &collected.text);
+        let before = own.archive.latest(&device.name)?;
+        let changed = before.as_ref().is_some_and(|before| *before != masked.text);
+        if before.as_ref() != Some(&masked.text) {
+            let difference = diff::difference(driver.structure(), before.as_deref().unwrap_or_default(), &masked.text);
+            if !changed {
+                // The first version is nobody's change.
+                reason.user = None;
+            }
+            let commit = own.archive.store(
+                &device.name,
+                &masked.text,
+                seconds.as_second(),
+                &reason,
+                [difference.added, difference.removed],
+            )?;
+            own.compliance.judge(&config.rules, &device, &driver, &masked.text, Some((seconds.as_second(), reason.user.as_deref(), &commit)));
+            if let (true, Some(journal)) = (changed, &own.journal) {
+                journal.tell(&News {
+                    device: device.name.to_string(),
+                    site: device.site.to_string(),
+                    role: device.role.to_string(),
+                    user: reason.user.clone().unwrap_or_default(),
+                    trigger: reason.trigger.to_owned(),
+                    commit,
+                    added: difference.added,
+                    removed: difference.removed,
+                    diff: diff::unified(before.as_deref().unwrap_or_default(), &masked.text, ["before", "after"]),
+                });
+            }
+            let user = reason.user.as_deref().unwrap_or("unknown");
+            tracing::info!(device = %device.name, user, trigger = reason.trigger, added = difference.added, removed = difference.removed, "configuration changed");
+        }
+        own.state.change(&device.name, |known| {
+            known.success = Some(unix(seconds));
+            known.reason = None;
+            known.bytes = masked.text.len();
+            known.lines = masked.text.lines().count();
+            known.masked = masked.secrets;
+            if changed {
+                known.changes += 1;
+                known.change = Some(unix(seconds));
+            }
+        });
+        Ok(())
+    })
+    .await
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of this century are exact"
+)]
+fn unix(at: jiff::Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}

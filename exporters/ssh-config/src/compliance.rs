@@ -1,0 +1,263 @@
+//! Which device breaks which rule, since when, and by whom.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use inventory::Device;
+use serde::Serialize;
+use ssh::Driver;
+
+use crate::archive::{Archive, MOST_VERSIONS};
+use crate::rules::{Breach, Rules, Severity};
+use crate::tree::Tree;
+
+/// How a device stands to a rule.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) rule: String,
+    pub(crate) title: String,
+    pub(crate) severity: Severity,
+    pub(crate) why: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) fix: String,
+    /// Empty when it holds.
+    pub(crate) breaches: Vec<Breach>,
+    /// The version that brought it, where the archive reaches so far back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) introduced: Option<Introduced>,
+}
+
+/// The version that brought a breach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Introduced {
+    /// Unix seconds.
+    pub(crate) at: i64,
+    /// Who made the change, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    /// Its commit.
+    pub(crate) commit: String,
+    /// Whether it is the oldest version there is, so that the breach may be older.
+    pub(crate) or_before: bool,
+}
+
+/// The verdicts of all devices.
+#[derive(Debug, Default)]
+pub(crate) struct Compliance(Mutex<HashMap<String, BTreeMap<String, Verdict>>>);
+
+impl Compliance {
+    /// Holds a device's configuration against the rules. `version` is its time, author and commit when it is a new one: what it
+    /// breaks and the one before did not, it brought.
+    pub(crate) fn judge(
+        &self,
+        rules: &Rules,
+        device: &Device,
+        driver: &Driver,
+        text: &str,
+        version: Option<(i64, Option<&str>, &str)>,
+    ) {
+        let tree = Tree::parse(driver.structure(), text);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.remove(&*device.name);
+        let mut verdicts = BTreeMap::new();
+        for rule in rules.iter().filter(|rule| rule.is_for(device)) {
+            let breaches = rule.breaches(&tree);
+            let earlier = before.as_ref().and_then(|before| before.get(&rule.id));
+            let introduced = match (breaches.is_empty(), earlier, version) {
+                (true, _, _) => None,
+                (false, Some(earlier), _) if !earlier.breaches.is_empty() => {
+                    earlier.introduced.clone()
+                }
+                (false, _, Some((at, by, commit))) => Some(Introduced {
+                    at,
+                    by: by.map(str::to_owned),
+                    commit: commit.to_owned(),
+                    or_before: earlier.is_none(),
+                }),
+                (false, _, None) => None,
+            };
+            let verdict = Verdict {
+                rule: rule.id.clone(),
+                title: rule.title.clone(),
+                severity: rule.severity,
+                why: rule.why.clone(),
+                fix: rule.fix.clone(),
+                breaches,
+                introduced,
+            };
+            verdicts.insert(rule.id.clone(), verdict);
+        }
+        all.insert(device.name.to_string(), verdicts);
+    }
+
+    /// Holds the newest version of a device against the rules, and looks back in the archive for what brought each breach.
+    pub(crate) fn trace(
+        &self,
+        rules: &Rules,
+        device: &Device,
+        driver: &Driver,
+        archive: &Archive,
+    ) -> Result<(), git::Error> {
+        let versions = archive.versions(&device.name, MOST_VERSIONS)?;
+        let Some(newest) = versions.first() else {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&*device.name);
+            return Ok(());
+        };
+        let Some(text) = archive.text(&newest.id)? else {
+            return Ok(());
+        };
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&*device.name);
+        self.judge(rules, device, driver, &text, None);
+        let mut open: Vec<_> = rules
+            .iter()
+            .filter(|rule| {
+                rule.is_for(device)
+                    && !rule
+                        .breaches(&Tree::parse(driver.structure(), &text))
+                        .is_empty()
+            })
+            .collect();
+        for pair in 0..versions.len() {
+            if open.is_empty() {
+                break;
+            }
+            let older = match versions.get(pair + 1) {
+                Some(older) => archive.text(&older.id)?,
+                None => None,
+            };
+            let tree = older
+                .as_deref()
+                .map(|text| Tree::parse(driver.structure(), text));
+            let version = &versions[pair];
+            open.retain(|rule| {
+                let held_before = tree
+                    .as_ref()
+                    .is_none_or(|tree| rule.breaches(tree).is_empty());
+                if held_before {
+                    let introduced = Introduced {
+                        at: version.seconds,
+                        by: Some(version.author.clone()).filter(|author| author != "unknown"),
+                        commit: version.id.clone(),
+                        or_before: tree.is_none(),
+                    };
+                    self.introduce(&device.name, &rule.id, introduced);
+                }
+                !held_before
+            });
+        }
+        Ok(())
+    }
+
+    fn introduce(&self, device: &str, rule: &str, introduced: Introduced) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = all
+            .get_mut(device)
+            .and_then(|verdicts| verdicts.get_mut(rule))
+        {
+            verdict.introduced = Some(introduced);
+        }
+    }
+
+    /// The verdicts on a device, in order of rules; empty when it has not been collected.
+    pub(crate) fn of(&self, device: &str) -> Vec<Verdict> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(device)
+            .map(|verdicts| verdicts.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Forgets devices that `known` does not hold.
+    pub(crate) fn retain(&self, known: impl Fn(&str) -> bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|device, _| known(device));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Reason;
+
+    #[test]
+    fn breach_is_traced_to_the_version_that_brought_it() {
+        let dir = testkit::TempDir::new().unwrap();
+        let archive = Archive::open(dir.path()).unwrap();
+        let inventory = inventory::Inventory::parse(
+            "devices: [{name: r1, address: 198.18.0.1, platform: frr}]",
+            "i.yaml".as_ref(),
+        )
+        .unwrap();
+        let device = inventory.device("r1").unwrap();
+        let driver = Driver::load("frr").unwrap();
+        let rules = Rules::starter();
+        let store = |text: &str, at: i64, user: &str| {
+            let reason = Reason {
+                trigger: "syslog",
+                user: Some(user.to_owned()),
+            };
+            archive.store("r1", text, at, &reason, [1, 0]).unwrap()
+        };
+        store("log syslog\nlog commands\n", 100, "bob");
+        let bad = store("log commands\n", 200, "alice");
+        store("log commands\nhostname r1\n", 300, "bob");
+        let compliance = Compliance::default();
+        compliance.trace(&rules, device, &driver, &archive).unwrap();
+        let verdict = |id: &str| {
+            compliance
+                .of("r1")
+                .into_iter()
+                .find(|verdict| verdict.rule == id)
+                .unwrap()
+        };
+        let introduced = verdict("frr-log-syslog").introduced.unwrap();
+        assert_eq!(
+            (
+                introduced.at,
+                introduced.by.as_deref(),
+                introduced.or_before
+            ),
+            (200, Some("alice"), false)
+        );
+        assert_eq!(introduced.commit, bad);
+        assert!(verdict("frr-log-commands").breaches.is_empty());
+        // A new version that breaks another rule keeps what is known of the first.
+        compliance.judge(
+            &rules,
+            device,
+            &driver,
+            "hostname r1\n",
+            Some((400, Some("eve"), "c")),
+        );
+        assert_eq!(
+            verdict("frr-log-syslog").introduced.unwrap().by.as_deref(),
+            Some("alice")
+        );
+        assert_eq!(
+            verdict("frr-log-commands")
+                .introduced
+                .unwrap()
+                .by
+                .as_deref(),
+            Some("eve")
+        );
+        compliance.judge(
+            &rules,
+            device,
+            &driver,
+            "log syslog\nlog commands\n",
+            Some((500, None, "d")),
+        );
+        assert!(
+            compliance
+                .of("r1")
+                .iter()
+                .all(|verdict| verdict.breaches.is_empty())
+        );
+    }
+}

@@ -1,0 +1,424 @@
+//! The configuration file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::caller::{Access, AccessConfig, Role, Verb};
+use inventory::Device;
+use serde::{Deserialize, Serialize};
+use ssh::{Drivers, Login, OnUnknown, Profile};
+use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
+
+use crate::chain::chain;
+use crate::rules::Rules;
+
+/// Reading versions, configurations, differences and violations.
+pub(crate) static READ: Verb = Verb::new("configuration.read", Role::Viewer);
+/// Asking for a collection.
+pub(crate) static COLLECT: Verb = Verb::new("configuration.collect", Role::Operator);
+
+const DEFAULT: &str = include_str!("../default.yaml");
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    data: PathBuf,
+    every: String,
+    parallel: usize,
+    settle: String,
+    settle_at_most: String,
+    host_keys: RawHostKeys,
+    credentials: Vec<RawCredential>,
+    profiles: Vec<RawProfile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drivers: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    masking_key_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<RawEvents>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loki: Option<RawLoki>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access: Option<AccessConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<RawAudit>,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            data: "ssh-config".into(),
+            every: "1h".to_owned(),
+            parallel: 30,
+            settle: "1s".to_owned(),
+            settle_at_most: "15s".to_owned(),
+            host_keys: RawHostKeys::default(),
+            credentials: Vec::new(),
+            profiles: Vec::new(),
+            drivers: None,
+            rules: None,
+            masking_key_file: None,
+            events: None,
+            loki: None,
+            access: None,
+            audit: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawHostKeys {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    on_unknown: RawUnknown,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum RawUnknown {
+    #[default]
+    Refuse,
+    Pin,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RawCredential {
+    name: String,
+    user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passphrase_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    privilege_file: Option<PathBuf>,
+    #[serde(flatten)]
+    scope: Scope,
+    #[serde(default)]
+    everywhere: bool,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RawProfile {
+    profile: Profile,
+    #[serde(flatten)]
+    scope: Scope,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RawEvents {
+    secret_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RawLoki {
+    url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bearer_token_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RawAudit {
+    folder: PathBuf,
+}
+
+/// Devices by name, site or group; one that fits is enough.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Scope {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    devices: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sites: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+}
+
+impl Scope {
+    fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.sites.is_empty() && self.groups.is_empty()
+    }
+
+    /// Whether it holds `device`.
+    pub(crate) fn holds(&self, device: &Device) -> bool {
+        self.devices.iter().any(|name| **name == *device.name)
+            || self.sites.iter().any(|site| **site == *device.site)
+            || self
+                .groups
+                .iter()
+                .any(|group| device.groups.iter().any(|own| **own == **group))
+    }
+}
+
+/// An account and the devices that it may be shown to.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    pub(crate) name: String,
+    pub(crate) user: String,
+    password: Option<SecretFile>,
+    key: Option<SecretFile>,
+    passphrase: Option<SecretFile>,
+    certificate: Option<SecretFile>,
+    privilege: Option<SecretFile>,
+    scope: Scope,
+    everywhere: bool,
+}
+
+impl Credential {
+    /// The account with its secrets as the files have them now.
+    pub(crate) fn login(&self) -> Result<Login, String> {
+        let mut login = Login::new(&self.user);
+        if let Some(password) = &self.password {
+            login = login.password(password.current());
+        }
+        if let Some(key) = &self.key {
+            let passphrase = self.passphrase.as_ref().map(SecretFile::current);
+            login = login.key(&key.current(), passphrase.as_ref())?;
+        }
+        if let Some(certificate) = &self.certificate {
+            login = login.certificate(certificate.current().reveal().trim())?;
+        }
+        if let Some(privilege) = &self.privilege {
+            login = login.privilege(privilege.current());
+        }
+        Ok(login)
+    }
+}
+
+/// Where lines about changes go.
+#[derive(Clone, Debug)]
+pub(crate) struct Loki {
+    pub(crate) url: String,
+    pub(crate) tenant: Option<String>,
+    pub(crate) token: Option<Arc<SecretFile>>,
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// The checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Folder of everything that is kept.
+    pub(crate) data: PathBuf,
+    /// Time from one collection of a device to the next.
+    pub(crate) every: Duration,
+    /// Devices at a time.
+    pub(crate) parallel: usize,
+    /// Time without an event after which a changed device is collected.
+    pub(crate) settle: Duration,
+    /// Time after the first event after which it is collected anyway.
+    pub(crate) settle_at_most: Duration,
+    pub(crate) known_hosts: PathBuf,
+    pub(crate) on_unknown: OnUnknown,
+    credentials: Vec<Credential>,
+    profiles: Vec<RawProfile>,
+    pub(crate) drivers: Drivers,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) masking_key: Option<SecretFile>,
+    pub(crate) events_secret: Option<SecretFile>,
+    pub(crate) loki: Option<Loki>,
+    pub(crate) access: Option<Arc<Access>>,
+    pub(crate) audit: Option<PathBuf>,
+    raw: Raw,
+}
+
+impl Config {
+    /// The configuration in `text`; paths are relative to the folder of `origin`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub(crate) fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let raw: Raw = yaml::parse(text, origin)?;
+        let at = |path: &str, message: String| ConfigError::at(text, origin, path, message);
+        let folder = origin.parent().unwrap_or(Path::new(""));
+        let duration = |path: &str, text: &str, least: Duration| match toolkit::duration(text) {
+            Ok(duration) if duration >= least => Ok(duration),
+            Ok(_) => Err(at(path, format!("expected at least {least:?}"))),
+            Err(error) => Err(at(path, error)),
+        };
+        let secret = |path: &str, file: &Path| {
+            SecretFile::open(folder.join(file))
+                .map_err(|error| at(path, format!("{}: {error}", folder.join(file).display())))
+        };
+        let maybe = |path: &str, file: &Option<PathBuf>| {
+            file.as_deref().map(|file| secret(path, file)).transpose()
+        };
+        let mut credentials: Vec<Credential> = Vec::new();
+        for (number, own) in raw.credentials.iter().enumerate() {
+            let place = |key: &str| format!("credentials[{number}].{key}");
+            if credentials.iter().any(|other| other.name == own.name) {
+                return Err(at(
+                    &place("name"),
+                    "expected a name that no other credential has".to_owned(),
+                ));
+            }
+            if own.everywhere != own.scope.is_empty() {
+                return Err(at(
+                    &place("name"),
+                    "expected devices, sites or groups that it may be shown to, or everywhere: true".to_owned(),
+                ));
+            }
+            if own.password_file.is_none() && own.key_file.is_none() {
+                return Err(at(
+                    &place("name"),
+                    "expected password_file, key_file or both".to_owned(),
+                ));
+            }
+            let credential = Credential {
+                name: own.name.clone(),
+                user: own.user.clone(),
+                password: maybe(&place("password_file"), &own.password_file)?,
+                key: maybe(&place("key_file"), &own.key_file)?,
+                passphrase: maybe(&place("passphrase_file"), &own.passphrase_file)?,
+                certificate: maybe(&place("certificate_file"), &own.certificate_file)?,
+                privilege: maybe(&place("privilege_file"), &own.privilege_file)?,
+                scope: own.scope.clone(),
+                everywhere: own.everywhere,
+            };
+            credential
+                .login()
+                .map_err(|message| at(&place("key_file"), message))?;
+            credentials.push(credential);
+        }
+        if raw.parallel == 0 || raw.parallel > 1000 {
+            return Err(at("parallel", "expected 1 to 1000".to_owned()));
+        }
+        let drivers = match &raw.drivers {
+            None => Drivers::built_in().clone(),
+            Some(own) => Drivers::built_in()
+                .with_folder(&folder.join(own))
+                .map_err(|error| at("drivers", chain(&error)))?,
+        };
+        let rules = match &raw.rules {
+            None => Rules::starter(),
+            Some(own) => {
+                Rules::read(&folder.join(own)).map_err(|error| at("rules", error.to_string()))?
+            }
+        };
+        let loki = match &raw.loki {
+            None => None,
+            Some(own) => Some(Loki {
+                url: own.url.clone(),
+                tenant: own.tenant.clone(),
+                token: maybe("loki.bearer_token_file", &own.bearer_token_file)?.map(Arc::new),
+                ca_file: own.ca_file.as_deref().map(|file| folder.join(file)),
+            }),
+        };
+        let access = match raw.access.clone() {
+            None => None,
+            Some(access) => {
+                let checked = access.relative_to(origin).check(&[READ, COLLECT]);
+                let checked = checked
+                    .map_err(|error| at(&format!("access.{}", error.path), error.message))?;
+                Some(Arc::new(checked))
+            }
+        };
+        let data = folder.join(&raw.data);
+        Ok(Self {
+            every: duration("every", &raw.every, Duration::from_secs(1))?,
+            parallel: raw.parallel,
+            settle: duration("settle", &raw.settle, Duration::ZERO)?,
+            settle_at_most: duration("settle_at_most", &raw.settle_at_most, Duration::ZERO)?,
+            known_hosts: match &raw.host_keys.file {
+                Some(file) => folder.join(file),
+                None => data.join("known_hosts"),
+            },
+            on_unknown: match raw.host_keys.on_unknown {
+                RawUnknown::Refuse => OnUnknown::Refuse,
+                RawUnknown::Pin => OnUnknown::Pin,
+            },
+            credentials,
+            profiles: raw.profiles.clone(),
+            drivers,
+            rules: Arc::new(rules),
+            masking_key: maybe("masking_key_file", &raw.masking_key_file)?,
+            events_secret: match &raw.events {
+                None => None,
+                Some(events) => Some(secret("events.secret_file", &events.secret_file)?),
+            },
+            loki,
+            access,
+            audit: raw.audit.as_ref().map(|audit| folder.join(&audit.folder)),
+            data,
+            raw,
+        })
+    }
+
+    /// The account for a device: the one that the inventory names for it, and only where it may be shown to this device.
+    pub(crate) fn credential(&self, device: &Device) -> Option<&Credential> {
+        let wanted = device.ssh.as_ref()?.credentials.as_ref()?;
+        let named = self
+            .credentials
+            .iter()
+            .find(|credential| *credential.name == **wanted)?;
+        (named.everywhere || named.scope.holds(device)).then_some(named)
+    }
+
+    /// The algorithms that a device is offered.
+    pub(crate) fn profile(&self, device: &Device) -> Profile {
+        let mut fitting = self.profiles.iter().filter(|own| own.scope.holds(device));
+        fitting.next().map_or(Profile::Default, |own| own.profile)
+    }
+}
+
+impl Configuration for Config {
+    const DEFAULT: &'static str = DEFAULT;
+
+    fn masked(&self) -> String {
+        // JSON is YAML; secrets are in files, of which only the paths stand here.
+        let json = serde_json::to_string_pretty(&self.raw).unwrap_or_default();
+        format!("{json}\n")
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.rules.files().to_vec()
+    }
+}
+
+/// The key of the fingerprints: from its file, or made once in the data folder.
+pub(crate) fn masking_key(config: &Config) -> std::io::Result<Secret> {
+    if let Some(file) = &config.masking_key {
+        return Ok(file.current());
+    }
+    let path = config.data.join("masking.key");
+    match SecretFile::open(&path) {
+        Ok(file) if !file.current().reveal().is_empty() => return Ok(file.current()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut random = [0u8; 32];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut random)
+        .map_err(|_| std::io::Error::other("no random numbers"))?;
+    let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut file = {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?
+    };
+    std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes())?;
+    file.sync_all()?;
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Series that are counted where something happens.
+
+use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use ssh::Error;
+use toolkit::prometheus;
+
+/// What became of events: values of a label.
+const RESULTS: [&str; 5] = [
+    "taken",
+    "ignored",
+    "unknown_device",
+    "bad_signature",
+    "malformed",
+];
+
+/// Series that are counted where something happens.
+#[derive(Clone, Debug)]
+pub(crate) struct Counters {
+    pub(crate) failures: IntCounterVec,
+    pub(crate) events: IntCounterVec,
+    pub(crate) running: IntGauge,
+}
+
+impl Counters {
+    /// Registers them, every one with its first value.
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let vector = |name: &str, help: &str, label: &str| {
+            IntCounterVec::new(Opts::new(name, help), &[label])
+        };
+        let counters = Self {
+            failures: vector(
+                "sshconfig_failures_by_reason_total",
+                "Collections of all devices that failed, by why.",
+                "reason",
+            )?,
+            events: vector(
+                "sshconfig_events_total",
+                "Events of sotp-syslog, by what became of them.",
+                "result",
+            )?,
+            running: IntGauge::new("sshconfig_collections_running", "Collections under way.")?,
+        };
+        for reason in Error::REASONS.into_iter().chain(["archive", "credential"]) {
+            counters.failures.with_label_values(&[reason]).inc_by(0);
+        }
+        for result in RESULTS {
+            counters.events.with_label_values(&[result]).inc_by(0);
+        }
+        registry.register(Box::new(counters.failures.clone()))?;
+        registry.register(Box::new(counters.events.clone()))?;
+        registry.register(Box::new(counters.running.clone()))?;
+        Ok(counters)
+    }
+}

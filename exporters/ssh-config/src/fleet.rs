@@ -1,0 +1,268 @@
+//! Who is due: each device on its schedule, sooner after an event, later after failures.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::archive::Reason;
+
+/// First wait after a failed login, so that no account gets locked; it doubles.
+const AFTER_LOGIN: Duration = Duration::from_secs(15 * 60);
+/// First wait after another failure; it doubles.
+const AFTER_FAILURE: Duration = Duration::from_secs(30);
+/// Longest wait after failures.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Shortest time between two logins on one device.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// How a collection ended, as far as the schedule is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The device was collected, wholly or not.
+    Good,
+    /// It failed so many times in a row.
+    Failed {
+        /// Times.
+        in_a_row: u32,
+        /// Whether the device refused the login.
+        login: bool,
+    },
+}
+
+/// When events lead to a collection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// Time from one collection to the next.
+    pub(crate) every: Duration,
+    /// Silence after an event.
+    pub(crate) settle: Duration,
+    /// Longest time after the first event.
+    pub(crate) settle_at_most: Duration,
+}
+
+#[derive(Debug)]
+struct Device {
+    /// When its schedule wants it.
+    scheduled: Instant,
+    /// Not before: after a failed login, or just after the last one.
+    not_before: Instant,
+    event: Option<Event>,
+    running: bool,
+}
+
+#[derive(Debug)]
+struct Event {
+    first: Instant,
+    due: Instant,
+    reason: Reason,
+}
+
+/// The devices that are collected.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    devices: HashMap<String, Device>,
+}
+
+impl Fleet {
+    /// Takes over the names of devices: new ones are due after what `wait` says, others go on, those that are missing are left out.
+    pub(crate) fn update(
+        &mut self,
+        names: &[String],
+        now: Instant,
+        wait: impl Fn(&str) -> Duration,
+    ) {
+        let wanted: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
+        self.devices
+            .retain(|name, _| wanted.contains(name.as_str()));
+        for name in names {
+            if !self.devices.contains_key(name) {
+                let device = Device {
+                    scheduled: now + wait(name),
+                    not_before: now,
+                    event: None,
+                    running: false,
+                };
+                self.devices.insert(name.clone(), device);
+            }
+        }
+    }
+
+    /// The work begins anew: nothing is running.
+    pub(crate) fn begin(&mut self) {
+        self.devices
+            .values_mut()
+            .for_each(|device| device.running = false);
+    }
+
+    /// Somebody or something says that `name` is another one now. Answers whether it is one of the devices.
+    pub(crate) fn event(
+        &mut self,
+        name: &str,
+        reason: Reason,
+        now: Instant,
+        timing: Timing,
+    ) -> bool {
+        let Some(device) = self.devices.get_mut(name) else {
+            return false;
+        };
+        let due = now + timing.settle;
+        match &mut device.event {
+            None => {
+                device.event = Some(Event {
+                    first: now,
+                    due,
+                    reason,
+                });
+            }
+            Some(event) => {
+                event.due = due.min(event.first + timing.settle_at_most);
+                // Who is named stays named.
+                if reason.user.is_some() {
+                    event.reason = reason;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next device that is due, with why; it counts as running from now on.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<(String, Reason)> {
+        let due = |device: &Device| !device.running && when(device) <= now;
+        let mut ready = self.devices.iter_mut().filter(|(_, device)| due(device));
+        // A change that somebody waits for comes before the schedule.
+        let (name, device) = ready
+            .by_ref()
+            .min_by_key(|(_, device)| (device.event.is_none(), when(device)))?;
+        device.running = true;
+        let by_schedule = Reason {
+            trigger: "schedule",
+            user: None,
+        };
+        let reason = match device.event.take_if(|event| event.due <= now) {
+            Some(event) => event.reason,
+            None => by_schedule,
+        };
+        Some((name.clone(), reason))
+    }
+
+    /// When the next device that is not running is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let waiting = self.devices.values().filter(|device| !device.running);
+        waiting.map(when).min()
+    }
+
+    /// A collection ended.
+    pub(crate) fn ended(&mut self, name: &str, ending: Ending, now: Instant, timing: Timing) {
+        let Some(device) = self.devices.get_mut(name) else {
+            return;
+        };
+        device.running = false;
+        device.not_before = now + BETWEEN;
+        device.scheduled = now + timing.every.mul_f64(0.95 + 0.1 * fastrand::f64());
+        if let Ending::Failed { in_a_row, login } = ending {
+            let first = if login { AFTER_LOGIN } else { AFTER_FAILURE };
+            let wait = first
+                .saturating_mul(1 << in_a_row.saturating_sub(1).min(16))
+                .min(LONGEST);
+            if login {
+                device.not_before = now + wait;
+            }
+            device.scheduled = now + wait.min(timing.every.max(first));
+        }
+    }
+}
+
+fn when(device: &Device) -> Instant {
+    let event = device.event.as_ref().map(|event| event.due);
+    let wanted = event.map_or(device.scheduled, |event| event.min(device.scheduled));
+    wanted.max(device.not_before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMING: Timing = Timing {
+        every: Duration::from_secs(3600),
+        settle: Duration::from_secs(1),
+        settle_at_most: Duration::from_secs(3),
+    };
+
+    fn seconds(count: f64) -> Duration {
+        Duration::from_secs_f64(count)
+    }
+
+    fn by(user: &str) -> Reason {
+        Reason {
+            trigger: "syslog",
+            user: Some(user.to_owned()),
+        }
+    }
+
+    fn fleet(now: Instant) -> Fleet {
+        let mut fleet = Fleet::default();
+        fleet.update(&["r1".to_owned(), "r2".to_owned()], now, |_| seconds(100.0));
+        fleet
+    }
+
+    #[test]
+    fn device_is_collected_once_its_log_is_quiet_or_at_last_anyway() {
+        let now = Instant::now();
+        let mut fleet = fleet(now);
+        assert!(fleet.take(now).is_none());
+        for tenth in [0.0, 0.8, 1.6] {
+            assert!(fleet.event("r1", by("alice"), now + seconds(tenth), TIMING));
+        }
+        assert!(fleet.take(now + seconds(2.5)).is_none());
+        assert_eq!(fleet.next(), Some(now + seconds(2.6)));
+        let (name, reason) = fleet.take(now + seconds(2.6)).unwrap();
+        assert_eq!((name.as_str(), reason), ("r1", by("alice")));
+        for half in 0..8 {
+            fleet.event(
+                "r2",
+                by("bob"),
+                now + seconds(f64::from(half) * 0.5),
+                TIMING,
+            );
+        }
+        assert!(fleet.take(now + seconds(3.0)).is_some());
+        assert!(!fleet.event("r3", by("eve"), now, TIMING));
+    }
+
+    #[test]
+    fn event_during_a_collection_leads_to_another_one() {
+        let now = Instant::now();
+        let mut fleet = fleet(now);
+        fleet.event("r1", by("alice"), now, TIMING);
+        assert!(fleet.take(now + seconds(1.0)).is_some());
+        fleet.event("r1", by("alice"), now + seconds(1.1), TIMING);
+        assert!(fleet.take(now + seconds(5.0)).is_none(), "it runs still");
+        fleet.ended("r1", Ending::Good, now + seconds(5.0), TIMING);
+        assert!(fleet.take(now + seconds(6.0)).is_some());
+    }
+
+    #[test]
+    fn refused_login_is_not_tried_again_soon_whatever_comes() {
+        let now = Instant::now();
+        let mut fleet = fleet(now);
+        fleet.event("r1", by("alice"), now, TIMING);
+        fleet.take(now + seconds(1.0)).unwrap();
+        let failed = Ending::Failed {
+            in_a_row: 1,
+            login: true,
+        };
+        fleet.ended("r1", failed, now + seconds(1.0), TIMING);
+        fleet.event("r1", by("alice"), now + seconds(2.0), TIMING);
+        fleet.devices.remove("r2");
+        assert!(fleet.take(now + seconds(900.0)).is_none());
+        assert!(fleet.take(now + seconds(902.0)).is_some());
+    }
+
+    #[test]
+    fn device_that_left_the_inventory_is_forgotten() {
+        let now = Instant::now();
+        let mut fleet = fleet(now);
+        fleet.update(&["r2".to_owned()], now, |_| Duration::ZERO);
+        assert!(!fleet.devices.contains_key("r1") && fleet.devices.contains_key("r2"));
+        assert_eq!(fleet.next(), Some(now + seconds(100.0)));
+    }
+}

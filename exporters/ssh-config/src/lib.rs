@@ -1,0 +1,30 @@
+//! `sotp-ssh-config`: the configuration of every device, collected over SSH, masked, kept with its history, and held against rules.
+//!
+//! ```text
+//! inventory ─► fleet (who is due) ─► collector (libs/ssh, normalise, mask) ─► archive (libs/git, one reference a device)
+//! syslog's webhook ─► events ─► fleet                                          ├─► journal (a line in Loki for each change)
+//!                       └─► logins (who is on the device)                      └─► compliance (rules)
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod api;
+mod app;
+mod archive;
+mod chain;
+mod collector;
+mod compliance;
+mod config;
+mod counters;
+mod diff;
+mod events;
+mod fleet;
+mod journal;
+mod logins;
+mod metrics;
+mod rules;
+mod state;
+mod tree;
+
+pub use app::Service;
+pub use rules::test_rules;

@@ -1,0 +1,11 @@
+//! `sotp-ssh-config`: archives the configurations of devices.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == "test-rules") {
+        return sotp_ssh_config::test_rules(args);
+    }
+    toolkit::main::<sotp_ssh_config::Service>()
+}

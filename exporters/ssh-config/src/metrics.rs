@@ -1,0 +1,232 @@
+//! The series of the devices.
+
+use std::sync::Arc;
+
+use ssh::{Incomplete, Weakness};
+use toolkit::{Collect, Encoder, Kind, Labels};
+
+use crate::collector::{Shared, obstacle};
+use crate::state::Known;
+
+/// The series of each device.
+pub(crate) struct Series(pub(crate) Arc<Shared>);
+
+/// Name, text and value of a family.
+type Family<V> = (&'static str, &'static str, fn(&Known) -> V);
+
+/// Why devices are not collected, and that they are.
+const STATES: [&str; 4] = ["collected", "no_ssh", "no_credential", "no_driver"];
+
+impl Collect for Series {
+    fn collect(&self, out: &mut Encoder) {
+        let shared = &self.0;
+        let (config, inventory) = (shared.config.current(), shared.feed.current());
+        let mut states = [0u64; 4];
+        let mut devices: Vec<(Labels, String, Known)> = Vec::new();
+        for device in inventory.devices() {
+            let state = obstacle(&config, device).unwrap_or(STATES[0]);
+            if let Some(at) = STATES.iter().position(|name| *name == state) {
+                states[at] += 1;
+            }
+            if state == STATES[0] {
+                let known = shared.state.of(&device.name);
+                devices.push((
+                    Labels::rendered(&device.labels),
+                    device.name.to_string(),
+                    known,
+                ));
+            }
+        }
+        out.family(
+            "sshconfig_devices",
+            Kind::Gauge,
+            "Devices of the inventory, by whether they are collected or why not.",
+        );
+        for (state, count) in STATES.iter().zip(states) {
+            out.sample(&Labels::new([("state", state)]), count);
+        }
+        let times: [Family<Option<f64>>; 3] = [
+            (
+                "sshconfig_last_attempt_timestamp_seconds",
+                "When the last collection ended, well or not.",
+                |known| known.attempt,
+            ),
+            (
+                "sshconfig_last_success_timestamp_seconds",
+                "When the device was last collected whole.",
+                |known| known.success,
+            ),
+            (
+                "sshconfig_last_change_timestamp_seconds",
+                "When the configuration was last found to be another one than before.",
+                |known| known.change,
+            ),
+        ];
+        for (name, help, value) in times {
+            out.family(name, Kind::Gauge, help);
+            for (labels, _, known) in &devices {
+                if let Some(value) = value(known) {
+                    out.sample(labels, value);
+                }
+            }
+        }
+        out.family(
+            "sshconfig_up",
+            Kind::Gauge,
+            "Whether the last collection succeeded; absent before the first one.",
+        );
+        for (labels, _, known) in devices
+            .iter()
+            .filter(|(_, _, known)| known.attempt.is_some())
+        {
+            out.sample(labels, u64::from(known.in_a_row == 0));
+        }
+        phases(out, &devices);
+        counts(out, &devices);
+        weak(out, &devices);
+        self.verdicts(out, &devices);
+    }
+}
+
+fn phases(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
+    out.family(
+        "sshconfig_collect_seconds",
+        Kind::Gauge,
+        "Time of the phases of the last collection.",
+    );
+    for (labels, _, known) in devices
+        .iter()
+        .filter(|(_, _, known)| known.success.is_some())
+    {
+        for (phase, seconds) in ["connect", "login", "prompt", "commands"]
+            .iter()
+            .zip(known.seconds)
+        {
+            out.sample_with(labels, &Labels::new([("phase", phase)]), seconds);
+        }
+    }
+}
+
+fn counts(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
+    let gauges: [Family<u64>; 3] = [
+        (
+            "sshconfig_configuration_bytes",
+            "Size of the configuration as it is kept.",
+            |known| known.bytes as u64,
+        ),
+        (
+            "sshconfig_configuration_lines",
+            "Lines of the configuration as it is kept.",
+            |known| known.lines as u64,
+        ),
+        (
+            "sshconfig_masked_secrets",
+            "Secrets of the configuration that stand as fingerprints.",
+            |known| known.masked as u64,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        out.family(name, Kind::Gauge, help);
+        for (labels, _, known) in devices
+            .iter()
+            .filter(|(_, _, known)| known.success.is_some())
+        {
+            out.sample(labels, value(known));
+        }
+    }
+    out.family(
+        "sshconfig_changes_total",
+        Kind::Counter,
+        "Changes of the configuration; the first version is none.",
+    );
+    for (labels, _, known) in devices {
+        out.sample(labels, known.changes);
+    }
+    out.family(
+        "sshconfig_failures_total",
+        Kind::Counter,
+        "Collections of the device that failed.",
+    );
+    for (labels, _, known) in devices {
+        out.sample(labels, known.failures);
+    }
+    out.family(
+        "sshconfig_incomplete_total",
+        Kind::Counter,
+        "Configurations without evidence that they are whole; the version before stayed.",
+    );
+    for (labels, _, known) in devices {
+        for (reason, count) in Incomplete::REASONS.iter().zip(known.incomplete) {
+            out.sample_with(labels, &Labels::new([("reason", reason)]), count);
+        }
+    }
+    out.family(
+        "sshconfig_host_key_changed",
+        Kind::Gauge,
+        "1 while the device shows another host key than the known one.",
+    );
+    for (labels, _, known) in devices {
+        out.sample(labels, u64::from(known.host_key_changed));
+    }
+}
+
+fn weak(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
+    out.family(
+        "sshconfig_weak_algorithm",
+        Kind::Gauge,
+        "1 where a weak algorithm was agreed upon at the last login, by kind.",
+    );
+    for (labels, _, known) in devices
+        .iter()
+        .filter(|(_, _, known)| known.success.is_some())
+    {
+        for (kind, weak) in Weakness::ALL.iter().zip(known.weak) {
+            out.sample_with(
+                labels,
+                &Labels::new([("kind", kind.name())]),
+                u64::from(weak),
+            );
+        }
+    }
+}
+
+impl Series {
+    fn verdicts(&self, out: &mut Encoder, devices: &[(Labels, String, Known)]) {
+        let verdicts: Vec<_> = devices
+            .iter()
+            .flat_map(|(labels, name, _)| {
+                self.0
+                    .compliance
+                    .of(name)
+                    .into_iter()
+                    .map(move |verdict| (labels, verdict))
+            })
+            .collect();
+        out.family(
+            "sshconfig_rule_violations",
+            Kind::Gauge,
+            "Places where the configuration breaks a rule; 0 where it holds.",
+        );
+        for (labels, verdict) in &verdicts {
+            let extra = Labels::new([
+                ("rule", verdict.rule.as_str()),
+                ("severity", verdict.severity.name()),
+            ]);
+            out.sample_with(labels, &extra, verdict.breaches.len() as u64);
+        }
+        out.family(
+            "sshconfig_rule_violated_since_timestamp_seconds",
+            Kind::Gauge,
+            "When the version was found that brought a violation.",
+        );
+        for (labels, verdict) in &verdicts {
+            if let Some(introduced) = &verdict.introduced {
+                let extra = Labels::new([
+                    ("rule", verdict.rule.as_str()),
+                    ("severity", verdict.severity.name()),
+                ]);
+                out.sample_with(labels, &extra, introduced.at);
+            }
+        }
+    }
+}

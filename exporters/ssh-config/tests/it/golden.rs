@@ -1,0 +1,46 @@
+//! What users meet of the service, held to the files in `tests/golden`.
+
+use testkit::Golden;
+
+use crate::world::{EXPORTER, World, ask, series};
+
+#[test]
+fn command_line_is_that_of_the_golden_files() {
+    Golden::new(EXPORTER, env!("CARGO_MANIFEST_DIR")).command_line();
+}
+
+#[tokio::test]
+async fn series_are_those_of_the_golden_files() {
+    let world = World::new().await;
+    let process = world.start().await;
+    series(&process, "sshconfig_up", &[("device", "r1")], 1.0).await;
+    world.r1.answer(
+        "show running-config",
+        &crate::world::CONFIG.replace("log commands\n", ""),
+    );
+    crate::world::event(
+        &process,
+        "configuration_change",
+        "r1",
+        serde_json::json!({}),
+        "s3cretEvents",
+    )
+    .await;
+    series(
+        &process,
+        "sshconfig_changes_total",
+        &[("device", "r1")],
+        1.0,
+    )
+    .await;
+    let page = async || Ok(ask(&process, "alice", "/metrics").await.1);
+    let needed = [
+        "sshconfig_rule_violated_since_timestamp_seconds{",
+        "sshconfig_last_change_timestamp_seconds{",
+        "sshconfig_event_lines_total{",
+    ];
+    Golden::new(EXPORTER, env!("CARGO_MANIFEST_DIR"))
+        .metrics("metrics.txt", &needed, page)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,7 @@
+//! The program with devices of the farm.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod collecting;
+mod golden;
+mod world;

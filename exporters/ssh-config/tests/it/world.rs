@@ -1,0 +1,156 @@
+//! A program, its files and two devices.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::loki::Loki;
+use testkit::ssh::{Device, Running};
+use testkit::{Process, Spawn, TempDir};
+
+pub(crate) const EXPORTER: &str = env!("CARGO_BIN_EXE_sotp-ssh-config");
+/// What no output may hold.
+pub(crate) const SECRETS: [&str; 3] = ["s3cretBgp", "s3cretLogin", "s3cretEvents"];
+/// A whole configuration of FRR that breaks no rule of the starter set.
+pub(crate) const CONFIG: &str = "Building configuration...\n\nCurrent configuration:\n!\nfrr version 8.4.4\nhostname r1\nlog syslog informational\nlog commands\n!\ninterface eth1\n description to r2\nexit\n!\nrouter bgp 65001\n neighbor 198.18.0.2 remote-as 65002\n neighbor 198.18.0.2 password s3cretBgp\nexit\n!\nend\n";
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) r1: Running,
+    pub(crate) r2: Running,
+    pub(crate) loki: Loki,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let device = |name: &str| {
+            Device::new(name, "sotp", "s3cretLogin").answer("show running-config", CONFIG)
+        };
+        let r1 = device("r1").start().await.unwrap();
+        let r2 = device("r2")
+            .at([127, 0, 0, 2].into())
+            .start()
+            .await
+            .unwrap();
+        let dir = TempDir::new().unwrap();
+        let loki = Loki::start(None).await.unwrap();
+        let inventory = format!(
+            "sites: [{{name: ams}}]\ndevices:\n\
+             - {{name: r1, address: 127.0.0.1, site: ams, role: edge, platform: frr, ssh: {{port: {}, credentials: lab}}}}\n\
+             - {{name: r2, address: 127.0.0.2, site: ams, role: edge, platform: frr, ssh: {{port: {}, credentials: lab}}}}\n\
+             - {{name: r3, address: 127.0.0.3, platform: frr, ssh: {{port: 9, credentials: lab}}}}\n\
+             - {{name: r4, address: 127.0.0.4, platform: frr, ssh: {{credentials: nobody}}}}\n\
+             - {{name: r5, address: 127.0.0.5, platform: toaster, ssh: {{credentials: lab}}}}\n",
+            r1.address.port(),
+            r2.address.port()
+        );
+        dir.write("inventory.yaml", inventory).unwrap();
+        dir.write("known_hosts", format!("{}{}", r1.known_host, r2.known_host))
+            .unwrap();
+        dir.write("password", "s3cretLogin\n").unwrap();
+        dir.write("events", "s3cretEvents\n").unwrap();
+        let hash = bcrypt::hash("reads", 4).unwrap();
+        dir.write(
+            "web.yaml",
+            format!("basic_auth_users: {{alice: {hash}, eve: {hash}}}\n"),
+        )
+        .unwrap();
+        let config = format!(
+            "every: 1h\nsettle: 200ms\nhost_keys: {{file: known_hosts}}\nevents: {{secret_file: events}}\n\
+             credentials: [{{name: lab, user: sotp, password_file: password, devices: [r1, r2, r3, r5]}}]\n\
+             loki: {{url: '{}'}}\naccess: {{web_users: {{alice: operator}}}}\naudit: {{folder: audit}}\n",
+            loki.push_url()
+        );
+        dir.write("ssh-config.yaml", config).unwrap();
+        Self { dir, r1, r2, loki }
+    }
+
+    pub(crate) async fn start(&self) -> Process {
+        let at = |name: &str| self.dir.join(name).display().to_string();
+        Spawn::new(EXPORTER)
+            .args([
+                format!("--config.file={}", at("ssh-config.yaml")),
+                format!("--inventory.source={}", at("inventory.yaml")),
+                format!("--web.config.file={}", at("web.yaml")),
+            ])
+            .start()
+            .await
+            .unwrap()
+    }
+
+    /// Everything that is on disk below the data folder, packed objects as git shows them.
+    pub(crate) fn archived(&self) -> String {
+        let git = |args: &[&str]| {
+            let output = std::process::Command::new("git")
+                .current_dir(self.dir.join("ssh-config/archive.git"))
+                .args(args)
+                .output()
+                .unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        git(&["log", "--all", "-p", "--format=fuller"])
+    }
+}
+
+/// What the program answers to `user`.
+pub(crate) async fn ask(process: &Process, user: &str, path: &str) -> (u16, String) {
+    let answer = testkit::client()
+        .get(process.url(path))
+        .basic_auth(user, Some("reads"))
+        .send()
+        .await
+        .unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+pub(crate) async fn asked(process: &Process, path: &str) -> Value {
+    let (status, body) = ask(process, "alice", path).await;
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+pub(crate) async fn page(process: &Process) -> testkit::Samples {
+    testkit::Samples::parse(&ask(process, "alice", "/metrics").await.1).unwrap()
+}
+
+/// Waits until a series of `device` has a value.
+pub(crate) async fn series(process: &Process, name: &str, labels: &[(&str, &str)], value: f64) {
+    testkit::eventually(Duration::from_secs(20), || async {
+        let found = page(process).await.value(name, labels);
+        if found == Some(value) {
+            return Ok(());
+        }
+        Err(
+            std::io::Error::other(format!("{name}{labels:?} is {found:?}; {}", process.log()))
+                .into(),
+        )
+    })
+    .await
+    .unwrap();
+}
+
+/// An event as sotp-syslog sends it.
+pub(crate) async fn event(
+    process: &Process,
+    kind: &str,
+    device: &str,
+    fields: Value,
+    secret: &str,
+) -> u16 {
+    let body = json!({"version": 1, "event": kind, "device": device, "fields": fields}).to_string();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+    let tag: String = ring::hmac::sign(&key, body.as_bytes())
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let request = testkit::client()
+        .post(process.url("/api/v1/events"))
+        .basic_auth("eve", Some("reads"));
+    let answer = request
+        .header("x-sotp-signature", format!("sha256={tag}"))
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    answer.status().as_u16()
+}
