@@ -1,0 +1,190 @@
+//! What other programs send: alerts, and changes by people.
+
+use std::time::Instant;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use toolkit::web::response;
+use toolkit::{Request, Response};
+
+use crate::journal::{Hint, JournalError};
+use crate::webhook::{Refused, parse};
+
+use super::Api;
+
+/// Most bytes of the text of a change that are kept.
+const TEXT: usize = 4_096;
+/// Kinds of syslog events that say that a person changed something.
+const CHANGES: [&str; 2] = ["configuration_change", "privilege"];
+
+impl Api {
+    /// Alerts are on disk when 200 is answered; nothing else is done in the request.
+    pub(super) async fn alerts(&self, request: &Request) -> Response {
+        match self.take(request).await {
+            Ok(count) => response::json(StatusCode::OK, &json!({"alerts": count})),
+            Err(refused) => self.refuse(refused, request),
+        }
+    }
+
+    fn refuse(&self, refused: Refused, request: &Request) -> Response {
+        self.metrics.refused(refused);
+        tracing::warn!(
+            reason = refused.as_str(),
+            peer = request.peer(),
+            path = request.path(),
+            "webhook refused"
+        );
+        let status =
+            StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let detail = match refused {
+            Refused::Unknown => {
+                "expected a bearer token, a client certificate or a user that the configuration names"
+            }
+            Refused::TooLarge => "expected at most 4 MiB and 10000 alerts",
+            Refused::Malformed => "expected the JSON of an Alertmanager webhook",
+            Refused::Version => "expected version \"4\" and no payload template",
+            Refused::Overload => "too much waits to be written; send it again",
+            Refused::Standby => "this instance waits for the lock of the journal; send it again",
+            Refused::Journal => "the journal cannot be written; send it again",
+        };
+        access::Problem::new(status).detail(detail).response()
+    }
+
+    async fn take(&self, request: &Request) -> Result<usize, Refused> {
+        if !self.config.current().senders.know(request) {
+            return Err(Refused::Unknown);
+        }
+        let engine = self.engine.get().ok_or(Refused::Standby)?;
+        let began = Instant::now();
+        let trace = toolkit::trace::current_id();
+        let webhook = parse(request.body(), engine.parts.clock.now(), trace.as_deref())?;
+        let count = webhook.alerts.len();
+        let firing = webhook.alerts.iter().filter(|alert| alert.firing).count() as u64;
+        if count > 0 {
+            engine
+                .parts
+                .journal
+                .receive(webhook.alerts)
+                .await
+                .map_err(|error| match error {
+                    JournalError::Full => Refused::Overload,
+                    _ => Refused::Journal,
+                })?;
+        }
+        self.metrics
+            .durable_seconds
+            .observe(began.elapsed().as_secs_f64());
+        self.metrics
+            .alerts
+            .with_label_values(&["firing"])
+            .inc_by(firing);
+        self.metrics
+            .alerts
+            .with_label_values(&["resolved"])
+            .inc_by(count as u64 - firing);
+        if webhook.truncated > 0 {
+            self.metrics.truncated.inc_by(webhook.truncated);
+            tracing::warn!(
+                left_out = webhook.truncated,
+                "Alertmanager left alerts out: set max_alerts of its webhook to 0"
+            );
+        }
+        engine.wake();
+        Ok(count)
+    }
+
+    /// A change by a person, as sotp-syslog or sotp-ssh-config tell it.
+    pub(super) async fn hint(&self, request: &Request, source: &'static str) -> Response {
+        if !self.config.current().senders.know_event(request) {
+            return self.refuse(Refused::Unknown, request);
+        }
+        let Some(engine) = self.engine.get() else {
+            return self.refuse(Refused::Standby, request);
+        };
+        let Ok(event) = serde_json::from_slice::<Value>(request.body()) else {
+            return self.refuse(Refused::Malformed, request);
+        };
+        let now = engine.parts.clock.now();
+        let Some(hint) = read(&event, source, now) else {
+            // Not about a person's change: taken, and of no use here.
+            return response::json(StatusCode::OK, &json!({"kept": false}));
+        };
+        match engine.parts.journal.hint(hint).await {
+            Ok(()) => {
+                self.metrics.hints.with_label_values(&[source]).inc();
+                response::json(StatusCode::OK, &json!({"kept": true}))
+            }
+            Err(JournalError::Full) => self.refuse(Refused::Overload, request),
+            Err(_) => self.refuse(Refused::Journal, request),
+        }
+    }
+}
+
+/// The change in an event; `None` when it is none.
+fn read(event: &Value, source: &'static str, now: i64) -> Option<Hint> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let device = text(&event["device"]);
+    if device.is_empty() || device.len() > 128 {
+        return None;
+    }
+    let at = ["received", "at", "time"]
+        .iter()
+        .find_map(|key| event[key].as_str()?.parse::<jiff::Timestamp>().ok());
+    let (user, said) = match source {
+        "syslog" => {
+            if !CHANGES.contains(&event["event"].as_str().unwrap_or_default()) {
+                return None;
+            }
+            let user = text(&event["fields"]["user"]);
+            (
+                user,
+                format!("{} {}", text(&event["sentence"]), text(&event["message"])),
+            )
+        }
+        _ => {
+            let said = match &event["diff"] {
+                Value::String(diff) => diff.clone(),
+                other => other.to_string(),
+            };
+            (text(&event["user"]), said)
+        }
+    };
+    let mut said = said;
+    let mut end = TEXT.min(said.len());
+    while !said.is_char_boundary(end) {
+        end -= 1;
+    }
+    said.truncate(end);
+    let at = at.map_or(now, jiff::Timestamp::as_millisecond);
+    Some(Hint {
+        at,
+        device,
+        user,
+        source: source.to_owned(),
+        text: said,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_told_from_other_events() {
+        let syslog = json!({"version": 1, "event": "configuration_change", "device": "r1", "fields": {"user": "alice"},
+            "sentence": "alice changed the configuration.", "message": "interface r2 shutdown", "received": "2026-01-01T00:00:00Z"});
+        let hint = read(&syslog, "syslog", 7).unwrap();
+        assert_eq!(
+            (&*hint.user, &*hint.device, hint.at),
+            ("alice", "r1", 1_767_225_600_000)
+        );
+        assert!(hint.text.contains("interface r2"));
+        let mut other = syslog.clone();
+        other["event"] = json!("interface_state");
+        assert_eq!(read(&other, "syslog", 7), None);
+        let config = json!({"device": "r1", "user": "bob", "diff": "+interface r2\n+ shutdown\n"});
+        assert_eq!(read(&config, "config", 7).unwrap().at, 7);
+        assert_eq!(read(&json!({"diff": "x"}), "config", 7), None);
+        assert_eq!(read(&json!([]), "syslog", 7), None);
+    }
+}

@@ -1,0 +1,269 @@
+//! The console: an allowed command on devices, as the caller, by an account that reads only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use access::edit::{Action, Done, Granted, Need, Plan};
+use access::{Problem, Refusal};
+use futures_util::future::join_all;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use toolkit::web::response;
+use toolkit::{Request, Response};
+
+use crate::engine::Engine;
+use crate::job::new_id;
+use crate::journal::{Answered, CommandJob};
+use crate::session::Account;
+
+use super::jobs::who;
+use super::{Api, body, journal, limit};
+use crate::verbs;
+
+/// Most devices of one command.
+const DEVICES: usize = 100;
+/// Most bytes of one answer that are kept.
+const ANSWER: usize = 64 * 1024;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    devices: Vec<String>,
+    command: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+}
+
+/// What will be sent where.
+struct Prepared {
+    template: String,
+    lines: Vec<(inventory::Device, String)>,
+}
+
+impl Api {
+    pub(super) async fn command(self: Arc<Self>, request: Request) -> Response {
+        let edits = match self.edits() {
+            Ok(edits) => edits,
+            Err(refusal) => return refusal.response(),
+        };
+        let own = Arc::clone(&self);
+        let prepare = async move |asked: access::edit::Asked| {
+            let wanted: Wanted = body(asked.request())?;
+            let engine = Arc::clone(own.engine()?);
+            let needs = wanted.devices.iter().map(|device| Need {
+                verb: &verbs::COMMAND,
+                kind: "device",
+                name: device.chars().take(128).collect(),
+                groups: own.groups(device),
+            });
+            let names: String = wanted.devices.join(",").chars().take(256).collect();
+            let action = Action::new(&verbs::COMMAND, "device", names)
+                .needing(needs.take(DEVICES).collect());
+            asked.intend(action.clone())?;
+            let prepared = own.prepared(&wanted).inspect_err(|_| {
+                own.metrics.commands.with_label_values(&["refused"]).inc();
+            })?;
+            let sends: Vec<Value> = prepared
+                .lines
+                .iter()
+                .map(|(device, line)| json!({"device": &*device.name, "command": line}))
+                .collect();
+            let preview = json!({"sends": sends});
+            Ok(
+                Plan::new(action, move |granted| accept(engine, prepared, granted))
+                    .preview(preview),
+            )
+        };
+        edits.change(request, &[&verbs::COMMAND], prepare).await
+    }
+
+    /// The command for each device; nothing that is not on its platform's list reaches it.
+    fn prepared(&self, wanted: &Wanted) -> Result<Prepared, Refusal> {
+        let invalid = |field: &str, message: String| {
+            Refusal::from(Problem::of(
+                422,
+                "invalid",
+                "Not valid",
+                format!("{field}: {message}"),
+            ))
+        };
+        if wanted.devices.is_empty() || wanted.devices.len() > DEVICES {
+            return Err(invalid(
+                "devices",
+                format!("expected 1 to {DEVICES} names of devices"),
+            ));
+        }
+        let setup = Arc::clone(&self.config.current().setup);
+        let inventory = self.feed.current();
+        let mut lines = Vec::new();
+        for (index, name) in wanted.devices.iter().enumerate() {
+            let field = format!("devices[{index}]");
+            let Some(device) = inventory.device(name) else {
+                return Err(invalid(&field, "there is no such device".to_owned()));
+            };
+            let Some(platform) = setup
+                .platforms
+                .get(&device.platform)
+                .filter(|_| device.ssh.is_some())
+            else {
+                return Err(invalid(
+                    &field,
+                    "nothing is known of its platform, or it is not reached by SSH".to_owned(),
+                ));
+            };
+            let line = platform
+                .console(&wanted.command, &wanted.parameters)
+                .map_err(|(field, unfit)| {
+                    let field = if field == "command" {
+                        field
+                    } else {
+                        format!("parameters.{field}")
+                    };
+                    invalid(&field, unfit.to_string())
+                })?;
+            lines.push((device.clone(), line));
+        }
+        Ok(Prepared {
+            template: wanted.command.clone(),
+            lines,
+        })
+    }
+
+    pub(super) async fn commands(&self, request: &Request) -> Result<Response, Refusal> {
+        let most = limit(request)?;
+        let all = self
+            .engine()?
+            .parts
+            .journal
+            .commands(most)
+            .await
+            .map_err(journal)?;
+        Ok(response::json(StatusCode::OK, &json!({"commands": all})))
+    }
+
+    pub(super) async fn one_command(&self, request: &Request) -> Result<Response, Refusal> {
+        let id = request.param("id").unwrap_or_default();
+        let found = self
+            .engine()?
+            .parts
+            .journal
+            .command(id)
+            .await
+            .map_err(journal)?;
+        let found = found.ok_or_else(|| {
+            Problem::of(
+                404,
+                "no-command",
+                "No such command",
+                "there is no command of this id",
+            )
+        })?;
+        let mut value = serde_json::to_value(&found).unwrap_or_default();
+        value["groups"] = json!(grouped(&found.answers));
+        Ok(response::json(StatusCode::OK, &value))
+    }
+}
+
+/// Devices with the same answer together, the largest group first.
+fn grouped(answers: &[Answered]) -> Vec<Vec<&str>> {
+    let mut groups: BTreeMap<(bool, &str), Vec<&str>> = BTreeMap::new();
+    for answer in answers {
+        groups
+            .entry((answer.ok, &answer.text))
+            .or_default()
+            .push(&answer.device);
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
+    groups
+}
+
+/// Stored before anything is asked; the devices are asked after the answer.
+async fn accept(
+    engine: Arc<Engine>,
+    prepared: Prepared,
+    granted: Granted,
+) -> Result<Done, Refusal> {
+    let now = engine.parts.clock.now();
+    let job = CommandJob {
+        id: new_id(now),
+        state: "running".to_owned(),
+        command: prepared
+            .lines
+            .first()
+            .map_or_else(|| prepared.template.clone(), |(_, line)| line.clone()),
+        devices: prepared
+            .lines
+            .iter()
+            .map(|(device, _)| device.name.to_string())
+            .collect(),
+        requester: who(&granted.caller),
+        created: now,
+        updated: now,
+        trace_id: toolkit::trace::current_id(),
+        answers: Vec::new(),
+    };
+    engine
+        .parts
+        .journal
+        .put_command(job.clone())
+        .await
+        .map_err(journal)?;
+    let id = job.id.clone();
+    tokio::spawn(toolkit::trace::carried(async move {
+        ask(&engine, prepared, job).await
+    }));
+    let answer = json!({"job": id, "location": format!("/v1/commands/{id}")});
+    Ok(Done::json(StatusCode::ACCEPTED, &answer, id))
+}
+
+async fn ask(engine: &Engine, prepared: Prepared, mut job: CommandJob) {
+    let all = prepared
+        .lines
+        .iter()
+        .map(|(device, line)| one(engine, device, line));
+    job.answers = join_all(all).await;
+    job.state = "done".to_owned();
+    job.updated = engine.parts.clock.now();
+    if let Err(error) = engine.parts.journal.put_command(job).await {
+        tracing::error!(%error, "the answers of a command cannot be stored");
+    }
+}
+
+async fn one(engine: &Engine, device: &inventory::Device, line: &str) -> Answered {
+    let began = Instant::now();
+    let asked = async {
+        let _place = engine.place().await;
+        let mut session = engine.session(device, Account::Console).await?;
+        session.run(line).await
+    };
+    let (ok, text, truncated) = match asked.await {
+        Ok(answer) => {
+            let masked = engine.parts.access.mask(device, &answer);
+            let (kept, truncated) = crate::engine::bounded(&masked, ANSWER);
+            (true, kept.to_owned(), truncated)
+        }
+        Err(error) => (false, error.to_string(), false),
+    };
+    engine
+        .parts
+        .metrics
+        .commands
+        .with_label_values(&[if ok { "answered" } else { "failed" }])
+        .inc();
+    tracing::info!(
+        device = &*device.name,
+        command = line,
+        ok,
+        "console command was run"
+    );
+    Answered {
+        device: device.name.to_string(),
+        ok,
+        text,
+        truncated,
+        seconds: began.elapsed().as_secs_f64(),
+    }
+}

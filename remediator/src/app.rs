@@ -1,0 +1,189 @@
+//! The service, put together.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use access::audit::{self, Audit};
+use access::caller;
+use access::edit::EditService;
+use anyhow::Context as _;
+use inventory::Feed;
+use toolkit::{App, ConfigError, Identity, Latch, Live, OnEnd, Stop};
+
+use crate::api::{self, Api};
+use crate::clock::System;
+use crate::config::Config;
+use crate::engine::{Engine, Parts, Silent};
+use crate::flags::Flags;
+use crate::journal::{Journal, Lock};
+use crate::metrics::Metrics;
+use crate::proof::{Nobody, Proof};
+use crate::reach::Reached;
+use crate::runbook;
+
+/// Between two tries for the journal's lock.
+const LOCK: Duration = Duration::from_millis(500);
+/// Between two looks for sessions that nobody uses.
+const TIDY: Duration = Duration::from_secs(10);
+
+/// The service.
+#[derive(Debug)]
+pub struct Service;
+
+impl toolkit::Service for Service {
+    const IDENTITY: Identity = Identity {
+        name: "sotp-remediator",
+        title: "Remediator",
+        about: "Repairs what it is allowed to repair: alerts in, runbooks, approvals, proof; console commands for known callers",
+        port: 19095,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "docs/remediator.md",
+    };
+    type Flags = Flags;
+    type Config = Config;
+
+    fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        Config::parse(text, origin)
+    }
+
+    fn print(flags: &Flags) -> Option<String> {
+        flags.print_schema.then(runbook::json_schema)
+    }
+
+    async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
+        let feed = flags.devices.follow(app).await?;
+        let metrics = Arc::new(Metrics::new(app.registry())?);
+        metrics.runbooks(&config.current().setup.runbooks);
+        let api = Arc::new(Api {
+            config: config.clone(),
+            feed: feed.clone(),
+            engine: OnceLock::new(),
+            metrics: Arc::clone(&metrics),
+            edits: OnceLock::new(),
+        });
+        api::register(app, &api);
+        if config.current().editing.is_some() {
+            app.collect(api::Recorded(Arc::clone(&api)));
+            caller::register(app.registry())?;
+        }
+        let reached = Arc::new(Reached::new(config.clone()));
+        let gate = app.gate("journal_lock");
+        let tidy = Arc::clone(&reached);
+        app.spawn("sessions", OnEnd::Restart, move |stop| {
+            let tidy = Arc::clone(&tidy);
+            async move {
+                loop {
+                    tokio::select! {
+                        () = tokio::time::sleep(TIDY) => tidy.tidy(),
+                        () = stop.requested() => return Ok(()),
+                    }
+                }
+            }
+        });
+        let work = Work {
+            config,
+            feed,
+            metrics,
+            reached,
+            api,
+            gate,
+        };
+        let work = Arc::new(work);
+        // The lock is held by the process that works; when the engine ends in the middle, the process does, and another one may begin.
+        app.spawn("engine", OnEnd::Fail, move |stop| {
+            let work = Arc::clone(&work);
+            async move { work.run(&stop).await }
+        });
+        Ok(())
+    }
+}
+
+/// Where writes go, where the configuration says who may write.
+fn edits(config: &Live<Config>) -> anyhow::Result<Option<EditService>> {
+    let now = config.current();
+    let Some(editing) = &now.editing else {
+        return Ok(None);
+    };
+    let audit = Audit::open(&editing.audit, audit::Options::default())
+        .with_context(|| format!("audit log in {}", editing.audit.display()))?;
+    let config = config.clone();
+    let policy = move || {
+        config
+            .current()
+            .editing
+            .as_ref()
+            .map(|editing| Arc::clone(&editing.access))
+    };
+    Ok(Some(EditService::new(audit, policy)))
+}
+
+/// What the engine is made of once the lock is there.
+struct Work {
+    config: Live<Config>,
+    feed: Feed,
+    metrics: Arc<Metrics>,
+    reached: Arc<Reached>,
+    api: Arc<Api>,
+    gate: Latch,
+}
+
+impl Work {
+    async fn run(&self, stop: &Stop) -> anyhow::Result<()> {
+        let folder = self.config.current().journal.clone();
+        let mut waits = false;
+        let _lock = loop {
+            if let Some(lock) = Lock::take(&folder)? {
+                break lock;
+            }
+            if !waits {
+                waits = true;
+                tracing::info!(folder = %folder.display(), "another instance has the journal: this one waits");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOCK) => {}
+                () = stop.requested() => return Ok(()),
+            }
+        };
+        let journal = Journal::open(&folder)?;
+        let setup = self.config.clone();
+        let parts = Parts {
+            journal,
+            clock: Arc::new(System),
+            access: Arc::clone(&self.reached) as Arc<_>,
+            proof: Arc::new(Configured(self.config.clone())),
+            feed: self.feed.clone(),
+            setup: Box::new(move || Arc::clone(&setup.current().setup)),
+            metrics: Arc::clone(&self.metrics),
+            witness: Arc::new(Silent),
+        };
+        let engine = Engine::start(parts).await?;
+        if let Some(edits) = edits(&self.config)? {
+            let _ = self.api.edits.set(edits);
+        }
+        let _ = self.api.engine.set(Arc::clone(&engine));
+        self.metrics.active.set(1);
+        self.gate.open();
+        tracing::info!(folder = %folder.display(), "this instance has the journal and works");
+        let worked = engine.run(stop).await;
+        self.metrics.active.set(0);
+        Ok(worked?)
+    }
+}
+
+/// The Prometheus that the configuration names now.
+struct Configured(Live<Config>);
+
+impl Proof for Configured {
+    fn number<'a>(
+        &'a self,
+        query: &'a str,
+    ) -> futures_util::future::BoxFuture<'a, Result<Option<f64>, String>> {
+        Box::pin(async move {
+            match self.0.current().prometheus.clone() {
+                Some(prometheus) => prometheus.number(query).await,
+                None => Nobody.number(query).await,
+            }
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! What a runbook comes to for one target: the checks, who did it, and the plan. Nothing here changes a device.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::platform::{Fields, Platform};
+use crate::proof::Proof;
+use crate::runbook::{Check, Runbook, Verdict, holds};
+use crate::session::Session;
+use crate::text;
+
+/// What was seen, by question; it belongs to the hash of a plan.
+pub type Evidence = BTreeMap<String, String>;
+
+/// What would be typed, and on what grounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The runbook.
+    pub runbook: String,
+    /// The device.
+    pub device: String,
+    /// The port.
+    pub port: Option<String>,
+    /// Step by step the lines.
+    pub steps: Vec<PlannedStep>,
+    /// The lines that would take it back.
+    pub rollback: Vec<PlannedStep>,
+    /// What was seen before.
+    pub evidence: Evidence,
+}
+
+/// A step with its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Its name.
+    pub step: String,
+    /// What is typed in configuration mode.
+    pub lines: Vec<String>,
+}
+
+impl Plan {
+    /// All lines that would be typed.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.steps
+            .iter()
+            .flat_map(|step| step.lines.clone())
+            .collect()
+    }
+
+    /// SHA-256 of what is done to what on which grounds, in hexadecimal: what an approval is for.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(text)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// What a runbook comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Act, as far as the level goes.
+    Act(Plan),
+    /// A person did it: propose. With what shows it.
+    Propose(Plan, String),
+    /// Somebody said hands off. With what shows it.
+    Hold(String),
+    /// What would be mended is not so.
+    Nothing(String),
+    /// It cannot be told what is so.
+    Unproven(String),
+}
+
+/// The values that commands and queries may use: names that the inventory and the device vouch for.
+#[must_use]
+pub fn values(device: &str, port: Option<&str>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::from([("device".to_owned(), device.to_owned())]);
+    values.extend(port.map(|port| ("port".to_owned(), port.to_owned())));
+    values
+}
+
+/// Looks, and decides. `seen` are changes by people that others reported, each as a sentence.
+pub async fn decide(
+    runbook: &Runbook,
+    platform: &Platform,
+    values: &BTreeMap<String, String>,
+    wanted_up: bool,
+    seen: &[String],
+    session: &mut dyn Session,
+    proof: &dyn Proof,
+) -> Decision {
+    let mut evidence = Evidence::new();
+    match checks(
+        &runbook.precheck,
+        platform,
+        values,
+        session,
+        proof,
+        &mut evidence,
+    )
+    .await
+    {
+        Verdict::Holds => {}
+        Verdict::Fails => return Decision::Nothing(told(&evidence)),
+        Verdict::Unknown => return Decision::Unproven(told(&evidence)),
+    }
+    // Whatever says hands off counts, and so does not knowing it.
+    for check in &runbook.hold {
+        match one(check, platform, values, session, proof, &mut evidence).await {
+            Verdict::Holds => return Decision::Hold(told(&evidence)),
+            Verdict::Fails => {}
+            Verdict::Unknown => return Decision::Unproven(told(&evidence)),
+        }
+    }
+    let mut person = None;
+    for check in &runbook.person {
+        match one(check, platform, values, session, proof, &mut evidence).await {
+            Verdict::Holds => {
+                person =
+                    Some("the device's configuration says that it was shut by somebody".to_owned())
+            }
+            Verdict::Fails => {}
+            Verdict::Unknown => return Decision::Unproven(told(&evidence)),
+        }
+    }
+    let person = person.or_else(|| seen.first().cloned());
+    let steps = |names: &[String]| planned(names, platform, values);
+    let (done, rollback) = match (steps(&runbook.steps), steps(&runbook.rollback)) {
+        (Ok(done), Ok(rollback)) => (done, rollback),
+        (Err(why), _) | (_, Err(why)) => return Decision::Unproven(why),
+    };
+    let plan = Plan {
+        runbook: runbook.name.clone(),
+        device: values.get("device").cloned().unwrap_or_default(),
+        port: values.get("port").cloned(),
+        steps: done,
+        rollback,
+        evidence,
+    };
+    match person {
+        Some(why) if !(wanted_up && runbook.desired_up_overrules_person) => {
+            Decision::Propose(plan, why)
+        }
+        _ => Decision::Act(plan),
+    }
+}
+
+fn planned(
+    names: &[String],
+    platform: &Platform,
+    values: &BTreeMap<String, String>,
+) -> Result<Vec<PlannedStep>, String> {
+    let mut steps = Vec::new();
+    for name in names {
+        let step = platform
+            .steps
+            .get(name)
+            .ok_or_else(|| format!("{} has no step {name:?}", platform.title))?;
+        let lines = step
+            .configure
+            .iter()
+            .map(|line| text::fill_known(line, values));
+        let lines = lines
+            .collect::<Result<_, _>>()
+            .map_err(|(name, unfit)| format!("{name}: {unfit}"))?;
+        steps.push(PlannedStep {
+            step: name.clone(),
+            lines,
+        });
+    }
+    Ok(steps)
+}
+
+/// What all of `checks` come to together.
+pub async fn checks(
+    checks: &[Check],
+    platform: &Platform,
+    values: &BTreeMap<String, String>,
+    session: &mut dyn Session,
+    proof: &dyn Proof,
+    evidence: &mut Evidence,
+) -> Verdict {
+    let mut verdicts = Vec::new();
+    for check in checks {
+        verdicts.push(one(check, platform, values, session, proof, evidence).await);
+    }
+    holds(&verdicts)
+}
+
+async fn one(
+    check: &Check,
+    platform: &Platform,
+    values: &BTreeMap<String, String>,
+    session: &mut dyn Session,
+    proof: &dyn Proof,
+    evidence: &mut Evidence,
+) -> Verdict {
+    let (question, found) = match (&check.read, &check.promql) {
+        (Some(name), _) => (
+            name.clone(),
+            read(name, platform, values, session)
+                .await
+                .map(|fields| (check.fields(&fields), told(&fields))),
+        ),
+        (None, Some(query)) => match query_of(query, values) {
+            Ok(query) => {
+                let found = proof.number(&query).await;
+                let found = found.map(|number| {
+                    (
+                        check.number(number),
+                        number.map_or_else(|| "no value".to_owned(), |n| n.to_string()),
+                    )
+                });
+                (query, found)
+            }
+            Err((name, unfit)) => (query.clone(), Err(format!("{name}: {unfit}"))),
+        },
+        (None, None) => return Verdict::Unknown,
+    };
+    match found {
+        Ok((verdict, said)) => {
+            evidence.insert(question, said);
+            verdict
+        }
+        Err(why) => {
+            evidence.insert(question, format!("no answer: {why}"));
+            Verdict::Unknown
+        }
+    }
+}
+
+/// The query with `{device}` and `{port}` filled in; other braces are PromQL's own.
+fn query_of(
+    query: &str,
+    values: &BTreeMap<String, String>,
+) -> Result<String, (String, text::Unfit)> {
+    let mut filled = query.to_owned();
+    for (name, value) in values {
+        text::fit(value).map_err(|unfit| (name.clone(), unfit))?;
+        filled = filled.replace(&format!("{{{name}}}"), value);
+    }
+    Ok(filled)
+}
+
+async fn read(
+    name: &str,
+    platform: &Platform,
+    values: &BTreeMap<String, String>,
+    session: &mut dyn Session,
+) -> Result<Fields, String> {
+    let read = platform
+        .reads
+        .get(name)
+        .ok_or_else(|| format!("{} cannot read {name:?}", platform.title))?;
+    let command = read
+        .command(values)
+        .map_err(|(name, unfit)| format!("{name}: {unfit}"))?;
+    let answer = session
+        .run(&command)
+        .await
+        .map_err(|error| error.to_string())?;
+    let fields = read
+        .understand(&answer, values)?
+        .ok_or("the device has no such thing")?;
+    // The name is the device's own spelling, where its answer repeats it.
+    match (fields.get("name"), values.get("port")) {
+        (Some(own), Some(port)) if own != port => Err(format!("the device calls it {own:?}")),
+        _ => Ok(fields),
+    }
+}
+
+fn told(fields: &BTreeMap<String, String>) -> String {
+    if fields.is_empty() {
+        return "nothing of it".to_owned();
+    }
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    pairs.join(", ")
+}

@@ -1,0 +1,621 @@
+//! One job from state to state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use inventory::{Desired, Device};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::decide::{self, Decision, Evidence, Plan};
+use crate::job::{Job, State};
+use crate::journal::{Hint, JournalError};
+use crate::platform::Platform;
+use crate::rails::{Held, Rail};
+use crate::runbook::{Level, Runbook, Verdict};
+use crate::session::{AccessError, Account, Session};
+use crate::setup::Setup;
+
+use super::{Engine, locked, moved, subject};
+
+/// Proof older than this is no proof.
+const FRESH: i64 = 30_000;
+/// How long a job waits that a rail holds back without a time of its own.
+const AGAIN: i64 = 5_000;
+/// A change that somebody reports so near to our own is taken for ours.
+const OURS: i64 = 15_000;
+/// Most bytes of output that are kept.
+const OUTPUT: usize = 64 * 1024;
+/// Times that lines may be typed for one job: a second time after a crash only.
+const ATTEMPTS: u32 = 2;
+
+/// What a job works with.
+struct Bench {
+    setup: Arc<Setup>,
+    runbook: Arc<Runbook>,
+    platform: Arc<Platform>,
+    device: Device,
+    values: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// Drives a job as far as it goes.
+    pub(super) async fn drive(&self, mut job: Job) {
+        let driven = match job.state {
+            State::Unknown => self.look_after_crash(&mut job).await,
+            State::Claimed => self.act(&mut job).await,
+            _ => self.consider(&mut job).await,
+        };
+        if let Err(error) = driven.or_else(moved) {
+            tracing::error!(job = job.id, %error, "job cannot go on");
+        }
+    }
+
+    /// The bench of a job; without one people have to look.
+    async fn bench(&self, job: &mut Job) -> Result<Option<Bench>, JournalError> {
+        let setup = (self.parts.setup)();
+        let inventory = self.parts.feed.current();
+        let found = match (
+            setup.runbooks.get(&job.runbook),
+            inventory.device(&job.device),
+        ) {
+            (None, _) => Err("the runbook is not there any more".to_owned()),
+            (_, None) => Err("the device is not in the inventory any more".to_owned()),
+            (Some(runbook), Some(device)) => match setup.platforms.get(&device.platform) {
+                None => Err(format!(
+                    "nothing is known of the platform {:?}",
+                    &*device.platform
+                )),
+                Some(_) if device.ssh.is_none() => {
+                    Err("the inventory does not say how the device is reached by SSH".to_owned())
+                }
+                Some(platform) => Ok((Arc::clone(runbook), Arc::clone(platform), device.clone())),
+            },
+        };
+        match found {
+            Ok((runbook, platform, device)) => {
+                let values = decide::values(&job.device, job.port.as_deref());
+                Ok(Some(Bench {
+                    setup,
+                    runbook,
+                    platform,
+                    device,
+                    values,
+                }))
+            }
+            Err(why) => {
+                self.step(job, State::Escalated, why).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// From an alert to a plan, and on if the level lets it.
+    async fn consider(&self, job: &mut Job) -> Result<(), JournalError> {
+        if matches!(job.state, State::Deferred | State::Prechecked) {
+            self.step(job, State::Matched, "looked at again").await?;
+        }
+        let Some(bench) = self.bench(job).await? else {
+            return Ok(());
+        };
+        job.level = self.level(job, &bench).await?;
+        if let Some((held, why)) = self.held_back(job, &bench) {
+            return self.hold(job, held, &why).await;
+        }
+        let lock = self.lock_of(&job.device);
+        let alone = lock.lock().await;
+        let decision = match self.decide(job, &bench).await {
+            Ok(decision) => decision,
+            Err(error) => {
+                let why = format!("the device cannot be asked: {error}");
+                return self.step(job, State::Escalated, why).await;
+            }
+        };
+        drop(alone);
+        let (plan, person) = match decision {
+            Decision::Act(plan) => (plan, None),
+            Decision::Propose(plan, why) => (plan, Some(why)),
+            Decision::Nothing(seen) => {
+                self.parts.metrics.suppressed(Rail::Precheck);
+                return self
+                    .step(
+                        job,
+                        State::Cancelled,
+                        format!("there is nothing to do ({seen})"),
+                    )
+                    .await;
+            }
+            Decision::Hold(seen) => {
+                self.parts.metrics.suppressed(Rail::Person);
+                return self
+                    .step(
+                        job,
+                        State::Suppressed,
+                        format!("somebody says hands off ({seen})"),
+                    )
+                    .await;
+            }
+            Decision::Unproven(seen) => {
+                self.parts.metrics.suppressed(Rail::Precheck);
+                return self
+                    .step(
+                        job,
+                        State::Escalated,
+                        format!("it cannot be told what is so ({seen})"),
+                    )
+                    .await;
+            }
+        };
+        let hash = plan.hash();
+        // One that was approved and then held back goes on by its approval, as long as everything is as it was.
+        let approved = job.approver.is_some() && job.plan_hash == hash;
+        job.plan_hash = hash;
+        job.plan = Some(plan);
+        self.step(job, State::Prechecked, "what has to be true before is true")
+            .await?;
+        self.go_on(job, &bench, person, approved).await
+    }
+
+    /// From a plan on, as far as the level, a person and an approval let it.
+    async fn go_on(
+        &self,
+        job: &mut Job,
+        bench: &Bench,
+        person: Option<String>,
+        approved: bool,
+    ) -> Result<(), JournalError> {
+        if approved {
+            self.step(job, State::Claimed, "it was approved").await?;
+            return self.act(job).await;
+        }
+        if person.is_some() {
+            self.parts.metrics.suppressed(Rail::Person);
+        }
+        let asked = job.requester.is_some();
+        match (job.level, person) {
+            (Level::Observe, _) if !asked => {
+                self.parts.metrics.suppressed(Rail::Level);
+                self.step(
+                    job,
+                    State::Observed,
+                    "the level is observe: nothing is done",
+                )
+                .await
+            }
+            (Level::Propose, _) if !asked => {
+                self.parts.metrics.suppressed(Rail::Level);
+                self.step(job, State::Proposed, "the level is propose: people do it")
+                    .await
+            }
+            (Level::Auto, None) if !asked => {
+                self.step(job, State::Claimed, "the level is auto").await?;
+                self.act(job).await
+            }
+            (_, person) => {
+                let approval = i64::try_from(bench.setup.approval.as_millis());
+                job.expires = self.parts.clock.now() + approval.unwrap_or(i64::MAX / 2);
+                let why = match person {
+                    Some(why) => format!("a person did it: {why}"),
+                    None if asked => "somebody asked for it: another one has to approve".to_owned(),
+                    None => "the level is approve".to_owned(),
+                };
+                self.step(job, State::AwaitingApproval, why).await
+            }
+        }
+    }
+
+    async fn level(&self, job: &Job, bench: &Bench) -> Result<Level, JournalError> {
+        let level = bench.setup.level(&job.runbook, &bench.device);
+        if level == Level::Auto && bench.setup.successes > 0 {
+            let proven = self
+                .parts
+                .journal
+                .count(&job.runbook, State::Succeeded)
+                .await?;
+            if proven < bench.setup.successes {
+                return Ok(Level::Approve);
+            }
+        }
+        Ok(level)
+    }
+
+    /// What holds the job back now; windows and the switch are looked at before every step too.
+    fn held_back(&self, job: &Job, bench: &Bench) -> Option<(Held, String)> {
+        let now = self.parts.clock.now();
+        if self.is_paused() {
+            let held = Held {
+                rail: Rail::Paused,
+                until: Some(now + AGAIN),
+            };
+            return Some((held, "everything is stopped".to_owned()));
+        }
+        if let Some((end, reason)) = window(&bench.device, now) {
+            let held = Held {
+                rail: Rail::Window,
+                until: Some(end),
+            };
+            return Some((held, format!("planned work ({reason})")));
+        }
+        let devices = self.parts.feed.current().devices().len();
+        let held = locked(&self.rails)
+            .check(&bench.setup.bounds, &subject(job), devices, now)
+            .err()?;
+        Some((
+            held,
+            format!("the rail {} holds it back", held.rail.as_str()),
+        ))
+    }
+
+    /// Defers the job, or gives it to people when no time is worth waiting for.
+    async fn hold(&self, job: &mut Job, held: Held, why: &str) -> Result<(), JournalError> {
+        self.parts.metrics.suppressed(held.rail);
+        match held.until {
+            Some(until) => {
+                job.not_before = until;
+                self.step(job, State::Deferred, why).await
+            }
+            None => {
+                self.step(job, State::Escalated, format!("{why}: people have to look"))
+                    .await
+            }
+        }
+    }
+
+    /// Asks the device, and decides.
+    async fn decide(&self, job: &Job, bench: &Bench) -> Result<Decision, AccessError> {
+        let since =
+            job.starts_at - i64::try_from(bench.setup.person.as_millis()).unwrap_or_default();
+        let hints = self.parts.journal.hints(&job.device, since).await;
+        let hints = hints.map_err(|error| AccessError::new("journal", error.to_string()))?;
+        let seen = self.by_people(job, &bench.setup, &hints);
+        let mut session = self.session(&bench.device, Account::Repair).await?;
+        let wanted_up = job
+            .port
+            .as_deref()
+            .is_some_and(|port| bench.device.desired_of(port) == Some(Desired::Up));
+        let proof = &*self.parts.proof;
+        Ok(decide::decide(
+            &bench.runbook,
+            &bench.platform,
+            &bench.values,
+            wanted_up,
+            &seen,
+            &mut *session,
+            proof,
+        )
+        .await)
+    }
+
+    /// Changes of this port by people, as sentences.
+    fn by_people(&self, job: &Job, setup: &Setup, hints: &[Hint]) -> Vec<String> {
+        let names_port = |hint: &&Hint| {
+            job.port
+                .as_deref()
+                .is_some_and(|port| names(&hint.text, port))
+        };
+        let rails = locked(&self.rails);
+        let foreign = |hint: &&Hint| {
+            let ours = !hint.user.is_empty() && setup.own_users.contains(&hint.user);
+            !ours && !rails.started_near(&hint.device, hint.at, OURS)
+        };
+        let people = hints.iter().filter(names_port).filter(foreign);
+        people
+            .map(|hint| {
+                let user = if hint.user.is_empty() {
+                    "somebody"
+                } else {
+                    &hint.user
+                };
+                format!(
+                    "{user} changed it, says {}: {}",
+                    hint.source,
+                    bounded(&hint.text, 200).0
+                )
+            })
+            .collect()
+    }
+
+    pub(crate) async fn session(
+        &self,
+        device: &Device,
+        account: Account,
+    ) -> Result<Box<dyn Session>, AccessError> {
+        self.parts.access.open(device, account).await
+    }
+
+    /// Types the lines of the plan and proves that it helped. The device is looked at again first: an approval may be old, and so may be
+    /// what the last process saw.
+    async fn act(&self, job: &mut Job) -> Result<(), JournalError> {
+        let Some(bench) = self.bench(job).await? else {
+            return Ok(());
+        };
+        let _place = self.place().await;
+        let lock = self.lock_of(&job.device);
+        let alone = lock.lock().await;
+        if let Some((held, why)) = self.held_back(job, &bench) {
+            return self.hold(job, held, &why).await;
+        }
+        let began = self.parts.clock.now();
+        let decision = match self.decide(job, &bench).await {
+            Ok(decision) => decision,
+            Err(error) => {
+                let why = format!("the device cannot be asked: {error}");
+                return self.step(job, State::Escalated, why).await;
+            }
+        };
+        let (plan, person) = match decision {
+            Decision::Act(plan) => (plan, false),
+            Decision::Propose(plan, _) => (plan, true),
+            Decision::Nothing(seen) => {
+                self.parts.metrics.suppressed(Rail::Precheck);
+                return self
+                    .step(
+                        job,
+                        State::Cancelled,
+                        format!("there is nothing to do any more ({seen})"),
+                    )
+                    .await;
+            }
+            Decision::Hold(seen) | Decision::Unproven(seen) => {
+                self.parts.metrics.suppressed(Rail::Precheck);
+                return self
+                    .step(
+                        job,
+                        State::Escalated,
+                        format!("it is not as it was when it was planned ({seen})"),
+                    )
+                    .await;
+            }
+        };
+        if plan.hash() != job.plan_hash || (person && job.approver.is_none()) {
+            self.parts.metrics.suppressed(Rail::Approval);
+            return self
+                .step(
+                    job,
+                    State::Escalated,
+                    "it is not as it was when it was planned",
+                )
+                .await;
+        }
+        let now = self.parts.clock.now();
+        if now - began > FRESH {
+            self.parts.metrics.suppressed(Rail::Precheck);
+            return self
+                .step(
+                    job,
+                    State::Escalated,
+                    "the device took too long to say what is so",
+                )
+                .await;
+        }
+        let devices = self.parts.feed.current().devices().len();
+        let booked =
+            locked(&self.rails).try_start(&bench.setup.bounds, &subject(job), devices, now);
+        if let Err(held) = booked {
+            return self.hold(job, held, "another start came first").await;
+        }
+        job.attempts += 1;
+        self.step(job, State::Running, "the lines of the plan are typed")
+            .await?;
+        let (typed, output) = self.type_lines(job, &bench, &plan).await;
+        job.output = self.kept(&bench.device, &output);
+        let why = match typed {
+            Ok(()) => "the lines were typed".to_owned(),
+            Err(error) => format!("not all lines were typed: {error}"),
+        };
+        // Whatever the device said, what it does is what counts.
+        self.step(job, State::Verifying, why).await?;
+        let (verdict, seen) = self.verify(&bench).await;
+        if verdict == Verdict::Holds {
+            return self
+                .step(job, State::Succeeded, format!("it helped ({seen})"))
+                .await;
+        }
+        self.parts.metrics.suppressed(Rail::Postcheck);
+        let result = self.take_back(job, &bench, &plan, &seen).await;
+        drop(alone);
+        result
+    }
+
+    /// Step by step; the switch and the windows are looked at before each.
+    async fn type_lines(
+        &self,
+        job: &Job,
+        bench: &Bench,
+        plan: &Plan,
+    ) -> (Result<(), String>, String) {
+        let mut output = String::new();
+        let mut session = match self.session(&bench.device, Account::Repair).await {
+            Ok(session) => session,
+            Err(error) => return (Err(error.to_string()), output),
+        };
+        for step in &plan.steps {
+            if self.is_paused() {
+                self.parts.metrics.suppressed(Rail::Paused);
+                return (Err("everything was stopped".to_owned()), output);
+            }
+            if window(&bench.device, self.parts.clock.now()).is_some() {
+                self.parts.metrics.suppressed(Rail::Window);
+                return (Err("planned work began".to_owned()), output);
+            }
+            tracing::info!(
+                job = job.id,
+                device = job.device,
+                step = step.step,
+                lines = step.lines.join(" / "),
+                "lines are typed"
+            );
+            self.parts.metrics.lines.inc_by(step.lines.len() as u64);
+            match session.configure(&step.lines).await {
+                Ok(answer) => output.push_str(&answer),
+                Err(error) => return (Err(error.to_string()), output),
+            }
+        }
+        (Ok(()), output)
+    }
+
+    /// Looks until it helped or the time is over; answers what was seen last.
+    async fn verify(&self, bench: &Bench) -> (Verdict, String) {
+        let deadline = Instant::now() + bench.runbook.verify_within();
+        loop {
+            let mut evidence = Evidence::new();
+            let verdict = match self.session(&bench.device, Account::Repair).await {
+                Ok(mut session) => {
+                    let all = &bench.runbook.postcheck;
+                    decide::checks(
+                        all,
+                        &bench.platform,
+                        &bench.values,
+                        &mut *session,
+                        &*self.parts.proof,
+                        &mut evidence,
+                    )
+                    .await
+                }
+                Err(error) => {
+                    evidence.insert("device".to_owned(), format!("no answer: {error}"));
+                    Verdict::Unknown
+                }
+            };
+            let seen: Vec<String> = evidence
+                .into_iter()
+                .map(|(question, said)| format!("{question}: {said}"))
+                .collect();
+            let next = Instant::now() + bench.setup.look;
+            if verdict == Verdict::Holds || next >= deadline {
+                return (verdict, seen.join(", "));
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// It did not help: takes it back where the runbook says how, and calls people. The caller has the device's lock.
+    async fn take_back(
+        &self,
+        job: &mut Job,
+        bench: &Bench,
+        plan: &Plan,
+        seen: &str,
+    ) -> Result<(), JournalError> {
+        let people = &bench.runbook.escalation;
+        if plan.rollback.is_empty() {
+            return self
+                .step(
+                    job,
+                    State::Escalated,
+                    format!("it did not help ({seen}). {people}"),
+                )
+                .await;
+        }
+        let back = Plan {
+            steps: plan.rollback.clone(),
+            ..plan.clone()
+        };
+        match self.type_lines(job, bench, &back).await {
+            (Ok(()), output) => {
+                job.output = self.kept(&bench.device, &format!("{}\n{output}", job.output));
+                let why = format!("it did not help ({seen}) and was taken back. {people}");
+                self.step(job, State::RolledBack, why).await
+            }
+            (Err(error), _) => {
+                let why = format!(
+                    "it did not help ({seen}) and could not be taken back: {error}. {people}"
+                );
+                self.step(job, State::Failed, why).await
+            }
+        }
+    }
+
+    /// The process ended while lines were being typed. The device says what came of it; nothing is typed on the strength of what was meant.
+    async fn look_after_crash(&self, job: &mut Job) -> Result<(), JournalError> {
+        let Some(bench) = self.bench(job).await? else {
+            return Ok(());
+        };
+        let lock = self.lock_of(&job.device);
+        let _alone = lock.lock().await;
+        let (verdict, seen) = self.verify(&bench).await;
+        match verdict {
+            Verdict::Holds => {
+                self.step(job, State::Succeeded, format!("it helped ({seen})"))
+                    .await
+            }
+            Verdict::Fails if bench.runbook.idempotent && job.attempts < ATTEMPTS => {
+                let why =
+                    format!("it had not helped when the process ended ({seen}): decided anew");
+                self.step(job, State::Matched, why).await
+            }
+            _ => {
+                let people = &bench.runbook.escalation;
+                let why = format!(
+                    "nobody knows what was typed before the process ended ({seen}). {people}"
+                );
+                self.step(job, State::Escalated, why).await
+            }
+        }
+    }
+
+    /// Output without secrets, bounded.
+    pub(crate) fn kept(&self, device: &Device, text: &str) -> String {
+        let masked = self.parts.access.mask(device, text);
+        bounded(&masked, OUTPUT).0.to_owned()
+    }
+}
+
+/// At most `most` bytes of the text, and whether that is less than all.
+pub(crate) fn bounded(text: &str, most: usize) -> (&str, bool) {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (&text[..end], end < text.len())
+}
+
+/// When planned work that holds now ends, and what it is.
+fn window(device: &Device, now: i64) -> Option<(i64, String)> {
+    let now = Timestamp::from_millisecond(now).ok()?;
+    let window = device.maintenance_at(now)?;
+    Some((window.end.as_millisecond(), window.reason.to_string()))
+}
+
+/// Whether a text names the port as a word of its own: `r2` is not in `r20`.
+fn names(text: &str, port: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':');
+    let alone = |(at, _): (usize, &str)| {
+        let before = text[..at].chars().next_back().is_some_and(part);
+        // A full stop or colon behind it may end a sentence.
+        let behind = text[at + port.len()..].trim_start_matches(['.', ':', ',']);
+        let stopped = behind.len() < text.len() - at - port.len();
+        !before && (!behind.starts_with(part) || (stopped && behind.starts_with(' ')))
+    };
+    text.match_indices(port).any(alone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_found_as_a_word() {
+        for (text, found) in [
+            ("interface r2", true),
+            ("shut r2.", true),
+            ("r2: down", true),
+            ("interface r20", false),
+            ("interface er2", false),
+            ("Gi0/r2", false),
+            ("r2.10", false),
+            ("r20 and r2", true),
+            ("", false),
+        ] {
+            assert_eq!(names(text, "r2"), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn output_is_cut_between_characters() {
+        assert_eq!(bounded("aé", 2), ("a", true));
+        assert_eq!(bounded("aé", 3), ("aé", false));
+        assert_eq!(bounded("é", 1), ("", true));
+        assert_eq!(bounded("", 1), ("", false));
+    }
+}

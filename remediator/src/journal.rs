@@ -1,0 +1,575 @@
+//! The journal: what came in, what was decided, what was done; on disk before anything that it announces.
+//!
+//! One SQLite file in WAL mode with `synchronous=FULL`. One thread writes: it takes everything that waits, does it in one transaction
+//! and answers when that is on disk, so that many senders share one flush. A lock file beside the database keeps a second instance out.
+//!
+//! Tables, version 1 (`meta.version`): `alerts` (each alert of each webhook; `done` when its jobs are made), `jobs` (the latest value of
+//! each, one open job for a key), `rows` (every change of a job, never changed), `hints` (changes by people that others reported),
+//! `commands` (console jobs), `switch` (whether everything is stopped).
+
+mod commands;
+mod schema;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::fcntl::{Flock, FlockArg};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Job, Row, State};
+
+pub use commands::{Answered, CommandJob};
+pub use writer::Statistics;
+
+/// Why the journal did not take something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// More waits to be written than is allowed to.
+    #[error("too much waits to be written")]
+    Full,
+    /// The writer has ended.
+    #[error("the journal has ended")]
+    Ended,
+    /// SQLite refused.
+    #[error("the journal cannot be written or read: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// The folder or the lock cannot be used.
+    #[error("{path} cannot be used: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another version of this program wrote it.
+    #[error("the journal has version {found}; expected {expected}")]
+    Version {
+        /// What it says.
+        found: i64,
+        /// What this program reads.
+        expected: i64,
+    },
+    /// What is stored cannot be read back.
+    #[error("a row of the journal cannot be read: {0}")]
+    Row(#[from] serde_json::Error),
+    /// Somebody was faster: the job does not stand where it was thought to.
+    #[error("the job is {0} now")]
+    Moved(String),
+    /// Another open job has the same target.
+    #[error("another job has the same target: {0}")]
+    Claimed(String),
+    /// There is no such job.
+    #[error("there is no such job")]
+    Missing,
+    /// The state machine has no such arrow.
+    #[error("a job does not go from {0} to {1}")]
+    Arrow(&'static str, &'static str),
+}
+
+/// An alert as it stands in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Its number; 0 before it is stored.
+    pub seq: i64,
+    /// When it came, milliseconds since the epoch.
+    pub at: i64,
+    /// Alertmanager's hash of its labels.
+    pub fingerprint: String,
+    /// Whether it fires; else it is resolved.
+    pub firing: bool,
+    /// When it began, milliseconds since the epoch.
+    pub starts_at: i64,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Trace that it came with.
+    pub trace_id: Option<String>,
+}
+
+/// A change by a person that somebody reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint {
+    /// When, milliseconds since the epoch.
+    pub at: i64,
+    /// The device.
+    pub device: String,
+    /// The person, as far as known.
+    pub user: String,
+    /// Who reported it: `syslog`, `config`.
+    pub source: String,
+    /// What changed, for people and to find the port in.
+    pub text: String,
+}
+
+/// Whether everything is stopped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// Nothing is done while it is.
+    pub paused: bool,
+    /// Why.
+    pub reason: String,
+    /// Who did it.
+    pub by: String,
+    /// When, milliseconds since the epoch; 0 for never.
+    pub since: i64,
+}
+
+/// The lock that one instance has.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held until it is dropped")] Flock<File>);
+
+impl Lock {
+    /// The lock of `folder`, if no other process has it.
+    ///
+    /// # Errors
+    /// The folder or its lock file cannot be used.
+    pub fn take(folder: &Path) -> Result<Option<Self>, JournalError> {
+        let path = folder.join("journal.lock");
+        let wrong = |source| JournalError::File {
+            path: path.display().to_string(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(wrong)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(wrong)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(Self(lock))),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(wrong(errno.into())),
+        }
+    }
+}
+
+/// An open journal; clones are the same one.
+#[derive(Clone)]
+pub struct Journal {
+    writer: writer::Writer,
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// Opens the journal in `folder`, or makes it. Only who has the [`Lock`] may.
+    ///
+    /// # Errors
+    /// The file cannot be used or has another version.
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let path: PathBuf = folder.join("journal.sqlite");
+        let connection = schema::open(&path)?;
+        let reader =
+            Connection::open_with_flags(&path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        reader.busy_timeout(std::time::Duration::from_secs(5))?;
+        let writer = writer::Writer::start(connection).map_err(|source| JournalError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        Ok(Self {
+            writer,
+            reader: Arc::new(Mutex::new(reader)),
+        })
+    }
+
+    /// How much was written and how fast.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        self.writer.statistics()
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.writer.write(change).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let reader = Arc::clone(&self.reader);
+        let looked = tokio::task::spawn_blocking(move || {
+            let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            look(&reader)
+        });
+        looked.await.map_err(|_| JournalError::Ended)?
+    }
+
+    /// Stores the alerts of one webhook, all or none; they are on disk when it answers.
+    ///
+    /// # Errors
+    /// They are not stored.
+    pub async fn receive(&self, alerts: Vec<Alert>) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            let mut insert = tx.prepare_cached(
+                "INSERT INTO alerts(at, fingerprint, firing, starts_at, labels, trace, done) VALUES (?,?,?,?,?,?,0)",
+            )?;
+            for alert in &alerts {
+                let labels = serde_json::to_string(&alert.labels)?;
+                insert.execute(params![alert.at, alert.fingerprint, alert.firing, alert.starts_at, labels, alert.trace_id])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Alerts of which nothing was made yet, in the order in which they came.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn open_alerts(&self, most: u32) -> Result<Vec<Alert>, JournalError> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT seq, at, fingerprint, firing, starts_at, labels, trace FROM alerts WHERE done=0 ORDER BY seq LIMIT ?",
+            )?;
+            let rows = query.query_map([most], |row| {
+                Ok((
+                    Alert {
+                        seq: row.get(0)?,
+                        at: row.get(1)?,
+                        fingerprint: row.get(2)?,
+                        firing: row.get(3)?,
+                        starts_at: row.get(4)?,
+                        labels: BTreeMap::new(),
+                        trace_id: row.get(6)?,
+                    },
+                    row.get::<_, String>(5)?,
+                ))
+            })?;
+            let mut alerts = Vec::new();
+            for row in rows {
+                let (mut alert, labels) = row?;
+                alert.labels = serde_json::from_str(&labels)?;
+                alerts.push(alert);
+            }
+            Ok(alerts)
+        })
+        .await
+    }
+
+    /// Makes what came of an alert: new jobs, each in its first state with its row, and the alert done; all or nothing. A job whose
+    /// target is taken is left out.
+    ///
+    /// Answers the jobs that were made.
+    ///
+    /// # Errors
+    /// Nothing was made.
+    pub async fn settle(&self, alert: i64, jobs: Vec<Job>) -> Result<Vec<Job>, JournalError> {
+        self.write(move |tx| {
+            let mut made = Vec::new();
+            for job in jobs {
+                match insert(tx, &job) {
+                    Ok(()) => made.push(job),
+                    Err(JournalError::Claimed(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            tx.execute("UPDATE alerts SET done=1 WHERE seq=?", [alert])?;
+            Ok(made)
+        })
+        .await
+    }
+
+    /// Stores a new job.
+    ///
+    /// # Errors
+    /// Another open job has its target, or it cannot be stored.
+    pub async fn insert(&self, job: Job) -> Result<(), JournalError> {
+        self.write(move |tx| insert(tx, &job)).await
+    }
+
+    /// Moves a job from `from` to the state that `job` has, and stores the rest of it. Of two who try, one succeeds.
+    ///
+    /// # Errors
+    /// It does not stand at `from` any more, there is no such arrow, or it cannot be stored.
+    pub async fn step(&self, from: State, job: &Job) -> Result<(), JournalError> {
+        if !from.may_become(job.state) {
+            return Err(JournalError::Arrow(from.as_str(), job.state.as_str()));
+        }
+        let job = job.clone();
+        self.write(move |tx| {
+            let body = serde_json::to_string(&job)?;
+            let moved = tx.execute(
+                "UPDATE jobs SET state=?, open=?, updated=?, body=? WHERE id=? AND state=?",
+                params![
+                    job.state.as_str(),
+                    !job.state.is_final(),
+                    job.updated,
+                    body,
+                    job.id,
+                    from.as_str()
+                ],
+            )?;
+            if moved == 0 {
+                let now = tx
+                    .query_row("SELECT state FROM jobs WHERE id=?", [&job.id], |row| {
+                        row.get::<_, String>(0)
+                    })
+                    .optional()?;
+                return Err(now.map_or(JournalError::Missing, JournalError::Moved));
+            }
+            row(tx, &job, Some(from))
+        })
+        .await
+    }
+
+    /// Stores what changed in a job that stays where it is.
+    ///
+    /// # Errors
+    /// It moved, or cannot be stored.
+    pub async fn keep(&self, job: &Job) -> Result<(), JournalError> {
+        let job = job.clone();
+        self.write(move |tx| {
+            let body = serde_json::to_string(&job)?;
+            let kept = tx.execute(
+                "UPDATE jobs SET updated=?, body=? WHERE id=? AND state=?",
+                params![job.updated, body, job.id, job.state.as_str()],
+            )?;
+            if kept == 0 {
+                Err(JournalError::Missing)
+            } else {
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    /// The job of this id.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, JournalError> {
+        let id = id.to_owned();
+        self.read(move |db| {
+            let body = db
+                .query_row("SELECT body FROM jobs WHERE id=?", [&id], |row| {
+                    row.get::<_, String>(0)
+                })
+                .optional()?;
+            Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+        })
+        .await
+    }
+
+    /// Jobs by a condition, the newest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, JournalError> {
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT body FROM jobs WHERE (?1 IS NULL OR state=?1) AND (?2 IS NULL OR device=?2) AND (?3 IS NULL OR key=?3) \
+                 AND (?4=0 OR open=1) AND updated>=?5 AND (?6 IS NULL OR id<?6) ORDER BY id DESC LIMIT ?7",
+            )?;
+            let rows = query.query_map(
+                params![filter.state.map(State::as_str), filter.device, filter.key, filter.open, filter.since, filter.before, filter.most],
+                |row| row.get::<_, String>(0),
+            )?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+        .await
+    }
+
+    /// How many jobs of a runbook stand in a state.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn count(&self, runbook: &str, state: State) -> Result<u32, JournalError> {
+        let runbook = runbook.to_owned();
+        self.read(move |db| {
+            let count = "SELECT count(*) FROM jobs WHERE runbook=? AND state=?";
+            Ok(db.query_row(count, params![runbook, state.as_str()], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// The rows of a job, oldest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn rows(&self, job: &str) -> Result<Vec<Row>, JournalError> {
+        let job = job.to_owned();
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT seq, at, job, \"from\", \"to\", reason FROM rows WHERE job=? ORDER BY seq",
+            )?;
+            let rows = query.query_map([job], |row| {
+                Ok(Row {
+                    seq: row.get(0)?,
+                    at: row.get(1)?,
+                    job: row.get(2)?,
+                    from: row.get(3)?,
+                    to: row.get(4)?,
+                    reason: row.get(5)?,
+                })
+            })?;
+            rows.map(|row| Ok(row?)).collect()
+        })
+        .await
+    }
+
+    /// The number of the last row; 0 without any.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn last_row(&self) -> Result<i64, JournalError> {
+        self.read(|db| {
+            Ok(
+                db.query_row("SELECT coalesce(max(seq), 0) FROM rows", [], |row| {
+                    row.get(0)
+                })?,
+            )
+        })
+        .await
+    }
+
+    /// Stores a change by a person.
+    ///
+    /// # Errors
+    /// It is not stored.
+    pub async fn hint(&self, hint: Hint) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            tx.execute(
+                "INSERT INTO hints(at, device, user, source, text) VALUES (?,?,?,?,?)",
+                params![hint.at, hint.device, hint.user, hint.source, hint.text],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes of a device by people since `since`, the newest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn hints(&self, device: &str, since: i64) -> Result<Vec<Hint>, JournalError> {
+        let device = device.to_owned();
+        self.read(move |db| {
+            let mut query =
+                db.prepare_cached("SELECT at, device, user, source, text FROM hints WHERE device=? AND at>=? ORDER BY seq DESC LIMIT 200")?;
+            let rows = query.query_map(params![device, since], |row| {
+                Ok(Hint { at: row.get(0)?, device: row.get(1)?, user: row.get(2)?, source: row.get(3)?, text: row.get(4)? })
+            })?;
+            rows.map(|row| Ok(row?)).collect()
+        })
+        .await
+    }
+
+    /// Whether everything is stopped.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn switch(&self) -> Result<Switch, JournalError> {
+        self.read(|db| {
+            let found = db
+                .query_row("SELECT body FROM switch WHERE id=1", [], |row| {
+                    row.get::<_, String>(0)
+                })
+                .optional()?;
+            Ok(found
+                .map(|body| serde_json::from_str(&body))
+                .transpose()?
+                .unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Stops everything, or lets it go on.
+    ///
+    /// # Errors
+    /// It is not stored.
+    pub async fn set_switch(&self, switch: Switch) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            let body = serde_json::to_string(&switch)?;
+            tx.execute(
+                "INSERT INTO switch(id, body) VALUES (1, ?1) ON CONFLICT(id) DO UPDATE SET body=?1",
+                [body],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets what ended before these times (milliseconds since the epoch): alerts and hints before `short`, jobs before `long`. Rows of
+    /// jobs that are forgotten go with them.
+    ///
+    /// # Errors
+    /// Nothing was forgotten.
+    pub async fn prune(&self, short: i64, long: i64) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            tx.execute("DELETE FROM alerts WHERE done=1 AND at<?", [short])?;
+            tx.execute("DELETE FROM hints WHERE at<?", [short])?;
+            tx.execute(
+                "DELETE FROM rows WHERE job IN (SELECT id FROM jobs WHERE open=0 AND updated<?)",
+                [long],
+            )?;
+            tx.execute("DELETE FROM jobs WHERE open=0 AND updated<?", [long])?;
+            tx.execute("DELETE FROM commands WHERE updated<?", [long])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Those in this state.
+    pub state: Option<State>,
+    /// Those of this device.
+    pub device: Option<String>,
+    /// Those of this key.
+    pub key: Option<String>,
+    /// Those that are not over.
+    pub open: bool,
+    /// Those that changed since then, milliseconds since the epoch.
+    pub since: i64,
+    /// Those before this id.
+    pub before: Option<String>,
+    /// At most so many.
+    pub most: u32,
+}
+
+fn insert(tx: &Transaction<'_>, job: &Job) -> Result<(), JournalError> {
+    let body = serde_json::to_string(job)?;
+    let key = job.key();
+    let inserted = tx.execute(
+        "INSERT INTO jobs(id, state, open, runbook, device, key, updated, body) VALUES (?,?,?,?,?,?,?,?)",
+        params![job.id, job.state.as_str(), !job.state.is_final(), job.runbook, job.device, key, job.updated, body],
+    );
+    match inserted {
+        Ok(_) => row(tx, job, None),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::ConstraintViolation =>
+        {
+            Err(JournalError::Claimed(key))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn row(tx: &Transaction<'_>, job: &Job, from: Option<State>) -> Result<(), JournalError> {
+    tx.execute(
+        "INSERT INTO rows(at, job, \"from\", \"to\", reason) VALUES (?,?,?,?,?)",
+        params![
+            job.updated,
+            job.id,
+            from.map(State::as_str),
+            job.state.as_str(),
+            job.reason
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The one thread that writes: what waits together is flushed together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use rusqlite::{Connection, Transaction};
+use tokio::sync::oneshot;
+
+use super::JournalError;
+
+/// Most changes that wait to be written.
+const WAITING: usize = 4_096;
+/// Most changes in one transaction.
+const TOGETHER: usize = 512;
+
+/// How much was written.
+#[derive(Debug, Default)]
+pub struct Statistics {
+    /// Changes that are on disk.
+    pub written: AtomicU64,
+    /// Transactions that they took.
+    pub commits: AtomicU64,
+    /// Changes that were refused because too much waited.
+    pub refused: AtomicU64,
+    /// Changes that the disk or SQLite did not take.
+    pub failed: AtomicU64,
+    /// Changes that wait.
+    pub waiting: AtomicU64,
+}
+
+/// Does its change inside the transaction; answers what happens with the result once it is on disk.
+type Change = Box<dyn FnOnce(&Transaction<'_>) -> Answer + Send>;
+/// Tells the result; `true` when the transaction is on disk.
+type Answer = Box<dyn FnOnce(bool) + Send>;
+
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: SyncSender<Change>,
+    statistics: Arc<Statistics>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (queue, changes) = sync_channel(WAITING);
+        let statistics = Arc::new(Statistics::default());
+        let own = Arc::clone(&statistics);
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || work(connection, &changes, &own))?;
+        Ok(Self { queue, statistics })
+    }
+
+    pub(super) fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (send, answer) = oneshot::channel();
+        let change: Change = Box::new(move |tx| {
+            let result = savepoint(tx, change);
+            Box::new(move |stored| {
+                let result = match result {
+                    Ok(_) if !stored => Err(JournalError::Ended),
+                    result => result,
+                };
+                // Who asked may have gone.
+                let _ = send.send(result);
+            })
+        });
+        // Counted before, or the thread could count it off first.
+        self.statistics.waiting.fetch_add(1, Relaxed);
+        if let Err(error) = self.queue.try_send(change) {
+            self.statistics.waiting.fetch_sub(1, Relaxed);
+            return Err(match error {
+                TrySendError::Full(_) => {
+                    self.statistics.refused.fetch_add(1, Relaxed);
+                    JournalError::Full
+                }
+                TrySendError::Disconnected(_) => JournalError::Ended,
+            });
+        }
+        answer.await.map_err(|_| JournalError::Ended)?
+    }
+}
+
+/// One change of many in a transaction: a failed one leaves nothing behind and does not take the others with it.
+fn savepoint<T>(
+    tx: &Transaction<'_>,
+    change: impl FnOnce(&Transaction<'_>) -> Result<T, JournalError>,
+) -> Result<T, JournalError> {
+    tx.execute_batch("SAVEPOINT change")?;
+    let result = change(tx);
+    tx.execute_batch(if result.is_ok() {
+        "RELEASE change"
+    } else {
+        "ROLLBACK TO change; RELEASE change"
+    })?;
+    result
+}
+
+fn work(mut connection: Connection, changes: &Receiver<Change>, statistics: &Statistics) {
+    while let Ok(first) = changes.recv() {
+        let mut batch = vec![first];
+        while batch.len() < TOGETHER
+            && let Ok(more) = changes.try_recv()
+        {
+            batch.push(more);
+        }
+        let count = batch.len() as u64;
+        statistics.waiting.fetch_sub(count, Relaxed);
+        match together(&mut connection, batch) {
+            Ok(()) => {
+                statistics.written.fetch_add(count, Relaxed);
+                statistics.commits.fetch_add(1, Relaxed);
+            }
+            Err(error) => {
+                statistics.failed.fetch_add(count, Relaxed);
+                tracing::error!(%error, "the journal cannot be written: nothing of it is done");
+            }
+        }
+    }
+}
+
+/// All of them in one transaction; each is answered only when it is on disk.
+fn together(connection: &mut Connection, batch: Vec<Change>) -> rusqlite::Result<()> {
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let answers: Vec<Answer> = batch.into_iter().map(|change| change(&tx)).collect();
+    let committed = tx.commit();
+    for answer in answers {
+        answer(committed.is_ok());
+    }
+    committed
+}

@@ -1,0 +1,115 @@
+//! One check: a question to the device or to Prometheus, and what the answer has to be.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::platform::Fields;
+
+/// A question, and what the answer has to be. Either `read` or `promql`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    /// An answer of the device that its platform can read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+    /// Fields that have these values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub is: BTreeMap<String, String>,
+    /// Fields that contain these texts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub contains: BTreeMap<String, String>,
+    /// Fields that the answer has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub has: Vec<String>,
+    /// Fields that the answer does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
+    /// A query to Prometheus whose answer is one number; `{device}` and `{port}` stand for what is acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promql: Option<String>,
+    /// The number that it has to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equals: Option<f64>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is so.
+    Holds,
+    /// It is not so.
+    Fails,
+    /// It cannot be told: there is no answer, or it does not say.
+    Unknown,
+}
+
+impl Check {
+    /// Whether it asks one thing and expects something.
+    ///
+    /// # Errors
+    /// What is missing or too much.
+    pub fn sound(&self) -> Result<(), String> {
+        let fields = !(self.is.is_empty()
+            && self.contains.is_empty()
+            && self.has.is_empty()
+            && self.lacks.is_empty());
+        match (&self.read, &self.promql) {
+            (Some(_), None) if fields && self.equals.is_none() => Ok(()),
+            (Some(_), None) => Err("expected is, contains, has or lacks beside read".to_owned()),
+            (None, Some(_)) if self.equals.is_some() && !fields => Ok(()),
+            (None, Some(_)) => Err("expected equals beside promql".to_owned()),
+            _ => Err("expected read or promql, one of them".to_owned()),
+        }
+    }
+
+    /// Whether the fields of an answer are as expected.
+    #[must_use]
+    pub fn fields(&self, fields: &Fields) -> Verdict {
+        let value = |name: &String| fields.get(name);
+        if self.has.iter().any(|name| value(name).is_none())
+            || self.lacks.iter().any(|name| value(name).is_some())
+        {
+            return Verdict::Fails;
+        }
+        for (name, wanted) in &self.is {
+            match value(name) {
+                // A field that has to have a value and is not there: the answer does not say.
+                None => return Verdict::Unknown,
+                Some(found) if found != wanted => return Verdict::Fails,
+                Some(_) => {}
+            }
+        }
+        let contains = |(name, wanted): (&String, &String)| {
+            value(name).is_some_and(|found| found.contains(wanted.as_str()))
+        };
+        if self.contains.iter().all(contains) {
+            Verdict::Holds
+        } else {
+            Verdict::Fails
+        }
+    }
+
+    /// Whether a number of Prometheus is the expected one.
+    #[must_use]
+    pub fn number(&self, found: Option<f64>) -> Verdict {
+        match (found, self.equals) {
+            (Some(found), Some(wanted)) if (found - wanted).abs() < 1e-9 => Verdict::Holds,
+            (Some(found), Some(_)) if !found.is_nan() => Verdict::Fails,
+            _ => Verdict::Unknown,
+        }
+    }
+}
+
+/// What several checks come to that all have to hold: unknown is neither.
+#[must_use]
+pub fn holds(verdicts: &[Verdict]) -> Verdict {
+    if verdicts.contains(&Verdict::Fails) {
+        Verdict::Fails
+    } else if verdicts.contains(&Verdict::Unknown) {
+        Verdict::Unknown
+    } else {
+        Verdict::Holds
+    }
+}

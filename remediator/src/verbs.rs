@@ -1,0 +1,18 @@
+//! Everything that can be asked for, with the least role where no rule names it.
+
+use access::caller::{Role, Verb};
+
+/// Starting a runbook by hand.
+pub const RUN: Verb = Verb::new("runbook.run", Role::Operator);
+/// Approving a plan.
+pub const APPROVE: Verb = Verb::new("job.approve", Role::Operator);
+/// Rejecting a plan.
+pub const REJECT: Verb = Verb::new("job.reject", Role::Operator);
+/// Running a console command.
+pub const COMMAND: Verb = Verb::new("command.run", Role::Operator);
+/// Stopping everything.
+pub const PAUSE: Verb = Verb::new("switch.pause", Role::Operator);
+/// Letting everything go on.
+pub const RESUME: Verb = Verb::new("switch.resume", Role::Admin);
+
+pub(crate) const ALL: &[Verb] = &[RUN, APPROVE, REJECT, COMMAND, PAUSE, RESUME];

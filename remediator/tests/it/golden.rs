@@ -1,0 +1,348 @@
+//! What users meet of the service, held to the files in `tests/golden`, and who may send and ask what.
+
+use serde_json::json;
+use testkit::{Golden, Process, TempDir, eventually};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sotp-remediator");
+
+fn golden() -> Golden {
+    Golden::new(BINARY, env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The service with two people, a token for webhooks, and a folder of its own.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) process: Process,
+}
+
+pub(crate) async fn start(dir: &TempDir) -> Process {
+    Process::spawn(
+        BINARY,
+        [
+            format!("--config.file={}", dir.join("config.yaml").display()),
+            format!("--web.config.file={}", dir.join("web.yaml").display()),
+            format!(
+                "--inventory.source={}",
+                dir.join("inventory.yaml").display()
+            ),
+        ],
+    )
+    .await
+    .unwrap()
+}
+
+impl Place {
+    pub(crate) async fn with(inventory: &str, config: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let hash = bcrypt::hash("word", 4).unwrap();
+        let users = ["alice", "bob", "eve", "am"]
+            .map(|user| format!("  {user}: '{hash}'\n"))
+            .concat();
+        dir.write("web.yaml", format!("basic_auth_users:\n{users}"))
+            .unwrap();
+        dir.write("webhook.token", "token-of-alertmanager\n")
+            .unwrap();
+        dir.write("inventory.yaml", inventory).unwrap();
+        let access = "access: {web_users: {alice: operator, bob: operator, eve: viewer}}\naudit: {folder: audit}\n\
+                      webhook: {bearer_token_file: webhook.token, web_users: [am]}\n";
+        dir.write("config.yaml", format!("{access}{config}"))
+            .unwrap();
+        let process = start(&dir).await;
+        let place = Self { dir, process };
+        place.ready().await;
+        place
+    }
+
+    pub(crate) async fn ready(&self) {
+        eventually(std::time::Duration::from_secs(20), || async {
+            let (status, text) = self.ask("GET", "/-/ready", "alice", None).await?;
+            anyhow::ensure!(status == 200, "{status} {text}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        user: &str,
+        body: Option<&serde_json::Value>,
+    ) -> anyhow::Result<(u16, serde_json::Value)> {
+        let mut request = testkit::client()
+            .request(method.parse()?, self.process.url(path))
+            .basic_auth(user, Some("word"));
+        if let Some(body) = body {
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        Ok((
+            status,
+            serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)),
+        ))
+    }
+}
+
+const INVENTORY: &str = "devices: [{name: r1, address: 192.0.2.1, platform: frr, ssh: {}}]\n";
+
+fn webhook(port: &str) -> serde_json::Value {
+    json!({"version": "4", "status": "firing", "alerts": [
+        {"status": "firing", "labels": {"alertname": "InterfaceShut", "device": "r1", "ifName": port},
+         "startsAt": "2026-01-01T00:00:00Z", "fingerprint": "00ff"}]})
+}
+
+#[test]
+fn the_command_line_is_that_of_the_golden_files() {
+    golden().command_line();
+}
+
+#[tokio::test]
+async fn the_series_are_those_of_the_golden_file_and_events_are_born_at_0() {
+    let place = Place::with(INVENTORY, "levels: [{level: auto}]\n").await;
+    let page = async || {
+        let (_, page) = place.ask("GET", "/metrics", "alice", None).await?;
+        Ok(page.as_str().unwrap_or_default().to_owned())
+    };
+    let needed = [
+        "remediator_actions_total{mode=\"auto\",outcome=\"succeeded\",runbook=\"port-up\"} 0",
+        "remediator_suppressed_total{rail=\"blast_radius\"} 0",
+        "remediator_commands_total{verdict=\"answered\"} 0",
+        "remediator_active 1",
+    ];
+    golden()
+        .metrics("metrics.txt", &needed, page)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn webhook_is_taken_from_known_senders_only_and_is_in_the_journal_when_it_is_answered() {
+    let place = Place::with(INVENTORY, "").await;
+    for (user, body, status) in [
+        ("eve", webhook("eth0"), 401),
+        ("am", json!({"version": "3", "alerts": []}), 400),
+        ("am", json!({"my": "template"}), 400),
+        ("am", webhook("eth0"), 200),
+        ("am", webhook("eth0"), 200),
+    ] {
+        let answer = place
+            .ask("POST", "/api/v1/webhook/alertmanager", user, Some(&body))
+            .await
+            .unwrap();
+        assert_eq!(answer.0, status, "{user} {body} {}", answer.1);
+    }
+    let jobs = eventually(std::time::Duration::from_secs(10), || async {
+        let (_, jobs) = place.ask("GET", "/api/v1/jobs", "eve", None).await?;
+        anyhow::ensure!(jobs["jobs"][0]["state"] == "escalated", "{jobs}");
+        Ok(jobs)
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        jobs["jobs"].as_array().unwrap().len(),
+        1,
+        "sent twice, one job: {jobs}"
+    );
+    // No credential for the device is configured: people are told so.
+    let id = jobs["jobs"][0]["id"].as_str().unwrap();
+    let (status, job) = place
+        .ask("GET", &format!("/api/v1/jobs/{id}"), "eve", None)
+        .await
+        .unwrap();
+    assert_eq!(status, 200);
+    assert!(
+        job["reason"]
+            .as_str()
+            .unwrap()
+            .contains("ssh.credentials.default.repair"),
+        "{job}"
+    );
+    assert_eq!(job["rows"][0]["to"], "matched");
+}
+
+#[tokio::test]
+async fn second_instance_waits_for_the_lock_and_works_when_the_first_is_gone() {
+    let mut first = Place::with(INVENTORY, "").await;
+    let second = start(&first.dir).await;
+    let ask = async |process: &Process| {
+        let request = testkit::client()
+            .post(process.url("/api/v1/webhook/alertmanager"))
+            .basic_auth("am", Some("word"));
+        request
+            .body(webhook("eth0").to_string())
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    assert_eq!(
+        ask(&second).await,
+        503,
+        "it does not take what it cannot keep"
+    );
+    assert_eq!(ask(&first.process).await, 200);
+    first.process.signal(testkit::Signal::SIGKILL).unwrap();
+    first.process = second;
+    first.ready().await;
+    let (_, jobs) = first.ask("GET", "/api/v1/jobs", "eve", None).await.unwrap();
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
+}
+
+#[tokio::test]
+async fn console_refuses_what_is_not_on_the_list_and_who_may_not() {
+    let place = Place::with(INVENTORY, "").await;
+    let command = |command: &str, name: &str, value: &str| json!({"devices": ["r1"], "command": command, "parameters": {name: value}});
+    for (user, body, status) in [
+        (
+            "eve",
+            json!({"devices": ["r1"], "command": "show version"}),
+            403,
+        ),
+        (
+            "alice",
+            json!({"devices": ["r1"], "command": "show running-config"}),
+            422,
+        ),
+        (
+            "alice",
+            json!({"devices": ["r1"], "command": "show version\rreload"}),
+            422,
+        ),
+        (
+            "alice",
+            json!({"devices": ["r77"], "command": "show version"}),
+            422,
+        ),
+        (
+            "alice",
+            json!({"devices": [], "command": "show version"}),
+            422,
+        ),
+        (
+            "alice",
+            command(
+                "show interface {ifname}",
+                "ifname",
+                "r2\rconfigure terminal",
+            ),
+            422,
+        ),
+        (
+            "alice",
+            command("show interface {ifname}", "ifname", "r2|more"),
+            422,
+        ),
+        (
+            "alice",
+            command("show interface {ifname}", "ifname", "-c"),
+            422,
+        ),
+        (
+            "alice",
+            command("show interface {ifname}", "ifname", "r2?"),
+            422,
+        ),
+        (
+            "alice",
+            json!({"devices": ["r1"], "command": "show version", "shell": "sh"}),
+            400,
+        ),
+    ] {
+        let answer = place
+            .ask("POST", "/v1/commands", user, Some(&body))
+            .await
+            .unwrap();
+        assert_eq!(answer.0, status, "{user} {body} {}", answer.1);
+    }
+    let (_, said) = place
+        .ask(
+            "POST",
+            "/v1/commands?validate=true",
+            "alice",
+            Some(&command("show interface {ifname}", "ifname", "r2")),
+        )
+        .await
+        .unwrap();
+    assert_eq!(said["sends"][0]["command"], "show interface r2", "{said}");
+    assert_eq!(
+        place
+            .ask("GET", "/api/v1/commands", "eve", None)
+            .await
+            .unwrap()
+            .1["commands"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn switch_stops_for_an_operator_and_goes_on_for_an_admin_only() {
+    let place = Place::with(INVENTORY, "").await;
+    let put = async |user: &str, paused: bool| {
+        place
+            .ask(
+                "PUT",
+                "/api/v1/switch",
+                user,
+                Some(&json!({"paused": paused, "reason": "storm"})),
+            )
+            .await
+            .unwrap()
+            .0
+    };
+    assert_eq!(
+        (
+            put("eve", true).await,
+            put("alice", true).await,
+            put("alice", false).await
+        ),
+        (403, 200, 403)
+    );
+    let (_, switch) = place
+        .ask("GET", "/api/v1/switch", "eve", None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (&switch["paused"], &switch["by"]),
+        (&json!(true), &json!("alice"))
+    );
+    let again = start(&place.dir).await;
+    let mut place = place;
+    place.process.signal(testkit::Signal::SIGKILL).unwrap();
+    place.process = again;
+    place.ready().await;
+    assert_eq!(
+        place
+            .ask("GET", "/api/v1/switch", "eve", None)
+            .await
+            .unwrap()
+            .1["paused"],
+        json!(true),
+        "a stop outlives the process"
+    );
+}
+
+#[tokio::test]
+async fn committed_interface_is_what_is_served() {
+    let place = Place::with(INVENTORY, "").await;
+    let (_, served) = place
+        .ask("GET", "/api/v1/openapi.json", "eve", None)
+        .await
+        .unwrap();
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/remediator.openapi.json");
+    if std::env::var_os("SOTP_UPDATE").is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(&served).unwrap() + "\n").unwrap();
+    }
+    let there: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(
+        there == served,
+        "docs/remediator.openapi.json is not what is served; SOTP_UPDATE=1 writes it"
+    );
+}

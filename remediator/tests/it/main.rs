@@ -1,0 +1,11 @@
+//! The service: its engine with a device in memory, the program itself, and a real router behind it.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod bench;
+mod crash;
+mod golden;
+mod heals;
+mod journal;
+mod rails;
+mod router;
+mod runbooks;
