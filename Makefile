@@ -12,13 +12,16 @@ FUZZ    ?=
 TIME    ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
 	$(CARGO) build --profile $(PROFILE) -p sotp-lab $(SERVICES)
+
+app: ## the SOTP app for Grafana, from npm, into target/app/dist; demo and up then have it
+	$(CARGO) run -q -p sotp-checks --bin sotp-app
 
 demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
 	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
@@ -48,6 +51,8 @@ test: ## everything CI runs; installs what the tests talk to
 	$(CARGO) build --workspace -q $(STARTED:%=--example %)
 	$(call PHASE,packages of Debian)
 	target/debug/sotp-lab stack install --tests --no-download
+	$(call PHASE,app in Grafana)
+	target/debug/sotp-app --test || [ $$? = 69 ]
 	$(call PHASE,format and lints and documentation)
 	$(MAKE) style
 	$(call PHASE,tests)

@@ -59,13 +59,16 @@ pub struct Variable {
     pub all: Option<String>,
 }
 
-/// Reads every dashboard under `folder`, provisioning files left out.
+/// Reads every dashboard under `folder`, the app and provisioning files left out.
 ///
 /// # Errors
 /// When a file cannot be read, is not JSON, or has no uid.
 pub fn read(folder: &Path) -> anyhow::Result<Vec<Dashboard>> {
     let mut dashboards = Vec::new();
     for path in crate::files(folder, ".json")? {
+        if path.starts_with(folder.join("app")) {
+            continue;
+        }
         dashboards.push(parse(&path, &std::fs::read_to_string(&path)?)?);
     }
     Ok(dashboards)

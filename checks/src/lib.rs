@@ -11,6 +11,7 @@
 
 pub mod advisories;
 pub mod alerts;
+pub mod app;
 pub mod circles;
 pub mod crates;
 pub mod dashboards;

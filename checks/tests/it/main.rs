@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 mod alerts;
+mod app;
 mod audit;
 mod circles;
 mod dashboards;

@@ -42,7 +42,10 @@ pub(super) async fn run(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let state = folder(lab)?;
-    let inventory = state.join("inventory.yaml");
+    // A folder of its own: it becomes a git repository when somebody changes a device in Grafana.
+    let network = state.join("network");
+    std::fs::create_dir_all(&network).with_context(|| network.display().to_string())?;
+    let inventory = network.join("inventory.yaml");
     std::fs::write(&inventory, lab.inventory_yaml())
         .with_context(|| inventory.display().to_string())?;
     let snmp = lab.snmp_config(&state)?;

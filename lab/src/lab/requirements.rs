@@ -30,7 +30,7 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 17] = [
+const TESTED: [(&str, &str); 21] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -48,6 +48,10 @@ const TESTED: [(&str, &str); 17] = [
     ("runuser", "util-linux"),
     ("useradd", "passwd"),
     ("curl", "curl"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
     ("unzip", "unzip"),
     // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
     ("/usr/share/doc/python3-venv", "python3-venv"),

@@ -1,5 +1,6 @@
 //! Alert rules, Alertmanager's routes and dashboards, in the folders of a checkout.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -70,9 +71,31 @@ impl Home {
         self.there("dashboards/provisioning")
     }
 
-    /// The dashboards.
-    pub(crate) fn dashboards(&self) -> Option<PathBuf> {
-        self.there("dashboards")
+    /// The folders of dashboards, each with its files. What else lies under `dashboards/` is not one: the app, and provisioning.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub(crate) fn dashboards(&self) -> anyhow::Result<Vec<(OsString, Vec<PathBuf>)>> {
+        let Some(folder) = self.there("dashboards") else {
+            return Ok(Vec::new());
+        };
+        let mut folders = Vec::new();
+        for path in entries(&folder)? {
+            let name = path.file_name().unwrap_or_default().to_owned();
+            if !path.is_dir() || name == "app" || name == "provisioning" {
+                continue;
+            }
+            let mut files = entries(&path)?;
+            files.retain(|file| file.extension().is_some_and(|end| end == "json"));
+            folders.push((name, files));
+        }
+        Ok(folders)
+    }
+
+    /// The SOTP app for Grafana, where `make app` has built it.
+    pub(crate) fn app(&self) -> Option<PathBuf> {
+        self.there("target/app/dist/plugin.json")
+            .and_then(|file| file.parent().map(Path::to_path_buf))
     }
 
     /// The dashboard that a visitor lands on.
@@ -84,4 +107,14 @@ impl Home {
         let path = self.0.join(path);
         path.exists().then_some(path)
     }
+}
+
+/// What lies in a folder, sorted.
+fn entries(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = folder
+        .read_dir()
+        .with_context(|| folder.display().to_string())?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
 }

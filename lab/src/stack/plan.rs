@@ -16,6 +16,7 @@ use super::home::Home;
 use super::output::Show;
 use super::process::Process;
 use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
+use super::provision;
 use super::services::{self, Devices, INVENTORY, Service};
 
 /// Names and ports of everything that can listen, ours aside.
@@ -193,6 +194,12 @@ impl Setting<'_> {
         format!("http://{}", self.inner(name))
     }
 
+    /// The same for a service that may not run: then where it would, so that the app says that it is not there.
+    fn inner_or(&self, name: &str, usual: u16) -> String {
+        let port = self.inside.get(name).copied().unwrap_or(usual);
+        format!("http://127.0.0.1:{port}")
+    }
+
     /// The URL of `name` in the user's browser.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}", self.outside[name])
@@ -255,6 +262,9 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
         snmp_config: setting.snmp,
         ssh: setting.ssh,
         secrets: &secrets,
+        grafana: urls
+            .contains_key("grafana")
+            .then(|| format!("{}/", setting.url("grafana"))),
         urls: &urls,
     };
     let mut arguments = vec![format!(
@@ -404,12 +414,14 @@ fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process
 }
 
 fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow::Result<Process> {
+    let data = setting.folder("grafana")?;
+    let provisioned = provision::provision(setting.home, &data)?;
+    let config = provisioned.config.display().to_string();
     let settings = grafana::Settings {
-        data: setting.folder("grafana")?,
+        data,
+        provisioned,
         port: setting.inside["grafana"],
         url: format!("{}/", setting.url("grafana")),
-        provisioning: setting.home.provisioning(),
-        dashboards: setting.home.dashboards(),
         home: setting.home.first_dashboard(),
         password: super::state::password(setting.state, "grafana.password")?,
         sources: vec![
@@ -417,6 +429,17 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
             ("SOTP_ALERTMANAGER_URL", setting.inner_url("alertmanager")),
             ("SOTP_LOKI_URL", setting.inner_url("loki")),
             ("SOTP_TEMPO_URL", setting.inner_url("tempo")),
+            ("SOTP_INVENTORY_URL", setting.inner_url(INVENTORY)),
+            (
+                "SOTP_REMEDIATOR_URL",
+                setting.inner_or("sotp-remediator", 19095),
+            ),
+            (
+                "SOTP_CONFIGURATION_URL",
+                setting.inner_or("sotp-ssh-config", 19222),
+            ),
+            // base64 of a user without a password: the services behind this loopback ask Grafana for none.
+            ("SOTP_APP_BASIC_AUTH", "Z3JhZmFuYTo=".to_owned()),
             (
                 "SOTP_SCRAPE_INTERVAL",
                 format!("{}s", setting.interval.as_secs().max(1)),
@@ -427,6 +450,8 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
         "server".to_owned(),
         "--homepath".to_owned(),
         home.display().to_string(),
+        "--config".to_owned(),
+        config,
     ];
     let mut process = Process::new("grafana", argv(&program.path, arguments))
         .ready_at(format!("{}/api/health", setting.inner_url("grafana")))

@@ -1,9 +1,10 @@
-//! A Grafana for tests: what Grafana OSS 13 does between a browser and a service of ours, and nothing else.
+//! A Grafana for tests: what Grafana OSS 12.3 does between a browser and a service of ours, and nothing else.
 //!
 //! It has users with basic roles and sessions, signs identity tokens (ES256) and publishes its keys, and proxies to services by the
 //! routes of app plugins and of data sources, with their role gates, the header fields it strips and adds, and the rules for panel
-//! actions. It was written from Grafana's sources (`pluginproxy/pluginproxy.go`, `pluginproxy/ds_proxy.go`, `idimpl/service.go`,
-//! `proxyutil.go`, `validate_action_url.go`); what it does not know it refuses loudly rather than lets through.
+//! actions; and it serves the pages of an app plugin to a browser. It was written from Grafana's sources (`pluginproxy/pluginproxy.go`, `pluginproxy/ds_proxy.go`, `idimpl/service.go`,
+//! `proxyutil.go`, `validate_action_url.go`) and held to what a Grafana 12.3.3 was seen to do; what it does not know it refuses loudly
+//! rather than lets through. The scripts of its pages are the real `@grafana/ui`, `data` and `runtime`, built from npm beside the app.
 //!
 //! Left out, because nothing of ours uses it: OAuth, teams, folders, organisations beside the first, service accounts, the query API,
 //! streaming and web sockets.
@@ -11,6 +12,8 @@
 mod action;
 mod answer;
 mod login;
+mod page;
+mod plugin;
 mod proxy;
 mod route;
 mod token;
@@ -18,6 +21,7 @@ mod token;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +34,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 pub use login::{Basic, User};
+pub use plugin::{Page, Plugin};
 pub use route::{App, Route, Source, SourceType};
 pub use token::{Signer, Token};
 
@@ -53,6 +58,10 @@ pub struct Setup {
     pub send_user_header: bool,
     /// `[dataproxy] logging`, which, by a slip in Grafana, is what adds the user header for app plugins.
     pub dataproxy_logging: bool,
+    /// The folder with `host.js`, the scripts of its pages; without it a browser sees nothing.
+    pub host: Option<PathBuf>,
+    /// The language of everybody, such as `pl-PL`.
+    pub language: String,
 }
 
 /// What the signing keys answer.
@@ -172,6 +181,11 @@ impl Grafana {
         format!("{}={}", login::COOKIE, self.inner.lock().log_in(login))
     }
 
+    /// Ends every session, as when they have lasted long enough.
+    pub fn end_sessions(&self) {
+        self.inner.lock().sessions.clear();
+    }
+
     /// The token that it forwards for a user now.
     ///
     /// # Panics
@@ -181,6 +195,18 @@ impl Grafana {
         let user = self.inner.user(login);
         assert!(user.is_some(), "no user {login}");
         user.map(|user| self.inner.sign(&user)).unwrap_or_default()
+    }
+
+    /// The subject of a user's tokens, `user:3`.
+    ///
+    /// # Panics
+    /// There is no such user.
+    #[must_use]
+    pub fn subject(&self, login: &str) -> String {
+        let user = self.inner.user(login);
+        assert!(user.is_some(), "no user {login}");
+        user.map(|user| format!("user:{}", user.number))
+            .unwrap_or_default()
     }
 
     /// A right token for a user, to be made wrong before it is signed.
@@ -269,8 +295,15 @@ impl Inner {
             (&Method::POST, "/login") => return self.log_in(&request),
             _ => {}
         }
+        if let Some(file) = self.file(&request) {
+            return file;
+        }
         let Some(user) = self.caller(&request) else {
-            return answer::message(StatusCode::UNAUTHORIZED, "Unauthorized");
+            return if path == "/" || path.starts_with("/a/") {
+                page::elsewhere("/login")
+            } else {
+                answer::message(StatusCode::UNAUTHORIZED, "Unauthorized")
+            };
         };
         if let Some(rest) = path.strip_prefix("/api/plugin-proxy/") {
             return self.app(request, &user, rest, peer).await;
@@ -280,6 +313,12 @@ impl Inner {
         }
         if request.method() == Method::GET && path == "/api/user" {
             return answer::json(StatusCode::OK, &user.context());
+        }
+        if let Some(settings) = self.settings(&path, &user) {
+            return settings;
+        }
+        if let Some(page) = self.page(&request, &user) {
+            return page;
         }
         answer::message(StatusCode::NOT_FOUND, "Not found")
     }

@@ -6,6 +6,7 @@
     reason = "a harness panics when a test is written wrongly"
 )]
 
+pub mod chromium;
 pub mod debian;
 mod dir;
 mod figures;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::stack::provision::{APP, Provisioned};
+
 /// What Grafana is told.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -12,15 +14,13 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     /// The URL in the user's browser.
     pub(crate) url: String,
-    /// The folder with `datasources/` and `dashboards/`.
-    pub(crate) provisioning: Option<PathBuf>,
-    /// The folder with the dashboards themselves, a folder of Grafana each.
-    pub(crate) dashboards: Option<PathBuf>,
+    /// What it reads at its start.
+    pub(crate) provisioned: Provisioned,
     /// The dashboard that a visitor lands on.
     pub(crate) home: Option<PathBuf>,
     /// A file with the password of `admin`.
     pub(crate) password: PathBuf,
-    /// URLs of the data sources, by the name of the variable that provisioning reads.
+    /// What provisioning reads, by the name of the variable: URLs of the data sources and of our services.
     pub(crate) sources: Vec<(&'static str, String)>,
 }
 
@@ -31,7 +31,12 @@ impl Settings {
         let mut env: BTreeMap<String, String> = [
             ("GF_PATHS_DATA", path(&self.data)),
             ("GF_PATHS_LOGS", path(&self.data.join("log"))),
-            ("GF_PATHS_PLUGINS", path(&self.data.join("plugins"))),
+            ("GF_PATHS_PLUGINS", path(&self.provisioned.plugins)),
+            (
+                "GF_PATHS_PROVISIONING",
+                path(&self.provisioned.provisioning),
+            ),
+            ("SOTP_DASHBOARDS_PATH", path(&self.provisioned.dashboards)),
             ("GF_SERVER_HTTP_ADDR", "127.0.0.1".into()),
             ("GF_SERVER_HTTP_PORT", self.port.to_string()),
             ("GF_SERVER_ROOT_URL", self.url.clone()),
@@ -42,6 +47,9 @@ impl Settings {
             ("GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "false".into()),
             ("GF_NEWS_NEWS_FEED_ENABLED", "false".into()),
             ("GF_PLUGINS_PREINSTALL_DISABLED", "true".into()),
+            ("GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED", "true".into()),
+            ("GF_PLUGINS_PLUGIN_ADMIN_ENABLED", "false".into()),
+            ("GF_SECURITY_DISABLE_GRAVATAR", "true".into()),
             ("GF_USERS_ALLOW_SIGN_UP", "false".into()),
             // Whoever reaches this loopback port may look; changing anything takes the password.
             ("GF_AUTH_ANONYMOUS_ENABLED", "true".into()),
@@ -55,15 +63,18 @@ impl Settings {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
-        let optional = [
-            ("GF_PATHS_PROVISIONING", &self.provisioning),
-            ("SOTP_DASHBOARDS_PATH", &self.dashboards),
-            ("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH", &self.home),
-        ];
-        for (key, value) in optional {
-            if let Some(value) = value {
-                env.insert(key.to_owned(), path(value));
-            }
+        if let Some(home) = &self.home {
+            env.insert(
+                "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH".to_owned(),
+                path(home),
+            );
+        }
+        if self.provisioned.app {
+            // It is ours and not signed by Grafana's makers.
+            env.insert(
+                "GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS".to_owned(),
+                APP.to_owned(),
+            );
         }
         env.extend(
             self.sources
@@ -95,8 +106,13 @@ mod tests {
             data: "/s/grafana".into(),
             port: 3000,
             url: "http://127.0.0.1:3001/".into(),
-            provisioning: Some("/d/provisioning".into()),
-            dashboards: Some("/d".into()),
+            provisioned: Provisioned {
+                provisioning: "/s/grafana/provisioning".into(),
+                dashboards: "/s/grafana/dashboards".into(),
+                plugins: "/s/grafana/plugins".into(),
+                config: "/s/grafana/sotp.ini".into(),
+                app: true,
+            },
             home: None,
             password: "/s/grafana.password".into(),
             sources: vec![("SOTP_PROMETHEUS_URL", "http://127.0.0.1:9090".into())],
@@ -104,7 +120,8 @@ mod tests {
         let env = settings.env();
         assert_eq!(env["GF_SERVER_HTTP_ADDR"], "127.0.0.1");
         assert_eq!(env["GF_SERVER_ROOT_URL"], "http://127.0.0.1:3001/");
-        assert_eq!(env["GF_PATHS_PROVISIONING"], "/d/provisioning");
+        assert_eq!(env["GF_PATHS_PROVISIONING"], "/s/grafana/provisioning");
+        assert_eq!(env["GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"], "sotp-app");
         assert_eq!(env["SOTP_PROMETHEUS_URL"], "http://127.0.0.1:9090");
         assert_eq!(env["GF_AUTH_ANONYMOUS_ORG_ROLE"], "Viewer");
         assert_eq!(

@@ -29,6 +29,8 @@ pub(crate) struct Names<'a> {
     pub(crate) ssh: Option<&'a Ssh>,
     /// A folder of secrets that services share.
     pub(crate) secrets: &'a Path,
+    /// Grafana's `root_url`, which its tokens name as their issuer; `None` where it does not run.
+    pub(crate) grafana: Option<String>,
     /// The address of each process that runs.
     pub(crate) urls: &'a BTreeMap<String, String>,
 }
@@ -73,6 +75,7 @@ mod tests {
             snmp_config: None,
             ssh: None,
             secrets: Path::new("/secrets"),
+            grafana: urls.get("grafana").map(|url| format!("{url}/")),
             urls,
         }
     }

@@ -157,7 +157,7 @@ rules:
                                 allowed += 1;
                                 assert_eq!(caller.via, Via::GrafanaToken);
                                 assert_eq!(caller.display, login(role));
-                                assert_eq!(caller.subject, format!("user:uid-{}", login(role)));
+                                assert_eq!(caller.subject, grafana.subject(login(role)));
                             }
                             Err(denied) => {
                                 refused += 1;
@@ -221,7 +221,7 @@ async fn users_groups_and_carriers_decide() {
   carried_by: {{web_users: [grafana], certificates: ['CN=grafana']}}
   roles: {{Viewer: viewer}}
   groups: {{noc: operator}}
-  users: {{ann: viewer, 'user:uid-ed': admin, 'user:uid-none': admin}}
+  users: {{ann: viewer, 'user:3': admin, 'user:99': admin}}
 ",
         grafana.url()
     );
@@ -247,7 +247,7 @@ async fn users_groups_and_carriers_decide() {
         role(sign(vic.clone().claim("groups", groups))).await,
         Ok(Role::Operator)
     );
-    let disguised = sign(vic.clone().claim("username", "user:uid-ed"));
+    let disguised = sign(vic.clone().claim("username", "user:3"));
     assert_eq!(
         role(disguised).await,
         Ok(Role::Viewer),

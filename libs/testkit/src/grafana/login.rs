@@ -45,7 +45,7 @@ impl Basic {
 pub struct User {
     /// What is typed to log in; the password is the same.
     pub login: String,
-    /// `uid`, of which the subject of tokens is made.
+    /// `uid`, the `identifier` of tokens; their subject is made of the number in Grafana's database.
     pub uid: String,
     /// Full name.
     pub name: String,
@@ -71,6 +71,8 @@ impl User {
 pub(super) struct Identity {
     /// `user` or `anonymous`.
     pub(super) kind: &'static str,
+    /// In Grafana's database, from 1; 0 for nobody.
+    pub(super) number: usize,
     pub(super) user: User,
 }
 
@@ -95,10 +97,16 @@ impl State {
 impl Inner {
     /// The user with the role of now.
     pub(super) fn user(&self, login: &str) -> Option<Identity> {
-        let known = self.setup.users.iter().find(|user| user.login == login)?;
+        let at = self
+            .setup
+            .users
+            .iter()
+            .position(|user| user.login == login)?;
+        let known = &self.setup.users[at];
         let role = self.lock().roles.get(login).copied().unwrap_or(known.role);
         Some(Identity {
             kind: "user",
+            number: at + 1,
             user: User {
                 role,
                 ..known.clone()
@@ -118,9 +126,10 @@ impl Inner {
         }
         self.setup.anonymous.map(|role| Identity {
             kind: "anonymous",
+            number: 0,
             user: User {
                 login: String::new(),
-                uid: "0".to_owned(),
+                uid: String::new(),
                 name: "Anonymous".to_owned(),
                 role,
             },

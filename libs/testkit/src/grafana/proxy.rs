@@ -133,7 +133,7 @@ impl Inner {
             headers.insert(AUTHORIZATION, theirs);
         }
         headers.remove(COOKIE);
-        set(headers, &USER_AGENT, "Grafana/13.2.0");
+        set(headers, &USER_AGENT, "Grafana/12.3.3");
         for (name, value) in own.into_iter().flatten() {
             headers.insert(name, value);
         }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use http::Method;
 
 use super::login::Identity;
+use super::plugin::Plugin;
 use super::{Basic, Setup, field};
 
 /// A route, as `plugin.json` has it.
@@ -42,6 +43,8 @@ pub struct App {
     pub json_data: BTreeMap<String, String>,
     /// Settings that may not.
     pub secure_json_data: BTreeMap<String, String>,
+    /// What it is in its folder; `None` for routes alone.
+    pub plugin: Option<Plugin>,
 }
 
 impl App {

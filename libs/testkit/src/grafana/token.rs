@@ -165,7 +165,7 @@ impl Inner {
             i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
         });
         let mut claims = map(json!({
-            "iss": self.issuer, "aud": ["org:1"], "sub": format!("{}:{}", who.kind, who.user.uid),
+            "iss": self.issuer, "aud": "org:1", "sub": format!("{}:{}", who.kind, who.number),
             "iat": now, "exp": now + TTL, "namespace": "default", "identifier": who.user.uid, "type": who.kind,
             "role": who.user.role.as_str(),
         }));

@@ -96,6 +96,7 @@ async fn grafana(upstream: &Upstream) -> Grafana {
         ]),
         json_data: BTreeMap::from([("url".to_owned(), upstream.url.clone())]),
         secure_json_data: BTreeMap::from([("apiToken".to_owned(), "s3cret".to_owned())]),
+        plugin: None,
     };
     let mut control = Source::new(SourceType::Alertmanager, &upstream.url);
     control.basic_auth = Some(("grafana".to_owned(), "pass".to_owned()));
@@ -116,7 +117,7 @@ async fn grafana(upstream: &Upstream) -> Grafana {
             .collect(),
         actions_allow_post_url: vec!["/api/plugin-proxy/nms-app/v1/actions/*".to_owned()],
         send_user_header: true,
-        dataproxy_logging: false,
+        ..Setup::default()
     })
     .await
     .unwrap()

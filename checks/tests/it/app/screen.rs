@@ -1,0 +1,233 @@
+//! What a person sits before: a browser with the app in Grafana, and the services behind it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use sotp_checks::app::{self, App, Part};
+use sotp_checks::root;
+use testkit::chromium::Browser;
+use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, User};
+use testkit::{Process, Spawn, TempDir, client, eventually};
+
+/// The plugin's id.
+pub(crate) const ID: &str = "sotp-app";
+const PASSWORD: &str = "of-grafana";
+
+/// An inventory as somebody has it who begins.
+const INVENTORY: &str = "\
+sites:
+  - name: brno
+  - name: ostrava
+groups:
+  - name: routers
+    defaults: {role: router, platform: frr}
+devices:
+  - name: r1
+    address: 198.18.0.1
+    site: brno
+    groups: [routers]
+  - name: r2
+    address: 198.18.0.2
+    site: ostrava
+    groups: [routers]
+    snmp: {module: if_mib, auth: lab_v3}
+";
+
+/// The app and the services, built once for all tests of this program; the reason when something cannot be had here.
+pub(crate) fn built() -> Result<&'static App, &'static str> {
+    static BUILT: OnceLock<Result<App, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        if let Some(reason) = app::missing() {
+            return Err(reason);
+        }
+        Ok(app::build(&[Part::Plugin, Part::Tested, Part::Host]).unwrap())
+    });
+    built.as_ref().map_err(String::as_str)
+}
+
+/// As [`built`], where there is a browser too.
+pub(crate) fn seen() -> Result<&'static App, &'static str> {
+    static MISSING: OnceLock<Option<String>> = OnceLock::new();
+    match MISSING.get_or_init(Browser::missing) {
+        Some(reason) => Err(reason),
+        None => built(),
+    }
+}
+
+/// A binary of ours that lies beside this test; `make test` builds all of them before it runs any.
+fn binary(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_sotp-panels"))
+        .parent()
+        .unwrap();
+    let path = folder.join(name);
+    assert!(
+        path.is_file(),
+        "no {}: cargo build --workspace",
+        path.display()
+    );
+    path
+}
+
+/// Grafana with the app, and the inventory that it changes.
+pub(crate) struct Stack {
+    pub(crate) grafana: Grafana,
+    pub(crate) inventory: Process,
+    folder: TempDir,
+}
+
+impl Stack {
+    pub(crate) async fn start(app: &App, anonymous: bool) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.join("network")).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let file = write("network/inventory.yaml", INVENTORY);
+        // The address of Grafana stands in the configuration of the service and the other way round, so its port is found first.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let basic = STANDARD.encode(format!("grafana:{PASSWORD}"));
+        let here = format!("http://127.0.0.1:{port}");
+        // The routes to the others are tried as well, as far as somebody answers behind them.
+        let settings = ["inventoryUrl", "remediatorUrl", "configurationUrl"];
+        let settings = settings.map(|key| (key.to_owned(), here.clone())).into();
+        let secrets = BTreeMap::from([("basicAuth".to_owned(), basic)]);
+        let (id, plugin) = Plugin::read(&app.plugin(), settings, secrets).unwrap();
+        assert_eq!(id, ID);
+        let grafana = Grafana::start(Setup {
+            users: Basic::ALL
+                .map(|role| User::new(&role.as_str().to_lowercase(), role))
+                .to_vec(),
+            anonymous: anonymous.then_some(Basic::Viewer),
+            apps: BTreeMap::from([(id, plugin)]),
+            host: Some(app.host()),
+            language: "en-US".to_owned(),
+            ..Setup::default()
+        })
+        .await
+        .unwrap();
+        let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+        let web = write(
+            "web.yaml",
+            &format!("basic_auth_users: {{grafana: '{hash}'}}\n"),
+        );
+        let config = write(
+            "config.yaml",
+            &format!(
+                "access:\n  grafana:\n    url: '{}'\n    carried_by: {{web_users: [grafana]}}\naudit: {{folder: {}}}\n",
+                grafana.url(),
+                folder.join("audit").display()
+            ),
+        );
+        let inventory = Spawn::new(binary("sotp-inventory"))
+            .listen(format!("127.0.0.1:{port}"))
+            .args([
+                format!("--inventory.source={file}"),
+                format!("--config.file={config}"),
+                format!("--web.config.file={web}"),
+            ])
+            .start()
+            .await
+            .unwrap();
+        Self {
+            grafana,
+            inventory,
+            folder,
+        }
+    }
+
+    /// What the service itself says of a device as it is written; `None` when there is none.
+    pub(crate) async fn device(&self, name: &str) -> Option<Value> {
+        let url = self
+            .inventory
+            .url(&format!("/api/v1/devices/{name}?form=written"));
+        let request = client().get(url).basic_auth("grafana", Some(PASSWORD));
+        let answer = request.send().await.unwrap();
+        let fine = answer.status().is_success();
+        let body = answer.text().await.unwrap();
+        fine.then(|| serde_json::from_str(&body).unwrap())
+    }
+
+    /// A call past the app, as somebody else who is faster makes it.
+    pub(crate) async fn patch(&self, login: &str, name: &str, body: &str) -> u16 {
+        let url = self.inventory.url(&format!("/api/v1/devices/{name}"));
+        let request = client()
+            .patch(url)
+            .basic_auth("grafana", Some(PASSWORD))
+            .header("x-grafana-id", self.grafana.token(login))
+            .header("content-type", "application/merge-patch+json")
+            .header("if-match", "*")
+            .body(body.to_owned());
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Every line of the audit log.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let folder = self.folder.join("audit");
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+            lines.extend(
+                text.lines()
+                    .filter_map(|line| serde_json::from_str(line).ok()),
+            );
+        }
+        lines
+    }
+
+    /// A browser in which somebody is signed in; `None` for nobody.
+    pub(crate) async fn browser(&self, login: Option<&str>) -> Screen {
+        let browser = Browser::start(1280, 1000).await.unwrap();
+        let base = self.grafana.url();
+        browser.open(&format!("{base}api/health")).await.unwrap();
+        if let Some(login) = login {
+            browser.cookie(&self.grafana.session(login)).await.unwrap();
+        }
+        Screen { browser, base }
+    }
+}
+
+/// A browser before Grafana.
+pub(crate) struct Screen {
+    pub(crate) browser: Browser,
+    base: String,
+}
+
+impl Screen {
+    /// Opens a page of the app.
+    pub(crate) async fn open(&self, path: &str) {
+        let url = format!("{}a/{ID}/{path}", self.base);
+        self.browser.open(&url).await.unwrap();
+    }
+
+    /// Nothing is in the way of a keyboard or a screen reader, and nothing broke; a picture is kept in `target/app-pictures`.
+    pub(crate) async fn is_sound(&self, app: &App, name: &str) {
+        // What fades in is judged as it will be, and the colours under the mouse are Grafana's own.
+        self.browser.away().await.unwrap();
+        let still = eventually(Duration::from_secs(5), || async {
+            let moving = "return document.getAnimations().filter((one) => one.playState === 'running').length";
+            let moving = self.browser.run(moving, &[]).await?;
+            anyhow::ensure!(moving == 0, "{moving} animations");
+            Ok(())
+        });
+        still.await.unwrap();
+        let pictures = root().join("target/app-pictures");
+        let picture = pictures.join(format!("{name}.png"));
+        self.browser.picture(&picture).await.unwrap();
+        let axe = app.package("axe-core/axe.min.js");
+        let wrong = self.browser.axe(&axe).await.unwrap();
+        assert!(wrong.is_empty(), "{name}: axe found {wrong:#?}");
+        let broken = self.browser.all("//*[@id=\"crashed\"]").await.unwrap();
+        assert!(broken.is_empty(), "{name}: the app crashed");
+    }
+}

@@ -1,0 +1,25 @@
+import { Navigate, Route, Routes } from 'react-router';
+
+import { Approvals } from './approvals/Approvals';
+import { Configuration } from './configuration/Configuration';
+import { Console } from './console/Console';
+import { DevicePage } from './devices/DevicePage';
+import { Devices } from './devices/Devices';
+import { NewDevice } from './devices/NewDevice';
+import { NotFound } from './parts/NotFound';
+import { ROOT } from './paths';
+
+export default function Pages() {
+  return (
+    <Routes>
+      <Route path="" element={<Navigate replace to={`${ROOT}/devices`} />} />
+      <Route path="devices" element={<Devices />} />
+      <Route path="devices/new" element={<NewDevice />} />
+      <Route path="devices/:name" element={<DevicePage />} />
+      <Route path="console" element={<Console />} />
+      <Route path="approvals" element={<Approvals />} />
+      <Route path="configuration" element={<Configuration />} />
+      <Route path="*" element={<NotFound />} />
+    </Routes>
+  );
+}

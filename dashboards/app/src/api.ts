@@ -1,0 +1,122 @@
+import { config } from '@grafana/runtime';
+
+/** Our services, by the first step of their plugin routes. */
+export type Service = 'inventory' | 'remediator' | 'configuration';
+
+/** What is wrong with one field, as a service names it. */
+export interface FieldError {
+  field: string;
+  detail: string;
+}
+
+/** What came back: the body, and the tag that a change of it must name. */
+export interface Got<T> {
+  data: T;
+  etag: string | null;
+  status: number;
+}
+
+export interface Ask {
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  query?: Record<string, string | number | undefined>;
+  body?: unknown;
+  type?: string;
+  ifMatch?: string;
+  /** Of one intention: the same again is done once. */
+  key?: string;
+  signal?: AbortSignal;
+  /** The answer is text, not JSON. */
+  text?: boolean;
+}
+
+/** A call that was not answered with success. `status` 0: no answer came at all. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+    readonly fields: FieldError[] = [],
+    readonly traceId: string | null = null,
+    readonly retryAfter: number | null = null,
+    readonly kind: string = ''
+  ) {
+    super(detail || String(status));
+  }
+}
+
+/** A name for one intention; `randomUUID` is missing where Grafana is served without TLS. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * Asks a service through Grafana, once. Grafana's own client would send a POST again after a 401 and hides the header
+ * fields of errors, so the browser's is used; the session of Grafana goes with it because it is the same origin.
+ */
+export async function call<T>(service: Service, path: string, ask: Ask = {}): Promise<Got<T>> {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(ask.query ?? {})) {
+    if (value !== undefined && value !== '') {
+      query.set(name, String(value));
+    }
+  }
+  const headers: Record<string, string> = { Accept: ask.text ? 'text/plain' : 'application/json' };
+  if (ask.body !== undefined) {
+    headers['Content-Type'] = ask.type ?? 'application/json';
+  }
+  if (ask.ifMatch) {
+    headers['If-Match'] = ask.ifMatch;
+  }
+  if (ask.key) {
+    headers['Idempotency-Key'] = ask.key;
+  }
+  const asked = query.size > 0 ? `?${query}` : '';
+  let answer: Response;
+  try {
+    answer = await fetch(`${config.appSubUrl ?? ''}/api/plugin-proxy/sotp-app/${service}/${path}${asked}`, {
+      method: ask.method ?? 'GET',
+      headers,
+      body: ask.body === undefined ? undefined : JSON.stringify(ask.body),
+      credentials: 'same-origin',
+      cache: 'no-store',
+      redirect: 'error',
+      signal: ask.signal,
+    });
+  } catch (error) {
+    if (ask.signal?.aborted) {
+      throw error;
+    }
+    throw new Refused(0, '');
+  }
+  const text = await answer.text();
+  const body = parsed(text);
+  if (!answer.ok) {
+    throw refused(answer, body);
+  }
+  return { data: (ask.text ? text : body) as T, etag: answer.headers.get('etag'), status: answer.status };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text === '' ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function refused(answer: Response, body: unknown): Refused {
+  const said = (body ?? {}) as Record<string, unknown>;
+  const text = (value: unknown) => (typeof value === 'string' ? value : '');
+  const fields = Array.isArray(said.errors)
+    ? said.errors.map((error) => ({ field: text(error?.field), detail: text(error?.detail) }))
+    : [];
+  const seconds = Number(answer.headers.get('retry-after') ?? said.retry_after);
+  return new Refused(
+    answer.status,
+    // A problem of RFC 9457 has `detail`; what Grafana itself refuses has `message`.
+    text(said.detail) || text(said.message),
+    fields,
+    answer.headers.get('grafana-trace-id'),
+    Number.isFinite(seconds) && seconds > 0 ? seconds : null,
+    text(said.type)
+  );
+}

@@ -1,0 +1,101 @@
+import { type GrafanaTheme2 } from '@grafana/data';
+import { Alert, ClipboardButton, LoadingPlaceholder, Stack, useStyles2 } from '@grafana/ui';
+import { css } from '@emotion/css';
+import { useEffect } from 'react';
+
+import { Failed } from '../parts/Failed';
+import { useLoaded } from '../use';
+import { words } from '../words';
+import { run, type Answer, type Run } from './model';
+
+/** How often it is looked whether all have answered, in milliseconds. */
+const LOOK = 1000;
+
+/** What the devices of one run answered, devices with the same answer together. */
+export function Answers({ id }: { id: string }) {
+  const { console: t, loading } = words();
+  const job = useLoaded(`run ${id}`, (signal) => run(id, signal));
+  const running = job.value?.state === 'running';
+  const { again } = job;
+  useEffect(() => {
+    if (!running) {
+      return;
+    }
+    const timer = setInterval(again, LOOK);
+    return () => clearInterval(timer);
+  }, [running, again]);
+  return (
+    <section aria-labelledby="answers">
+      <h2 id="answers">{t.answers}</h2>
+      {job.error !== undefined && <Failed error={job.error} again={job.again} />}
+      {!job.value && job.loading && <LoadingPlaceholder text={loading} />}
+      {job.value && (
+        <>
+          <p>
+            <code>{job.value.command}</code> · {job.value.requester.display}
+          </p>
+          <div role="status">
+            {running && t.waiting(job.value.devices.length - job.value.answers.length)}
+            {job.value.state === 'lost' && t.lost}
+          </div>
+          <Stack direction="column" gap={2}>
+            {grouped(job.value).map((group) => (
+              <Group key={group.map((answer) => answer.device).join(' ')} answers={group} />
+            ))}
+          </Stack>
+        </>
+      )}
+    </section>
+  );
+}
+
+/** As the service grouped them. */
+function grouped(job: Run): Answer[][] {
+  const of = new Map(job.answers.map((answer) => [answer.device, answer]));
+  const groups = job.groups ?? job.devices.map((device) => [device]);
+  return groups
+    .map((names) => names.flatMap((name) => of.get(name) ?? []))
+    .filter((answers) => answers.length > 0);
+}
+
+function Group({ answers }: { answers: Answer[] }) {
+  const { console: t } = words();
+  const styles = useStyles2(look);
+  const first = answers[0];
+  if (!first) {
+    return null;
+  }
+  const names = answers.map((answer) => answer.device).join(', ');
+  const title = answers.length > 1 ? `${t.same(answers.length)}: ${names}` : names;
+  if (!first.ok) {
+    return (
+      <Alert severity="warning" title={`${names}: ${t.failed}`}>
+        {first.text}
+      </Alert>
+    );
+  }
+  return (
+    <div>
+      <Stack justifyContent="space-between" alignItems="center">
+        <h3>{title}</h3>
+        <ClipboardButton variant="secondary" size="sm" icon="copy" getText={() => first.text}>
+          {t.copy}
+        </ClipboardButton>
+      </Stack>
+      {/* Long lines are scrolled to, with the keyboard too. */}
+      <pre className={styles.answer} tabIndex={0} aria-label={title}>
+        {first.text}
+      </pre>
+      {first.truncated && <p>{t.truncated}</p>}
+    </div>
+  );
+}
+
+const look = (theme: GrafanaTheme2) => ({
+  answer: css({
+    maxHeight: '50vh',
+    overflow: 'auto',
+    padding: theme.spacing(1),
+    fontFamily: theme.typography.fontFamilyMonospace,
+  }),
+});

@@ -1,0 +1,6 @@
+export const ROOT = '/a/sotp-app';
+
+export const devicePath = (name: string) => `${ROOT}/devices/${encodeURIComponent(name)}`;
+export const consolePath = (name: string) => `${ROOT}/console?device=${encodeURIComponent(name)}`;
+export const configurationPath = (name: string) => `${ROOT}/configuration?device=${encodeURIComponent(name)}`;
+export const runPath = (id: string) => `${ROOT}/console?run=${encodeURIComponent(id)}`;
