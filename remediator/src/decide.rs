@@ -122,7 +122,7 @@ pub async fn decide(
         match one(check, platform, values, session, proof, &mut evidence).await {
             Verdict::Holds => {
                 person =
-                    Some("the device's configuration says that it was shut by somebody".to_owned())
+                    Some("the device's configuration says that it was shut by somebody".to_owned());
             }
             Verdict::Fails => {}
             Verdict::Unknown => return Decision::Unproven(told(&evidence)),

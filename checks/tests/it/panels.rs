@@ -115,7 +115,7 @@ async fn every_panel_shows_something_when_every_series_is_there() {
     let outcome = ask(&server, Some("firing"), None, 60).await;
     assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
     assert!(outcome.filled >= 5, "{outcome}");
-    for condition in ["traced", "dual_stack", "lldp"] {
+    for condition in ["traced", "dual_stack", "lldp", "repaired"] {
         let outcome = ask(&server, Some(condition), Some("r1"), 60).await;
         assert_eq!(outcome.empty, Vec::<String>::new(), "{outcome}");
         assert!(outcome.filled >= 2, "{condition}: {outcome}");
@@ -170,7 +170,7 @@ async fn a_panel_without_its_series_is_named() {
 async fn a_dashboard_whose_variables_stay_empty_is_named() {
     let server = prometheus(
         "panels-none",
-        &exporter(&["ping_", "sotp_", "syslog_", "network_"]).await,
+        &exporter(&["ping_", "remediator_", "sotp_", "syslog_", "network_"]).await,
     )
     .await;
     let outcome = ask(&server, None, Some("r1"), 2).await;

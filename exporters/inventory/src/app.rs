@@ -16,10 +16,11 @@ use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd};
 
 use crate::api::edits::{Api, Editor, remembered};
 use crate::config::Config;
+use crate::flags::Flags;
 use crate::metrics::{Editing, Series};
 use crate::store::disk::Real;
 use crate::store::{Options, Store, StoreError, blocking, chain};
-use crate::{api, cli, sd, sync};
+use crate::{api, sd, sync};
 
 /// The service.
 #[derive(Debug)]
@@ -34,14 +35,14 @@ impl toolkit::Service for Service {
         version: env!("CARGO_PKG_VERSION"),
         docs: "docs/inventory.md",
     };
-    type Flags = cli::Flags;
+    type Flags = Flags;
     type Config = Config;
 
-    fn configure(_: &cli::Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+    fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
         Config::parse(text, origin)
     }
 
-    async fn build(flags: cli::Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
+    async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let (editor, unavailable) = match editor(&flags, &config).await? {
             Opened::No => (None, None),
             Opened::Yes(editor) => (Some(editor), None),
@@ -115,7 +116,7 @@ impl toolkit::Service for Service {
         Ok(())
     }
 
-    fn check(flags: &cli::Flags, _config: &Config) -> Result<Option<String>, BadInput> {
+    fn check(flags: &Flags, _config: &Config) -> Result<Option<String>, BadInput> {
         let inventory = Inventory::read(&flags.source).map_err(bad)?;
         let (devices, sites) = (inventory.devices().len(), inventory.sites().len());
         let path = flags.source.display();
@@ -124,7 +125,7 @@ impl toolkit::Service for Service {
         )))
     }
 
-    fn print(flags: &cli::Flags) -> Option<String> {
+    fn print(flags: &Flags) -> Option<String> {
         flags.print_schema.then(inventory::json_schema)
     }
 }
@@ -159,7 +160,7 @@ enum Opened {
 }
 
 /// The store and the audit log, where the configuration says who may change something.
-async fn editor(flags: &cli::Flags, live: &Live<Config>) -> anyhow::Result<Opened> {
+async fn editor(flags: &Flags, live: &Live<Config>) -> anyhow::Result<Opened> {
     let config = live.current();
     let Some(editing) = &config.editing else {
         return Ok(Opened::No);

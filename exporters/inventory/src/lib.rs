@@ -6,8 +6,8 @@
 
 mod api;
 mod app;
-mod cli;
 mod config;
+mod flags;
 pub mod formats;
 mod metrics;
 mod reply;

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::Feed;
+use loki::Lines;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd};
 
 use crate::collector::Collector;
 use crate::config::Config;
+use crate::flags::Flags;
 use crate::intake::{self, Listener, lock};
 use crate::metrics::Series;
 use crate::names::InterfaceNames;
 use crate::pages;
+use crate::tables::{Shown, Table};
 
 /// How often the thread that takes datagrams is looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -22,14 +25,6 @@ const WATCH: Duration = Duration::from_secs(1);
 /// The service.
 #[derive(Debug)]
 pub struct Service;
-
-/// Its own flags.
-#[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
-pub struct Flags {
-    #[command(flatten)]
-    pub devices: devices::Flags,
-}
 
 impl toolkit::Service for Service {
     const IDENTITY: Identity = Identity {
@@ -79,7 +74,18 @@ impl toolkit::Service for Service {
         devices(app, &feed, &collector);
         settings(app, &live, &collector);
         interfaces(app, &live, &names);
-        windows(app, &live, &collector);
+        let lines = match &config.loki {
+            None => None,
+            Some(_) => Some(Lines::open(
+                app,
+                "netflow",
+                (&config.queue, &config.base),
+                &live,
+                |config: &Config| config.loki.clone(),
+                || Shown,
+            )?),
+        };
+        windows(app, &live, &collector, lines);
         take(app, listeners, collector);
         Ok(())
     }
@@ -188,11 +194,16 @@ fn interfaces(app: &mut App, live: &Live<Config>, names: &Arc<ArcSwap<InterfaceN
     });
 }
 
-/// Ends the windows.
-fn windows(app: &mut App, live: &Live<Config>, collector: &Arc<Mutex<Collector>>) {
+/// Ends the windows, and has their tables written to Loki.
+fn windows(
+    app: &mut App,
+    live: &Live<Config>,
+    collector: &Arc<Mutex<Collector>>,
+    lines: Option<Lines>,
+) {
     let (live, collector) = (live.clone(), Arc::clone(collector));
     app.spawn("windows", OnEnd::Restart, move |stop| {
-        let (live, collector) = (live.clone(), Arc::clone(&collector));
+        let (live, collector, lines) = (live.clone(), Arc::clone(&collector), lines.clone());
         async move {
             loop {
                 let begin = Instant::now();
@@ -200,7 +211,16 @@ fn windows(app: &mut App, live: &Live<Config>, collector: &Arc<Mutex<Collector>>
                     () = stop.requested() => return Ok(()),
                     () = tokio::time::sleep(live.current().window) => {}
                 }
-                lock(&collector).roll(begin.elapsed());
+                let records: Vec<Vec<u8>> = {
+                    let mut collector = lock(&collector);
+                    collector.roll(begin.elapsed());
+                    collector.last_tables().map(Table::line).collect()
+                };
+                for record in records.iter().filter(|_| lines.is_some()) {
+                    if lines.as_ref().is_some_and(|lines| !lines.keep(record)) {
+                        tracing::error!("the table of a window could not be queued");
+                    }
+                }
             }
         }
     });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use loki::{Destination, QueueSection, Section};
 use serde::{Deserialize, Serialize};
 use toolkit::{ConfigError, Configuration, yaml};
 
@@ -34,6 +35,12 @@ pub struct Config {
     pub applications: Arc<Applications>,
     /// Where interface names are asked.
     pub names: Option<Names>,
+    /// Where the exact tables of each window go; without one none are written.
+    pub loki: Option<Destination>,
+    /// Where they wait; a change needs a restart.
+    pub queue: QueueSection,
+    /// Relative paths begin here.
+    pub base: PathBuf,
     raw: Raw,
 }
 
@@ -68,6 +75,8 @@ struct Raw {
     sampling: Vec<Sampling>,
     applications: Vec<String>,
     interface_names: Option<RawNames>,
+    loki: Option<Section>,
+    queue: QueueSection,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -106,6 +115,8 @@ impl Default for Raw {
             sampling: Vec::new(),
             applications: Vec::new(),
             interface_names: None,
+            loki: None,
+            queue: QueueSection::default(),
         }
     }
 }
@@ -214,6 +225,13 @@ impl Config {
                 )?,
             }),
         };
+        let base = origin.parent().unwrap_or(Path::new(""));
+        let loki = raw
+            .loki
+            .as_ref()
+            .map(|section| section.check(base))
+            .transpose();
+        let loki = loki.map_err(|(field, message)| at(format!("loki.{field}"), message))?;
         Ok(Self {
             listen,
             receive_buffer: raw.receive_buffer_bytes,
@@ -226,6 +244,9 @@ impl Config {
             sampling: raw.sampling.clone(),
             applications: Arc::new(table),
             names,
+            loki,
+            queue: raw.queue.clone(),
+            base: base.to_owned(),
             raw,
         })
     }
@@ -252,6 +273,10 @@ sampling: []
 applications: []
 # Names of interfaces, from the Prometheus that scrapes sotp-snmp:
 # interface_names: {prometheus: {url: 'http://127.0.0.1:9090'}}
+# Where the exact tables of each window go; without it none are written. Further keys: docs/loki.md.
+# loki: {url: 'http://127.0.0.1:3100/loki/api/v1/push'}
+# Where they wait until Loki has them.
+queue: {path: data/lines, max_bytes: 268435456}
 ";
 
     fn masked(&self) -> String {

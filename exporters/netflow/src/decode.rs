@@ -3,18 +3,13 @@
 //! Nothing here panics or loops on any input: lengths are checked where they are read, a set is framed by its own length, and a template
 //! whose records could be empty is refused.
 
-mod packet;
-mod read;
 mod sets;
 mod sflow;
-mod template;
 #[cfg(test)]
 mod tests;
 mod v5;
 
 use std::time::Instant;
-
-pub(crate) use template::Template;
 
 use crate::flow::Flow;
 use crate::session::Session;

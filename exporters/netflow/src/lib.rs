@@ -9,6 +9,7 @@ pub mod applications;
 pub mod collector;
 pub mod config;
 pub mod decode;
+mod flags;
 pub mod flow;
 pub mod intake;
 pub mod loss;
@@ -17,6 +18,7 @@ pub mod names;
 mod pages;
 pub mod session;
 pub mod tables;
+mod template;
 pub mod totals;
 
 pub use app::Service;

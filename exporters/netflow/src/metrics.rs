@@ -323,9 +323,12 @@ fn sessions(collector: &Collector, inventory: &Inventory, out: &mut Encoder) {
     );
 }
 
+/// One of the counts.
+type Part = fn(&Counts) -> u64;
+
 /// The three families of a dimension, from rows of labels and counts.
 fn counts(out: &mut Encoder, prefix: &str, of: &str, rows: &[(Labels, Counts)]) {
-    let parts: [(&str, &str, fn(&Counts) -> u64); 3] = [
+    let parts: [(&str, &str, Part); 3] = [
         ("bytes", "Octets of flows", |counts| counts.bytes),
         ("packets", "Packets of flows", |counts| counts.packets),
         ("flows", "Flow records", |counts| counts.flows),

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::decode::Template;
 use crate::flow::{Origin, Rate};
 use crate::loss::Sequence;
+use crate::template::Template;
 
 /// Most templates of one session; more are refused and counted.
 pub const MOST_TEMPLATES: usize = 1_024;

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use loki::{Line, Render};
 use serde::{Deserialize, Serialize};
+use spool::Record;
 
 use crate::totals::top::Window;
 use crate::totals::{Pair, Windows};
@@ -69,6 +71,12 @@ pub struct Row {
 }
 
 impl Table {
+    /// As one line of JSON.
+    #[must_use]
+    pub fn line(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     fn of<K: Copy>(
         device: &str,
         by: By,
@@ -121,5 +129,19 @@ impl Table {
             Self::of_hosts(device, By::Destination, seconds, &windows.destinations),
             Self::of_pairs(device, seconds, &windows.pairs),
         ]
+    }
+}
+
+/// Lines as Loki gets them: labels `job`, `device` and `by`, the table as the text.
+pub(crate) struct Shown;
+
+impl Render for Shown {
+    fn render(&mut self, record: Record<'_>, line: &mut Line) {
+        line.label("job", "netflow", true);
+        if let Ok(table) = serde_json::from_slice::<Table>(record.payload) {
+            line.label("device", &table.device, true);
+            line.label("by", table.by.as_str(), true);
+        }
+        line.text.push_str(&String::from_utf8_lossy(record.payload));
     }
 }

@@ -485,7 +485,7 @@ mod tests {
     fn the_reference_page_is_written_from_the_code() {
         let package = FilePath::new(env!("CARGO_MANIFEST_DIR"));
         let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
-        let page = toolkit::reference::page::<crate::app::Ping>(
+        let page = toolkit::reference::page::<crate::app::Service>(
             Some(&Config::keys()),
             &[("Series", &series)],
         );

@@ -17,6 +17,7 @@ pub mod compat;
 pub mod config;
 pub mod echo;
 pub mod engine;
+pub mod flags;
 pub mod metrics;
 pub mod mos;
 pub mod path;

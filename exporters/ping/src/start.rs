@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::app::Ping;
+use crate::app::Service;
 use crate::compat::{Options, convert, flags};
 
 /// Runs the program.
@@ -16,7 +16,7 @@ pub fn main() -> ExitCode {
         .map(OsString::into_string)
         .collect::<Result<Vec<_>, _>>()
     else {
-        return toolkit::main::<Ping>();
+        return toolkit::main::<Service>();
     };
     if args.first().is_some_and(|first| first == "convert") {
         return convert::run(args.into_iter().skip(1));
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
     match split {
         Ok((options, ours)) => {
             let args = std::iter::once(program).chain(ours);
-            toolkit::main_from::<Ping>(args, |flags| flags.of_peer = options)
+            toolkit::main_from::<Service>(args, |flags| flags.of_peer = options)
         }
         Err(wrong) => {
             use std::io::Write as _;

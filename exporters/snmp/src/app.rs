@@ -255,7 +255,7 @@ mod tests {
         let golden =
             |file: &str| std::fs::read_to_string(package.join("tests/golden").join(file)).unwrap();
         let (own, scrape) = (golden("metrics.txt"), golden("metrics-snmp.txt"));
-        let page = toolkit::reference::page::<super::Snmp>(
+        let page = toolkit::reference::page::<super::Service>(
             None,
             &[("Series", &own), ("Series of a scrape", &scrape)],
         );

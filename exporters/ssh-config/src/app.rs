@@ -16,6 +16,7 @@ use crate::collector::{self, Shared};
 use crate::compliance::Compliance;
 use crate::config::{Config, masking_key};
 use crate::counters::Counters;
+use crate::flags::Flags;
 use crate::journal::Journal;
 use crate::metrics::Series;
 use crate::state::State;
@@ -24,14 +25,6 @@ use crate::{api, events};
 /// The service.
 #[derive(Debug)]
 pub struct Service;
-
-/// Its own flags.
-#[derive(Debug, Clone, clap::Args)]
-#[group(skip)]
-pub struct Flags {
-    #[command(flatten)]
-    pub devices: devices::Flags,
-}
 
 impl toolkit::Service for Service {
     const IDENTITY: Identity = Identity {

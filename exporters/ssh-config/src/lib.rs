@@ -18,6 +18,7 @@ mod config;
 mod counters;
 mod diff;
 mod events;
+mod flags;
 mod fleet;
 mod journal;
 mod logins;

@@ -12,6 +12,7 @@ use toolkit::{App, ConfigError, Identity, Live, OnEnd, Stop};
 
 use crate::books::{AtDestination, Books};
 use crate::config::Config;
+use crate::flags::Flags;
 use crate::handover;
 use crate::intake::{Intake, now};
 use crate::listeners::Listeners;
@@ -25,23 +26,6 @@ use outputs::Outputs;
 
 /// The service.
 pub struct Service;
-
-/// Its own flags.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Flags {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "a doc comment would be the text of --help")]
-    pub devices: devices::Flags,
-
-    /// Unix socket over which a new process takes the sockets of the running one, so that an upgrade loses nothing.
-    #[arg(
-        long = "handover.socket",
-        env = "SOTP_HANDOVER_SOCKET",
-        value_name = "PATH",
-        help_heading = "Life"
-    )]
-    pub handover_socket: Option<PathBuf>,
-}
 
 impl toolkit::Service for Service {
     const IDENTITY: Identity = Identity {

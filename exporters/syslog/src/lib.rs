@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod convert;
 pub mod copy;
+pub mod flags;
 pub mod framing;
 pub mod fuzz;
 pub mod handover;

@@ -239,13 +239,17 @@ fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<Stri
         .collect()
 }
 
-/// A folder of secrets that services share, made once: `events`, which signs what sotp-syslog tells the others.
+/// A folder of secrets that services share, made once: `events`, which signs what sotp-syslog tells the others, and `alerts`, the token by
+/// which the remediator knows Alertmanager.
 fn secrets(setting: &Setting) -> anyhow::Result<PathBuf> {
     let folder = setting.folder("secrets")?;
-    let path = folder.join("events");
-    if !path.exists() {
-        let secret = crate::credentials::word().context("a random secret")?;
-        crate::files::file(&path, &secret, 0o600).with_context(|| path.display().to_string())?;
+    for name in ["events", "alerts"] {
+        let path = folder.join(name);
+        if !path.exists() {
+            let secret = crate::credentials::word().context("a random secret")?;
+            crate::files::file(&path, &secret, 0o600)
+                .with_context(|| path.display().to_string())?;
+        }
     }
     Ok(folder)
 }
@@ -316,10 +320,19 @@ fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {
     let routes = setting.home.alertmanager();
     let config = match (&routes, setting.impatient) {
         (Some(routes), false) => routes.display().to_string(),
-        _ => setting.file(
-            "alertmanager.yml",
-            &alertmanager::impatient(routes.as_deref())?,
-        )?,
+        _ => {
+            let token = secrets(setting)?.join("alerts");
+            let urls = setting.urls();
+            let webhook = urls
+                .get("sotp-remediator")
+                .map(|url| format!("{url}/api/v1/webhook/alertmanager"));
+            let remediator = webhook.as_deref().map(|webhook| alertmanager::Remediator {
+                webhook,
+                token: &token,
+            });
+            let text = alertmanager::impatient(routes.as_deref(), remediator)?;
+            setting.file("alertmanager.yml", &text)?
+        }
     };
     let arguments = [
         format!("--config.file={config}"),

@@ -11,6 +11,7 @@ mod line;
 mod recover;
 mod refusals;
 mod resume;
+mod segment;
 mod series;
 mod store;
 pub mod verify;
@@ -308,7 +309,7 @@ impl Audit {
                     "the audit log takes no record, and nothing is changed"
                 );
                 let none = recover::Recovered {
-                    at: writer::Position {
+                    at: segment::Position {
                         sequence: expected.map_or(0, |it| it.sequence),
                         hash: expected.map_or(line::GENESIS, |it| it.hash),
                         len: 0,

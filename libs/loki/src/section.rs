@@ -86,7 +86,7 @@ pub struct BasicAuth {
 }
 
 /// The queue on disk of a service that writes lines of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSection {
     /// The folder.

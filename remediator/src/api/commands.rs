@@ -213,7 +213,7 @@ async fn accept(
         .map_err(journal)?;
     let id = job.id.clone();
     tokio::spawn(toolkit::trace::carried(async move {
-        ask(&engine, prepared, job).await
+        ask(&engine, prepared, job).await;
     }));
     let answer = json!({"job": id, "location": format!("/v1/commands/{id}")});
     Ok(Done::json(StatusCode::ACCEPTED, &answer, id))

@@ -112,11 +112,8 @@ fn work(mut connection: Connection, changes: &Receiver<Change>, statistics: &Sta
         }
         let count = batch.len() as u64;
         statistics.waiting.fetch_sub(count, Relaxed);
-        match together(&mut connection, batch) {
-            Ok(()) => {
-                statistics.written.fetch_add(count, Relaxed);
-                statistics.commits.fetch_add(1, Relaxed);
-            }
+        match together(&mut connection, batch, statistics) {
+            Ok(()) => {}
             Err(error) => {
                 statistics.failed.fetch_add(count, Relaxed);
                 tracing::error!(%error, "the journal cannot be written: nothing of it is done");
@@ -126,10 +123,20 @@ fn work(mut connection: Connection, changes: &Receiver<Change>, statistics: &Sta
 }
 
 /// All of them in one transaction; each is answered only when it is on disk.
-fn together(connection: &mut Connection, batch: Vec<Change>) -> rusqlite::Result<()> {
+fn together(
+    connection: &mut Connection,
+    batch: Vec<Change>,
+    statistics: &Statistics,
+) -> rusqlite::Result<()> {
+    let count = batch.len() as u64;
     let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let answers: Vec<Answer> = batch.into_iter().map(|change| change(&tx)).collect();
     let committed = tx.commit();
+    // Before anybody is answered: who was finds it counted.
+    if committed.is_ok() {
+        statistics.written.fetch_add(count, Relaxed);
+        statistics.commits.fetch_add(1, Relaxed);
+    }
     for answer in answers {
         answer(committed.is_ok());
     }

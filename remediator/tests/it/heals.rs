@@ -97,7 +97,7 @@ async fn port_that_the_inventory_wants_up_is_brought_back_from_a_person_but_not_
     assert!(bench.is_up("r1", "r9"));
     bench.later(3_600_000);
     bench.port("r1", "r9", |port| {
-        (port.up, port.shutdown, port.description) = (false, true, "sotp-hold: optic".to_owned())
+        (port.up, port.shutdown, port.description) = (false, true, "sotp-hold: optic".to_owned());
     });
     works
         .send(vec![alert("r1", "r9", BEGIN + 3_600_000, true)])
@@ -249,7 +249,7 @@ async fn what_does_not_help_is_given_to_people_and_not_tried_again() {
             .runbooks
             .clone()
             .with_folder(&folder, &platforms)
-            .unwrap()
+            .unwrap();
     });
     bench.port("r1", "r2", |port| (port.up, port.broken) = (false, true));
     works.send(vec![alert("r1", "r2", BEGIN, true)]).await;

@@ -1,7 +1,6 @@
 //! What a person sits before: a browser with the app in Grafana, and the services behind it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use sotp_checks::app::{self, App, Part};
 use sotp_checks::root;
 use testkit::chromium::Browser;
 use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, User};
+use testkit::services::program;
 use testkit::{Process, Spawn, TempDir, client, eventually};
 
 /// The plugin's id.
@@ -57,20 +57,6 @@ pub(crate) fn seen() -> Result<&'static App, &'static str> {
         Some(reason) => Err(reason),
         None => built(),
     }
-}
-
-/// A binary of ours that lies beside this test; `make test` builds all of them before it runs any.
-fn binary(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_sotp-panels"))
-        .parent()
-        .unwrap();
-    let path = folder.join(name);
-    assert!(
-        path.is_file(),
-        "no {}: cargo build --workspace",
-        path.display()
-    );
-    path
 }
 
 /// Grafana with the app, and the inventory that it changes.
@@ -129,7 +115,7 @@ impl Stack {
                 folder.join("audit").display()
             ),
         );
-        let inventory = Spawn::new(binary("sotp-inventory"))
+        let inventory = Spawn::new(program("sotp-inventory"))
             .listen(format!("127.0.0.1:{port}"))
             .args([
                 format!("--inventory.source={file}"),
@@ -215,8 +201,11 @@ impl Screen {
         // What fades in is judged as it will be, and the colours under the mouse are Grafana's own.
         self.browser.away().await.unwrap();
         let still = eventually(Duration::from_secs(5), || async {
-            let moving = "return document.getAnimations().filter((one) => one.playState === 'running').length";
-            let moving = self.browser.run(moving, &[]).await?;
+            // A change of style begins to move with the frame after it.
+            let moving = "const frame = () => new Promise((next) => requestAnimationFrame(next)); \
+                await frame(); await frame(); await frame(); \
+                return document.getAnimations().filter((one) => one.playState !== 'finished').length";
+            let moving = self.browser.promise(moving).await?;
             anyhow::ensure!(moving == 0, "{moving} animations");
             Ok(())
         });

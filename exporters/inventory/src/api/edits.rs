@@ -39,12 +39,15 @@ pub(crate) struct Editor {
     pub(crate) edits: EditService,
 }
 
+/// Makes a change out of the state as it is when its turn has come.
+type WorkOut = Box<dyn FnOnce(&mut Held) -> Result<Change, Refusal> + Send>;
+
 /// What the state is asked for, once it is this request's turn.
 pub(crate) struct ChangeRequest {
     /// What it comes to in the state as it is, before anything else is looked at.
     pub(crate) intend: Box<dyn FnOnce(&Document) -> Action + Send>,
     /// Makes the change out of the state as it is then.
-    pub(crate) work_out: Box<dyn FnOnce(&mut Held) -> Result<Change, Refusal> + Send>,
+    pub(crate) work_out: WorkOut,
 }
 
 impl ChangeRequest {

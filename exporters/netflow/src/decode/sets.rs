@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::read::Reader;
-use super::template::{Field, Record, Template, VARIABLE};
 use super::{Head, Malformed, Told};
 use crate::flow::{Flow, Origin, Rate};
 use crate::session::Session;
+use crate::template::read::Reader;
+use crate::template::{Field, Record, Template, VARIABLE};
 
 /// Bit of a field specifier that an enterprise number follows.
 const ENTERPRISE: u16 = 0x8000;

@@ -3,9 +3,9 @@
 use sflow_parser::models::record_flows::{HeaderProtocol, SampledHeader};
 use sflow_parser::models::{FlowData, FlowRecord, SFlowDatagram, SampleData};
 
-use super::packet::{self, Packet};
 use super::{Head, Malformed, Told};
 use crate::flow::{Direction, Flow, Origin, Rate};
+use crate::template::packet::{self, Packet};
 
 /// Interface values that name no interface: unknown, or the device itself.
 const LOCAL: [u32; 2] = [0x3fff_ffff, 0xffff_ffff];

@@ -118,7 +118,7 @@ fn read_all(
 ) -> (Vec<Flow>, Option<Head>, Told, Option<Malformed>) {
     let mut flows = Vec::new();
     let (head, told, malformed) = read(datagram, session, Instant::now(), &mut |flow| {
-        flows.push(flow)
+        flows.push(flow);
     });
     (flows, head, told, malformed)
 }

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::read::Reader;
 use super::{Head, Malformed};
 use crate::flow::{Flow, Origin, Rate};
+use crate::template::read::Reader;
 
 /// Octets of the header.
 const HEAD: usize = 24;

@@ -106,7 +106,7 @@ async fn oracle(capture: &Path, version: &str) -> (f64, f64) {
     send(capture, version, port);
     let sums = eventually(std::time::Duration::from_secs(20), || async {
         // It writes its buffer to the file when it is asked to end.
-        let waiting = std::fs::read_to_string(format!("/proc/net/udp"))?;
+        let waiting = std::fs::read_to_string("/proc/net/udp")?;
         let hex = format!(":{port:04X} ");
         let line = waiting
             .lines()
@@ -224,4 +224,41 @@ async fn who_is_no_device_is_counted_and_shown_and_nothing_else() {
     );
     let (_, page) = place.process.get("/flows/unknown").await.unwrap();
     assert_eq!(page, r#"[{"address":"127.0.0.1","datagrams":1}]"#);
+}
+
+/// The window is a second, so that the test need not wait a minute.
+#[tokio::test]
+async fn the_exact_table_of_a_window_is_one_line_in_loki_for_each_dimension() {
+    let loki = testkit::loki::Loki::start(None).await.unwrap();
+    let config = format!("window: 1s\nloki: {{url: '{}'}}\n", loki.push_url());
+    let files = TempDir::new().unwrap();
+    let path = files.join("packets.pcap");
+    std::fs::write(&path, capture(FLOWS)).unwrap();
+    let place = support::start(DEVICES, &config).await;
+    send(&path, "9", place.port);
+    let tables = eventually(std::time::Duration::from_secs(15), || async {
+        let entries = loki.entries();
+        let tables: Vec<serde_json::Value> = entries
+            .iter()
+            .map(|entry| serde_json::from_str(&entry.line))
+            .collect::<Result<_, _>>()?;
+        anyhow::ensure!(tables.len() >= 3, "{} lines", tables.len());
+        Ok(tables)
+    })
+    .await
+    .unwrap();
+    let pairs: Vec<_> = tables
+        .iter()
+        .filter(|table| table["by"] == "pair")
+        .collect();
+    let sum: f64 = pairs
+        .iter()
+        .filter_map(|table| table["bytes"].as_f64())
+        .sum();
+    assert_eq!(sum, bytes(|_| true), "{tables:?}");
+    assert_eq!(pairs[0]["rows"][0]["source"], "198.18.0.3");
+    assert!(
+        place.files.join("data/lines").is_dir(),
+        "the queue is beside the configuration"
+    );
 }

@@ -18,7 +18,7 @@ pub(crate) struct Place {
     pub(crate) process: Process,
     /// The port that takes flows.
     pub(crate) port: u16,
-    _files: TempDir,
+    pub(crate) files: TempDir,
 }
 
 /// A UDP port that is free.
@@ -51,7 +51,7 @@ pub(crate) async fn start(devices: &str, more: &str) -> Place {
     Place {
         process,
         port,
-        _files: files,
+        files,
     }
 }
 

@@ -644,7 +644,8 @@ proptest::proptest! {
 
 #[test]
 fn the_flags_say_in_whose_form_the_file_is_read() {
-    use crate::app::{Flags, Ping};
+    use crate::app::Service;
+    use crate::flags::Flags;
     use clap::Parser as _;
     use toolkit::{Configuration as _, Service as _};
 
@@ -654,7 +655,8 @@ fn the_flags_say_in_whose_form_the_file_is_read() {
         flags: Flags,
     }
     let line = |line: &str| Line::parse_from(line.split(' ')).flags;
-    let configure = |flags: &Flags, text: &str| Ping::configure(flags, text, Path::new("file.yml"));
+    let configure =
+        |flags: &Flags, text: &str| Service::configure(flags, text, Path::new("file.yml"));
     let ours = line("sotp-ping");
     let mut peers = line("sotp-ping --compat=smokeping_prober");
     peers.of_peer.hosts.push("192.0.2.9".into());

@@ -1,5 +1,6 @@
 //! Where a vendor's devices say how busy, full and warm they are: data, one file a vendor, in `vitals/`.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -19,7 +20,7 @@ static VENDORS: LazyLock<Vec<Vendor>> = LazyLock::new(|| {
     FILES
         .iter()
         .map(|(name, text)| {
-            serde_saphyr::from_str(text).unwrap_or_else(|error| {
+            toolkit::yaml::parse(text, Path::new(name)).unwrap_or_else(|error| {
                 unreachable!("vitals/{name}.yaml is part of the program: {error}")
             })
         })

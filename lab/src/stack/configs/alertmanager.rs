@@ -18,14 +18,27 @@ pub(crate) enum Error {
     Route(String),
 }
 
+/// The remediator of the stack: its webhook, and the file with the token that it knows Alertmanager by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remediator<'a> {
+    /// The address of the webhook.
+    pub(crate) webhook: &'a str,
+    /// The file with the token.
+    pub(crate) token: &'a Path,
+}
+
 /// The configuration in `file` with every wait of its routes taken out: alerts arrive at once, and a
-/// resolved one leaves within a second. Without a file: one receiver that does nothing.
+/// resolved one leaves within a second. Without a file: one receiver that does nothing. A receiver called `remediator` that names
+/// no destination gets that of the stack.
 ///
 /// JSON is YAML (YAML 1.2 §1.3), so the answer is written as such.
 ///
 /// # Errors
 /// The file is not an Alertmanager configuration.
-pub(crate) fn impatient(file: Option<&Path>) -> Result<String, Error> {
+pub(crate) fn impatient(
+    file: Option<&Path>,
+    remediator: Option<Remediator<'_>>,
+) -> Result<String, Error> {
     let mut config = match file {
         None => json!({"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}),
         Some(path) => {
@@ -41,7 +54,33 @@ pub(crate) fn impatient(file: Option<&Path>) -> Result<String, Error> {
         .filter(|route| route.is_object())
         .ok_or(Error::Route(name))?;
     hurry(route);
+    if let Some(remediator) = remediator {
+        notify(&mut config, remediator);
+    }
     Ok(format!("{config:#}\n"))
+}
+
+/// Gives the receiver `remediator` its webhook.
+fn notify(config: &mut Value, remediator: Remediator<'_>) {
+    let receivers = config.get_mut("receivers").and_then(Value::as_array_mut);
+    let mut ours = receivers
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+        .filter(|receiver| {
+            receiver
+                .get("name")
+                .is_some_and(|name| name == "remediator")
+        });
+    if let Some(receiver) = ours.next().filter(|receiver| receiver.len() == 1) {
+        receiver.insert(
+            "webhook_configs".into(),
+            json!([{
+                "url": remediator.webhook,
+                "http_config": {"authorization": {"type": "Bearer", "credentials_file": remediator.token}},
+            }]),
+        );
+    }
 }
 
 /// Takes the waits out of a route and of those below it.
@@ -74,11 +113,16 @@ mod tests {
         std::fs::write(
             &own,
             "route:\n  receiver: a\n  group_wait: 10s\n  routes:\n    - receiver: b\n      group_interval: 1m\n      \
-             matchers: [severity = \"critical\"]\nreceivers: [{name: a}, {name: b}]\n",
+             matchers: [severity = \"critical\"]\nreceivers: [{name: a}, {name: b}, {name: remediator}]\n",
         )
         .unwrap();
         for file in [None, Some(own.as_path())] {
-            let text = impatient(file).unwrap();
+            let remediator = Remediator {
+                webhook: "http://127.0.0.1:1/api/v1/webhook/alertmanager",
+                token: Path::new("/secrets/alerts"),
+            };
+            let text = impatient(file, Some(remediator)).unwrap();
+            assert_eq!(text.contains("/secrets/alerts"), file.is_some(), "{text}");
             assert!(!text.contains("10s") && !text.contains("1m"), "{text}");
             let written = folder.join("alertmanager.yml");
             std::fs::write(&written, text).unwrap();
@@ -94,7 +138,7 @@ mod tests {
             );
         }
         std::fs::write(&own, "receivers: []").unwrap();
-        let error = impatient(Some(&own)).unwrap_err().to_string();
+        let error = impatient(Some(&own), None).unwrap_err().to_string();
         assert!(
             error.ends_with("own.yaml: expected a mapping `route`"),
             "{error}"

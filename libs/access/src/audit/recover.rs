@@ -6,9 +6,8 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::line::{self, Event, GENESIS, Parsed, What, digest, hex};
-use super::store::{self, Open};
+use super::segment::{self, Open, Position};
 use super::verify::{Finding, Place};
-use super::writer::Position;
 use super::{Anchor, AuditError};
 
 /// Where the chain goes on, and what must be recorded first.
@@ -28,10 +27,10 @@ pub(super) fn open(
         folder: name.clone(),
         source,
     };
-    let lock = store::lock(folder)
+    let lock = segment::lock(folder)
         .map_err(failed)?
         .ok_or_else(|| AuditError::Locked(name.clone()))?;
-    let files = store::segments(folder).map_err(failed)?;
+    let files = segment::segments(folder).map_err(failed)?;
     if files.is_empty() && expected.is_none() {
         tracing::info!(folder = name, "a new audit log begins");
     }

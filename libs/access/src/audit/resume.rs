@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::head::{self, HeadFile};
 use super::line::{self, Entry, Event, GENESIS, Hash, Parsed, hex};
-use super::{Anchor, store, verify};
+use super::{Anchor, segment, verify};
 
 /// Longest reason and name.
 const LONGEST: usize = 512;
@@ -97,9 +97,9 @@ pub fn resume(asked: &Resume<'_>) -> Result<Declared, ResumeError> {
     known.extend(head::read(&head));
     let newest = known.iter().max_by_key(|anchor| anchor.sequence);
     let newest = *newest.ok_or(ResumeError::NoHead)?;
-    let lock = store::lock(folder).map_err(at(folder))?;
+    let lock = segment::lock(folder).map_err(at(folder))?;
     let _lock = lock.ok_or(ResumeError::Locked)?;
-    let files = store::segments(folder).map_err(at(folder))?;
+    let files = segment::segments(folder).map_err(at(folder))?;
     let (good, claimed) = good(&files, &known).map_err(at(folder))?;
     let (sequence, hash) = good.at.map_or((0, GENESIS), |it| (it.sequence, it.hash));
     let aside = set_aside(&files, &good).map_err(at(folder))?;
@@ -114,7 +114,7 @@ pub fn resume(asked: &Resume<'_>) -> Result<Declared, ResumeError> {
         };
         let path = match good.end {
             Some((file, _)) => files[file].clone(),
-            None => folder.join(store::name(last + 1)),
+            None => folder.join(segment::name(last + 1)),
         };
         let hash = append(&path, last + 1, &hash, event).map_err(at(&path))?;
         Anchor {
@@ -226,7 +226,7 @@ fn append(path: &Path, seq: u64, prev: &Hash, event: Event) -> io::Result<Hash> 
         prev: hex(prev),
     };
     let (line, hash) = entry.line()?;
-    let mut file = store::options().open(path)?;
+    let mut file = segment::options().open(path)?;
     file.write_all(&line)?;
     file.sync_all()?;
     Ok(hash)

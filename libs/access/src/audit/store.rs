@@ -1,14 +1,14 @@
 //! Where lines go.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::head::HeadFile;
 use super::line::{MEMBER, TAIL, hex};
 use super::recover::{self, Recovered};
-use super::writer::Position;
+use super::segment::{Open, Position, name, written};
 use super::{Anchor, AuditError};
 
 /// Bytes at the end of a file, safe on disk when a call returns.
@@ -37,63 +37,6 @@ pub(crate) struct Files {
     head: HeadFile,
     /// `None` while it is not what was written.
     open: Option<Open>,
-}
-
-/// The file that is written.
-#[derive(Debug)]
-pub(super) struct Open {
-    path: PathBuf,
-    file: File,
-    /// The one before, which must stay too.
-    before: Option<PathBuf>,
-    /// Locked for as long as this is open.
-    _lock: File,
-}
-
-/// Its name, in which the numbers sort as text.
-pub(super) fn name(first: u64) -> String {
-    format!("audit-{first:020}.jsonl")
-}
-
-/// The files of a log in order; every name of their form counts, whatever number it has.
-pub(crate) fn segments(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let ours = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with("audit-") && name.ends_with(".jsonl"));
-        if ours {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Makes the folder and takes the lock, before anything is read.
-pub(crate) fn lock(folder: &Path) -> io::Result<Option<File>> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let lock = options().open(folder.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
-    }
-}
-
-pub(super) fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW);
-    options
 }
 
 impl Files {
@@ -229,28 +172,5 @@ impl Store for Files {
 
     fn keep(&mut self, head: &Anchor) {
         self.head.keep(head);
-    }
-}
-
-fn written(path: &Path) -> io::Result<File> {
-    options().read(true).open(path)
-}
-
-impl Open {
-    /// Goes on with the last of these files, or begins the first.
-    pub(super) fn new(folder: &Path, files: &[PathBuf], lock: File) -> io::Result<Self> {
-        let (path, before) = match files {
-            [] => (folder.join(name(1)), None),
-            [only] => (only.clone(), None),
-            [.., before, last] => (last.clone(), Some(before.clone())),
-        };
-        let file = written(&path)?;
-        File::open(folder)?.sync_all()?;
-        Ok(Self {
-            path,
-            file,
-            before,
-            _lock: lock,
-        })
     }
 }

@@ -7,9 +7,9 @@ use testkit::TempDir;
 
 use super::line::{self, Entry, Event, Parsed};
 use super::recover::Recovered;
-use super::store::{Store, segments};
+use super::segment::{Position, segments};
+use super::store::Store;
 use super::verify::{Checker, Place, Seen, lines, verify, verify_from};
-use super::writer::Position;
 use super::*;
 use crate::caller::{Role, Via};
 
@@ -327,7 +327,7 @@ fn rotation_keeps_the_chain() {
         first: 1,
         last: last.sequence,
     };
-    assert_eq!(findings(dir.path(), &[]), [dropped.clone()]);
+    assert_eq!(findings(dir.path(), &[]), std::slice::from_ref(&dropped));
     assert_eq!(findings(dir.path(), &[last, head]), [dropped]);
     let early = Anchor {
         sequence: 1,

@@ -183,7 +183,7 @@ pub fn verify(path: &Path, anchors: &[Anchor]) -> io::Result<Report> {
 /// It cannot be read.
 pub fn verify_from(path: &Path, genesis: Option<Anchor>, anchors: &[Anchor]) -> io::Result<Report> {
     let files = if path.is_dir() {
-        super::store::segments(path)?
+        super::segment::segments(path)?
     } else {
         vec![path.to_owned()]
     };

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::line::{Entry, Event, Hash, What, hex};
+use super::segment::Position;
 use super::store::Store;
 use super::{Anchor, AuditError, Inner, Pending, State};
 
@@ -49,15 +50,6 @@ pub(super) struct Ended {
     pub(super) room: u64,
     /// Counts among those that are pending until it is written.
     pub(super) _permit: OwnedSemaphorePermit,
-}
-
-/// Where the chain goes on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Position {
-    pub(super) sequence: u64,
-    pub(super) hash: Hash,
-    /// Good bytes in the current file.
-    pub(super) len: u64,
 }
 
 pub(super) struct Writer<S> {

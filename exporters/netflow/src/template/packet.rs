@@ -17,21 +17,21 @@ const IPV6: u16 = 0x86dd;
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Packet {
+pub(crate) struct Packet {
     /// Source address.
-    pub(super) source: IpAddr,
+    pub(crate) source: IpAddr,
     /// Destination address.
-    pub(super) destination: IpAddr,
+    pub(crate) destination: IpAddr,
     /// Protocol behind IP and its extensions.
-    pub(super) protocol: u8,
+    pub(crate) protocol: u8,
     /// Ports, 0 where there are none or they are cut off.
-    pub(super) ports: (u16, u16),
+    pub(crate) ports: (u16, u16),
     /// Octets on layer 3 by the IP header.
-    pub(super) bytes: u32,
+    pub(crate) bytes: u32,
 }
 
 /// A frame that begins with an Ethernet header.
-pub(super) fn ethernet(frame: &[u8]) -> Option<Packet> {
+pub(crate) fn ethernet(frame: &[u8]) -> Option<Packet> {
     let mut reader = Reader(frame);
     reader.take(12)?;
     let mut kind = reader.u16()?;
@@ -75,7 +75,7 @@ fn mpls(mut reader: Reader<'_>) -> Option<Packet> {
 }
 
 /// A packet that begins with its IP header, by its version.
-pub(super) fn ip(packet: &[u8]) -> Option<Packet> {
+pub(crate) fn ip(packet: &[u8]) -> Option<Packet> {
     match packet.first()? >> 4 {
         4 => ipv4(packet),
         6 => ipv6(packet),

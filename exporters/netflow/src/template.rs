@@ -5,18 +5,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::packet;
-use super::read::{Reader, number};
 use crate::flow::{Direction, Flow};
+use read::{Reader, number};
+
+pub(crate) mod packet;
+pub(crate) mod read;
 
 /// Length that stands for "told in the record" (RFC 7011 section 7).
-pub(super) const VARIABLE: u16 = 65_535;
+pub(crate) const VARIABLE: u16 = 65_535;
 /// Enterprise number of reversed elements (RFC 5103).
 const REVERSE: u32 = 29_305;
 
 /// What a step puts into the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Field {
+pub(crate) enum Field {
     Skip,
     Bytes,
     Packets,
@@ -51,7 +53,7 @@ pub(super) enum Field {
 
 impl Field {
     /// Of an information element; `enterprise` is 0 for those of IANA.
-    pub(super) fn of(element: u16, enterprise: u32) -> Self {
+    pub(crate) fn of(element: u16, enterprise: u32) -> Self {
         match (enterprise, element) {
             (0, 1) => Self::Bytes,
             (0, 2) => Self::Packets,
@@ -87,7 +89,7 @@ impl Field {
     }
 
     /// Of a NetFlow v9 options scope (RFC 3954 section 6.1).
-    pub(super) fn of_v9_scope(kind: u16) -> Self {
+    pub(crate) fn of_v9_scope(kind: u16) -> Self {
         if kind == 2 { Self::Input } else { Self::Skip }
     }
 }
@@ -109,12 +111,12 @@ pub(crate) struct Template {
     length: usize,
     variable: bool,
     /// Its records are about the exporter, not flows.
-    pub(super) options: bool,
+    pub(crate) options: bool,
 }
 
 impl Template {
     /// Compiles fields in their order on the wire. A template whose records could be empty is none: a set of it would never end.
-    pub(super) fn new(
+    pub(crate) fn new(
         fields: impl IntoIterator<Item = (Field, u16)>,
         options: bool,
     ) -> Option<Self> {
@@ -148,7 +150,7 @@ impl Template {
 
     /// Takes the records of a set apart; what is shorter than a record at its end is padding. Answers how many there were, or that one
     /// did not fit.
-    pub(super) fn records(&self, set: &[u8], mut each: impl FnMut(&Record)) -> (u32, bool) {
+    pub(crate) fn records(&self, set: &[u8], mut each: impl FnMut(&Record)) -> (u32, bool) {
         let mut count = 0;
         if !self.variable {
             for bytes in set.chunks_exact(self.length) {
@@ -191,12 +193,12 @@ impl Template {
 
 /// What the fields of one record said; zero is unsaid.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Record {
+pub(crate) struct Record {
     source: Option<IpAddr>,
     destination: Option<IpAddr>,
     ports: (u16, u16),
     protocol: u8,
-    pub(super) input: u32,
+    pub(crate) input: u32,
     output: u32,
     direction: Option<Direction>,
     bytes: u64,
@@ -205,7 +207,7 @@ pub(super) struct Record {
     total: (u64, u64),
     reverse: (u64, u64),
     frame_bytes: u64,
-    pub(super) sampler: Option<u64>,
+    pub(crate) sampler: Option<u64>,
     interval: u64,
     packet_interval: u64,
     packet_space: u64,
@@ -275,7 +277,7 @@ impl Record {
     }
 
     /// The rate that the record states, rounded to the nearest whole; `None` where it states none.
-    pub(super) fn rate(&self) -> Option<u32> {
+    pub(crate) fn rate(&self) -> Option<u32> {
         let ratio =
             |whole: u64, part: u64| (part > 0).then(|| (whole.saturating_add(part / 2)) / part);
         let rate = if self.interval > 0 {
@@ -297,7 +299,7 @@ impl Record {
     }
 
     /// The flow, and the one back where the exporter tells both in one record (RFC 5103); rates are not known yet.
-    pub(super) fn flows(&self) -> (Flow, Option<Flow>) {
+    pub(crate) fn flows(&self) -> (Flow, Option<Flow>) {
         let either = |first: u64, second: u64| if first > 0 { first } else { second };
         let bytes = either(
             self.bytes,
