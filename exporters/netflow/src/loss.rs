@@ -109,7 +109,7 @@ impl Sequence {
             self.begin(sequence, units);
             return Place::Fresh;
         }
-        if behind < FARTHEST {
+        if behind < FARTHEST && self.overtaken(next, sequence) {
             self.strange = 0;
             self.late += 1;
             self.fill(sequence, units.unwrap_or(0));
@@ -122,6 +122,15 @@ impl Sequence {
             self.restart(sequence, units);
         }
         Place::Fresh
+    }
+
+    /// Whether a number behind the next one is of the window: missing still, or no older than what was seen last. An older one is another
+    /// numbering; IPFIX tells no uptime that would say so.
+    fn overtaken(&self, next: u32, sequence: u32) -> bool {
+        let missing = |gap: &Gap| sequence.wrapping_sub(gap.start) < gap.units;
+        let behind = |start: u32| next.wrapping_sub(start);
+        let oldest = self.seen.iter().map(|(start, _)| behind(*start)).max();
+        oldest.is_some_and(|oldest| behind(sequence) <= oldest) || self.missing.iter().any(missing)
     }
 
     fn begin(&mut self, sequence: u32, units: Option<u32>) {
@@ -252,6 +261,16 @@ mod tests {
         sequence.take(0, Some(30), Some(1_000));
         sequence.take(30, Some(30), Some(2_000));
         assert_eq!((sequence.lost, sequence.restarts), (0, 1));
+    }
+
+    /// IPFIX has no uptime.
+    #[test]
+    fn a_restart_without_an_uptime_begins_anew_and_what_is_lost_after_it_counts() {
+        let mut sequence = Sequence::default();
+        feed(&mut sequence, 0..500);
+        feed(&mut sequence, (0..10).chain(15..200));
+        assert_eq!((sequence.restarts, sequence.late), (1, 0));
+        assert_eq!((sequence.lost, sequence.duplicates), (5, 0));
     }
 
     #[test]
