@@ -23,6 +23,7 @@ pub mod panels;
 pub mod pods;
 pub mod prometheus;
 pub mod promql;
+pub mod reach;
 pub mod runner;
 pub mod series;
 pub mod table;

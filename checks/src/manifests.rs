@@ -127,7 +127,8 @@ pub fn fit_problems(objects: &[Value]) -> Vec<String> {
     problems
 }
 
-fn chosen(selector: &Value, labels: &Value) -> bool {
+/// Whether plain labels of a selector are all among `labels`.
+pub(crate) fn chosen(selector: &Value, labels: &Value) -> bool {
     selector
         .as_object()
         .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels[key] == *value))
@@ -183,9 +184,16 @@ fn scraped(objects: &[Value]) -> Vec<String> {
         .iter()
         .filter_map(|object| object["data"]["prometheus.yml"].as_str())
     {
-        if let Ok(config) = serde_saphyr::from_str::<Value>(text) {
-            collect(&config, &mut found);
-        }
+        found.extend(scraped_text(text));
+    }
+    found
+}
+
+/// The same of one `prometheus.yml`.
+pub(crate) fn scraped_text(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(config) = serde_saphyr::from_str::<Value>(text) {
+        collect(&config, &mut found);
     }
     found
 }

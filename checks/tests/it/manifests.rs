@@ -4,17 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use sotp_checks::{manifests, root, tools};
+use sotp_checks::{manifests, reach, root, tools};
 
 /// The versions of Kubernetes that are supported upstream, by their last minor release.
 const VERSIONS: [&str; 3] = ["1.35", "1.36", "1.37"];
 const OVERLAY: &str = "kustomize/overlays/all-in-one";
-
-/// Addresses that are configured before their services are part of the deployment.
-const LATER: [&str; 2] = [
-    "no service answers at loki:3100",
-    "no service answers at tempo:3200",
-];
 
 fn kubectl() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -65,11 +59,26 @@ fn every_folder_builds_to_the_same_each_time_and_keeps_the_rules() {
 
 #[test]
 fn the_overlay_fits_together() {
-    let mut problems = manifests::fit_problems(&objects(&root().join(OVERLAY)));
-    let before = problems.len();
-    problems.retain(|problem| !LATER.iter().any(|later| problem.ends_with(later)));
+    let problems = manifests::fit_problems(&objects(&root().join(OVERLAY)));
     assert_eq!(problems, Vec::<String>::new());
-    assert_eq!(before, LATER.len(), "take out of LATER what has come");
+}
+
+#[test]
+fn whoever_is_configured_to_call_a_service_is_let_out_and_in() {
+    let objects = objects(&root().join(OVERLAY));
+    assert_eq!(reach::problems(&objects), Vec::<String>::new());
+    // Each way in is needed: without the policy of Loki nobody reaches it.
+    let closed: Vec<Value> = objects
+        .into_iter()
+        .filter(|object| manifests::name(object) != "NetworkPolicy/loki")
+        .collect();
+    let problems = reach::problems(&closed);
+    for caller in ["grafana", "netflow", "ssh-config", "syslog"] {
+        let expected = format!(
+            "{caller} is configured to call loki at 3100: no policy of loki allows it (Ingress)"
+        );
+        assert!(problems.contains(&expected), "{expected}: {problems:?}");
+    }
 }
 
 #[test]

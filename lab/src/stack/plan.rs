@@ -310,7 +310,7 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
     if setting.found.tempo.is_some() {
         process = process.env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
-            setting.inner_url("otlp-grpc"),
+            setting.inner_url("otlp-http"),
         );
     }
     Ok(process)

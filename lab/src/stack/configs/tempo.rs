@@ -30,6 +30,7 @@ server:
   http_listen_port: {http}
   grpc_listen_address: 127.0.0.1
   grpc_listen_port: {grpc}
+  graceful_shutdown_timeout: 3s
 memberlist:
   bind_addr: [127.0.0.1]
   advertise_addr: 127.0.0.1
@@ -41,6 +42,18 @@ distributor:
           endpoint: \"127.0.0.1:{otlp_grpc}\"
         http:
           endpoint: \"127.0.0.1:{otlp_http}\"
+# All that it writes lies in its folder: without these it wants /var/tempo, which is not an ordinary user's.
+live_store:
+  wal:
+    path: {live}
+  shutdown_marker_dir: {live}
+block_builder:
+  wal:
+    path: {builder}
+backend_scheduler:
+  local_work_path: {scheduler}
+backend_worker:
+  finish_on_shutdown_timeout: 2s
 storage:
   trace:
     backend: local
@@ -53,6 +66,9 @@ storage:
         grpc = ports.grpc,
         otlp_grpc = ports.otlp_grpc,
         otlp_http = ports.otlp_http,
+        live = folder("live-store"),
+        builder = folder("block-builder"),
+        scheduler = folder("scheduler"),
         wal = folder("wal"),
         blocks = folder("blocks"),
     )
@@ -84,6 +100,7 @@ mod tests {
                 !text.contains("0.0.0.0") && !text.contains("localhost"),
                 "{text}"
             );
+            assert!(!text.contains("/var/"), "{text}");
         }
     }
 }
