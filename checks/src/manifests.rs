@@ -62,6 +62,19 @@ pub fn problems(objects: &[Value]) -> Vec<String> {
             }
             _ => {}
         }
+        if object["spec"]["type"] == "LoadBalancer"
+            && (object["spec"]["loadBalancerSourceRanges"].is_null()
+                || object["spec"]["externalTrafficPolicy"] != "Local")
+        {
+            problems.push(format!(
+                "{name}: a load balancer needs loadBalancerSourceRanges, and externalTrafficPolicy Local to keep them true"
+            ));
+        }
+        if lets_out_to_metadata(object) {
+            problems.push(format!(
+                "{name}: lets out to every address, the cloud's metadata at 169.254.0.0/16 among them"
+            ));
+        }
         let size = object.to_string().len();
         if size > TOO_LARGE {
             problems.push(format!(
@@ -76,6 +89,16 @@ pub fn problems(objects: &[Value]) -> Vec<String> {
         );
     }
     problems
+}
+
+fn lets_out_to_metadata(object: &Value) -> bool {
+    let rules = object["spec"]["egress"].as_array().into_iter().flatten();
+    let peers = rules.flat_map(|rule| rule["to"].as_array().into_iter().flatten());
+    object["kind"] == "NetworkPolicy"
+        && peers.map(|peer| &peer["ipBlock"]).any(|block| {
+            let excepted = block["except"].as_array().into_iter().flatten();
+            block["cidr"] == "0.0.0.0/0" && !excepted.into_iter().any(|one| one == "169.254.0.0/16")
+        })
 }
 
 /// What does not fit together in a whole deployment: services without pods, policies about nobody, volumes without a

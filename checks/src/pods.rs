@@ -87,6 +87,10 @@ pub fn problems(object: &Value) -> Vec<String> {
             volume["secret"].is_null() || volume["secret"]["optional"] == true,
             "a mounted secret must be optional",
         );
+        ask(
+            volume["secret"].is_null() || volume["secret"]["defaultMode"] == 0o440,
+            "a mounted secret must have defaultMode 0440",
+        );
     }
     ask(
         items(&spec["containers"]).next().is_some(),

@@ -106,8 +106,9 @@ fn answers<'a>(
     let pod = pods
         .iter()
         .find(|pod| manifests::chosen(&service["spec"]["selector"], pod.labels()))?;
-    let entry = items(&service["spec"]["ports"])
-        .find(|entry| entry["port"].to_string() == port || entry["name"] == port)?;
+    let entry = items(&service["spec"]["ports"]).find(|entry| {
+        port.parse() == Ok(entry["port"].as_u64().unwrap_or(0)) || entry["name"] == port
+    })?;
     let target = &entry["targetPort"];
     let target = if target.is_null() {
         &entry["port"]

@@ -256,7 +256,7 @@ fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
 fn each_fault_of_a_pod_is_found() {
     assert_eq!(pod(|_| {}), Vec::<String>::new());
     type Change = fn(&mut Value);
-    let faults: [(&str, Change); 16] = [
+    let faults: [(&str, Change); 17] = [
         ("hostNetwork", |pod| {
             pod["spec"]["hostNetwork"] = json!(true);
         }),
@@ -281,6 +281,10 @@ fn each_fault_of_a_pod_is_found() {
         }),
         ("must be optional", |pod| {
             pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "s"}}]);
+        }),
+        ("defaultMode 0440", |pod| {
+            pod["spec"]["volumes"] =
+                json!([{"name": "v", "secret": {"secretName": "s", "optional": true}}]);
         }),
         ("allowPrivilegeEscalation", |pod| {
             pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] =
@@ -326,7 +330,10 @@ fn secrets_with_data_rights_and_giants_are_found() {
     let right = json!({"kind": "ClusterRole", "metadata": {"name": "r"}});
     let giant = json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "x".repeat(manifests::TOO_LARGE)}});
     let twice = json!({"kind": "ConfigMap", "metadata": {"name": "c"}});
-    assert_eq!(manifests::problems(&[secret, right, giant, twice]).len(), 4);
+    let balancer = json!({"kind": "Service", "metadata": {"name": "b"}, "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}});
+    let out = json!({"kind": "NetworkPolicy", "metadata": {"name": "o"}, "spec": {"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]}});
+    let all = [secret, right, giant, twice, balancer, out];
+    assert_eq!(manifests::problems(&all).len(), all.len());
 }
 
 #[test]

@@ -51,6 +51,18 @@ fn faults(compose: &Value, root: &Path) -> Vec<String> {
         {
             fault("may gain privileges".into());
         }
+        if service["mem_limit"].is_null() || service["pids_limit"].is_null() {
+            fault("has no limit of memory and of processes".into());
+        }
+        let networks = strings(&service["networks"]);
+        if networks.is_empty() {
+            fault("is in the network of everybody".into());
+        }
+        for network in &networks {
+            if compose["networks"].get(network).is_none() {
+                fault(format!("network {network} is not declared"));
+            }
+        }
         for port in strings(&service["ports"]) {
             // What a user opens, a user names.
             let unless_named = port.starts_with("${") && port.contains(":-127.0.0.1}:");
@@ -105,6 +117,8 @@ fn each_rule_can_fail() {
             "a: is not read_only",
             "a: keeps capabilities",
             "a: may gain privileges",
+            "a: has no limit of memory and of processes",
+            "a: is in the network of everybody",
             "a: port 9090:9090 is open beyond this machine",
             "a: ./nowhere does not exist",
             "a: ./nowhere:/a is writable",
