@@ -23,8 +23,8 @@ build: ## our services and the lab, as the demo runs them (PROFILE=dev for a qui
 app: ## the SOTP app for Grafana, from npm, into target/app/dist; demo and up then have it
 	$(CARGO) run -q -p sotp-checks --bin sotp-app
 
-demo: build ## a real network of routers, watched; DEMO=once cuts a link, shows the alert come and go, and ends
-	$(BIN)/sotp-lab demo $(if $(filter once,$(DEMO)),--once)
+demo: build ## a real network of routers, watched; DEMO=once plays the story of the product, DEMO=STEP,STEP a part of it
+	$(BIN)/sotp-lab demo $(if $(DEMO),--once --timeline target/demo/timeline.json $(if $(filter once,$(DEMO)),,--steps $(DEMO)))
 
 up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network: make up INVENTORY=my.yaml
 	$(BIN)/sotp-lab stack install --no-lab

@@ -1,7 +1,10 @@
 //! The lab and the stack together, as one show: a network of routers, watched, with a link to cut.
 
+mod jobs;
 mod once;
 mod show;
+mod steps;
+mod story;
 mod timeline;
 mod watch;
 
@@ -24,24 +27,28 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Args)]
 struct Flags {
-    /// Cut a link, wait for the alert, heal it, wait for the end of the alert, print the timeline, end.
+    /// Play the story of the product step by step, print the table of the steps, end; status 0 only if every step is ok.
     #[arg(long)]
     once: bool,
-    /// With --once: run this shell command in the box when everything is up, before the cut; repeatable.
+    /// With --once: play these steps only, in the order of the story [default: all]
+    #[arg(long, value_name = "STEP,…", requires = "once", value_delimiter = ',',
+          value_parser = clap::builder::PossibleValuesParser::new(steps::names()))]
+    steps: Vec<String>,
+    /// With --once: run this shell command in the box when everything is up, before the first step; repeatable.
     /// SOTP_PROMETHEUS_URL, SOTP_ALERTMANAGER_URL, SOTP_PING_URL, SOTP_SNMP_URL and SOTP_INVENTORY_URL are set. The
     /// demo fails when it fails.
     #[arg(long, value_name = "CMD", requires = "once")]
     while_up: Vec<String>,
-    /// With --once: the same, while the alert fires.
+    /// With --once: the same, while the alert of the step cut fires.
     #[arg(long, value_name = "CMD", requires = "once")]
     while_firing: Vec<String>,
-    /// With --once: write the timeline as JSON too.
+    /// With --once: write the steps and their evidence as JSON too.
     #[arg(long, value_name = "FILE", requires = "once")]
     timeline: Option<PathBuf>,
-    /// With --once: the link that is cut.
+    /// The link that the step cut cuts.
     #[arg(long, default_value = "r3-h2")]
     link: String,
-    /// With --once: the device that this cuts off.
+    /// The device that this cuts off.
     #[arg(long, default_value = "h2")]
     device: String,
     /// Name of the lab: several can run at the same time under different names.

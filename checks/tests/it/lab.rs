@@ -66,6 +66,8 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
             "--no-install",
             "--name",
             "panels",
+            "--steps",
+            "cut",
             "--timeline",
         ])
         .arg(&timeline);
@@ -94,7 +96,12 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
     );
 
     let text = std::fs::read_to_string(&timeline).unwrap();
-    let events: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let steps: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(steps.as_array().unwrap().len(), 1, "{text}");
+    let cut = &steps[0];
+    assert!(cut["step"] == "cut" && cut["ok"] == true, "{text}");
+    assert!(cut["bound"] == 30 && cut["seconds"].as_f64().unwrap() < 30.0);
+    let events = cut["evidence"].as_array().unwrap();
     let names = events.iter().filter_map(|event| event["what"].as_str());
     let story: Vec<&str> = names.filter(|name| STORY.contains(name)).collect();
     assert_eq!(story, STORY, "{said}");

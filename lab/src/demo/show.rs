@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::story::Stage;
 use super::{Flags, once};
 use crate::lab::Lab;
 use crate::node::COLLECTOR_ACCOUNT;
@@ -91,12 +92,7 @@ pub(super) async fn run(
     let work = async {
         let states = stack.settle(&plan).await?;
         if args.once {
-            let stage = once::Stage {
-                args,
-                lab,
-                setting: &setting,
-            };
-            return once::run(&stage).await;
+            return once::run(&Stage::new(args, lab, &setting)).await;
         }
         print!(
             "{}",

@@ -1,90 +1,109 @@
-//! What happened when, counted from the cut.
+//! What a story showed: an entry for each step, with its evidence.
 
 use std::fmt::Write;
+use std::path::Path;
 
+use anyhow::Context;
 use serde::Serialize;
-use tokio::time::Instant;
+use serde_json::Value;
 
-/// One thing that happened.
+use crate::stack::output::colour;
+
+/// One thing that was seen in a step.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Event {
-    /// What.
-    pub(super) what: &'static str,
-    /// When, seconds after the cut.
+pub(super) struct Evidence {
+    /// Seconds after the trigger of the step; below zero for what was seen before.
     pub(super) seconds: f64,
+    /// What it shows.
+    pub(super) what: String,
+    /// What was asked: a query, a URL, a command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<String>,
+    /// The raw answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) answer: Option<Value>,
 }
 
-/// All that happened, in order.
-#[derive(Debug, Clone)]
-pub(super) struct Timeline {
-    start: Instant,
-    events: Vec<Event>,
+/// One step and how it ended.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Entry {
+    /// Its name.
+    pub(super) step: &'static str,
+    /// What it shows.
+    pub(super) what: &'static str,
+    /// Seconds from its trigger to the last thing that had to be seen, or to its failure; none when it failed before its trigger.
+    pub(super) seconds: Option<f64>,
+    /// Seconds that it may take.
+    pub(super) bound: u64,
+    /// Whether everything was seen within the bound.
+    pub(super) ok: bool,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    /// What was seen.
+    pub(super) evidence: Vec<Evidence>,
 }
 
-impl Timeline {
-    /// A timeline that begins now, with its first event.
-    pub(super) fn begin(what: &'static str) -> Self {
-        let mut timeline = Self {
-            start: Instant::now(),
-            events: Vec::new(),
+/// All steps in order, as a table.
+pub(super) fn table(entries: &[Entry]) -> String {
+    let width = entries.iter().map(|entry| entry.step.len()).max();
+    let width = width.unwrap_or(0).max(4);
+    let mut text = format!("\n  {:width$}  seconds  bound\n", "step");
+    for entry in entries {
+        let seconds = entry
+            .seconds
+            .map_or("-".to_owned(), |seconds| format!("{seconds:.2}"));
+        let verdict = match (entry.ok, colour()) {
+            (true, true) => "\x1b[32mok\x1b[0m    ",
+            (true, false) => "ok    ",
+            (false, true) => "\x1b[31mfailed\x1b[0m",
+            (false, false) => "failed",
         };
-        timeline.events.push(Event { what, seconds: 0.0 });
-        timeline
-    }
-
-    /// Something happens now.
-    pub(super) fn add(&mut self, what: &'static str) {
-        self.add_at(what, Instant::now());
-    }
-
-    /// Something happened at `when`.
-    pub(super) fn add_at(&mut self, what: &'static str, when: Instant) {
-        let seconds = when.saturating_duration_since(self.start).as_secs_f64();
-        self.events.push(Event { what, seconds });
-    }
-
-    /// A line each, with the time since the cut and since the event before.
-    pub(super) fn render(&self) -> String {
-        let mut text = String::from("\n  after the cut   after the line above\n");
-        let mut before = 0.0;
-        for Event { what, seconds } in &self.events {
-            let _ = writeln!(
-                text,
-                "  {seconds:10.2} s   {:18.2} s   {what}",
-                seconds - before
-            );
-            before = *seconds;
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {:width$}  {seconds:>7}  {:>5}  {verdict}  {}",
+            entry.step, entry.bound, entry.what
+        );
+        if let Some(error) = &entry.error {
+            let _ = writeln!(text, "  {:width$}                  {error}", "");
         }
-        text
     }
+    text
+}
 
-    /// The events as JSON.
-    pub(super) fn json(&self) -> String {
-        serde_json::to_string_pretty(&self.events).unwrap_or_default()
+/// Writes all steps as JSON, with the folders on the way.
+///
+/// # Errors
+/// A file or folder cannot be written.
+pub(super) fn write(file: &Path, entries: &[Entry]) -> anyhow::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
+    let text = serde_json::to_string_pretty(entries)?;
+    std::fs::write(file, text + "\n").with_context(|| file.display().to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    #[tokio::test(start_paused = true)]
-    async fn times_are_counted_from_the_cut_and_from_the_event_before() {
-        let mut timeline = Timeline::begin("cut");
-        tokio::time::advance(Duration::from_millis(2500)).await;
-        timeline.add("down");
-        tokio::time::advance(Duration::from_secs(1)).await;
-        timeline.add("firing");
-        let text = timeline.render();
-        assert!(
-            text.contains("        2.50 s                 2.50 s   down"),
-            "{text}"
-        );
-        assert!(
-            text.contains("        3.50 s                 1.00 s   firing"),
-            "{text}"
-        );
-        assert!(timeline.json().contains("\"seconds\": 3.5"));
+    #[test]
+    fn a_failed_step_says_why_below_its_line_and_has_no_time_when_it_never_began() {
+        let entry = |ok, seconds| Entry {
+            step: "cut",
+            what: "a link is cut",
+            seconds,
+            bound: 30,
+            ok,
+            error: (!ok).then(|| "the alert: not within 30 s".to_owned()),
+            evidence: Vec::new(),
+        };
+        let text = table(&[entry(true, Some(12.345)), entry(false, None)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[2].contains("12.35     30  ") || lines[2].contains("12.34     30  "));
+        assert!(lines[2].ends_with("a link is cut"), "{text}");
+        assert!(lines[3].contains("-     30  "), "{text}");
+        assert!(lines[4].ends_with("the alert: not within 30 s"), "{text}");
     }
 }

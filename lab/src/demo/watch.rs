@@ -1,189 +1,98 @@
-//! Looking from outside at one device: through the exporter, Prometheus and Alertmanager.
+//! Questions that several steps ask: alerts in Prometheus and Alertmanager, and whether all is well.
 
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::Client;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 
-/// Time between two looks; a time in the timeline is late by this much at most, and by the look itself.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+use super::story::{Stage, until};
 
-/// The three that are asked, and the device and alert in question.
-#[derive(Debug)]
-pub(super) struct Watch<'a> {
-    pub(super) client: Client,
-    pub(super) exporter: String,
-    pub(super) prometheus: String,
-    pub(super) alertmanager: String,
+/// Time for every device to answer and for Prometheus to know it.
+const CALM: Duration = Duration::from_secs(60);
+
+/// The alerts that a network has which is not as it should be.
+const TROUBLE: [&str; 2] = ["DeviceDown", "InterfaceShut"];
+
+/// An alert about a device, and its port if it has one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alert<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// The device.
     pub(super) device: &'a str,
-    pub(super) alert: &'a str,
+    /// The port.
+    pub(super) port: Option<&'a str>,
 }
 
-/// What the exporter says about the device.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Probe {
-    /// Whether any address family of it is up.
-    pub(super) up: bool,
-    /// Requests that were lost or ended in an error, all address families.
-    pub(super) failed: f64,
-}
-
-impl Watch<'_> {
-    /// What the exporter says now.
-    pub(super) async fn probe(&self) -> anyhow::Result<Probe> {
-        let answer = self
-            .client
-            .get(format!("{}/metrics", self.exporter))
-            .send()
-            .await?
-            .error_for_status()?;
-        let text = answer.text().await?;
-        let up = samples(&text, "ping_up", self.device);
-        anyhow::ensure!(
-            !up.is_empty(),
-            "the exporter has no ping_up for {}",
-            self.device
-        );
-        let failed =
-            ["ping_lost_total", "ping_errors_total"].map(|name| samples(&text, name, self.device));
-        Ok(Probe {
-            up: up.contains(&1.0),
-            failed: failed.iter().flatten().sum(),
-        })
-    }
-
-    /// The state of the alert in Prometheus: `pending`, `firing`, or none.
-    pub(super) async fn rule(&self) -> anyhow::Result<Option<String>> {
-        let answer = self
-            .json(&format!("{}/api/v1/alerts", self.prometheus))
-            .await?;
+impl Alert<'_> {
+    /// Its state in Prometheus: `pending`, `firing`, or none.
+    pub(super) async fn in_prometheus(&self, stage: &Stage<'_>) -> anyhow::Result<Option<String>> {
+        let url = format!("{}/api/v1/alerts", stage.url("prometheus"));
+        let answer = stage.json(&url).await?;
         let alerts = answer["data"]["alerts"]
             .as_array()
             .context("Prometheus: expected data.alerts")?;
-        let ours = alerts.iter().find(|alert| self.is_ours(&alert["labels"]));
-        Ok(ours
-            .and_then(|alert| alert["state"].as_str())
-            .map(str::to_owned))
+        let ours = alerts.iter().find(|alert| self.is(&alert["labels"]));
+        let state = ours.and_then(|alert| alert["state"].as_str());
+        Ok(state.map(str::to_owned))
     }
 
-    /// The state of the alert in Alertmanager: `active`, `suppressed`, `unprocessed`, or none.
-    pub(super) async fn delivered(&self) -> anyhow::Result<Option<String>> {
-        let answer = self
-            .json(&format!("{}/api/v2/alerts", self.alertmanager))
-            .await?;
-        let alerts = answer
-            .as_array()
-            .context("Alertmanager: expected a list of alerts")?;
-        let ours = alerts.iter().find(|alert| self.is_ours(&alert["labels"]));
-        Ok(ours
-            .and_then(|alert| alert["status"]["state"].as_str())
-            .map(str::to_owned))
+    /// The same in Alertmanager: `active`, `suppressed`, `unprocessed`, or none.
+    pub(super) async fn in_alertmanager(
+        &self,
+        stage: &Stage<'_>,
+    ) -> anyhow::Result<Option<String>> {
+        let alerts = alertmanager(stage).await?;
+        let ours = alerts.iter().find(|alert| self.is(&alert["labels"]));
+        let state = ours.and_then(|alert| alert["status"]["state"].as_str());
+        Ok(state.map(str::to_owned))
     }
 
-    /// The value of the instant query `expr`, none when its answer is empty.
-    pub(super) async fn query(&self, expr: &str) -> anyhow::Result<Option<f64>> {
-        let mut url = reqwest::Url::parse(&format!("{}/api/v1/query", self.prometheus))?;
-        url.query_pairs_mut().append_pair("query", expr);
-        let answer = self.json(url.as_str()).await?;
-        let text = answer["data"]["result"][0]["value"][1].as_str();
-        Ok(text.and_then(|text| text.parse().ok()))
-    }
-
-    async fn json(&self, url: &str) -> anyhow::Result<Value> {
-        Ok(self
-            .client
-            .get(url)
-            .send()
-            .await?
-            .error_for_status()?
-            .json()
-            .await?)
-    }
-
-    fn is_ours(&self, labels: &Value) -> bool {
-        labels["alertname"] == self.alert && labels["device"] == self.device
+    fn is(&self, labels: &Value) -> bool {
+        labels["alertname"] == self.name
+            && labels["device"] == self.device
+            && self.port.is_none_or(|port| labels["ifName"] == port)
     }
 }
 
-/// Looks until `look` finds something, and returns it with the time of the look.
+/// All alerts that Alertmanager has.
+async fn alertmanager(stage: &Stage<'_>) -> anyhow::Result<Vec<Value>> {
+    let url = format!("{}/api/v2/alerts", stage.url("alertmanager"));
+    match stage.json(&url).await? {
+        Value::Array(alerts) => Ok(alerts),
+        other => anyhow::bail!("Alertmanager: expected a list of alerts, got {other}"),
+    }
+}
+
+/// Waits until every device of the inventory answers, Prometheus has seen it, and no alert about it is left: an alert in a network
+/// that was never whole would prove nothing.
 ///
 /// # Errors
-/// `limit` is over; the error says what was waited for and what the last look met.
-pub(super) async fn until<T>(
-    what: &str,
-    limit: Duration,
-    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
-) -> anyhow::Result<(T, Instant)> {
-    let deadline = Instant::now() + limit;
-    let mut last = None;
-    let search = async {
-        loop {
-            let at = Instant::now();
-            match look().await {
-                Ok(Some(found)) => return (found, at),
-                Ok(None) => last = None,
-                Err(error) => last = Some(error),
-            }
-            sleep(LOOK).await;
-        }
-    };
-    match timeout_at(deadline, search).await {
-        Ok(found) => Ok(found),
-        Err(_) => {
-            let failed = format!("{what}: not within {} s", limit.as_secs());
-            Err(last.map_or_else(
-                || anyhow::anyhow!(failed.clone()),
-                |error| error.context(failed.clone()),
-            ))
-        }
-    }
-}
-
-/// The values of all samples of the family `name` whose labels say `device`.
-fn samples(text: &str, name: &str, device: &str) -> Vec<f64> {
-    let label = format!("device=\"{device}\"");
-    let value = |line: &str| {
-        let labels = line.strip_prefix(name)?.strip_prefix('{')?;
-        let (labels, value) = labels.rsplit_once('}')?;
-        let found = labels.split(',').any(|pair| pair == label);
-        found.then(|| value.split_whitespace().next()?.parse().ok())?
-    };
-    text.lines().filter_map(value).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn samples_are_taken_by_whole_name_and_whole_device() {
-        let text = "# TYPE ping_up gauge\n\
-            ping_up{device=\"h2\",site=\"east\",role=\"host\",family=\"ipv4\"} 1\n\
-            ping_up{device=\"h22\",site=\"east\",role=\"host\",family=\"ipv4\"} 0\n\
-            ping_up_total{device=\"h2\"} 7\n\
-            ping_up{site=\"east\",device=\"h2\",family=\"ipv6\"} 0 1700000000\n";
-        assert_eq!(samples(text, "ping_up", "h2"), [1.0, 0.0]);
-        assert_eq!(samples(text, "ping_lost_total", "h2"), [0.0; 0]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_ends_and_says_what_it_met_last() {
-        let mut looks = 0;
-        let found = until("three", Duration::from_secs(5), async || {
-            looks += 1;
-            Ok((looks == 3).then_some(looks))
-        });
-        assert_eq!(found.await.unwrap().0, 3);
-        let never = until(
-            "the alert",
-            Duration::from_secs(5),
-            async || -> anyhow::Result<Option<()>> { anyhow::bail!("refused") },
-        );
-        assert_eq!(
-            format!("{:#}", never.await.unwrap_err()),
-            "the alert: not within 5 s: refused"
-        );
-    }
+/// It takes more than a minute.
+pub(super) async fn calm(stage: &Stage<'_>) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let names = TROUBLE.join("|");
+    let whole = format!(
+        "(count(ping_up) > 0 and min(ping_up) == 1 \
+         and on() (count(count by (device) (ping_up)) == sum(sotp_inventory_devices))) \
+         unless on() ALERTS{{alertname=~\"{names}\"}}"
+    );
+    let what = "every device of the inventory answers and no alert is left";
+    until(what, began + CALM, async || {
+        let whole = stage.query(&whole).await?;
+        let whole = whole.as_array().is_some_and(|result| !result.is_empty());
+        let quiet = async || {
+            let alerts = alertmanager(stage).await?;
+            let trouble = |alert: &Value| {
+                let name = alert["labels"]["alertname"].as_str();
+                name.is_some_and(|name| TROUBLE.contains(&name))
+            };
+            anyhow::Ok(!alerts.iter().any(trouble))
+        };
+        Ok((whole && quiet().await?).then_some(()))
+    })
+    .await?;
+    eprintln!("{what}, after {:.1} s", began.elapsed().as_secs_f64());
+    Ok(())
 }

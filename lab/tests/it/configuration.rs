@@ -59,7 +59,7 @@ fn line_typed_by_a_person_is_a_version_with_their_name_within_five_seconds_and_a
         "the broken rule",
         &query("sshconfig_rule_violations{device=\"r1\",rule=\"frr-interface-description\"} == 1"),
     );
-    let output = run(name, &folder, &["--while-up", &script]);
+    let output = run(name, &folder, &["--steps", "change", "--while-up", &script]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");

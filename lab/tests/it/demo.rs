@@ -171,7 +171,7 @@ impl Drop for Show {
 #[test]
 fn a_failing_command_fails_the_demo_and_nothing_is_left() {
     let _machine = among_others();
-    let output = demo("test-hook", &["--while-up", "exit 3"]);
+    let output = demo("test-hook", &["--steps", "cut", "--while-up", "exit 3"]);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(

@@ -1,0 +1,53 @@
+//! A port goes down without a human: the link is set down behind the router's back, without a login.
+
+use crate::demo::jobs::Jobs;
+use crate::demo::story::{Play, Step};
+use crate::demo::watch::{Alert, calm};
+
+const ROUTER: &str = "r2";
+const PORT: &str = "to-r3";
+
+pub(super) const STEP: Step = Step {
+    name: "selfheal",
+    what: "a port goes down without a human: the alert wakes the remediator, which brings it up and proves it",
+    bound: 15,
+    play: |play| Box::pin(selfheal(play)),
+    undo: |stage| {
+        Box::pin(async {
+            stage
+                .run(Some(ROUTER), &["ip", "link", "set", PORT, "up"])
+                .await?;
+            Ok(())
+        })
+    },
+};
+
+async fn selfheal(play: &mut Play<'_>) -> anyhow::Result<()> {
+    let stage = play.stage;
+    let alert = Alert {
+        name: "InterfaceShut",
+        device: ROUTER,
+        port: Some(PORT),
+    };
+    calm(stage).await?;
+    let jobs = Jobs::until_now(stage, ROUTER, PORT).await?;
+
+    play.trigger("the link is set down in the router's namespace");
+    stage
+        .run(Some(ROUTER), &["ip", "link", "set", PORT, "down"])
+        .await?;
+    let fires = format!(
+        "ALERTS{{alertname=\"InterfaceShut\",alertstate=\"firing\",device=\"{ROUTER}\",ifName=\"{PORT}\"}}"
+    );
+    play.until_query("the alert fires in Prometheus", &fires)
+        .await?;
+    let what = "the remediator has brought it up and has proven it";
+    jobs.until_in(play, what, &["succeeded"]).await?;
+    let show = ["vtysh", "-c", "show interface to-r3"];
+    let up = |text: &str| text.contains("Interface to-r3 is up, line protocol is up");
+    play.until_says("the router says that it is up", Some(ROUTER), &show, up)
+        .await?;
+    let gone = async || Ok(alert.in_alertmanager(stage).await?.is_none().then_some(()));
+    play.until("the alert is resolved in Alertmanager", gone)
+        .await
+}

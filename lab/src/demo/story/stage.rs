@@ -1,0 +1,169 @@
+//! What a step plays on: the network, the parts that watch it, and how to ask them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::Client;
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::demo::Flags;
+use crate::lab::Lab;
+use crate::stack::http;
+use crate::stack::plan::Setting;
+
+/// Time for one command.
+const COMMAND: Duration = Duration::from_secs(20);
+
+/// The network and what watches it.
+pub(in crate::demo) struct Stage<'a> {
+    pub(in crate::demo) args: &'a Flags,
+    pub(in crate::demo) lab: &'a Lab,
+    setting: &'a Setting<'a>,
+    client: Client,
+}
+
+impl<'a> Stage<'a> {
+    /// A stage with all parts up.
+    pub(in crate::demo) fn new(args: &'a Flags, lab: &'a Lab, setting: &'a Setting<'a>) -> Self {
+        Self {
+            args,
+            lab,
+            setting,
+            client: http::local(),
+        }
+    }
+
+    /// The base URL of a part, such as `prometheus` or `sotp-ping`, for a client outside of the lab.
+    pub(in crate::demo) fn url(&self, part: &str) -> String {
+        self.setting.url(part)
+    }
+
+    /// The same for a process inside of the lab.
+    pub(in crate::demo) fn inner_url(&self, part: &str) -> String {
+        format!("http://127.0.0.1:{}", self.setting.inside[part])
+    }
+
+    /// The folder that holds everything that the stack writes: configurations, secrets, and the data of each service in a folder
+    /// named as the service without `sotp-`.
+    pub(in crate::demo) fn state(&self) -> PathBuf {
+        self.setting.state.to_path_buf()
+    }
+
+    /// The client for parts on this machine.
+    #[allow(dead_code, reason = "for steps to come")]
+    pub(in crate::demo) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What a part answers to a GET.
+    ///
+    /// # Errors
+    /// It does not answer, or not with 2xx.
+    pub(in crate::demo) async fn text(&self, url: &str) -> anyhow::Result<String> {
+        let answer = self.client.get(url).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
+    /// The same as JSON.
+    ///
+    /// # Errors
+    /// The same, and when it is none.
+    pub(in crate::demo) async fn json(&self, url: &str) -> anyhow::Result<Value> {
+        let text = self.text(url).await?;
+        serde_json::from_str(&text).with_context(|| format!("{url}: expected JSON, got {text}"))
+    }
+
+    /// The result of an instant query, as Prometheus gives it: a list.
+    ///
+    /// # Errors
+    /// Prometheus does not answer or refuses the query.
+    pub(in crate::demo) async fn query(&self, expr: &str) -> anyhow::Result<Value> {
+        let mut url = reqwest::Url::parse(&format!("{}/api/v1/query", self.url("prometheus")))?;
+        url.query_pairs_mut().append_pair("query", expr);
+        let mut answer = self.json(url.as_str()).await?;
+        Ok(answer["data"]["result"].take())
+    }
+
+    /// What a command says, inside a node or, without one, beside the services. Its working folder is `/`.
+    ///
+    /// # Errors
+    /// It fails or does not end; the error has what it said.
+    pub(in crate::demo) async fn run(
+        &self,
+        node: Option<&str>,
+        argv: &[&str],
+    ) -> anyhow::Result<String> {
+        let mut command = Command::from(self.lab.enter_command(node, argv)?);
+        command
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true);
+        let name = || argv.join(" ");
+        let output = timeout(COMMAND, command.output()).await;
+        let output = output.with_context(|| format!("`{}` does not end", name()))??;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        anyhow::ensure!(
+            output.status.success(),
+            "`{}`: {}: {said}{}",
+            name(),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(said)
+    }
+
+    /// What a router answers to lines that `user` types in an SSH session: `alice`, or the account of the lab.
+    ///
+    /// # Errors
+    /// The session fails.
+    pub(in crate::demo) async fn typed(
+        &self,
+        user: &str,
+        router: &str,
+        lines: &[&str],
+    ) -> anyhow::Result<String> {
+        let config = self.lab.state_dir().join("ssh_config");
+        let config = config.display().to_string();
+        let lines = lines.join("\n");
+        self.run(None, &["ssh", "-F", &config, "-l", user, router, &lines])
+            .await
+    }
+
+    /// What git says of the archive of configurations.
+    ///
+    /// # Errors
+    /// git fails.
+    pub(in crate::demo) async fn archive(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let folder = self.state().join("ssh-config/archive.git");
+        let folder = format!("--git-dir={}", folder.display());
+        let argv: Vec<&str> = ["git", &folder].iter().chain(arguments).copied().collect();
+        self.run(None, &argv).await
+    }
+
+    /// Runs a command of the user's in the box, at most for `limit`.
+    ///
+    /// # Errors
+    /// It failed.
+    pub(in crate::demo) async fn hook(&self, command: &str, limit: Duration) -> anyhow::Result<()> {
+        let here = std::env::current_dir()?;
+        let mut argv = vec!["env".to_owned(), format!("--chdir={}", here.display())];
+        let services = self.setting.found.services.iter();
+        let services = services.map(|(service, _)| service.name.as_str());
+        for name in ["prometheus", "alertmanager"].into_iter().chain(services) {
+            let short = name.strip_prefix("sotp-").unwrap_or(name);
+            let short = short.replace('-', "_").to_uppercase();
+            argv.push(format!("SOTP_{short}_URL={}", self.inner_url(name)));
+        }
+        argv.extend(["sh", "-c", command].map(str::to_owned));
+        eprintln!("running in the box: {command}");
+        let mut child = Command::from(self.lab.enter_command(None, &argv)?);
+        let status = timeout(limit, child.kill_on_drop(true).status());
+        let status = status
+            .await
+            .with_context(|| format!("`{command}` does not end"))??;
+        anyhow::ensure!(status.success(), "`{command}` ended with {status}");
+        Ok(())
+    }
+}
