@@ -1,5 +1,9 @@
-//! The app plugin in a real browser, against the real inventory service, through the Grafana for tests.
+//! The app plugin in a real browser, against the real services and a real router, through the Grafana for tests.
 
+mod acting;
+mod approvals;
+mod configuration;
+mod console;
 mod devices;
 mod routes;
 mod screen;

@@ -6,217 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::{TempDir, eventually, skip};
+use testkit::{Router, TempDir, eventually, skip};
 
 use crate::golden::Place;
-
-/// What runs inside the namespaces: zebra and sshd, whose accounts have vtysh for a shell, and two ports beside the one for management.
-const SCRIPT: &str = r#"
-set -e
-mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mkdir -p /run/frr /run/sshd
-chown frr:frr /run/frr
-group=$(getent group frrvty | cut -d: -f3)
-cp /etc/passwd "$DIR/passwd"; cp /etc/shadow "$DIR/shadow"; chmod 600 "$DIR/shadow"
-for user in fixer reader person; do
-  echo "$user:x:$((2000 + $(echo $user | wc -c))):$group::$DIR:/usr/bin/vtysh" >> "$DIR/passwd"
-  echo "$user:*:19000:0:99999:7:::" >> "$DIR/shadow"
-done
-mount --bind "$DIR/passwd" /etc/passwd
-mount --bind "$DIR/shadow" /etc/shadow
-mkdir -p "$DIR/frr"
-printf 'service integrated-vtysh-config\nusername fixer nopassword\nusername reader nopassword\nusername person nopassword\n' > "$DIR/frr/vtysh.conf"
-chown -R frr:frrvty "$DIR/frr"; chmod 775 "$DIR/frr"; chmod 664 "$DIR/frr/vtysh.conf"
-mount --bind "$DIR/frr" /etc/frr
-ip link set lo up
-ip link add eth1 type veth peer name far1
-ip link add eth2 type veth peer name far2
-ip link set far1 up; ip link set far2 up; ip link set eth1 up; ip link set eth2 up
-ssh-keygen -q -t ed25519 -N '' -f "$DIR/host_key"
-cat > "$DIR/sshd_config" <<END
-ListenAddress 0.0.0.0
-HostKey $DIR/host_key
-AuthorizedKeysFile $DIR/key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UseDNS no
-PrintMotd no
-PrintLastLog no
-END
-/usr/lib/frr/zebra -d -A 127.0.0.1 -f /dev/null -i /run/frr/zebra.pid
-touch "$DIR/up"
-exec /usr/sbin/sshd -D -e -f "$DIR/sshd_config"
-"#;
-
-struct Router {
-    child: Child,
-    address: String,
-    outer: String,
-    _dir: TempDir,
-    key: String,
-    known: String,
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        let _ = Command::new("kill")
-            .arg("-9")
-            .arg(self.inside().to_string())
-            .status();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = Command::new("ip")
-            .args(["link", "del", &self.outer])
-            .status();
-    }
-}
-
-fn run(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-impl Router {
-    /// The router, or why there is none here.
-    async fn start() -> Result<Self, String> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err("making a network needs root".to_owned());
-        }
-        for program in ["/usr/lib/frr/zebra", "/usr/sbin/sshd", "/usr/bin/vtysh"] {
-            if !Path::new(program).exists() {
-                return Err(format!(
-                    "{program} is not installed (Debian packages frr and openssh-server)"
-                ));
-            }
-        }
-        let dir = TempDir::new().unwrap();
-        run("chmod", &["755", &dir.path().display().to_string()]);
-        let key = dir.join("key").display().to_string();
-        run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key]);
-        dir.write("script", SCRIPT).unwrap();
-        let mut command = Command::new("unshare");
-        command
-            .args([
-                "--net",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "--mount-proc",
-                "bash",
-            ])
-            .arg(dir.join("script"));
-        let log = std::fs::File::create(dir.join("log")).unwrap();
-        let child = command
-            .env("DIR", dir.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        // A network of its own for each process that runs these tests.
-        let id = std::process::id();
-        let net = format!("198.18.{}", 32 + id % 200);
-        let outer = format!("rem{}", id % 100_000);
-        let mut router = Self {
-            child,
-            address: format!("{net}.2"),
-            outer,
-            key,
-            known: String::new(),
-            _dir: dir,
-        };
-        let up = router._dir.join("up");
-        eventually(Duration::from_secs(20), || async {
-            let log = std::fs::read_to_string(router._dir.join("log")).unwrap_or_default();
-            anyhow::ensure!(up.exists(), "the router does not come up: {log}");
-            Ok(())
-        })
-        .await
-        .map_err(|error| format!("{error:#}"))?;
-        let inside = router.inside().to_string();
-        run(
-            "ip",
-            &[
-                "link",
-                "add",
-                &router.outer,
-                "type",
-                "veth",
-                "peer",
-                "name",
-                "mgmt",
-                "netns",
-                &inside,
-            ],
-        );
-        run(
-            "ip",
-            &["addr", "add", &format!("{net}.1/30"), "dev", &router.outer],
-        );
-        run("ip", &["link", "set", &router.outer, "up"]);
-        router.exec(&["ip", "addr", "add", &format!("{net}.2/30"), "dev", "mgmt"]);
-        router.exec(&["ip", "link", "set", "mgmt", "up"]);
-        let public = std::fs::read_to_string(router._dir.join("host_key.pub")).unwrap();
-        let mut words = public.split_whitespace();
-        router.known = format!(
-            "{} {} {}\n",
-            router.address,
-            words.next().unwrap(),
-            words.next().unwrap()
-        );
-        Ok(router)
-    }
-
-    /// The first process inside: the child of unshare.
-    fn inside(&self) -> u32 {
-        let path = format!("/proc/{0}/task/{0}/children", self.child.id());
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.split_whitespace()
-            .next()
-            .and_then(|pid| pid.parse().ok())
-            .unwrap_or_default()
-    }
-
-    fn exec(&self, args: &[&str]) -> String {
-        let inside = self.inside().to_string();
-        run(
-            "nsenter",
-            &[&["-t", &inside, "-n", "-m", "-p"], args].concat(),
-        )
-    }
-
-    /// A person who types at the router's own console.
-    fn person(&self, port: &str, line: &str) {
-        self.exec(&[
-            "vtysh",
-            "-c",
-            "configure terminal",
-            "-c",
-            &format!("interface {port}"),
-            "-c",
-            line,
-        ]);
-    }
-
-    fn is_up(&self, port: &str) -> bool {
-        self.exec(&["ip", "-o", "link", "show", port])
-            .contains(",UP")
-    }
-}
 
 struct Alertmanager {
     child: Child,
@@ -325,25 +117,28 @@ async fn newest(place: &Place, state: &str, port: &str) -> Value {
 /// Some ten seconds: a router and an Alertmanager are started, five incidents told.
 #[tokio::test(flavor = "multi_thread")]
 async fn port_that_fell_is_up_again_what_a_person_shut_is_asked_for_and_the_console_answers() {
-    let router = match Router::start().await {
-        Ok(router) => router,
-        Err(why) => return skip(why),
-    };
+    if let Some(why) = Router::missing() {
+        return skip(&why);
+    }
+    let router = Router::start().await.unwrap();
     let inventory = format!(
         "sites: [{{name: lab}}]\n\
          groups: [{{name: routers, defaults: {{site: lab, role: edge, platform: frr, ssh: {{credentials: lab}}}}}}]\n\
          devices: [{{name: r1, address: {}, groups: [routers], ports: [{{name: eth2, desired: up}}]}}]\n",
-        router.address
+        router.address()
     );
     let config = format!(
         "levels: [{{runbook: port-up, group: routers, level: auto}}]\nsuccesses_before_auto: 0\n\
          rails: {{per_device: 20, per_site: 20, cooldown: [1ms, 1ms, 1ms, 1ms, 1ms], flap_count: 20}}\n\
          ssh:\n  known_hosts_file: known_hosts\n  credentials:\n    lab:\n      repair: {{user: fixer, key_file: '{0}'}}\n      \
          console: {{user: reader, key_file: '{0}'}}\n",
-        router.key
+        router.key().display()
     );
     let place = Place::with(&inventory, &config).await;
-    place.dir.write("known_hosts", &router.known).unwrap();
+    place
+        .dir
+        .write("known_hosts", router.known_hosts())
+        .unwrap();
     let alertmanager = Alertmanager::start(
         &place.dir,
         &place.process.url("/api/v1/webhook/alertmanager"),
@@ -351,21 +146,21 @@ async fn port_that_fell_is_up_again_what_a_person_shut_is_asked_for_and_the_cons
     .await;
 
     // Down without a human: no login, no line in the configuration.
-    router.exec(&["ip", "link", "set", "eth1", "down"]);
+    router.exec(&["ip", "link", "set", "eth1", "down"]).unwrap();
     let began = Instant::now();
     alertmanager.tell("eth1", true).await;
     let job = newest(&place, "succeeded", "eth1").await;
     let seconds = began.elapsed().as_secs_f64();
-    assert!(router.is_up("eth1"), "{job}");
+    assert!(router.is_up("eth1").unwrap(), "{job}");
     assert!(seconds < 10.0, "{seconds} s from the alert to the proof");
     println!("from the alert to the proven repair: {seconds:.2} s");
     over(&place, &alertmanager, "eth1", 1).await;
 
     // Shut by an operator: proposed, not touched.
-    router.person("eth1", "shutdown");
+    router.person("eth1", "shutdown").unwrap();
     alertmanager.tell("eth1", true).await;
     let job = newest(&place, "awaiting_approval", "eth1").await;
-    assert!(!router.is_up("eth1"));
+    assert!(!router.is_up("eth1").unwrap());
     let path = format!("/api/v1/jobs/{}/approve", job["id"].as_str().unwrap());
     let other = json!({"plan_hash": "0000"});
     assert_eq!(
@@ -385,7 +180,7 @@ async fn port_that_fell_is_up_again_what_a_person_shut_is_asked_for_and_the_cons
             .0,
         403
     );
-    assert!(!router.is_up("eth1"));
+    assert!(!router.is_up("eth1").unwrap());
     // Two clicks at once: one of them counts.
     let (one, two) = tokio::join!(
         place.ask("POST", &path, "alice", Some(&plan)),
@@ -395,20 +190,22 @@ async fn port_that_fell_is_up_again_what_a_person_shut_is_asked_for_and_the_cons
     both.sort_unstable();
     assert_eq!(both, [202, 409]);
     newest(&place, "succeeded", "eth1").await;
-    assert!(router.is_up("eth1"));
+    assert!(router.is_up("eth1").unwrap());
 
     // Shut by an operator, and wanted up by the inventory.
-    router.person("eth2", "shutdown");
+    router.person("eth2", "shutdown").unwrap();
     alertmanager.tell("eth2", true).await;
     newest(&place, "succeeded", "eth2").await;
-    assert!(router.is_up("eth2"));
+    assert!(router.is_up("eth2").unwrap());
     // Hands off, whatever the inventory wants.
     over(&place, &alertmanager, "eth2", 2).await;
-    router.person("eth2", "description sotp-hold until the new optic is there");
-    router.person("eth2", "shutdown");
+    router
+        .person("eth2", "description sotp-hold until the new optic is there")
+        .unwrap();
+    router.person("eth2", "shutdown").unwrap();
     alertmanager.tell("eth2", true).await;
     newest(&place, "suppressed", "eth2").await;
-    assert!(!router.is_up("eth2"));
+    assert!(!router.is_up("eth2").unwrap());
 
     console(&place, &router).await;
 }
@@ -444,7 +241,9 @@ async fn console(place: &Place, router: &Router) {
         "{records}"
     );
     // What is accepted is one word in one command: nothing of it reconfigures the router.
-    let before = router.exec(&["vtysh", "-c", "show running-config"]);
+    let before = router
+        .exec(&["vtysh", "-c", "show running-config"])
+        .unwrap();
     for value in [
         "eth1",
         "eth1.10",
@@ -481,5 +280,10 @@ async fn console(place: &Place, router: &Router) {
     })
     .await
     .unwrap();
-    assert_eq!(router.exec(&["vtysh", "-c", "show running-config"]), before);
+    assert_eq!(
+        router
+            .exec(&["vtysh", "-c", "show running-config"])
+            .unwrap(),
+        before
+    );
 }

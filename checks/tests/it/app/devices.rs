@@ -90,13 +90,13 @@ async fn a_device_is_added_seen_changed_and_deleted() {
 
     // One record for each intention, with the person's name.
     let done: Vec<String> = stack
-        .audit()
+        .audit("sotp-inventory")
         .iter()
         .filter(|line| line["event"] == "begun")
         .map(|line| format!("{} {}", line["verb"], line["display"]))
         .collect();
     let wanted = ["add", "change", "delete"].map(|verb| format!("\"device.{verb}\" \"editor\""));
-    assert_eq!(done, wanted, "{:#?}", stack.audit());
+    assert_eq!(done, wanted, "{:#?}", stack.audit("sotp-inventory"));
     let broken = page.console().await.unwrap();
     // The browser notes every answer of 4xx by itself; nothing else may stand there.
     let other: Vec<&String> = broken

@@ -16,7 +16,12 @@ use testkit::{Process, Spawn, TempDir, client, eventually};
 
 /// The plugin's id.
 pub(crate) const ID: &str = "sotp-app";
-const PASSWORD: &str = "of-grafana";
+pub(crate) const PASSWORD: &str = "of-grafana";
+/// What signs events of sotp-syslog.
+pub(crate) const EVENTS: &str = "key-of-events";
+/// The logins of Alertmanager and of sotp-syslog.
+pub(crate) const ALERTMANAGER: &str = "alertmanager";
+pub(crate) const SYSLOG: &str = "syslog";
 
 /// An inventory as somebody has it who begins.
 const INVENTORY: &str = "\
@@ -59,36 +64,50 @@ pub(crate) fn seen() -> Result<&'static App, &'static str> {
     }
 }
 
-/// Grafana with the app, and the inventory that it changes.
+/// Grafana with the app, and the services that it reaches.
 pub(crate) struct Stack {
     pub(crate) grafana: Grafana,
     pub(crate) inventory: Process,
-    folder: TempDir,
+    pub(crate) remediator: Process,
+    pub(crate) archive: Process,
+    pub(crate) folder: TempDir,
+}
+
+/// Ports that are free, for programs that are not started yet.
+fn free<const N: usize>() -> [u16; N] {
+    let held: [_; N] = std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|socket| socket.local_addr().unwrap().port())
 }
 
 impl Stack {
+    /// Devices that nobody reaches.
     pub(crate) async fn start(app: &App, anonymous: bool) -> Self {
+        Self::with(app, anonymous, INVENTORY, "", "", &[]).await
+    }
+
+    /// The sections `remediator` and `archive` stand in the configurations of those services beside who may do what.
+    /// `files` are written before they begin.
+    pub(crate) async fn with(
+        app: &App,
+        anonymous: bool,
+        inventory: &str,
+        remediator: &str,
+        archive: &str,
+        files: &[(&str, &str)],
+    ) -> Self {
         let folder = TempDir::new().unwrap();
+        let write =
+            |name: &str, text: &str| folder.write(name, text).unwrap().display().to_string();
         std::fs::create_dir(folder.join("network")).unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.join(name);
-            std::fs::write(&path, text).unwrap();
-            path.display().to_string()
-        };
-        let file = write("network/inventory.yaml", INVENTORY);
-        // The address of Grafana stands in the configuration of the service and the other way round, so its port is found first.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let basic = STANDARD.encode(format!("grafana:{PASSWORD}"));
-        let here = format!("http://127.0.0.1:{port}");
-        // The routes to the others are tried as well, as far as somebody answers behind them.
+        let file = write("network/inventory.yaml", inventory);
+        // The address of Grafana stands in the configurations of the services and the other way round, so their ports are found first.
+        let ports: [u16; 3] = free();
         let settings = ["inventoryUrl", "remediatorUrl", "configurationUrl"];
-        let settings = settings.map(|key| (key.to_owned(), here.clone())).into();
+        let settings = settings.map(ToOwned::to_owned).into_iter().zip(ports);
+        let settings = settings.map(|(key, port)| (key, format!("http://127.0.0.1:{port}")));
+        let basic = STANDARD.encode(format!("grafana:{PASSWORD}"));
         let secrets = BTreeMap::from([("basicAuth".to_owned(), basic)]);
-        let (id, plugin) = Plugin::read(&app.plugin(), settings, secrets).unwrap();
+        let (id, plugin) = Plugin::read(&app.plugin(), settings.collect(), secrets).unwrap();
         assert_eq!(id, ID);
         let grafana = Grafana::start(Setup {
             users: Basic::ALL
@@ -103,31 +122,44 @@ impl Stack {
         .await
         .unwrap();
         let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+        // Who has a login gets as far as the service, which then decides by itself.
+        let users = ["grafana", ALERTMANAGER, SYSLOG].map(|user| format!("  {user}: '{hash}'\n"));
         let web = write(
             "web.yaml",
-            &format!("basic_auth_users: {{grafana: '{hash}'}}\n"),
+            &format!("basic_auth_users:\n{}", users.concat()),
         );
-        let config = write(
-            "config.yaml",
-            &format!(
-                "access:\n  grafana:\n    url: '{}'\n    carried_by: {{web_users: [grafana]}}\naudit: {{folder: {}}}\n",
-                grafana.url(),
-                folder.join("audit").display()
-            ),
+        write("events.secret", EVENTS);
+        for (name, text) in files {
+            write(name, text);
+        }
+        let start = async |name: &str, port: u16, own: &str| {
+            let config = format!(
+                "access:\n  grafana:\n    url: '{}'\n    carried_by: {{web_users: [grafana]}}\naudit: {{folder: audit-{name}}}\n{own}",
+                grafana.url()
+            );
+            let config = write(&format!("{name}.yaml"), &config);
+            let started = Spawn::new(program(name))
+                .listen(format!("127.0.0.1:{port}"))
+                .args([
+                    format!("--inventory.source={file}"),
+                    format!("--config.file={config}"),
+                    format!("--web.config.file={web}"),
+                ]);
+            started.start().await.unwrap()
+        };
+        let events = "events: {secret_file: events.secret}\n";
+        let remediator = format!("{events}webhook: {{web_users: [{ALERTMANAGER}]}}\n{remediator}");
+        let archive = format!("{events}{archive}");
+        let (inventory, remediator, archive) = tokio::join!(
+            start("sotp-inventory", ports[0], ""),
+            start("sotp-remediator", ports[1], &remediator),
+            start("sotp-ssh-config", ports[2], &archive),
         );
-        let inventory = Spawn::new(program("sotp-inventory"))
-            .listen(format!("127.0.0.1:{port}"))
-            .args([
-                format!("--inventory.source={file}"),
-                format!("--config.file={config}"),
-                format!("--web.config.file={web}"),
-            ])
-            .start()
-            .await
-            .unwrap();
         Self {
             grafana,
             inventory,
+            remediator,
+            archive,
             folder,
         }
     }
@@ -157,9 +189,23 @@ impl Stack {
         request.send().await.unwrap().status().as_u16()
     }
 
-    /// Every line of the audit log.
-    pub(crate) fn audit(&self) -> Vec<Value> {
-        let folder = self.folder.join("audit");
+    /// What a service itself answers somebody who comes through Grafana.
+    pub(crate) async fn ask(
+        &self,
+        service: &Process,
+        login: &str,
+        path: &str,
+    ) -> anyhow::Result<Value> {
+        let request = client()
+            .get(service.url(path))
+            .basic_auth("grafana", Some(PASSWORD))
+            .header("x-grafana-id", self.grafana.token(login));
+        Ok(request.send().await?.json().await?)
+    }
+
+    /// Every line of the audit log of a service.
+    pub(crate) fn audit(&self, service: &str) -> Vec<Value> {
+        let folder = self.folder.join(format!("audit-{service}"));
         let mut lines = Vec::new();
         for entry in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();

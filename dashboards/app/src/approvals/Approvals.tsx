@@ -36,16 +36,20 @@ export function Approvals() {
   const [asked, ask] = useState<{ job: Job; approve: boolean }>();
   const [said, say] = useState<string>();
   const decides = may('approvals:decide');
-  const lookAgain = jobs.again;
+  const { again: lookForWaiting } = jobs;
+  const { again: lookAtPast } = past;
   const open = asked !== undefined;
   useEffect(() => {
     // The plan that somebody is looking at does not change before their eyes.
     if (open) {
       return;
     }
-    const timer = setInterval(lookAgain, LOOK);
+    const timer = setInterval(() => {
+      lookForWaiting();
+      lookAtPast();
+    }, LOOK);
     return () => clearInterval(timer);
-  }, [lookAgain, open]);
+  }, [lookForWaiting, lookAtPast, open]);
 
   const columns: Array<Column<Job>> = useMemo(
     () => [
@@ -143,7 +147,9 @@ function Detail({ job }: { job: Job }) {
         <>
           <h3>{t.checks}</h3>
           <pre tabIndex={0} aria-label={t.checks}>
-            {JSON.stringify(job.plan.evidence, null, 2)}
+            {Object.entries(job.plan.evidence)
+              .map(([question, said]) => `${question}: ${said}`)
+              .join('\n')}
           </pre>
         </>
       )}

@@ -13,7 +13,7 @@ export interface Job {
   created: number;
   updated: number;
   expires?: number;
-  plan?: { steps: Array<{ step: string; lines: string[] }>; rollback?: Array<{ step: string; lines: string[] }>; evidence?: unknown };
+  plan?: { steps: Array<{ step: string; lines: string[] }>; rollback?: Array<{ step: string; lines: string[] }>; evidence?: Record<string, string> };
   plan_hash?: string;
   lines?: string[];
   requester?: Who;

@@ -1,7 +1,7 @@
 import { type GrafanaTheme2 } from '@grafana/data';
 import { Alert, ClipboardButton, LoadingPlaceholder, Stack, useStyles2 } from '@grafana/ui';
 import { css } from '@emotion/css';
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 
 import { Failed } from '../parts/Failed';
 import { useLoaded } from '../use';
@@ -17,6 +17,9 @@ export function Answers({ id }: { id: string }) {
   const job = useLoaded(`run ${id}`, (signal) => run(id, signal));
   const running = job.value?.state === 'running';
   const { again } = job;
+  const here = useRef<HTMLElement>(null);
+  // What was asked for is what is looked at next; it stands below the form.
+  useEffect(() => here.current?.scrollIntoView?.({ block: 'start' }), [id]);
   useEffect(() => {
     if (!running) {
       return;
@@ -25,7 +28,7 @@ export function Answers({ id }: { id: string }) {
     return () => clearInterval(timer);
   }, [running, again]);
   return (
-    <section aria-labelledby="answers">
+    <section ref={here} aria-labelledby="answers">
       <h2 id="answers">{t.answers}</h2>
       {job.error !== undefined && <Failed error={job.error} again={job.again} />}
       {!job.value && job.loading && <LoadingPlaceholder text={loading} />}
