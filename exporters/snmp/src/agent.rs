@@ -128,11 +128,18 @@ impl Agent {
     /// A device with `interfaces` interfaces: system group, ifTable and ifXTable in full.
     #[must_use]
     pub fn with_interfaces(interfaces: u32) -> Self {
+        Self::with_interfaces_later(interfaces, 0)
+    }
+
+    /// The same `later`: its ifTableLastChange has moved and its interfaces have counted on.
+    #[must_use]
+    pub fn with_interfaces_later(interfaces: u32, later: u32) -> Self {
         let mut text = String::new();
         let _ = writeln!(
             text,
             "1.3.6.1.2.1.1.1.0|4|A device of {interfaces} interfaces\n1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.8072.3.2.10\n\
-             1.3.6.1.2.1.1.3.0|67|123456789\n1.3.6.1.2.1.1.5.0|4|device\n1.3.6.1.2.1.2.1.0|2|{interfaces}\n1.3.6.1.2.1.31.1.5.0|67|4711"
+             1.3.6.1.2.1.1.3.0|67|123456789\n1.3.6.1.2.1.1.5.0|4|device\n1.3.6.1.2.1.2.1.0|2|{interfaces}\n1.3.6.1.2.1.31.1.5.0|67|{}",
+            4711 + later
         );
         for index in 1..=interfaces {
             let (upper, lower) = (index >> 8, index & 0xff);
@@ -151,7 +158,12 @@ impl Agent {
                 let _ = writeln!(text, "1.3.6.1.2.1.2.2.1.{column}.{index}|{value}");
             }
             // The 32-bit counters are the low half of their 64-bit twins (RFC 2863 §3.1.6).
-            let wide = |column: u32| (1u64 << 31) + u64::from(index) * 65_537 + u64::from(column);
+            let wide = |column: u32| {
+                (1u64 << 31)
+                    + u64::from(index) * 65_537
+                    + u64::from(column)
+                    + u64::from(later) * 100_000
+            };
             let low = |column: u32| wide(column) & 0xffff_ffff;
             for column in 10..=20 {
                 let value = match column {

@@ -7,6 +7,7 @@ use prometheus::{
 };
 
 use crate::engine::Report;
+use crate::probe::Shortcut;
 use crate::reason::Reason;
 
 /// Every own metric.
@@ -26,6 +27,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     ignored: IntCounterVec,
     kept: IntCounterVec,
+    shortcuts_off: IntCounterVec,
     discovery: IntCounter,
 }
 
@@ -97,6 +99,13 @@ impl Metrics {
                 ),
                 &["result"],
             )?,
+            shortcuts_off: IntCounterVec::new(
+                Opts::new(
+                    "snmp_shortcuts_off_total",
+                    "Devices for which something is not left out any more, because they contradicted what it rests on.",
+                ),
+                &["shortcut"],
+            )?,
             discovery: counter(
                 "snmp_engine_discoveries_total",
                 "Messages sent to learn the identity of a version 3 engine.",
@@ -121,6 +130,10 @@ impl Metrics {
         registry.register(Box::new(metrics.errors.clone()))?;
         registry.register(Box::new(metrics.ignored.clone()))?;
         registry.register(Box::new(metrics.kept.clone()))?;
+        registry.register(Box::new(metrics.shortcuts_off.clone()))?;
+        for shortcut in Shortcut::ALL {
+            metrics.shortcuts_off.with_label_values(&[shortcut.name()]);
+        }
         for result in ["hit", "miss", "changed"] {
             metrics.kept.with_label_values(&[result]);
         }
@@ -151,6 +164,12 @@ impl Metrics {
 
     pub(crate) fn kept(&self, result: &str) {
         self.kept.with_label_values(&[result]).inc();
+    }
+
+    pub(crate) fn shortcut_off(&self, shortcut: Shortcut) {
+        self.shortcuts_off
+            .with_label_values(&[shortcut.name()])
+            .inc();
     }
 
     pub(crate) fn session(&self, report: &Report) {

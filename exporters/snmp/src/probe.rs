@@ -11,17 +11,21 @@ mod line;
 mod memory;
 mod pack;
 mod plan;
+mod proof;
 mod request;
+mod twins;
 mod uptime;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use answer::Told;
 pub use answer::{Answer, Outcome};
 use collect::{Collected, collect};
 use line::Line;
 pub use memory::Memory;
+pub use proof::Shortcut;
 pub use request::{Ask, Refusal};
 use tokio::sync::Semaphore;
 
@@ -200,6 +204,8 @@ fn write(
         mut failures,
         answered,
         started,
+        off,
+        ..
     } = collected;
     let views: Vec<View<'_>> = match plan::views(ready, ask) {
         Some(views) => views
@@ -236,5 +242,11 @@ fn write(
     failures.sort();
     failures.dedup();
     drop(table);
-    Answer::new(ask, rules, answered, rendered, &stats, failures, times)
+    let told = Told {
+        stats: &stats,
+        failures,
+        off: &off,
+        times,
+    };
+    Answer::new(ask, rules, answered, rendered, told)
 }

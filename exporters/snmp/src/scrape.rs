@@ -45,6 +45,10 @@ pub struct Scrape {
     flights: HashMap<usize, Flight>,
     ids: HashMap<i32, usize>,
     table: Table,
+    /// Answers to what only we want to know.
+    own: Table,
+    /// Whether such a question stayed without an answer.
+    unheard: bool,
     pace: Pace,
     failures: Vec<Failure>,
     answered: bool,
@@ -66,7 +70,11 @@ impl Scrape {
     #[must_use]
     pub fn of_known(works: Vec<Work>, limits: Limits, mut pace: Pace, sizes: &Sizes) -> Self {
         pace.begin(limits.strict);
-        let table = Table::new(works.iter().flat_map(|work| work.oids.iter().cloned()));
+        let wanted = |own: bool| {
+            let works = works.iter().filter(move |work| work.own == own);
+            Table::new(works.flat_map(|work| work.oids.iter().cloned()))
+        };
+        let (table, own) = (wanted(false), wanted(true));
         let mut scrape = Self {
             works: Vec::new(),
             limits,
@@ -75,6 +83,8 @@ impl Scrape {
             flights: HashMap::new(),
             ids: HashMap::new(),
             table,
+            own,
+            unheard: false,
             pace,
             failures: Vec::new(),
             answered: false,
@@ -95,7 +105,8 @@ impl Scrape {
 
     /// Makes the first requests: gets, columns of known size side by side, and a walk over the others of each piece of work.
     fn begin(&mut self, works: &[Work], sizes: &Sizes) {
-        let (cap, plain) = (self.pace.cap(), self.limits.v1 || self.limits.strict);
+        let plain = self.limits.v1 || self.limits.strict || self.pace.one_at_a_time();
+        let cap = self.pace.cap();
         let side_by_side = |work: &Work, column: &Oid| {
             !plain
                 && sizes::may_group(&work.params, cap)
@@ -105,17 +116,7 @@ impl Scrape {
         let mut known: Vec<(Params, Vec<(usize, Oid)>)> = Vec::new();
         for (at, work) in works.iter().enumerate() {
             if work.get || work.probe {
-                let chunk = if self.limits.v1 {
-                    1
-                } else {
-                    work.params.repetitions.clamp(1, 60) as usize
-                };
-                for oids in work.oids.chunks(chunk) {
-                    self.push(Cursor {
-                        next: work.probe,
-                        ..Cursor::get(at, oids.to_vec())
-                    });
-                }
+                self.push_gets(at, work);
                 continue;
             }
             let (grouped, walked): (Vec<Oid>, Vec<Oid>) = work
@@ -173,9 +174,10 @@ impl Scrape {
     /// When [`Self::poll`] must be called again, if nothing comes before.
     #[must_use]
     pub fn wake(&self) -> Instant {
+        let alone = self.own_alone();
         self.flights
             .values()
-            .map(|flight| flight.next)
+            .map(|flight| self.due(flight, alone))
             .fold(self.limits.deadline, Instant::min)
     }
 
@@ -191,6 +193,9 @@ impl Scrape {
         }
         let mut cursor = self.cursors.get_mut(at)?.take()?;
         self.answered = true;
+        if cursor.names() > 1 {
+            self.pace.answers_several();
+        }
         let trip = (flight.tries == 1).then(|| now - flight.sent);
         self.pace.answered(trip);
         if flight.ids.first() != Some(&pdu.id) {
@@ -208,7 +213,7 @@ impl Scrape {
                 self.ready.push_front(at);
             }
         }
-        if self.table.octets_held() > self.limits.octets {
+        if self.table.octets_held() + self.own.octets_held() > self.limits.octets {
             self.abort(Reason::TooLarge);
         }
         trip
@@ -273,6 +278,7 @@ impl Scrape {
     pub fn finish(mut self) -> Outcome {
         self.abort(Reason::Deadline);
         self.table.sort();
+        self.own.sort();
         self.failures.sort();
         self.failures.dedup();
         let counts = self.works.iter().map(|progress| progress.counts).collect();
@@ -280,6 +286,8 @@ impl Scrape {
             table: self.table,
             failures: self.failures,
             counts,
+            own: self.own,
+            unheard: self.unheard,
             answered: self.answered,
             pace: self.pace,
         }
@@ -297,6 +305,7 @@ impl Scrape {
     /// Fails every piece of work that the cursor is for.
     fn fail_all(&mut self, cursor: &Cursor, reason: Reason) {
         match &cursor.task {
+            _ if cursor.is_own() => self.unheard = true,
             Task::Rows(rows) => {
                 for lane in &rows.open {
                     let work = lane.work;

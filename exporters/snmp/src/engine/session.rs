@@ -67,6 +67,8 @@ impl Report {
             table: Table::default(),
             failures,
             counts: vec![Counts::default()],
+            own: Table::default(),
+            unheard: false,
             answered: false,
             pace: Pace::default(),
         };

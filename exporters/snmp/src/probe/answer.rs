@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Ask, ModuleStats, Rules};
+use super::{Ask, ModuleStats, Rules, Shortcut};
 use crate::expose::{self, Page};
 use crate::reason::Reason;
 use crate::samples::Rendered;
@@ -41,6 +41,16 @@ pub struct Answer {
     pub took: Duration,
 }
 
+/// What is told of a scrape beside its series.
+pub(super) struct Told<'a> {
+    pub(super) stats: &'a [ModuleStats],
+    pub(super) failures: Vec<Outcome>,
+    /// What is not done for the target any more.
+    pub(super) off: &'a [Shortcut],
+    /// When it began, and how long the target was asked.
+    pub(super) times: (Instant, Duration),
+}
+
 impl Answer {
     pub(crate) fn broken() -> Self {
         let body = Bytes::from_static(b"the answer could not be written, see the log\n");
@@ -60,19 +70,18 @@ impl Answer {
         rules: Rules,
         answered: bool,
         rendered: Rendered,
-        stats: &[ModuleStats],
-        failures: Vec<Outcome>,
-        (began, walked): (Instant, Duration),
+        told: Told<'_>,
     ) -> Self {
+        let failures = &told.failures;
         let nothing = !answered || (rendered.series == 0 && !failures.is_empty());
         let refused = !failures.is_empty()
             && (rules.strict || rules.refuse_partial || nothing)
             && !rules.failure_as_series;
         let (status, body) = if refused {
-            (500, error_text(&ask.target, &failures).into_bytes())
+            (500, error_text(&ask.target, failures).into_bytes())
         } else {
             let mut body = rendered.page;
-            per_scrape(&mut body, ask, rules, stats, &failures, (began, walked));
+            per_scrape(&mut body, ask, rules, &told);
             (200, body.finish())
         };
         Self {
@@ -80,9 +89,9 @@ impl Answer {
             body: body.into(),
             packed: false,
             protobuf: !refused && rules.protobuf,
-            failures,
             modules: ask.modules.clone(),
-            took: began.elapsed(),
+            took: told.times.0.elapsed(),
+            failures: told.failures,
         }
     }
 
@@ -128,15 +137,9 @@ fn error_text(target: &str, failures: &[Outcome]) -> String {
 
 type PerModule = fn(&ModuleStats, Duration, Duration) -> f64;
 
-fn per_scrape(
-    out: &mut Page,
-    ask: &Ask,
-    rules: Rules,
-    stats: &[ModuleStats],
-    failures: &[Outcome],
-    times: (Instant, Duration),
-) {
-    let (began, walked) = times;
+fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, told: &Told<'_>) {
+    let (stats, failures) = (told.stats, told.failures.as_slice());
+    let (began, walked) = told.times;
     let families: [(&str, &str, PerModule); 5] = [
         (
             "snmp_scrape_duration_seconds",
@@ -212,6 +215,18 @@ fn per_scrape(
                 label,
                 f64::from(u8::from(*complete)),
             );
+        }
+    }
+    if !rules.strict && !told.off.is_empty() {
+        out.head(
+            "snmp_scrape_shortcut_off",
+            "What is not left out any more for this device, because it contradicted what that rests on.",
+            "gauge",
+        );
+        for shortcut in told.off {
+            let mut label = String::new();
+            expose::label("shortcut", shortcut.name(), &mut label);
+            out.sample("snmp_scrape_shortcut_off", &label, 1.0);
         }
     }
     let took = began.elapsed();

@@ -61,6 +61,7 @@ async fn choose(line: &Line<'_>, ready: &Ready) -> Result<Vec<String>, Reason> {
                 oids: vec![identity],
                 get: true,
                 probe: false,
+                own: false,
             },
             Work {
                 root: capabilities.clone(),
@@ -68,6 +69,7 @@ async fn choose(line: &Line<'_>, ready: &Ready) -> Result<Vec<String>, Reason> {
                 oids: vec![capabilities],
                 get: false,
                 probe: false,
+                own: false,
             },
         ])
         .await;
@@ -106,6 +108,7 @@ async fn choose(line: &Line<'_>, ready: &Ready) -> Result<Vec<String>, Reason> {
         oids: every.into_iter().collect(),
         get: false,
         probe: true,
+        own: false,
     };
     let report = line.ask(vec![probe]).await;
     let table = &report.outcome.table;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::keep::{Found, Saver};
+use super::keep::{self, Found, Saver};
 use super::plan::{Planned, Wanted};
+use super::proof::{Questions, Shortcut};
 use super::uptime::{SYS_UP_TIME, UpTime};
 use super::{Ask, Line, ModuleStats, Outcome, Prober, Ready, Rules, auto, counters, filter, plan};
 use crate::engine::{Key, Report};
@@ -12,7 +13,7 @@ use crate::oid::Oid;
 use crate::reason::Reason;
 use crate::samples::{Scope, Started};
 use crate::scrape::Sizes;
-use crate::value::{Table, Value};
+use crate::value::Table;
 
 /// What the target gave to all modules together.
 pub(super) struct Collected {
@@ -23,6 +24,12 @@ pub(super) struct Collected {
     pub(super) answered: bool,
     /// Since when counters count, where that is known and asked for.
     pub(super) started: Option<Started>,
+    /// Answers to what only we wanted to know.
+    own: Table,
+    /// Whether such a question stayed without an answer.
+    unheard: bool,
+    /// What is not done for this target any more, since it showed that it cannot be.
+    pub(super) off: Vec<Shortcut>,
 }
 
 impl Collected {
@@ -43,6 +50,9 @@ impl Collected {
             failures,
             answered: false,
             started: None,
+            own: Table::default(),
+            unheard: false,
+            off: Vec::new(),
         }
     }
 
@@ -68,6 +78,8 @@ impl Collected {
             }
         }
         self.answered |= report.outcome.answered;
+        self.unheard |= report.outcome.unheard;
+        self.own.absorb(&report.outcome.own);
         if self.table.columns().is_empty() {
             self.table = report.outcome.table;
         } else {
@@ -108,6 +120,9 @@ pub(super) async fn collect(
         failures: Vec::new(),
         answered: false,
         started: None,
+        own: Table::default(),
+        unheard: false,
+        off: Vec::new(),
     };
     if rules.strict || views.is_empty() {
         let report = line.ask(planned.works.clone()).await;
@@ -127,6 +142,9 @@ pub(super) async fn collect(
     (ask, collected)
 }
 
+/// Questions of our own that a scrape asks at most: they fit one request.
+const QUESTIONS: usize = 22;
+
 /// A scrape that uses what is known of the target.
 struct Frugal<'a> {
     line: &'a Line<'a>,
@@ -136,9 +154,10 @@ struct Frugal<'a> {
 }
 
 impl Frugal<'_> {
-    async fn fill(&self, collected: &mut Collected, mut planned: Planned) {
+    async fn fill(&self, collected: &mut Collected, planned: Planned) {
         let memory = &self.line.prober.memory;
         let version = self.line.auth.version;
+        let proof = memory.proof(&self.line.key());
         let counted = self.counters();
         // Row filters ask for other rows at each scrape.
         let keeps = !self.rules.keep.is_zero()
@@ -151,33 +170,57 @@ impl Frugal<'_> {
                 &planned,
                 self.views,
                 self.rules.keep,
+                Arc::clone(&proof),
             )
         });
         let stamps = saver.as_ref().map(Saver::stamps).unwrap_or_default();
-        if !stamps.is_empty() || !counted.is_empty() {
-            let mut up_time = vec![Oid::new(SYS_UP_TIME)];
+        let questions = if proof.asks() && !(stamps.is_empty() && counted.is_empty()) {
+            let mut wanted = vec![Oid::new(SYS_UP_TIME)];
             if self.rules.protobuf && version != 1 {
-                up_time.push(Oid::new(counters::HOST_UP_TIME));
+                wanted.push(Oid::new(counters::HOST_UP_TIME));
             }
-            planned.also(
-                up_time.into_iter().chain(stamps).collect(),
-                plan::params(self.views[0].module),
-            );
-        }
+            wanted.extend(stamps);
+            proof.questions(wanted.into_iter().filter(|oid| !planned.asks(oid)))
+        } else {
+            Questions::default()
+        };
+        let Questions { mut known, fresh } = questions;
+        let room = QUESTIONS.saturating_sub(known.len() + fresh.len());
+        let checks = saver.as_ref().map_or_else(Vec::new, |one| one.checks(room));
+        known.extend(checks.iter().map(|check| check.instance.clone()));
         let sizes = memory.sizes.get(&self.key).unwrap_or_default();
-        let (now, later) = match &saver {
+        let (mut now, later) = match &saver {
             Some(saver) => saver.part(planned.clone()),
             None => (planned.clone(), Planned::default()),
         };
+        let asks_own = !(known.is_empty() && fresh.is_empty());
+        now.own(known, &fresh, plan::params(self.views[0].module));
         let report = self.line.ask_planned(&now, Arc::clone(&sizes)).await;
         let read = Instant::now();
         collected.add(report, &now, self.views);
         if !collected.answered {
             return;
         }
-        let up = up_time(&collected.table, read);
+        if asks_own {
+            let has = |oid: &Oid| collected.own.get(oid.ids()).is_some();
+            let given_up = proof.heard(collected.unheard, &fresh, has);
+            self.end(given_up);
+        }
+        let of =
+            |instance: &[u32]| keep::read(&Oid::new(instance), &collected.table, &collected.own);
+        let host_up_time = of(&counters::HOST_UP_TIME);
+        let up = of(&SYS_UP_TIME).and_then(|hundredths| {
+            Some(UpTime {
+                hundredths: u32::try_from(hundredths).ok()?,
+                read,
+            })
+        });
         if let Some(saver) = &saver {
-            let found = saver.complete(&mut collected.table, up);
+            if let Some(up) = up {
+                proof.watch(&saver.read_stamps(&collected.table, &collected.own), up);
+            }
+            let (found, off) = saver.complete(&mut collected.table, &collected.own, &checks, up);
+            self.end(off);
             self.line.prober.metrics.kept(found.name());
             if found == Found::Changed {
                 saver.forget(&memory.columns);
@@ -189,7 +232,8 @@ impl Frugal<'_> {
                 && found != Found::Kept
                 && collected.failures.is_empty()
             {
-                saver.learn(&memory.columns, &collected.table, &planned, up);
+                let read = (&collected.table, &collected.own);
+                self.end(saver.learn(&memory.columns, read, &planned, up));
             }
             if found != Found::Kept && collected.failures.is_empty() {
                 let sizes = Sizes::of(&collected.table, version == 3);
@@ -201,9 +245,18 @@ impl Frugal<'_> {
             let key = self.line.key();
             let before = memory.counters.get(&key);
             let mut after = counters::carry(&mut collected.table, &counted, before.as_deref(), up);
-            collected.started = self.rules.protobuf.then(|| after.started(&collected.table));
+            collected.started =
+                (self.rules.protobuf).then(|| after.started(&collected.table, host_up_time));
             let octets = after.octets_held();
             memory.counters.put(key, after, octets);
+        }
+        collected.off = proof.off();
+    }
+
+    /// Tells what ends for this target.
+    fn end(&self, off: impl IntoIterator<Item = Shortcut>) {
+        for shortcut in off {
+            self.line.prober.metrics.shortcut_off(shortcut);
         }
     }
 
@@ -220,15 +273,5 @@ impl Frugal<'_> {
         all.sort();
         all.dedup();
         all
-    }
-}
-
-fn up_time(table: &Table, read: Instant) -> Option<UpTime> {
-    match table.get(&SYS_UP_TIME) {
-        Some(Value::Unsigned(hundredths)) => Some(UpTime {
-            hundredths: u32::try_from(*hundredths).ok()?,
-            read,
-        }),
-        _ => None,
     }
 }

@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use super::keep;
+use super::twins;
 use super::uptime::UpTime;
 use crate::oid::{self, Oid};
 use crate::samples::{OF_INTERFACES, Started, text};
@@ -59,11 +59,8 @@ impl Carried {
     /// Since when the counters count.
     ///
     /// The host's own uptime goes before sysUpTime, which is that of the agent: where only the agent is started anew, counters go on.
-    pub(super) fn started(&mut self, table: &Table) -> Started {
-        let of_host = || match table.get(&HOST_UP_TIME) {
-            Some(Value::Unsigned(hundredths)) => u32::try_from(*hundredths).ok(),
-            _ => None,
-        };
+    pub(super) fn started(&mut self, table: &Table, host_up_time: Option<u64>) -> Started {
+        let of_host = || u32::try_from(host_up_time?).ok();
         let device = *self.since.get_or_insert_with(|| {
             let hundredths = of_host().unwrap_or(self.up.hundredths);
             UpTime {
@@ -118,7 +115,7 @@ pub(super) fn carry(
         .filter(|(oid, _)| columns.binary_search(oid).is_err())
         .map(|(oid, rows)| (oid.clone(), rows.clone()))
         .collect();
-    let twins: HashMap<Oid, Oid> = keep::twins().collect();
+    let twins: HashMap<Oid, Oid> = twins::twins().collect();
     for column in columns {
         let wide = wide_values(table, column, twins.get(column));
         let of_interface = OF_INTERFACES
@@ -260,7 +257,7 @@ fn next(index: u64, raw: u32, wide: Option<u64>, known: Option<Row>, seconds: f6
         apart: was_apart || wide.is_some(),
     };
     let aligned = wide.filter(|_| !was_apart).and_then(|wide| {
-        let ahead = keep::ahead(raw.into(), wide)?;
+        let ahead = twins::ahead(raw.into(), wide)?;
         wide.checked_add_signed(ahead.into())
     });
     if let Some(value) = aligned {

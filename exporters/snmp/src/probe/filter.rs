@@ -26,6 +26,7 @@ pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Vec<Roots> {
                 oids: vec![filter.oid.clone()],
                 get: false,
                 probe: false,
+                own: false,
             };
             let report = line.ask(vec![work]).await;
             if !report.outcome.failures.is_empty() {

@@ -1,11 +1,12 @@
 //! Columns that need not be asked for at every scrape.
 //!
 //! A table that has a time stamp of its last change keeps its label columns as long as that stamp and sysUpTime say that nothing
-//! changed (a stamp of 0 says nothing, since many devices never move theirs), at most for [`Rules::keep`](super::Rules). Every scrape reads the stamps first; when one differs, or the rows that came are
-//! others than before, everything is asked for in the same scrape. A table without a stamp keeps nothing.
+//! changed, at most for [`Rules::keep`](super::Rules), once the stamp was [seen moving](super::proof). Every scrape reads the stamps and
+//! a sample of what is kept; when one differs, or the rows that came are others than before, everything is asked for in the same
+//! scrape. A table without a stamp keeps nothing, and neither does one so small that its columns fit the same requests.
 //!
-//! The 32-bit counters of ifTable and ifXTable are the low half of their 64-bit twins (RFC 2863 §3.1.6). Where a whole scrape shows
-//! that a device does so for every row, they are made from those.
+//! The 32-bit counters of ifTable and ifXTable are the low half of their 64-bit twins (RFC 2863 §3.1.6). Where whole scrapes show
+//! that both count on together, they are made from those, and a sample of them is read at every scrape.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -14,11 +15,13 @@ use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::plan::{Planned, Wanted};
+use super::proof::{Proof, Shortcut};
+use super::twins::{Agreement, agree, few_idle, near, twins};
 use super::uptime::UpTime;
 use crate::engine::Key;
 use crate::oid::{self, Oid};
 use crate::scrape::Work;
-use crate::value::{Table, Value};
+use crate::value::{Column, Table, Value};
 
 /// A part of the tree, the stamp of its last change, and which of its columns are kept beside those that are looked up.
 struct Guarded {
@@ -41,11 +44,11 @@ const TABLES: [Guarded; 5] = [
         stamp: &[1, 3, 6, 1, 2, 1, 31, 1, 5, 0],
         also: Also::Columns(&[1, 2, 3, 6]),
     },
-    // ifName, ifConnectorPresent, ifAlias; ifTableLastChange.
+    // ifName and ifConnectorPresent; ifTableLastChange. ifAlias is changed without it.
     Guarded {
         below: &[1, 3, 6, 1, 2, 1, 31, 1, 1, 1],
         stamp: &[1, 3, 6, 1, 2, 1, 31, 1, 5, 0],
-        also: Also::Columns(&[1, 17, 18]),
+        also: Also::Columns(&[1, 17]),
     },
     // ifStackStatus; ifStackLastChange.
     Guarded {
@@ -67,22 +70,10 @@ const TABLES: [Guarded; 5] = [
     },
 ];
 
-const IF_ENTRY: [u32; 9] = [1, 3, 6, 1, 2, 1, 2, 2, 1];
-const IF_X_ENTRY: [u32; 10] = [1, 3, 6, 1, 2, 1, 31, 1, 1, 1];
-
-/// The 32-bit counters and their 64-bit twins.
-pub(super) fn twins() -> impl Iterator<Item = (Oid, Oid)> {
-    let of_table = [(10, 6), (11, 7), (16, 10), (17, 11)];
-    let of_x_table = [(2, 8), (3, 9), (4, 12), (5, 13)];
-    let wide = |column: u32| Oid::new(IF_X_ENTRY).join(&[column]);
-    let one = of_table
-        .into_iter()
-        .map(move |(low, high)| (Oid::new(IF_ENTRY).join(&[low]), wide(high)));
-    let other = of_x_table
-        .into_iter()
-        .map(move |(low, high)| (wide(low), wide(high)));
-    one.chain(other)
-}
+/// Tables of fewer rows are asked for whole: their columns fit the requests that are made anyway.
+const ROWS: usize = 16;
+/// ifAlias, which an operator sets while the table stays as it is.
+const IF_ALIAS: [u32; 11] = [1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 18];
 
 /// What is kept of one target for one set of modules.
 #[derive(Debug)]
@@ -97,6 +88,8 @@ pub struct Kept {
     low: Vec<(Oid, Oid)>,
     /// A kept column, and one that is fetched and must have the same rows.
     rows: Vec<(Oid, Oid)>,
+    /// 32-bit counters whose twin stands at 0, which may be one that does not count: read at every scrape.
+    idle: Vec<(Oid, Oid)>,
 }
 
 /// What one scrape may leave out.
@@ -105,6 +98,7 @@ pub(super) struct Saver {
     looked_up: BTreeSet<Oid>,
     stamps: BTreeSet<Oid>,
     known: Option<Arc<Kept>>,
+    proof: Arc<Proof>,
 }
 
 impl Saver {
@@ -114,6 +108,7 @@ impl Saver {
         planned: &Planned,
         views: &[Wanted<'_>],
         keep: Duration,
+        proof: Arc<Proof>,
     ) -> Self {
         let walked = |guarded: &&Guarded| {
             planned
@@ -134,13 +129,22 @@ impl Saver {
             .collect();
         let known = cache
             .get(&key)
-            .filter(|kept| kept.since.elapsed() < spread(&key, keep));
+            .filter(|kept| kept.since.elapsed() < spread(&key, keep))
+            .filter(|kept| kept.stamps.iter().all(|(oid, _)| proof.moves(oid.ids())));
         Self {
             key,
             looked_up,
             stamps,
             known,
+            proof,
         }
+    }
+
+    /// What the scrape verifies of what is kept, with at most `room` questions.
+    pub(super) fn checks(&self, room: usize) -> Vec<Check> {
+        self.known
+            .as_ref()
+            .map_or_else(Vec::new, |kept| kept.checks(room, self.proof.turn()))
     }
 
     /// What the scrape must read to know whether what is kept still holds.
@@ -176,13 +180,32 @@ impl Saver {
         (now, later)
     }
 
-    /// Completes the table with what is kept, when that still holds.
-    pub(super) fn complete(&self, table: &mut Table, up: Option<UpTime>) -> Found {
+    /// Completes the table with what is kept, when that still holds. Gives what the sample contradicts too.
+    pub(super) fn complete(
+        &self,
+        table: &mut Table,
+        own: &Table,
+        checks: &[Check],
+        up: Option<UpTime>,
+    ) -> (Found, Vec<Shortcut>) {
         let Some(known) = &self.known else {
-            return Found::Nothing;
+            return (Found::Nothing, Vec::new());
         };
-        if !up.is_some_and(|up| known.holds(table, up)) {
-            return Found::Changed;
+        if !up.is_some_and(|up| known.holds(table, own, up)) {
+            return (Found::Changed, Vec::new());
+        }
+        let wrong: Vec<&Check> = checks
+            .iter()
+            .filter(|check| !known.verified(check, table, own))
+            .collect();
+        if !wrong.is_empty() {
+            let answered = |check: &&Check| own.get(check.instance.ids()).is_some();
+            let off = wrong
+                .into_iter()
+                .filter(answered)
+                .filter_map(|check| self.contradicted(check))
+                .collect();
+            return (Found::Changed, off);
         }
         table.absorb(&known.table);
         for (low, wide) in &known.low {
@@ -191,37 +214,86 @@ impl Saver {
                 other => other,
             });
         }
-        Found::Kept
+        (Found::Kept, Vec::new())
     }
 
-    /// Remembers what a whole scrape brought.
-    pub(super) fn learn(&self, cache: &Cache<Kept>, table: &Table, planned: &Planned, up: UpTime) {
-        let stamps: Vec<(Oid, u64)> = self
-            .stamps
+    /// What ends by a sample that is not as it was kept.
+    fn contradicted(&self, check: &Check) -> Option<Shortcut> {
+        if let Some((column, _)) = &check.twin {
+            return self.proof.apart(column);
+        }
+        let below = |guarded: &&Guarded| oid::within(check.instance.ids(), guarded.below);
+        let guarded = TABLES.iter().find(below)?;
+        self.proof.broken(&Oid::new(guarded.stamp))
+    }
+
+    /// The stamps that were read.
+    pub(super) fn read_stamps(&self, table: &Table, own: &Table) -> Vec<(Oid, u64)> {
+        let read = |oid: &Oid| read(oid, table, own);
+        self.stamps
             .iter()
-            .filter_map(|oid| Some((oid.clone(), unsigned(table.get(oid.ids())?)?)))
-            // One that stands at 0 may be one that never moves.
-            .filter(|(_, stamp)| *stamp > 0)
-            .collect();
-        let has_stamp = |stamp: &[u32]| stamps.iter().any(|(oid, _)| oid.ids() == stamp);
+            .filter_map(|oid| Some((oid.clone(), read(oid)?)))
+            .collect()
+    }
+
+    /// Remembers what a whole scrape brought. Gives what it contradicts.
+    pub(super) fn learn(
+        &self,
+        cache: &Cache<Kept>,
+        (table, own): (&Table, &Table),
+        planned: &Planned,
+        up: UpTime,
+    ) -> Vec<Shortcut> {
         let walked: BTreeSet<&Oid> = planned
             .works
             .iter()
             .filter(|work| !work.get)
             .flat_map(|work| &work.oids)
             .collect();
-        let columns: Vec<Oid> = walked
-            .iter()
-            .filter(|oid| {
-                TABLES
-                    .iter()
-                    .any(|guarded| has_stamp(guarded.stamp) && guarded.keeps(oid, &self.looked_up))
-            })
-            .map(|oid| (*oid).clone())
+        let mut off = Vec::new();
+        let mut columns: Vec<Oid> = Vec::new();
+        let mut stamps: Vec<(Oid, u64)> = Vec::new();
+        for stamp in self.read_stamps(table, own) {
+            let under: Vec<Oid> = walked
+                .iter()
+                .filter(|oid| {
+                    let mut guards = TABLES.iter().filter(|one| one.stamp == stamp.0.ids());
+                    guards.any(|guarded| guarded.keeps(oid, &self.looked_up))
+                })
+                .map(|oid| (*oid).clone())
+                .collect();
+            let names = Table::digest_of_names(&under);
+            off.extend(self.proof.hold(&stamp, names, table.digest(&under)));
+            if self.proof.moves(stamp.0.ids()) {
+                let tall = |column: &Oid| {
+                    let column = table.column(column.ids());
+                    column.is_some_and(|column| column.entries().len() >= ROWS)
+                };
+                if under.iter().any(tall) {
+                    columns.extend(under);
+                    stamps.push(stamp);
+                }
+            }
+        }
+        columns.sort();
+        let twins: Vec<(Oid, Oid)> = twins()
+            .filter(|(low, wide)| walked.contains(low) && walked.contains(wide))
             .collect();
+        let mut low: Vec<(Oid, Oid)> = Vec::new();
+        for (column, wide) in twins {
+            match agree(table, &column, &wide) {
+                Agreement::Same(sums) => {
+                    if self.proof.agreed(&column, sums.low, sums.wide, sums.least) {
+                        low.push((column, wide));
+                    }
+                }
+                Agreement::Apart => off.extend(self.proof.apart(&column)),
+                Agreement::Unknown => {}
+            }
+        }
         if columns.is_empty() {
             cache.remove(&self.key);
-            return;
+            return off;
         }
         let filled = |oid: &&Oid| {
             table
@@ -229,11 +301,6 @@ impl Saver {
                 .is_some_and(|column| !column.entries().is_empty())
         };
         let mut rows = Vec::new();
-        let mut low: Vec<(Oid, Oid)> = twins()
-            .filter(|(low, wide)| {
-                walked.contains(low) && walked.contains(wide) && agree(table, low, wide)
-            })
-            .collect();
         let anchor = |column: &Oid| {
             let with_rows = columns.iter().filter(filled);
             let mut same =
@@ -260,6 +327,7 @@ impl Saver {
         }
         rows.sort();
         rows.dedup();
+        let idle = few_idle(table, &mut low);
         let kept = Kept {
             since: Instant::now(),
             up: Mutex::new(up),
@@ -268,9 +336,11 @@ impl Saver {
             columns,
             low,
             rows,
+            idle,
         };
         let octets = kept.octets_held();
         cache.put(self.key.clone(), kept, octets);
+        off
     }
 
     /// What is kept no longer holds.
@@ -278,6 +348,18 @@ impl Saver {
         cache.remove(&self.key);
     }
 }
+
+/// A part of the sample that a scrape verifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    /// What is asked for.
+    pub(super) instance: Oid,
+    /// The 32-bit column it belongs to and the instance of its 64-bit twin, when it is a counter that is made from that.
+    twin: Option<(Oid, Oid)>,
+}
+
+/// Octets of a sample, about.
+const SAMPLE: usize = 900;
 
 /// What became of what was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +390,7 @@ impl Guarded {
         };
         match self.also {
             Also::All => true,
+            Also::Columns(_) if column.ids() == IF_ALIAS => false,
             Also::Columns(numbers) => numbers.contains(number) || looked_up.contains(column),
         }
     }
@@ -318,13 +401,94 @@ impl Kept {
         self.columns.contains(column) || self.low.iter().any(|(low, _)| low == column)
     }
 
-    fn holds(&self, table: &Table, up: UpTime) -> bool {
+    /// A sample of what is kept, spread over all of it: another one at each `turn`, so that everything has its turn.
+    fn checks(&self, room: usize, turn: usize) -> Vec<Check> {
+        let idle = self.idle.iter().map(|(low, wide)| Check {
+            instance: low.clone(),
+            twin: low
+                .ids()
+                .split_last()
+                .map(|(_, column)| (Oid::new(column), wide.clone())),
+        });
+        let mut checks: Vec<Check> = idle.take(room).collect();
+        let room = room - checks.len();
+        let kept = self.columns.iter().map(|column| (column, None));
+        let low = self.low.iter().map(|(low, wide)| (wide, Some(low)));
+        // The rows of a 32-bit column are those of its anchor among the kept ones.
+        let anchor = |wide: &Oid| {
+            let mut anchors = self.rows.iter().filter(|(_, fetched)| fetched == wide);
+            anchors.next().map(|(kept, _)| kept)
+        };
+        let parts: Vec<(&Column, Option<(&Oid, &Oid)>)> = kept
+            .chain(low)
+            .filter_map(|(column, low)| match low {
+                None => Some((self.table.column(column.ids())?, None)),
+                Some(low) => Some((
+                    self.table.column(anchor(column)?.ids())?,
+                    Some((low, column)),
+                )),
+            })
+            .collect();
+        let all: usize = parts.iter().map(|(column, _)| column.entries().len()).sum();
+        if all == 0 || room == 0 {
+            return checks;
+        }
+        let stride = all.div_ceil(room);
+        let mut octets = 0;
+        for mut at in (turn % stride..all).step_by(stride) {
+            for (column, twin) in &parts {
+                let Some(entry) = column.entries().get(at) else {
+                    at -= column.entries().len();
+                    continue;
+                };
+                let tail = self
+                    .table
+                    .at(column, entry)
+                    .behind(column.prefix().ids().len());
+                octets += self.table.octets_of(column, entry);
+                checks.push(match twin {
+                    None => Check {
+                        instance: column.prefix().join(&tail),
+                        twin: None,
+                    },
+                    Some((low, wide)) => Check {
+                        instance: low.join(&tail),
+                        twin: Some(((*low).clone(), wide.join(&tail))),
+                    },
+                });
+                break;
+            }
+            if octets > SAMPLE {
+                break;
+            }
+        }
+        checks
+    }
+
+    /// Whether a part of the sample is as it was kept.
+    fn verified(&self, check: &Check, table: &Table, own: &Table) -> bool {
+        let Some(now) = own.get(check.instance.ids()) else {
+            return false;
+        };
+        match &check.twin {
+            None => {
+                let kept = self.table.get(check.instance.ids());
+                kept.is_some_and(|kept| self.table.same_value(kept, own, now))
+            }
+            Some((_, wide)) => match (now, table.get(wide.ids())) {
+                (Value::Unsigned(low), Some(Value::Counter64(wide))) => near(*low, *wide),
+                _ => false,
+            },
+        }
+    }
+
+    fn holds(&self, table: &Table, own: &Table, up: UpTime) -> bool {
         let mut last = self.up.lock().unwrap_or_else(PoisonError::into_inner);
         let same_run = last.runs_on(up);
         let same_stamps = self
             .stamps
             .iter()
-            .all(|(oid, stamp)| table.get(oid.ids()).and_then(unsigned) == Some(*stamp));
+            .all(|(oid, stamp)| read(oid, table, own) == Some(*stamp));
         let same_rows = self
             .rows
             .iter()
@@ -340,8 +504,18 @@ impl Kept {
         let pair = |(a, b): &(Oid, Oid)| oid(a) + oid(b);
         self.table.octets_held()
             + self.columns.iter().map(oid).sum::<usize>() * 2
-            + self.low.iter().chain(&self.rows).map(pair).sum::<usize>()
+            + (self.low.iter().chain(&self.rows).chain(&self.idle))
+                .map(pair)
+                .sum::<usize>()
     }
+}
+
+/// A number that the scrape read for a module or for us.
+pub(super) fn read(instance: &Oid, table: &Table, own: &Table) -> Option<u64> {
+    let value = own
+        .get(instance.ids())
+        .or_else(|| table.get(instance.ids()))?;
+    unsigned(value)
 }
 
 fn unsigned(value: &Value) -> Option<u64> {
@@ -351,81 +525,9 @@ fn unsigned(value: &Value) -> Option<u64> {
     }
 }
 
-/// How far a 32-bit counter lies ahead of the low half of its twin; `None` when too far for both to count the same.
-pub(super) fn ahead(low: u64, wide: u64) -> Option<i32> {
-    const MOST: u64 = 1 << 28;
-    let ahead = (low as u32).wrapping_sub(wide as u32).cast_signed();
-    // The two are read at different moments. What has counted little must agree well.
-    let allowed = MOST.min((1 << 16) + wide / 64);
-    (u64::from(ahead.unsigned_abs()) <= allowed).then_some(ahead)
-}
-
-/// Whether a 32-bit column can be made from its twin: in every row both count the same, and in one at least the twin does count. On some
-/// devices it stays at 0, on some it counts something else.
-fn agree(table: &Table, low: &Oid, wide: &Oid) -> bool {
-    // Twins are read within the same scrape: what came between is a small part of what a counter holds.
-    let same = |low: u64, wide: u64| {
-        let ahead = (low as u32).wrapping_sub(wide as u32).cast_signed();
-        u64::from(ahead.unsigned_abs()) <= (16 + (wide >> 16)).min(1 << 28)
-    };
-    let (Some(lows), Some(wides)) = (table.column(low.ids()), table.column(wide.ids())) else {
-        return false;
-    };
-    !lows.entries().is_empty()
-        && table.same_rows(low.ids(), table, wide.ids())
-        && lows
-            .entries()
-            .iter()
-            .zip(wides.entries())
-            .all(|(low, wide)| match (low.value, wide.value) {
-                (Value::Unsigned(low), Value::Counter64(wide)) => same(low, wide),
-                _ => false,
-            })
-        && wides
-            .entries()
-            .iter()
-            .any(|wide| !matches!(wide.value, Value::Counter64(0)))
-}
-
 /// Targets must not all be asked in full at the same moment: each has three to four quarters of the time.
 fn spread(key: &Key, keep: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     keep.mul_f64(0.75 + (hasher.finish() % 1000) as f64 / 4000.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::value::Raw;
-
-    fn agrees(rows: &[(u64, u64)]) -> bool {
-        let low: Oid = "1.3.6.1.2.1.31.1.1.1.2".parse().unwrap();
-        let wide: Oid = "1.3.6.1.2.1.31.1.1.1.8".parse().unwrap();
-        let mut table = Table::new([low.clone(), wide.clone()]);
-        for (index, (short, long)) in (1..).zip(rows) {
-            let insert = [
-                (&low, Raw::Unsigned(*short)),
-                (&wide, Raw::Counter64(*long)),
-            ];
-            for (column, value) in insert {
-                table.insert(column.join(&[index]).ids(), value).unwrap();
-            }
-        }
-        table.sort();
-        agree(&table, &low, &wide)
-    }
-
-    #[test]
-    fn a_twin_is_believed_when_it_counts_the_same_everywhere_and_counts_at_all() {
-        assert!(agrees(&[(300, 300), (0, 0)]));
-        assert!(agrees(&[(7_010, (5 << 32) + 7_000)]));
-        // What came between the two, on a fast interface that has counted for long.
-        assert!(agrees(&[(200_000_000, (1 << 40) + 190_000_000)]));
-        assert!(!agrees(&[(300, 0), (0, 0)]));
-        assert!(!agrees(&[(0, 0)]));
-        assert!(!agrees(&[(17, 0), (5, 5)]));
-        assert!(!agrees(&[(3_000_000_000, 50_000_000_000)]));
-        assert!(!agrees(&[]));
-    }
 }

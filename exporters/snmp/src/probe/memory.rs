@@ -1,5 +1,6 @@
 //! What is remembered of targets from scrape to scrape.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quick_cache::sync;
@@ -7,6 +8,7 @@ use quick_cache::sync;
 use super::cache::Cache;
 use super::counters::Carried;
 use super::keep::Kept;
+use super::proof::Proof;
 use crate::engine::Key;
 use crate::scrape::Sizes;
 
@@ -24,6 +26,8 @@ pub struct Memory {
     pub sizes: Cache<Sizes>,
     /// Columns that need not be asked for again, by target and what is asked of it.
     pub columns: Cache<Kept>,
+    /// What targets have shown of themselves.
+    proofs: sync::Cache<Key, Arc<Proof>>,
     /// Counters as they were last time, by target.
     pub counters: Cache<Carried>,
 }
@@ -34,6 +38,7 @@ impl Default for Memory {
             modules: sync::Cache::new(REMEMBERED),
             sizes: Cache::default(),
             columns: Cache::default(),
+            proofs: sync::Cache::new(REMEMBERED),
             counters: Cache::default(),
         }
     }
@@ -50,6 +55,15 @@ impl Memory {
     /// Remembers the modules that a device chose.
     pub fn keep_modules(&self, key: Key, names: Vec<String>) {
         self.modules.insert(key, (Instant::now(), names));
+    }
+
+    /// What a target has shown of itself.
+    #[must_use]
+    pub fn proof(&self, key: &Key) -> Arc<Proof> {
+        let made = self
+            .proofs
+            .get_or_insert_with(key, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        made.unwrap_or_default()
     }
 
     /// Lets a device choose anew.

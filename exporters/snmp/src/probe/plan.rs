@@ -46,44 +46,37 @@ impl Planned {
         self.owners.push(owners);
     }
 
-    /// Asks for these instances too, before anything else.
-    pub(super) fn also(&mut self, oids: Vec<Oid>, params: Params) {
-        let asked = |oid: &Oid| {
-            self.works.iter().any(|work| {
-                let covers = |other: &Oid| {
-                    other == oid || (!work.get && oid::within(oid.ids(), other.ids()))
-                };
-                work.oids.iter().any(covers)
-            })
-        };
-        let new: Vec<Oid> = oids.into_iter().filter(|oid| !asked(oid)).collect();
-        let room = |work: &Work| work.get && work.oids.len() + new.len() <= MOST_INSTANCES;
-        let place = self.works.iter().position(room);
-        let (work, owners) = match place {
-            Some(at) => {
-                let mut work = self.works.remove(at);
-                work.oids.extend(new);
-                (work, self.owners.remove(at))
-            }
-            None if new.is_empty() => return,
-            None => {
+    /// Whether this instance is asked for.
+    pub(super) fn asks(&self, oid: &Oid) -> bool {
+        self.works.iter().any(|work| {
+            let covers =
+                |other: &Oid| other == oid || (!work.get && oid::within(oid.ids(), other.ids()));
+            work.oids.iter().any(covers)
+        })
+    }
+
+    /// Asks for instances that only we want to know: those that the device has by their name, others by what comes behind their
+    /// object, since some devices stay silent when asked for what they do not have.
+    pub(super) fn own(&mut self, known: Vec<Oid>, fresh: &[Oid], params: Params) {
+        let objects = fresh.iter().map(|oid| match oid.ids() {
+            [object @ .., _] => Oid::new(object),
+            [] => oid.clone(),
+        });
+        for (oids, probe) in [(known, false), (objects.collect(), true)] {
+            if let Some(first) = oids.first() {
                 let work = Work {
-                    root: new[0].clone(),
+                    root: first.clone(),
                     params,
-                    oids: new,
-                    get: true,
-                    probe: false,
+                    oids,
+                    get: !probe,
+                    probe,
+                    own: true,
                 };
-                (work, Vec::new())
+                self.push(work, Vec::new());
             }
-        };
-        self.works.insert(0, work);
-        self.owners.insert(0, owners);
+        }
     }
 }
-
-/// Instances that are asked for in one message, whatever a module allows.
-const MOST_INSTANCES: usize = 20;
 
 pub(super) fn params(module: &Module) -> Params {
     Params {
@@ -145,6 +138,7 @@ pub(super) fn works(views: &[Wanted<'_>], roots: &[Roots], strict: bool) -> Plan
                     oids: mine,
                     get,
                     probe: false,
+                    own: false,
                 });
                 planned.owners.push(vec![at]);
             }

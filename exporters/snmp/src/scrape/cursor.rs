@@ -16,6 +16,8 @@ pub(super) struct Cursor {
     pub(super) doubts: u32,
     /// A get asks for what is behind each name.
     pub(super) next: bool,
+    /// From which name of a get on only we want to know it.
+    pub(super) own: usize,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,22 @@ impl Cursor {
             repetitions: u32::MAX,
             doubts: 0,
             next: false,
+            own: usize::MAX,
         }
+    }
+
+    /// How many names a request of it has.
+    pub(super) fn names(&self) -> usize {
+        match &self.task {
+            Task::Get(oids) => oids.len(),
+            Task::Walk(_) => 1,
+            Task::Rows(rows) => rows.open.len(),
+        }
+    }
+
+    /// Whether nobody but us wants it.
+    pub(super) fn is_own(&self) -> bool {
+        self.own == 0
     }
 
     pub(super) fn walk(work: usize, columns: VecDeque<Oid>) -> Self {
@@ -64,6 +81,7 @@ impl Cursor {
             repetitions: u32::MAX,
             doubts: 0,
             next: false,
+            own: usize::MAX,
         }
     }
 
@@ -74,6 +92,7 @@ impl Cursor {
             repetitions: u32::MAX,
             doubts: 0,
             next: false,
+            own: usize::MAX,
         }
     }
 
@@ -127,6 +146,7 @@ impl Cursor {
             repetitions,
             doubts: 0,
             next: false,
+            own: usize::MAX,
         })
     }
 }

@@ -19,7 +19,14 @@ pub struct Pace {
     per_value: Option<f64>,
     cap: u32,
     recovering: u32,
+    /// Whether a request of several names was ever answered.
+    several: bool,
+    /// For so many scrapes more it is asked for one name at a time, since it stays silent when asked for several.
+    single: u32,
 }
+
+/// Scrapes after which a target that is asked for one name at a time is tried with several again.
+const SINGLE: u32 = 100;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -32,6 +39,8 @@ impl Default for Pace {
             per_value: None,
             cap: u32::MAX,
             recovering: 0,
+            several: false,
+            single: 0,
         }
     }
 }
@@ -60,6 +69,24 @@ impl Pace {
         // A limit of the agent is tried anew, a little at a time.
         self.cap = self.cap.saturating_add(self.cap / 4);
         self.recovering = 0;
+        self.single = self.single.saturating_sub(1);
+    }
+
+    /// A request of several names was answered.
+    pub(super) fn answers_several(&mut self) {
+        (self.several, self.single) = (true, 0);
+    }
+
+    /// A request of several names stayed without an answer, again and again.
+    pub(super) fn silent_to_several(&mut self) {
+        if !self.several {
+            self.single = SINGLE;
+        }
+    }
+
+    /// Whether the target is to be asked for one name at a time.
+    pub(super) fn one_at_a_time(&self) -> bool {
+        self.single > 0
     }
 
     pub(super) fn window(&self) -> usize {

@@ -17,6 +17,10 @@ const SPLIT: f64 = 6.0;
 const FOR_EACH_PART: f64 = 8.0;
 /// The least time that the rest of a walk must take for a part of it to be given away.
 const WORTH: Duration = Duration::from_millis(10);
+/// How often what only we want to know is asked for.
+const OWN_TRIES: u32 = 2;
+/// How often a request of several names is sent before it is parted.
+const SEVERAL_TRIES: u32 = 3;
 /// Repeats beyond the module's `retries` that the round trip may cause.
 const QUICK_REPEATS: u32 = 4;
 
@@ -138,11 +142,15 @@ impl Scrape {
     /// A request whose time is over: sent again, or given up.
     pub(super) fn repeat(&mut self, now: Instant) -> Option<Outgoing> {
         loop {
+            let alone = self.own_alone();
             let at = *self
                 .flights
                 .iter()
-                .find(|(_, flight)| flight.next <= now)?
+                .find(|(_, flight)| self.due(flight, alone) <= now)?
                 .0;
+            if self.silent(at) {
+                continue;
+            }
             let flight = self.flights.get_mut(&at)?;
             let params = self.cursors[at]
                 .as_ref()
@@ -187,13 +195,93 @@ impl Scrape {
         }
     }
 
-    pub(super) fn give_up(&mut self, at: usize) {
+    /// Whether nothing is under way any more but what only we want to know, of a target that answers.
+    pub(super) fn own_alone(&self) -> bool {
+        let own = |at: &usize| self.cursors[*at].as_ref().is_some_and(Cursor::is_own);
+        self.answered && self.ready.is_empty() && self.flights.keys().all(own)
+    }
+
+    /// When a request must be looked at. Nobody waits longer than a round trip for our own questions.
+    pub(super) fn due(&self, flight: &Flight, own_alone: bool) -> Instant {
+        if own_alone {
+            flight
+                .next
+                .min(flight.sent + self.pace.timeout(flight.wait))
+        } else {
+            flight.next
+        }
+    }
+
+    /// A request that was not answered: our own is dropped, one of several names is parted, of which the target may not answer some, or
+    /// not more than one at a time. Says whether that was done.
+    fn silent(&mut self, at: usize) -> bool {
+        let Some(tries) = self.flights.get(&at).map(|flight| flight.tries) else {
+            return false;
+        };
+        let Some(cursor) = &self.cursors[at] else {
+            return false;
+        };
+        let (own, several) = (cursor.is_own(), cursor.names() > 1);
+        let enough = if own { OWN_TRIES } else { SEVERAL_TRIES };
+        if self.limits.strict || !self.answered || !(own || several) || tries < enough {
+            return false;
+        }
+        self.end_flight(at);
+        let Some(cursor) = self.cursors[at].take() else {
+            return false;
+        };
+        if !several {
+            self.unheard = true;
+            return true;
+        }
+        self.pace.silent_to_several();
+        self.part(cursor);
+        true
+    }
+
+    /// Makes of a request of several names ones of fewer.
+    pub(super) fn part(&mut self, cursor: Cursor) {
+        let single = self.pace.one_at_a_time();
+        match cursor.task {
+            Task::Get(oids) => {
+                let size = if single {
+                    1
+                } else if (1..oids.len()).contains(&cursor.own) {
+                    cursor.own
+                } else {
+                    oids.len().div_ceil(2)
+                };
+                for (first, part) in (0..).step_by(size).zip(oids.chunks(size)) {
+                    let own = match cursor.own {
+                        usize::MAX => usize::MAX,
+                        own => own.saturating_sub(first),
+                    };
+                    self.push(Cursor {
+                        next: cursor.next,
+                        own: if own >= part.len() { usize::MAX } else { own },
+                        ..Cursor::get(cursor.work, part.to_vec())
+                    });
+                }
+            }
+            Task::Rows(rows) => self.walk_again(rows.open),
+            Task::Walk(_) => {}
+        }
+    }
+
+    fn end_flight(&mut self, at: usize) {
         if let Some(flight) = self.flights.remove(&at) {
             for id in flight.ids {
                 self.ids.remove(&id);
             }
         }
-        if !self.answered {
+    }
+
+    pub(super) fn give_up(&mut self, at: usize) {
+        self.end_flight(at);
+        if self.cursors[at].as_ref().is_some_and(Cursor::is_own) {
+            self.cursors[at] = None;
+            self.unheard = true;
+        } else if !self.answered {
             self.abort(Reason::Timeout);
         } else if let Some(cursor) = self.cursors[at].take() {
             self.fail_all(&cursor, Reason::Timeout);

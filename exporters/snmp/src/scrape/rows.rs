@@ -150,11 +150,17 @@ impl Scrape {
         if sound {
             return After::Again;
         }
-        for lane in std::mem::take(&mut rows.open) {
+        let open = std::mem::take(&mut rows.open);
+        self.walk_again(open);
+        After::Done
+    }
+
+    /// Walks columns from their beginning, each by itself and once.
+    pub(super) fn walk_again(&mut self, lanes: Vec<Lane>) {
+        for lane in lanes {
             if self.walked_again.insert(lane.place) {
                 self.push(Cursor::walk(lane.work, [lane.column].into()));
             }
         }
-        After::Done
     }
 }

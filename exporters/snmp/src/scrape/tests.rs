@@ -21,6 +21,7 @@ fn walk(root: &str, columns: &[&str]) -> Work {
         oids: columns.iter().map(|oid| oid.parse().unwrap()).collect(),
         get: false,
         probe: false,
+        own: false,
     }
 }
 
@@ -43,6 +44,7 @@ fn if_mib() -> Vec<Work> {
             oids,
             get: false,
             probe: false,
+            own: false,
         }
     };
     vec![

@@ -34,6 +34,8 @@ pub struct Work {
     pub get: bool,
     /// Whether only the first instance below each of `oids` is asked for, to see whether there is one.
     pub probe: bool,
+    /// Whether only we want to know it: what is not answered is no failure, and nothing waits for it.
+    pub own: bool,
 }
 
 /// Bounds of a scrape.
@@ -91,6 +93,10 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// Counts by piece of work.
     pub counts: Vec<Counts>,
+    /// Answers to what only we want to know, a column for each question.
+    pub own: Table,
+    /// Whether such a question stayed without an answer.
+    pub unheard: bool,
     /// Whether the target answered at all.
     pub answered: bool,
     /// What to remember for the next scrape.

@@ -4,6 +4,7 @@
 //! identifiers lie in two arenas.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Raw;
@@ -332,6 +333,60 @@ impl Table {
                 .iter()
                 .zip(&b.entries)
                 .all(|(x, y)| slice(&self.ids, x.tail) == slice(&other.ids, y.tail))
+    }
+
+    /// Whether a value is that of another table.
+    #[must_use]
+    pub fn same_value(&self, one: &Value, other: &Self, another: &Value) -> bool {
+        match (*one, *another) {
+            (Value::Octets(a), Value::Octets(b)) | (Value::Ipv6(a), Value::Ipv6(b)) => {
+                self.octets(a) == other.octets(b)
+            }
+            (Value::Oid(a), Value::Oid(b)) => self.sub_ids(a) == other.sub_ids(b),
+            _ => one == another,
+        }
+    }
+
+    /// A digest of which columns these are.
+    #[must_use]
+    pub fn digest_of_names(columns: &[Oid]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        columns.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Octets of a varbind with this entry, about.
+    #[must_use]
+    pub fn octets_of(&self, column: &Column, entry: &Entry) -> usize {
+        let value = match entry.value {
+            Value::Octets(span) | Value::Ipv6(span) => span.len as usize,
+            Value::Oid(span) => span.len as usize * 2,
+            _ => 8,
+        };
+        6 + self.at(column, entry).encoded_len() + value
+    }
+
+    /// A digest of the rows and values of these columns. Values that hold a fraction do not count.
+    #[must_use]
+    pub fn digest(&self, columns: &[Oid]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for column in columns.iter().filter_map(|oid| self.column(oid.ids())) {
+            column.prefix.hash(&mut hasher);
+            for entry in &column.entries {
+                slice(&self.ids, entry.tail).hash(&mut hasher);
+                match entry.value {
+                    Value::Integer(number) => number.hash(&mut hasher),
+                    Value::Unsigned(number) | Value::Counter64(number) => number.hash(&mut hasher),
+                    Value::Octets(span) | Value::Ipv6(span) => {
+                        self.octets(span).hash(&mut hasher);
+                    }
+                    Value::Oid(span) => self.sub_ids(span).hash(&mut hasher),
+                    Value::Ipv4(address) => address.hash(&mut hasher),
+                    Value::Float(_) | Value::Double(_) | Value::Null => {}
+                }
+            }
+        }
+        hasher.finish()
     }
 
     fn push(&mut self, place: usize, tail: Span, value: Value) {

@@ -111,10 +111,6 @@ async fn errors(process: &Process, device: &Device) -> Vec<(String, String, f64)
     all
 }
 
-fn row(index: &str, name: &str, value: f64) -> (String, String, f64) {
-    (index.to_owned(), name.to_owned(), value)
-}
-
 async fn lookups(process: &Process, result: &str) -> Option<f64> {
     let text = testkit::client()
         .get(process.url("/metrics"))
@@ -137,7 +133,7 @@ fn series(text: &str) -> BTreeSet<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_known_device_is_asked_a_quarter_and_answers_the_same() {
+async fn a_known_device_is_asked_less_than_a_third_and_answers_the_same() {
     for interfaces in [50, 300] {
         let device = Device::start(Agent::with_interfaces(interfaces).ticking());
         let strict = start(&["--snmp.strict"]).await;
@@ -149,15 +145,21 @@ async fn a_known_device_is_asked_a_quarter_and_answers_the_same() {
         let process = start(&[]).await;
         let cold = scrape(&process, &device.target).await;
         let first = device.asked();
+        assert!(series(&whole).is_subset(&series(&cold)));
+        // The stamp moves and the counters count: from now on both are believed.
+        device.becomes(Agent::with_interfaces_later(interfaces, 1).ticking());
+        let moved = scrape(&process, &device.target).await;
+        device.asked();
         let warm = scrape(&process, &device.target).await;
         let second = device.asked();
-        assert!(series(&whole).is_subset(&series(&cold)));
-        assert_eq!(series(&warm), series(&cold));
+        assert_eq!(series(&warm), series(&moved));
         assert!(
-            first * 2 <= theirs && second * 4 <= theirs,
+            first * 2 <= theirs && second * 7 <= theirs * 2,
             "{interfaces} interfaces: {theirs} requests, {first} cold, {second} warm"
         );
         assert_eq!(lookups(&process, "hit").await, Some(1.0));
+
+        assert_eq!(off(&process).await, [0.0; 3]);
 
         let process = start(&["--snmp.keep-columns=0s"]).await;
         scrape(&process, &device.target).await;
@@ -170,61 +172,178 @@ async fn a_known_device_is_asked_a_quarter_and_answers_the_same() {
     }
 }
 
+/// How often each shortcut was switched off: kept columns, twin counters, own questions.
+async fn off(process: &Process) -> [f64; 3] {
+    let (_, text) = process.get("/metrics").await.unwrap();
+    let samples = Samples::parse(&text).unwrap();
+    ["kept_columns", "twin_counters", "own_questions"].map(|shortcut| {
+        let labels = [("shortcut", shortcut)];
+        samples.value("snmp_shortcuts_off_total", &labels).unwrap()
+    })
+}
+
+/// A switch of twenty ports at one moment.
+#[derive(Clone)]
+struct Ports {
+    up: u32,
+    changed: u32,
+    names: Vec<String>,
+    /// ifInOctets and ifHCInOctets.
+    octets: Vec<(u32, u64)>,
+}
+
+impl Ports {
+    fn new() -> Self {
+        Self {
+            up: 100_000,
+            changed: 100,
+            names: (1..=20).map(|port| format!("port{port}")).collect(),
+            octets: (1..=20)
+                .map(|port| (port * 1000, u64::from(port) * 1000))
+                .collect(),
+        }
+    }
+
+    /// Every port has counted on.
+    fn count(&mut self) {
+        for (low, wide) in &mut self.octets {
+            *low += 5000;
+            *wide += 5000;
+        }
+    }
+
+    fn agent(&mut self) -> Agent {
+        self.up += 20;
+        let mut text = format!(
+            "1.3.6.1.2.1.1.3.0|67|{}\n1.3.6.1.2.1.31.1.5.0|67|{}\n",
+            self.up, self.changed
+        );
+        for (index, (name, (low, wide))) in (1..).zip(self.names.iter().zip(&self.octets)) {
+            let _ = write!(
+                text,
+                "1.3.6.1.2.1.2.2.1.1.{index}|2|{index}\n1.3.6.1.2.1.2.2.1.2.{index}|4|{name}\n1.3.6.1.2.1.2.2.1.8.{index}|2|1\n\
+                 1.3.6.1.2.1.2.2.1.10.{index}|65|{low}\n1.3.6.1.2.1.31.1.1.1.1.{index}|4|{name}\n1.3.6.1.2.1.31.1.1.1.6.{index}|70|{wide}\n"
+            );
+        }
+        Agent::from_snmprec(&text).unwrap().ticking()
+    }
+
+    /// Starts the device and scrapes it until everything is believed of it.
+    async fn proven(&mut self, process: &Process) -> Device {
+        let device = Device::start(self.agent());
+        octets(process, &device).await;
+        self.changed = self.up;
+        self.count();
+        device.becomes(self.agent());
+        octets(process, &device).await;
+        let before = lookups(process, "hit").await;
+        assert_eq!(octets(process, &device).await, self.expected());
+        assert!(lookups(process, "hit").await > before, "nothing was kept");
+        device
+    }
+
+    /// Name and ifInOctets by index.
+    fn expected(&self) -> Vec<(u32, String, f64)> {
+        let ports = (1..).zip(self.names.iter().zip(&self.octets));
+        ports
+            .map(|(index, (name, (low, _)))| (index, name.clone(), f64::from(*low)))
+            .collect()
+    }
+}
+
+async fn octets(process: &Process, device: &Device) -> Vec<(u32, String, f64)> {
+    let text = scrape(process, &device.target).await;
+    let samples = Samples::parse(&text).unwrap();
+    let mut all: Vec<_> = samples
+        .select("ifInOctets", &[])
+        .map(|sample| {
+            let index = sample.labels["ifIndex"].parse().unwrap();
+            (index, sample.labels["ifName"].clone(), sample.value)
+        })
+        .collect();
+    all.sort_by_key(|(index, ..)| *index);
+    all
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn renumbered_interfaces_have_their_names_at_once() {
     let process = start(&[]).await;
-    let before = Interfaces {
-        up: 100_000,
-        changed: Some(100),
-        rows: &[(1, "lan", 10), (2, "wan", 20), (3, "dmz", 30)],
-    };
-    let device = Device::start(before.agent());
-    let expected = [
-        row("1", "lan", 10.0),
-        row("2", "wan", 20.0),
-        row("3", "dmz", 30.0),
-    ];
-    assert_eq!(errors(&process, &device).await, expected);
-    assert_eq!(errors(&process, &device).await, expected);
+    let mut ports = Ports::new();
+    let device = ports.proven(&process).await;
     // Two change places: the same numbers, other names. Only the stamp tells.
-    device.becomes(
-        Interfaces {
-            up: 100_100,
-            changed: Some(100_050),
-            rows: &[(1, "wan", 20), (2, "lan", 10), (3, "dmz", 30)],
-        }
-        .agent(),
-    );
-    assert_eq!(
-        errors(&process, &device).await,
-        [
-            row("1", "wan", 20.0),
-            row("2", "lan", 10.0),
-            row("3", "dmz", 30.0)
-        ]
-    );
-    // One more, and the device forgets its stamp: the rows tell.
-    device.becomes(
-        Interfaces {
-            up: 100_200,
-            changed: Some(100_050),
-            rows: &[
-                (1, "wan", 20),
-                (2, "lan", 10),
-                (3, "dmz", 30),
-                (4, "new", 0),
-            ],
-        }
-        .agent(),
-    );
-    assert_eq!(errors(&process, &device).await[3], row("4", "new", 0.0));
-    assert_eq!(
-        (
-            lookups(&process, "hit").await,
-            lookups(&process, "changed").await
-        ),
-        (Some(1.0), Some(2.0))
-    );
+    ports.changed = ports.up;
+    ports.names.swap(3, 11);
+    device.becomes(ports.agent());
+    assert_eq!(octets(&process, &device).await, ports.expected());
+    assert_eq!(off(&process).await, [0.0; 3]);
+    // One more, and the device forgets its stamp: the rows tell, and the stamp is believed no more.
+    ports.names.push("new".to_owned());
+    ports.octets.push((7, 7));
+    device.becomes(ports.agent());
+    assert_eq!(octets(&process, &device).await, ports.expected());
+    assert_eq!(lookups(&process, "changed").await, Some(2.0));
+    assert_eq!(off(&process).await, [1.0, 0.0, 0.0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stamp_that_stands_while_names_change_is_believed_no_more() {
+    let process = start(&[]).await;
+    // It never moved: nothing is kept under it, whatever it says.
+    let mut ports = Ports::new();
+    let device = Device::start(ports.agent());
+    for _ in 0..3 {
+        ports.names.rotate_right(1);
+        device.becomes(ports.agent());
+        assert_eq!(octets(&process, &device).await, ports.expected());
+    }
+    assert_eq!(lookups(&process, "hit").await, Some(0.0));
+    // It did, and stands from now on: the sample tells.
+    let mut ports = Ports::new();
+    let device = ports.proven(&process).await;
+    let hits = lookups(&process, "hit").await;
+    for _ in 0..3 {
+        ports.names.rotate_right(1);
+        device.becomes(ports.agent());
+        assert_eq!(octets(&process, &device).await, ports.expected());
+    }
+    assert_eq!(lookups(&process, "hit").await, hits);
+    assert_eq!(off(&process).await, [1.0, 0.0, 0.0]);
+    let page = scrape(&process, &device.target).await;
+    assert!(page.contains("snmp_scrape_shortcut_off{shortcut=\"kept_columns\"} 1\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_64_bit_counter_that_stops_ends_what_is_made_from_it() {
+    let process = start(&[]).await;
+    let mut ports = Ports::new();
+    let device = ports.proven(&process).await;
+    for _ in 0..3 {
+        ports.octets.iter_mut().for_each(|(low, _)| *low += 5000);
+        device.becomes(ports.agent());
+        assert_eq!(octets(&process, &device).await, ports.expected());
+    }
+    assert_eq!(off(&process).await, [0.0, 1.0, 0.0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_64_bit_counter_that_never_began_is_not_counted_from() {
+    let process = start(&[]).await;
+    let mut ports = Ports::new();
+    ports.octets[6] = (0, 0);
+    let device = Device::start(ports.agent());
+    octets(&process, &device).await;
+    ports.changed = ports.up;
+    ports.count();
+    ports.octets[6] = (0, 0);
+    device.becomes(ports.agent());
+    octets(&process, &device).await;
+    octets(&process, &device).await;
+    assert_eq!(lookups(&process, "hit").await, Some(1.0));
+    // Only the one that was idle counts, and only with 32 bits.
+    ports.octets[6] = (900, 0);
+    device.becomes(ports.agent());
+    assert_eq!(octets(&process, &device).await, ports.expected());
+    assert_eq!(off(&process).await, [0.0, 1.0, 0.0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

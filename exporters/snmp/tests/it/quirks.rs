@@ -103,6 +103,58 @@ async fn max_repetitions_too_high_are_lowered_and_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_answers_one_name_a_request_is_asked_so() {
+    let (target, _) =
+        device(|agent, request| (request.oids.len() == 1).then(|| agent.respond(request)));
+    let process = start(&[]).await;
+    for _ in 0..2 {
+        scrape(&process, &target).await;
+    }
+    // From then on without waiting for requests that stay without an answer.
+    let began = std::time::Instant::now();
+    let samples = scrape(&process, &target).await;
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let again = samples.value("snmp_scrape_packets_retried", &[("module", "if_mib")]);
+    assert_eq!(again, Some(0.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_of_our_own_that_stay_without_an_answer_hold_nothing_up() {
+    // Silent to a GET with anything in it that it does not have: ifTableLastChange, which no module asked for.
+    let (target, _) = device(|agent, request| {
+        let lacks = request
+            .oids
+            .iter()
+            .any(|oid| oid.starts_with(&[1, 3, 6, 1, 2, 1, 31, 1, 5]));
+        (request.tag != 0xa0 || !lacks).then(|| agent.respond(request))
+    });
+    let process = start(&[]).await;
+    for _ in 0..2 {
+        let began = std::time::Instant::now();
+        scrape(&process, &target).await;
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
+    // Silent to whatever only we want to know: given up after two scrapes.
+    let (silent, _) = device(|agent, request| {
+        let own = |oid: &Vec<u32>| oid.starts_with(&[1, 3, 6, 1, 2, 1, 31, 1, 5]);
+        (!request.oids.iter().any(own)).then(|| agent.respond(request))
+    });
+    for _ in 0..3 {
+        let began = std::time::Instant::now();
+        scrape(&process, &silent).await;
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
+    let (_, page) = process
+        .get(&format!("/snmp?target={silent}&module=if_mib"))
+        .await
+        .unwrap();
+    assert!(
+        page.contains("snmp_scrape_shortcut_off{shortcut=\"own_questions\"} 1\n"),
+        "{page}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_big_is_asked_for_less() {
     // As some agents do, with an empty list.
     let (target, _) = device(|agent, request| {
