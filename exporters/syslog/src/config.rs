@@ -101,7 +101,7 @@ pub struct Config {
     pub files: Vec<FileCopy>,
     /// Who is told of events.
     pub webhooks: Vec<Hook>,
-    text: String,
+    shown: String,
 }
 
 impl Config {
@@ -198,7 +198,8 @@ fn readers(config: &Config, events_at_once: bool) -> Checked<Vec<String>> {
     Ok(readers)
 }
 
-fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
+fn check(raw: Raw, base: &Path) -> Checked<Config> {
+    let shown = serde_json::to_string_pretty(&raw).unwrap_or_default() + "\n";
     let message = usize::try_from(raw.limits.message_bytes.get()).unwrap_or(usize::MAX);
     let mut config = Config {
         udp: Vec::new(),
@@ -227,7 +228,7 @@ fn check(raw: Raw, text: &str, base: &Path) -> Checked<Config> {
         forward: Vec::new(),
         files: Vec::new(),
         webhooks: Vec::new(),
-        text: text.to_owned(),
+        shown,
     };
     for (at, udp) in raw.listen.udp.into_iter().enumerate() {
         let address = address(&format!("listen.udp[{at}].address"), &udp.address)?;
@@ -340,8 +341,7 @@ impl Config {
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let raw: Raw = yaml::parse(text, origin)?;
         let base = origin.parent().unwrap_or(Path::new(""));
-        check(raw, text, base)
-            .map_err(|(path, message)| ConfigError::at(text, origin, path, message))
+        check(raw, base).map_err(|(path, message)| ConfigError::at(text, origin, path, message))
     }
 }
 
@@ -349,8 +349,8 @@ impl Configuration for Config {
     const DEFAULT: &'static str = DEFAULT;
 
     fn masked(&self) -> String {
-        // Secrets stand in files of their own; the text has only their paths.
-        self.text.clone()
+        // JSON is YAML; secrets stand in files of their own, and addresses do not show theirs.
+        self.shown.clone()
     }
 }
 
@@ -365,6 +365,27 @@ mod tests {
                     Relative paths begin at this file's folder. Durations: 250ms, 1.5s, 1m30s, 1h, 2d. Sizes: 65536, 64KiB, 1GiB.";
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("default.yaml");
         testkit::golden::hold(&path, &Keys::of(&Raw::example()).text(head));
+    }
+
+    #[test]
+    fn what_is_shown_has_no_credentials() {
+        let text = "loki: [{name: a, url: 'http://user:CANARY@h:1/push'}]\n\
+                    webhooks: [{name: w, url: 'https://h:2/services/CANARY', events: [configuration_change]}]\n";
+        let config = Config::parse(text, Path::new("x.yaml")).unwrap();
+        let shown = toolkit::without_passwords(&config.masked());
+        assert!(!shown.contains("CANARY"), "{shown}");
+        assert!(
+            shown.contains("@h:1/push") && shown.contains("https://h:2/<secret>"),
+            "{shown}"
+        );
+        let wrong = "webhooks: [{name: w, url: 'ftp://u:CANARY@h/CANARY', events: [configuration_change]}]\n";
+        let error = Config::parse(wrong, Path::new("x.yaml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            !error.contains("CANARY") && error.contains("webhooks[0].url"),
+            "{error}"
+        );
     }
 
     /// `SOTP_UPDATE=1` writes it anew.
@@ -391,14 +412,14 @@ mod tests {
             format!(
                 "{:?}",
                 Config {
-                    text: String::new(),
+                    shown: String::new(),
                     ..written
                 }
             ),
             format!(
                 "{:?}",
                 Config {
-                    text: String::new(),
+                    shown: String::new(),
                     ..bare
                 }
             )

@@ -52,6 +52,9 @@ pub struct Flags {
         help_heading = "Web server"
     )]
     pub web_config_file: Option<PathBuf>,
+    /// Starts open and in plain text when the file of --web.config.file says nothing; else that is an error, as an empty file may be a failed write.
+    #[arg(long = "web.allow-empty-config", env = "SOTP_WEB_ALLOW_EMPTY_CONFIG", value_parser = FalseyValueParser::new(), help_heading = "Web server")]
+    pub web_allow_empty_config: bool,
     /// Path of the metrics.
     #[arg(long = "web.telemetry-path", env = "SOTP_WEB_TELEMETRY_PATH", value_name = "PATH", default_value = "/metrics", value_parser = web_path, help_heading = "Web server")]
     pub web_telemetry_path: String,

@@ -38,7 +38,7 @@ pub use identity::Identity;
 pub use latency::{Latency, Series};
 pub use life::{main, main_from};
 pub use live::Live;
-pub use secret::{Secret, SecretFile};
+pub use secret::{Secret, SecretFile, SecretUrl, without_passwords};
 pub use supervise::{Latch, OnEnd, Spawner, Stop};
 pub use units::duration;
 pub use web::{Request, Response};

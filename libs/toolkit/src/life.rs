@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -22,7 +21,8 @@ use crate::metrics::Metrics;
 use crate::trace::Exporter;
 use crate::web::dispatch::Site;
 use crate::web::door::Door;
-use crate::web::limits::Limits;
+use crate::web::incoming::Bodies;
+use crate::web::limits::{Limits, Places};
 use crate::web::listen::{self, Bound};
 use crate::web::router::Router;
 use crate::web::scrape::Scrape;
@@ -87,6 +87,7 @@ pub fn main_from<S: Service>(
     let paths = Paths {
         config: flags.config_file.clone(),
         web: flags.web_config_file.clone(),
+        may_be_empty: flags.web_allow_empty_config,
     };
     let (config, door) = match (paths.load::<S>(&own), paths.load_web(None)) {
         (Ok(config), Ok(door)) => (config, door),
@@ -272,8 +273,8 @@ fn serve<S: Service>(
         door: reloader.door(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),
-        slots: (flags.web_max_requests > 0)
-            .then(|| Arc::new(Semaphore::new(flags.web_max_requests))),
+        places: Places::new(flags),
+        bodies: Bodies::new(flags.web_max_body_bytes),
         pool: main.handle().clone(),
         draining: AtomicBool::new(false),
     };

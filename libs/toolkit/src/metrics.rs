@@ -19,11 +19,13 @@ const CLOSED: &[&str] = &[
 const REFUSED: &[&str] = &[
     "auth",
     "auth_queue",
+    "body_memory",
     "body_size",
     "draining",
     "max_requests",
     "rate",
     "request_time",
+    "response_memory",
 ];
 
 /// Handles on the series that every service has.

@@ -57,6 +57,95 @@ impl Serialize for Secret {
     }
 }
 
+/// The address of a receiver that may have credentials in it: a user and password, a token in the path or in the query. It shows its scheme
+/// and host alone.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretUrl(String);
+
+impl SecretUrl {
+    /// The address itself, for the one call that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    fn shown(&self) -> String {
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            // No address: all of it may be the secret.
+            return if self.0.is_empty() {
+                String::new()
+            } else {
+                MASK.to_owned()
+            };
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        let user = if host == authority { "" } else { MASK };
+        let at = if user.is_empty() { "" } else { "@" };
+        let path = match path {
+            "" | "/" => path.to_owned(),
+            _ => format!("/{MASK}"),
+        };
+        format!("{scheme}://{user}{at}{host}{path}")
+    }
+}
+
+impl From<String> for SecretUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Serialize for SecretUrl {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.shown())
+    }
+}
+
+/// The text with the user information of every address in it masked: `https://<secret>@host/path`. For texts that people wrote and others
+/// read, such as a configuration.
+#[must_use]
+pub fn without_passwords(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        // RFC 3986 section 3.2: what stands before the last @ of the authority. A blank or a quote ends an address.
+        let end = after
+            .find(|c: char| {
+                c.is_whitespace()
+                    || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '\\' | '`')
+            })
+            .unwrap_or(after.len());
+        match after[..end].rfind('@') {
+            Some(at) => {
+                out.push_str(MASK);
+                rest = &after[at..];
+            }
+            None => rest = after,
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// A secret in a file, read again when its content changes; one trailing line end is not part of it.
 #[derive(Debug)]
 pub struct SecretFile {
@@ -148,6 +237,28 @@ fn stamp(path: &Path) -> std::io::Result<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_show_no_credentials() {
+        for (url, shown) in [
+            (
+                "https://hooks.example.net/services/T0/B0/token",
+                "https://hooks.example.net/<secret>",
+            ),
+            ("http://u:p@h:9/x?token=y", "http://<secret>@h:9/<secret>"),
+            ("http://h:9", "http://h:9"),
+            ("http://h:9/", "http://h:9/"),
+            ("http://h?token=y", "http://h/<secret>"),
+            ("token", "<secret>"),
+        ] {
+            assert_eq!(SecretUrl::from(url.to_owned()).to_string(), shown, "{url}");
+        }
+        let text = "a: http://u:p@h/x@y\nb: \"ssh://git@h\", c: tls://h:1, d: 'http://a@b:p@h'\ne: u@h ://";
+        assert_eq!(
+            without_passwords(text),
+            "a: http://<secret>@h/x@y\nb: \"ssh://<secret>@h\", c: tls://h:1, d: 'http://<secret>@h'\ne: u@h ://"
+        );
+    }
 
     #[test]
     fn secret_does_not_show() {

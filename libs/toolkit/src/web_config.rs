@@ -40,6 +40,12 @@ pub fn parse(text: &str, origin: &Path) -> Result<WebConfig, ConfigError> {
         .map_err(|(path, message)| ConfigError::at(text, origin, path, message))
 }
 
+/// Whether the file says nothing: it is empty, or all of it is comment.
+pub(crate) fn is_empty(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---" || line == "{}")
+}
+
 impl WebConfig {
     /// Files whose content belongs to it.
     #[must_use]

@@ -12,7 +12,7 @@ pub struct Hook {
     /// Its name in metrics.
     pub name: String,
     /// Where to post.
-    pub url: String,
+    pub url: toolkit::SecretUrl,
     /// The kinds of events that it is told.
     pub events: Vec<&'static str>,
     /// The key of the signature.

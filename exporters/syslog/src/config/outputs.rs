@@ -104,10 +104,11 @@ pub(super) fn file(at: usize, raw: RawFile, base: &Path) -> Checked<FileCopy> {
 
 pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> {
     let path = |field: &str| format!("webhooks[{at}].{field}");
-    if !(raw.url.starts_with("http://") || raw.url.starts_with("https://")) {
+    let url = raw.url.reveal();
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
         return Err((
             path("url"),
-            format!("expected an http or https address, found {:?}", raw.url),
+            format!("expected an http or https address, found {}", raw.url),
         ));
     }
     let known = |event: &String| {

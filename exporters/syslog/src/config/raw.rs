@@ -187,8 +187,9 @@ pub(super) struct RawFile {
 pub(super) struct RawWebhook {
     /// Name of the webhook, its own.
     pub(super) name: String,
-    /// Where events are posted.
-    pub(super) url: String,
+    /// Where events are posted; only its scheme and host are ever shown.
+    #[schemars(with = "String")]
+    pub(super) url: toolkit::SecretUrl,
     /// Kinds of events (docs/syslog-events.md).
     pub(super) events: Vec<String>,
     /// File with the secret that signs the body (X-SOTP-Signature).

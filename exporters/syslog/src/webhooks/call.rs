@@ -25,7 +25,7 @@ impl Client {
             .user_agent(concat!("sotp-syslog/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .timeout(hook.timeout);
-        if hook.url.starts_with("http://") {
+        if hook.url.reveal().starts_with("http://") {
             // No certificate is ever looked at: do not search the system for any.
             builder = builder.tls_certs_only([]);
         }
@@ -48,7 +48,7 @@ impl Client {
     async fn post(&self, hook: &Hook, event: &Event) -> Option<u16> {
         let mut request = self
             .0
-            .post(&hook.url)
+            .post(hook.url.reveal())
             .header("content-type", "application/json")
             .header("idempotency-key", event.stamp.to_string());
         if let Some(secret) = &hook.secret {

@@ -45,6 +45,8 @@ pub(crate) struct Reloader<S: Service> {
 pub(crate) struct Paths {
     pub(crate) config: Option<PathBuf>,
     pub(crate) web: Option<PathBuf>,
+    /// Whether that of the web server may say nothing at all.
+    pub(crate) may_be_empty: bool,
 }
 
 impl Paths {
@@ -69,7 +71,22 @@ impl Paths {
                 return Ok((Door::default(), Vec::new()));
             };
             let config = web_config::parse(text, path)?;
-            Ok((Door::build(&config, path, before)?, config.files()))
+            if !self.may_be_empty && before.is_none() && web_config::is_empty(text) {
+                return Err(ConfigError::new(
+                    path,
+                    "expected TLS, users or another setting, found nothing; --web.allow-empty-config starts open and in plain text",
+                ));
+            }
+            let door = Door::build(&config, path, before)?;
+            if let Some(lost) = before.and_then(|before| door.lacks(before)) {
+                return Err(ConfigError::new(
+                    path,
+                    format!(
+                        "{lost} would be off from now on; a reload never does that, a restart does"
+                    ),
+                ));
+            }
+            Ok((door, config.files()))
         })
     }
 }
@@ -220,6 +237,6 @@ impl<S: Service> Control for Reloader<S> {
     }
 
     fn masked(&self) -> String {
-        self.swap.current().masked()
+        crate::secret::without_passwords(&self.swap.current().masked())
     }
 }

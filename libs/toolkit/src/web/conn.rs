@@ -1,7 +1,8 @@
 //! What one connection may take: time for its head, its silence and its reading; and which one goes when there are too many.
 
 use super::limits::Limits;
-use std::collections::HashMap;
+use super::outgoing::{self, Outgoing};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,12 @@ struct State {
     stalled: Option<Instant>,
     /// An answered response is not wholly written since then.
     sending: Option<Instant>,
+    /// The responses that are held, each with when it was ready.
+    responses: BTreeMap<u64, Instant>,
+    /// Bytes that they count for.
+    held: usize,
+    /// When something of them was taken last.
+    got_on: Instant,
     evicted: bool,
 }
 
@@ -52,6 +59,9 @@ impl Conn {
             multiplexed: false,
             stalled: None,
             sending: None,
+            responses: BTreeMap::new(),
+            held: 0,
+            got_on: Instant::now(),
             evicted: false,
         };
         Self {
@@ -62,6 +72,55 @@ impl Conn {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it carries HTTP/2.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.lock().multiplexed
+    }
+
+    /// Something of a response was taken.
+    pub(super) fn gets_on(&self) {
+        self.lock().got_on = Instant::now();
+    }
+
+    /// Holds a response of this weight; false when the connection has its share.
+    fn hold(&self, id: u64, weight: usize) -> bool {
+        let mut state = self.lock();
+        if state.held > 0 && state.held + weight > outgoing::OF_ONE {
+            return false;
+        }
+        let now = Instant::now();
+        if state.responses.is_empty() {
+            state.got_on = now;
+        }
+        state.held += weight;
+        state.responses.insert(id, now);
+        drop(state);
+        self.sooner.notify_one();
+        true
+    }
+
+    /// Gives back a response; what it still counts for.
+    fn release(&self, id: u64, weight: usize) -> usize {
+        let mut state = self.lock();
+        state.responses.remove(&id);
+        let weight = weight.min(state.held);
+        state.held -= weight;
+        weight
+    }
+
+    /// Since when nothing of its responses was taken; `None` without any.
+    fn standing_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        (state.held > 0 && !state.evicted).then_some(state.got_on)
+    }
+
+    /// Ends the connection; what its responses counted for.
+    fn forfeit(&self) -> usize {
+        let held = std::mem::take(&mut self.lock().held);
+        self.evict();
+        held
     }
 
     /// HTTP/2 begins: its frames between requests are not heads.
@@ -95,7 +154,12 @@ impl Conn {
     /// Whether nothing is being answered or written.
     pub(crate) fn is_quiet(&self) -> bool {
         let state = self.lock();
-        state.phase != Phase::Busy && state.sending.is_none()
+        let written = if state.multiplexed {
+            state.responses.is_empty()
+        } else {
+            state.sending.is_none()
+        };
+        state.phase != Phase::Busy && written
     }
 
     /// The next limit and its name.
@@ -106,6 +170,7 @@ impl Conn {
         }
         let phase = match state.phase {
             Phase::Head => Some((state.since + limits.header, "header_time")),
+            Phase::Idle if state.multiplexed && !state.responses.is_empty() => None,
             Phase::Idle => Some((state.since + limits.idle, "idle")),
             Phase::Busy => None,
         };
@@ -115,7 +180,11 @@ impl Conn {
         let sending = state
             .sending
             .map(|since| (since + limits.request, "response_time"));
-        [phase, stalled, sending]
+        // What is written of HTTP/2 may be frames of its own, so that only what is taken of a body counts.
+        let oldest = state.responses.values().min().filter(|_| state.multiplexed);
+        let standing = oldest.map(|_| (state.got_on + limits.write, "slow_reader"));
+        let taking = oldest.map(|since| (*since + limits.request, "response_time"));
+        [phase, stalled, sending, standing, taking]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -153,6 +222,16 @@ impl Conn {
             state.stalled = Some(Instant::now());
             drop(state);
             self.sooner.notify_one();
+        }
+    }
+
+    fn wrote(&self, stalls: bool) {
+        self.write_stalls(stalls);
+        if !stalls {
+            let mut state = self.lock();
+            if !state.multiplexed {
+                state.got_on = Instant::now();
+            }
         }
     }
 
@@ -217,7 +296,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.conn.write_stalls(done.is_pending());
+        self.conn.wrote(done.is_pending());
         done
     }
 
@@ -227,7 +306,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let done = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.conn.write_stalls(done.is_pending());
+        self.conn.wrote(done.is_pending());
         done
     }
 
@@ -252,9 +331,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// The open connections, bounded.
+/// The open connections, bounded, and what their responses hold.
 #[derive(Debug, Default)]
-pub(crate) struct Open(Mutex<(u64, HashMap<u64, Arc<Conn>>)>);
+pub(crate) struct Open(Mutex<Opened>);
+
+#[derive(Debug, Default)]
+struct Opened {
+    next: u64,
+    connections: HashMap<u64, Arc<Conn>>,
+    /// Bytes that all responses count for.
+    held: usize,
+}
 
 /// A place among the open connections.
 pub(crate) struct Place {
@@ -264,7 +351,7 @@ pub(crate) struct Place {
 }
 
 impl Open {
-    fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, Arc<Conn>>)> {
+    fn lock(&self) -> MutexGuard<'_, Opened> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -272,20 +359,20 @@ impl Open {
     /// silent connections never keep a new one from its answer; `None` when every one is busy.
     pub(crate) fn enter(self: &Arc<Self>, most: usize) -> Option<Place> {
         let mut open = self.lock();
-        if open.1.len() >= most {
+        if open.connections.len() >= most {
             let waiting = open
-                .1
+                .connections
                 .iter()
                 .filter_map(|(id, conn)| conn.waiting_since().map(|since| (since, *id)));
             let (_, oldest) = waiting.min()?;
-            if let Some(conn) = open.1.remove(&oldest) {
-                conn.evict();
+            if let Some(conn) = open.connections.remove(&oldest) {
+                open.held = open.held.saturating_sub(conn.forfeit());
             }
         }
-        let id = open.0;
-        open.0 += 1;
+        let id = open.next;
+        open.next += 1;
         let conn = Arc::new(Conn::new());
-        open.1.insert(id, Arc::clone(&conn));
+        open.connections.insert(id, Arc::clone(&conn));
         drop(open);
         Some(Place {
             conn,
@@ -293,10 +380,129 @@ impl Open {
             open: Arc::clone(self),
         })
     }
+
+    /// A response without a body, which needs no room.
+    pub(crate) fn nothing(self: &Arc<Self>, conn: &Arc<Conn>) -> Outgoing {
+        Outgoing {
+            open: Arc::clone(self),
+            conn: Arc::clone(conn),
+            id: u64::MAX,
+            weight: 0,
+        }
+    }
+
+    /// Takes a response of so many bytes for `conn`; `None` when there is no room for it.
+    pub(crate) fn hold(self: &Arc<Self>, conn: &Arc<Conn>, bytes: usize) -> Option<Outgoing> {
+        let weight = outgoing::weight(bytes);
+        if weight == 0 {
+            return Some(self.nothing(conn));
+        }
+        let mut open = self.lock();
+        while open.held + weight > outgoing::IN_ALL {
+            let standing = open
+                .connections
+                .values()
+                .filter(|other| !Arc::ptr_eq(other, conn))
+                .filter_map(|other| other.standing_since().map(|since| (since, other)));
+            let (since, other) = standing.min_by_key(|(since, _)| *since)?;
+            if since.elapsed() < outgoing::PATIENCE {
+                return None;
+            }
+            let given = other.forfeit();
+            open.held = open.held.saturating_sub(given);
+        }
+        let id = open.next;
+        open.next += 1;
+        if !conn.hold(id, weight) {
+            return None;
+        }
+        open.held += weight;
+        drop(open);
+        Some(Outgoing {
+            open: Arc::clone(self),
+            conn: Arc::clone(conn),
+            id,
+            weight,
+        })
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        let mut open = self.open.lock();
+        open.held = open
+            .held
+            .saturating_sub(self.conn.release(self.id, self.weight));
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.open.lock().1.remove(&self.id);
+        self.open.lock().connections.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_gives_way_and_who_gets_on_does_not() {
+        let open = Arc::new(Open::default());
+        let places: Vec<Place> = (0..5).filter_map(|_| open.enter(10)).collect();
+        let hold = |at: usize, bytes| open.hold(&places[at].conn, bytes);
+        let mut held: Vec<Outgoing> = (0..4).map(|at| hold(at, usize::MAX).unwrap()).collect();
+        assert!(
+            hold(4, 1).is_none(),
+            "all room is taken, and nobody stands still yet"
+        );
+        assert!(hold(4, 0).is_some(), "an empty one needs none");
+        assert!(hold(0, 1).is_none(), "a connection has its share");
+        tokio::time::advance(outgoing::PATIENCE).await;
+        for place in &places[1..4] {
+            place.conn.gets_on();
+        }
+        let one = hold(4, 1).unwrap();
+        assert!(places[0].conn.lock().evicted);
+        assert!(places[1..].iter().all(|place| !place.conn.lock().evicted));
+        drop(held.remove(0));
+        assert_eq!(
+            open.lock().held,
+            3 * outgoing::OF_ONE + 1,
+            "given back once"
+        );
+        drop((one, held));
+        assert_eq!(open.lock().held, 0);
+    }
+
+    /// Frames of HTTP/2 itself, such as answers to pings, are no progress.
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_nobody_takes_ends_its_connection() {
+        let open = Arc::new(Open::default());
+        let place = open.enter(10).unwrap();
+        place.conn.multiplex();
+        let limits = Limits {
+            connections: 10,
+            header_bytes: 1,
+            body_bytes: 1,
+            header: std::time::Duration::from_secs(10),
+            request: std::time::Duration::from_secs(60),
+            write: std::time::Duration::from_secs(30),
+            idle: std::time::Duration::from_secs(180),
+        };
+        let held = open.hold(&place.conn, 1).unwrap();
+        let began = Instant::now();
+        let pings = async {
+            loop {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                place.conn.wrote(false);
+            }
+        };
+        let reason = tokio::select! {
+            reason = place.conn.exhausted(&limits) => reason,
+            () = pings => unreachable!(),
+        };
+        assert_eq!((reason, began.elapsed()), ("slow_reader", limits.write));
+        drop(held);
     }
 }

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ALLOW, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::auth::Verdict;
+use super::conn::{Conn, Open};
 use super::door::{Door, LiveDoor, Trust};
-use super::limits::Limits;
+use super::incoming::{Bodies, Share};
+use super::limits::{Limits, Places};
+use super::outgoing::Sent;
 use super::request::conceal;
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
@@ -49,7 +54,8 @@ pub(crate) struct Site {
     pub(crate) door: LiveDoor,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
-    pub(crate) slots: Option<Arc<Semaphore>>,
+    pub(crate) places: Places,
+    pub(crate) bodies: Arc<Bodies>,
     pub(crate) pool: tokio::runtime::Handle,
     pub(crate) draining: AtomicBool,
 }
@@ -90,12 +96,24 @@ impl Peer {
     }
 }
 
+/// The way of an answer: to whom, over which connection, among which others.
+pub(crate) struct Way {
+    pub(crate) peer: Peer,
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) open: Arc<Open>,
+}
+
 /// A refusal, boxed because responses are large beside what else a check returns.
 type Refused = Box<Response>;
 
 impl Site {
     /// Answers one request and counts it.
-    pub(crate) async fn serve(&self, request: http::Request<Incoming>, peer: &Peer) -> Response {
+    pub(crate) async fn serve(
+        &self,
+        request: http::Request<Incoming>,
+        way: &Way,
+    ) -> http::Response<Sent> {
+        let peer = &way.peer;
         let began = Instant::now();
         let _counted = Counted::new(&self.metrics.in_flight);
         let door = self.door.load_full();
@@ -121,9 +139,13 @@ impl Site {
                     .insert(CONTENT_LENGTH, HeaderValue::from(length));
             }
         }
+        answer
+            .headers_mut()
+            .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         for (name, value) in &door.headers {
             answer.headers_mut().insert(name, value.clone());
         }
+        let answer = self.sent(answer, way);
         let status = answer.status();
         let labels = [route, status.as_str()];
         self.metrics.requests.with_label_values(&labels).inc();
@@ -132,6 +154,26 @@ impl Site {
             .with(&[route])
             .observe_traced(began.elapsed(), traced);
         answer
+    }
+
+    /// The answer with its room among those on their way, or the refusal.
+    fn sent(&self, answer: Response, way: &Way) -> http::Response<Sent> {
+        let with = |answer: Response| {
+            let body = response::bytes(&answer);
+            let held = way.open.hold(&way.conn, body.len())?;
+            Some(answer.map(|_| Sent::new(body, held)))
+        };
+        with(answer)
+            .or_else(|| {
+                let text = "too many responses wait for their readers";
+                with(*self.refuse("response_memory", StatusCode::SERVICE_UNAVAILABLE, text))
+            })
+            .unwrap_or_else(|| {
+                let mut empty = response::text(StatusCode::SERVICE_UNAVAILABLE, "");
+                *empty.body_mut() = Full::new(Bytes::new());
+                let held = way.open.nothing(&way.conn);
+                empty.map(|_| Sent::new(Bytes::new(), held))
+            })
     }
 
     /// Rate and user, then route and answer; and the id of the trace when it is sampled.
@@ -243,8 +285,8 @@ impl Site {
                 self.control.masked(),
             ),
             Page::Reload => self.reload().await,
-            Page::Metrics => match self.slot() {
-                Ok(_slot) => self.scrape.answer(&asked.parts.headers).await,
+            Page::Metrics => match self.place(self.places.metrics()) {
+                Ok(_place) => self.scrape.answer(&asked.parts.headers).await,
                 Err(refused) => *refused,
             },
         }
@@ -306,24 +348,21 @@ impl Site {
     }
 
     /// One of the places for expensive requests, or the refusal.
-    fn slot(&self) -> Result<Option<OwnedSemaphorePermit>, Refused> {
-        let Some(slots) = &self.slots else {
-            return Ok(None);
-        };
-        Arc::clone(slots)
-            .try_acquire_owned()
-            .map(Some)
-            .map_err(|_| {
-                let mut refused = self.refuse(
-                    "max_requests",
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "too many requests at a time",
-                );
-                refused
-                    .headers_mut()
-                    .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-                refused
-            })
+    fn place(
+        &self,
+        place: Option<Option<OwnedSemaphorePermit>>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Refused> {
+        place.ok_or_else(|| {
+            let mut refused = self.refuse(
+                "max_requests",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests at a time",
+            );
+            refused
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            refused
+        })
     }
 
     /// A handler of the service, on the main pool.
@@ -335,8 +374,10 @@ impl Site {
                 "the service is ending",
             ));
         }
-        let _slot = self.slot()?;
-        let body = self.body(asked.body).await?;
+        // The body before the place: who sends one slowly keeps nobody waiting.
+        let (body, _share) = self.body(asked.body, &asked.peer.address).await?;
+        let known = asked.user.is_some() || asked.certificate.is_some();
+        let _place = self.place(self.places.service(known))?;
         let Parts {
             method,
             uri,
@@ -366,7 +407,7 @@ impl Site {
         }))
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, Refused> {
+    async fn body(&self, mut body: Incoming, peer: &str) -> Result<(Bytes, Share), Refused> {
         let most = self.limits.body_bytes;
         let too_large = || {
             self.refuse(
@@ -378,14 +419,31 @@ impl Site {
         if body.size_hint().lower() > most as u64 {
             return Err(too_large());
         }
-        match Limited::new(body, most).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-            Err(_) => Err(Box::new(response::text(
-                StatusCode::BAD_REQUEST,
-                "the body cannot be read",
-            ))),
+        let mut share = self.bodies.share(peer);
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                return Err(Box::new(response::text(
+                    StatusCode::BAD_REQUEST,
+                    "the body cannot be read",
+                )));
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if whole.len() + data.len() > most {
+                return Err(too_large());
+            }
+            if !share.grow(data.len()) {
+                return Err(self.refuse(
+                    "body_memory",
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many bodies at a time",
+                ));
+            }
+            whole.extend_from_slice(&data);
         }
+        Ok((whole.freeze(), share))
     }
 
     fn refuse(&self, reason: &str, status: StatusCode, text: &str) -> Refused {

@@ -38,6 +38,19 @@ pub(crate) struct Door {
 pub(crate) type LiveDoor = Arc<ArcSwap<Door>>;
 
 impl Door {
+    /// What `before` protects with and this does not.
+    pub(crate) fn lacks(&self, before: &Self) -> Option<&'static str> {
+        if before.tls.is_some() && self.tls.is_none() {
+            Some("TLS")
+        } else if before.auth.is_some() && self.auth.is_none() {
+            Some("the passwords of basic_auth_users")
+        } else if before.trust.is_some() && self.trust.is_none() {
+            Some("the verification of client certificates")
+        } else {
+            None
+        }
+    }
+
     /// Builds what the configuration says, reading its files. The bucket of the one before stays when its limit does.
     pub(crate) fn build(
         config: &WebConfig,

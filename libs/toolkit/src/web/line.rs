@@ -24,17 +24,21 @@ pub(super) struct Login {
 impl Login {
     /// `peer` is the address of a connection, or another text where it has none.
     pub(super) fn new(name: &str, peer: &str) -> Self {
-        let address = |peer: SocketAddr| peer.ip();
-        let from = peer.parse().ok().or(peer.parse().ok().map(address));
-        let from = from.map(|from: IpAddr| match from.to_canonical() {
-            IpAddr::V6(from) => IpAddr::V6((from.to_bits() >> 64 << 64).into()),
-            v4 => v4,
-        });
         Self {
             name: name.chars().take(64).collect(),
-            from,
+            from: network(peer),
         }
     }
+}
+
+/// What counts as one address: of IPv6 one /64; `None` for a unix socket.
+pub(super) fn network(peer: &str) -> Option<IpAddr> {
+    let address = |peer: SocketAddr| peer.ip();
+    let from = peer.parse().ok().or(peer.parse().ok().map(address));
+    from.map(|from: IpAddr| match from.to_canonical() {
+        IpAddr::V6(from) => IpAddr::V6((from.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    })
 }
 
 /// Those who wait.

@@ -14,10 +14,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::ClientCertificate;
 use super::conn::{Conn, Open, Watched};
-use super::dispatch::{Peer, Site};
+use super::dispatch::{Peer, Site, Way};
 use super::listen::Bound;
-use super::{ClientCertificate, Response};
+use super::outgoing::Sent;
 
 /// Time for a quiet connection to be closed in good order.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -207,19 +208,20 @@ impl Server {
         peer: &Peer,
     ) -> impl Service<
         http::Request<Incoming>,
-        Response = Response,
+        Response = http::Response<Sent>,
         Error = Infallible,
-        Future = impl Future<Output = Result<Response, Infallible>> + Send + use<>,
+        Future = impl Future<Output = Result<http::Response<Sent>, Infallible>> + Send + use<>,
     > + use<> {
-        let (site, conn, peer) = (
-            Arc::clone(&self.site),
-            Arc::clone(conn),
-            Arc::new(peer.clone()),
-        );
+        let site = Arc::clone(&self.site);
+        let way = Arc::new(Way {
+            peer: peer.clone(),
+            conn: Arc::clone(conn),
+            open: Arc::clone(&self.open),
+        });
         service_fn(move |request| {
-            let (site, peer, busy) = (Arc::clone(&site), Arc::clone(&peer), conn.request());
+            let (site, way, busy) = (Arc::clone(&site), Arc::clone(&way), way.conn.request());
             async move {
-                let answer = site.serve(request, &peer).await;
+                let answer = site.serve(request, &way).await;
                 drop(busy);
                 Ok(answer)
             }

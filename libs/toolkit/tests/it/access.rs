@@ -213,3 +213,42 @@ async fn rate_limit_refuses_the_rest() {
     }
     assert_eq!(codes, [200, 200, 200, 429, 429]);
 }
+
+/// What an editor or a full disk leaves between truncating and writing takes nobody's password away; a restart needs to be told.
+#[tokio::test]
+async fn an_emptied_file_takes_no_protection_away() {
+    let dir = TempDir::new().unwrap();
+    let service = guarded(&dir, &user("secret", 4)).await;
+    assert_eq!(status(&service, "alice", "secret").await, 200);
+    for text in ["", "# nothing\n", "http_server_config: {}\n"] {
+        dir.write("web.yml", text).unwrap();
+        let refused = testkit::client()
+            .post(service.url("/-/reload"))
+            .basic_auth("alice", Some("secret"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(refused.status(), 500, "{text:?}");
+        let why = refused.text().await.unwrap();
+        assert!(
+            why.contains("the passwords of basic_auth_users would be off"),
+            "{why}"
+        );
+        assert_eq!(service.get("/whoami").await.unwrap().0, 401, "{text:?}");
+    }
+    dir.write("web.yml", "# nothing\n").unwrap();
+    let file = format!("--web.config.file={}", dir.path().join("web.yml").display());
+    let check = |more: &[&str]| {
+        let mut args = vec![file.as_str(), "--config.check"];
+        args.extend(more);
+        std::process::Command::new(crate::support::echo())
+            .args(args)
+            .output()
+            .unwrap()
+    };
+    let refused = check(&[]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(64), "{said}");
+    assert!(said.contains("--web.allow-empty-config"), "{said}");
+    assert_eq!(check(&["--web.allow-empty-config"]).status.code(), Some(0));
+}

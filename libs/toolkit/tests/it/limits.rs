@@ -214,15 +214,49 @@ async fn more_requests_than_allowed_get_503() {
         })
         .collect();
     reached(&service, 2).await;
-    assert_eq!(service.get("/metrics").await.unwrap().0, 503);
+    assert_eq!(service.get("/metrics").await.unwrap().0, 200);
     assert_eq!(service.get("/echo").await.unwrap().0, 503);
     assert_eq!(service.get("/-/healthy").await.unwrap().0, 200);
     release(&dir, &service);
     for answer in waits {
         assert_eq!(answer.await.unwrap(), 200);
     }
-    assert_eq!(service.get("/metrics").await.unwrap().0, 200);
-    assert_eq!(refused(&service, "max_requests").await, 2.0);
+    assert_eq!(service.get("/echo").await.unwrap().0, 200);
+    assert_eq!(refused(&service, "max_requests").await, 1.0);
+}
+
+#[tokio::test]
+async fn bodies_that_never_come_keep_nobody_waiting() {
+    let service = start(&["--web.max-requests=2"]).await;
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(service.address()).await.unwrap();
+        stream
+            .write_all(b"POST /echo/a HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+            .await
+            .unwrap();
+        slow.push(stream);
+    }
+    eventually(SOON, || async {
+        let page = service.get("/metrics").await?.1;
+        let open = "sotp_http_requests_in_flight 11\n";
+        anyhow::ensure!(page.contains(open), "{page}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let answer = testkit::client()
+        .post(service.url("/echo/b"))
+        .body("0123456789")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    for mut stream in slow {
+        stream.write_all(b"defghij").await.unwrap();
+        let answer = response(&mut stream).await.unwrap();
+        assert!(answer.ends_with("a: 10 bytes\n"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -392,3 +392,60 @@ async fn http2_connection_without_requests_is_closed() {
         .await
         .expect("pings keep the connection open");
 }
+
+/// A reader with a window of zero that goes on to ask and to ping: frames of HTTP/2 itself are no progress.
+#[tokio::test]
+async fn http2_responses_that_nobody_takes_end_their_connection() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (authority, dir) = (Authority::new("servers"), TempDir::new().unwrap());
+    authority.issue(&["localhost"]).write(&dir, "server");
+    let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+    let web = dir.write("web.yml", text).unwrap();
+    let args = [
+        format!("--web.config.file={}", web.display()),
+        "--web.write-timeout=1s".to_owned(),
+    ];
+    let service = spawn(&args).https().start().await.unwrap();
+    let mut config = (*client(&authority, &[&TLS13], None)).clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let mut stream = connect(service.address(), config.into()).await.unwrap();
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let mut frame = vec![0, 0, u8::try_from(payload.len()).unwrap(), kind, flags];
+        frame.extend([0, 0, 0, stream]);
+        frame.extend(payload);
+        frame
+    };
+    // SETTINGS_INITIAL_WINDOW_SIZE 0, RFC 9113 section 6.5.2.
+    let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    hello.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    // GET https://x/large by HPACK, RFC 7541 appendix A: 2, 7, 1 and 4 of the static table.
+    for id in [1, 3, 5] {
+        hello.extend(frame(1, 5, id, b"\x82\x87\x01\x01x\x04\x06/large"));
+    }
+    stream.write_all(&hello).await.unwrap();
+    let began = std::time::Instant::now();
+    let pings = async {
+        let mut taken = vec![0; 64 * 1024];
+        loop {
+            let ping = frame(6, 0, 0, b"01234567");
+            if stream.write_all(&ping).await.is_err() {
+                return;
+            }
+            let read = stream.read(&mut taken);
+            let read = tokio::time::timeout(std::time::Duration::from_millis(100), read).await;
+            if matches!(read, Ok(Ok(0) | Err(_))) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, pings)
+        .await
+        .expect("responses that nobody takes keep their connection");
+    assert!(began.elapsed() >= std::time::Duration::from_secs(1));
+    let mut stream = connect(service.address(), client(&authority, &[&TLS13], None))
+        .await
+        .unwrap();
+    let metrics = ask(&mut stream, "GET /metrics HTTP/1.1").await.unwrap();
+    let line = "sotp_http_connections_closed_total{reason=\"slow_reader\"} 1\n";
+    assert!(metrics.contains(line), "{metrics}");
+}
