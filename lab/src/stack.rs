@@ -2,6 +2,7 @@
 
 mod args;
 mod configs;
+mod doubles;
 pub(crate) mod download;
 pub(crate) mod fetch;
 pub(crate) mod forward;
@@ -27,8 +28,8 @@ pub(crate) use configs::template::Ssh;
 
 use std::process::ExitCode;
 
-use args::Command;
 pub(crate) use args::{Args, Common, Download, Install, Programs};
+use args::{Command, Double};
 
 /// Runs the subcommand and returns its exit status.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -37,6 +38,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Up(up) => runtime.block_on(up::run(*up)),
         Command::Install(install) => runtime.block_on(crate::doctor::run(&install)),
         Command::Inner { plan } => runtime.block_on(inner::run(&plan)),
+        Command::Double(Double::Loki { address }) => runtime.block_on(doubles::loki(address)),
+        Command::Double(Double::Grafana { setup }) => runtime.block_on(doubles::grafana(&setup)),
     }
 }
 

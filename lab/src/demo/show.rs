@@ -73,6 +73,7 @@ pub(super) async fn run(
         impatient: true,
         retention: "1d",
         show: args.logs,
+        doubles: args.once,
     };
     let plan = plan::write(&setting)?;
     for line in tell::moved_ports(&setting, &plan) {

@@ -26,6 +26,24 @@ pub(super) enum Command {
         /// The plan to carry out.
         plan: PathBuf,
     },
+    /// Stand in for a program that could not be had.
+    #[command(hide = true, subcommand)]
+    Double(Double),
+}
+
+/// What stands in for what.
+#[derive(Debug, Subcommand)]
+pub(super) enum Double {
+    /// For Loki.
+    Loki {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// For Grafana.
+    Grafana {
+        /// How it is set up: JSON.
+        setup: PathBuf,
+    },
 }
 
 /// Flags of `sotp-lab stack up`.

@@ -98,6 +98,17 @@ impl Home {
             .and_then(|file| file.parent().map(Path::to_path_buf))
     }
 
+    /// What the app says of itself, built or not: the folder of its `plugin.json`.
+    pub(crate) fn app_sources(&self) -> Option<PathBuf> {
+        self.there("dashboards/app/public")
+    }
+
+    /// The scripts of a page around the app, where its tests were built.
+    pub(crate) fn app_host(&self) -> Option<PathBuf> {
+        self.there("target/app/host-dist/host.js")
+            .and_then(|file| file.parent().map(Path::to_path_buf))
+    }
+
     /// The dashboard that a visitor lands on.
     pub(crate) fn first_dashboard(&self) -> Option<PathBuf> {
         self.there("dashboards/network/now.json")

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::args::Common;
 use super::configs::{alertmanager, grafana, loki, template, tempo};
+use super::doubles;
 use super::forward::Inner;
 use super::home::Home;
 use super::output::Show;
@@ -93,6 +94,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) retention: &'a str,
     /// What reaches the terminal.
     pub(crate) show: Show,
+    /// Whether doubles stand in for Loki and Grafana where they were not found.
+    pub(crate) doubles: bool,
 }
 
 /// Looks for every program and for our own binaries.
@@ -161,12 +164,16 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     processes.push(prometheus_process(setting)?);
     if let Some(program) = &setting.found.loki {
         processes.push(loki_process(setting, program)?);
+    } else if setting.doubles {
+        processes.push(doubles::loki_process(setting)?);
     }
     if let Some(program) = &setting.found.tempo {
         processes.push(tempo_process(setting, program)?);
     }
     if let Some((program, home)) = &setting.found.grafana {
         processes.push(grafana_process(setting, program, home)?);
+    } else if setting.doubles {
+        processes.push(doubles::grafana_process(setting)?);
     }
     let forward = |process: &Process| Inner {
         socket: Plan::socket(setting.state, &process.name),
@@ -186,16 +193,16 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
 }
 
 impl Setting<'_> {
-    fn inner(&self, name: &str) -> String {
+    pub(super) fn inner(&self, name: &str) -> String {
         format!("127.0.0.1:{}", self.inside[name])
     }
 
-    fn inner_url(&self, name: &str) -> String {
+    pub(super) fn inner_url(&self, name: &str) -> String {
         format!("http://{}", self.inner(name))
     }
 
     /// The same for a service that may not run: then where it would, so that the app says that it is not there.
-    fn inner_or(&self, name: &str, usual: u16) -> String {
+    pub(super) fn inner_or(&self, name: &str, usual: u16) -> String {
         let port = self.inside.get(name).copied().unwrap_or(usual);
         format!("http://127.0.0.1:{port}")
     }
@@ -209,8 +216,9 @@ impl Setting<'_> {
     fn urls(&self) -> BTreeMap<String, String> {
         let found = self.found;
         let there = |name: &str| match name {
-            "grafana" => found.grafana.is_some(),
-            "loki" | "loki-grpc" => found.loki.is_some(),
+            "grafana" => found.grafana.is_some() || self.doubles,
+            "loki" => found.loki.is_some() || self.doubles,
+            "loki-grpc" => found.loki.is_some(),
             "tempo" | "tempo-grpc" | "otlp-grpc" | "otlp-http" => found.tempo.is_some(),
             _ => true,
         };
@@ -220,7 +228,7 @@ impl Setting<'_> {
             .collect()
     }
 
-    fn file(&self, name: &str, text: &str) -> anyhow::Result<String> {
+    pub(super) fn file(&self, name: &str, text: &str) -> anyhow::Result<String> {
         let path = self.state.join(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(path.display().to_string())
@@ -451,8 +459,7 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
                 "SOTP_CONFIGURATION_URL",
                 setting.inner_or("sotp-ssh-config", 19222),
             ),
-            // base64 of a user without a password: the services behind this loopback ask Grafana for none.
-            ("SOTP_APP_BASIC_AUTH", "Z3JhZmFuYTo=".to_owned()),
+            ("SOTP_APP_BASIC_AUTH", doubles::NO_PASSWORD.to_owned()),
             (
                 "SOTP_SCRAPE_INTERVAL",
                 format!("{}s", setting.interval.as_secs().max(1)),

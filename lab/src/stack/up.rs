@@ -59,6 +59,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         impatient: false,
         retention: &up.retention,
         show: up.logs,
+        doubles: false,
     };
     let plan = plan::write(&setting)?;
     for line in tell::moved_ports(&setting, &plan) {

@@ -62,6 +62,8 @@ pub struct Setup {
     pub host: Option<PathBuf>,
     /// The language of everybody, such as `pl-PL`.
     pub language: String,
+    /// `root_url`, which its tokens name as their issuer, where it is not the address that it listens on.
+    pub root_url: Option<String>,
 }
 
 /// What the signing keys answer.
@@ -75,7 +77,7 @@ pub enum Keys {
     Silence,
 }
 
-/// A running Grafana on a free port of 127.0.0.1; it ends when it is dropped.
+/// A running Grafana; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Grafana {
     address: SocketAddr,
@@ -108,13 +110,21 @@ type Answer = Response<Full<Bytes>>;
 type Whole = Request<Bytes>;
 
 impl Grafana {
-    /// Starts it.
+    /// Starts it on a free port of loopback.
     ///
     /// # Errors
     /// A route that it would not understand, or no free port.
     pub async fn start(setup: Setup) -> anyhow::Result<Self> {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), setup).await
+    }
+
+    /// Starts it on this address.
+    ///
+    /// # Errors
+    /// A route that it would not understand, or the address cannot be bound.
+    pub async fn start_at(address: SocketAddr, setup: Setup) -> anyhow::Result<Self> {
         route::check(&setup)?;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let listener = tokio::net::TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         crate::crypto();
         let client = reqwest::Client::builder()
@@ -133,7 +143,10 @@ impl Grafana {
             sessions: BTreeMap::new(),
         };
         let inner = Arc::new(Inner {
-            issuer: format!("http://{address}/"),
+            issuer: setup
+                .root_url
+                .clone()
+                .unwrap_or_else(|| format!("http://{address}/")),
             setup,
             state: Mutex::new(state),
             fetches: AtomicUsize::new(0),
@@ -165,7 +178,7 @@ impl Grafana {
         })
     }
 
-    /// Its address, with a slash at the end: what `root_url` says, and the issuer of its tokens.
+    /// Its address, with a slash at the end: what `root_url` says unless the setup does, and the issuer of its tokens.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)

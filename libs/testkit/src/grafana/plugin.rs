@@ -162,6 +162,23 @@ fn role(text: &str) -> anyhow::Result<Basic> {
         .with_context(|| format!("{text:?}: expected Viewer, Editor or Admin"))
 }
 
+/// `plugin.json` of a folder, and its path.
+fn raw(folder: &Path) -> anyhow::Result<(PathBuf, Raw)> {
+    let path = folder.join("plugin.json");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let raw = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    Ok((path, raw))
+}
+
+/// Whether the files that a browser needs lie beside it.
+fn files(folder: &Path, raw: &Raw) -> anyhow::Result<()> {
+    ensure!(folder.join("module.js").is_file(), "no module.js beside it");
+    for logo in [&raw.info.logos.small, &raw.info.logos.large] {
+        ensure!(folder.join(logo).is_file(), "logos: no file {logo}");
+    }
+    Ok(())
+}
+
 impl App {
     /// The app that lies in `folder`, enabled with these settings; its id, and itself.
     ///
@@ -172,13 +189,33 @@ impl App {
         json_data: BTreeMap<String, String>,
         secure_json_data: BTreeMap<String, String>,
     ) -> anyhow::Result<(String, Self)> {
-        let path = folder.join("plugin.json");
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let raw: Raw = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        let (path, raw) = raw(folder)?;
+        let id = raw.id.clone();
+        let whole = files(folder, &raw);
+        let app = whole.and_then(|()| Self::checked(folder, raw, json_data, secure_json_data));
+        Ok((id, app.with_context(|| path.display().to_string())?))
+    }
+
+    /// The same of a folder that has `plugin.json` and nothing else that a browser would need: its routes alone.
+    ///
+    /// # Errors
+    /// As [`App::read`].
+    pub fn read_routes(
+        folder: &Path,
+        json_data: BTreeMap<String, String>,
+        secure_json_data: BTreeMap<String, String>,
+    ) -> anyhow::Result<(String, Self)> {
+        let (path, raw) = raw(folder)?;
         let id = raw.id.clone();
         let app = Self::checked(folder, raw, json_data, secure_json_data)
             .with_context(|| path.display().to_string())?;
-        Ok((id, app))
+        Ok((
+            id,
+            Self {
+                plugin: None,
+                ..app
+            },
+        ))
     }
 
     fn checked(
@@ -188,10 +225,6 @@ impl App {
         secure_json_data: BTreeMap<String, String>,
     ) -> anyhow::Result<Self> {
         ensure!(raw.r#type == "app", "type: expected app");
-        ensure!(folder.join("module.js").is_file(), "no module.js beside it");
-        for logo in [&raw.info.logos.small, &raw.info.logos.large] {
-            ensure!(folder.join(logo).is_file(), "logos: no file {logo}");
-        }
         ensure!(!raw.info.version.is_empty(), "info.version: empty");
         ensure!(
             raw.info.updated.len() == 10,
