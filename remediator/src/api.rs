@@ -2,16 +2,18 @@
 
 mod alerts;
 mod commands;
+mod document;
 mod jobs;
-mod openapi;
 mod switch;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use access::edit::EditService;
-use access::{Problem, Refusal};
-use http::{Method, StatusCode};
-use serde_json::json;
+use access::{Problem, Refusal, openapi};
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
 use toolkit::web::response;
 use toolkit::{App, Live, Request, Response};
 
@@ -19,7 +21,9 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::journal::JournalError;
 use crate::metrics::Metrics;
-use crate::runbook;
+use crate::platform::{ConsoleCommand, Step};
+use crate::runbook::{self, Runbook};
+use crate::setup::LevelRule;
 
 /// What handlers share. The engine is there once this instance has the journal's lock.
 pub struct Api {
@@ -39,14 +43,6 @@ impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
     }
-}
-
-/// A way into the interface: its method, its path, and what it is for.
-pub(crate) struct Operation {
-    pub(crate) method: Method,
-    pub(crate) path: &'static str,
-    pub(crate) summary: &'static str,
-    call: Call,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,149 +67,84 @@ enum Call {
     OpenApi,
 }
 
-/// The table that the router and the OpenAPI document are made of.
-const OPERATIONS: &[Operation] = &[
-    of(
-        Method::POST,
-        "/api/v1/webhook/alertmanager",
-        "Takes a webhook of Alertmanager, version 4",
-        Call::Alerts,
-    ),
-    of(
-        Method::POST,
-        "/api/v1/events/syslog",
-        "Takes an event of sotp-syslog: a change by a person",
-        Call::Syslog,
-    ),
-    of(
-        Method::POST,
-        "/api/v1/events/configuration",
-        "Takes a change of sotp-ssh-config: a change by a person",
-        Call::Configuration,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/jobs",
-        "Jobs, the newest first",
-        Call::Jobs,
-    ),
-    of(
-        Method::POST,
-        "/api/v1/jobs",
-        "Starts a runbook by hand; another person has to approve its plan",
-        Call::Run,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/jobs/{id}",
-        "One job with every step that it took",
-        Call::Job,
-    ),
-    of(
-        Method::POST,
-        "/api/v1/jobs/{id}/approve",
-        "Approves the plan with this hash",
-        Call::Approve,
-    ),
-    of(
-        Method::POST,
-        "/api/v1/jobs/{id}/reject",
-        "Rejects a plan",
-        Call::Reject,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/runbooks",
-        "The runbooks in force",
-        Call::Runbooks,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/runbooks/schema",
-        "JSON Schema of a runbook",
-        Call::Schema,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/platforms",
-        "What the console may run, by platform",
-        Call::Platforms,
-    ),
-    of(
-        Method::POST,
-        "/v1/commands",
-        "Runs an allowed command on devices",
-        Call::Command,
-    ),
-    of(
-        Method::POST,
-        "/api/v1/commands",
-        "Runs an allowed command on devices",
-        Call::Command,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/commands",
-        "Commands that were run, the newest first",
-        Call::Commands,
-    ),
-    of(
-        Method::GET,
-        "/v1/commands/{id}",
-        "One command with its answers",
-        Call::OneCommand,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/commands/{id}",
-        "One command with its answers",
-        Call::OneCommand,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/switch",
-        "Whether everything is stopped",
-        Call::Switch,
-    ),
-    of(
-        Method::PUT,
-        "/api/v1/switch",
-        "Stops everything, or lets it go on",
-        Call::SetSwitch,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/changes/{id}",
-        "How a write stands that took longer than its request",
-        Call::Change,
-    ),
-    of(
-        Method::GET,
-        "/api/v1/openapi.json",
-        "This interface as an OpenAPI document",
-        Call::OpenApi,
-    ),
-];
-
-const fn of(method: Method, path: &'static str, summary: &'static str, call: Call) -> Operation {
-    Operation {
-        method,
-        path,
-        summary,
-        call,
-    }
+/// What came of a webhook.
+#[derive(Serialize, JsonSchema)]
+struct Taken {
+    /// Alerts that are on disk now.
+    alerts: usize,
 }
+
+/// What came of an event.
+#[derive(Serialize, JsonSchema)]
+struct Kept {
+    /// Whether it tells of a change by a person, and is kept.
+    kept: bool,
+}
+
+/// The runbooks in force.
+#[derive(Serialize, JsonSchema)]
+struct Runbooks<'a> {
+    runbooks: Vec<&'a Runbook>,
+    /// The last that names a job holds; without any it observes.
+    levels: &'a [LevelRule],
+    /// Times that it has to help with an approval before it acts by itself.
+    successes_before_auto: u32,
+}
+
+/// What the console may run and the runbooks may do.
+#[derive(Serialize, JsonSchema)]
+struct Platforms<'a> {
+    platforms: Vec<PlatformShown<'a>>,
+}
+
+/// One platform.
+#[derive(Serialize, JsonSchema)]
+struct PlatformShown<'a> {
+    /// Its name, as the inventory has it.
+    platform: &'a str,
+    /// For people.
+    title: &'a str,
+    /// Further names.
+    aliases: &'a [String],
+    /// What a value of each parameter looks like: a regular expression for the whole of it.
+    parameters: &'a BTreeMap<String, String>,
+    /// What the console may run.
+    console: &'a [ConsoleCommand],
+    /// What the runbooks may do.
+    steps: &'a BTreeMap<String, Step>,
+}
+
+/// Every call there is: the router and the OpenAPI document are both made of it.
+#[rustfmt::skip]
+const CALLS: &[openapi::Call<Call>] = &[
+    openapi::Call::post("/api/v1/webhook/alertmanager", Call::Alerts, "Takes a webhook of Alertmanager, version 4"),
+    openapi::Call::post("/api/v1/events/syslog", Call::Syslog, "Takes an event of sotp-syslog: a change by a person"),
+    openapi::Call::post("/api/v1/events/configuration", Call::Configuration, "Takes a change of sotp-ssh-config: a change by a person"),
+    openapi::Call::get("/api/v1/jobs", Call::Jobs, "Jobs, the newest first"),
+    openapi::Call::post("/api/v1/jobs", Call::Run, "Starts a runbook by hand; another person has to approve its plan"),
+    openapi::Call::get("/api/v1/jobs/{id}", Call::Job, "One job with every step that it took"),
+    openapi::Call::post("/api/v1/jobs/{id}/approve", Call::Approve, "Approves the plan with this hash"),
+    openapi::Call::post("/api/v1/jobs/{id}/reject", Call::Reject, "Rejects a plan"),
+    openapi::Call::get("/api/v1/runbooks", Call::Runbooks, "The runbooks in force"),
+    openapi::Call::get("/api/v1/runbooks/schema", Call::Schema, "JSON Schema of a runbook"),
+    openapi::Call::get("/api/v1/platforms", Call::Platforms, "What the console may run, by platform"),
+    openapi::Call::post("/v1/commands", Call::Command, "Runs an allowed command on devices"),
+    openapi::Call::post("/api/v1/commands", Call::Command, "Runs an allowed command on devices"),
+    openapi::Call::get("/api/v1/commands", Call::Commands, "Commands that were run, the newest first"),
+    openapi::Call::get("/v1/commands/{id}", Call::OneCommand, "One command with its answers"),
+    openapi::Call::get("/api/v1/commands/{id}", Call::OneCommand, "One command with its answers"),
+    openapi::Call::get("/api/v1/switch", Call::Switch, "Whether everything is stopped"),
+    openapi::Call::put("/api/v1/switch", Call::SetSwitch, "Stops everything, or lets it go on"),
+    openapi::Call::get("/api/v1/changes/{id}", Call::Change, "How a write stands that took longer than its request"),
+    openapi::Call::get("/api/v1/openapi.json", Call::OpenApi, "This interface as an OpenAPI document"),
+];
 
 /// Registers every operation.
 pub fn register(app: &mut App, api: &Arc<Api>) {
-    for operation in OPERATIONS {
-        let api = Arc::clone(api);
-        let call = operation.call;
-        app.route(operation.method.clone(), operation.path, move |request| {
-            let api = Arc::clone(&api);
-            async move { api.answer(call, request).await }
-        });
-    }
+    let own = Arc::clone(api);
+    openapi::register(app, CALLS, move |call, request| {
+        Arc::clone(&own).answer(call, request)
+    });
     app.link(
         "/api/v1/jobs",
         "Jobs",
@@ -263,7 +194,7 @@ impl Api {
             Call::OpenApi => Ok(response::new(
                 StatusCode::OK,
                 "application/json",
-                openapi::document(),
+                document::document(),
             )),
         };
         answered.unwrap_or_else(|refusal: Refusal| refusal.response())
@@ -293,35 +224,33 @@ impl Api {
     /// How a write stands that took longer than its request.
     async fn change(&self, request: &Request) -> Result<Response, Refusal> {
         let id = request.param("id").unwrap_or_default();
-        let told = self.edits()?.outcome(id, request).await?;
-        Ok(response::json(StatusCode::OK, &told))
+        let outcome = self.edits()?.outcome(id, request).await?;
+        Ok(response::json(StatusCode::OK, &outcome))
     }
 
     fn runbooks(&self) -> Response {
         let setup = &self.config.current().setup;
-        let of = |rule: &crate::setup::LevelRule| json!({"runbook": rule.runbook, "group": rule.group, "level": rule.level});
-        let all: Vec<_> = setup
-            .runbooks
-            .iter()
-            .map(|runbook| serde_json::to_value(&**runbook).unwrap_or_default())
-            .collect();
-        let levels: Vec<_> = setup.levels.iter().map(of).collect();
-        response::json(
-            StatusCode::OK,
-            &json!({"runbooks": all, "levels": levels, "successes_before_auto": setup.successes}),
-        )
+        let runbooks = setup.runbooks.iter().map(|runbook| &**runbook).collect();
+        let answer = Runbooks {
+            runbooks,
+            levels: &setup.levels,
+            successes_before_auto: setup.successes,
+        };
+        response::json(StatusCode::OK, &answer)
     }
 
     fn platforms(&self) -> Response {
         let setup = &self.config.current().setup;
-        let of = |platform: &Arc<crate::platform::Platform>| {
-            json!({
-                "platform": platform.platform, "title": platform.title, "aliases": platform.aliases,
-                "parameters": platform.parameters, "console": platform.console, "steps": platform.steps,
-            })
-        };
-        let all: Vec<_> = setup.platforms.iter().map(of).collect();
-        response::json(StatusCode::OK, &json!({"platforms": all}))
+        let platforms = setup.platforms.iter().map(|platform| PlatformShown {
+            platform: &platform.platform,
+            title: &platform.title,
+            aliases: &platform.aliases,
+            parameters: &platform.parameters,
+            console: &platform.console,
+            steps: &platform.steps,
+        });
+        let platforms = platforms.collect();
+        response::json(StatusCode::OK, &Platforms { platforms })
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Plan;
 use crate::runbook::Level;
 
 /// Where a job stands. Every change of it is a row of the journal, written before what it announces is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// An alert found its runbook and its target.
@@ -162,7 +163,7 @@ impl State {
 }
 
 /// A person or program behind a job, as the journal keeps them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Who {
     /// Stable name.
     pub subject: String,
@@ -173,7 +174,7 @@ pub struct Who {
 }
 
 /// A job of a runbook.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Job {
     /// Its id: 26 characters that sort by time.
     pub id: String,
@@ -270,7 +271,7 @@ pub fn new_id(now: i64) -> String {
 }
 
 /// One row of the journal: an arrow of the state machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Row {
     /// Its number.
     pub seq: i64,

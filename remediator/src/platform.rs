@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::{ConfigError, yaml};
 
@@ -38,7 +39,7 @@ pub struct Platform {
 }
 
 /// A command that the console may run.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleCommand {
     /// The command, with places for parameters.
@@ -61,7 +62,7 @@ pub struct Read {
 }
 
 /// Something that can be done.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// What it does.

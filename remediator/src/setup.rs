@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use inventory::Device;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::platform::Platforms;
 use crate::rails::Bounds;
 use crate::runbook::{Level, Runbooks};
 
 /// A level for the jobs that it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LevelRule {
     /// The runbook; every one when it is `None`.
     pub runbook: Option<String>,

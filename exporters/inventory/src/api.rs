@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
+use access::openapi::{self, Call};
 use http::{Method, StatusCode};
 use inventory::edit::Kind;
+use inventory::sd::Job;
+use schemars::JsonSchema;
 use serde::Serialize;
 use toolkit::web::response;
 use toolkit::{App, Request, Response};
 
-use crate::reply;
+use crate::{reply, sd};
 
 mod conflicts;
+mod document;
 pub(crate) mod edits;
 mod entries;
 mod history;
 mod lists;
-pub(crate) mod openapi;
 mod refusal;
 pub(crate) mod remote;
 mod transfer;
@@ -25,6 +28,7 @@ use edits::Api;
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
+    Discovery(Job),
     Inventory,
     Status,
     Schema,
@@ -46,84 +50,78 @@ pub(crate) enum Action {
     Push,
     Conflicts,
     Resolve,
+    Change,
 }
 
-/// One call: method, path, what it does in a line.
-pub(crate) struct Operation {
-    pub(crate) method: Method,
-    pub(crate) path: &'static str,
-    pub(crate) summary: &'static str,
-    pub(crate) action: Action,
-}
-
-macro_rules! operations {
-    ($($method:ident $path:literal $action:expr, $summary:literal;)*) => {
-        /// Every call there is: the router and the OpenAPI document are both made of it.
-        pub(crate) const OPERATIONS: &[Operation] = &[$(Operation {
-            method: Method::$method, path: $path, summary: $summary, action: $action,
-        },)*];
-    };
-}
-
-operations! {
-    GET "/api/v1/inventory" Action::Inventory, "The inventory as it is written, for other services";
-    GET "/api/v1/status" Action::Status, "State of the inventory file, with its last error";
-    GET "/api/v1/schema" Action::Schema, "JSON Schema of the inventory file";
-    GET "/api/v1/openapi.json" Action::OpenApi, "This interface as an OpenAPI document";
-    GET "/api/v1/devices" Action::List(Kind::Device), "Devices with what they inherit";
-    POST "/api/v1/devices" Action::Add(Kind::Device), "Adds a device";
-    GET "/api/v1/devices/{name}" Action::One(Kind::Device), "One device";
-    PUT "/api/v1/devices/{name}" Action::Replace(Kind::Device), "Replaces a device";
-    PATCH "/api/v1/devices/{name}" Action::Patch(Kind::Device), "Changes values of a device";
-    DELETE "/api/v1/devices/{name}" Action::Delete(Kind::Device), "Deletes a device";
-    GET "/api/v1/sites" Action::List(Kind::Site), "Sites";
-    POST "/api/v1/sites" Action::Add(Kind::Site), "Adds a site";
-    GET "/api/v1/sites/{name}" Action::One(Kind::Site), "One site and its devices";
-    PUT "/api/v1/sites/{name}" Action::Replace(Kind::Site), "Replaces a site";
-    PATCH "/api/v1/sites/{name}" Action::Patch(Kind::Site), "Changes values of a site";
-    DELETE "/api/v1/sites/{name}" Action::Delete(Kind::Site), "Deletes a site";
-    GET "/api/v1/groups" Action::List(Kind::Group), "Groups of defaults";
-    POST "/api/v1/groups" Action::Add(Kind::Group), "Adds a group";
-    GET "/api/v1/groups/{name}" Action::One(Kind::Group), "One group";
-    PUT "/api/v1/groups/{name}" Action::Replace(Kind::Group), "Replaces a group";
-    PATCH "/api/v1/groups/{name}" Action::Patch(Kind::Group), "Changes values of a group";
-    DELETE "/api/v1/groups/{name}" Action::Delete(Kind::Group), "Deletes a group";
-    GET "/api/v1/credentials" Action::List(Kind::Credential), "Names of credentials, listed or only named";
-    POST "/api/v1/credentials" Action::Add(Kind::Credential), "Adds the name of a credential";
-    GET "/api/v1/credentials/{name}" Action::One(Kind::Credential), "One name of a credential";
-    PUT "/api/v1/credentials/{name}" Action::Replace(Kind::Credential), "Replaces the name of a credential";
-    PATCH "/api/v1/credentials/{name}" Action::Patch(Kind::Credential), "Changes values of the name of a credential";
-    DELETE "/api/v1/credentials/{name}" Action::Delete(Kind::Credential), "Deletes the name of a credential";
-    GET "/api/v1/versions" Action::Versions, "Versions of the inventory, newest first";
-    GET "/api/v1/versions/{version}" Action::Version, "One version";
-    GET "/api/v1/diff" Action::Diff, "What changed between two versions";
-    POST "/api/v1/restore" Action::Restore, "Brings back a version, or one entry of it";
-    POST "/api/v1/import" Action::Import, "Adds and changes devices from another system's list";
-    GET "/api/v1/export" Action::Export, "The devices as another system's list";
-    GET "/api/v1/remote" Action::Remote, "The remote branch, and how we stand with it";
-    POST "/api/v1/remote/pull" Action::Pull, "Brings in what the remote branch changed";
-    POST "/api/v1/remote/push" Action::Push, "Sends every version to the remote branch";
-    GET "/api/v1/conflicts" Action::Conflicts, "Commits of others that wait for somebody to say what is to be of them";
-    POST "/api/v1/resolve" Action::Resolve, "Brings commits of others in as it says, entry by entry";
-}
+/// Every call there is: the router and the OpenAPI document are both made of it.
+#[rustfmt::skip]
+pub(crate) const CALLS: &[Call<Action>] = &[
+    Call::get("/sd/ping", Action::Discovery(Job::Ping), "http_sd: devices to probe"),
+    Call::get("/sd/snmp", Action::Discovery(Job::Snmp), "http_sd: devices to collect by SNMP, with module and auth"),
+    Call::get("/sd/ssh", Action::Discovery(Job::Ssh), "http_sd: devices to reach by SSH"),
+    Call::get("/sd/flow", Action::Discovery(Job::Flow), "http_sd: addresses that send NetFlow, IPFIX or sFlow"),
+    Call::get("/sd/syslog", Action::Discovery(Job::Syslog), "http_sd: addresses that send syslog"),
+    Call::get("/sd/mqtt", Action::Discovery(Job::Mqtt), "http_sd: MQTT sensors"),
+    Call::get("/api/v1/inventory", Action::Inventory, "The inventory as it is written, for other services"),
+    Call::get("/api/v1/status", Action::Status, "State of the inventory file, with its last error"),
+    Call::get("/api/v1/schema", Action::Schema, "JSON Schema of the inventory file"),
+    Call::get("/api/v1/openapi.json", Action::OpenApi, "This interface as an OpenAPI document"),
+    Call::get("/api/v1/devices", Action::List(Kind::Device), "Devices with what they inherit"),
+    Call::post("/api/v1/devices", Action::Add(Kind::Device), "Adds a device"),
+    Call::get("/api/v1/devices/{name}", Action::One(Kind::Device), "One device"),
+    Call::put("/api/v1/devices/{name}", Action::Replace(Kind::Device), "Replaces a device"),
+    Call::patch("/api/v1/devices/{name}", Action::Patch(Kind::Device), "Changes values of a device"),
+    Call::delete("/api/v1/devices/{name}", Action::Delete(Kind::Device), "Deletes a device"),
+    Call::get("/api/v1/sites", Action::List(Kind::Site), "Sites"),
+    Call::post("/api/v1/sites", Action::Add(Kind::Site), "Adds a site"),
+    Call::get("/api/v1/sites/{name}", Action::One(Kind::Site), "One site and its devices"),
+    Call::put("/api/v1/sites/{name}", Action::Replace(Kind::Site), "Replaces a site"),
+    Call::patch("/api/v1/sites/{name}", Action::Patch(Kind::Site), "Changes values of a site"),
+    Call::delete("/api/v1/sites/{name}", Action::Delete(Kind::Site), "Deletes a site"),
+    Call::get("/api/v1/groups", Action::List(Kind::Group), "Groups of defaults"),
+    Call::post("/api/v1/groups", Action::Add(Kind::Group), "Adds a group"),
+    Call::get("/api/v1/groups/{name}", Action::One(Kind::Group), "One group"),
+    Call::put("/api/v1/groups/{name}", Action::Replace(Kind::Group), "Replaces a group"),
+    Call::patch("/api/v1/groups/{name}", Action::Patch(Kind::Group), "Changes values of a group"),
+    Call::delete("/api/v1/groups/{name}", Action::Delete(Kind::Group), "Deletes a group"),
+    Call::get("/api/v1/credentials", Action::List(Kind::Credential), "Names of credentials, listed or only named"),
+    Call::post("/api/v1/credentials", Action::Add(Kind::Credential), "Adds the name of a credential"),
+    Call::get("/api/v1/credentials/{name}", Action::One(Kind::Credential), "One name of a credential"),
+    Call::put("/api/v1/credentials/{name}", Action::Replace(Kind::Credential), "Replaces the name of a credential"),
+    Call::patch("/api/v1/credentials/{name}", Action::Patch(Kind::Credential), "Changes values of the name of a credential"),
+    Call::delete("/api/v1/credentials/{name}", Action::Delete(Kind::Credential), "Deletes the name of a credential"),
+    Call::get("/api/v1/versions", Action::Versions, "Versions of the inventory, newest first"),
+    Call::get("/api/v1/versions/{version}", Action::Version, "One version"),
+    Call::get("/api/v1/diff", Action::Diff, "What changed between two versions"),
+    Call::post("/api/v1/restore", Action::Restore, "Brings back a version, or one entry of it"),
+    Call::post("/api/v1/import", Action::Import, "Adds and changes devices from another system's list"),
+    Call::get("/api/v1/export", Action::Export, "The devices as another system's list"),
+    Call::get("/api/v1/remote", Action::Remote, "The remote branch, and how we stand with it"),
+    Call::post("/api/v1/remote/pull", Action::Pull, "Brings in what the remote branch changed"),
+    Call::post("/api/v1/remote/push", Action::Push, "Sends every version to the remote branch"),
+    Call::get("/api/v1/conflicts", Action::Conflicts, "Commits of others that wait for somebody to say what is to be of them"),
+    Call::post("/api/v1/resolve", Action::Resolve, "Brings commits of others in as it says, entry by entry"),
+    Call::get("/api/v1/changes/{id}", Action::Change, "How a write stands that took longer than its request"),
+];
 
 /// Registers every call.
 pub(crate) fn register(app: &mut App, api: &Arc<Api>) {
-    for operation in OPERATIONS {
-        let api = Arc::clone(api);
-        let action = operation.action;
-        app.route(operation.method.clone(), operation.path, move |request| {
-            answer(Arc::clone(&api), action, request)
-        });
-        let alone = matches!(operation.action, Action::Diff | Action::Export);
-        if operation.method == Method::GET && !operation.path.contains('{') && !alone {
-            app.link(operation.path, operation.path, operation.summary);
+    let api = Arc::clone(api);
+    openapi::register(app, CALLS, move |action, request| {
+        answer(Arc::clone(&api), action, request)
+    });
+    for call in CALLS {
+        let alone = matches!(call.action, Action::Diff | Action::Export);
+        if call.method == Method::GET && !call.path.contains('{') && !alone {
+            app.link(call.path, call.path, call.summary);
         }
     }
 }
 
 async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
     match action {
+        Action::Discovery(job) => sd::answer(&api.feed.current(), job, &request),
+        Action::Change => api.outcome(&request).await,
         Action::Inventory => {
             let inventory = api.feed.current();
             reply::tagged(&request, inventory.version(), || inventory.json().to_vec())
@@ -134,7 +132,7 @@ async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
             "application/schema+json",
             inventory::json_schema(),
         ),
-        Action::OpenApi => response::new(StatusCode::OK, "application/json", openapi::document()),
+        Action::OpenApi => response::new(StatusCode::OK, "application/json", document::document()),
         Action::List(kind) => lists::list(api, request, kind).await,
         Action::One(kind) => lists::one(api, request, kind).await,
         Action::Add(kind) => entries::add(api, request, kind).await,
@@ -155,14 +153,22 @@ async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
     }
 }
 
-#[derive(Serialize)]
+/// State of the inventory file.
+#[derive(Serialize, JsonSchema)]
 struct Status<'a> {
+    /// Where it is read.
     source: &'a str,
+    /// Whether the last look could read it.
     up: bool,
+    /// A name of the content that is answered.
     version: &'a str,
+    /// Devices in it.
     devices: usize,
+    /// Sites in it.
     sites: usize,
+    /// When it was last read, RFC 3339.
     last_success: Option<String>,
+    /// Why the last look could not read it.
     last_error: Option<&'a str>,
     /// Whether anybody may change something here.
     editable: bool,

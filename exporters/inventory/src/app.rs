@@ -7,8 +7,6 @@ use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
 use anyhow::Context as _;
-use http::Method;
-use inventory::sd::Job;
 use inventory::{Feed, Inventory, Source};
 use tokio::sync::Semaphore;
 use toolkit::prometheus;
@@ -20,7 +18,7 @@ use crate::flags::Flags;
 use crate::metrics::{Editing, Series};
 use crate::store::disk::Real;
 use crate::store::{Options, Store, StoreError, blocking, chain};
-use crate::{api, sd, sync};
+use crate::{api, sync};
 
 /// The service.
 #[derive(Debug)]
@@ -66,10 +64,8 @@ impl toolkit::Service for Service {
         if let Some(editor) = &editor {
             app.collect(Editing::new(Arc::clone(&editor.store), config.clone()));
             app.collect(editor.edits.audit().clone());
-            editor.edits.register(app);
             caller::register(app.registry())?;
         }
-        discovery(app, &feed);
         let (looked, settled) = (feed.clone(), store.clone());
         app.reload(move || look(looked.clone(), settled.clone()));
         let api = Arc::new(Api {
@@ -194,35 +190,5 @@ async fn editor(flags: &Flags, live: &Live<Config>) -> anyhow::Result<Opened> {
             Ok(Opened::Cannot(why))
         }
         Err(error) => Err(error).context("the inventory cannot be edited"),
-    }
-}
-
-fn discovery(app: &mut App, feed: &Feed) {
-    for (job, path, text) in [
-        (Job::Ping, "/sd/ping", "http_sd: devices to probe"),
-        (
-            Job::Snmp,
-            "/sd/snmp",
-            "http_sd: devices to collect by SNMP, with module and auth",
-        ),
-        (Job::Ssh, "/sd/ssh", "http_sd: devices to reach by SSH"),
-        (
-            Job::Flow,
-            "/sd/flow",
-            "http_sd: addresses that send NetFlow, IPFIX or sFlow",
-        ),
-        (
-            Job::Syslog,
-            "/sd/syslog",
-            "http_sd: addresses that send syslog",
-        ),
-        (Job::Mqtt, "/sd/mqtt", "http_sd: MQTT sensors"),
-    ] {
-        let feed = feed.clone();
-        app.route(Method::GET, path, move |request| {
-            let feed = feed.clone();
-            async move { sd::answer(&feed.current(), job, &request) }
-        });
-        app.link(path, path, text);
     }
 }

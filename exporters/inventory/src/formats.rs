@@ -96,7 +96,7 @@ pub struct Read {
 }
 
 /// A line that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Wrong {
     /// From 1.
     pub line: u64,

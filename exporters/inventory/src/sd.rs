@@ -1,11 +1,22 @@
 //! `/sd/*`: discovery for Prometheus (its `http_sd` format), whole or one shard.
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use inventory::sd::{Job, render};
 use inventory::{Inventory, Shard};
+use schemars::JsonSchema;
 use toolkit::{Request, Response};
 
 use crate::reply;
+
+/// What Prometheus' `http_sd` takes: targets that share labels.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "the library of the inventory writes it")]
+pub(crate) struct TargetGroup {
+    targets: Vec<String>,
+    labels: BTreeMap<String, String>,
+}
 
 pub(crate) fn answer(inventory: &Inventory, job: Job, request: &Request) -> Response {
     match shard(request.query_pairs()) {

@@ -1,71 +1,123 @@
 //! What can be asked: versions, configurations, differences, verdicts; and that a device be collected now.
 
+mod document;
+
 use std::sync::Arc;
 
 use access::Problem;
 use access::Refusal;
 use access::caller::{Caller, Object, Verb};
 use access::edit::{Action, Asked, Done, EditService, Plan};
+use access::openapi::{self, Call};
 use git::Version;
 use http::{Method, StatusCode};
 use inventory::Device;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 use ssh::Structure;
 use toolkit::web::response;
 use toolkit::{App, Request, Response};
 
 use crate::archive::{MOST_VERSIONS, Reason};
 use crate::collector::{Shared, obstacle};
+use crate::compliance::Verdict;
 use crate::config::{COLLECT, READ};
-use crate::diff;
+use crate::{diff, events};
 
 /// What a request for a collection comes to.
 static ASKING: [&Verb; 1] = [&COLLECT];
 /// Versions of a list without `limit`.
 const FEW: usize = 50;
 
-/// Registers every call.
-pub(crate) fn register(app: &mut App, shared: &Arc<Shared>, edits: Option<EditService>) {
-    type Answer = fn(&Shared, &Request, &str) -> Result<Response, Refusal>;
-    let calls: [(&'static str, Answer); 4] = [
-        ("/api/v1/devices/{device}/versions", versions),
-        ("/api/v1/devices/{device}/configuration", configuration),
-        ("/api/v1/devices/{device}/diff", difference),
-        ("/api/v1/devices/{device}/rules", rules),
-    ];
-    for (path, answer) in calls {
-        let shared = Arc::clone(shared);
-        app.route(Method::GET, path, move |request| {
-            of_device(Arc::clone(&shared), request, answer)
-        });
-    }
-    let own = Arc::clone(shared);
-    app.route(Method::GET, "/api/v1/devices", move |request| {
-        of_all(Arc::clone(&own), request, devices)
-    });
-    let own = Arc::clone(shared);
-    app.route(Method::GET, "/api/v1/violations", move |request| {
-        of_all(Arc::clone(&own), request, violations)
-    });
-    app.link(
-        "/api/v1/devices",
-        "Devices",
-        "when each was collected last, and how that went",
-    );
-    app.link(
-        "/api/v1/violations",
-        "Violations",
-        "which device breaks which rule, since when and by whom",
-    );
-    let own = Arc::clone(shared);
-    app.route(
-        Method::POST,
-        "/api/v1/devices/{device}/collect",
-        move |request| collect(Arc::clone(&own), edits.clone(), request),
-    );
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Devices,
+    Violations,
+    Versions,
+    Configuration,
+    Difference,
+    Rules,
+    Collect,
+    Change,
+    Event,
+    OpenApi,
 }
 
-async fn of_all(shared: Arc<Shared>, request: Request, answer: fn(&Shared) -> Value) -> Response {
+/// Every call there is: the router and the OpenAPI document are both made of it.
+#[rustfmt::skip]
+const CALLS: &[Call<Answer>] = &[
+    Call::get("/api/v1/devices", Answer::Devices, "When each device was collected last, and how that went"),
+    Call::get("/api/v1/devices/{device}/versions", Answer::Versions, "Versions of its configuration, the newest first"),
+    Call::get("/api/v1/devices/{device}/configuration", Answer::Configuration, "Its configuration, as it is or was"),
+    Call::get("/api/v1/devices/{device}/diff", Answer::Difference, "What changed between two versions"),
+    Call::get("/api/v1/devices/{device}/rules", Answer::Rules, "How it stands to each rule"),
+    Call::post("/api/v1/devices/{device}/collect", Answer::Collect, "Collects its configuration now"),
+    Call::get("/api/v1/violations", Answer::Violations, "Which device breaks which rule, since when and by whom"),
+    Call::get("/api/v1/changes/{id}", Answer::Change, "How a request stands that took longer than its time"),
+    Call::post("/api/v1/events", Answer::Event, "Takes an event of sotp-syslog: a login or a change"),
+    Call::get("/api/v1/openapi.json", Answer::OpenApi, "This interface as an OpenAPI document"),
+];
+
+/// Registers every call.
+pub(crate) fn register(app: &mut App, shared: &Arc<Shared>, edits: Option<EditService>) {
+    let shared = Arc::clone(shared);
+    openapi::register(app, CALLS, move |call, request| {
+        answer(call, Arc::clone(&shared), edits.clone(), request)
+    });
+    for call in CALLS {
+        if call.method == Method::GET && !call.path.contains('{') {
+            app.link(call.path, call.path, call.summary);
+        }
+    }
+}
+
+async fn answer(
+    call: Answer,
+    shared: Arc<Shared>,
+    edits: Option<EditService>,
+    request: Request,
+) -> Response {
+    match call {
+        Answer::Devices => of_all(shared, request, devices).await,
+        Answer::Violations => of_all(shared, request, violations).await,
+        Answer::Versions => of_device(shared, request, versions).await,
+        Answer::Configuration => of_device(shared, request, configuration).await,
+        Answer::Difference => of_device(shared, request, difference).await,
+        Answer::Rules => of_device(shared, request, rules).await,
+        Answer::Collect => collect(shared, edits, request).await,
+        Answer::Change => change(edits, &request).await,
+        Answer::Event => events::take(&shared, &request),
+        Answer::OpenApi => response::new(StatusCode::OK, "application/json", document::document()),
+    }
+}
+
+/// How a request stands that took longer than its time.
+async fn change(edits: Option<EditService>, request: &Request) -> Response {
+    let Some(edits) = edits else {
+        return nobody_may();
+    };
+    let id = request.param("id").unwrap_or_default();
+    match edits.outcome(id, request).await {
+        Ok(outcome) => response::json(StatusCode::OK, &outcome),
+        Err(refusal) => refusal.response(),
+    }
+}
+
+fn nobody_may() -> Response {
+    let detail =
+        "nobody may ask for a collection: the sections access and audit are not configured";
+    Problem::new(StatusCode::FORBIDDEN)
+        .detail(detail)
+        .response()
+}
+
+async fn of_all<T: Serialize>(
+    shared: Arc<Shared>,
+    request: Request,
+    answer: fn(&Shared) -> T,
+) -> Response {
     let everything = Object {
         kind: "device",
         name: "*",
@@ -142,9 +194,26 @@ fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or(String::new(), |at| at.to_string())
 }
 
-fn shown(version: &Version) -> Value {
-    let mut lines = version.message.lines();
-    let summary = lines.next().unwrap_or_default();
+/// A version of a configuration.
+#[derive(Debug, Serialize, JsonSchema)]
+struct VersionShown {
+    /// Its commit.
+    version: String,
+    /// When it was collected, RFC 3339.
+    time: String,
+    /// Who made the change; empty where that is not known.
+    user: String,
+    /// What made it be collected.
+    trigger: String,
+    /// Lines that it added.
+    added: Option<u64>,
+    /// Lines that it removed.
+    removed: Option<u64>,
+    /// One line for people.
+    summary: String,
+}
+
+fn shown(version: &Version) -> VersionShown {
     let field = |name: &str| {
         let found = version
             .message
@@ -153,18 +222,52 @@ fn shown(version: &Version) -> Value {
         found.unwrap_or_default().to_owned()
     };
     let count = |name: &str| field(name).parse::<u64>().ok();
-    json!({
-        "version": version.id,
-        "time": time(version.seconds),
-        "user": field("User"),
-        "trigger": field("Trigger"),
-        "added": count("Added"),
-        "removed": count("Removed"),
-        "summary": summary,
-    })
+    VersionShown {
+        version: version.id.clone(),
+        time: time(version.seconds),
+        user: field("User"),
+        trigger: field("Trigger"),
+        added: count("Added"),
+        removed: count("Removed"),
+        summary: version
+            .message
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    }
 }
 
-fn devices(shared: &Shared) -> Value {
+/// The devices of the inventory.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Devices {
+    devices: Vec<DeviceShown>,
+}
+
+/// How the collection of a device goes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DeviceShown {
+    device: String,
+    site: String,
+    role: String,
+    platform: String,
+    /// Why it is not collected at all.
+    obstacle: Option<&'static str>,
+    /// When it was last tried, RFC 3339.
+    last_attempt: Option<String>,
+    /// When it was last collected, RFC 3339.
+    last_success: Option<String>,
+    /// When its configuration last changed, RFC 3339.
+    last_change: Option<String>,
+    /// Why the last try failed.
+    failure: Option<String>,
+    /// Changes since the archive began.
+    changes: u64,
+    /// Rules that it breaks.
+    violations: usize,
+}
+
+fn devices(shared: &Shared) -> Devices {
     let (config, inventory) = (shared.config.current(), shared.feed.current());
     let at = |seconds: Option<f64>| {
         #[expect(clippy::cast_possible_truncation, reason = "a time of this century")]
@@ -172,44 +275,113 @@ fn devices(shared: &Shared) -> Value {
     };
     let one = |device: &Device| {
         let known = shared.state.of(&device.name);
-        json!({
-            "device": *device.name,
-            "site": *device.site,
-            "role": *device.role,
-            "platform": *device.platform,
-            "obstacle": obstacle(&config, device),
-            "last_attempt": at(known.attempt),
-            "last_success": at(known.success),
-            "last_change": at(known.change),
-            "failure": known.reason,
-            "changes": known.changes,
-            "violations": shared.compliance.of(&device.name).iter().filter(|verdict| !verdict.breaches.is_empty()).count(),
-        })
+        let verdicts = shared.compliance.of(&device.name);
+        DeviceShown {
+            device: device.name.to_string(),
+            site: device.site.to_string(),
+            role: device.role.to_string(),
+            platform: device.platform.to_string(),
+            obstacle: obstacle(&config, device),
+            last_attempt: at(known.attempt),
+            last_success: at(known.success),
+            last_change: at(known.change),
+            failure: known.reason,
+            changes: known.changes,
+            violations: verdicts
+                .iter()
+                .filter(|verdict| !verdict.breaches.is_empty())
+                .count(),
+        }
     };
-    json!({"devices": inventory.devices().iter().map(one).collect::<Vec<_>>()})
+    Devices {
+        devices: inventory.devices().iter().map(one).collect(),
+    }
 }
 
-fn violations(shared: &Shared) -> Value {
+/// Which device breaks which rule.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Violations {
+    violations: Vec<Violation>,
+}
+
+/// A rule that a device breaks.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Violation {
+    device: String,
+    site: String,
+    /// When the change was made that brought it, RFC 3339.
+    since: Option<String>,
+    /// Who made that change.
+    by: Option<String>,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+/// How a device stands to the rules.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Rules {
+    device: String,
+    rules: Vec<Verdict>,
+}
+
+/// Versions of a device's configuration, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Versions {
+    device: String,
+    versions: Vec<VersionShown>,
+}
+
+/// A configuration.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Configuration {
+    device: String,
+    /// The text, with secrets masked.
+    configuration: String,
+    #[serde(flatten)]
+    version: VersionShown,
+}
+
+/// What changed between two versions.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Compared {
+    device: String,
+    from: VersionShown,
+    to: VersionShown,
+    #[serde(flatten)]
+    difference: diff::Difference,
+}
+
+/// A collection that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Collection {
+    device: String,
+    /// `asked`: it is done when its turn comes.
+    state: &'static str,
+}
+
+fn violations(shared: &Shared) -> Violations {
     let inventory = shared.feed.current();
-    let mut found = Vec::new();
+    let mut violations = Vec::new();
     for device in inventory.devices() {
-        for verdict in shared.compliance.of(&device.name) {
-            if !verdict.breaches.is_empty() {
-                let mut told = json!(verdict);
-                told["device"] = (*device.name).into();
-                told["site"] = (*device.site).into();
-                told["since"] = json!(
-                    verdict
-                        .introduced
-                        .as_ref()
-                        .map(|introduced| time(introduced.at))
-                );
-                told["by"] = json!(verdict.introduced.and_then(|introduced| introduced.by));
-                found.push(told);
+        let verdicts = shared.compliance.of(&device.name).into_iter();
+        let broken = verdicts.filter(|verdict| !verdict.breaches.is_empty());
+        violations.extend(broken.map(|verdict| {
+            Violation {
+                device: device.name.to_string(),
+                site: device.site.to_string(),
+                since: verdict
+                    .introduced
+                    .as_ref()
+                    .map(|introduced| time(introduced.at)),
+                by: verdict
+                    .introduced
+                    .as_ref()
+                    .and_then(|introduced| introduced.by.clone()),
+                verdict,
             }
-        }
+        }));
     }
-    json!({"violations": found})
+    Violations { violations }
 }
 
 fn rules(shared: &Shared, _: &Request, device: &str) -> Result<Response, Refusal> {
@@ -219,7 +391,10 @@ fn rules(shared: &Shared, _: &Request, device: &str) -> Result<Response, Refusal
     }
     Ok(response::json(
         StatusCode::OK,
-        &json!({"device": device, "rules": verdicts}),
+        &Rules {
+            device: device.to_owned(),
+            rules: verdicts,
+        },
     ))
 }
 
@@ -238,10 +413,13 @@ fn versions(shared: &Shared, request: &Request, device: &str) -> Result<Response
     if versions.is_empty() && shared.feed.current().device(device).is_none() {
         return Err(not_found("no such device"));
     }
-    let versions: Vec<Value> = versions.iter().map(shown).collect();
+    let versions = versions.iter().map(shown).collect();
     Ok(response::json(
         StatusCode::OK,
-        &json!({"device": device, "versions": versions}),
+        &Versions {
+            device: device.to_owned(),
+            versions,
+        },
     ))
 }
 
@@ -313,10 +491,12 @@ fn configuration(shared: &Shared, request: &Request, device: &str) -> Result<Res
     Ok(match request.query("format").as_deref() {
         None | Some("text") => response::text(StatusCode::OK, text),
         Some("json") => {
-            let mut told = shown(&version);
-            told["device"] = device.into();
-            told["configuration"] = text.into();
-            response::json(StatusCode::OK, &told)
+            let answer = Configuration {
+                device: device.to_owned(),
+                configuration: text,
+                version: shown(&version),
+            };
+            response::json(StatusCode::OK, &answer)
         }
         Some(_) => return Err(bad("format: expected text or json")),
     })
@@ -342,11 +522,13 @@ fn difference(shared: &Shared, request: &Request, device: &str) -> Result<Respon
             ))
         }
         None | Some("json") => {
-            let mut told = json!(diff::difference(structure(shared, device), &old, &new));
-            told["device"] = device.into();
-            told["from"] = shown(&from);
-            told["to"] = shown(&to);
-            Ok(response::json(StatusCode::OK, &told))
+            let answer = Compared {
+                device: device.to_owned(),
+                from: shown(&from),
+                to: shown(&to),
+                difference: diff::difference(structure(shared, device), &old, &new),
+            };
+            Ok(response::json(StatusCode::OK, &answer))
         }
         Some(_) => Err(bad("format: expected json or unified")),
     }
@@ -363,11 +545,7 @@ fn structure(shared: &Shared, device: &str) -> Structure {
 /// Asks for a collection; it is answered before the collection is done.
 async fn collect(shared: Arc<Shared>, edits: Option<EditService>, request: Request) -> Response {
     let Some(edits) = edits else {
-        return Problem::new(StatusCode::FORBIDDEN)
-            .detail(
-                "nobody may ask for a collection: the sections access and audit are not configured",
-            )
-            .response();
+        return nobody_may();
     };
     let name = request.param("device").unwrap_or_default().to_owned();
     let prepare = move |asked: Asked| async move {
@@ -390,7 +568,10 @@ async fn collect(shared: Arc<Shared>, edits: Option<EditService>, request: Reque
             shared.trigger(&name, reason);
             Ok(Done::json(
                 StatusCode::ACCEPTED,
-                &json!({"device": name, "state": "asked"}),
+                &json!(Collection {
+                    device: name,
+                    state: "asked"
+                }),
                 "asked",
             ))
         }))

@@ -7,10 +7,10 @@ use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
 use anyhow::Context as _;
-use http::Method;
 use ssh::Masker;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd};
 
+use crate::api;
 use crate::archive::Archive;
 use crate::collector::{self, Shared};
 use crate::compliance::Compliance;
@@ -20,7 +20,6 @@ use crate::flags::Flags;
 use crate::journal::Journal;
 use crate::metrics::Series;
 use crate::state::State;
-use crate::{api, events};
 
 /// The service.
 #[derive(Debug)]
@@ -73,15 +72,9 @@ impl toolkit::Service for Service {
         caller::register(app.registry())?;
         if let Some(edits) = &edits {
             app.collect(edits.audit().clone());
-            edits.register(app);
         }
         app.collect(Series(Arc::clone(&shared)));
         api::register(app, &shared, edits);
-        let taken = Arc::clone(&shared);
-        app.route(Method::POST, "/api/v1/events", move |request| {
-            let shared = Arc::clone(&taken);
-            async move { events::take(&shared, &request) }
-        });
         app.spawn("collect", OnEnd::Restart, move |stop| {
             collector::run(Arc::clone(&shared), stop)
         });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use inventory::Device;
+use schemars::JsonSchema;
 use serde::Serialize;
 use ssh::Driver;
 
@@ -12,13 +13,13 @@ use crate::rules::{Breach, Rules, Severity};
 use crate::tree::Tree;
 
 /// How a device stands to a rule.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Verdict {
     pub(crate) rule: String,
     pub(crate) title: String,
     pub(crate) severity: Severity,
     pub(crate) why: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) fix: String,
     /// Empty when it holds.
     pub(crate) breaches: Vec<Breach>,
@@ -28,7 +29,7 @@ pub(crate) struct Verdict {
 }
 
 /// The version that brought a breach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Introduced {
     /// Unix seconds.
     pub(crate) at: i64,

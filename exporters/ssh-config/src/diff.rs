@@ -1,5 +1,6 @@
 //! What changed from one version to another.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 use ssh::Structure;
@@ -10,7 +11,7 @@ use crate::tree::Tree;
 const CONTEXT: usize = 3;
 
 /// The difference of two texts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Difference {
     /// Lines that are new.
     pub(crate) added: usize,
@@ -21,7 +22,7 @@ pub(crate) struct Difference {
 }
 
 /// A place where something changed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Hunk {
     /// Number of its first line before, counted from 1.
     pub(crate) old_start: usize,
@@ -34,7 +35,7 @@ pub(crate) struct Hunk {
 }
 
 /// A line of a place where something changed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Changed {
     /// `+`, `-` or a space.
     pub(crate) op: char,

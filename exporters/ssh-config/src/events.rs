@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use ring::hmac;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toolkit::web::response;
 use toolkit::{Request, Response};
@@ -15,8 +16,9 @@ use crate::collector::Shared;
 /// Longest name of a user that is taken.
 const LONGEST_USER: usize = 64;
 
-#[derive(Deserialize)]
-struct Event {
+/// An event of sotp-syslog; further members are left alone.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Event {
     event: String,
     device: String,
     #[serde(default)]

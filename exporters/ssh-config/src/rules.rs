@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use inventory::Device;
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::{Drivers, Structure};
 use toolkit::{ConfigError, yaml};
@@ -24,7 +25,9 @@ const STARTER: [(&str, &str); 2] = [
 const MOST: usize = 500;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
     /// Worth knowing.
@@ -140,7 +143,7 @@ pub(crate) struct Rule {
 }
 
 /// Where a configuration breaks a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Breach {
     /// Number of the line, counted from 1; none when something is missing at the top level.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,13 +26,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
-use http::{Method, StatusCode};
-use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use toolkit::web::response;
-use toolkit::{App, Request, Response};
+use toolkit::{Request, Response};
 
 use crate::audit::{Audit, Outcome, Record, request_hash};
 use crate::caller::{Access, Caller, Role, Verb};
@@ -43,6 +42,7 @@ use plan::Steps;
 use turn::Turn;
 
 pub use crate::action::{Action, Need};
+pub use changes::{ChangeOutcome, ChangeState, Underway};
 pub use key::{Key, Remembered};
 pub use plan::{Asked, Done, Granted, Plan};
 
@@ -113,21 +113,6 @@ impl EditService {
                 changes: Arc::default(),
             }),
         }
-    }
-
-    /// Adds `GET /api/v1/changes/{id}`, where a caller finds the outcome of a change of theirs; an admin, of anybody's.
-    pub fn register(&self, app: &mut App) {
-        let own = self.clone();
-        app.route(Method::GET, CHANGES, move |request| {
-            let own = own.clone();
-            async move {
-                let id = request.param("id").unwrap_or_default().to_owned();
-                match own.outcome(&id, &request).await {
-                    Ok(told) => response::json(StatusCode::OK, &told),
-                    Err(refusal) => refusal.response(),
-                }
-            }
-        });
     }
 
     /// The log that it records in.
@@ -306,7 +291,7 @@ impl Inner {
                     "The change cannot be recorded",
                     "nothing was changed; the audit log cannot be written",
                 ));
-                ticket.end("refused", &refusal.response());
+                ticket.end(ChangeState::Refused, &refusal.response());
                 return Err(refusal);
             }
         };
@@ -325,12 +310,12 @@ impl Inner {
             }
             Err(refusal) if refusal.status().is_server_error() => {
                 pending.finish(Outcome::Failed(refusal.line())).await;
-                ticket.end("failed", &refusal.response());
+                ticket.end(ChangeState::Failed, &refusal.response());
                 Err(refusal)
             }
             Err(refusal) => {
                 pending.finish(Outcome::Refused(refusal.line())).await;
-                ticket.end("refused", &refusal.response());
+                ticket.end(ChangeState::Refused, &refusal.response());
                 Err(refusal)
             }
         }
@@ -379,7 +364,7 @@ impl EditService {
     ///
     /// # Errors
     /// Nobody that is known asks, or there is no such change of theirs.
-    pub async fn outcome(&self, id: &str, request: &Request) -> Result<Value, Refusal> {
+    pub async fn outcome(&self, id: &str, request: &Request) -> Result<ChangeOutcome, Refusal> {
         let caller = self.identify(request).await?;
         let told = self.inner.changes.told(id, &caller);
         told.ok_or_else(|| {
@@ -436,10 +421,11 @@ fn busy() -> Response {
 }
 
 fn underway(id: &str) -> Response {
-    let mut answer = response::json(
-        StatusCode::ACCEPTED,
-        &json!({"change": id, "state": "running"}),
-    );
+    let underway = Underway {
+        change: id.to_owned(),
+        state: ChangeState::Running,
+    };
+    let mut answer = response::json(StatusCode::ACCEPTED, &underway);
     let headers = answer.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&CHANGES.replace("{id}", id)) {
         headers.insert(LOCATION, location);

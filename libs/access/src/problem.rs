@@ -1,25 +1,39 @@
 //! Problem answers, RFC 9457.
 
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::FieldError;
 use toolkit::Response;
 use toolkit::web::response;
 
 /// What went wrong, for programs and people: the body of an `application/problem+json` answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Problem {
     /// What kind of problem it is: a URI reference that never changes, `about:blank` when the status says it all.
     #[serde(rename = "type")]
     kind: String,
     title: String,
     #[serde(serialize_with = "as_number")]
+    #[schemars(with = "u16")]
     status: StatusCode,
+    /// What is wrong this time, and what was expected.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(with = "Option<String>")]
     detail: String,
     #[serde(flatten)]
+    #[schemars(with = "Members")]
     members: Map<String, Value>,
+}
+
+/// The further members that are of use to programs; others may stand beside them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what stands in a map")]
+struct Members {
+    /// The wrong values, where it is known which they are.
+    errors: Option<Vec<FieldError>>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {

@@ -1,5 +1,7 @@
 //! Why something is not done, as its caller is told and as it is recorded.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 use toolkit::Response;
 
@@ -56,6 +58,21 @@ impl Refusal {
     }
 }
 
+/// A wrong value as a member of `errors`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FieldError {
+    /// Its path with dots; empty for the whole.
+    pub field: String,
+    /// Its path as a JSON pointer (RFC 6901), where it is one of a JSON body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// What is wrong, and what was expected.
+    pub detail: String,
+    /// The line, from 1, where it stands in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
 /// A wrong value as a member of `errors`: its path with dots, as a JSON pointer (RFC 6901), and what was expected.
 #[must_use]
 pub fn field_error(field: &str, message: &str, line: Option<u32>) -> Value {
@@ -63,9 +80,10 @@ pub fn field_error(field: &str, message: &str, line: Option<u32>) -> Value {
     let pointer: String = steps
         .map(|step| format!("/{}", step.trim_end_matches(']')))
         .collect();
-    let mut error = json!({"field": field, "pointer": pointer, "detail": message});
-    if let Some(line) = line {
-        error["line"] = line.into();
-    }
-    error
+    json!(FieldError {
+        field: field.to_owned(),
+        pointer: Some(pointer),
+        detail: message.to_owned(),
+        line,
+    })
 }

@@ -1,5 +1,6 @@
 //! The checked inventory: what services read.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::document::{Desired, Family, Records};
@@ -45,7 +47,7 @@ pub(crate) struct Index {
 }
 
 /// A checked site.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Site {
     /// Name, unique among sites.
@@ -54,7 +56,18 @@ pub struct Site {
     pub region: Text,
     /// Latitude and longitude in degrees (WGS 84).
     #[serde(flatten, serialize_with = "coordinates")]
+    #[schemars(with = "Coordinates")]
     pub coordinates: Option<(f64, f64)>,
+}
+
+/// How [`Site::coordinates`] are written.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what is written member by member")]
+struct Coordinates {
+    /// Degrees north of the equator (WGS 84).
+    latitude: Option<f64>,
+    /// Degrees east of Greenwich (WGS 84).
+    longitude: Option<f64>,
 }
 
 fn coordinates<S: Serializer>(
@@ -71,7 +84,7 @@ fn coordinates<S: Serializer>(
 }
 
 /// A checked device, with what it inherits from its groups.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Device {
     /// Name, unique among devices.
@@ -113,13 +126,13 @@ pub struct Device {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<Mqtt>,
     /// Planned work of the groups and of the device.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Window>,
     /// What its ports shall be where none of `ports` matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired: Option<Desired>,
     /// What single ports shall be; the last that matches holds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Ports>,
     /// `device="…",site="…",role="…"`, escaped for the text format.
     #[serde(skip)]
@@ -144,6 +157,20 @@ impl fmt::Display for Address {
     }
 }
 
+impl JsonSchema for Address {
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
+
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -162,14 +189,16 @@ impl Address {
 }
 
 /// How a device is probed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Ping {
     /// Time from request to request; `None` = the service's own.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "human")]
+    #[schemars(with = "Option<String>")]
     pub interval: Option<Duration>,
     /// Time after which a request is lost; `None` = the service's own.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "human")]
+    #[schemars(with = "Option<String>")]
     pub timeout: Option<Duration>,
     /// Families to probe, in order, each once and never none.
     ///
@@ -202,9 +231,10 @@ pub struct Ping {
     pub burst: Option<u16>,
     /// Time from one request of a burst to the next.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "human")]
+    #[schemars(with = "Option<String>")]
     pub burst_spacing: Option<Duration>,
     /// Which addresses of a DNS name are probed.
-    #[serde(skip_serializing_if = "Records::is_one")]
+    #[serde(default, skip_serializing_if = "Records::is_one")]
     pub records: Records,
 }
 
@@ -216,7 +246,7 @@ fn human<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S:
 }
 
 /// How a device is collected by SNMP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Snmp {
     /// Module, or several with commas between them.
@@ -229,7 +259,7 @@ pub struct Snmp {
 }
 
 /// How a device is reached by SSH.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Ssh {
     /// TCP port.
@@ -240,7 +270,7 @@ pub struct Ssh {
 }
 
 /// Where a device sends from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Senders {
     /// Source addresses, never none.
@@ -248,7 +278,7 @@ pub struct Senders {
 }
 
 /// What a sensor publishes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Mqtt {
     /// Client identifier.
@@ -259,19 +289,21 @@ pub struct Mqtt {
 }
 
 /// A time of planned work: from `start`, up to and without `end`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Window {
     /// First moment.
+    #[schemars(with = "String")]
     pub start: Timestamp,
     /// First moment after it.
+    #[schemars(with = "String")]
     pub end: Timestamp,
     /// Why; empty when not given.
     pub reason: Text,
 }
 
 /// What the ports of one name pattern shall be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Ports {
     /// The pattern: `*` stands for any run of characters.

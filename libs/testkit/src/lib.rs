@@ -12,6 +12,7 @@ mod dir;
 mod figures;
 pub mod golden;
 pub mod grafana;
+pub mod interface;
 pub mod loki;
 mod mark;
 mod measure;

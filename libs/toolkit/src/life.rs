@@ -258,6 +258,9 @@ fn serve<S: Service>(
         "routes are taken or wrong: {}",
         router.clashes().join(", ")
     );
+    for (method, path) in router.own() {
+        tracing::debug!(method = method.as_str(), path, "route");
+    }
     sources.push(Arc::new(crate::process::Process));
     sources.push(Arc::new(metrics.request_seconds.clone()));
     let site = Site {

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
 use crate::journal::{Hint, JournalError};
 use crate::webhook::{Refused, parse};
 
-use super::Api;
+use super::{Api, Kept, Taken};
 
 /// Most bytes of the text of a change that are kept.
 const TEXT: usize = 4_096;
@@ -21,7 +21,7 @@ impl Api {
     /// Alerts are on disk when 200 is answered; nothing else is done in the request.
     pub(super) async fn alerts(&self, request: &Request) -> Response {
         match self.take(request).await {
-            Ok(count) => response::json(StatusCode::OK, &json!({"alerts": count})),
+            Ok(count) => response::json(StatusCode::OK, &Taken { alerts: count }),
             Err(refused) => self.refuse(refused, request),
         }
     }
@@ -107,12 +107,12 @@ impl Api {
         let now = engine.parts.clock.now();
         let Some(hint) = read(&event, source, now) else {
             // Not about a person's change: taken, and of no use here.
-            return response::json(StatusCode::OK, &json!({"kept": false}));
+            return response::json(StatusCode::OK, &Kept { kept: false });
         };
         match engine.parts.journal.hint(hint).await {
             Ok(()) => {
                 self.metrics.hints.with_label_values(&[source]).inc();
-                response::json(StatusCode::OK, &json!({"kept": true}))
+                response::json(StatusCode::OK, &Kept { kept: true })
             }
             Err(JournalError::Full) => self.refuse(Refused::Overload, request),
             Err(_) => self.refuse(Refused::Journal, request),
@@ -167,6 +167,8 @@ fn read(event: &Value, source: &'static str, now: i64) -> Option<Hint> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

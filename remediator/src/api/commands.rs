@@ -8,8 +8,9 @@ use access::edit::{Action, Done, Granted, Need, Plan};
 use access::{Problem, Refusal};
 use futures_util::future::join_all;
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
@@ -27,13 +28,54 @@ const DEVICES: usize = 100;
 /// Most bytes of one answer that are kept.
 const ANSWER: usize = 64 * 1024;
 
-#[derive(Debug, Deserialize)]
+/// What the console asks for.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(super) struct CommandRequest {
+    #[schemars(length(min = 1, max = 100))]
     devices: Vec<String>,
+    /// One of those that the platform allows, with places for parameters.
     command: String,
+    /// What goes into the places.
     #[serde(default)]
     parameters: BTreeMap<String, String>,
+}
+
+/// What a command would send.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Sends {
+    sends: Vec<Send>,
+}
+
+/// One line to one device.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Send {
+    device: String,
+    command: String,
+}
+
+/// A command that was accepted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Accepted {
+    /// Its id.
+    job: String,
+    /// Where its answers are.
+    location: String,
+}
+
+/// Commands, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Commands {
+    commands: Vec<CommandJob>,
+}
+
+/// A command with its answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct CommandShown {
+    #[serde(flatten)]
+    command: CommandJob,
+    /// Devices with the same answer together, the largest group first.
+    groups: Vec<Vec<String>>,
 }
 
 /// What will be sent where.
@@ -50,7 +92,7 @@ impl Api {
         };
         let own = Arc::clone(&self);
         let prepare = async move |asked: access::edit::Asked| {
-            let wanted: Wanted = body(asked.request())?;
+            let wanted: CommandRequest = body(asked.request())?;
             let engine = Arc::clone(own.engine()?);
             let needs = wanted.devices.iter().map(|device| Need {
                 verb: &verbs::COMMAND,
@@ -65,12 +107,13 @@ impl Api {
             let prepared = own.prepared(&wanted).inspect_err(|_| {
                 own.metrics.commands.with_label_values(&["refused"]).inc();
             })?;
-            let sends: Vec<Value> = prepared
-                .lines
-                .iter()
-                .map(|(device, line)| json!({"device": &*device.name, "command": line}))
-                .collect();
-            let preview = json!({"sends": sends});
+            let sends = prepared.lines.iter().map(|(device, line)| Send {
+                device: device.name.to_string(),
+                command: line.clone(),
+            });
+            let preview = json!(Sends {
+                sends: sends.collect()
+            });
             Ok(
                 Plan::new(action, move |granted| accept(engine, prepared, granted))
                     .preview(preview),
@@ -80,7 +123,7 @@ impl Api {
     }
 
     /// The command for each device; nothing that is not on its platform's list reaches it.
-    fn prepared(&self, wanted: &Wanted) -> Result<Prepared, Refusal> {
+    fn prepared(&self, wanted: &CommandRequest) -> Result<Prepared, Refusal> {
         let invalid = |field: &str, message: String| {
             Refusal::from(Problem::of(
                 422,
@@ -140,7 +183,7 @@ impl Api {
             .commands(most)
             .await
             .map_err(journal)?;
-        Ok(response::json(StatusCode::OK, &json!({"commands": all})))
+        Ok(response::json(StatusCode::OK, &Commands { commands: all }))
     }
 
     pub(super) async fn one_command(&self, request: &Request) -> Result<Response, Refusal> {
@@ -160,20 +203,22 @@ impl Api {
                 "there is no command of this id",
             )
         })?;
-        let mut value = serde_json::to_value(&found).unwrap_or_default();
-        value["groups"] = json!(grouped(&found.answers));
-        Ok(response::json(StatusCode::OK, &value))
+        let shown = CommandShown {
+            groups: grouped(&found.answers),
+            command: found,
+        };
+        Ok(response::json(StatusCode::OK, &shown))
     }
 }
 
 /// Devices with the same answer together, the largest group first.
-fn grouped(answers: &[Answered]) -> Vec<Vec<&str>> {
-    let mut groups: BTreeMap<(bool, &str), Vec<&str>> = BTreeMap::new();
+fn grouped(answers: &[Answered]) -> Vec<Vec<String>> {
+    let mut groups: BTreeMap<(bool, &str), Vec<String>> = BTreeMap::new();
     for answer in answers {
         groups
             .entry((answer.ok, &answer.text))
             .or_default()
-            .push(&answer.device);
+            .push(answer.device.clone());
     }
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
@@ -215,7 +260,10 @@ async fn accept(
     tokio::spawn(toolkit::trace::carried(async move {
         ask(&engine, prepared, job).await;
     }));
-    let answer = json!({"job": id, "location": format!("/v1/commands/{id}")});
+    let answer = json!(Accepted {
+        job: id.clone(),
+        location: format!("/v1/commands/{id}"),
+    });
     Ok(Done::json(StatusCode::ACCEPTED, &answer, id))
 }
 

@@ -6,32 +6,84 @@ use access::caller::Caller;
 use access::edit::{Action, Done, Granted, Plan};
 use access::{Problem, Refusal};
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
 use crate::engine::Engine;
-use crate::job::{Job, State, Who};
+use crate::job::{Job, Row, State, Who};
 use crate::journal::Filter;
 
 use super::{Api, body, journal, limit};
 use crate::verbs;
 
-#[derive(Debug, Deserialize)]
+/// A runbook that is started by hand.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(super) struct RunRequest {
     runbook: String,
     device: String,
+    /// Where the runbook acts on a port.
     #[serde(default)]
     port: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What somebody decides.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-struct Settled {
+pub(super) struct DecisionRequest {
+    /// Hash of the plan that was looked at; an approval needs it.
     plan_hash: String,
+    /// Why, for the journal.
     reason: String,
+}
+
+/// A job as it is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JobShown {
+    #[serde(flatten)]
+    job: Job,
+    /// What its plan types, line by line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<String>>,
+    /// Every step that it took; only where one job is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<Row>>,
+}
+
+/// Jobs, the newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Jobs {
+    jobs: Vec<JobShown>,
+}
+
+/// What would be started.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RunPreview {
+    runbook: String,
+    device: String,
+    port: Option<String>,
+    /// Steps of the platform, in order.
+    steps: Vec<String>,
+}
+
+/// What would be decided.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Decided {
+    job: String,
+    /// What the plan types, line by line.
+    lines: Option<Vec<String>>,
+    plan_hash: String,
+}
+
+/// A job that was started, approved or rejected.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Started {
+    /// Its id.
+    job: String,
+    state: State,
 }
 
 /// A caller as the journal keeps them.
@@ -47,13 +99,21 @@ fn not_found() -> Refusal {
     Problem::of(404, "no-job", "No such job", "there is no job of this id").into()
 }
 
-/// A job as it is answered.
-fn shown(job: &Job) -> Value {
-    let mut value = serde_json::to_value(job).unwrap_or_default();
-    if let Some(plan) = &job.plan {
-        value["lines"] = json!(plan.lines());
+fn shown(job: Job) -> JobShown {
+    JobShown {
+        lines: job.plan.as_ref().map(crate::decide::Plan::lines),
+        job,
+        rows: None,
     }
-    value
+}
+
+/// Accepted; the answer says how the job stands.
+fn accepted(job: &Job) -> Done {
+    let started = json!(Started {
+        job: job.id.clone(),
+        state: job.state,
+    });
+    Done::json(StatusCode::ACCEPTED, &started, job.id.clone())
 }
 
 impl Api {
@@ -85,17 +145,17 @@ impl Api {
             .jobs(filter)
             .await
             .map_err(journal)?;
-        let jobs: Vec<Value> = jobs.iter().map(shown).collect();
-        Ok(response::json(StatusCode::OK, &json!({"jobs": jobs})))
+        let jobs = jobs.into_iter().map(shown).collect();
+        Ok(response::json(StatusCode::OK, &Jobs { jobs }))
     }
 
     pub(super) async fn job(&self, request: &Request) -> Result<Response, Refusal> {
-        let book = &self.engine()?.parts.journal;
+        let kept = &self.engine()?.parts.journal;
         let id = request.param("id").unwrap_or_default();
-        let job = book.job(id).await.map_err(journal)?.ok_or_else(not_found)?;
-        let mut value = shown(&job);
-        value["rows"] = json!(book.rows(id).await.map_err(journal)?);
-        Ok(response::json(StatusCode::OK, &value))
+        let job = kept.job(id).await.map_err(journal)?.ok_or_else(not_found)?;
+        let mut shown = shown(job);
+        shown.rows = Some(kept.rows(id).await.map_err(journal)?);
+        Ok(response::json(StatusCode::OK, &shown))
     }
 
     /// Starts a runbook by hand: its plan waits for somebody else.
@@ -106,7 +166,7 @@ impl Api {
         };
         let own = Arc::clone(&self);
         let prepare = async move |asked: access::edit::Asked| {
-            let wanted: Wanted = body(asked.request())?;
+            let wanted: RunRequest = body(asked.request())?;
             let engine = Arc::clone(own.engine()?);
             let setup = (engine.parts.setup)();
             let invalid = |field: &str, message: String| {
@@ -139,7 +199,12 @@ impl Api {
             let action =
                 Action::new(&verbs::RUN, "device", &job.device).of_groups(&own.groups(&job.device));
             asked.intend(action.clone())?;
-            let preview = json!({"runbook": job.runbook, "device": job.device, "port": job.port, "steps": runbook.steps});
+            let preview = json!(RunPreview {
+                runbook: job.runbook.clone(),
+                device: job.device.clone(),
+                port: job.port.clone(),
+                steps: runbook.steps.clone(),
+            });
             Ok(Plan::new(action, move |granted| start(engine, job, granted)).preview(preview))
         };
         edits.change(request, &[&verbs::RUN], prepare).await
@@ -161,7 +226,7 @@ impl Api {
         };
         let own = Arc::clone(&self);
         let prepare = async move |asked: access::edit::Asked| {
-            let settled: Settled = body(asked.request())?;
+            let settled: DecisionRequest = body(asked.request())?;
             let engine = Arc::clone(own.engine()?);
             let id = asked.request().param("id").unwrap_or_default().to_owned();
             let job = engine
@@ -204,7 +269,11 @@ impl Api {
                     .into());
             }
             let lines = job.plan.as_ref().map(crate::decide::Plan::lines);
-            let preview = json!({"job": id, "lines": lines, "plan_hash": job.plan_hash});
+            let preview = json!(Decided {
+                job: id,
+                lines,
+                plan_hash: job.plan_hash.clone(),
+            });
             Ok(Plan::new(action, move |granted| {
                 decided(engine, job, granted, approve, settled.reason)
             })
@@ -230,11 +299,7 @@ async fn start(engine: Arc<Engine>, mut job: Job, granted: Granted) -> Result<Do
         .map_err(journal)?;
     engine.parts.witness.moved(&job, None);
     engine.wake();
-    Ok(Done::json(
-        StatusCode::ACCEPTED,
-        &json!({"job": job.id, "state": job.state}),
-        job.id.clone(),
-    ))
+    Ok(accepted(&job))
 }
 
 async fn decided(
@@ -273,9 +338,5 @@ async fn decided(
     // Of two who click at once one moves it; the other is told that it was moved.
     engine.step(&mut job, to, why).await.map_err(journal)?;
     engine.wake();
-    Ok(Done::json(
-        StatusCode::ACCEPTED,
-        &json!({"job": job.id, "state": job.state}),
-        job.id.clone(),
-    ))
+    Ok(accepted(&job))
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use access::Refusal;
 use access::edit::{Action, Done, Plan};
 use http::StatusCode;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use toolkit::web::response;
 use toolkit::{Request, Response};
@@ -15,12 +16,20 @@ use crate::journal::Switch;
 use super::{Api, body, journal};
 use crate::verbs;
 
-#[derive(Debug, Deserialize)]
+/// What the switch is to be.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(super) struct SwitchRequest {
     paused: bool,
+    /// Why, for people.
     #[serde(default)]
     reason: String,
+}
+
+/// What the switch would be.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct SwitchPreview {
+    paused: bool,
 }
 
 impl Api {
@@ -29,10 +38,7 @@ impl Api {
         let switch = engine.parts.journal.switch().await.map_err(journal)?;
         // The process may have stopped by itself, because the journal cannot be written.
         let paused = engine.is_paused();
-        Ok(response::json(
-            StatusCode::OK,
-            &json!({"paused": paused, "reason": switch.reason, "by": switch.by, "since": switch.since}),
-        ))
+        Ok(response::json(StatusCode::OK, &Switch { paused, ..switch }))
     }
 
     pub(super) async fn set_switch(self: Arc<Self>, request: Request) -> Response {
@@ -42,7 +48,7 @@ impl Api {
         };
         let own = Arc::clone(&self);
         let prepare = async move |asked: access::edit::Asked| {
-            let wanted: Wanted = body(asked.request())?;
+            let wanted: SwitchRequest = body(asked.request())?;
             let engine = Arc::clone(own.engine()?);
             let verb = if wanted.paused {
                 &verbs::PAUSE
@@ -51,7 +57,9 @@ impl Api {
             };
             let action = Action::new(verb, "switch", "remediation");
             asked.intend(action.clone())?;
-            let preview = json!({"paused": wanted.paused});
+            let preview = json!(SwitchPreview {
+                paused: wanted.paused
+            });
             let work = move |granted: access::edit::Granted| async move {
                 let switch = Switch {
                     paused: wanted.paused,

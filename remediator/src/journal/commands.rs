@@ -1,13 +1,14 @@
 //! Console jobs in the journal.
 
 use rusqlite::{OptionalExtension as _, params};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Journal, JournalError};
 use crate::job::Who;
 
 /// A console command on one or more devices.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandJob {
     /// Its id.
     pub id: String,
@@ -31,7 +32,7 @@ pub struct CommandJob {
 }
 
 /// What one device answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answered {
     /// The device.
     pub device: String,

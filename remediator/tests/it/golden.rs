@@ -15,20 +15,19 @@ pub(crate) struct Place {
     pub(crate) process: Process,
 }
 
+fn flags(dir: &TempDir) -> [String; 3] {
+    [
+        format!("--config.file={}", dir.join("config.yaml").display()),
+        format!("--web.config.file={}", dir.join("web.yaml").display()),
+        format!(
+            "--inventory.source={}",
+            dir.join("inventory.yaml").display()
+        ),
+    ]
+}
+
 pub(crate) async fn start(dir: &TempDir) -> Process {
-    Process::spawn(
-        BINARY,
-        [
-            format!("--config.file={}", dir.join("config.yaml").display()),
-            format!("--web.config.file={}", dir.join("web.yaml").display()),
-            format!(
-                "--inventory.source={}",
-                dir.join("inventory.yaml").display()
-            ),
-        ],
-    )
-    .await
-    .unwrap()
+    Process::spawn(BINARY, flags(dir)).await.unwrap()
 }
 
 impl Place {
@@ -336,13 +335,21 @@ async fn committed_interface_is_what_is_served() {
         .unwrap();
     let path =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/remediator.openapi.json");
-    if std::env::var_os("SOTP_UPDATE").is_some() {
-        std::fs::write(&path, serde_json::to_string_pretty(&served).unwrap() + "\n").unwrap();
-    }
-    let there: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    assert!(
-        there == served,
-        "docs/remediator.openapi.json is not what is served; SOTP_UPDATE=1 writes it"
-    );
+    let served = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    testkit::golden::hold(&path, &served);
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_everything_described_is_a_route() {
+    let place = Place::with(INVENTORY, "").await;
+    let debug = ["--log.level=debug", "--log.format=json"].map(str::to_owned);
+    let process = Process::spawn(BINARY, flags(&place.dir).into_iter().chain(debug))
+        .await
+        .unwrap();
+    let (_, document) = place
+        .ask("GET", "/api/v1/openapi.json", "eve", None)
+        .await
+        .unwrap();
+    let routes = testkit::interface::routes(&process).await.unwrap();
+    assert_eq!(routes, testkit::interface::described(&document));
 }

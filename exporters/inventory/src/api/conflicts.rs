@@ -1,18 +1,21 @@
 //! Commits of others that could not be brought in: what they are, and what is to be of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::edit::Action;
 use access::{Problem, Refusal, field_error};
 use http::StatusCode;
 use inventory::edit::{Entry, Kind};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use toolkit::{Request, Response};
 
 use super::edits::{Api, Change, ChangeRequest, precondition};
-use super::history::{ask, entry_of, told};
+use super::history::{answered, ask, entry_of};
 use crate::config::verbs;
-use crate::store::merging::{Choice, Choices, Side, shown};
+use crate::store::merging::{Choice, Choices, Shown, Side, shown};
 use crate::store::{Held, StoreError};
 
 /// Most entries of one conflict that are shown at a time, and that one call may name.
@@ -31,7 +34,7 @@ pub(crate) async fn list(api: Arc<Api>, _request: Request) -> Response {
             list = ask(&api, move |_| {
                 // What stands in the file comes first; when it is bad, this is still to be seen.
                 let _ = held.settle();
-                let of = |side| Ok(meeting(&mut held, side)?.map(|(value, _)| value));
+                let of = |side| Ok(meeting(&mut held, side)?.map(|(waiting, _)| waiting));
                 Side::ALL
                     .map(of)
                     .into_iter()
@@ -40,26 +43,79 @@ pub(crate) async fn list(api: Arc<Api>, _request: Request) -> Response {
             })
             .await?;
         }
-        Ok(json!({"conflicts": list}))
+        Ok(Conflicts { conflicts: list })
     };
-    told(list.await)
+    answered(list.await)
 }
 
 /// One conflict as it is shown, and its tag.
-fn meeting(held: &mut Held, side: Side) -> Result<Option<(Value, String)>, StoreError> {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Waiting {
+    with: Side,
+    /// Their commit.
+    version: String,
+    /// Why it is not brought in.
+    detail: String,
+    /// Entries in conflict.
+    total: usize,
+    /// The first of them, a thousand at most.
+    entries: Vec<Shown>,
+    /// `If-Match` for `/api/v1/resolve`.
+    if_match: String,
+}
+
+/// Commits of others that wait.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Conflicts {
+    conflicts: Vec<Waiting>,
+}
+
+/// What is to be of a commit that waits. It is read member by member, so that an error names its member.
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what is read member by member")]
+pub(crate) struct ResolveRequest {
+    /// The version of a conflict.
+    version: String,
+    /// What is to be of every entry that `choices` does not name.
+    all: Option<Ones>,
+    /// What is to be of an entry such as `devices/r1`.
+    #[schemars(length(max = 1000))]
+    choices: Option<BTreeMap<String, Chosen>>,
+}
+
+/// One of both sides.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes what is read member by member")]
+enum Ones {
+    Ours,
+    Theirs,
+}
+
+/// One of both sides, the entry as it is to be, or null for none.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes what is read member by member")]
+enum Chosen {
+    Ones(Ones),
+    Entry(Map<String, Value>),
+    None(()),
+}
+
+fn meeting(held: &mut Held, side: Side) -> Result<Option<(Waiting, String)>, StoreError> {
     let Some(meeting) = held.meeting(side)? else {
         return Ok(None);
     };
-    let entries: Vec<Value> = meeting.conflicts.iter().take(MOST).map(shown).collect();
-    let value = json!({
-        "with": meeting.split.side,
-        "version": meeting.split.theirs,
-        "detail": meeting.split.why,
-        "total": meeting.conflicts.len(),
-        "entries": entries,
-        "if_match": format!("\"{}\"", meeting.tag),
-    });
-    Ok(Some((value, meeting.tag)))
+    let waiting = Waiting {
+        with: meeting.split.side,
+        version: meeting.split.theirs,
+        detail: meeting.split.why,
+        total: meeting.conflicts.len(),
+        entries: meeting.conflicts.iter().take(MOST).map(shown).collect(),
+        if_match: format!("\"{}\"", meeting.tag),
+    };
+    Ok(Some((waiting, meeting.tag)))
 }
 
 fn wrong(field: &str, detail: &str) -> Refusal {

@@ -9,13 +9,16 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use inventory::edit::{Edit, Entry, Kind, Positions, Rewritten};
 use inventory::{Document, Feed, Inventory};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use toolkit::web::response;
 use toolkit::{Live, Request, Response};
 
 use crate::config::{Config, verbs};
+use crate::formats::Wrong;
 use crate::store::journal;
 use crate::store::{Held, Prepared, Signed, Store, blocking, git, hex};
 
@@ -70,8 +73,34 @@ pub(crate) struct Change {
     /// The entry that the answer shows.
     pub(crate) entry: Option<Entry>,
     pub(crate) location: Option<String>,
-    /// Further members of the answer to a dry run, and of the answer where no entry is shown.
-    pub(crate) more: Value,
+    /// What an import has to say besides.
+    pub(crate) imported: Option<Imported>,
+}
+
+/// What a change comes to, or came to.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Changes<'a> {
+    /// The values that change.
+    changes: &'a [inventory::edit::Change],
+    /// The list, or `all`, that is written anew beside the entries that change, so that its comments are gone.
+    rewritten: Option<&'static str>,
+    /// `true` in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<bool>,
+    /// The version of the inventory afterwards; none in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inventory: Option<&'a str>,
+    #[serde(flatten)]
+    imported: Option<&'a Imported>,
+}
+
+/// What an import has to say besides.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Imported {
+    /// What was left out, and why.
+    pub(crate) notes: Vec<Wrong>,
+    /// `If-Match` for the import that was previewed.
+    pub(crate) if_match: String,
 }
 
 impl Change {
@@ -82,7 +111,7 @@ impl Change {
             status: StatusCode::OK,
             entry: None,
             location: None,
-            more: Value::Null,
+            imported: None,
         }
     }
 }
@@ -119,6 +148,19 @@ impl Api {
         })
     }
 
+    /// `GET /api/v1/changes/{id}`: how a write stands that took longer than its request.
+    pub(crate) async fn outcome(&self, request: &Request) -> Response {
+        let id = request.param("id").unwrap_or_default();
+        let outcome = match self.editor() {
+            Ok(editor) => editor.edits.outcome(id, request).await,
+            Err(refusal) => Err(refusal),
+        };
+        match outcome {
+            Ok(outcome) => response::json(StatusCode::OK, &outcome),
+            Err(refusal) => refusal.response(),
+        }
+    }
+
     /// Makes the change that `ask` reads out of the request, or says what it would do (`?validate=true`).
     pub(crate) async fn change<F>(
         &self,
@@ -153,7 +195,7 @@ impl Api {
             })
             .await;
             let (change, action) = change?;
-            let preview = diff(&change);
+            let preview = json!(diff(&change));
             let plan = if change.prepared.is_empty() {
                 Plan::nothing(action, answer(&change))
             } else {
@@ -287,17 +329,17 @@ pub(crate) fn remembered(key: &journal::Key) -> Remembered {
     }
 }
 
-fn diff(change: &Change) -> Value {
-    let rewritten = match change.prepared.anew {
-        None => Value::Null,
-        Some(Rewritten::List(kind)) => json!(kind.list()),
-        Some(Rewritten::All) => json!("all"),
-    };
-    let mut body = json!({"changes": change.prepared.changes, "rewritten": rewritten});
-    if let (Value::Object(body), Value::Object(more)) = (&mut body, &change.more) {
-        body.extend(more.clone());
+fn diff(change: &Change) -> Changes<'_> {
+    Changes {
+        changes: &change.prepared.changes,
+        rewritten: change.prepared.anew.map(|anew| match anew {
+            Rewritten::List(kind) => kind.list(),
+            Rewritten::All => "all",
+        }),
+        valid: None,
+        inventory: None,
+        imported: change.imported.as_ref(),
     }
-    body
 }
 
 fn answer(change: &Change) -> Response {
@@ -310,7 +352,7 @@ fn answer(change: &Change) -> Response {
         (Some(entry), status) => response::new(status, "application/json", entry.to_json()),
         (None, status) => {
             let mut body = diff(change);
-            body["inventory"] = change.prepared.inventory.version().into();
+            body.inventory = Some(change.prepared.inventory.version());
             response::json(status, &body)
         }
     };

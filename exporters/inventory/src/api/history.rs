@@ -5,15 +5,50 @@ use std::sync::Arc;
 use access::edit::Action;
 use access::{Problem, Refusal, field_error};
 use http::StatusCode;
+use inventory::Document;
 use inventory::edit::Kind;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
 use super::edits::{Api, Change, ChangeRequest};
 use crate::config::verbs;
-use crate::store::versions::Wanted;
+use crate::store::versions::{Version, Wanted};
 use crate::store::{Store, StoreError, blocking};
+
+/// Versions of the inventory.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Versions {
+    versions: Vec<Version>,
+}
+
+/// One version.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct VersionOf {
+    version: Version,
+    /// The whole inventory as it was then.
+    inventory: Document,
+}
+
+/// What differs between two versions.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Compared {
+    from: String,
+    to: String,
+    changes: Vec<inventory::edit::Change>,
+}
+
+/// What is brought back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestoreRequest {
+    /// A version.
+    version: String,
+    /// One entry of it, such as `devices/r1`; without it, all.
+    entry: Option<String>,
+}
 
 /// Most versions of one answer.
 const MOST: usize = 500;
@@ -54,7 +89,7 @@ async fn read<T: Send + 'static>(
     .await
 }
 
-pub(super) fn told(answer: Result<Value, Refusal>) -> Response {
+pub(super) fn answered(answer: Result<impl Serialize, Refusal>) -> Response {
     match answer {
         Ok(body) => response::json(StatusCode::OK, &body),
         Err(refusal) => refusal.response(),
@@ -95,9 +130,9 @@ pub(crate) async fn versions(api: Arc<Api>, request: Request) -> Response {
             store.history(entry, before.as_deref(), limit, wanted)
         })
         .await?;
-        Ok(json!({"versions": list}))
+        Ok(Versions { versions: list })
     };
-    told(answer.await)
+    answered(answer.await)
 }
 
 /// `GET /api/v1/versions/{version}`: who, when, what changed; and the whole inventory of it.
@@ -107,9 +142,12 @@ pub(crate) async fn version(api: Arc<Api>, request: Request) -> Response {
         let id = store.version(&name)?;
         let version = store.told(&id)?;
         let document = store.document_at(&id)?;
-        Ok(json!({"version": version, "inventory": document}))
+        Ok(VersionOf {
+            version,
+            inventory: document,
+        })
     });
-    told(answer.await)
+    answered(answer.await)
 }
 
 /// `GET /api/v1/diff?from=&to=`: the values that differ; without `to`, up to now.
@@ -132,11 +170,11 @@ pub(crate) async fn diff(api: Arc<Api>, request: Request) -> Response {
                     .unwrap_or_default(),
             };
             let changes = store.compare(&from, &to)?;
-            Ok(json!({"from": from, "to": to, "changes": changes}))
+            Ok(Compared { from, to, changes })
         })
         .await
     };
-    told(answer.await)
+    answered(answer.await)
 }
 
 /// What a body of these calls may say.
@@ -180,8 +218,9 @@ pub(crate) async fn restore(api: Arc<Api>, request: Request) -> Response {
             let detail = "version: expected a version of /api/v1/versions";
             Problem::of(422, "invalid", "Not valid", detail).with("errors", errors)
         };
-        let entry = body["entry"].as_str().map(entry_of).transpose()?;
-        let version = body["version"].as_str().ok_or_else(missing)?.to_owned();
+        let body: RestoreRequest = serde_json::from_value(body).map_err(|_| missing())?;
+        let entry = body.entry.as_deref().map(entry_of).transpose()?;
+        let version = body.version;
         let object = match &entry {
             Some((kind, name)) => (kind.one(), name.clone()),
             None => ("inventory", "all".to_owned()),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use inventory::document::{Defaults, SnmpEntry, SshEntry};
+use inventory::document::{Defaults, GroupEntry, SnmpEntry, SshEntry};
 use inventory::edit::{Entry, Kind};
-use inventory::{Device, Document, Inventory};
+use inventory::{Device, Document, Inventory, Site};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use toolkit::{Request, Response};
 
@@ -16,7 +16,7 @@ use crate::reply;
 use crate::store::hex;
 
 /// Most entries of one page.
-const MOST: usize = 1_000;
+pub(crate) const MOST: usize = 1_000;
 
 /// Which entries, and which part of them.
 struct Asked {
@@ -119,26 +119,67 @@ fn device_fits(device: &Device, filters: &[(&str, String)]) -> bool {
     })
 }
 
-/// A list of the checked inventory under its version.
-fn view<'a, T: Serialize + 'a>(
+/// A page of a list.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Page<E> {
+    /// The version of the inventory.
+    version: String,
+    /// Entries on all pages.
+    total: usize,
+    /// The name that the next page begins after; none on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    #[serde(flatten)]
+    entries: E,
+}
+
+/// Devices with what they inherit.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Devices<'a> {
+    devices: Vec<&'a Device>,
+}
+
+/// Sites.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Sites<'a> {
+    sites: Vec<&'a Site>,
+}
+
+/// Groups as they are written.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Groups<'a> {
+    groups: Vec<&'a GroupEntry>,
+}
+
+/// Credentials that are listed or named.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Credentials<'a> {
+    credentials: Vec<&'a CredentialUse<'a>>,
+}
+
+/// The name of a credential.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CredentialUse<'a> {
+    name: &'a str,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remark: Option<&'a str>,
+    /// Devices and groups that name it.
+    used_by: usize,
+    /// Whether it stands in the list of credentials; else it is only named.
+    listed: bool,
+}
+
+/// The page of a list under the version of the inventory.
+fn view<'a, T: 'a, E: Serialize>(
     request: &Request,
-    inventory: &'a Inventory,
+    inventory: &Inventory,
     kind: Kind,
     all: impl Iterator<Item = &'a T>,
     name: impl Fn(&T) -> &str,
     fits: impl Fn(&T, &[(&str, String)]) -> bool,
+    entries: impl FnOnce(Vec<&'a T>) -> E,
 ) -> Response {
-    #[derive(Serialize)]
-    struct List<'a, T> {
-        version: &'a str,
-        total: usize,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        devices: Option<Vec<&'a T>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sites: Option<Vec<&'a T>>,
-    }
     let asked = match asked(request, kind) {
         Ok(asked) => asked,
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
@@ -148,20 +189,16 @@ fn view<'a, T: Serialize + 'a>(
         Ok(page) => page,
         Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
     };
-    let mut list = List {
-        version: inventory.version(),
+    let version = inventory.version().to_owned();
+    let tag = format!("{version}-{}", env!("CARGO_PKG_VERSION"));
+    let page = Page {
+        version,
         total,
         next,
-        devices: None,
-        sites: None,
+        entries: entries(part),
     };
-    match kind {
-        Kind::Device => list.devices = Some(part),
-        _ => list.sites = Some(part),
-    }
-    let tag = format!("{}-{}", inventory.version(), env!("CARGO_PKG_VERSION"));
     reply::tagged(request, &tag, || {
-        serde_json::to_vec(&list).unwrap_or_default()
+        serde_json::to_vec(&page).unwrap_or_default()
     })
 }
 
@@ -176,6 +213,7 @@ pub(crate) async fn list(api: Arc<Api>, request: Request, kind: Kind) -> Respons
             inventory.devices().iter(),
             |device| &device.name,
             device_fits,
+            |devices| Devices { devices },
         ),
         Kind::Site => view(
             &request,
@@ -189,69 +227,61 @@ pub(crate) async fn list(api: Arc<Api>, request: Request, kind: Kind) -> Respons
                     _ => *site.region == **value,
                 })
             },
+            |sites| Sites { sites },
         ),
-        Kind::Group | Kind::Credential => {
-            let asked = match asked(&request, kind) {
-                Ok(asked) => asked,
-                Err(detail) => return reply::problem(StatusCode::BAD_REQUEST, &detail),
-            };
+        Kind::Group => {
             api.document(move |document, inventory| {
-                written(&request, kind, document, inventory, &asked)
+                view(
+                    &request,
+                    inventory,
+                    kind,
+                    document.groups.iter(),
+                    |group| &group.name,
+                    |group, filters| filters.iter().all(|(_, part)| contains(&group.name, part)),
+                    |groups| Groups { groups },
+                )
+            })
+            .await
+        }
+        Kind::Credential => {
+            api.document(move |document, inventory| {
+                let all = credentials(document);
+                view(
+                    &request,
+                    inventory,
+                    kind,
+                    all.iter(),
+                    |credential| credential.name,
+                    |credential, filters| {
+                        filters
+                            .iter()
+                            .all(|(_, part)| contains(credential.name, part))
+                    },
+                    |credentials| Credentials { credentials },
+                )
             })
             .await
         }
     }
 }
 
-/// Groups as they are written; credentials that are listed or named.
-fn written(
-    request: &Request,
-    kind: Kind,
-    document: &Document,
-    inventory: &Inventory,
-    asked: &Asked,
-) -> Response {
-    let entries = (0..document.count(kind)).filter_map(|index| document.entry_at(kind, index));
-    let mut values: Vec<Value> = entries
-        .filter_map(|entry| serde_json::from_str(&entry.to_json()).ok())
-        .collect();
-    if kind == Kind::Credential {
-        let named = counted(document);
-        for value in &mut values {
-            let name = value["name"].as_str().unwrap_or_default();
-            value["used_by"] = named.get(name).copied().unwrap_or(0).into();
-            value["listed"] = true.into();
-        }
-        let missing = named
-            .iter()
-            .filter(|(name, _)| document.position(kind, name).is_none());
-        let mut missing: Vec<Value> = missing
-            .map(|(name, count)| json!({"name": name, "used_by": count, "listed": false}))
-            .collect();
-        missing.sort_by_key(|value| value["name"].to_string());
-        values.append(&mut missing);
-    }
-    fn name(value: &Value) -> &str {
-        value["name"].as_str().unwrap_or_default()
-    }
-    let fits = |value: &&Value| {
-        asked
-            .filters
-            .iter()
-            .all(|(_, part)| contains(name(value), part))
-    };
-    match page(values.iter().filter(fits), name, asked) {
-        Ok((part, total, next)) => {
-            let mut body =
-                json!({"version": inventory.version(), "total": total, kind.list(): part});
-            if let Some(next) = next {
-                body["next"] = next.into();
-            }
-            let tag = format!("{}-{}", inventory.version(), env!("CARGO_PKG_VERSION"));
-            reply::tagged(request, &tag, || body.to_string().into_bytes())
-        }
-        Err(detail) => reply::problem(StatusCode::BAD_REQUEST, &detail),
-    }
+/// Those that are listed, then those that are only named, by name.
+fn credentials(document: &Document) -> Vec<CredentialUse<'_>> {
+    let mut named = counted(document);
+    let listed = document.credentials.iter().map(|entry| CredentialUse {
+        name: &entry.name,
+        remark: entry.remark.as_deref(),
+        used_by: named.remove(entry.name.as_str()).unwrap_or(0),
+        listed: true,
+    });
+    let mut all: Vec<CredentialUse<'_>> = listed.collect();
+    all.extend(named.into_iter().map(|(name, used_by)| CredentialUse {
+        name,
+        remark: None,
+        used_by,
+        listed: false,
+    }));
+    all
 }
 
 /// `ssh` and `snmp` sections of every device and group, with what they belong to.
@@ -335,13 +365,16 @@ pub(crate) async fn one(api: Arc<Api>, request: Request, kind: Kind) -> Response
     .await
 }
 
+/// A site with what stands there.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SiteView<'a> {
+    #[serde(flatten)]
+    site: &'a Site,
+    /// Names of its devices.
+    devices: Vec<&'a str>,
+}
+
 fn effective(inventory: &Inventory, entry: &Entry) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct SiteView<'a> {
-        #[serde(flatten)]
-        site: &'a inventory::Site,
-        devices: Vec<&'a str>,
-    }
     let body = match entry.kind() {
         Kind::Site => inventory.site(entry.name()).map(|site| {
             let members = inventory

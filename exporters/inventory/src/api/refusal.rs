@@ -1,7 +1,7 @@
 //! What the store says, as a problem (RFC 9457) that names the field.
 
 use access::{Problem, Refusal, field_error};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::store::git::GitError;
 use crate::store::{StoreError, chain};
@@ -66,7 +66,10 @@ pub(crate) fn store(error: &StoreError, about: Option<&str>) -> Problem {
             format!("{}; nothing is changed over them", chain(error)),
         ),
         StoreError::Conflict(list) => {
-            let list: Vec<Value> = list.iter().map(crate::store::merging::shown).collect();
+            let list: Vec<Value> = list
+                .iter()
+                .map(|conflict| json!(crate::store::merging::shown(conflict)))
+                .collect();
             Problem::of(
                 409,
                 "conflict",

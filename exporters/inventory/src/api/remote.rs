@@ -5,11 +5,13 @@ use std::sync::Arc;
 use access::edit::{Action, Done, Plan};
 use access::{Problem, Refusal};
 use http::StatusCode;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 use toolkit::{Request, Response};
 
 use super::edits::{Api, Change, ChangeRequest};
-use super::history::{members, told};
+use super::history::{answered, members};
 use crate::config::{Remote, verbs};
 use crate::store::merging::Side;
 use crate::store::{Held, StoreError, blocking, chain};
@@ -34,10 +36,38 @@ fn remote(api: &Api) -> Result<Remote, Refusal> {
 
 /// `GET /api/v1/remote`.
 pub(crate) async fn state(api: Arc<Api>, _request: Request) -> Response {
-    told(stated(&api))
+    answered(stated(&api))
 }
 
-fn stated(api: &Api) -> Result<Value, Refusal> {
+/// The remote, and how we stand with it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Stated {
+    url: String,
+    branch: String,
+    /// Seconds from one synchronisation to the next; null when only a call pulls and pushes.
+    sync_interval_seconds: Option<f64>,
+    /// When it last answered, RFC 3339.
+    last_success: Option<String>,
+    /// Its version then.
+    last_version: Option<String>,
+    /// Why it last did not.
+    last_error: Option<String>,
+    /// Its commit that waits for `/api/v1/resolve`.
+    conflict: Option<String>,
+}
+
+/// What was sent.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Pushed {
+    /// The version that the remote has now; none in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// `true` in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<bool>,
+}
+
+fn stated(api: &Api) -> Result<Stated, Refusal> {
     let remote = remote(api)?;
     let standing = api.editor()?.store.standing();
     let time = standing
@@ -48,15 +78,15 @@ fn stated(api: &Api) -> Result<Value, Refusal> {
         .splits
         .iter()
         .find(|split| split.side == Side::Remote);
-    Ok(json!({
-        "url": remote.url,
-        "branch": remote.branch,
-        "sync_interval_seconds": remote.every().map(|every| every.as_secs_f64()),
-        "last_success": time,
-        "last_version": standing.remote_version,
-        "last_error": standing.remote_error,
-        "conflict": split.map(|split| &split.theirs),
-    }))
+    Ok(Stated {
+        sync_interval_seconds: remote.every().map(|every| every.as_secs_f64()),
+        url: remote.url,
+        branch: remote.branch,
+        last_success: time,
+        last_version: standing.remote_version.clone(),
+        last_error: standing.remote_error.clone(),
+        conflict: split.map(|split| split.theirs.clone()),
+    })
 }
 
 /// Prepares to bring in a commit of the remote, with the message of the change.
@@ -127,7 +157,10 @@ pub(crate) async fn push(api: Arc<Api>, request: Request) -> Response {
         let remote = remote(&api)?;
         Ok(Plan::new(action, |_| async move {
             let version = blocking(move || store.push(&remote)).await?;
-            let body = json!({"version": version});
+            let body = json!(Pushed {
+                version: Some(version.clone()),
+                valid: None
+            });
             Ok(Done::json(StatusCode::OK, &body, version))
         }))
     };

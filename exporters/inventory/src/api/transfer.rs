@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
-use super::edits::{Api, Change, ChangeRequest, precondition};
+use super::edits::{Api, Change, ChangeRequest, Imported, precondition};
 use crate::config::verbs;
 use crate::formats::{Format, Wrong};
 use crate::store::{Snapshot, StoreError, blocking};
@@ -131,7 +131,10 @@ fn plan(mut state: Snapshot, format: Format, text: &str) -> Result<Change, Refus
                 format!("Import {devices} entries from {}", format.name()),
             );
             let version = state.inventory.version();
-            change.more = json!({"notes": read.notes, "if_match": format!("\"{version}\"")});
+            change.imported = Some(Imported {
+                notes: read.notes,
+                if_match: format!("\"{version}\""),
+            });
             Ok(change)
         }
         prepared => {

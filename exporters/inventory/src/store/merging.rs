@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use access::edit::Action;
 use inventory::edit::{Conflict, Edit, Entry, Kind, diff, merge};
 use inventory::{Document, Inventory};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::git::GitError;
@@ -18,7 +19,7 @@ use super::{Held, Prepared, Signed, Signs, Stamp, Store, StoreError, chain, git,
 use crate::config::{Remote, verbs};
 
 /// Whose commits ours meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Side {
     /// Whoever commits to the branch in our repository.
@@ -492,23 +493,28 @@ impl Store {
     }
 }
 
+/// How an entry stands in a conflict: what both sides began with, and what each made of it; null where there is none.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Shown {
+    /// Its list and name: `devices/r1`.
+    entry: String,
+    base: Value,
+    ours: Value,
+    theirs: Value,
+}
+
 /// How an entry stands in a conflict.
-pub(crate) fn shown(conflict: &Conflict) -> Value {
+pub(crate) fn shown(conflict: &Conflict) -> Shown {
     let side = |entry: &Option<Entry>| {
         let entry = entry.as_ref();
         entry
             .and_then(|entry| serde_json::from_str(&entry.to_json()).ok())
             .unwrap_or(Value::Null)
     };
-    let mut value = Map::new();
-    let name = format!("{}/{}", conflict.kind.list(), conflict.name);
-    value.insert("entry".to_owned(), name.into());
-    for (name, entry) in [
-        ("base", &conflict.base),
-        ("ours", &conflict.ours),
-        ("theirs", &conflict.theirs),
-    ] {
-        value.insert(name.to_owned(), side(entry));
+    Shown {
+        entry: format!("{}/{}", conflict.kind.list(), conflict.name),
+        base: side(&conflict.base),
+        ours: side(&conflict.ours),
+        theirs: side(&conflict.theirs),
     }
-    Value::Object(value)
 }

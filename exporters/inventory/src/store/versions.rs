@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use inventory::edit::{Change, Edit, Kind, changes, diff};
 use inventory::{Document, Inventory};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::git::Logged;
@@ -42,12 +43,15 @@ impl Drop for Gone {
 }
 
 /// One version.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Version {
     /// Its commit.
     pub(crate) version: String,
+    /// When it was made, RFC 3339.
     pub(crate) time: String,
+    /// Who made it.
     pub(crate) author: String,
+    /// What it does.
     pub(crate) message: String,
     /// Entries that changed; `*` where they are too many to be named.
     pub(crate) entries: Vec<String>,

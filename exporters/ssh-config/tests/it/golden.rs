@@ -44,3 +44,21 @@ async fn series_are_those_of_the_golden_files() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn every_route_is_described_and_everything_described_is_a_route() {
+    let world = World::new().await;
+    let process = world
+        .spawn()
+        .args(["--log.level=debug", "--log.format=json"])
+        .start()
+        .await
+        .unwrap();
+    let (status, document) = ask(&process, "alice", "/api/v1/openapi.json").await;
+    assert_eq!(status, 200);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    testkit::golden::hold(&root.join("docs/ssh-config.openapi.json"), &document);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let routes = testkit::interface::routes(&process).await.unwrap();
+    assert_eq!(routes, testkit::interface::described(&document));
+}

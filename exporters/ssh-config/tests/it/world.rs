@@ -65,16 +65,16 @@ impl World {
     }
 
     pub(crate) async fn start(&self) -> Process {
+        self.spawn().start().await.unwrap()
+    }
+
+    pub(crate) fn spawn(&self) -> Spawn {
         let at = |name: &str| self.dir.join(name).display().to_string();
-        Spawn::new(EXPORTER)
-            .args([
-                format!("--config.file={}", at("ssh-config.yaml")),
-                format!("--inventory.source={}", at("inventory.yaml")),
-                format!("--web.config.file={}", at("web.yaml")),
-            ])
-            .start()
-            .await
-            .unwrap()
+        Spawn::new(EXPORTER).args([
+            format!("--config.file={}", at("ssh-config.yaml")),
+            format!("--inventory.source={}", at("inventory.yaml")),
+            format!("--web.config.file={}", at("web.yaml")),
+        ])
     }
 
     /// Everything that is on disk below the data folder, packed objects as git shows them.

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use ring::rand::SecureRandom as _;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::watch;
 use toolkit::Response;
 use toolkit::web::response::bytes;
@@ -35,8 +37,49 @@ struct State {
 struct Entry {
     owner: Caller,
     key: Option<Key>,
-    state: &'static str,
+    state: ChangeState,
     answer: watch::Receiver<Option<Response>>,
+}
+
+/// How far a change is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeState {
+    /// It was begun and goes on.
+    Running,
+    /// It was done.
+    Done,
+    /// It was refused when it was to be done; nothing was changed.
+    Refused,
+    /// It failed.
+    Failed,
+}
+
+/// A change that takes longer than its request: where it stands is told at `/api/v1/changes/{id}`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Underway {
+    /// Its id.
+    pub change: String,
+    /// How far it is.
+    pub state: ChangeState,
+}
+
+/// How a change stands.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ChangeOutcome {
+    /// Its id.
+    pub change: String,
+    /// How far it is.
+    pub state: ChangeState,
+    /// The status that its request was answered with, or would have been.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What came of it, where that has an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The answer, where it is JSON and not too long to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Value>,
 }
 
 /// What there is under a key.
@@ -91,7 +134,7 @@ impl Changes {
         let entry = Entry {
             owner: caller.clone(),
             key,
-            state: "running",
+            state: ChangeState::Running,
             answer,
         };
         state.by_id.insert(id.clone(), entry);
@@ -104,37 +147,37 @@ impl Changes {
     }
 
     /// How a change stands, for the one who asked for it or an admin.
-    pub(super) fn told(&self, id: &str, caller: &Caller) -> Option<Value> {
+    pub(super) fn told(&self, id: &str, caller: &Caller) -> Option<ChangeOutcome> {
         let state = self.lock();
         let entry = state.by_id.get(id)?;
         if !(entry.owner.is_same(caller) || caller.role >= Role::Admin) {
             return None;
         }
-        let mut told = json!({"change": id, "state": entry.state});
-        if let Some(answer) = &*entry.answer.borrow() {
-            told["status"] = answer.status().as_u16().into();
-            if let Some(location) = text(answer.headers(), &LOCATION) {
-                told["location"] = location.into();
-            }
-            if let Ok(body) = serde_json::from_slice::<Value>(&bytes(answer)) {
-                told["answer"] = body;
-            }
-        }
-        Some(told)
+        let answer = entry.answer.borrow();
+        let answer = answer.as_ref();
+        Some(ChangeOutcome {
+            change: id.to_owned(),
+            state: entry.state,
+            status: answer.map(|answer| answer.status().as_u16()),
+            location: answer.and_then(|answer| text(answer.headers(), &LOCATION)),
+            answer: answer.and_then(|answer| serde_json::from_slice(&bytes(answer)).ok()),
+        })
     }
 
     fn forget(&self, id: &str) {
         self.lock().forget(id);
     }
 
-    fn ended(&self, id: &str, end: &'static str) {
+    fn ended(&self, id: &str, end: ChangeState, tell: impl FnOnce()) {
         let mut state = self.lock();
         let Some(entry) = state.by_id.get_mut(id) else {
             return;
         };
         entry.state = end;
+        // Under the lock: who sees the state sees the answer.
+        tell();
         // A key is for what was done: what was not may be tried again under it.
-        if end != "done"
+        if end != ChangeState::Done
             && let Some(key) = entry.key.take()
         {
             state.by_key.remove(&key.name);
@@ -163,11 +206,11 @@ impl Ticket {
 
     /// It is done; the same request under its key is answered so again.
     pub(super) fn done(self, answer: &Response) {
-        self.end("done", answer);
+        self.end(ChangeState::Done, answer);
     }
 
     /// It ended without being done.
-    pub(super) fn end(mut self, end: &'static str, answer: &Response) {
+    pub(super) fn end(mut self, end: ChangeState, answer: &Response) {
         self.ended = true;
         let answer = match bytes(answer).len() {
             0..=LARGEST => answer.clone(),
@@ -179,8 +222,9 @@ impl Ticket {
                 short
             }
         };
-        self.changes.ended(&self.id, end);
-        self.answer.send_replace(Some(answer));
+        self.changes.ended(&self.id, end, || {
+            self.answer.send_replace(Some(answer));
+        });
     }
 }
 

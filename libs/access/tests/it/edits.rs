@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use access::audit::{Audit, Options};
 use access::caller::{Access, AccessConfig, Role, Verb};
-use access::edit::{Action, Asked, Done, EditService, Plan};
+use access::edit::{Action, Asked, ChangeState, Done, EditService, Plan};
 use access::{Problem, Refusal};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -369,15 +369,22 @@ async fn an_outcome_that_is_not_known_yet_can_be_asked_by_its_caller() {
         let (edits, id) = (&place.edits, &id);
         async move { edits.outcome(id, &post(user)).await }
     };
-    assert_eq!(told("alice").await.unwrap()["state"], "running");
+    assert_eq!(told("alice").await.unwrap().state, ChangeState::Running);
     gate.notify_one();
-    place.recorded(2).await;
-    let ended = told("alice").await.unwrap();
+    let ended = testkit::eventually(Duration::from_secs(10), || async {
+        let ended = told("alice")
+            .await
+            .map_err(|_| anyhow::anyhow!("refused"))?;
+        anyhow::ensure!(ended.state != ChangeState::Running, "{ended:?}");
+        Ok(ended)
+    });
+    let ended = ended.await.unwrap();
+    assert_eq!(place.records().len(), 2);
     assert_eq!(
-        (&ended["state"], &ended["status"], &ended["answer"]),
-        (&json!("done"), &json!(201), &json!({"late": true}))
+        (ended.state, ended.status, ended.answer),
+        (ChangeState::Done, Some(201), Some(json!({"late": true})))
     );
-    assert_eq!(told("carol").await.unwrap()["state"], "done");
+    assert_eq!(told("carol").await.unwrap().state, ChangeState::Done);
     assert_eq!(told("bob").await.unwrap_err().status(), 404);
     assert_eq!(told("mallory").await.unwrap_err().status(), 401);
 }

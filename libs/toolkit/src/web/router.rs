@@ -110,6 +110,13 @@ impl Router {
         }
     }
 
+    /// Method and path of every route of the service's own.
+    pub(crate) fn own(&self) -> impl Iterator<Item = (&Method, &str)> {
+        let own = self.routes.iter();
+        own.filter(|route| matches!(route.answer, Answer::Service(_)))
+            .map(|route| (&route.method, route.pattern.as_str()))
+    }
+
     /// Routes that were registered twice or do not begin with a slash.
     pub(crate) fn clashes(&self) -> &[String] {
         &self.clashes
