@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::Context;
 use services::Table;
 
-/// Series that Prometheus writes by itself.
-pub const BUILTIN: [&str; 4] = [
+/// Series that Prometheus writes by itself, and the one that marks the demonstration history that a demo begins with.
+pub const BUILTIN: [&str; 5] = [
     "ALERTS",
     "ALERTS_FOR_STATE",
     "scrape_duration_seconds",
+    "sotp_demonstration_history_info",
     "up",
 ];
 

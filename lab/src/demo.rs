@@ -1,5 +1,6 @@
 //! The lab and the stack together, as one show: a network of routers, watched, with a link to cut.
 
+mod history;
 mod jobs;
 mod once;
 mod show;
@@ -51,6 +52,9 @@ struct Flags {
     /// The device that this cuts off.
     #[arg(long, default_value = "h2")]
     device: String,
+    /// Begin without history: Prometheus then knows nothing of the time before.
+    #[arg(long)]
+    no_history: bool,
     /// Name of the lab: several can run at the same time under different names.
     #[arg(long, default_value = "demo", env = "SOTP_LAB_NAME")]
     name: String,

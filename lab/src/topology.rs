@@ -127,6 +127,8 @@ pub(crate) struct Link {
     pub(crate) network: Ipv4Net,
     /// OSPF cost of both ends.
     pub(crate) cost: u16,
+    /// What both ends say of their speed by SNMP, in Mbit/s; `None` for what the kernel says. Nothing holds them to it.
+    pub(crate) speed: Option<u32>,
     /// What the link does to packets, in each direction; `None` for a plain link.
     pub(crate) shape: Option<Shape>,
 }

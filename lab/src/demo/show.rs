@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::Stage;
-use super::{Flags, once};
+use super::{Flags, history, once};
 use crate::lab::Lab;
 use crate::node::COLLECTOR_ACCOUNT;
 use crate::stack::Ssh;
@@ -71,10 +71,19 @@ pub(super) async fn run(
         forwarded: true,
         interval: INTERVAL,
         impatient: true,
-        retention: "1d",
+        retention: if args.no_history {
+            "1d"
+        } else {
+            history::RETENTION
+        },
         show: args.logs,
         doubles: args.once,
     };
+    if !args.no_history
+        && let Err(error) = history::write(&setting, lab.topology()).await
+    {
+        eprintln!("no demonstration history: {error:#}");
+    }
     let plan = plan::write(&setting)?;
     for line in tell::moved_ports(&setting, &plan) {
         eprintln!("{line}");

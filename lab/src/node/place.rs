@@ -336,7 +336,8 @@ fn snmp_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
         "agentAddress udp:161\nrocommunity {community} {RANGE}\nrocommunity {community} 127.0.0.1\n\
          rouser {user} authPriv\nsysLocation {site}\nsysContact {user}@{name}\nsysName {name}\n\
          sysDescr FRRouting router {name} of a SOTP lab\nsysServices 78\n\
-         master agentx\nagentXSocket tcp:localhost:705\n{sensor}",
+         master agentx\nagentXSocket tcp:localhost:705\n{speeds}{sensor}",
+        speeds = speeds(spec),
         sensor = sensor(),
         community = secret.snmp_community,
         user = secret.user,
@@ -356,6 +357,16 @@ fn snmp_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
     file(&state.join("snmpd.conf"), &user, 0o600)?;
     give(&state, "Debian-snmp")?;
     give(&state.join("snmpd.conf"), "Debian-snmp")
+}
+
+/// What the links of the topology say of their speed: `interface NAME TYPE SPEED` of snmpd.conf(5), 6 being ethernetCsmacd.
+fn speeds(spec: &Spec) -> String {
+    let interfaces = spec.topology.interfaces(spec.index);
+    let said = interfaces.iter().filter_map(|interface| {
+        let speed = u64::from(interface.link.speed?) * 1_000_000;
+        Some(format!("interface {} 6 {speed}\n", interface.name))
+    });
+    said.collect()
 }
 
 /// A temperature sensor that always shows the same, since the machine's own are not the router's: lines of snmpd.conf(5) for one row

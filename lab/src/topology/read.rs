@@ -19,6 +19,8 @@ const NAME_MAX: usize = 12;
 const ROUTERS_MAX: usize = 200;
 /// Longest delay of a link; what is in flight waits in memory.
 const DELAY_MAX_MS: f64 = 5_000.0;
+/// Longest speed that a link may claim: 400 Gbit/s.
+const SPEED_MAX_MBIT: u32 = 400_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +79,7 @@ struct RawLink {
     b: Spanned<String>,
     network: Spanned<Ipv4Net>,
     cost: Option<Spanned<u16>>,
+    speed_mbit: Option<Spanned<u32>>,
     delay_ms: Option<Spanned<f64>>,
     jitter_ms: Option<Spanned<f64>>,
     loss_ratio: Option<Spanned<f64>>,
@@ -375,6 +378,15 @@ fn check_link(
     if let Some(cost) = raw.cost.as_ref().filter(|cost| *cost.get_ref() == 0) {
         return Err(place.at(cost, format!("link {name}: cost 0: expected 1 to 65535")));
     }
+    if let Some(speed) = &raw.speed_mbit
+        && !(1..=SPEED_MAX_MBIT).contains(speed.get_ref())
+    {
+        let problem = format!(
+            "link {name}: speed_mbit {}: expected 1 to {SPEED_MAX_MBIT}",
+            speed.get_ref()
+        );
+        return Err(place.at(speed, problem));
+    }
     let millis = |field: &str, value: &Option<Spanned<f64>>| -> Result<Duration, Error> {
         let Some(value) = value else {
             return Ok(Duration::ZERO);
@@ -408,6 +420,7 @@ fn check_link(
         b,
         network,
         cost: raw.cost.as_ref().map_or(10, |cost| *cost.get_ref()),
+        speed: raw.speed_mbit.as_ref().map(|speed| *speed.get_ref()),
         shape: shaped.then_some(Shape {
             delay,
             jitter,

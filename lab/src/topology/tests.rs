@@ -30,6 +30,10 @@ const BAD: &[(&str, &str)] = &[
     ),
     ("asn", "15: asn 0: expected 1 to 4294967295"),
     ("cost", "37: link r1-r2: cost 0: expected 1 to 65535"),
+    (
+        "speed",
+        "37: link r1-r2: speed_mbit 0: expected 1 to 400000",
+    ),
     ("delay", "37: link r1-r2: delay_ms -1: expected 0 to 5000"),
     ("flow-no-link", "16: flow: r1 has no link to h2"),
     (

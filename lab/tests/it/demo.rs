@@ -28,6 +28,7 @@ pub(crate) fn run(name: &str, folder: &TempDir, flags: &[&str]) -> Output {
             "demo",
             "--once",
             "--no-install",
+            "--no-history",
         ])
         .args(["--name", name, "--bin-dir"])
         .arg(binaries())
@@ -71,7 +72,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn without_once_it_stays_until_it_is_interrupted() {
     let _machine = among_others();
-    let mut show = Show::start("test-show");
+    let mut show = Show::start("test-show", &[]);
     std::thread::sleep(Duration::from_secs(2));
     assert!(
         show.child.try_wait().unwrap().is_none(),
@@ -92,6 +93,7 @@ fn without_once_it_stays_until_it_is_interrupted() {
         ready.status.success(),
         "a browser of this machine reaches {url}: {ready:?}"
     );
+    appended(url.trim_end_matches("/alerts"));
     show.signal(Signal::SIGINT);
     let status = ended(&mut show.child, Duration::from_secs(30));
     assert_eq!(status.code(), Some(0), "{}", show.out());
@@ -99,10 +101,57 @@ fn without_once_it_stays_until_it_is_interrupted() {
     assert!(!show.folder.join("sotp-lab/test-show").exists());
 }
 
+/// What is measured is appended to the series of the demonstration history: none of them is there twice.
+fn appended(prometheus: &str) {
+    let ask = |query: &str| -> Option<f64> {
+        let output = Command::new("curl")
+            .args([
+                "-fsSG",
+                &format!("{prometheus}/api/v1/query"),
+                "--data-urlencode",
+            ])
+            .arg(format!("query={query}"))
+            .output()
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        let value = answer["data"]["result"][0]["value"][1].as_str()?;
+        value.parse().ok()
+    };
+    for (series, number) in [
+        ("ping_up", 5.0),
+        ("ping_rtt_seconds_sum", 5.0),
+        ("sotp_device_maintenance", 5.0),
+        ("device:ping_state:code", 5.0),
+        ("device:ping_loss:ratio_rate1m", 5.0),
+        ("ifHCInOctets{ifName=~\"to-.*\"}", 8.0),
+        ("ifHighSpeed{ifName=~\"to-.*\"}", 8.0),
+        ("up{job=~\"ping|snmp\"}", 4.0),
+    ] {
+        // The history has one sample a minute.
+        let measured = format!("count(count_over_time({series}[10s]) >= 3)");
+        eventually(&measured, Duration::from_secs(60), || {
+            let now = ask(&measured);
+            (now == Some(number))
+                .then_some(())
+                .ok_or_else(|| format!("{now:?}"))
+        });
+        let ever = format!("count(count_over_time({series}[95d]))");
+        assert_eq!(ask(&ever), Some(number), "{ever}");
+        let long = format!("min(count_over_time({series}[95d]))");
+        let samples = ask(&long).unwrap();
+        assert!(samples > 20_000.0, "{long}: {samples}");
+    }
+    // What the links say of their speed is what they always said.
+    let speed = "max(changes(ifHighSpeed{ifName=~\"to-.*\"}[95d]))";
+    assert_eq!(ask(speed), Some(0.0), "{speed}");
+    let filling = "min(ifHighSpeed{device=\"r1\",ifName=\"to-r3\"})";
+    assert_eq!(ask(filling), Some(1.0), "{filling}");
+}
+
 #[test]
 fn a_killed_demo_leaves_no_process() {
     let _machine = among_others();
-    let mut show = Show::start("test-kill");
+    let mut show = Show::start("test-kill", &["--no-history"]);
     assert!(show.mark.living().len() > 20, "{:?}", show.mark.living());
     show.signal(Signal::SIGKILL);
     let _ = show.child.wait();
@@ -117,11 +166,13 @@ struct Show {
 }
 
 impl Show {
-    fn start(name: &str) -> Self {
+    fn start(name: &str, flags: &[&str]) -> Self {
         let (mark, folder) = (Mark::new(), TempDir::new().unwrap());
         let out = File::create(folder.join("out")).unwrap();
         let child = Command::new(LAB)
-            .args(["demo", "--no-install", "--name", name, "--bin-dir"])
+            .args(["demo", "--no-install", "--name", name])
+            .args(flags)
+            .arg("--bin-dir")
             .arg(binaries())
             .env(Mark::KEY, mark.word())
             .env("XDG_RUNTIME_DIR", folder.path())

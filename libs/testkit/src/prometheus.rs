@@ -48,6 +48,18 @@ impl Server {
         .await
     }
 
+    /// Prometheus over blocks that lie in the folder `data`, which it keeps for a hundred days.
+    ///
+    /// # Errors
+    /// As [`Server::prometheus`].
+    pub async fn prometheus_over(config: &str, data: &std::path::Path) -> anyhow::Result<Self> {
+        Self::start("prometheus", config, |_| {
+            let data = format!("--storage.tsdb.path={}", data.display());
+            vec![data, "--storage.tsdb.retention.time=100d".to_owned()]
+        })
+        .await
+    }
+
     /// Alertmanager with this configuration.
     ///
     /// # Errors
