@@ -259,12 +259,36 @@ impl<'a> Varbinds<'a> {
     }
 
     fn read(&mut self) -> Result<(&'a [u8], Raw<'a>), Error> {
+        let (name, value) = self.read_named()?;
+        Ok((name, value?))
+    }
+
+    fn read_named(&mut self) -> Result<Named<'a>, Error> {
         let mut pair = AsnReader::from_bytes(self.reader.read_raw(0x30)?);
         let name = pair.read_raw(0x06)?;
-        let tag = pair.peek_byte()?;
-        let content = pair.read_raw(tag)?;
-        Ok((name, value::read(tag, content)?))
+        Ok((name, read_value(&mut pair)))
     }
+
+    /// The next varbind when at least its name can be read; what follows one whose value cannot be read is still to come.
+    pub fn next_named(&mut self) -> Option<Result<Named<'a>, Error>> {
+        if self.reader.bytes_left() == 0 {
+            return None;
+        }
+        let item = self.read_named();
+        if item.is_err() {
+            self.reader = AsnReader::from_bytes(&[]);
+        }
+        Some(item)
+    }
+}
+
+/// The content octets of a name, and the value if it can be read.
+pub type Named<'a> = (&'a [u8], Result<Raw<'a>, Error>);
+
+fn read_value<'a>(pair: &mut AsnReader<'a>) -> Result<Raw<'a>, Error> {
+    let tag = pair.peek_byte()?;
+    let content = pair.read_raw(tag)?;
+    Ok(value::read(tag, content)?)
 }
 
 impl<'a> Iterator for Varbinds<'a> {

@@ -105,7 +105,10 @@ impl Scrape {
 
     /// Makes the first requests: gets, columns of known size side by side, and a walk over the others of each piece of work.
     fn begin(&mut self, works: &[Work], sizes: &Sizes) {
-        let plain = self.limits.v1 || self.limits.strict || self.pace.one_at_a_time();
+        let plain = self.limits.v1
+            || self.limits.strict
+            || self.pace.one_at_a_time()
+            || self.pace.is_disordered();
         let cap = self.pace.cap();
         let side_by_side = |work: &Work, column: &Oid| {
             !plain

@@ -287,7 +287,7 @@ impl Receiver {
             let Some(peer) = senders.peers.get_mut(&key) else {
                 continue;
             };
-            match peer.decode(datagram.to_vec(), Instant::now()) {
+            match peer.decode(datagram, Instant::now()) {
                 Heard::Pdu(pdu) => {
                     return match read(&pdu).filter(|one| !one.inform) {
                         Some(notification) => Judged::Taken(notification, "3", None),

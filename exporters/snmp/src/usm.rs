@@ -1,24 +1,21 @@
-//! The user-based security model of version 3 (RFC 3414, RFC 3826, RFC 7860), on the codec of `snmp2`.
+//! The user-based security model of version 3 (RFC 3414, RFC 3826, RFC 7860), for engines that we ask and for [our own](own).
 //!
-//! Keys, digests and ciphers are those of `snmp2`. The header is read here, since `snmp2` hides the Reports by which an engine says
-//! what is wrong, and clocks are kept here, since `snmp2` never advances them.
-//!
-//! Of an encrypted message `snmp2` verifies what it is, and [`own`] opens it: the values are read from the octets that the engine wrote,
-//! by the same reader as those of every other message.
+//! Values are read from the octets that the engine wrote, by the same reader as those of every other message, and what is wrong is told
+//! from the Reports by which an engine says so.
 
+mod keys;
+mod message;
 pub mod own;
 
 use std::time::Instant;
 
 use snmp2::asn1::AsnReader;
-use snmp2::v3::{
-    Auth as Level, AuthErrorKind, AuthProtocol as Digest, Cipher, KeyExtension, Security,
-};
-use snmp2::{MessageType, Pdu, Varbinds};
 
 use crate::codec::{self, Operation, push, push_integer};
-use crate::config::{Auth, AuthProtocol, Credentials, PrivProtocol, SecurityLevel};
+use crate::config::{Auth, Credentials, SecurityLevel};
 use crate::reason::Reason;
+use keys::Keys;
+use message::{Clock, Parts, Scoped, seal};
 
 /// How far an answer's clock may lie behind the engine's (RFC 3414 §2.2.3).
 const WINDOW: i64 = 150;
@@ -26,16 +23,25 @@ const WINDOW: i64 = 150;
 const LARGEST: i64 = 65_507;
 
 /// An engine as it is known: its identity, its clock and the keys localised to it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Peer {
     engine: Vec<u8>,
     boots: i64,
     time: i64,
     learnt: Instant,
     level: u8,
-    keys: Security,
-    /// Where answers are encrypted.
-    opener: Option<own::Opener>,
+    user: Vec<u8>,
+    context: Vec<u8>,
+    keys: Keys,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Peer")
+            .field("engine", &self.engine)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why no peer can be made.
@@ -57,44 +63,16 @@ impl Peer {
         if engine.is_empty() {
             return Err(KeyError("the engine has no identity".to_owned()));
         }
-        let needs = |level: SecurityLevel| {
-            auth.security_level == level || auth.security_level == SecurityLevel::AuthPriv
-        };
-        if needs(SecurityLevel::AuthNoPriv) && credentials.password.is_empty() {
-            return Err(KeyError("password is missing".to_owned()));
-        }
-        if needs(SecurityLevel::AuthPriv) && credentials.priv_password.is_empty() {
-            return Err(KeyError("priv_password is missing".to_owned()));
-        }
-        let (cipher, extension) = cipher(auth.priv_protocol);
-        let level = match auth.security_level {
-            SecurityLevel::NoAuthNoPriv => Level::NoAuthNoPriv,
-            SecurityLevel::AuthNoPriv => Level::AuthNoPriv,
-            SecurityLevel::AuthPriv => Level::AuthPriv {
-                cipher,
-                privacy_password: credentials.priv_password.reveal().to_vec(),
-            },
-        };
-        let keys = Security::new(credentials.username.reveal(), credentials.password.reveal())
-            .with_auth_protocol(digest(auth.auth_protocol))
-            .with_auth(level)
-            .with_key_extension_method(extension)
-            .with_context_name(context)
-            .with_engine_id(engine)
-            .map_err(|error| KeyError(error.to_string()))?;
-        let level = match auth.security_level {
-            SecurityLevel::NoAuthNoPriv => 0,
-            SecurityLevel::AuthNoPriv => AUTH,
-            SecurityLevel::AuthPriv => AUTH | PRIV,
-        };
+        let level = level_of(auth, credentials)?;
         Ok(Self {
             engine: engine.to_vec(),
             boots: 0,
             time: 0,
             learnt: Instant::now(),
             level,
-            keys,
-            opener: (level & PRIV != 0).then(|| own::Opener::new(auth, credentials, engine)),
+            user: credentials.username.reveal().to_vec(),
+            context: context.as_bytes().to_vec(),
+            keys: Keys::new(auth, credentials, level, engine),
         })
     }
 
@@ -117,22 +95,13 @@ impl Peer {
         (self.boots, (self.time + passed).min(i64::from(i32::MAX)))
     }
 
-    fn at(&self, boots: i64, time: i64) -> Security {
-        self.keys.clone().with_engine_boots_and_time(boots, time)
-    }
-
-    /// The same user without privacy. Costs as much as [`Self::new`].
+    /// The same user without privacy.
     #[must_use]
-    pub fn without_privacy(&self) -> Option<Self> {
-        let mut keys = self.keys.clone().with_auth(Level::AuthNoPriv);
-        keys.reset_engine_id();
-        let keys = keys.with_engine_id(&self.engine).ok()?;
-        Some(Self {
+    pub fn without_privacy(&self) -> Self {
+        Self {
             level: AUTH,
-            keys,
-            opener: None,
             ..self.clone()
-        })
+        }
     }
 
     /// A request as a message.
@@ -147,54 +116,47 @@ impl Peer {
         now: Instant,
     ) -> Result<Vec<u8>, KeyError> {
         let (boots, time) = self.clock(now);
-        let security = self.at(boots, time);
-        let template = template();
-        let mut blank = Security::new(b"", b"")
-            .with_auth(Level::NoAuthNoPriv)
-            .with_engine_id(b"sotp")?;
-        let mut pdu = Pdu::from_bytes_with_security(&template, Some(&mut blank))?;
-        let list = codec::varbinds(oids);
-        pdu.req_id = id;
-        pdu.error_status = 0;
-        pdu.error_index = if let Operation::GetBulk(repetitions) = operation {
-            repetitions
-        } else {
-            0
+        let scoped = Scoped {
+            context_engine: self.engine.clone(),
+            context: self.context.clone(),
+            pdu: codec::pdu(operation, id, &codec::varbinds(oids)),
         };
-        pdu.message_type = match operation {
-            Operation::Get => MessageType::GetRequest,
-            Operation::GetNext => MessageType::GetNextRequest,
-            Operation::GetBulk(_) => MessageType::GetBulkRequest,
+        let clock = Clock {
+            engine: &self.engine,
+            boots,
+            time,
         };
-        pdu.varbinds = Varbinds::from_bytes(&list);
-        pdu.to_bytes_with_security(Some(&security))
-            .map_err(KeyError::from)
+        let flags = self.level | REPORTABLE;
+        seal(&self.keys, &clock, &self.user, id.into(), &scoped, flags)
+            .ok_or_else(|| KeyError("they do not fit the protocols".to_owned()))
     }
 
     /// Reads an answer. The clock follows what the engine says in an authenticated message.
-    pub fn decode(&mut self, mut message: Vec<u8>, now: Instant) -> Heard {
-        let Some(header) = Header::read(&message) else {
+    pub fn decode(&mut self, message: &[u8], now: Instant) -> Heard {
+        let Some(header) = Header::read(message) else {
             return Heard::Nothing(Reason::Decode);
         };
-        if let Some(report) = header.report(&message) {
-            return self.heard_report(&header, report, &mut message, now);
+        if let Some(report) = header.report(message) {
+            return self.heard_report(&header, report, message, now);
         }
         let level = self.level;
         if header.flags & level != level || header.engine != self.engine {
             return Heard::Nothing(Reason::SecurityLevel);
         }
-        let plain = header.plain.clone();
         let (boots, time) = (header.boots, header.time);
-        // Before the message is verified, which changes it.
-        let opened = match (&plain, &self.opener) {
-            (Some(_), _) => None,
-            (None, Some(opener)) => opener.pdu(&message, boots, time),
-            (None, None) => return Heard::Nothing(Reason::SecurityLevel),
+        let Some(parts) = Parts::read(message) else {
+            return Heard::Nothing(Reason::Decode);
         };
-        if let Err(reason) = self.check(&mut message, boots, time) {
-            return Heard::Nothing(reason);
+        if header.user != self.user {
+            return Heard::Nothing(Reason::UnknownUser);
+        }
+        if level & PRIV != 0 && !parts.encrypted {
+            return Heard::Nothing(Reason::SecurityLevel);
         }
         if level & AUTH != 0 {
+            if !parts.signed(&self.keys, message) {
+                return Heard::Nothing(Reason::BadReplyDigest);
+            }
             let (known, projected) = self.clock(now);
             if boots < known || (boots == known && time < projected - WINDOW) {
                 return Heard::Nothing(Reason::NotInWindow);
@@ -203,37 +165,18 @@ impl Peer {
                 self.set_clock(boots, time, now);
             }
         }
-        match plain.map(|range| message[range].to_vec()).or(opened) {
-            Some(pdu) => Heard::Pdu(pdu),
-            None => Heard::Nothing(Reason::Decrypt),
+        match parts.open(&self.keys, message, boots, time) {
+            Some(scoped) => Heard::Pdu(scoped.pdu),
+            None if parts.encrypted => Heard::Nothing(Reason::Decrypt),
+            None => Heard::Nothing(Reason::Decode),
         }
-    }
-
-    /// Checks user, level and digest.
-    fn check(&self, message: &mut [u8], boots: i64, time: i64) -> Result<(), Reason> {
-        let mut security = self.at(boots, time);
-        Pdu::from_bytes_with_security(message, Some(&mut security))
-            .map(|_| ())
-            .map_err(|error| match error {
-                snmp2::Error::AuthFailure(
-                    AuthErrorKind::SignatureMismatch | AuthErrorKind::NotAuthenticated,
-                ) => Reason::BadReplyDigest,
-                snmp2::Error::AuthFailure(AuthErrorKind::UsernameMismatch) => Reason::UnknownUser,
-                snmp2::Error::AuthFailure(AuthErrorKind::ReplyNotEncrypted) => {
-                    Reason::SecurityLevel
-                }
-                snmp2::Error::AuthFailure(
-                    AuthErrorKind::PrivLengthMismatch | AuthErrorKind::PayloadLengthMismatch,
-                ) => Reason::Decrypt,
-                _ => Reason::Decode,
-            })
     }
 
     fn heard_report(
         &mut self,
         header: &Header,
         report: u32,
-        message: &mut [u8],
+        message: &[u8],
         now: Instant,
     ) -> Heard {
         match report {
@@ -243,14 +186,11 @@ impl Peer {
                 if header.engine != self.engine || header.flags & AUTH == 0 {
                     return Heard::Nothing(Reason::NotInWindow);
                 }
-                let (boots, time) = (header.boots, header.time);
-                match self.verify(message, boots, time) {
-                    Ok(()) => {
-                        self.set_clock(boots, time, now);
-                        Heard::Clock
-                    }
-                    Err(reason) => Heard::Nothing(reason),
+                if !Parts::read(message).is_some_and(|parts| parts.signed(&self.keys, message)) {
+                    return Heard::Nothing(Reason::BadReplyDigest);
                 }
+                self.set_clock(header.boots, header.time, now);
+                Heard::Clock
             }
             UNSUPPORTED_LEVELS => Heard::Refused(Reason::SecurityLevel),
             UNKNOWN_USERS => Heard::Refused(Reason::UnknownUser),
@@ -260,14 +200,24 @@ impl Peer {
             _ => Heard::Nothing(Reason::Decode),
         }
     }
+}
 
-    /// Checks the digest of a message that is not encrypted although our user encrypts.
-    fn verify(&self, message: &mut [u8], boots: i64, time: i64) -> Result<(), Reason> {
-        match self.check(message, boots, time) {
-            Ok(()) | Err(Reason::SecurityLevel) => Ok(()),
-            Err(reason) => Err(reason),
+/// The level of `auth`, as the flags of a message say it.
+fn level_of(auth: &Auth, credentials: &Credentials) -> Result<u8, KeyError> {
+    let level = match auth.security_level {
+        SecurityLevel::NoAuthNoPriv => 0,
+        SecurityLevel::AuthNoPriv => AUTH,
+        SecurityLevel::AuthPriv => AUTH | PRIV,
+    };
+    for (needed, password, key) in [
+        (AUTH, &credentials.password, "password"),
+        (PRIV, &credentials.priv_password, "priv_password"),
+    ] {
+        if level & needed != 0 && password.is_empty() {
+            return Err(KeyError(format!("{key} is missing")));
         }
     }
+    Ok(level)
 }
 
 /// What an answer says.
@@ -287,6 +237,8 @@ pub enum Heard {
 
 const AUTH: u8 = 1;
 const PRIV: u8 = 2;
+/// msgFlags: the sender takes reports (RFC 3412 §6.4). A trap has it not, so that nobody makes us answer it.
+const REPORTABLE: u8 = 4;
 const REPORT: u8 = 0xa8;
 
 // The last but one sub-identifier of usmStats objects (RFC 3414 §5), and snmpUnknownContexts (RFC 3413 §4.1.2) as 100.
@@ -372,34 +324,6 @@ fn trailing(message: &[u8]) -> Option<usize> {
     Some(reader.bytes_left())
 }
 
-impl From<snmp2::Error> for KeyError {
-    fn from(error: snmp2::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-fn digest(protocol: AuthProtocol) -> Digest {
-    match protocol {
-        AuthProtocol::Md5 => Digest::Md5,
-        AuthProtocol::Sha => Digest::Sha1,
-        AuthProtocol::Sha224 => Digest::Sha224,
-        AuthProtocol::Sha256 => Digest::Sha256,
-        AuthProtocol::Sha384 => Digest::Sha384,
-        AuthProtocol::Sha512 => Digest::Sha512,
-    }
-}
-
-fn cipher(protocol: PrivProtocol) -> (Cipher, KeyExtension) {
-    match protocol {
-        PrivProtocol::Des => (Cipher::Des, KeyExtension::Blumenthal),
-        PrivProtocol::Aes => (Cipher::Aes128, KeyExtension::Blumenthal),
-        PrivProtocol::Aes192 => (Cipher::Aes192, KeyExtension::Blumenthal),
-        PrivProtocol::Aes256 => (Cipher::Aes256, KeyExtension::Blumenthal),
-        PrivProtocol::Aes192C => (Cipher::Aes192, KeyExtension::Reeder),
-        PrivProtocol::Aes256C => (Cipher::Aes256, KeyExtension::Reeder),
-    }
-}
-
 /// The message that asks an engine who it is (RFC 3414 §4).
 #[must_use]
 pub fn discovery(id: i32) -> Vec<u8> {
@@ -412,17 +336,6 @@ pub fn discovered(message: &[u8]) -> Option<(Vec<u8>, i64, i64)> {
     let header = Header::read(message)?;
     header.report(message)?;
     (!header.engine.is_empty()).then_some((header.engine, header.boots, header.time))
-}
-
-fn template() -> Vec<u8> {
-    let mut content = Vec::new();
-    for _ in 0..3 {
-        push_integer(0, &mut content);
-    }
-    push(0x30, &[], &mut content);
-    let mut pdu = Vec::new();
-    push(0xa2, &content, &mut pdu);
-    unsecured(0, b"sotp", &pdu)
 }
 
 fn unsecured(id: i32, engine: &[u8], pdu: &[u8]) -> Vec<u8> {
@@ -453,21 +366,17 @@ fn unsecured(id: i32, engine: &[u8], pdu: &[u8]) -> Vec<u8> {
 /// Reads any octets as an answer of an engine; for fuzzing.
 pub fn fuzz(bytes: &[u8]) {
     let _ = discovered(bytes);
-    let keys = Security::new(b"user", b"password")
-        .with_auth(Level::NoAuthNoPriv)
-        .with_engine_id(b"sotp");
-    if let Ok(keys) = keys {
-        let mut peer = Peer {
-            engine: b"sotp".to_vec(),
-            boots: 1,
-            time: 1,
-            learnt: Instant::now(),
-            level: 0,
-            keys,
-            opener: None,
-        };
-        let _ = peer.decode(bytes.to_vec(), Instant::now());
-    }
+    let mut peer = Peer {
+        engine: b"sotp".to_vec(),
+        boots: 1,
+        time: 1,
+        learnt: Instant::now(),
+        level: 0,
+        user: b"user".to_vec(),
+        context: Vec::new(),
+        keys: Keys::none(),
+    };
+    let _ = peer.decode(bytes, Instant::now());
 }
 
 #[cfg(test)]
@@ -475,7 +384,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::Credential;
+    use crate::config::{AuthProtocol, Credential, PrivProtocol};
 
     #[test]
     fn an_engine_that_was_last_asked_long_ago_gets_the_time_that_it_has_now() {
@@ -511,7 +420,14 @@ mod tests {
             let answer = device
                 .encode(Operation::Get, 5, &[&[1, 3, 6, 1]], now)
                 .unwrap();
-            assert!(matches!(peer.decode(answer, now), Heard::Pdu(_)), "{gap}");
+            assert!(matches!(peer.decode(&answer, now), Heard::Pdu(_)), "{gap}");
         }
+        // Some engines never count their starts.
+        peer.set_clock(0, 0, learnt);
+        device.set_clock(0, 0, learnt);
+        let answer = device
+            .encode(Operation::Get, 5, &[&[1, 3, 6, 1]], learnt)
+            .unwrap();
+        assert!(matches!(peer.decode(&answer, learnt), Heard::Pdu(_)));
     }
 }

@@ -13,7 +13,7 @@ pub enum Raw<'a> {
     Integer(i64),
     /// Counter32, Gauge32, TimeTicks, UInteger32.
     Unsigned(u64),
-    /// Counter64.
+    /// Counter64, or a number of a 32-bit type that does not fit it, as some agents send.
     Counter64(u64),
     /// OCTET STRING, NsapAddress, and Opaque that holds no number.
     Octets(&'a [u8]),
@@ -74,7 +74,14 @@ pub fn read(tag: u8, content: &[u8]) -> Result<Raw<'_>, ValueError> {
                 )
             }
         },
-        0x41..=0x43 | 0x47 => Raw::Unsigned(unsigned(content)? & 0xffff_ffff),
+        0x41..=0x43 | 0x47 => {
+            let number = unsigned(content)?;
+            match u32::try_from(number) {
+                Ok(number) => Raw::Unsigned(number.into()),
+                // More than its type holds: what the agent counts or measures all the same.
+                Err(_) => Raw::Counter64(number),
+            }
+        }
         0x44 => opaque(content),
         0x46 => Raw::Counter64(unsigned(content)?),
         0x80 | 0x81 => Raw::Missing,
@@ -122,7 +129,7 @@ mod tests {
 
     #[test]
     fn content_octets_read_as_their_type_says() {
-        let cases: [(u8, &[u8], Raw<'_>); 15] = [
+        let cases: [(u8, &[u8], Raw<'_>); 16] = [
             (0x02, &[0xff], Raw::Integer(-1)),
             (0x02, &[0, 0x80], Raw::Integer(128)),
             (0x02, &[], Raw::Integer(0)),
@@ -135,6 +142,11 @@ mod tests {
                 0x42,
                 &[0xff, 0xff, 0xff, 0xff],
                 Raw::Unsigned(u64::from(u32::MAX)),
+            ),
+            (
+                0x42,
+                &[2, 0x54, 0x0b, 0xe4, 0],
+                Raw::Counter64(10_000_000_000),
             ),
             (0x43, &[], Raw::Unsigned(0)),
             (0x47, &[7], Raw::Unsigned(7)),

@@ -72,10 +72,10 @@ impl Target {
         }
     }
 
-    /// The first address of the target, or `None` when the name has none before `deadline`.
+    /// The first address of the target, an IPv4-mapped one as what it maps, or `None` when the name has none before `deadline`.
     pub async fn resolve(&self, deadline: Instant) -> Option<SocketAddr> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Some(SocketAddr::new(address, self.port));
+            return Some(SocketAddr::new(address.to_canonical(), self.port));
         }
         // Scoped addresses (fe80::1%eth0) and names both go through the system's resolver.
         let found = tokio::time::timeout_at(
@@ -83,13 +83,35 @@ impl Target {
             tokio::net::lookup_host((self.host.as_str(), self.port)),
         )
         .await;
-        found.ok()?.ok()?.next()
+        let found = found.ok()?.ok()?.next()?;
+        Some(match found.ip().to_canonical() {
+            IpAddr::V4(address) => SocketAddr::new(address.into(), found.port()),
+            // With its scope.
+            IpAddr::V6(_) => found,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_mapped_address_is_the_ipv4_address_that_it_maps() {
+        let deadline = Instant::now() + std::time::Duration::from_secs(5);
+        for (text, address) in [
+            ("[::ffff:198.18.0.1]:99", "198.18.0.1:99"),
+            ("::ffff:198.18.0.1", "198.18.0.1:161"),
+            ("[2001:db8::1]:99", "[2001:db8::1]:99"),
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!(
+                target.resolve(deadline).await,
+                Some(address.parse().unwrap()),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn every_form_of_a_target_reads() {

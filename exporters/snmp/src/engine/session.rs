@@ -1,11 +1,11 @@
 //! One session with a target: the state machine of a scrape, a line to the target, and the clock.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::sessions::Sessions;
+use super::sessions::{Remembered, Sessions};
 use super::socket::{Open, no_way};
 use super::{Arrival, Settings, Sockets, until};
 use crate::codec::{self, Message, Operation};
@@ -101,6 +101,8 @@ pub struct Session<'a> {
     trips: Vec<Duration>,
     /// The id of the message that tells a wrong privacy key from silence.
     probe: Option<(i32, Box<Peer>)>,
+    /// The target answers from another port, or from this address: heard once while the right one stayed silent.
+    elsewhere: Option<IpAddr>,
 }
 
 pub(super) async fn run(
@@ -122,7 +124,11 @@ pub(super) async fn run(
         return all_failed(Reason::Send);
     };
     let key = (asked.target, asked.identity.clone());
-    let (pace, peer) = sessions.recall(&key);
+    let Remembered {
+        pace,
+        peer,
+        elsewhere,
+    } = sessions.recall(&key);
     let pace = pace.unwrap_or_else(|| Pace::up_to(settings.window));
     let mut session = Session {
         asked: &asked,
@@ -131,6 +137,7 @@ pub(super) async fn run(
         ignored: BTreeMap::new(),
         trips: Vec::new(),
         probe: None,
+        elsewhere,
     };
     let patience = works.first().map_or(Duration::from_secs(5), |work| {
         work.params.timeout * (work.params.retries + 1)
@@ -173,7 +180,12 @@ pub(super) async fn run(
         None
     };
     if outcome.answered || peer.is_some() {
-        sessions.keep(key, outcome.pace.clone(), peer);
+        let remembered = Remembered {
+            pace: Some(outcome.pace.clone()),
+            peer,
+            elsewhere: session.elsewhere,
+        };
+        sessions.keep(key, remembered);
     }
     Report {
         outcome,
@@ -234,6 +246,10 @@ impl Session<'_> {
             .map_err(|error| unsent(&error))
     }
 
+    fn is_target(&self, from: SocketAddr) -> bool {
+        same(from, self.asked.target) || self.asked.any_source || self.elsewhere == Some(from.ip())
+    }
+
     fn ignore(&mut self, reason: Reason) {
         *self.ignored.entry(reason).or_default() += 1;
     }
@@ -249,11 +265,14 @@ impl Session<'_> {
             return self.ignore(Reason::Decode);
         };
         // An agent with several addresses may answer from another one: believed when the right one stays silent.
-        if !same(from, self.asked.target) && !self.asked.any_source && !scrape.repeated(id) {
-            return self.ignore(Reason::BadAnswer);
+        if !self.is_target(from) {
+            if !scrape.repeated(id) {
+                return self.ignore(Reason::BadAnswer);
+            }
+            self.elsewhere = Some(from.ip());
         }
         if self.probe.as_ref().is_some_and(|(probe, _)| *probe == id) {
-            return self.heard_probe(message, scrape, now);
+            return self.heard_probe(&message, scrape, now);
         }
         let octets = message.len();
         match wire {
@@ -267,7 +286,7 @@ impl Session<'_> {
                 peer,
                 healings,
                 stale,
-            } => match peer.decode(message, now) {
+            } => match peer.decode(&message, now) {
                 Heard::Pdu(pdu) => self.take(&pdu, octets, scrape, now),
                 Heard::Refused(reason) => scrape.abort(reason),
                 Heard::Nothing(reason) => self.ignore(reason),
@@ -330,8 +349,11 @@ impl Session<'_> {
                 match arrival {
                     Arrival::Unreachable(reason) => return Err(reason),
                     Arrival::Datagram(message, from)
-                        if same(from, self.asked.target) || self.asked.any_source =>
+                        if self.is_target(from) || self.discovery > 1 =>
                     {
+                        if !self.is_target(from) {
+                            self.elsewhere = Some(from.ip());
+                        }
                         let Some((engine, boots, time)) = usm::discovered(&message) else {
                             self.ignore(Reason::Decode);
                             continue;
@@ -367,9 +389,7 @@ impl Session<'_> {
         if self.asked.auth.security_level != SecurityLevel::AuthPriv {
             return;
         }
-        let Some(plain) = peer.without_privacy() else {
-            return;
-        };
+        let plain = peer.without_privacy();
         let id = fastrand::i32(1..i32::MAX);
         if let Ok(message) = plain.encode(Operation::Get, id, &[&UP_TIME], Instant::now()) {
             let _ = self.line.send(id, &message).await;
@@ -377,7 +397,7 @@ impl Session<'_> {
         self.probe = Some((id, Box::new(plain)));
     }
 
-    fn heard_probe(&mut self, message: Vec<u8>, scrape: &mut Scrape, now: Instant) {
+    fn heard_probe(&mut self, message: &[u8], scrape: &mut Scrape, now: Instant) {
         let Some((_, peer)) = &mut self.probe else {
             return;
         };

@@ -1,6 +1,6 @@
 //! What is remembered of targets from one session to the next: how fast they answer, and who they are in version 3.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use quick_cache::sync::Cache;
 
@@ -13,9 +13,19 @@ const REMEMBERED: usize = 20_000;
 /// A target, and as whom it is asked.
 pub type Key = (SocketAddr, String);
 
-/// The pace and the peer of every target that answered.
+/// What is remembered of a target that answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) pace: Option<Pace>,
+    /// The engine, in version 3.
+    pub(super) peer: Option<Peer>,
+    /// It answers from another port, or from this address, which is another one.
+    pub(super) elsewhere: Option<IpAddr>,
+}
+
+/// The targets that answered.
 #[derive(Debug)]
-pub(super) struct Sessions(Cache<Key, (Pace, Option<Peer>)>);
+pub(super) struct Sessions(Cache<Key, Remembered>);
 
 impl Default for Sessions {
     fn default() -> Self {
@@ -24,14 +34,12 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    pub(super) fn recall(&self, key: &Key) -> (Option<Pace>, Option<Peer>) {
-        self.0
-            .get(key)
-            .map_or((None, None), |(pace, peer)| (Some(pace), peer))
+    pub(super) fn recall(&self, key: &Key) -> Remembered {
+        self.0.get(key).unwrap_or_default()
     }
 
-    pub(super) fn keep(&self, key: Key, pace: Pace, peer: Option<Peer>) {
-        self.0.insert(key, (pace, peer));
+    pub(super) fn keep(&self, key: Key, remembered: Remembered) {
+        self.0.insert(key, remembered);
     }
 
     /// How many targets are remembered.
@@ -49,7 +57,7 @@ mod tests {
         let sessions = Sessions::default();
         for port in 0..u16::MAX {
             let key = (([127, 0, 0, 1], port).into(), String::new());
-            sessions.keep(key, Pace::default(), None);
+            sessions.keep(key, Remembered::default());
         }
         assert!(sessions.len() <= REMEMBERED, "{}", sessions.len());
         assert!(sessions.len() > REMEMBERED / 2, "{}", sessions.len());

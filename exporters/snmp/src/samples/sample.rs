@@ -439,7 +439,7 @@ impl Writer<'_> {
                         .unwrap_or_default();
                     let found = list
                         .iter()
-                        .find_map(|one| one.regex.expand(&text, &one.value)?.parse::<f64>().ok());
+                        .find_map(|one| text::parsed(&one.regex.expand(&text, &one.value)?));
                     out.extend(found.map(|value| Sample::of(labels(), scaled(metric, value))));
                 }
                 Part::Info if labelled => {}

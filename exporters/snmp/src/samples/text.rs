@@ -110,9 +110,41 @@ pub fn whole(value: &Value) -> i64 {
     }
 }
 
+/// A number as Go's `strconv.ParseFloat` reads it, from which users of snmp_exporter know the form: underscores between digits, and
+/// none that is too large.
+pub fn parsed(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| bytes.get(at))
+            .is_some_and(u8::is_ascii_digit)
+    };
+    let between = |at: usize| digit(at.checked_sub(1)) && digit(Some(at + 1));
+    if !(0..bytes.len())
+        .filter(|at| bytes[*at] == b'_')
+        .all(between)
+    {
+        return None;
+    }
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    let named = text
+        .bytes()
+        .any(|octet| octet.is_ascii_alphabetic() && !b"eE".contains(&octet));
+    (named || number.is_finite()).then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_read_as_in_go() {
+        assert_eq!(parsed("1_000"), Some(1000.0));
+        assert_eq!(parsed("-1.5e3"), Some(-1500.0));
+        assert_eq!(parsed("Inf"), Some(f64::INFINITY));
+        for text in ["1e400", "-1e400", "_1", "1_", "1__0", "1_.5", "", "1 "] {
+            assert_eq!(parsed(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_run_of_bad_octets_becomes_one_mark() {

@@ -3,28 +3,42 @@
 use crate::codec;
 use crate::oid;
 use crate::reason::Reason;
-use crate::value::Raw;
+use crate::value::{Raw, Table};
 
-/// The values of an answer up to the first that cannot be read.
+/// The values of an answer up to the first that cannot be read and that somebody wants.
 pub(super) struct Answer<'a> {
     pub(super) values: Vec<(std::ops::Range<usize>, Raw<'a>)>,
     pub(super) cut: Option<Reason>,
 }
 
 impl<'a> Answer<'a> {
-    pub(super) fn read(pdu: &codec::Pdu<'a>, names: &mut Vec<u32>) -> Self {
+    /// `table` knows which values are wanted.
+    pub(super) fn read(pdu: &codec::Pdu<'a>, names: &mut Vec<u32>, table: &Table) -> Self {
         names.clear();
         let mut answer = Self {
             values: Vec::with_capacity(64),
             cut: None,
         };
-        for varbind in codec::Varbinds::new(pdu.varbinds) {
+        let mut varbinds = codec::Varbinds::new(pdu.varbinds);
+        while let Some(varbind) = varbinds.next_named() {
             let start = names.len();
-            match varbind {
-                Ok((octets, value)) if oid::decode(octets, names).is_ok() => {
-                    answer.values.push((start..names.len(), value));
-                }
+            let value = match varbind {
+                Ok((octets, value)) if oid::decode(octets, names).is_ok() => value.ok(),
                 _ => {
+                    answer.cut = Some(Reason::Decode);
+                    break;
+                }
+            };
+            // What nobody wants need not be read, when it stands where the agent may be: its name alone tells that.
+            let unwanted = || {
+                let (name, first) = (&names[start..], table.columns().first());
+                table.column_of(name).is_none()
+                    && first.is_some_and(|one| one.prefix().ids() < name)
+            };
+            match value {
+                Some(value) => answer.values.push((start..names.len(), value)),
+                None if unwanted() => answer.values.push((start..names.len(), Raw::Null)),
+                None => {
                     answer.cut = Some(Reason::Decode);
                     break;
                 }
@@ -37,14 +51,14 @@ impl<'a> Answer<'a> {
     pub(super) fn increases(&self, names: &[u32], last: &[u32]) -> bool {
         let mut last = last;
         for (name, value) in &self.values {
-            if matches!(value, Raw::EndOfMibView | Raw::Missing) {
-                return true;
-            }
             let name = &names[name.clone()];
-            if name <= last {
-                return false;
+            match value {
+                Raw::EndOfMibView => return true,
+                // The echo of what was asked for; behind it, it is a row that the agent lists and does not have.
+                Raw::Missing if name <= last => return true,
+                _ if name <= last => return false,
+                _ => last = name,
             }
-            last = name;
         }
         true
     }

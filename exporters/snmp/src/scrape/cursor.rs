@@ -1,6 +1,6 @@
 //! Positions in a target's tree.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::rows::Rows;
 use crate::oid::Oid;
@@ -39,6 +39,8 @@ pub(super) struct Walk {
     tallest: u32,
     /// Ask with GETNEXT for one instance.
     pub(super) single: bool,
+    /// Where answers ended whose names did not increase: an agent that comes to one of them again goes in a circle.
+    pub(super) turned: HashSet<Vec<u32>>,
 }
 
 impl Cursor {
@@ -74,6 +76,7 @@ impl Cursor {
             rows: 0,
             tallest: 0,
             single: false,
+            turned: HashSet::new(),
         };
         Self {
             work,
@@ -139,6 +142,7 @@ impl Cursor {
             rows: 0,
             tallest,
             single: false,
+            turned: HashSet::new(),
         };
         Some(Self {
             work,

@@ -23,6 +23,8 @@ pub struct Pace {
     several: bool,
     /// For so many scrapes more it is asked for one name at a time, since it stays silent when asked for several.
     single: u32,
+    /// Its tables are not in order.
+    disordered: bool,
 }
 
 /// Scrapes after which a target that is asked for one name at a time is tried with several again.
@@ -41,6 +43,7 @@ impl Default for Pace {
             recovering: 0,
             several: false,
             single: 0,
+            disordered: false,
         }
     }
 }
@@ -82,6 +85,16 @@ impl Pace {
         if !self.several {
             self.single = SINGLE;
         }
+    }
+
+    /// The target goes back when asked for one value at a time.
+    pub(super) fn disordered(&mut self) {
+        self.disordered = true;
+    }
+
+    /// Whether the target was seen to keep its tables in another order than that of the names.
+    pub(super) fn is_disordered(&self) -> bool {
+        self.disordered
     }
 
     /// Whether the target is to be asked for one name at a time.

@@ -101,7 +101,7 @@ impl Scrape {
         let mut sound = pdu.status == 0;
         let mut kept = 0;
         if sound {
-            let answer = Answer::read(pdu, &mut names);
+            let answer = Answer::read(pdu, &mut names, &self.table);
             sound = answer.cut.is_none() && !answer.values.is_empty();
             let lanes = rows.open.len();
             for (at, (name, value)) in answer.values.iter().enumerate() {

@@ -24,7 +24,7 @@ impl Scrape {
             walk.last = walk.next();
         }
         let mut names = std::mem::take(&mut self.names);
-        let answer = Answer::read(pdu, &mut names);
+        let answer = Answer::read(pdu, &mut names, &self.table);
         let after = self.take_answer(cursor, &answer, &names, octets, params);
         self.names = names;
         after
@@ -38,11 +38,9 @@ impl Scrape {
         octets: usize,
         params: Params,
     ) -> After {
-        // Out of order, nothing in it can be trusted: a value may have been passed over.
-        if !params.allow_nonincreasing
-            && !answer.increases(names, cursor.as_walk().map_or(&[], |walk| &walk.last))
-        {
-            return self.doubt(cursor, Reason::NonIncreasing);
+        let last = cursor.as_walk().map_or(&[][..], |walk| &walk.last);
+        if !params.allow_nonincreasing && !answer.increases(names, last) {
+            return self.disordered(cursor, answer, names);
         }
         let mut kept = 0;
         let mut wrong = answer.cut;
@@ -70,6 +68,64 @@ impl Scrape {
         After::Again
     }
 
+    /// An answer whose names do not increase. A value may have been passed over, so one is asked for at a time; where the agent goes
+    /// back then too, that is its order, and it is followed as long as it comes to a new place.
+    fn disordered(&mut self, cursor: &mut Cursor, answer: &Answer<'_>, names: &[u32]) -> After {
+        let Some(walk) = cursor.as_walk_mut() else {
+            return After::Done;
+        };
+        let last_of = |answer: &Answer<'_>| answer.values.last().map(|(name, _)| name.clone());
+        let Some(end) = last_of(answer).map(|name| names[name].to_vec()) else {
+            return self.doubt(cursor, Reason::BadAnswer);
+        };
+        let echoed = answer
+            .values
+            .iter()
+            .any(|(name, _)| names[name.clone()] == walk.last);
+        let alone = walk.single || self.limits.v1;
+        // Another order of rows never leads out of the columns at hand to the front.
+        let inside = walk.columns.front().is_some_and(|column| {
+            let all = || answer.values.iter().map(|(name, _)| &names[name.clone()]);
+            all().all(|name| name > column.ids())
+        });
+        let followed = self.limits.strict || self.pace.is_disordered() || alone;
+        if echoed || !inside || !followed || !walk.turned.insert(end.clone()) {
+            return self.doubt(cursor, Reason::NonIncreasing);
+        }
+        self.pace.disordered();
+        for (name, value) in &answer.values {
+            let name = &names[name.clone()];
+            if matches!(value, Raw::EndOfMibView) {
+                return self.end_of_walk(cursor);
+            }
+            match self.table.insert(name, *value) {
+                Ok(true) => self.works[cursor.work].counts.values += 1,
+                Ok(false) => {}
+                Err(_) => return self.doubt(cursor, Reason::Decode),
+            }
+        }
+        let Some(walk) = cursor.as_walk_mut() else {
+            return After::Done;
+        };
+        walk.rows += 1;
+        walk.last = end;
+        cursor.trust();
+        loop {
+            let Some(walk) = cursor.as_walk_mut() else {
+                return After::Done;
+            };
+            match walk.columns.front() {
+                None => return After::Done,
+                Some(column) if walk.last.as_slice() <= column.ids() => return After::Again,
+                Some(column) if oid::within(&walk.last, column.ids()) => return After::Again,
+                Some(_) => {
+                    let ended = walk.next_column();
+                    self.column_ended(cursor.work, ended);
+                }
+            }
+        }
+    }
+
     /// Takes one value of a walk.
     pub(super) fn take(
         &mut self,
@@ -83,8 +139,8 @@ impl Scrape {
         };
         match value {
             Raw::EndOfMibView => return Ok(Taken::End),
-            // Not an answer to GETNEXT; some agents mean the end by it.
-            Raw::Missing => {
+            // Not an answer to GETNEXT; some agents mean the end by it when they repeat what was asked for. Behind it, it is passed over.
+            Raw::Missing if ids <= walk.last.as_slice() => {
                 return if walk.rows == 0 {
                     Ok(Taken::End)
                 } else {
@@ -99,8 +155,9 @@ impl Scrape {
                 return Ok(Taken::End);
             };
             if oid::within(ids, column.ids()) {
-                self.table.insert(ids, value).map_err(|_| Reason::Decode)?;
-                self.works[work].counts.values += 1;
+                if self.table.insert(ids, value).map_err(|_| Reason::Decode)? {
+                    self.works[work].counts.values += 1;
+                }
                 walk.rows += 1;
                 break;
             }
@@ -172,9 +229,17 @@ impl Scrape {
             self.pace.cap_repetitions(cursor.repetitions);
             return After::Again;
         }
-        // Only version 1 says the end of the tree this way (RFC 1157 §4.1.3).
+        // Only version 1 says the end of the tree this way (RFC 1157 §4.1.3). Some agents say it too where a Counter64 follows, which
+        // version 1 has not: what lies behind is asked for by its name.
         if status == 2 && self.limits.v1 {
-            return self.end_of_walk(cursor);
+            let work = cursor.work;
+            let Some(walk) = cursor.as_walk_mut() else {
+                return After::Done;
+            };
+            let ended = walk.next_column();
+            let more = !walk.columns.is_empty();
+            self.column_ended(work, ended);
+            return if more { After::Again } else { After::Done };
         }
         self.doubt(cursor, of_status(status))
     }

@@ -1,23 +1,18 @@
 //! Our own engine, the authoritative one of informs (RFC 3414 §1.5.1): it says who it is and what time it is, and answers.
-//!
-//! `snmp2` gives a message one number where informs have two, and no other context than its engine's, where the answer to an inform
-//! repeats that of the sender. So messages to our engine are opened and sealed here, on the same hashes and ciphers.
 
-mod keys;
-
-use std::ops::Range;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use snmp2::asn1::AsnReader;
 
+use super::keys::Keys;
+use super::message::{Clock, Parts, Scoped, seal, security, wrapped};
 use super::{
-    AUTH, DECRYPTION_ERRORS, Header, KeyError, LARGEST, NOT_IN_WINDOWS, PRIV, REPORT,
-    UNKNOWN_ENGINES, UNKNOWN_USERS, UNSUPPORTED_LEVELS, WINDOW, WRONG_DIGESTS,
+    AUTH, DECRYPTION_ERRORS, Header, KeyError, NOT_IN_WINDOWS, PRIV, REPORT, REPORTABLE,
+    UNKNOWN_ENGINES, UNKNOWN_USERS, UNSUPPORTED_LEVELS, WINDOW, WRONG_DIGESTS, level_of,
 };
 use crate::codec::{push, push_integer};
-use crate::config::{Auth, Credentials, SecurityLevel};
+use crate::config::{Auth, Credentials};
 use crate::reason::Reason;
-use keys::Keys;
 
 /// Seconds that are taken off the time of day to number our starts: 2020-01-01, so that 31 bits last until 2088.
 const EPOCH: u64 = 1_577_836_800;
@@ -91,6 +86,14 @@ impl Engine {
         &self.identity
     }
 
+    fn clock(&self) -> Clock<'_> {
+        Clock {
+            engine: &self.identity,
+            boots: self.boots,
+            time: self.time(),
+        }
+    }
+
     fn time(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_secs()).unwrap_or(i64::from(i32::MAX))
     }
@@ -112,42 +115,6 @@ impl std::fmt::Debug for Own {
     }
 }
 
-/// Opens what an engine that we asked has sealed for our user.
-#[derive(Clone)]
-pub(super) struct Opener(Keys);
-
-impl std::fmt::Debug for Opener {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Opener").finish_non_exhaustive()
-    }
-}
-
-impl Opener {
-    pub(super) fn new(auth: &Auth, credentials: &Credentials, engine: &[u8]) -> Self {
-        Self(Keys::new(auth, credentials, AUTH | PRIV, engine))
-    }
-
-    /// The PDU of an encrypted message, as the engine wrote it. Nothing is verified here.
-    pub(super) fn pdu(&self, message: &[u8], boots: i64, time: i64) -> Option<Vec<u8>> {
-        let parts = Parts::read(message)?;
-        parts.encrypted.then_some(())?;
-        let plain = self
-            .0
-            .decrypt(&message[parts.data], &parts.salt, boots, time)?;
-        let content = AsnReader::from_bytes(&plain).read_raw(0x30).ok()?;
-        Some(Scoped::read(content)?.pdu)
-    }
-}
-
-/// A PDU and the context that it is for (RFC 3412 §6.8).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scoped {
-    context_engine: Vec<u8>,
-    context: Vec<u8>,
-    /// The PDU.
-    pub pdu: Vec<u8>,
-}
-
 /// What a message to our engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
@@ -163,19 +130,7 @@ impl Own {
     /// # Errors
     /// A password is missing.
     pub fn new(auth: &Auth, credentials: &Credentials, engine: &Engine) -> Result<Self, KeyError> {
-        let level = match auth.security_level {
-            SecurityLevel::NoAuthNoPriv => 0,
-            SecurityLevel::AuthNoPriv => AUTH,
-            SecurityLevel::AuthPriv => AUTH | PRIV,
-        };
-        for (needed, password, key) in [
-            (AUTH, &credentials.password, "password"),
-            (PRIV, &credentials.priv_password, "priv_password"),
-        ] {
-            if level & needed != 0 && password.is_empty() {
-                return Err(KeyError(format!("{key} is missing")));
-            }
-        }
+        let level = level_of(auth, credentials)?;
         Ok(Self {
             level,
             user: credentials.username.reveal().to_vec(),
@@ -198,9 +153,7 @@ impl Own {
             return refused(Reason::SecurityLevel, UNSUPPORTED_LEVELS);
         }
         if self.level & AUTH != 0 {
-            let mut blank = message.to_vec();
-            blank[parts.digest.clone()].fill(0);
-            if !self.keys.signed(&blank, &message[parts.digest.clone()]) {
+            if !parts.signed(&self.keys, message) {
                 return refused(Reason::WrongDigest, WRONG_DIGESTS);
             }
             let off = (header.time - engine.time()).abs();
@@ -219,18 +172,7 @@ impl Own {
                 return Received::Refused(Reason::NotInWindow, report);
             }
         }
-        let data = &message[parts.data.clone()];
-        let opened = if parts.encrypted {
-            self.keys
-                .decrypt(data, &parts.salt, header.boots, header.time)
-                .and_then(|plain| {
-                    let content = AsnReader::from_bytes(&plain).read_raw(0x30).ok()?;
-                    Scoped::read(content)
-                })
-        } else {
-            Scoped::read(data)
-        };
-        match opened {
+        match parts.open(&self.keys, message, header.boots, header.time) {
             Some(scoped) => Received::Pdu(scoped),
             None if parts.encrypted => refused(Reason::Decrypt, DECRYPTION_ERRORS),
             None => Received::Refused(Reason::Decode, None),
@@ -253,102 +195,8 @@ impl Own {
         self.sealed(engine, number(message)?, &answer, self.level)
     }
 
-    /// A message with this number, signed and encrypted as `level` says.
     fn sealed(&self, engine: &Engine, id: i64, scoped: &Scoped, level: u8) -> Option<Vec<u8>> {
-        let (boots, time) = (engine.boots, engine.time());
-        let (mut data, salt) = (scoped.encoded(), Vec::new());
-        let salt = if level & PRIV == 0 {
-            salt
-        } else {
-            let (encrypted, salt) = self.keys.encrypt(&data, boots, time)?;
-            data.clear();
-            push(0x04, &encrypted, &mut data);
-            salt
-        };
-        let digest = vec![
-            0;
-            if level & AUTH == 0 {
-                0
-            } else {
-                self.keys.digest_length()
-            }
-        ];
-        let usm = security(engine, time, &self.user, &digest, &salt);
-        let mut message = wrapped(id, level, &usm, &data);
-        if level & AUTH != 0 {
-            let at = Parts::read(&message)?.digest;
-            let signature = self.keys.sign(&message)?;
-            message[at].copy_from_slice(&signature);
-        }
-        Some(message)
-    }
-}
-
-impl Scoped {
-    /// From the content of its sequence.
-    fn read(content: &[u8]) -> Option<Self> {
-        let mut reader = AsnReader::from_bytes(content);
-        let context_engine = reader.read_asn_octetstring().ok()?.to_vec();
-        let context = reader.read_asn_octetstring().ok()?.to_vec();
-        let left = reader.bytes_left();
-        Some(Self {
-            context_engine,
-            context,
-            pdu: content[content.len() - left..].to_vec(),
-        })
-    }
-
-    fn encoded(&self) -> Vec<u8> {
-        let (mut content, mut out) = (Vec::new(), Vec::new());
-        push(0x04, &self.context_engine, &mut content);
-        push(0x04, &self.context, &mut content);
-        content.extend_from_slice(&self.pdu);
-        push(0x30, &content, &mut out);
-        out
-    }
-}
-
-/// msgFlags: the sender takes reports (RFC 3412 §6.4). A trap has it not, so that nobody makes us answer it.
-const REPORTABLE: u8 = 4;
-
-/// Where the parts of a message stand that are not read by [`Header`].
-struct Parts {
-    digest: Range<usize>,
-    salt: Vec<u8>,
-    /// The content of the encrypted string, or of the sequence of the scoped PDU.
-    data: Range<usize>,
-    encrypted: bool,
-}
-
-impl Parts {
-    fn read(message: &[u8]) -> Option<Self> {
-        let range = |part: &[u8]| {
-            let at = part.as_ptr() as usize - message.as_ptr() as usize;
-            at..at + part.len()
-        };
-        let mut reader = AsnReader::from_bytes(AsnReader::from_bytes(message).read_raw(0x30).ok()?);
-        reader.read_asn_integer().ok()?;
-        reader.read_raw(0x30).ok()?;
-        let usm = reader.read_asn_octetstring().ok()?;
-        let mut usm = AsnReader::from_bytes(AsnReader::from_bytes(usm).read_raw(0x30).ok()?);
-        usm.read_asn_octetstring().ok()?;
-        usm.read_asn_integer().ok()?;
-        usm.read_asn_integer().ok()?;
-        usm.read_asn_octetstring().ok()?;
-        let digest = range(usm.read_asn_octetstring().ok()?);
-        let salt = usm.read_asn_octetstring().ok()?.to_vec();
-        let encrypted = reader.peek_byte().ok()? == 0x04;
-        let data = if encrypted {
-            reader.read_asn_octetstring().ok()?
-        } else {
-            reader.read_raw(0x30).ok()?
-        };
-        Some(Self {
-            digest,
-            salt,
-            data: range(data),
-            encrypted,
-        })
+        seal(&self.keys, &engine.clock(), &self.user, id, scoped, level)
     }
 }
 
@@ -362,34 +210,6 @@ fn pdu(tag: u8, id: i64, list: &[u8]) -> Vec<u8> {
     out
 }
 
-/// msgSecurityParameters (RFC 3414 §2.4).
-fn security(engine: &Engine, time: i64, user: &[u8], digest: &[u8], salt: &[u8]) -> Vec<u8> {
-    let (mut content, mut out) = (Vec::new(), Vec::new());
-    push(0x04, &engine.identity, &mut content);
-    push_integer(engine.boots, &mut content);
-    push_integer(time, &mut content);
-    for octets in [user, digest, salt] {
-        push(0x04, octets, &mut content);
-    }
-    push(0x30, &content, &mut out);
-    out
-}
-
-/// A message (RFC 3412 §6) of what it is made of; `data` with tag and length.
-fn wrapped(id: i64, flags: u8, usm: &[u8], data: &[u8]) -> Vec<u8> {
-    let (mut global, mut content, mut out) = (Vec::new(), Vec::new(), Vec::new());
-    push_integer(id, &mut global);
-    push_integer(LARGEST, &mut global);
-    push(0x04, &[flags], &mut global);
-    push_integer(3, &mut global);
-    push_integer(3, &mut content);
-    push(0x30, &global, &mut content);
-    push(0x04, usm, &mut content);
-    content.extend_from_slice(data);
-    push(0x30, &content, &mut out);
-    out
-}
-
 /// The report that tells an unknown sender who we are (RFC 3414 §4), or why it is refused; nothing for a message that asks for none.
 #[must_use]
 pub fn report(message: &[u8], engine: &Engine, object: u32) -> Option<Vec<u8>> {
@@ -400,7 +220,7 @@ pub fn report(message: &[u8], engine: &Engine, object: u32) -> Option<Vec<u8>> {
         context: Vec::new(),
         pdu: pdu(REPORT, 0, &statistic(object)),
     };
-    let usm = security(engine, engine.time(), &header.user, &[], &[]);
+    let usm = security(&engine.clock(), &header.user, &[], &[]);
     Some(wrapped(number(message)?, 0, &usm, &scoped.encoded()))
 }
 
@@ -498,12 +318,12 @@ mod tests {
                 *last ^= 1;
             }
             assert_eq!(
-                peer.decode(message, Instant::now()),
+                peer.decode(&message, Instant::now()),
                 Heard::Pdu(pdu.clone()),
                 "{digest} {cipher}"
             );
             assert_eq!(
-                peer.decode(forged, Instant::now()),
+                peer.decode(&forged, Instant::now()),
                 Heard::Nothing(Reason::BadReplyDigest),
                 "{digest} {cipher}"
             );

@@ -24,12 +24,15 @@ type Quirk = fn(&Agent, &Request) -> Option<Vec<u8>>;
 
 /// An agent with a quirk, and how many requests came.
 fn device(quirk: Quirk) -> (String, Arc<AtomicUsize>) {
+    serve(Agent::with_interfaces(INTERFACES), quirk)
+}
+
+fn serve(agent: Agent, quirk: Quirk) -> (String, Arc<AtomicUsize>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
     std::thread::spawn(move || {
-        let agent = Agent::with_interfaces(INTERFACES);
         let mut buffer = [0; 4096];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -267,6 +270,159 @@ async fn a_device_that_answers_from_another_address_is_heard() {
         (Some(1.0), INTERFACES as usize),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_answers_from_another_port_each_time_is_learnt() {
+    let asked = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let target = asked.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let agent = Agent::with_interfaces(INTERFACES);
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = asked.recv_from(&mut buffer) {
+            if let Some(answer) = agent.answer(&buffer[..length]) {
+                let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let _ = other.send_to(&answer, from);
+            }
+        }
+    });
+    let process = start(&[]).await;
+    scrape(&process, &target).await;
+    let began = std::time::Instant::now();
+    scrape(&process, &target).await;
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+/// What one module shows of an agent with a quirk.
+async fn page(module: &str, agent: Agent, quirk: Quirk, auth: &str, flags: &[&str]) -> String {
+    let folder = testkit::TempDir::new().unwrap();
+    let config = format!(
+        "auths: {{public_v1: {{version: 1}}, public_v2: {{}}}}\nmodules: {{m: {module}}}\n"
+    );
+    let file = folder.write("snmp.yml", &config).unwrap();
+    let mut all = vec!["--config.file", file.to_str().unwrap()];
+    all.extend(flags);
+    let process = start(&all).await;
+    let (target, _) = serve(agent, quirk);
+    let path = format!("/snmp?target={target}&module=m&auth={auth}");
+    let (status, text) = process.get(&path).await.unwrap();
+    assert_eq!(status, 200, "{text}");
+    let kept = |line: &&str| !line.starts_with('#') && !line.starts_with("snmp_scrape");
+    let lines: Vec<&str> = text.lines().filter(kept).collect();
+    lines.join("\n")
+}
+
+const COLUMNS: &str = "{walk: [1.3.6.1.4.1.9.1], metrics: [\
+    {name: a, oid: 1.3.6.1.4.1.9.1.1, type: gauge, help: a, indexes: [{labelname: i, type: gauge}]}, \
+    {name: b, oid: 1.3.6.1.4.1.9.1.3, type: gauge, help: b, indexes: [{labelname: i, type: gauge}]}]}";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_in_another_order_are_all_there() {
+    // One column is answered in the order 1 2 6 3 4 5.
+    let rows: String = (1..=6)
+        .map(|row| format!("1.3.6.1.4.1.9.1.1.{row}|2|{row}\n1.3.6.1.4.1.9.1.3.{row}|2|{row}0\n"))
+        .collect();
+    let quirk: Quirk = |agent, request| {
+        let column = [1, 3, 6, 1, 4, 1, 9, 1, 1];
+        let behind = |oid: &[u32]| -> Vec<u8> {
+            let place = oid.strip_prefix(&column).and_then(<[u32]>::first);
+            let next = match place {
+                Some(2) => Some(5),
+                Some(6) => Some(2),
+                Some(5) => Some(6),
+                _ => None,
+            };
+            let from = next.map_or_else(|| oid.to_vec(), |next| [&column[..], &[next]].concat());
+            let one = Request {
+                tag: 0xa1,
+                second: 0,
+                third: 0,
+                oids: vec![from],
+                ..request.clone()
+            };
+            list(&agent.respond(&one))
+        };
+        if request.tag == 0xa0 {
+            return Some(agent.respond(request));
+        }
+        let repetitions = if request.tag == 0xa5 {
+            request.third
+        } else {
+            1
+        };
+        let (mut at, mut out) = (request.oids[0].clone(), Vec::new());
+        for _ in 0..repetitions.min(8) {
+            let one = behind(&at);
+            let varbinds = sotp_snmp::codec::Varbinds::new(&one).next();
+            out.extend_from_slice(&one);
+            let (name, _) = varbinds.unwrap().unwrap();
+            at.clear();
+            sotp_snmp::oid::decode(name, &mut at).unwrap();
+        }
+        Some(agent::response(request, 0, 0, &out))
+    };
+    for flags in [&[][..], &["--snmp.strict"]] {
+        let agent = Agent::from_snmprec(&rows).unwrap();
+        let text = page(COLUMNS, agent, quirk, "public_v2", flags).await;
+        for row in 1..=6 {
+            assert!(text.contains(&format!("a{{i=\"{row}\"}} {row}")), "{text}");
+            assert!(text.contains(&format!("b{{i=\"{row}\"}} {row}0")), "{text}");
+        }
+        assert!(!text.contains("snmp_error"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_listed_and_not_there_does_not_end_the_walk() {
+    let rows = "1.3.6.1.4.1.9.1.1.1|129|\n1.3.6.1.4.1.9.1.1.2|2|2\n1.3.6.1.4.1.9.1.3.1|2|10\n";
+    let agent = Agent::from_snmprec(rows).unwrap();
+    let text = page(
+        COLUMNS,
+        agent,
+        |agent, request| Some(agent.respond(request)),
+        "public_v2",
+        &[],
+    )
+    .await;
+    assert_eq!(text, "a{i=\"2\"} 2\nb{i=\"1\"} 10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_1_finds_what_lies_behind_a_counter64() {
+    let rows = "1.3.6.1.4.1.9.1.1.1|2|1\n1.3.6.1.4.1.9.1.2.1|70|5\n1.3.6.1.4.1.9.1.3.1|2|10\n";
+    // noSuchName where a Counter64 follows.
+    let quirk: Quirk = |agent, request| {
+        let answer = agent.respond(request);
+        let found = list(&answer);
+        let wide = sotp_snmp::codec::Varbinds::new(&found)
+            .flatten()
+            .any(|(_, value)| matches!(value, sotp_snmp::value::Raw::Counter64(_)));
+        let echo = sotp_snmp::codec::varbinds(&[&request.oids[0]]);
+        Some(if wide {
+            agent::response(request, 2, 1, &echo)
+        } else {
+            answer
+        })
+    };
+    let agent = Agent::from_snmprec(rows).unwrap();
+    let text = page(COLUMNS, agent, quirk, "public_v1", &[]).await;
+    assert_eq!(text, "a{i=\"1\"} 1\nb{i=\"1\"} 10");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_nobody_wants_need_not_be_readable() {
+    // BOOLEAN, which SNMP has not, in a column between and behind the last.
+    let rows = "1.3.6.1.4.1.9.1.1.1|2|1\n1.3.6.1.4.1.9.1.2.1|1|x\n1.3.6.1.4.1.9.1.3.1|2|10\n1.3.6.1.4.1.9.2.1|1|x\n";
+    let agent = Agent::from_snmprec(rows).unwrap();
+    let text = page(
+        COLUMNS,
+        agent,
+        |agent, request| Some(agent.respond(request)),
+        "public_v2",
+        &[],
+    )
+    .await;
+    assert_eq!(text, "a{i=\"1\"} 1\nb{i=\"1\"} 10");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Keys localised to our engine, and what is done with them (RFC 3414 §6, §8 and §A.2; RFC 3826; RFC 7860).
+//! Keys localised to an engine, and what is done with them (RFC 3414 §6, §8 and §A.2; RFC 3826; RFC 7860).
 
 use aes::{Aes128, Aes192, Aes256};
 use cfb_mode::cipher::{AsyncStreamCipher, BlockDecryptMut, BlockEncryptMut, KeyIvInit};
