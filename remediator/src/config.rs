@@ -4,12 +4,13 @@ mod credentials;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::caller::{Access, AccessConfig};
 use promapi::Prometheus;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::{HostKeys, Masker, OnUnknown};
+use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
 use crate::platform::Platforms;
@@ -22,27 +23,41 @@ use crate::webhook::Senders;
 use credentials::RawLogins;
 pub use credentials::{Credential, Logins};
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    /// Who may send alerts (the webhook of Alertmanager); nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<RawWebhook>,
+    /// Who may tell of changes by people: sotp-syslog and sotp-ssh-config; nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<RawEvents>,
+    /// The journal; one process at a time has it.
     journal: RawJournal,
+    /// Numbers that runbooks prove things with.
     #[serde(skip_serializing_if = "Option::is_none")]
     prometheus: Option<promapi::Section>,
+    /// Runbooks of your own; one of a built-in one's name takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     runbooks: Option<RawFolder>,
+    /// How far they may go; the last that names a job holds, and without any everything observes.
     levels: Vec<RawLevel>,
+    /// Times that a runbook has to have helped before `auto` acts without an approval.
     successes_before_auto: u32,
+    /// Guard rails.
     rails: RawRails,
-    approval_within: String,
-    person_within: String,
-    verify_every: String,
+    /// How long a plan waits for an approval.
+    approval_within: DurationIn<1_000, DAY>,
+    /// A change of a port by a person counts when it is not longer before the alert.
+    person_within: DurationIn<0, DAY>,
+    /// Time from one look at whether it helped to the next.
+    verify_every: DurationIn<10, 60_000>,
+    /// How devices are reached.
     ssh: RawSsh,
+    /// Who may decide, run commands and stop everything (docs/access.md); nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessConfig>,
+    /// Where every change is recorded before it is made (docs/audit.md); needed with `access`.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<RawFolder>,
 }
@@ -58,9 +73,9 @@ impl Default for Raw {
             levels: Vec::new(),
             successes_before_auto: 3,
             rails: RawRails::default(),
-            approval_within: "15m".to_owned(),
-            person_within: "5m".to_owned(),
-            verify_every: "500ms".to_owned(),
+            approval_within: DurationIn::from_millis(900_000),
+            person_within: DurationIn::from_millis(300_000),
+            verify_every: DurationIn::from_millis(500),
             ssh: RawSsh::default(),
             access: None,
             audit: None,
@@ -68,30 +83,36 @@ impl Default for Raw {
     }
 }
 
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawWebhook {
+    /// File with the token that it sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     bearer_token_file: Option<PathBuf>,
+    /// Subjects of its client certificates.
     certificates: Vec<String>,
+    /// Users of the web configuration.
     web_users: Vec<String>,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawEvents {
+    /// File with the secret that signs them.
     secret_file: PathBuf,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawFolder {
+    /// The folder.
     folder: PathBuf,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawJournal {
+    /// The folder.
     folder: PathBuf,
 }
 
@@ -103,58 +124,78 @@ impl Default for RawJournal {
     }
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawLevel {
+    /// The runbook; every one unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     runbook: Option<String>,
+    /// A group of the device; every device unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<String>,
+    /// How far it may go.
     level: Level,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawRails {
-    per_device: u32,
-    per_site: u32,
-    per_role: u32,
-    span: String,
-    per_minute: u32,
-    per_runbook_hour: u32,
+    /// Starts on a device within `span`.
+    per_device: Ranged<u32, 1, 100_000>,
+    /// Starts at a site within `span`.
+    per_site: Ranged<u32, 1, 100_000>,
+    /// Starts on devices of a role within `span`.
+    per_role: Ranged<u32, 1, 100_000>,
+    /// The time that these are counted in.
+    span: DurationIn<1_000, DAY>,
+    /// Starts of everything in a minute.
+    per_minute: Ranged<u32, 1, 100_000>,
+    /// Starts of a runbook in an hour.
+    per_runbook_hour: Ranged<u32, 1, 100_000>,
+    /// Share of the devices with an alert above which nothing starts.
     correlated_share: f64,
+    /// So many devices with an alert are no correlated outage yet.
     correlated_least: u32,
-    cooldown: Vec<String>,
-    flap_count: u32,
-    flap_span: String,
+    /// Pauses after each start on a target within a day; then people look.
+    cooldown: Vec<DurationIn<1, DAY>>,
+    /// Alerts of a target within `flap_span` that count as coming and going.
+    flap_count: Ranged<u32, 2, 100_000>,
+    /// The time that these are counted in.
+    flap_span: DurationIn<1_000, DAY>,
 }
 
 impl Default for RawRails {
     fn default() -> Self {
         let bounds = Bounds::default();
         Self {
-            per_device: bounds.per_device,
-            per_site: bounds.per_site,
-            per_role: bounds.per_role,
-            span: "10m".to_owned(),
-            per_minute: bounds.per_minute,
-            per_runbook_hour: bounds.per_runbook_hour,
+            per_device: Ranged::of(bounds.per_device.into()),
+            per_site: Ranged::of(bounds.per_site.into()),
+            per_role: Ranged::of(bounds.per_role.into()),
+            span: DurationIn::from_millis(600_000),
+            per_minute: Ranged::of(bounds.per_minute.into()),
+            per_runbook_hour: Ranged::of(bounds.per_runbook_hour.into()),
             correlated_share: bounds.correlated_share,
             correlated_least: bounds.correlated_least,
-            cooldown: ["15m", "1h", "4h"].map(ToOwned::to_owned).to_vec(),
-            flap_count: bounds.flap_count,
-            flap_span: "1h".to_owned(),
+            cooldown: [900_000, 3_600_000, 14_400_000]
+                .map(DurationIn::from_millis)
+                .to_vec(),
+            flap_count: Ranged::of(bounds.flap_count.into()),
+            flap_span: DurationIn::from_millis(3_600_000),
         }
     }
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawSsh {
+    /// Known hosts in OpenSSH's form.
     known_hosts_file: PathBuf,
+    /// What is done with a device whose key is not known: `pin` writes it down on first use. A key that has changed is always refused.
     unknown_hosts: RawUnknown,
+    /// File with the key of the fingerprints that stand for secrets; one of each process unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     mask_key_file: Option<PathBuf>,
+    /// Accounts by the name of the credential in the inventory; `default` for devices that name none.
     credentials: std::collections::BTreeMap<String, RawLogins>,
 }
 
@@ -169,7 +210,7 @@ impl Default for RawSsh {
     }
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum RawUnknown {
     Refuse,
@@ -215,58 +256,12 @@ pub struct Config {
     raw: Raw,
 }
 
+/// Milliseconds of a day.
+const DAY: u64 = 86_400_000;
+
 type Checked<T> = Result<T, (String, String)>;
 
-fn time(path: &str, text: &str, least: Duration, most: Duration) -> Checked<Duration> {
-    toolkit::duration(text)
-        .ok()
-        .filter(|time| (least..=most).contains(time))
-        .ok_or_else(|| {
-            (
-                path.to_owned(),
-                format!(
-                    "expected a duration from {} to {}, found {text:?}",
-                    shown(least),
-                    shown(most)
-                ),
-            )
-        })
-}
-
-fn shown(time: Duration) -> String {
-    match time.as_millis() {
-        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
-        ms => format!("{ms}ms"),
-    }
-}
-
-const MS: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3_600);
-
 fn bounds(raw: &RawRails) -> Checked<Bounds> {
-    for (path, count) in [
-        ("rails.per_device", raw.per_device),
-        ("rails.per_site", raw.per_site),
-        ("rails.per_role", raw.per_role),
-        ("rails.per_minute", raw.per_minute),
-        ("rails.per_runbook_hour", raw.per_runbook_hour),
-    ] {
-        if !(1..=100_000).contains(&count) {
-            return Err((
-                path.to_owned(),
-                format!("expected 1 to 100000, found {count}"),
-            ));
-        }
-    }
-    if raw.flap_count < 2 {
-        return Err((
-            "rails.flap_count".to_owned(),
-            "expected 2 or more".to_owned(),
-        ));
-    }
     if !(0.0..=1.0).contains(&raw.correlated_share) {
         return Err((
             "rails.correlated_share".to_owned(),
@@ -279,21 +274,18 @@ fn bounds(raw: &RawRails) -> Checked<Bounds> {
             "expected 1 to 1000 durations".to_owned(),
         ));
     }
-    let pauses = raw.cooldown.iter().enumerate();
     Ok(Bounds {
-        per_device: raw.per_device,
-        per_site: raw.per_site,
-        per_role: raw.per_role,
-        span: time("rails.span", &raw.span, SECOND, 24 * HOUR)?,
-        per_minute: raw.per_minute,
-        per_runbook_hour: raw.per_runbook_hour,
+        per_device: raw.per_device.get(),
+        per_site: raw.per_site.get(),
+        per_role: raw.per_role.get(),
+        span: *raw.span,
+        per_minute: raw.per_minute.get(),
+        per_runbook_hour: raw.per_runbook_hour.get(),
         correlated_share: raw.correlated_share,
         correlated_least: raw.correlated_least,
-        cooldown: pauses
-            .map(|(index, text)| time(&format!("rails.cooldown[{index}]"), text, MS, 24 * HOUR))
-            .collect::<Checked<_>>()?,
-        flap_count: raw.flap_count,
-        flap_span: time("rails.flap_span", &raw.flap_span, SECOND, 24 * HOUR)?,
+        cooldown: raw.cooldown.iter().map(|pause| **pause).collect(),
+        flap_count: raw.flap_count.get(),
+        flap_span: *raw.flap_span,
     })
 }
 
@@ -375,16 +367,9 @@ impl Config {
                 .collect(),
             successes: raw.successes_before_auto,
             bounds: bounds(&raw.rails).map_err(at)?,
-            approval: time("approval_within", &raw.approval_within, SECOND, 24 * HOUR)
-                .map_err(at)?,
-            person: time(
-                "person_within",
-                &raw.person_within,
-                Duration::ZERO,
-                24 * HOUR,
-            )
-            .map_err(at)?,
-            look: time("verify_every", &raw.verify_every, 10 * MS, 60 * SECOND).map_err(at)?,
+            approval: *raw.approval_within,
+            person: *raw.person_within,
+            look: *raw.verify_every,
             own_users: raw
                 .ssh
                 .credentials
@@ -463,5 +448,52 @@ impl Configuration for Config {
 
     fn files(&self) -> Vec<PathBuf> {
         self.files.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let page = toolkit::reference::page::<crate::app::Service>(
+            Some(&toolkit::config::Keys::of(&Raw::default())),
+            &[("Series", &series)],
+        );
+        testkit::golden::hold(&package.join("../docs/reference/remediator.md"), &page);
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_told_with_its_place_and_what_was_expected() {
+        for (text, place, expected) in [
+            (
+                "approval_within: 15",
+                "approval_within",
+                "such as 250ms, 1.5s, 1m30s or 1h",
+            ),
+            ("verify_every: 1ms", "verify_every", "expected 10ms to 1m"),
+            (
+                "rails: {cooldown: [1h, 2d]}",
+                "rails.cooldown[1]",
+                "expected 1ms to 24h",
+            ),
+            (
+                "rails: {flap_count: 1}",
+                "rails.flap_count",
+                "expected 2 to 100000",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("r.yaml"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(place) && error.contains(expected),
+                "{text}: {error}"
+            );
+        }
     }
 }

@@ -7,11 +7,8 @@ use std::time::Duration;
 use access::caller::{Access, AccessConfig, Role, Verb};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use toolkit::config::DurationIn;
 use toolkit::{ConfigError, Configuration, yaml};
-
-/// Bounds of `store.remote.sync_interval`.
-const SHORTEST_SYNC: Duration = Duration::from_secs(1);
-const LONGEST_SYNC: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that can be asked for, with the least role where no rule names it.
 pub(crate) mod verbs {
@@ -74,7 +71,6 @@ pub(crate) mod verbs {
 struct Raw {
     /// Who may change what (docs/access.md); nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")]
     access: Option<AccessConfig>,
     /// Where every change is recorded before it is made (docs/audit.md); needed with `access`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,8 +117,7 @@ pub(crate) struct Remote {
     pub(crate) branch: String,
     /// How often it is pulled from and pushed to without being asked, and pushed to soon after each change; only on request unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<toolkit::config::DurationIn<1_000, 86_400_000>>")]
-    sync_interval: Option<String>,
+    sync_interval: Option<DurationIn<1_000, 86_400_000>>,
 }
 
 impl Remote {
@@ -138,16 +133,7 @@ impl Remote {
 
     /// See [`Remote::sync_interval`]; `None` when only on request.
     pub(crate) fn every(&self) -> Option<Duration> {
-        interval(self.sync_interval.as_deref()?).ok()
-    }
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    let interval = toolkit::duration(text)?;
-    if (SHORTEST_SYNC..=LONGEST_SYNC).contains(&interval) {
-        Ok(interval)
-    } else {
-        Err(format!("{text:?} is out of range"))
+        self.sync_interval.map(|interval| *interval)
     }
 }
 
@@ -194,12 +180,6 @@ impl Config {
         if let Some(remote) = &store.remote {
             if !branch(&remote.branch) {
                 return Err(at("store.remote.branch", "expected the name of a branch"));
-            }
-            if let Some(text) = &remote.sync_interval
-                && interval(text).is_err()
-            {
-                let message = format!("expected a duration from 1s to 1d, found {text:?}");
-                return Err(at("store.remote.sync_interval", &message));
             }
             let known = ["https://", "ssh://", "file:///", "/"];
             if !known.iter().any(|begin| remote.url.starts_with(begin)) {

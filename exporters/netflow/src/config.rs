@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use loki::{Destination, QueueSection, Section};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, yaml};
 
 use crate::applications::{self, Applications};
@@ -45,12 +47,14 @@ pub struct Config {
 }
 
 /// A sampling rate that we know better than the exporter says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
     /// Exporters of these addresses.
+    #[schemars(with = "String")]
     pub prefix: IpNet,
     /// One packet is measured of so many.
+    #[schemars(range(min = 1))]
     pub one_in: u32,
 }
 
@@ -65,52 +69,69 @@ pub struct Names {
     pub refresh: Duration,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    /// Where NetFlow v5 and v9, IPFIX and sFlow v5 are taken; they are told apart by themselves.
     listen: Vec<String>,
-    receive_buffer_bytes: u32,
-    window: String,
+    /// Kernel buffer of each socket; `net.core.rmem_max` bounds it for ordinary users.
+    receive_buffer_bytes: Ranged<u32, 65_536, 1_073_741_824>,
+    /// Length of a window of exact tables.
+    window: DurationIn<1_000, 3_600_000>,
+    /// Bounds of the top talkers.
     top: RawTop,
+    /// For exporters that do not tell their sampling rate.
     sampling: Vec<Sampling>,
+    /// More applications: `PORT/PROTOCOL NAME`.
     applications: Vec<String>,
+    /// Names of interfaces, from the Prometheus that scrapes sotp-snmp.
+    #[serde(skip_serializing_if = "Option::is_none")]
     interface_names: Option<RawNames>,
+    /// Where the exact tables of each window go; without it none are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
     loki: Option<Section>,
+    /// Where they wait until Loki has them.
     queue: QueueSection,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawTop {
-    rows: usize,
-    keys: usize,
-    hold: String,
+    /// Rows of a table; the stable series have twice as many slots.
+    rows: Ranged<usize, 1, 100>,
+    /// Most addresses and pairs told apart within a window, per device.
+    keys: Ranged<usize, 1_000, 2_000_000>,
+    /// How long a slot is kept at least.
+    hold: DurationIn<1_000, 86_400_000>,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawNames {
+    /// The Prometheus that scrapes the SNMP exporter.
     prometheus: promapi::Section,
+    /// A query whose series carry `device`, `ifIndex` and `ifName`.
     #[serde(default = "names_query")]
     query: String,
+    /// How often it is asked.
     #[serde(default = "names_refresh")]
-    refresh: String,
+    refresh: DurationIn<1_000, 86_400_000>,
 }
 
 fn names_query() -> String {
     "group by (device, ifIndex, ifName) (ifOperStatus)".to_owned()
 }
 
-fn names_refresh() -> String {
-    "1m".to_owned()
+fn names_refresh() -> DurationIn<1_000, 86_400_000> {
+    DurationIn::from_millis(60_000)
 }
 
 impl Default for Raw {
     fn default() -> Self {
         Self {
             listen: vec!["[::]:2055".to_owned()],
-            receive_buffer_bytes: 4 << 20,
-            window: "1m".to_owned(),
+            receive_buffer_bytes: Ranged::of(4 << 20),
+            window: DurationIn::from_millis(60_000),
             top: RawTop::default(),
             sampling: Vec::new(),
             applications: Vec::new(),
@@ -124,9 +145,9 @@ impl Default for Raw {
 impl Default for RawTop {
     fn default() -> Self {
         Self {
-            rows: 10,
-            keys: 100_000,
-            hold: "30m".to_owned(),
+            rows: Ranged::of(10),
+            keys: Ranged::of(100_000),
+            hold: DurationIn::from_millis(1_800_000),
         }
     }
 }
@@ -139,17 +160,6 @@ impl Config {
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let raw: Raw = yaml::parse(text, origin)?;
         let at = |path: String, message: String| ConfigError::at(text, origin, path, message);
-        let duration = |path: &str, text: &str, least: Duration, most: Duration| {
-            let read = toolkit::duration(text).map_err(|message| at(path.to_owned(), message))?;
-            if (least..=most).contains(&read) {
-                Ok(read)
-            } else {
-                Err(at(
-                    path.to_owned(),
-                    format!("expected a duration from {least:?} to {most:?}, found {text:?}"),
-                ))
-            }
-        };
         if raw.listen.is_empty() || raw.listen.len() > MOST_LISTENERS {
             return Err(at(
                 "listen".to_owned(),
@@ -168,21 +178,6 @@ impl Config {
                 )
             };
             listen.push(address.parse().map_err(wrong)?);
-        }
-        if !(65_536..=1 << 30).contains(&raw.receive_buffer_bytes) {
-            return Err(at(
-                "receive_buffer_bytes".to_owned(),
-                "expected 65536 to 1073741824".to_owned(),
-            ));
-        }
-        if !(1..=100).contains(&raw.top.rows) {
-            return Err(at("top.rows".to_owned(), "expected 1 to 100".to_owned()));
-        }
-        if !(1_000..=2_000_000).contains(&raw.top.keys) {
-            return Err(at(
-                "top.keys".to_owned(),
-                "expected 1000 to 2000000".to_owned(),
-            ));
         }
         if raw.sampling.len() > MOST_RULES {
             return Err(at(
@@ -211,20 +206,11 @@ impl Config {
                 .unwrap_or(0);
             at(format!("applications[{index}]"), wrong.to_string())
         })?;
-        let second = Duration::from_secs(1);
-        let names = match &raw.interface_names {
-            None => None,
-            Some(names) => Some(Names {
-                prometheus: names.prometheus.clone(),
-                query: names.query.clone(),
-                refresh: duration(
-                    "interface_names.refresh",
-                    &names.refresh,
-                    second,
-                    second * 86_400,
-                )?,
-            }),
-        };
+        let names = raw.interface_names.as_ref().map(|names| Names {
+            prometheus: names.prometheus.clone(),
+            query: names.query.clone(),
+            refresh: *names.refresh,
+        });
         let base = origin.parent().unwrap_or(Path::new(""));
         let loki = raw
             .loki
@@ -234,12 +220,12 @@ impl Config {
         let loki = loki.map_err(|(field, message)| at(format!("loki.{field}"), message))?;
         Ok(Self {
             listen,
-            receive_buffer: raw.receive_buffer_bytes,
-            window: duration("window", &raw.window, second, second * 3_600)?,
+            receive_buffer: raw.receive_buffer_bytes.get(),
+            window: *raw.window,
             top: TopBounds {
-                rows: raw.top.rows,
-                keys: raw.top.keys,
-                hold: duration("top.hold", &raw.top.hold, second, second * 86_400)?,
+                rows: raw.top.rows.get(),
+                keys: raw.top.keys.get(),
+                hold: *raw.top.hold,
             },
             sampling: raw.sampling.clone(),
             applications: Arc::new(table),
@@ -287,5 +273,45 @@ queue: {path: data/lines, max_bytes: 268435456}
 
     fn files(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let page = toolkit::reference::page::<crate::app::Service>(
+            Some(&toolkit::config::Keys::of(&Raw::default())),
+            &[("Series", &series)],
+        );
+        testkit::golden::hold(&package.join("../../docs/reference/netflow.md"), &page);
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_told_with_its_place_and_what_was_expected() {
+        for (text, place, expected) in [
+            ("window: 60", "window", "such as 250ms, 1.5s, 1m30s or 1h"),
+            ("window: 2h", "window", "expected 1s to 1h"),
+            ("top: {hold: 0}", "top.hold", "expected 1s to 24h"),
+            ("top: {rows: 0}", "top.rows", "expected 1 to 100"),
+            (
+                "interface_names: {prometheus: {url: 'http://p'}, refresh: 1w}",
+                "interface_names.refresh",
+                "1m30s",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("n.yaml"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(place) && error.contains(expected),
+                "{text}: {error}"
+            );
+        }
     }
 }

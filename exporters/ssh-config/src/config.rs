@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use access::caller::{Access, AccessConfig, Role, Verb};
 use inventory::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::{Drivers, Login, OnUnknown, Profile};
+use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
 use crate::chain::chain;
@@ -20,29 +22,44 @@ pub(crate) static COLLECT: Verb = Verb::new("configuration.collect", Role::Opera
 
 const DEFAULT: &str = include_str!("../default.yaml");
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
+    /// Folder of everything that is kept.
     data: PathBuf,
-    every: String,
-    parallel: usize,
-    settle: String,
-    settle_at_most: String,
+    /// Time from one collection of a device to the next.
+    every: DurationIn<1_000, 2_678_400_000>,
+    /// Devices at a time.
+    parallel: Ranged<usize, 1, 1_000>,
+    /// Time without an event after which a changed device is collected.
+    settle: DurationIn<0, 86_400_000>,
+    /// Time after the first event after which it is collected anyway.
+    settle_at_most: DurationIn<0, 86_400_000>,
+    /// Keys of the devices.
     host_keys: RawHostKeys,
+    /// Accounts, each shown only to the devices that it is bound to.
     credentials: Vec<RawCredential>,
+    /// Devices that need older algorithms; the first entry that fits.
     profiles: Vec<RawProfile>,
+    /// A folder of further drivers; of one name with a built-in one it takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     drivers: Option<PathBuf>,
+    /// A folder of rules, in place of the starter set.
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<PathBuf>,
+    /// File with the key of the fingerprints that stand for secrets; made in the data folder unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     masking_key_file: Option<PathBuf>,
+    /// Events of sotp-syslog, which sends them to `/api/v1/events`; none is taken unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<RawEvents>,
+    /// A line for each change.
     #[serde(skip_serializing_if = "Option::is_none")]
     loki: Option<RawLoki>,
+    /// Who may read configurations and ask for a collection (docs/access.md); nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessConfig>,
+    /// Where requests for a collection are recorded (docs/audit.md).
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<RawAudit>,
 }
@@ -51,10 +68,10 @@ impl Default for Raw {
     fn default() -> Self {
         Self {
             data: "ssh-config".into(),
-            every: "1h".to_owned(),
-            parallel: 30,
-            settle: "1s".to_owned(),
-            settle_at_most: "15s".to_owned(),
+            every: DurationIn::from_millis(3_600_000),
+            parallel: Ranged::of(30),
+            settle: DurationIn::from_millis(1_000),
+            settle_at_most: DurationIn::from_millis(15_000),
             host_keys: RawHostKeys::default(),
             credentials: Vec::new(),
             profiles: Vec::new(),
@@ -69,15 +86,17 @@ impl Default for Raw {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct RawHostKeys {
+    /// Known hosts in OpenSSH's form; `known_hosts` in the data folder unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
+    /// What is done with a device whose key is not known: `pin` writes it down on first use. A key that has changed is always refused.
     on_unknown: RawUnknown,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum RawUnknown {
     #[default]
@@ -85,67 +104,86 @@ enum RawUnknown {
     Pin,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawCredential {
+    /// What the inventory says in `ssh.credentials`.
     name: String,
+    /// The user on the device.
     user: String,
+    /// File with the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password_file: Option<PathBuf>,
+    /// File with the key, OpenSSH or PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_file: Option<PathBuf>,
+    /// File with the passphrase of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     passphrase_file: Option<PathBuf>,
+    /// File with the certificate of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificate_file: Option<PathBuf>,
+    /// File with what `enable` asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     privilege_file: Option<PathBuf>,
     #[serde(flatten)]
     scope: Scope,
+    /// Whether it may be shown to every device, in place of `devices`, `sites` and `groups`.
     #[serde(default)]
     everywhere: bool,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawProfile {
+    /// How old the algorithms may be: `default`, `compat` or `ancient`.
+    #[schemars(with = "String")]
     profile: Profile,
     #[serde(flatten)]
     scope: Scope,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawEvents {
+    /// File with the secret that signs them.
     secret_file: PathBuf,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawLoki {
+    /// The full address, `http://loki:3100/loki/api/v1/push`.
     url: String,
+    /// `X-Scope-OrgID`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
+    /// File with a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bearer_token_file: Option<PathBuf>,
+    /// PEM certificates that the server's must descend from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ca_file: Option<PathBuf>,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawAudit {
+    /// Folder of the audit log.
     folder: PathBuf,
 }
 
 /// Devices by name, site or group; one that fits is enough.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Scope {
+    /// Names of devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     devices: Vec<String>,
+    /// Names of sites.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sites: Vec<String>,
+    /// Names of groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     groups: Vec<String>,
 }
@@ -246,11 +284,6 @@ impl Config {
         let raw: Raw = yaml::parse(text, origin)?;
         let at = |path: &str, message: String| ConfigError::at(text, origin, path, message);
         let folder = origin.parent().unwrap_or(Path::new(""));
-        let duration = |path: &str, text: &str, least: Duration| match toolkit::duration(text) {
-            Ok(duration) if duration >= least => Ok(duration),
-            Ok(_) => Err(at(path, format!("expected at least {least:?}"))),
-            Err(error) => Err(at(path, error)),
-        };
         let secret = |path: &str, file: &Path| {
             SecretFile::open(folder.join(file))
                 .map_err(|error| at(path, format!("{}: {error}", folder.join(file).display())))
@@ -295,9 +328,6 @@ impl Config {
                 .map_err(|message| at(&place("key_file"), message))?;
             credentials.push(credential);
         }
-        if raw.parallel == 0 || raw.parallel > 1000 {
-            return Err(at("parallel", "expected 1 to 1000".to_owned()));
-        }
         let drivers = match &raw.drivers {
             None => Drivers::built_in().clone(),
             Some(own) => Drivers::built_in()
@@ -330,10 +360,10 @@ impl Config {
         };
         let data = folder.join(&raw.data);
         Ok(Self {
-            every: duration("every", &raw.every, Duration::from_secs(1))?,
-            parallel: raw.parallel,
-            settle: duration("settle", &raw.settle, Duration::ZERO)?,
-            settle_at_most: duration("settle_at_most", &raw.settle_at_most, Duration::ZERO)?,
+            every: *raw.every,
+            parallel: raw.parallel.get(),
+            settle: *raw.settle,
+            settle_at_most: *raw.settle_at_most,
             known_hosts: match &raw.host_keys.file {
                 Some(file) => folder.join(file),
                 None => data.join("known_hosts"),

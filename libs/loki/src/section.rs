@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::SecretFile;
+use toolkit::config::Duration;
 
 use crate::{Authentication, Destination, Format, Rate};
 
@@ -51,8 +51,7 @@ pub struct Section {
     pub batch_lines: Option<usize>,
     /// A batch is sent when its oldest line has waited so long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<toolkit::config::Duration>")]
-    pub batch_age: Option<String>,
+    pub batch_age: Option<Duration>,
     /// Bytes a second; 0: as fast as they are taken. Else 3.8 MB/s, under Loki's default limit of 4 MB/s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<f64>,
@@ -67,12 +66,10 @@ pub struct Section {
     pub max_line_bytes: Option<usize>,
     /// How long one request may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<toolkit::config::Duration>")]
-    pub timeout: Option<String>,
+    pub timeout: Option<Duration>,
     /// The pause while nothing is taken until somebody acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<toolkit::config::Duration>")]
-    pub hold_retry: Option<String>,
+    pub hold_retry: Option<Duration>,
 }
 
 /// A user with a password in a file.
@@ -86,7 +83,7 @@ pub struct BasicAuth {
 }
 
 /// The queue on disk of a service that writes lines of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueSection {
     /// The folder.
@@ -163,15 +160,10 @@ impl Section {
         };
         to.batching.max_bytes = self.batch_bytes.unwrap_or(to.batching.max_bytes);
         to.batching.max_lines = self.batch_lines.unwrap_or(to.batching.max_lines);
-        for (field, text, time) in [
-            ("batch_age", &self.batch_age, &mut to.batching.max_age),
-            ("timeout", &self.timeout, &mut to.timeout),
-            ("hold_retry", &self.hold_retry, &mut to.retry.hold),
-        ] {
-            if let Some(text) = text {
-                *time = duration(field, text)?;
-            }
-        }
+        let or = |given: Option<Duration>, usual| given.map_or(usual, |given| *given);
+        to.batching.max_age = or(self.batch_age, to.batching.max_age);
+        to.timeout = or(self.timeout, to.timeout);
+        to.retry.hold = or(self.hold_retry, to.retry.hold);
         let rate = self.bytes_per_second.unwrap_or(3.8e6);
         if rate < 0.0 || !rate.is_finite() {
             return Err(wrong("bytes_per_second", "expected 0 (no limit) or more"));
@@ -192,10 +184,6 @@ fn secret(field: &str, base: &Path, file: &Path) -> Result<Arc<SecretFile>, Wron
         let message = format!("expected a readable file, {}: {error}", file.display());
         (field.to_owned(), message)
     })
-}
-
-fn duration(field: &str, text: &str) -> Result<Duration, Wrong> {
-    toolkit::duration(text).map_err(|message| (field.to_owned(), message))
 }
 
 #[cfg(test)]
@@ -221,7 +209,7 @@ mod tests {
         assert_eq!(full.ca_file, Some("/etc/x/ca.pem".into()));
         let identity = ("/c.pem".into(), "/etc/x/k.pem".into());
         assert_eq!(full.identity_files, Some(identity));
-        assert_eq!(full.batching.max_age, Duration::from_secs(2));
+        assert_eq!(full.batching.max_age, *Duration::from_secs(2));
         assert!(full.rate.is_none());
     }
 
@@ -249,11 +237,6 @@ mod tests {
                 "expected protobuf or json, found \"xml\"",
             ),
             (
-                "timeout: soon",
-                "timeout",
-                "expected a duration such as 250ms",
-            ),
-            (
                 "bytes_per_second: -1",
                 "bytes_per_second",
                 "expected 0 (no limit) or more",
@@ -264,5 +247,12 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         }
         assert_eq!(check("url: loki").unwrap_err().0, "url");
+        let text = "{url: 'http://x', timeout: soon}";
+        let read = toolkit::yaml::parse::<Section>(text, Path::new("x.yaml"));
+        let error = read.unwrap_err().to_string();
+        assert!(
+            error.contains("timeout: expected a duration such as 250ms"),
+            "{error}"
+        );
     }
 }

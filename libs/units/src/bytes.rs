@@ -121,7 +121,7 @@ impl JsonSchema for Bytes {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["integer", "string"], "format": "bytes"})
+        json_schema!({"type": ["integer", "string"], "x-format": "bytes"})
     }
 }
 

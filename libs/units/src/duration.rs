@@ -156,7 +156,8 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "duration"})
+        // Not `format`: that of this name is another grammar (RFC 3339, appendix A).
+        json_schema!({"type": "string", "x-format": "duration"})
     }
 }
 
@@ -240,7 +241,7 @@ impl<const MIN: u64, const MAX: u64> JsonSchema for DurationIn<MIN, MAX> {
         let (least, most) = (Duration::from_millis(MIN), Duration::from_millis(MAX));
         json_schema!({
             "type": "string",
-            "format": "duration",
+            "x-format": "duration",
             "x-least": least.to_string(),
             "x-most": most.to_string(),
         })

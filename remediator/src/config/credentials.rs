@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::Login;
 use toolkit::SecretFile;
@@ -10,22 +11,28 @@ use toolkit::SecretFile;
 use super::{Checked, secret};
 use crate::session::Account;
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLogins {
+    /// Types the lines of runbooks.
     pub(super) repair: RawLogin,
+    /// Runs the commands of the console, and may only read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) console: Option<RawLogin>,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLogin {
+    /// The user on the device.
     pub(super) user: String,
+    /// File with the password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password_file: Option<PathBuf>,
+    /// File with the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_file: Option<PathBuf>,
+    /// File with what `enable` asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     privilege_file: Option<PathBuf>,
 }

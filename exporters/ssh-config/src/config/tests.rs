@@ -90,8 +90,14 @@ fn mistakes_are_named_with_their_place() {
             "credentials[0].key_file: expected a private key",
         ),
         ("every: 1", "every: expected a duration"),
-        ("every: 10ms", "every: expected at least 1s"),
-        ("parallel: 0", "parallel: expected 1 to 1000"),
+        (
+            "every: 10ms",
+            "every: 10ms is out of bounds, expected 1s to 744h",
+        ),
+        (
+            "parallel: 0",
+            "parallel: 0 is out of bounds, expected 1 to 1000",
+        ),
         ("rules: nowhere", "rules: "),
         (
             "credentials: [{name: lab, user: sotp, everywhere: true, pasword_file: password}]",
@@ -103,4 +109,16 @@ fn mistakes_are_named_with_their_place() {
         assert!(error.contains(expected), "{text}: {error}");
         assert!(!error.contains("hunter2"));
     }
+}
+
+/// `SOTP_UPDATE=1` writes it anew.
+#[test]
+fn the_reference_page_is_written_from_the_code() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+    let page = toolkit::reference::page::<crate::app::Service>(
+        Some(&toolkit::config::Keys::of(&Raw::default())),
+        &[("Series", &series)],
+    );
+    testkit::golden::hold(&package.join("../../docs/reference/ssh-config.md"), &page);
 }

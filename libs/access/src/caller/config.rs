@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grafana::Grafana;
@@ -12,7 +13,7 @@ use super::token::Expected;
 use super::{Access, Role, Verb};
 
 /// The `access:` section as it is written. Without it nobody is known, and every verb is refused.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
     /// The Grafana whose users are believed; without it no token is.
@@ -25,40 +26,50 @@ pub struct AccessConfig {
     rules: Vec<RuleConfig>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GrafanaConfig {
     /// Where its keys are fetched.
     url: String,
     /// What its tokens say they are from: its `root_url`; without it, `url`.
     issuer: Option<String>,
+    /// Whom its tokens are for: an organisation.
     #[serde(default = "first_organisation")]
     audience: String,
     /// Authorities that its certificate must lead to, instead of those of the system.
     ca_file: Option<PathBuf>,
+    /// Who may hand over its tokens: what it logs in with itself; everybody unless given.
     #[serde(default)]
     carried_by: Carriers,
+    /// Roles of its own roles.
     #[serde(default = "usual_roles")]
     roles: BTreeMap<String, Role>,
+    /// Roles of its groups.
     #[serde(default)]
     groups: BTreeMap<String, Role>,
+    /// Roles of its users.
     #[serde(default)]
     users: BTreeMap<String, Role>,
 }
 
 /// Who may hand over tokens: what Grafana itself logs in with. Empty for everybody.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Carriers {
+    /// Users of the web configuration.
     pub(crate) web_users: BTreeSet<String>,
+    /// Client certificates, by subject or alternative name.
     pub(crate) certificates: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RuleConfig {
+    /// What may be done: names of verbs, several as `name.*`, or `*`.
     verbs: Vec<String>,
+    /// The least role that may.
     role: Role,
+    /// Only to devices in one of these groups; to all unless given.
     device_groups: Option<BTreeSet<String>>,
 }
 

@@ -168,7 +168,7 @@ impl Keys {
             Some(Json::String(kind)) => kind,
             _ => "value",
         };
-        match (text("format"), kind) {
+        match (text("x-format").or(text("format")), kind) {
             (Some("duration"), _) => {
                 let own = |key| text(key).map(str::to_owned);
                 format!("duration{}", bounds(own("x-least"), own("x-most")))
