@@ -15,7 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod ports;
 mod process;
 pub(crate) mod programs;
-mod provision;
+pub(crate) mod provision;
 pub(crate) mod services;
 pub(crate) mod state;
 pub(crate) mod status;

@@ -131,6 +131,8 @@ pub(crate) struct Link {
     pub(crate) speed: Option<u32>,
     /// What the link does to packets, in each direction; `None` for a plain link.
     pub(crate) shape: Option<Shape>,
+    /// Whether the inventory wants the ports at its ends up.
+    pub(crate) desired_up: bool,
 }
 
 /// What a link does to the packets of one direction.

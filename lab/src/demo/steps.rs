@@ -1,13 +1,31 @@
 //! The steps of the story, in the order in which they are played.
 
 mod change;
+mod compliance;
 mod cut;
+mod description;
+mod desired;
+mod flows;
+mod left_alone;
+mod port;
+mod secret;
 mod selfheal;
+mod syslog;
 
 use super::story::Step;
 
 /// All steps; [`Step`] says what each has.
-pub(super) const STEPS: &[Step] = &[cut::STEP, selfheal::STEP, change::STEP];
+pub(super) const STEPS: &[Step] = &[
+    cut::STEP,
+    selfheal::STEP,
+    desired::STEP,
+    left_alone::STEP,
+    change::STEP,
+    compliance::STEP,
+    syslog::STEP,
+    flows::STEP,
+    secret::STEP,
+];
 
 /// Their names, for the flag that chooses some.
 pub(super) fn names() -> Vec<&'static str> {

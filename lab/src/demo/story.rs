@@ -40,7 +40,6 @@ pub(super) struct Step {
 }
 
 /// For a step that changes nothing, or whose end is where it began.
-#[allow(dead_code, reason = "for steps to come")]
 pub(super) fn nothing<'p>(_: &'p Stage<'_>) -> Act<'p> {
     Box::pin(async { Ok(()) })
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::story::{Stage, until};
+use super::story::{Play, Stage, until};
 
 /// Time for every device to answer and for Prometheus to know it.
 const CALM: Duration = Duration::from_secs(60);
@@ -26,42 +25,76 @@ pub(super) struct Alert<'a> {
 }
 
 impl Alert<'_> {
-    /// Its state in Prometheus: `pending`, `firing`, or none.
-    pub(super) async fn in_prometheus(&self, stage: &Stage<'_>) -> anyhow::Result<Option<String>> {
-        let url = format!("{}/api/v1/alerts", stage.url("prometheus"));
-        let answer = stage.json(&url).await?;
-        let alerts = answer["data"]["alerts"]
-            .as_array()
-            .context("Prometheus: expected data.alerts")?;
-        let ours = alerts.iter().find(|alert| self.is(&alert["labels"]));
-        let state = ours.and_then(|alert| alert["state"].as_str());
-        Ok(state.map(str::to_owned))
+    /// Waits until it fires in Prometheus.
+    ///
+    /// # Errors
+    /// The bound of the step is over.
+    pub(super) async fn fires(&self, play: &mut Play<'_>) -> anyhow::Result<()> {
+        let expr = format!(
+            "ALERTS{{{},alertstate=\"firing\"}}",
+            self.matchers().join(",")
+        );
+        play.until_query("the alert fires in Prometheus", &expr)
+            .await?;
+        Ok(())
     }
 
-    /// The same in Alertmanager: `active`, `suppressed`, `unprocessed`, or none.
-    pub(super) async fn in_alertmanager(
-        &self,
-        stage: &Stage<'_>,
-    ) -> anyhow::Result<Option<String>> {
-        let alerts = alertmanager(stage).await?;
-        let ours = alerts.iter().find(|alert| self.is(&alert["labels"]));
-        let state = ours.and_then(|alert| alert["status"]["state"].as_str());
-        Ok(state.map(str::to_owned))
+    /// Waits until it is active in Alertmanager.
+    ///
+    /// # Errors
+    /// The bound of the step is over.
+    pub(super) async fn active(&self, play: &mut Play<'_>) -> anyhow::Result<()> {
+        let active = |alert: &Value| alert["status"]["state"] == "active";
+        let there = |alerts: &Value| alerts.as_array().is_some_and(|all| all.iter().any(active));
+        let url = self.in_alertmanager(play.stage);
+        play.until_json("the alert is active in Alertmanager", &url, there)
+            .await?;
+        Ok(())
     }
 
-    fn is(&self, labels: &Value) -> bool {
-        labels["alertname"] == self.name
-            && labels["device"] == self.device
-            && self.port.is_none_or(|port| labels["ifName"] == port)
+    /// Waits until it is over in Prometheus.
+    ///
+    /// # Errors
+    /// The bound of the step is over.
+    pub(super) async fn over(&self, play: &mut Play<'_>) -> anyhow::Result<()> {
+        let expr = format!("ALERTS{{{}}}", self.matchers().join(","));
+        play.until_no_result("the alert is over in Prometheus", &expr)
+            .await
     }
-}
 
-/// All alerts that Alertmanager has.
-async fn alertmanager(stage: &Stage<'_>) -> anyhow::Result<Vec<Value>> {
-    let url = format!("{}/api/v2/alerts", stage.url("alertmanager"));
-    match stage.json(&url).await? {
-        Value::Array(alerts) => Ok(alerts),
-        other => anyhow::bail!("Alertmanager: expected a list of alerts, got {other}"),
+    /// Waits until Alertmanager does not have it any more.
+    ///
+    /// # Errors
+    /// The bound of the step is over.
+    pub(super) async fn resolved(&self, play: &mut Play<'_>) -> anyhow::Result<()> {
+        let gone = |alerts: &Value| alerts.as_array().is_some_and(Vec::is_empty);
+        let url = self.in_alertmanager(play.stage);
+        play.until_json("the alert is resolved in Alertmanager", &url, gone)
+            .await?;
+        Ok(())
+    }
+
+    fn matchers(&self) -> Vec<String> {
+        let port = self.port.map(|port| format!("ifName=\"{port}\""));
+        let mut matchers = vec![
+            format!("alertname=\"{}\"", self.name),
+            format!("device=\"{}\"", self.device),
+        ];
+        matchers.extend(port);
+        matchers
+    }
+
+    /// The URL of it there.
+    fn in_alertmanager(&self, stage: &Stage<'_>) -> String {
+        let mut url = form_urlencoded::Serializer::new(String::new());
+        for matcher in self.matchers() {
+            url.append_pair("filter", &matcher);
+        }
+        format!(
+            "{}/api/v2/alerts?{}",
+            stage.url("alertmanager"),
+            url.finish()
+        )
     }
 }
 
@@ -78,19 +111,20 @@ pub(super) async fn calm(stage: &Stage<'_>) -> anyhow::Result<()> {
          and on() (count(count by (device) (ping_up)) == sum(sotp_inventory_devices))) \
          unless on() ALERTS{{alertname=~\"{names}\"}}"
     );
+    let alerts = format!("{}/api/v2/alerts", stage.url("alertmanager"));
     let what = "every device of the inventory answers and no alert is left";
     until(what, began + CALM, async || {
         let whole = stage.query(&whole).await?;
         let whole = whole.as_array().is_some_and(|result| !result.is_empty());
-        let quiet = async || {
-            let alerts = alertmanager(stage).await?;
-            let trouble = |alert: &Value| {
-                let name = alert["labels"]["alertname"].as_str();
-                name.is_some_and(|name| TROUBLE.contains(&name))
-            };
-            anyhow::Ok(!alerts.iter().any(trouble))
+        let alerts = stage.json(&alerts).await?;
+        let trouble = |alert: &Value| {
+            let name = alert["labels"]["alertname"].as_str();
+            name.is_some_and(|name| TROUBLE.contains(&name))
         };
-        Ok((whole && quiet().await?).then_some(()))
+        let quiet = alerts
+            .as_array()
+            .is_some_and(|all| !all.iter().any(trouble));
+        Ok((whole && quiet).then_some(()))
     })
     .await?;
     eprintln!("{what}, after {:.1} s", began.elapsed().as_secs_f64());

@@ -36,7 +36,7 @@ pub(super) fn yaml(topology: &Topology) -> String {
         );
     }
     o.push_str(GROUPS);
-    for node in &topology.nodes {
+    for (index, node) in topology.nodes.iter().enumerate() {
         let group = if node.is_router() {
             "lab-routers"
         } else {
@@ -60,6 +60,15 @@ pub(super) fn yaml(topology: &Topology) -> String {
         let _ = writeln!(o, "    syslog: {{sources: [{management}]}}");
         if flow.is_some() {
             let _ = writeln!(o, "    flow: {{sources: [{management}]}}");
+        }
+        let interfaces = topology.interfaces(index);
+        let wanted: Vec<String> = interfaces
+            .iter()
+            .filter(|interface| interface.link.desired_up)
+            .map(|interface| format!("{{name: {}, desired: up}}", interface.name))
+            .collect();
+        if !wanted.is_empty() {
+            let _ = writeln!(o, "    ports: [{}]", wanted.join(", "));
         }
     }
     out

@@ -345,6 +345,8 @@ fn snmp_files(spec: &Spec, place: &Path) -> anyhow::Result<()> {
         name = node.name,
     );
     file(&etc.join("snmpd.conf"), &text, 0o600)?;
+    // It is read again at SIGHUP, by then without privileges.
+    give(&etc.join("snmpd.conf"), "Debian-snmp")?;
     file(
         &etc.join("frr.conf"),
         "agentXSocket tcp:localhost:705\n",

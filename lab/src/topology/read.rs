@@ -83,6 +83,13 @@ struct RawLink {
     delay_ms: Option<Spanned<f64>>,
     jitter_ms: Option<Spanned<f64>>,
     loss_ratio: Option<Spanned<f64>>,
+    desired: Option<RawDesired>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawDesired {
+    Up,
 }
 
 #[derive(Deserialize)]
@@ -426,6 +433,7 @@ fn check_link(
             jitter,
             loss,
         }),
+        desired_up: raw.desired.is_some(),
     })
 }
 

@@ -36,6 +36,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     ("delay", "37: link r1-r2: delay_ms -1: expected 0 to 5000"),
     ("flow-no-link", "16: flow: r1 has no link to h2"),
+    ("desired", "40: unknown variant `down`, expected `up`"),
     (
         "flow-version",
         "16: unknown variant `netflow5`, expected `netflow9` or `ipfix`",

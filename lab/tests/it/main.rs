@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 mod compose;
-mod configuration;
+
 mod demo;
 mod help;
 mod net;
@@ -10,3 +10,4 @@ mod network;
 mod processes;
 mod programs;
 mod stack;
+mod story;

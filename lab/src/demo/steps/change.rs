@@ -1,49 +1,30 @@
-//! A line typed on a router is a version with the name of who typed it, and its difference.
+//! A line typed on a router is a version with the name of who typed it, its difference, and an annotation.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 
 use crate::demo::story::{Play, Step};
 
-const ROUTER: &str = "r1";
-const BRANCH: &str = "device/r1";
+use super::description::{self, BRANCH};
+
 const LINE: &str = " description typed by alice";
 
 pub(super) const STEP: Step = Step {
     name: "change",
-    what: "a line typed on a router is a commit with the name of who typed it, and its difference",
+    what: "a line typed on a router is a commit with the name of who typed it, its difference, and an annotation",
     bound: 5,
     play: |play| Box::pin(change(play)),
-    undo: |stage| {
-        Box::pin(async {
-            let lines = [
-                "configure terminal",
-                "interface to-r2",
-                "description link r1-r2",
-                "end",
-            ];
-            stage.typed("alice", ROUTER, &lines).await?;
-            Ok(())
-        })
-    },
+    undo: |stage| Box::pin(description::restore(stage)),
 };
 
 async fn change(play: &mut Play<'_>) -> anyhow::Result<()> {
     let stage = play.stage;
     let newest = async || stage.archive(&["rev-parse", BRANCH]).await;
-    let before = play
-        .until("there is a first version", async || {
-            newest().await.map(Some)
-        })
-        .await?;
+    let there = async || newest().await.map(Some);
+    let before = play.until("there is a first version", there).await?;
 
-    play.trigger("alice types a line on r1");
-    let lines = ["configure terminal", "interface to-r2", LINE, "end"];
-    let said = stage.typed("alice", ROUTER, &lines).await?;
-    play.evidence(
-        "the router takes it",
-        &format!("ssh alice@r1: {}", lines.join("; ")),
-        said,
-    );
+    play.trigger("alice types a line");
+    description::change(play, LINE.trim()).await?;
     let next = async || Ok(newest().await.ok().filter(|now| *now != before));
     let commit = play.until("there is a new version", next).await?;
     let show = ["show", "--format=%H%n%an%n%s", commit.trim()];
@@ -54,15 +35,28 @@ async fn change(play: &mut Play<'_>) -> anyhow::Result<()> {
         shown.clone(),
     );
     let author = shown.lines().nth(1).context("git show names no author")?;
-    anyhow::ensure!(
+    ensure!(
         author == "alice",
         "the author of the commit is {author}, not alice"
     );
-    anyhow::ensure!(
-        shown
-            .lines()
-            .any(|line| line.strip_prefix('+') == Some(LINE)),
-        "the difference does not have the line: {shown}"
+
+    let path = "configuration/api/v1/devices/r1/diff";
+    let added = format!("+{LINE}");
+    let diff = play
+        .until_app(
+            "what changed, for a viewer of the app",
+            "viewer",
+            path,
+            |diff| diff.to_string().contains("description typed by alice"),
+        )
+        .await?;
+    ensure!(
+        shown.lines().any(|line| line == added),
+        "neither commit nor {diff} have {added:?}"
     );
+    let selector = "{job=\"ssh-config\",event=\"configuration_change\",device=\"r1\"}";
+    let by_alice = |line: &Value| line.to_string().contains("description typed by alice");
+    play.until_loki("the line that the dashboard annotates", selector, by_alice)
+        .await?;
     Ok(())
 }

@@ -28,16 +28,8 @@ async fn cut(play: &mut Play<'_>) -> anyhow::Result<()> {
     play.until("the first ping fails", lost).await?;
     let down = async || Ok((!probe(stage).await?.up).then_some(()));
     play.until("ping_up is 0 in the exporter", down).await?;
-    let fires =
-        format!("ALERTS{{alertname=\"DeviceDown\",alertstate=\"firing\",device=\"{device}\"}}");
-    play.until_query("the alert fires in Prometheus", &fires)
-        .await?;
-    let active = async || {
-        let state = alert.in_alertmanager(stage).await?;
-        Ok(state.filter(|state| state == "active"))
-    };
-    play.until("the alert is active in Alertmanager", active)
-        .await?;
+    alert.fires(play).await?;
+    alert.active(play).await?;
 
     for command in &stage.args.while_firing {
         play.aside(command).await?;
@@ -46,12 +38,8 @@ async fn cut(play: &mut Play<'_>) -> anyhow::Result<()> {
     play.saw("the link is healed");
     let up = async || Ok(probe(stage).await?.up.then_some(()));
     play.until("ping_up is 1 in the exporter", up).await?;
-    let over = async || Ok(alert.in_prometheus(stage).await?.is_none().then_some(()));
-    play.until("the alert is over in Prometheus", over).await?;
-    let gone = async || Ok(alert.in_alertmanager(stage).await?.is_none().then_some(()));
-    play.until("the alert is resolved in Alertmanager", gone)
-        .await?;
-    Ok(())
+    alert.over(play).await?;
+    alert.resolved(play).await
 }
 
 /// What the exporter says about the device.

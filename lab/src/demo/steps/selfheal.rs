@@ -4,6 +4,8 @@ use crate::demo::jobs::Jobs;
 use crate::demo::story::{Play, Step};
 use crate::demo::watch::{Alert, calm};
 
+use super::port;
+
 const ROUTER: &str = "r2";
 const PORT: &str = "to-r3";
 
@@ -36,18 +38,9 @@ async fn selfheal(play: &mut Play<'_>) -> anyhow::Result<()> {
     stage
         .run(Some(ROUTER), &["ip", "link", "set", PORT, "down"])
         .await?;
-    let fires = format!(
-        "ALERTS{{alertname=\"InterfaceShut\",alertstate=\"firing\",device=\"{ROUTER}\",ifName=\"{PORT}\"}}"
-    );
-    play.until_query("the alert fires in Prometheus", &fires)
-        .await?;
+    alert.fires(play).await?;
     let what = "the remediator has brought it up and has proven it";
     jobs.until_in(play, what, &["succeeded"]).await?;
-    let show = ["vtysh", "-c", "show interface to-r3"];
-    let up = |text: &str| text.contains("Interface to-r3 is up, line protocol is up");
-    play.until_says("the router says that it is up", Some(ROUTER), &show, up)
-        .await?;
-    let gone = async || Ok(alert.in_alertmanager(stage).await?.is_none().then_some(()));
-    play.until("the alert is resolved in Alertmanager", gone)
-        .await
+    port::is_up(play, ROUTER, PORT).await?;
+    alert.resolved(play).await
 }

@@ -126,7 +126,6 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     /// The bound of the step is over.
-    #[allow(dead_code, reason = "for steps to come")]
     pub(in crate::demo) async fn until_no_result(
         &mut self,
         what: &str,
@@ -143,7 +142,6 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     /// The bound of the step is over.
-    #[allow(dead_code, reason = "for steps to come")]
     pub(in crate::demo) async fn until_json(
         &mut self,
         what: &str,
@@ -152,6 +150,50 @@ impl<'a> Play<'a> {
     ) -> anyhow::Result<Value> {
         let stage = self.stage;
         self.until_answer(what, url, async || stage.json(url).await, fits)
+            .await
+    }
+
+    /// Waits until a request of the app, made by somebody at Grafana or its double, is answered as `fits` says; `path` is as the routes
+    /// of the app have it.
+    ///
+    /// # Errors
+    /// The bound of the step is over.
+    pub(in crate::demo) async fn until_app(
+        &mut self,
+        what: &str,
+        role: &str,
+        path: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let stage = self.stage;
+        let url = stage.app(path);
+        let (login, password) = stage.login(role)?;
+        let ask = async || {
+            let request = stage.client().get(&url).basic_auth(&login, Some(&password));
+            let answer = request.send().await?.error_for_status()?;
+            anyhow::Ok(answer.json::<Value>().await?)
+        };
+        let asked = format!("{login}: {url}");
+        self.until_answer(what, &asked, ask, fits).await
+    }
+
+    /// Waits until a line in Loki (or its double) is as `fits` says, and returns it with its stream.
+    ///
+    /// # Errors
+    /// The bound of the step is over.
+    pub(in crate::demo) async fn until_loki(
+        &mut self,
+        what: &str,
+        selector: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<Value> {
+        let stage = self.stage;
+        let ask = async || {
+            let lines = stage.lines(selector).await?;
+            Ok(lines.into_iter().rfind(&fits).unwrap_or_default())
+        };
+        let asked = format!("Loki: {selector}");
+        self.until_answer(what, &asked, ask, |line| !line.is_null())
             .await
     }
 

@@ -1,11 +1,12 @@
 //! What a step plays on: the network, the parts that watch it, and how to ask them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::Client;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -13,6 +14,7 @@ use crate::demo::Flags;
 use crate::lab::Lab;
 use crate::stack::http;
 use crate::stack::plan::Setting;
+use crate::stack::provision::APP;
 
 /// Time for one command.
 const COMMAND: Duration = Duration::from_secs(20);
@@ -53,7 +55,6 @@ impl<'a> Stage<'a> {
     }
 
     /// The client for parts on this machine.
-    #[allow(dead_code, reason = "for steps to come")]
     pub(in crate::demo) fn client(&self) -> &Client {
         &self.client
     }
@@ -112,6 +113,73 @@ impl<'a> Stage<'a> {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(said)
+    }
+
+    /// Adds `text` to a file on a node. It is in no process argument.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(in crate::demo) async fn append(
+        &self,
+        node: &str,
+        path: &Path,
+        text: &str,
+    ) -> anyhow::Result<()> {
+        let path = path.display().to_string();
+        let argv = ["sh", "-c", "cat >> \"$0\"", &path];
+        let mut command = Command::from(self.lab.enter_command(Some(node), &argv)?);
+        command
+            .stdin(std::process::Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(text.as_bytes()).await?;
+        }
+        let status = timeout(COMMAND, child.wait()).await;
+        let status = status.with_context(|| format!("{node}: writing {path} does not end"))??;
+        anyhow::ensure!(status.success(), "{node}: {path}: {status}");
+        Ok(())
+    }
+
+    /// The URL of a request of the app, at Grafana or its double: `path` as the routes of the app have it.
+    pub(in crate::demo) fn app(&self, path: &str) -> String {
+        format!("{}/api/plugin-proxy/{APP}/{path}", self.url("grafana"))
+    }
+
+    /// Login and password of somebody at Grafana: of `viewer`, `editor` or `admin` at its double, where each has its name as password; at
+    /// Grafana itself of its administrator.
+    ///
+    /// # Errors
+    /// The password cannot be read.
+    pub(in crate::demo) fn login(&self, role: &str) -> anyhow::Result<(String, String)> {
+        if self.setting.found.grafana.is_none() {
+            return Ok((role.to_owned(), role.to_owned()));
+        }
+        let file = self.state().join("grafana.password");
+        let password = std::fs::read_to_string(&file);
+        let password = password.with_context(|| file.display().to_string())?;
+        Ok(("admin".to_owned(), password.trim().to_owned()))
+    }
+
+    /// The lines of a selector, each as `{stream, line}`; a line is a stamp, a text and, at the double, its structured metadata, which Loki
+    /// gives among the labels of the stream.
+    ///
+    /// # Errors
+    /// Loki does not answer or refuses the query.
+    pub(in crate::demo) async fn lines(&self, selector: &str) -> anyhow::Result<Vec<Value>> {
+        let mut url =
+            reqwest::Url::parse(&format!("{}/loki/api/v1/query_range", self.url("loki")))?;
+        url.query_pairs_mut()
+            .append_pair("query", selector)
+            .append_pair("limit", "5000");
+        let answer = self.json(url.as_str()).await?;
+        let streams = answer["data"]["result"].as_array();
+        let streams = streams.context("Loki: expected data.result")?.iter();
+        let lines = streams.flat_map(|stream| {
+            let lines = stream["values"].as_array().into_iter().flatten();
+            lines.map(|line| serde_json::json!({"stream": stream["stream"], "line": line}))
+        });
+        Ok(lines.collect())
     }
 
     /// What a router answers to lines that `user` types in an SSH session: `alice`, or the account of the lab.

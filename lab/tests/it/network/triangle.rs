@@ -109,6 +109,10 @@ pub(super) fn status_and_inventory(net: &Net) {
     let yaml = said(&net.lab(&["inventory"]));
     let inventory = inventory::Inventory::parse(&yaml, Path::new("lab.yaml")).unwrap();
     assert_eq!(inventory.devices().len(), 5);
+    let ports = yaml.lines().filter(|line| line.contains("desired: up"));
+    let ports: Vec<&str> = ports.map(str::trim).collect();
+    let wanted = ["to-r2", "to-r1"].map(|port| format!("ports: [{{name: {port}, desired: up}}]"));
+    assert_eq!(ports, wanted, "of r1 and of r2");
     assert_eq!(inventory.sites().len(), 3);
 }
 
