@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::topology::{SHIPPED, Shape, Topology};
-use crate::{demo, inside, lab, stack, traffic};
+use crate::{demo, inside, lab, sensors, stack, traffic};
 
 /// A real network of routers in namespaces, and the local stack that watches it.
 #[derive(Debug, Parser)]
@@ -38,6 +38,9 @@ enum Command {
     Topologies,
     /// Send or receive the test stream between two hosts.
     Traffic(traffic::Args),
+    /// Publish temperatures as Tasmota's sensors do.
+    #[command(hide = true)]
+    Sensors(sensors::Args),
     /// What the lab starts itself with.
     #[command(subcommand, hide = true)]
     Inside(inside::Inside),
@@ -167,6 +170,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Traffic(args) => traffic::run(&args)?,
+        Command::Sensors(args) => sensors::run(args)?,
         Command::Inside(inside) => return inside::run(inside),
         Command::Stack(args) => return stack::run(args),
         Command::Demo(args) => return demo::run(args),

@@ -16,7 +16,7 @@ use anyhow::Context;
 
 use crate::lab;
 use crate::stack::fetch::agreed;
-use crate::stack::programs::{ALERTMANAGER, Kind, PROMETHEUS, on_path};
+use crate::stack::programs::{ALERTMANAGER, Kind, MOSQUITTO, PROMETHEUS, on_path};
 use crate::stack::{Download, Install, Programs};
 
 /// Debian's hook that is asked before a package starts a daemon.
@@ -96,6 +96,9 @@ pub(crate) async fn wanted(programs: &Programs, scope: Scope) -> BTreeSet<&'stat
         if finder.find(kind).await.is_none() {
             packages.extend(kind.package);
         }
+    }
+    if (scope.lab || scope.tests) && finder.find(&MOSQUITTO).await.is_none() {
+        packages.extend(MOSQUITTO.package);
     }
     if scope.lab {
         packages.extend(lab::missing().into_iter().map(|(_, package)| package));

@@ -292,6 +292,12 @@ impl Lab {
         inventory::yaml(&self.topology)
     }
 
+    /// The names of its sensors: one stands beside each router.
+    pub(crate) fn sensors(&self) -> Vec<String> {
+        let routers = self.topology.nodes.iter().filter(|node| node.is_router());
+        routers.map(|node| inventory::sensor(&node.name)).collect()
+    }
+
     /// Returns when the lab ends, by `down` or by accident.
     pub(crate) fn wait(mut self) {
         if let Some(keeper) = &mut self.keeper {

@@ -13,6 +13,7 @@ mod kernel;
 mod lab;
 mod line;
 mod node;
+mod sensors;
 mod stack;
 mod supervise;
 mod topology;

@@ -179,7 +179,7 @@ async fn a_dashboard_whose_variables_stay_empty_is_named() {
         .iter()
         .filter(|line| line.contains("label_values(ping_up, site) found no value"))
         .collect();
-    assert_eq!(unset.len(), 3, "{outcome}");
+    assert_eq!(unset.len(), 4, "{outcome}");
     assert!(
         unset[1].starts_with("sotp-now: variable `site`"),
         "{outcome}"

@@ -56,6 +56,7 @@ pub(super) async fn run(
         key,
         known_hosts,
     };
+    let sensors = lab.sensors();
     let inside = usual_ports();
     let (doors, outside) = doors()?;
     let setting = Setting {
@@ -63,6 +64,7 @@ pub(super) async fn run(
         inventory: &inventory,
         snmp: Some(&snmp),
         ssh: Some(&ssh),
+        sensors: &sensors,
         syslog: COLLECTOR_SYSLOG,
         home,
         found,

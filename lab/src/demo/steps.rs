@@ -10,6 +10,7 @@ mod left_alone;
 mod port;
 mod secret;
 mod selfheal;
+mod sensor;
 mod syslog;
 
 use super::story::Step;
@@ -24,6 +25,7 @@ pub(super) const STEPS: &[Step] = &[
     compliance::STEP,
     syslog::STEP,
     flows::STEP,
+    sensor::STEP,
     secret::STEP,
 ];
 

@@ -56,6 +56,7 @@ pub(super) fn yaml(topology: &Topology) -> String {
         else {
             continue;
         };
+        let _ = writeln!(o, "    mqtt: {{topics: ['tele/{}/+']}}", sensor(&node.name));
         // What leaves over the management network carries that address.
         let _ = writeln!(o, "    syslog: {{sources: [{management}]}}");
         if flow.is_some() {
@@ -72,6 +73,11 @@ pub(super) fn yaml(topology: &Topology) -> String {
         }
     }
     out
+}
+
+/// The name of the sensor beside a router, a level of its topics.
+pub(super) fn sensor(router: &str) -> String {
+    format!("rack-{router}")
 }
 
 /// A YAML double-quoted scalar.

@@ -30,7 +30,7 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 21] = [
+const TESTED: [(&str, &str); 22] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -53,6 +53,7 @@ const TESTED: [(&str, &str); 21] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("unzip", "unzip"),
+    ("mosquitto_pub", "mosquitto-clients"),
     // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
     ("/usr/share/doc/python3-venv", "python3-venv"),
     TLS,

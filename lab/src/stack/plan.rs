@@ -16,12 +16,12 @@ use super::forward::Inner;
 use super::home::Home;
 use super::output::Show;
 use super::process::Process;
-use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, PROMETHEUS, Program, TEMPO};
+use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, MOSQUITTO, PROMETHEUS, Program, TEMPO};
 use super::provision;
 use super::services::{self, Devices, INVENTORY, Service};
 
 /// Names and ports of everything that can listen, ours aside.
-const OTHERS: [(&str, u16); 9] = [
+const OTHERS: [(&str, u16); 10] = [
     ("prometheus", 9090),
     ("alertmanager", 9093),
     ("grafana", 3000),
@@ -31,6 +31,7 @@ const OTHERS: [(&str, u16); 9] = [
     ("tempo-grpc", 9096),
     ("otlp-grpc", 4317),
     ("otlp-http", 4318),
+    ("mosquitto", 1883),
 ];
 
 /// The port of each listener by its name.
@@ -61,6 +62,8 @@ pub(crate) struct Found {
     pub(crate) loki: Option<Program>,
     /// Tempo.
     pub(crate) tempo: Option<Program>,
+    /// Mosquitto, for a lab.
+    pub(crate) mosquitto: Option<Program>,
 }
 
 /// All that a plan is made from.
@@ -74,6 +77,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) snmp: Option<&'a Path>,
     /// How the routers of a lab are logged in to.
     pub(crate) ssh: Option<&'a template::Ssh>,
+    /// The sensors of a lab, which publish to a broker of its own; none on a network of its user's own.
+    pub(crate) sensors: &'a [String],
     /// Where devices send their syslog.
     pub(crate) syslog: SocketAddr,
     /// Alerts and dashboards.
@@ -120,6 +125,7 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Found> {
         grafana: grafana.and_then(with_home),
         loki: finder.find(&LOKI).await,
         tempo: finder.find(&TEMPO).await,
+        mosquitto: finder.find(&MOSQUITTO).await,
     })
 }
 
@@ -161,6 +167,7 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
             .map(|(service, path)| ours(setting, service, path))
             .collect::<anyhow::Result<Vec<_>>>()?,
     );
+    processes.extend(sensor_processes(setting)?);
     processes.push(prometheus_process(setting)?);
     if let Some(program) = &setting.found.loki {
         processes.push(loki_process(setting, program)?);
@@ -181,7 +188,8 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     };
     Ok(Plan {
         forwards: if setting.forwarded {
-            processes.iter().map(forward).collect()
+            let listens = |process: &&Process| setting.inside.contains_key(&process.name);
+            processes.iter().filter(listens).map(forward).collect()
         } else {
             Vec::new()
         },
@@ -219,6 +227,7 @@ impl Setting<'_> {
             "grafana" => found.grafana.is_some() || self.doubles,
             "loki" => found.loki.is_some() || self.doubles,
             "loki-grpc" => found.loki.is_some(),
+            "mosquitto" => found.mosquitto.is_some() && !self.sensors.is_empty(),
             "tempo" | "tempo-grpc" | "otlp-grpc" | "otlp-http" => found.tempo.is_some(),
             _ => true,
         };
@@ -401,6 +410,25 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
         process = process.after(&service.name);
     }
     Ok(process)
+}
+
+/// A broker, and the sensors that publish to it. On a network of its user's own there are others.
+fn sensor_processes(setting: &Setting) -> anyhow::Result<Vec<Process>> {
+    let (Some(program), false) = (&setting.found.mosquitto, setting.sensors.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let text = format!(
+        "# Written anew at each start by `sotp-lab`. Whoever is on loopback may publish.\n\
+         listener {} 127.0.0.1\nallow_anonymous true\npersistence false\n",
+        setting.inside["mosquitto"]
+    );
+    let config = setting.file("mosquitto.conf", &text)?;
+    let broker = Process::new("mosquitto", argv(&program.path, ["-c".to_owned(), config]));
+    let me = std::env::current_exe().context("the launcher's own program")?;
+    let mut arguments = vec!["sensors".to_owned(), setting.inner("mosquitto")];
+    arguments.extend(setting.sensors.iter().cloned());
+    let sensors = Process::new("sensors", argv(&me, arguments)).after("mosquitto");
+    Ok(vec![broker, sensors])
 }
 
 fn loki_process(setting: &Setting, program: &Program) -> anyhow::Result<Process> {

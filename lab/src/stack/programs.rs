@@ -58,6 +58,14 @@ pub(crate) const TEMPO: Kind = Kind {
     package: None,
 };
 
+/// Mosquitto, the MQTT broker of a lab. It has no `--version`, and says its version in what it says about that.
+pub(crate) const MOSQUITTO: Kind = Kind {
+    name: "mosquitto",
+    files: &["mosquitto"],
+    says: "mosquitto version ",
+    package: Some("mosquitto"),
+};
+
 /// A program that was found and said its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {

@@ -49,6 +49,7 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         inventory: &inventory,
         snmp: snmp.as_deref(),
         ssh: None,
+        sensors: &[],
         syslog: up.syslog_listen_address,
         home: &home,
         found: &found,

@@ -1,0 +1,421 @@
+//! From messages to readings.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use inventory::Inventory;
+use quick_cache::unsync::Cache;
+use toolkit::Labels;
+
+use crate::owners::{Owner, Owners};
+use crate::readings::{Bounds, Origin, Readings};
+use crate::rules::{Match, Read, Refused, Rules};
+
+/// Topics whose rules and device are remembered.
+const REMEMBERED: usize = 20_000;
+/// Longest topic, bytes.
+const LONGEST_TOPIC: usize = 512;
+/// Pause between two lines about refused series.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How a message ended. Each ends in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It gave a sample at least.
+    Taken,
+    /// Rules take its topic, and found nothing in it.
+    NoValue,
+    /// No rule takes its topic.
+    NoRule,
+    /// The broker had kept it, and nobody knows how old it is.
+    Retained,
+    /// Its payload is neither text nor JSON.
+    Malformed,
+    /// Its payload is longer than is read.
+    Oversized,
+    /// Its topic is too long or has control characters.
+    BadTopic,
+    /// All its values were refused.
+    Refused,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Taken,
+        Self::NoValue,
+        Self::NoRule,
+        Self::Retained,
+        Self::Malformed,
+        Self::Oversized,
+        Self::BadTopic,
+        Self::Refused,
+    ];
+
+    /// As the label says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::NoValue => "no_value",
+            Self::NoRule => "no_rule",
+            Self::Retained => "retained",
+            Self::Malformed => "malformed",
+            Self::Oversized => "oversized",
+            Self::BadTopic => "bad_topic",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What holds for every message.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// After which time a reading is no longer shown.
+    pub stale_after: Duration,
+    /// Whether readings that the broker had kept are taken.
+    pub retained: bool,
+    /// Longest payload, bytes.
+    pub payload_bytes: usize,
+    /// Most series.
+    pub bounds: Bounds,
+}
+
+struct Known {
+    topic: Arc<str>,
+    owner: Option<Arc<Owner>>,
+    matching: Match,
+}
+
+/// What a device of the inventory has published.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Published {
+    /// Messages.
+    pub messages: u64,
+    /// When the last came.
+    pub last: Option<SystemTime>,
+}
+
+/// Messages in, readings out.
+pub struct Intake {
+    settings: Settings,
+    owners: Owners,
+    /// The readings.
+    pub readings: Readings,
+    known: Cache<Arc<str>, Arc<Known>>,
+    messages: BTreeMap<Arc<str>, [u64; Outcome::ALL.len()]>,
+    refused: [u64; Refused::ALL.len()],
+    devices: BTreeMap<Arc<str>, Published>,
+    said: Option<Instant>,
+}
+
+/// Locks it, also after a panic of another thread: every message is taken whole or not at all.
+pub fn lock(intake: &Mutex<Intake>) -> MutexGuard<'_, Intake> {
+    intake.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Intake {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            owners: Owners::default(),
+            readings: Readings::new(settings.bounds),
+            known: Cache::new(REMEMBERED),
+            messages: BTreeMap::new(),
+            refused: [0; Refused::ALL.len()],
+            devices: BTreeMap::new(),
+            said: None,
+            settings,
+        }
+    }
+
+    /// Goes on with other settings and brokers; the counters of brokers that stay go on.
+    pub fn configure(&mut self, settings: Settings, brokers: &[Arc<str>]) {
+        self.readings.bound(settings.bounds);
+        self.readings.only(|metric, broker| {
+            settings.rules.metrics().contains_key(metric) && brokers.iter().any(|b| **b == *broker)
+        });
+        self.messages.retain(|broker, _| brokers.contains(broker));
+        for broker in brokers {
+            self.messages.entry(Arc::clone(broker)).or_default();
+        }
+        self.known.clear();
+        self.settings = settings;
+    }
+
+    /// Goes on with these devices.
+    pub fn follow(&mut self, inventory: &Inventory) {
+        self.owners = Owners::new(inventory);
+        self.known.clear();
+        self.readings.reassign(&self.owners);
+        let before = std::mem::take(&mut self.devices);
+        for owner in self.owners.all() {
+            let published = before.get(&owner.name).copied().unwrap_or_default();
+            self.devices.insert(Arc::clone(&owner.name), published);
+        }
+    }
+
+    /// Takes a message.
+    pub fn take(
+        &mut self,
+        broker: &Arc<str>,
+        topic: &str,
+        payload: &[u8],
+        retained: bool,
+    ) -> Outcome {
+        let outcome = self.outcome(broker, topic, payload, retained);
+        if let Some(count) = Outcome::ALL
+            .iter()
+            .position(|one| *one == outcome)
+            .and_then(|at| {
+                self.messages
+                    .entry(Arc::clone(broker))
+                    .or_default()
+                    .get_mut(at)
+            })
+        {
+            *count += 1;
+        }
+        outcome
+    }
+
+    fn outcome(
+        &mut self,
+        broker: &Arc<str>,
+        topic: &str,
+        payload: &[u8],
+        retained: bool,
+    ) -> Outcome {
+        if topic.is_empty() || topic.len() > LONGEST_TOPIC || topic.contains(char::is_control) {
+            return Outcome::BadTopic;
+        }
+        let known = self.known(topic);
+        if let Some(published) = known
+            .owner
+            .as_ref()
+            .and_then(|owner| self.devices.get_mut(&owner.name))
+            && !retained
+        {
+            published.messages += 1;
+            published.last = Some(SystemTime::now());
+        }
+        if known.matching.is_empty() {
+            return Outcome::NoRule;
+        }
+        if payload.len() > self.settings.payload_bytes {
+            return Outcome::Oversized;
+        }
+        let rules = Arc::clone(&self.settings.rules);
+        match rules.read(&known.matching, payload, (retained, self.settings.retained)) {
+            Err(_) => Outcome::Malformed,
+            Ok(read) => self.store(broker, &known, &read),
+        }
+    }
+
+    fn store(&mut self, broker: &Arc<str>, known: &Known, read: &Read) -> Outcome {
+        let now = Instant::now();
+        let origin = Origin {
+            broker,
+            topic: &known.topic,
+            device: known.owner.as_ref().map(|owner| &owner.labels),
+        };
+        let mut taken = false;
+        let mut refused = read.refused.clone();
+        for sample in &read.samples {
+            let mut room = self
+                .readings
+                .take(origin, sample, self.settings.stale_after, now);
+            if !room
+                && self
+                    .said
+                    .is_none_or(|said| now.duration_since(said) > QUIET)
+            {
+                // What is stale makes room; looked for once in a while, since it costs a walk through all.
+                self.readings.sweep(now);
+                room = self
+                    .readings
+                    .take(origin, sample, self.settings.stale_after, now);
+                if !room {
+                    self.said = Some(now);
+                    tracing::warn!(
+                        topic = &*known.topic,
+                        metric = &*sample.metric,
+                        "no room for another series"
+                    );
+                }
+            }
+            taken |= room;
+            if !room {
+                refused.push(Refused::Budget);
+            }
+        }
+        for reason in &refused {
+            if let Some(at) = Refused::ALL.iter().position(|one| one == reason) {
+                self.refused[at] += 1;
+            }
+        }
+        match (taken, refused.is_empty()) {
+            (true, _) => Outcome::Taken,
+            (false, false) => Outcome::Refused,
+            (false, true) if read.retained => Outcome::Retained,
+            (false, true) => Outcome::NoValue,
+        }
+    }
+
+    fn known(&mut self, topic: &str) -> Arc<Known> {
+        if let Some(known) = self.known.get(topic) {
+            return Arc::clone(known);
+        }
+        let known = Arc::new(Known {
+            topic: topic.into(),
+            owner: self.owners.of(topic).cloned(),
+            matching: self.settings.rules.matching(topic),
+        });
+        self.known
+            .insert(Arc::clone(&known.topic), Arc::clone(&known));
+        known
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.settings.rules
+    }
+
+    /// Messages by broker and outcome.
+    pub fn messages(&self) -> impl Iterator<Item = (&str, Outcome, u64)> {
+        self.messages.iter().flat_map(|(broker, counts)| {
+            Outcome::ALL
+                .into_iter()
+                .zip(counts)
+                .map(|(outcome, count)| (&**broker, outcome, *count))
+        })
+    }
+
+    /// Values that became no series, by reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Refused, u64)> {
+        Refused::ALL.into_iter().zip(self.refused)
+    }
+
+    /// What each device of the inventory that publishes has published.
+    pub fn published(&self) -> impl Iterator<Item = (&Labels, Published)> {
+        let all = self.owners.all().iter();
+        all.map(|owner| {
+            (
+                &owner.labels,
+                self.devices.get(&owner.name).copied().unwrap_or_default(),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn intake(bounds: Bounds) -> (Intake, Arc<str>) {
+        let files = crate::rules::BUILT_IN.map(|(name, text)| (text, Path::new(name)));
+        let broker: Arc<str> = "main".into();
+        let settings = Settings {
+            rules: Arc::new(Rules::parse(files).unwrap()),
+            stale_after: Duration::from_secs(600),
+            retained: false,
+            payload_bytes: 1_000,
+            bounds,
+        };
+        let mut intake = Intake::new(settings.clone());
+        intake.configure(settings, &[Arc::clone(&broker)]);
+        let devices =
+            "devices: [{name: r1, address: 192.0.2.1, mqtt: {topics: [zigbee2mqtt/rack]}}]";
+        intake.follow(&Inventory::parse(devices, Path::new("x")).unwrap());
+        (intake, broker)
+    }
+
+    #[test]
+    fn each_message_ends_in_one_way_and_is_counted_once() {
+        let (mut intake, broker) = intake(Bounds {
+            known: 2,
+            unknown: 1,
+        });
+        let long = "x".repeat(600);
+        for (topic, payload, retained, outcome) in [
+            (
+                "zigbee2mqtt/rack",
+                r#"{"temperature":21}"#,
+                false,
+                Outcome::Taken,
+            ),
+            (
+                "zigbee2mqtt/rack",
+                r#"{"temperature":21}"#,
+                true,
+                Outcome::Retained,
+            ),
+            (
+                "zigbee2mqtt/rack",
+                r#"{"colour":"red"}"#,
+                false,
+                Outcome::NoValue,
+            ),
+            (
+                "zigbee2mqtt/rack",
+                r#"{"temperature":"warm"}"#,
+                false,
+                Outcome::Refused,
+            ),
+            (
+                "zigbee2mqtt/rack",
+                r#"{"temperature":"#,
+                false,
+                Outcome::Malformed,
+            ),
+            (
+                "zigbee2mqtt/rack",
+                &"9".repeat(1_001),
+                false,
+                Outcome::Oversized,
+            ),
+            ("zigbee2mqtt/a/b/c", "1", false, Outcome::NoRule),
+            (&long, "1", false, Outcome::BadTopic),
+            ("a\u{7}", "1", false, Outcome::BadTopic),
+            (
+                "zigbee2mqtt/x",
+                r#"{"temperature":1}"#,
+                false,
+                Outcome::Taken,
+            ),
+            (
+                "zigbee2mqtt/y",
+                r#"{"temperature":1}"#,
+                false,
+                Outcome::Refused,
+            ),
+            (
+                "zigbee2mqtt/x",
+                r#"{"temperature":2}"#,
+                false,
+                Outcome::Taken,
+            ),
+        ] {
+            let topic_short = &topic[..topic.len().min(30)];
+            assert_eq!(
+                intake.take(&broker, topic, payload.as_bytes(), retained),
+                outcome,
+                "{topic_short} {payload:.30}"
+            );
+        }
+        let counts: u64 = intake.messages().map(|(_, _, count)| count).sum();
+        assert_eq!(counts, 12);
+        let refused: Vec<_> = intake.refused().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(refused, [(Refused::NotANumber, 1), (Refused::Budget, 1)]);
+        let (_, published) = intake.published().next().unwrap();
+        // What the broker had kept says nothing of when the device spoke.
+        assert_eq!(published.messages, 5);
+    }
+}

@@ -1,0 +1,5 @@
+//! `sotp-mqtt`: readings of sensors from MQTT brokers.
+
+fn main() -> std::process::ExitCode {
+    toolkit::main::<sotp_mqtt::Service>()
+}
