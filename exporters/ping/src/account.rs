@@ -95,6 +95,7 @@ impl Account {
             next: first,
             oldest: first,
             newest_answered: None,
+            newest_unasked: None,
             burst: 0,
         };
         Self { tally, log }
@@ -103,6 +104,11 @@ impl Account {
     /// The counters now.
     pub fn counters(&self) -> Counters {
         self.tally.read()
+    }
+
+    /// Requests that ended without an answer since the newest answered one; those that never left this host are not among them.
+    pub fn failures_in_a_row(&self) -> u32 {
+        self.tally.failures_in_a_row()
     }
 
     /// Reads something of each piece of memory that the next event needs; what it answers means nothing.
@@ -216,6 +222,8 @@ struct Log {
     /// No request before this one is in flight.
     oldest: u32,
     newest_answered: Option<u32>,
+    /// The newest request that never left this host.
+    newest_unasked: Option<u32>,
     /// Requests without an answer before `oldest`, since the last answered one.
     burst: u32,
 }
@@ -320,7 +328,11 @@ impl Log {
         } else {
             writer.lost();
         }
-        self.failed_at(sequence, writer);
+        if in_time && reason.is_unasked() {
+            self.unasked_at(sequence, writer);
+        } else {
+            self.failed_at(sequence, writer);
+        }
         if in_time {
             Verdict::Counted(None)
         } else {
@@ -386,13 +398,27 @@ impl Log {
         }
     }
 
-    /// What failed before the newest answered request says nothing about now.
+    /// What failed before the newest answered request says nothing about now; nor does what was lost before this host itself could not send:
+    /// its own link may have taken it.
     fn failed_at(&mut self, sequence: u32, writer: &mut Writer<'_>) {
-        if self
-            .newest_answered
-            .is_none_or(|newest| is_after(sequence, newest))
+        let newest = [self.newest_answered, self.newest_unasked];
+        if newest
+            .into_iter()
+            .flatten()
+            .all(|newest| is_after(sequence, newest))
         {
             writer.failed_in_a_row(self.down_after);
+        }
+    }
+
+    fn unasked_at(&mut self, sequence: u32, writer: &mut Writer<'_>) {
+        let is_newest =
+            |newest: Option<u32>| newest.is_none_or(|newest| is_after(sequence, newest));
+        if is_newest(self.newest_unasked) {
+            self.newest_unasked = Some(sequence);
+        }
+        if is_newest(self.newest_answered) {
+            writer.unasked_in_a_row(self.down_after);
         }
     }
 

@@ -187,10 +187,19 @@ impl Metrics {
         );
         for (row, counters) in rows {
             match counters.state {
-                State::Unknown => {}
+                State::Unknown | State::Unasked => {}
                 State::Down => out.sample(&row.labels, 0_u64),
                 State::Up => out.sample(&row.labels, 1_u64),
             }
+        }
+        out.family(
+            "ping_unasked",
+            Kind::Gauge,
+            "Whether the last requests never left this host (1), so that nothing is known of the target and ping_up is absent.",
+        );
+        for (row, counters) in rows {
+            let unasked = counters.state == State::Unasked;
+            out.sample(&row.labels, u64::from(unasked));
         }
         for (name, help, value) in COUNTERS {
             out.family(name, Kind::Counter, help);
@@ -323,6 +332,11 @@ impl Metrics {
                 "ping_requests_paced_total",
                 "Requests that waited because enough went to their prefix.",
                 &stats.paced,
+            ),
+            (
+                "ping_identifier_changes_total",
+                "Times that the requests of a target that is down went on with another identifier, past what is remembered on the way.",
+                &stats.identifier_changes,
             ),
             (
                 "ping_clock_steps_total",

@@ -219,7 +219,10 @@ impl Prober {
         outcome.resolve = outcome.lookup;
         report.say(format!("address {address}"));
         let row = view.at(address).filter(|row| fits(row, module));
-        if let Some(failures) = row.and_then(|row| from_followed(row, outcome)) {
+        // One that is down is asked anew: what is remembered on the way of the requests that follow it may be what is wrong.
+        if let Some(failures) = row.and_then(|row| from_followed(row, outcome))
+            && outcome.success
+        {
             report.say("answered from what is known of this target, which is probed all the time");
             if failures > 0 {
                 report.say(format!("its last requests failed: {failures} in a row"));

@@ -53,6 +53,11 @@ impl Reason {
         }
     }
 
+    /// Whether the request never left this host, so that it says nothing about the target.
+    pub fn is_unasked(self) -> bool {
+        matches!(self, Self::NoRoute | Self::NotSent)
+    }
+
     /// Position in [`Reason::ALL`].
     pub fn index(self) -> usize {
         self as usize

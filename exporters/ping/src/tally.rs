@@ -62,6 +62,8 @@ pub enum State {
     Down,
     /// It answered, and since then fewer failed in a row.
     Up,
+    /// The last requests, as many in a row, never left this host: nothing is known of the target.
+    Unasked,
 }
 
 /// The counters of one target at one moment. Always:
@@ -150,6 +152,8 @@ struct Marks {
     hop_limit: u8,
     /// DSCP of the last answer and one.
     dscp: u8,
+    /// Requests in a row that never left this host.
+    unasked: u8,
     failures: u32,
 }
 
@@ -158,19 +162,22 @@ impl Marks {
         self.state as u64
             | u64::from(self.hop_limit) << 8
             | u64::from(self.dscp) << 16
+            | u64::from(self.unasked) << 24
             | u64::from(self.failures) << 32
     }
 
     fn from_word(word: u64) -> Self {
-        let [state, hop_limit, dscp, ..] = word.to_le_bytes();
+        let [state, hop_limit, dscp, unasked, ..] = word.to_le_bytes();
         Self {
             state: match state {
                 1 => State::Down,
                 2 => State::Up,
+                3 => State::Unasked,
                 _ => State::Unknown,
             },
             hop_limit,
             dscp,
+            unasked,
             failures: (word >> 32) as u32,
         }
     }
@@ -372,15 +379,26 @@ impl Writer<'_> {
 
     /// No request has failed since the newest answered one.
     pub fn unfailed(&mut self) {
-        self.marks(|marks| marks.failures = 0);
+        self.marks(|marks| (marks.failures, marks.unasked) = (0, 0));
     }
 
     /// One more request in a row has failed; `down_after` of them are down.
     pub fn failed_in_a_row(&mut self, down_after: u32) {
         self.marks(|marks| {
+            marks.unasked = 0;
             marks.failures = marks.failures.saturating_add(1);
             if marks.failures >= down_after {
                 marks.state = State::Down;
+            }
+        });
+    }
+
+    /// One more request in a row never left this host; after `down_after` of them nothing is known of the target, whatever was before.
+    pub fn unasked_in_a_row(&mut self, down_after: u32) {
+        self.marks(|marks| {
+            marks.unasked = marks.unasked.saturating_add(1);
+            if u32::from(marks.unasked) >= down_after.min(u8::MAX.into()) {
+                (marks.state, marks.failures) = (State::Unasked, 0);
             }
         });
     }
@@ -403,6 +421,11 @@ impl Tally {
         self.version
             .store(version.wrapping_add(2), Ordering::Release);
         result
+    }
+
+    /// [`Counters::failures`], for the one thread that writes.
+    pub(crate) fn failures_in_a_row(&self) -> u32 {
+        Marks::from_word(self.words[Word::Marks as usize].load(Ordering::Relaxed)).failures
     }
 
     /// Reads something of each line of its memory; what it answers means nothing.

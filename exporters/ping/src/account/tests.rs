@@ -272,6 +272,44 @@ fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
 }
 
 #[test]
+fn what_never_left_this_host_says_nothing_about_the_target() {
+    let mut account = account(timing(100, 1_000), 0);
+    let sequence = account.sent(at(0)).unwrap();
+    account.answered(answer(sequence, None, true), at(1));
+    // Five are on their way when the link goes, and are lost after the first refusals.
+    for number in 1..6 {
+        account.sent(at(number * 100));
+    }
+    let refused = |account: &mut Account, millis: u64, reason| {
+        let sequence = account.sent(at(millis)).unwrap();
+        account.failed(sequence, reason, at(millis).mono);
+    };
+    for (number, before) in [(6, State::Up), (7, State::Up), (8, State::Up)] {
+        assert_eq!(account.counters().state, before);
+        let reason = if number == 7 {
+            Reason::NotSent
+        } else {
+            Reason::NoRoute
+        };
+        refused(&mut account, number * 100, reason);
+    }
+    assert_eq!(account.counters().state, State::Unasked);
+    account.expire(2_000 * MILLI);
+    let counters = account.counters();
+    assert_eq!((counters.lost, counters.state), (5, State::Unasked));
+    // One that was sent and lost is one failure, not three.
+    account.sent(at(2_000));
+    account.expire(3_100 * MILLI);
+    assert_eq!(account.counters().state, State::Unasked);
+    refused(&mut account, 3_200, Reason::NoRoute);
+    for number in 0..3 {
+        account.sent(at(4_000 + number * 1_100));
+        account.expire((5_050 + number * 1_100) * MILLI);
+    }
+    assert_eq!(account.counters().state, State::Down);
+}
+
+#[test]
 fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
     let mut account = account(timing(1_000, 5_000), 0);
     for number in 0..5 {

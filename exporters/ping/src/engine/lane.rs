@@ -23,6 +23,10 @@ const READS: usize = 256;
 const OFFERS: usize = 3;
 /// A socket that sent nothing for so long, in nanoseconds, has no answer to wait for: twice the longest timeout, and some.
 const UNUSED: u64 = 150_000_000_000;
+/// What tells the two identifiers of a raw socket apart.
+const OTHER: u16 = 0x8000;
+/// Nanoseconds after which the same refusal is said again.
+const REPEAT: u64 = 60_000_000_000;
 /// Bytes of a reply beyond its payload: ICMP header, IPv4 header with options.
 const REPLY_HEADERS: usize = 8 + 60;
 /// Bytes read of an entry of the error queue: headers, tag and some.
@@ -49,6 +53,8 @@ pub(super) struct Lane {
     failures: Vec<Failure>,
     /// Monotonic time of the last request.
     used: Option<u64>,
+    /// Why the kernel refused a request last, and when that was said.
+    refusal: Option<(Option<i32>, u64)>,
 }
 
 /// What an ICMP error says of a request.
@@ -84,6 +90,7 @@ impl Lane {
             answers: Vec::new(),
             failures: Vec::new(),
             used: None,
+            refusal: None,
         }
     }
 
@@ -103,7 +110,13 @@ impl Lane {
     }
 
     /// Puts a request of target `number` into the batch. Answers whether a request was made.
-    pub(super) fn request(&mut self, number: u32, address: IpAddr, hands: &mut Hands<'_>) -> bool {
+    pub(super) fn request(
+        &mut self,
+        number: u32,
+        address: IpAddr,
+        other_identifier: bool,
+        hands: &mut Hands<'_>,
+    ) -> bool {
         if self.out.is_empty() {
             self.moment = hands.clock.now();
             self.used = Some(self.moment.mono);
@@ -119,7 +132,9 @@ impl Lane {
             generation: target.generation,
             sequence,
         };
-        let (family, identifier, token) = (self.port.family, self.port.identifier, self.token);
+        // Of a socket without privilege the kernel writes its own.
+        let identifier = self.port.identifier ^ (u16::from(other_identifier) * OTHER);
+        let (family, token) = (self.port.family, self.token);
         self.out.push(
             SocketAddr::new(address, 0),
             |to| echo::encode_request(to, family, identifier, token, tag, manner.size),
@@ -159,6 +174,7 @@ impl Lane {
                         continue;
                     }
                     let now = hands.clock.now().mono;
+                    self.say(&error, now);
                     if let Some(tag) = self.waiting.get(first)
                         && let Some(target) = hands.table.get(tag.target, tag.generation)
                     {
@@ -173,6 +189,21 @@ impl Lane {
         }
         self.out.clear();
         self.waiting.clear();
+    }
+
+    /// Says why the kernel refuses, once a change or a minute: of ten thousand targets it is the same.
+    fn say(&mut self, error: &std::io::Error, now: u64) {
+        let errno = error.raw_os_error();
+        let said = |(before, at): (Option<i32>, u64)| before == errno && now < at + REPEAT;
+        if !self.refusal.is_some_and(said) {
+            self.refusal = Some((errno, now));
+            tracing::warn!(
+                family = ?self.port.family,
+                errno,
+                %error,
+                "this host does not send echo requests: nothing is known of their targets"
+            );
+        }
     }
 
     /// Reads what came. Answers whether everything that waited was read.
@@ -329,7 +360,7 @@ impl Lane {
     ) -> Result<Tag, Unmatched> {
         let quote =
             decode_quote(self.port.family, self.token, payload).ok_or(Unmatched::Malformed)?;
-        if self.port.mode == Mode::Raw && quote.identifier != self.port.identifier {
+        if self.port.mode == Mode::Raw && (quote.identifier ^ self.port.identifier) & !OTHER != 0 {
             return Err(Unmatched::Foreign);
         }
         match (quote.tag, address) {

@@ -22,6 +22,8 @@ pub(super) struct Lanes {
     family: Family,
     token: Token,
     lanes: Vec<Lane>,
+    /// One more, with another identifier, for targets that do not answer by the others; opened when there is the first.
+    other: Option<Box<Lane>>,
     turn: usize,
     /// Requests of one batch: as many as the buffer of a socket holds answers and stamps of.
     batch: usize,
@@ -37,6 +39,7 @@ impl Lanes {
             family,
             token,
             lanes: Vec::new(),
+            other: None,
             turn: 0,
             batch: netio::BATCH,
             largest: 0,
@@ -47,11 +50,29 @@ impl Lanes {
     }
 
     fn add(&mut self, port: Option<Port>, stats: &Stats) {
-        if let Some(port) = port {
-            stats.sockets[place(self.family)].add(1);
-            let mut lane = Lane::new(port, self.token);
-            lane.fit(self.largest);
-            self.lanes.push(lane);
+        let lane = port.map(|port| self.lane(port, stats));
+        self.lanes.extend(lane);
+    }
+
+    fn lane(&self, port: Port, stats: &Stats) -> Lane {
+        stats.sockets[place(self.family)].add(1);
+        let mut lane = Lane::new(port, self.token);
+        lane.fit(self.largest);
+        lane
+    }
+
+    /// All of them.
+    fn each(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lanes.iter_mut().chain(self.other.as_deref_mut())
+    }
+
+    /// Opens the socket with the other identifier, if the kernel chooses them and there is none yet.
+    fn open_other(&mut self, opener: &Opener, stats: &Stats) {
+        if self.other.is_none() && opener.mode() == Mode::Unprivileged {
+            // Without one its targets go on by the others.
+            if let Ok(Some(port)) = opener.open(self.family) {
+                self.other = Some(Box::new(self.lane(port, stats)));
+            }
         }
     }
 
@@ -59,7 +80,7 @@ impl Lanes {
     pub(super) fn fit(&mut self, size: usize) {
         if size > self.largest {
             self.largest = size;
-            self.lanes.iter_mut().for_each(|lane| lane.fit(size));
+            self.each().for_each(|lane| lane.fit(size));
         }
     }
 
@@ -92,16 +113,29 @@ impl Lanes {
         }
     }
 
-    /// Makes a request of target `number`; a full batch is sent. `None` when this host has not the family, else whether a request was
+    /// Makes a request of target `number`; a full batch is sent. With an opener it is to bear the other identifier. `None` when this host has not the family, else whether a request was
     /// made.
     pub(super) fn request(
         &mut self,
         number: u32,
         address: IpAddr,
+        opener: Option<&Opener>,
         hands: &mut Hands<'_>,
     ) -> Option<bool> {
+        if let Some(opener) = opener {
+            self.open_other(opener, hands.stats);
+        }
+        let other = opener.is_some();
+        if let Some(lane) = self.other.as_mut().filter(|_| other) {
+            let made = lane.request(number, address, other, hands);
+            if lane.is_full(self.batch) {
+                lane.flush(hands);
+                lane.receive(hands);
+            }
+            return Some(made);
+        }
         let lane = self.lanes.get_mut(self.turn)?;
-        let made = lane.request(number, address, hands);
+        let made = lane.request(number, address, other, hands);
         if lane.is_full(self.batch) {
             lane.flush(hands);
             // Near hosts have answered by now: make room before the next batch.
@@ -113,13 +147,13 @@ impl Lanes {
 
     /// Sends what is in the batches.
     pub(super) fn flush(&mut self, hands: &mut Hands<'_>) {
-        self.lanes.iter_mut().for_each(|lane| lane.flush(hands));
+        self.each().for_each(|lane| lane.flush(hands));
     }
 
     /// Reads what came. Answers whether everything that waited was read.
     pub(super) fn receive(&mut self, now: u64, hands: &mut Hands<'_>) -> bool {
         let mut all = true;
-        for lane in self.lanes.iter_mut().filter(|lane| lane.is_used(now)) {
+        for lane in self.each().filter(|lane| lane.is_used(now)) {
             all &= lane.receive(hands);
         }
         all
@@ -127,7 +161,7 @@ impl Lanes {
 
     /// Takes note of what the sockets' buffers hold.
     pub(super) fn measure(&mut self, stats: &Stats) {
-        self.lanes.iter_mut().for_each(|lane| lane.measure(stats));
+        self.each().for_each(|lane| lane.measure(stats));
     }
 }
 

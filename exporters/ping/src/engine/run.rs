@@ -217,14 +217,18 @@ impl Loop {
         target.waits = false;
         let next = target.next_send;
         let mut deadline = deadline;
+        let changed = address.is_some() && target.changes_identifier(&timing);
+        let other = target.other_identifier;
         if let Some(address) = address {
             self.common.stats.skipped.add(passed);
+            self.common.stats.identifier_changes.add(changed.into());
+            let opener = other.then(|| self.common.opener.clone());
             let ([v4, v6], mut hands) = self.parts();
             let lanes = match family {
                 Family::V4 => v4,
                 Family::V6 => v6,
             };
-            let made = lanes.request(event.number, address, &mut hands);
+            let made = lanes.request(event.number, address, opener.as_ref(), &mut hands);
             if !made.unwrap_or_else(|| refuse(event.number, &mut hands)) {
                 self.common.stats.skipped.add(1);
             }

@@ -91,6 +91,8 @@ pub struct Stats {
     pub change_nanos: Cell,
     /// Requests that waited because enough went to their prefix.
     pub paced: Cell,
+    /// Changes of the identifier that the requests of a target bear.
+    pub identifier_changes: Cell,
     /// Steps of the real-time clock.
     pub clock_steps: Cell,
     /// Round trips by [`Source`].

@@ -84,9 +84,34 @@ pub(super) struct Target {
     pub(super) expire_tick: Option<u32>,
     /// How many of its burst went before it.
     place: u32,
+    /// Its requests bear the other identifier.
+    pub(super) other_identifier: bool,
+    /// Failures in a row at the last change of it; 0 without one since the last answer.
+    changed_at: u32,
 }
 
+/// A firewall or NAT on the way remembers a flow by its identifier, for 30 s after its last packet in Linux: the other one rests for longer.
+const REST: u64 = 40_000_000_000;
+
 impl Target {
+    /// Whether the identifier of its requests changes now: once it is down, and again after each rest. What a firewall or NAT on the way
+    /// remembers wrongly of the one does not keep the target down for ever.
+    pub(super) fn changes_identifier(&mut self, timing: &Timing) -> bool {
+        let failures = self.account.failures_in_a_row();
+        if failures < timing.down_after {
+            self.changed_at = 0;
+            return false;
+        }
+        let rest = (REST / timing.interval.max(1)).max(1) * u64::from(timing.burst.max(1));
+        let rest = u32::try_from(rest).unwrap_or(u32::MAX);
+        if self.changed_at > 0 && failures < self.changed_at.saturating_add(rest) {
+            return false;
+        }
+        self.changed_at = failures.max(1);
+        self.other_identifier = !self.other_identifier;
+        true
+    }
+
     /// Moves the next request to the first time of its rhythm after `now`, and answers how many were passed over.
     pub(super) fn advance(&mut self, timing: &Timing, now: u64) -> u64 {
         let interval = timing.interval.max(1);
@@ -222,6 +247,8 @@ impl Table {
             send_tick: 0,
             expire_tick: None,
             place: 0,
+            other_identifier: false,
+            changed_at: 0,
         };
         let number = self.free.pop().unwrap_or(self.slots.len() as u32);
         if number as usize == self.slots.len() {

@@ -52,6 +52,7 @@ impl Tally {
             }
             writer.marks(|marks| {
                 *marks = Marks {
+                    unasked: 0,
                     state: counters.state,
                     hop_limit: counters.hop_limit as u8,
                     dscp: counters.reply_dscp as u8,

@@ -53,6 +53,61 @@ async fn several_threads_count_what_happened() {
     exactly("exact::several_threads_count_what_happened", "3").await;
 }
 
+#[tokio::test]
+async fn what_is_remembered_wrongly_on_the_way_keeps_nobody_down() {
+    let test = "exact::what_is_remembered_wrongly_on_the_way_keeps_nobody_down";
+    stuck(test, &[]).await;
+}
+
+#[tokio::test]
+async fn nor_does_it_with_raw_sockets() {
+    stuck(
+        "exact::nor_does_it_with_raw_sockets",
+        &["--ping.raw-sockets"],
+    )
+    .await;
+}
+
+/// A device that does not answer the first identifier, as behind a NAT with a stale entry: the next one reaches it.
+async fn stuck(test: &str, flags: &[&str]) {
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let tun = match Tun::open("rig0") {
+        Ok(tun) => tun,
+        Err(error) => {
+            testkit::skip(format_args!("no TUN device: {error}"));
+            return;
+        }
+    };
+    ip("address add 198.18.51.1/32 dev rig0");
+    ip("link set rig0 up");
+    ip("route add 198.18.50.0/24 dev rig0");
+    let responder = Responder::start(tun, |_, _| Act::Stuck);
+    let device = "- {name: far, address: 198.18.50.1, ping: {interval: 100ms, timeout: 300ms}}";
+    let files = Files::new(&format!("devices:\n{device}\n"), "");
+    let service = if flags.is_empty() {
+        files.start_as_nobody(&namespace, flags).await
+    } else {
+        files.start_privileged(flags).await
+    };
+    let samples = service
+        .until("up", |samples| of(samples, "ping_up", "far", "ipv4") == 1.0)
+        .await;
+    assert_eq!(samples.sum("ping_identifier_changes_total", &[]), 1.0);
+    let lost = of(&samples, "ping_lost_total", "far", "ipv4");
+    // It goes on with the one that is answered.
+    let samples = service
+        .until("thirty answers", |samples| {
+            of(samples, "ping_responses_total", "far", "ipv4") >= 30.0
+        })
+        .await;
+    assert_eq!(samples.sum("ping_identifier_changes_total", &[]), 1.0);
+    let more = of(&samples, "ping_lost_total", "far", "ipv4") - lost;
+    assert!(more <= 4.0, "{more}: only what was in flight");
+    drop(responder);
+}
+
 async fn exactly(test: &str, threads: &str) {
     let Some(namespace) = namespace::enter(test) else {
         return;

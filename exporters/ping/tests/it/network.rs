@@ -161,11 +161,19 @@ async fn silence_is_lost_and_refusals_have_reasons() {
     assert_eq!(samples.sum("ping_errors_total", &[("device", "fine")]), 0.0);
     assert_eq!(of(&samples, "ping_lost_total", "fine", "ipv4"), 0.0);
     assert_eq!(of(&samples, "ping_up", "fine", "ipv4"), 1.0);
-    for down in ["silent", "deaf", "prohibited", "nowhere"] {
+    for down in ["silent", "deaf", "prohibited"] {
+        let labels = [("device", down), ("family", "ipv4")];
+        assert_eq!(samples.value("ping_up", &labels), Some(0.0), "{down}");
+        assert_eq!(samples.value("ping_unasked", &labels), Some(0.0), "{down}");
+    }
+    // What this host could not ask says nothing about the device.
+    for family in ["ipv4", "ipv6"] {
+        let labels = [("device", "nowhere"), ("family", family)];
+        assert_eq!(samples.value("ping_up", &labels), None, "{family}");
         assert_eq!(
-            samples.value("ping_up", &[("device", down), ("family", "ipv4")]),
-            Some(0.0),
-            "{down}"
+            samples.value("ping_unasked", &labels),
+            Some(1.0),
+            "{family}"
         );
     }
     assert_eq!(samples.sum("ping_socket_receive_errors_total", &[]), 0.0);
@@ -259,6 +267,37 @@ async fn a_changed_inventory_is_followed_and_the_others_go_on() {
         .await;
     assert!(requests(&bad) >= requests(&after));
     assert_eq!(bad.value("ping_targets", &[]), Some(2.0));
+}
+
+/// The prober's own link goes: what it asked just before is lost, and still the device is not down but unknown.
+#[tokio::test]
+async fn a_prober_that_loses_its_own_link_knows_nothing() {
+    let test = "network::a_prober_that_loses_its_own_link_knows_nothing";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let _peer = link();
+    let inventory = "devices: [{name: far, address: 198.18.0.2}]\n";
+    let service = Files::new(inventory, FAST).start(&namespace).await;
+    service
+        .until("up", |samples| of(samples, "ping_up", "far", "ipv4") == 1.0)
+        .await;
+    ip("link set v0 down");
+    let far = [("device", "far"), ("family", "ipv4")];
+    let samples = service
+        .until("unknown", |samples| {
+            samples.value("ping_unasked", &far) == Some(1.0)
+                && of(samples, "ping_in_flight", "far", "ipv4") == 0.0
+        })
+        .await;
+    assert_eq!(samples.value("ping_up", &far), None);
+    ip("link set v0 up");
+    let samples = service
+        .until("up again", |samples| {
+            of(samples, "ping_up", "far", "ipv4") == 1.0
+        })
+        .await;
+    assert_eq!(samples.value("ping_unasked", &far), Some(0.0));
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub(crate) enum Act {
     Expired,
     /// Answers once the next request to the address has been answered; what is not answered so is a `Drop`.
     Overtaken,
+    /// Answers requests with any identifier but the first that it saw, as if something on the way remembered that one wrongly.
+    Stuck,
     /// Answers, and a moment later answers with an error too.
     AnswerThenUnreachable,
 }
@@ -82,6 +84,7 @@ fn serve(tun: &Tun, rule: &dyn Fn(u8, u64) -> Act, stop: &AtomicBool, truth: &Mu
     let mut seen: HashMap<u8, u64> = HashMap::new();
     let mut later: Vec<(Instant, Vec<u8>)> = Vec::new();
     let mut held: HashMap<u8, Vec<u8>> = HashMap::new();
+    let mut identifiers: HashMap<u8, [u8; 2]> = HashMap::new();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
         later.retain(|(when, packet)| {
@@ -106,8 +109,17 @@ fn serve(tun: &Tun, rule: &dyn Fn(u8, u64) -> Act, stop: &AtomicBool, truth: &Mu
         }
         let last = request[19];
         let number = seen.entry(last).or_default();
-        let act = rule(last, *number);
+        let mut act = rule(last, *number);
         *number += 1;
+        if act == Act::Stuck {
+            let identifier = [request[24], request[25]];
+            let first = *identifiers.entry(last).or_insert(identifier);
+            act = if identifier == first {
+                Act::Drop
+            } else {
+                Act::Answer
+            };
+        }
         let mut truth = truth.lock().unwrap();
         if act == Act::Overtaken {
             let before = held.insert(last, reply(request));
@@ -132,7 +144,7 @@ fn packets(act: Act, request: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     let answer = reply(request);
     let soon = |packet| (Duration::ZERO, packet);
     match act {
-        Act::Drop | Act::Overtaken => Vec::new(),
+        Act::Drop | Act::Overtaken | Act::Stuck => Vec::new(),
         Act::Answer => vec![soon(answer)],
         Act::Twice => vec![soon(answer.clone()), soon(answer)],
         Act::Corrupt => {
