@@ -231,7 +231,10 @@ impl Render for Lines {
         let account = known.account.as_deref();
         let severity = usize::from(header.severity());
         let translation = self.translator.translate(&header);
-        let event = translation.as_ref().map(|t| t.rule.event);
+        let event = translation
+            .as_ref()
+            .map(|t| t.rule.event)
+            .filter(|event| !event.is_empty());
 
         line.labels_of(&known.labels);
         line.label("severity", SEVERITIES[severity], false);
@@ -289,7 +292,7 @@ impl Render for Lines {
                 for (name, value) in &found.fields {
                     line.metadata(name, short(value));
                 }
-                if !self.config.runbook_url.is_empty() {
+                if !self.config.runbook_url.is_empty() && !found.rule.event.is_empty() {
                     self.number.clear();
                     self.number.push_str(&self.config.runbook_url);
                     self.number.push('#');
@@ -302,7 +305,7 @@ impl Render for Lines {
                     // Names of ours are not overwritten by what a device calls its own.
                     if plain_name(name) {
                         let name = format!("field_{name}");
-                        line.metadata(&name, short(value));
+                        line.metadata(&name, short(&value));
                     }
                 }
             }
@@ -312,7 +315,7 @@ impl Render for Lines {
         {
             self.counted = record.seq + 1;
             account.severities[severity].fetch_add(1, Relaxed);
-            if event.is_none() {
+            if translation.is_none() {
                 account.unknown.fetch_add(1, Relaxed);
             }
             if header.form == Form::Raw {

@@ -8,15 +8,17 @@ mod key;
 mod pattern;
 mod rules;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::header::Header;
 use hasher::Quick;
 
+pub use pattern::Fields;
 pub use rules::RulesError;
 
 /// The kinds of events, a closed list: it becomes a label.
-pub const EVENTS: [&str; 50] = [
+pub const EVENTS: [&str; 54] = [
     "acl",
     "address_conflict",
     "bfd_session",
@@ -67,6 +69,10 @@ pub const EVENTS: [&str; 50] = [
     "maintenance",
     "forwarding",
     "console",
+    "command",
+    "interface_error",
+    "neighbor_discovery",
+    "network_access",
 ];
 
 /// One rule.
@@ -74,14 +80,20 @@ pub const EVENTS: [&str; 50] = [
 pub struct Rule {
     /// The vendor it belongs to.
     pub vendor: &'static str,
+    /// What people call the vendor's devices.
+    pub title: &'static str,
     /// What its message is found by.
     pub key: &'static str,
-    /// The kind of event, one of [`EVENTS`].
+    /// The kind of event, one of [`EVENTS`]; empty when the message is understood and is none of them for certain.
     pub event: &'static str,
     pattern: pattern::Pattern,
     sentence: pattern::Text,
     /// A message that it is for.
     pub example: &'static str,
+    /// Further messages that it is for.
+    pub examples: Vec<&'static str>,
+    /// Messages that look alike and are not for it.
+    pub misses: Vec<&'static str>,
 }
 
 /// A translated message.
@@ -89,8 +101,8 @@ pub struct Rule {
 pub struct Translation<'a> {
     /// The rule that knew it.
     pub rule: &'static Rule,
-    /// What was found in it, by name.
-    pub fields: Vec<(&'static str, &'a str)>,
+    /// What was found in it, by name; `interface` is the full name of `ifName`.
+    pub fields: Fields<'a>,
 }
 
 impl Translation<'_> {
@@ -160,16 +172,30 @@ impl Translator {
             let rule = matched?;
             (fresh || rule.pattern.matches(message, &mut fields)).then_some(rule)
         })
-        .map(|rule| Translation { rule, fields })
+        .map(|rule| {
+            if let Some((_, name)) = fields.iter().find(|f| f.0 == "ifName") {
+                let full = match name {
+                    Cow::Borrowed(name) => pattern::full_interface(name),
+                    Cow::Owned(name) => Cow::Owned(pattern::full_interface(name).into_owned()),
+                };
+                fields.push(("interface", full));
+            }
+            Translation { rule, fields }
+        })
     }
 }
 
-/// The fields of a message that no rule knows: `key=value` pairs and structured data, at most `most`.
-pub fn generic_fields<'a>(header: &Header<'a>, most: usize) -> Vec<(&'a str, &'a str)> {
+/// The fields of a message that no rule knows: `key=value` pairs and structured data without its escapes, at most `most`.
+pub fn generic_fields<'a>(header: &Header<'a>, most: usize) -> Fields<'a> {
     let structured = crate::header::parameters(header.structured);
-    let mut fields: Vec<(&str, &str)> = structured.take(most).collect();
+    let mut fields: Fields<'a> = structured
+        .map(|(name, value)| (name, pattern::unescaped(value)))
+        .take(most)
+        .collect();
     if fields.is_empty() {
-        fields.extend(pattern::pairs(header.message).take(most));
+        let pairs =
+            pattern::pairs(header.message).map(|(name, value)| (name, Cow::Borrowed(value)));
+        fields.extend(pairs.take(most));
     }
     fields
 }

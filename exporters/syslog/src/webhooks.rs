@@ -187,7 +187,7 @@ fn offer(record: &Record<'_>, shared: &Shared, callers: &Callers) {
         let fields: serde_json::Map<_, _> = found
             .fields
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .map(|(name, value)| ((*name).to_owned(), value.as_ref().into()))
             .collect();
         let time = jiff::Timestamp::from_nanosecond(i128::from(record.stamp))
             .map_or(String::new(), |t| t.to_string());

@@ -77,21 +77,23 @@ pub fn explanation(translator: &Translator, text: &str) -> Vec<(String, String)>
             let mut sentence = String::new();
             found.sentence(&mut sentence);
             add("vendor", Some(found.rule.vendor.to_owned()));
-            add("event", Some(found.rule.event.to_owned()));
+            let event = found.rule.event;
+            add(
+                "event",
+                Some(if event.is_empty() { "none" } else { event }.to_owned()),
+            );
             add("sentence", Some(sentence));
             add("rule", Some(found.rule.key.to_owned()));
-            add(
-                "runbook",
-                Some(format!("docs/syslog-events.md#{}", found.rule.event)),
-            );
+            let runbook = (!event.is_empty()).then(|| format!("docs/syslog-events.md#{event}"));
+            add("runbook", runbook);
             for (name, value) in &found.fields {
-                add(&format!("field.{name}"), Some((*value).to_owned()));
+                add(&format!("field.{name}"), Some(value.to_string()));
             }
         }
         None => {
             add("event", Some("unknown".to_owned()));
             for (name, value) in generic_fields(&header, 40) {
-                add(&format!("field.{name}"), Some(value.to_owned()));
+                add(&format!("field.{name}"), Some(value.into_owned()));
             }
         }
     }

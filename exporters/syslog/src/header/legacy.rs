@@ -20,7 +20,7 @@ const PARTS: usize = 14;
 pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) {
     let mut rest = text.strip_prefix(':').unwrap_or(text);
     let mut named = false;
-    if rfc5424::epoch_first(rest, header) {
+    if rfc5424::epoch_first(rest.trim_start_matches(' '), header) {
         return;
     }
     rest = forwarded(rest, header);

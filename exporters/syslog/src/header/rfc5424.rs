@@ -46,7 +46,12 @@ pub(super) fn parse<'a>(text: &'a str, header: &mut Header<'a>) -> bool {
     header.mnemonic = part(id);
     let (structured, message) = structured(rest);
     header.structured = structured;
-    header.message = message.strip_prefix('\u{feff}').unwrap_or(message);
+    let message = message.strip_prefix('\u{feff}').unwrap_or(message);
+    // IOS-XE writes the three letters in place of the mark.
+    header.message = message
+        .strip_prefix("BOM")
+        .filter(|inner| inner.starts_with('%'))
+        .unwrap_or(message);
     true
 }
 

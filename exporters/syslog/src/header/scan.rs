@@ -104,20 +104,36 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
         let boundary = start == 0
             || matches!(
                 text.as_bytes()[start - 1],
-                b' ' | b',' | b';' | b'|' | b'[' | b'(' | b'\t'
+                b' ' | b',' | b';' | b'|' | b'[' | b']' | b'(' | b'\t'
             );
         // Check Point writes `name:"value"`.
         let named = text.as_bytes().get(behind) == Some(&b'=')
             || text.as_bytes().get(behind..behind + 2) == Some(b":\"");
         if boundary && named {
             let rest = &text[behind + 1..];
-            return Some(match rest.strip_prefix('"') {
-                Some(quoted) => quoted.split('"').next().unwrap_or(quoted),
-                None => rest.split([' ', ',', ';']).next().unwrap_or(rest),
+            return Some(match rest.bytes().next() {
+                // Structured data escapes its quotes.
+                Some(b'"') if text.starts_with('[') => &rest[1..1 + closing(&rest[1..])],
+                Some(b'"') => rest[1..].split('"').next().unwrap_or_default(),
+                Some(b'\'') if rest[1..].contains('\'') => {
+                    rest[1..].split('\'').next().unwrap_or_default()
+                }
+                _ => rest.split([' ', ',', ';']).next().unwrap_or(rest),
             });
         }
     }
     None
+}
+
+/// Where the quote stands that ends a value of structured data.
+fn closing(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.bytes().position(|b| {
+        let closes = b == b'"' && !escaped;
+        escaped = b == b'\\' && !escaped;
+        closes
+    });
+    end.unwrap_or(text.len())
 }
 
 /// A severity by its name.

@@ -20,6 +20,9 @@ pub(super) fn refine(header: &mut Header<'_>) {
     if let Some(behind) = header.message.strip_prefix("(Stack) ") {
         header.message = behind;
     }
+    if let Some(inner) = repeated(header.message) {
+        header.message = inner;
+    }
     let message = header.message;
     let single = message.strip_prefix('%').unwrap_or(message);
     if header.process.is_none() && is_vrp(single) {
@@ -45,12 +48,12 @@ pub(super) fn refine(header: &mut Header<'_>) {
     if message.starts_with("CEF:") || message.starts_with("LEEF:") {
         return cef(message, header);
     }
+    if header.process.is_none() && topics(message, header) {
+        return;
+    }
     if matches!(header.form, Form::Raw | Form::Rfc3164) {
         if key_value(message, header) || palo_alto(message, header) {
             return;
-        }
-        if header.process.is_none() && header.time.is_none() {
-            topics(message, header);
         }
         if header.process == Some("snmpd") || header.process.is_none() {
             citrix(message, header);
@@ -75,6 +78,19 @@ pub(super) fn refine(header: &mut Header<'_>) {
         let rest = &header.structured[sequence + 12..];
         header.sequence = rest.split('"').next().and_then(|n| n.parse().ok());
     }
+}
+
+/// What is said to have come again: `message repeated 2 times: [ text]`.
+fn repeated(message: &str) -> Option<&str> {
+    let counted = message.strip_prefix("message repeated ")?;
+    let inner = counted
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .strip_prefix(" times: [")?;
+    let inner = inner
+        .trim_end_matches(' ')
+        .strip_suffix(']')
+        .unwrap_or(inner);
+    Some(inner.trim_start_matches(' '))
 }
 
 /// `slot1/lb1` is the device lb1.

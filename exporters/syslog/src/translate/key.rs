@@ -56,7 +56,17 @@ pub(super) fn candidates<T>(
             }
             Form::KeyValue => name
                 .get(name.len().saturating_sub(5)..)
+                .filter(|_| value(header.message, "logid").is_some())
                 .and_then(|tail| offer(&["FG-", tail], &mut take))
+                .or_else(|| {
+                    let serial = value(header.message, "device_id")?;
+                    let begins = match serial.get(..2)? {
+                        "FE" => "FML-",
+                        "FV" => "FWB-",
+                        _ => return None,
+                    };
+                    offer(&[begins, value(header.message, "type")?], &mut take)
+                })
                 .or_else(|| {
                     let kind = value(header.message, "type")?;
                     let part = value(header.message, "subtype")?;
@@ -96,7 +106,18 @@ pub(super) fn candidates<T>(
             return found;
         }
     } else if header.form == Form::Cef {
-        return take("CEF");
+        return take(if header.message.starts_with("LEEF") {
+            "LEEF"
+        } else {
+            "CEF"
+        });
+    } else if header.form == Form::KeyValue
+        && let Some(kind) = value(header.message, "logtype")
+    {
+        return offer(&["SNS-", kind], &mut take);
+    }
+    if header.form == Form::Meraki {
+        return offer(&["MERAKI-", header.process?], &mut take);
     }
     let process = header.process?.trim_start_matches('/');
     let found = offer(&["@", process], &mut take).or_else(|| {
@@ -119,7 +140,12 @@ fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) 
             // Cisco numbers them by class: 713 and three more digits are about VPN.
             return offer(&["ASA-", behind]).or_else(|| offer(&["ASA-", behind.get(..3)?, "*"]));
         }
-        return offer(&[before, "-", behind]).or_else(|| offer(&[before, "-*"]));
+        return offer(&[before, "-", behind])
+            .or_else(|| {
+                let facility = without_processor(before)?;
+                offer(&[facility, "-", behind]).or_else(|| offer(&[facility, "-*"]))
+            })
+            .or_else(|| offer(&[before, "-*"]));
     }
     let mut parts = name.split('-');
     let (application, severity, event) = (parts.next()?, parts.next()?, parts.next()?);
@@ -128,6 +154,28 @@ fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) 
         .all(|b| b.is_ascii_uppercase() || b == b'_')
         && severity.bytes().all(|b| b.is_ascii_uppercase());
     if nokia { offer(&[event]) } else { None }
+}
+
+/// Catalyst 6500 and 4500 name the processor that speaks behind the facility: `PM-SP`, `LINK-DFC2`, `SYS-SW1_SPSTBY`.
+fn without_processor(facility: &str) -> Option<&str> {
+    let (facility, processor) = facility.rsplit_once('-')?;
+    let plain = processor.rsplit('_').next()?;
+    let kind = plain.trim_end_matches(|c: char| c.is_ascii_digit());
+    matches!(
+        kind,
+        "SP" | "SPSTBY"
+            | "SP_STBY"
+            | "STDBY"
+            | "STBY"
+            | "DFC"
+            | "RP"
+            | "SLOT"
+            | "LC"
+            | "STANDBY"
+            | "SW"
+            | "FPC"
+    )
+    .then_some(facility)
 }
 
 /// Messages that no rule names: Junos' by their daemon (`RPD_BGP_*`, `CHASSISD_*`), Aruba CX' all together.

@@ -1,4 +1,5 @@
-//! Reading the rule files: `key | event | text | sentence | example`, and `vendor NAME` for what follows.
+//! Reading the rule files: `key | event | text | sentence | example`, and `vendor NAME TITLE` for what follows. The event `-` is
+//! none. Below a rule, `+ TEXT` is a further message that it is for and `- TEXT` one that it must not take.
 
 use super::pattern::{Pattern, Text};
 use super::{EVENTS, Rule};
@@ -15,7 +16,11 @@ pub struct RulesError {
     pub expected: String,
 }
 
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
+    (
+        "appliances.rules",
+        include_str!("../../rules/appliances.rules"),
+    ),
     ("arista.rules", include_str!("../../rules/arista.rules")),
     (
         "cisco_asa.rules",
@@ -61,7 +66,9 @@ fn parse(
     text: &'static str,
     rules: &mut Vec<&'static Rule>,
 ) -> Result<(), RulesError> {
-    let mut vendor = "";
+    let (mut vendor, mut title) = ("", "");
+    // The rules of the last line, which fixtures below belong to.
+    let mut group: Vec<Rule> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let wrong = |expected: &str| RulesError {
             file,
@@ -72,32 +79,66 @@ fn parse(
             continue;
         }
         if let Some(name) = line.strip_prefix("vendor ") {
-            vendor = name.trim();
+            (vendor, title) = name
+                .trim()
+                .split_once(' ')
+                .ok_or_else(|| wrong("expected vendor NAME TITLE"))?;
+            continue;
+        }
+        if let Some(fixture) = line.strip_prefix("+ ").or_else(|| line.strip_prefix("- ")) {
+            if group.is_empty() {
+                return Err(wrong("expected a rule above"));
+            }
+            for rule in &mut group {
+                if line.starts_with('+') {
+                    rule.examples.push(fixture);
+                } else {
+                    rule.misses.push(fixture);
+                }
+            }
             continue;
         }
         let parts: Vec<&'static str> = line.split(" | ").collect();
         let [key, event, pattern, sentence, example] = parts[..] else {
             return Err(wrong("expected key | event | text | sentence | example"));
         };
-        let Some(event) = EVENTS.iter().find(|e| **e == event) else {
-            return Err(wrong("expected a known event"));
+        let event = match EVENTS.iter().find(|e| **e == event) {
+            Some(event) => event,
+            None if event == "-" => "",
+            None => return Err(wrong("expected a known event, or - for none")),
         };
-        let pattern = Pattern::parse(pattern).map_err(|e| wrong(&e))?;
-        let sentence = Text::parse(sentence).map_err(|e| wrong(&e))?;
-        if let Some(name) = sentence.names().find(|name| !pattern.gives(name)) {
-            return Err(wrong(&format!(
-                "expected a sentence of what the text gives, found {{{name}}}"
-            )));
+        rules.extend(group.drain(..).map(kept));
+        // Several names of one message: a rule for each.
+        for key in key.split(',') {
+            let mut pattern = Pattern::parse(pattern).map_err(|e| wrong(&e))?;
+            let sentence = Text::sentence(sentence).map_err(|e| wrong(&e))?;
+            if let Some(place) = sentence.places().find(|place| !pattern.gives(place.name)) {
+                return Err(wrong(&format!(
+                    "expected a sentence of what the text gives, found {{{}}}",
+                    place.name
+                )));
+            }
+            for name in sentence.needed() {
+                pattern.need(name).map_err(|e| wrong(&e))?;
+            }
+            group.push(Rule {
+                vendor,
+                title,
+                key,
+                event,
+                pattern,
+                sentence,
+                example,
+                examples: Vec::new(),
+                misses: Vec::new(),
+            });
         }
-        // Rules live as long as the process: they are read once.
-        rules.push(Box::leak(Box::new(Rule {
-            vendor,
-            key,
-            event,
-            pattern,
-            sentence,
-            example,
-        })));
     }
+    rules.extend(group.drain(..).map(kept));
     Ok(())
+}
+
+/// Rules live as long as the process: they are read once.
+fn kept(rule: Rule) -> &'static Rule {
+    Box::leak(Box::new(rule))
 }

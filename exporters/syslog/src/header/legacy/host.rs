@@ -43,7 +43,11 @@ pub(super) fn host<'a>(
             && header.host.is_none()
             && name.contains(|c: char| matches!(c, '-' | '.') || c.is_ascii_digit())
             && tag(next).is_some_and(|t| t.1.is_some());
+        let tagged = ["cef", "leef"]
+            .iter()
+            .any(|tag| name.eq_ignore_ascii_case(tag));
         return (is_host(name)
+            && !tagged
             && (cisco || doubled)
             && !process
             && !name.bytes().all(|b| b.is_ascii_digit()))

@@ -172,9 +172,26 @@ pub(super) fn iso(text: &str) -> Option<(Clock, &str)> {
     let rest = rest
         .strip_prefix(['T', 't', ' ', '-', ':', '_'])
         .or_else(|| rest.strip_prefix(", "))?;
-    let (day, rest) = day(rest.trim_start_matches(' '))?;
+    let clock = rest.trim_start_matches(' ');
+    let (day, rest) = day(clock).or_else(|| minutes(clock))?;
     let (offset, rest) = zone(rest).unwrap_or((None, rest));
     Some((civil(Some(year), month as i8, date, &day, offset), rest))
+}
+
+/// `HH:MM` right before a zone, as ISO 8601 allows it: `23:00Z`.
+fn minutes(text: &str) -> Option<(Day, &str)> {
+    let (hour, rest) = number(text, 2, 23)?;
+    let (minute, rest) = number(rest.strip_prefix(':')?, 2, 59)?;
+    if !rest.starts_with(['Z', '+', '-']) {
+        return None;
+    }
+    let day = Day {
+        hour: hour as i8,
+        minute: minute as i8,
+        second: 0,
+        nanosecond: 0,
+    };
+    Some((day, rest))
 }
 
 /// `dd Mmm [yyyy] HH:MM:SS [zone]`, also with dashes or slashes between.

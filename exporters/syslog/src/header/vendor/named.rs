@@ -49,8 +49,8 @@ pub(super) fn vrp<'a>(rest: &'a str, header: &mut Header<'a>) {
 }
 
 /// `system,info,account user admin logged in`
-pub(super) fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
-    const FIRST: [&str; 24] = [
+pub(super) fn topics<'a>(message: &'a str, header: &mut Header<'a>) -> bool {
+    const FIRST: [&str; 31] = [
         "system",
         "interface",
         "firewall",
@@ -75,6 +75,13 @@ pub(super) fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
         "bridge",
         "hotspot",
         "snmp",
+        "pptp",
+        "sstp",
+        "ovpn",
+        "ntp",
+        "ssh",
+        "certificate",
+        "lte",
     ];
     let (word, _) = token(message);
     let mut names = word.split(',');
@@ -83,12 +90,16 @@ pub(super) fn topics<'a>(message: &'a str, header: &mut Header<'a>) {
         .bytes()
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b',' | b'-' | b'!'));
     if all && word.contains(',') && FIRST.contains(&first) {
-        header.form = Form::Topics;
+        if header.form != Form::Rfc5424 {
+            header.form = Form::Topics;
+        }
         header.stated_severity = word.split(',').find_map(scan::severity);
         header.process = Some(first);
         header.mnemonic = Some(word);
         header.message = message[word.len()..].trim_start_matches([' ', ':']);
+        return true;
     }
+    false
 }
 
 /// `0-PPE-0 : default SSLVPN HTTPREQUEST 12 0 : text`

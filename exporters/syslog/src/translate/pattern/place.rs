@@ -1,0 +1,308 @@
+//! Places in a rule and what may stand in them: a value of another type makes the rule not match.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// Longest value of a place that is no free text.
+const LONGEST: usize = 80;
+
+/// What may stand in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::translate) enum Kind {
+    /// Anything, nothing too; it becomes no field.
+    Any,
+    /// Any text of one character or more.
+    Text,
+    /// An IPv4 or IPv6 address, and nothing glued to it.
+    Address,
+    /// The name of an interface: one word, or a word and a number.
+    Interface,
+    /// A neighbour: address, router id, system id or name, one word.
+    Peer,
+    /// A user's name: one word.
+    User,
+    /// A port, 0 to 65535, or the name of a service.
+    Port,
+    /// Digits.
+    Number,
+    /// An address of hardware.
+    Mac,
+    /// VLANs: numbers, or a word with one.
+    Vlan,
+    /// One word without brackets and quotes.
+    Word,
+    /// A state: one to four words.
+    State,
+    /// Hexadecimal digits.
+    Hash,
+    /// A time span: starts with a digit.
+    Duration,
+    /// One of these words, in any case of letters.
+    OneOf(Vec<&'static str>),
+}
+
+impl Kind {
+    /// The type that a field of this name has, wherever no other is said.
+    pub(in crate::translate) fn of(name: &str) -> Self {
+        match name {
+            "_" => Self::Any,
+            "source" | "destination" | "address" => Self::Address,
+            "ifName" | "other" => Self::Interface,
+            "peer" => Self::Peer,
+            "user" | "target" => Self::User,
+            "port" | "sport" | "dport" => Self::Port,
+            "count" | "pid" | "ifIndex" | "bytes" => Self::Number,
+            "mac" => Self::Mac,
+            "vlan" => Self::Vlan,
+            "vrf" | "asn" | "protocol" | "acl" | "line" | "code" | "level" | "direction"
+            | "szone" | "dzone" | "zone" => Self::Word,
+            "state" | "from" => Self::State,
+            "duration" => Self::Duration,
+            _ => Self::Text,
+        }
+    }
+
+    /// A type by its name, or the words that may stand there.
+    pub(super) fn named(text: &'static str) -> Result<Self, String> {
+        Ok(match text {
+            "any" => Self::Any,
+            "text" => Self::Text,
+            "address" => Self::Address,
+            "interface" => Self::Interface,
+            "peer" => Self::Peer,
+            "user" => Self::User,
+            "port" => Self::Port,
+            "number" => Self::Number,
+            "mac" => Self::Mac,
+            "vlan" => Self::Vlan,
+            "word" => Self::Word,
+            "state" => Self::State,
+            "hash" => Self::Hash,
+            "duration" => Self::Duration,
+            words if words.contains('|') => {
+                Self::OneOf(words.split('|').filter(|word| !word.is_empty()).collect())
+            }
+            other => {
+                return Err(format!(
+                    "expected a type or words with | between, found {other}"
+                ));
+            }
+        })
+    }
+
+    /// Whether any text may stand here.
+    pub(super) fn open(&self) -> bool {
+        matches!(self, Self::Any | Self::Text)
+    }
+
+    /// Whether a value that starts so can still become one that fits.
+    pub(super) fn may_go_on(&self, begun: &str) -> bool {
+        self.open() || (begun.len() <= LONGEST && !begun.contains(['\n', '"']))
+    }
+
+    /// How far a value that begins here can reach.
+    pub(super) fn reach(&self, text: &str) -> usize {
+        let end = text.bytes().position(|b| match self {
+            Self::Any | Self::Text => false,
+            Self::Number => !b.is_ascii_digit(),
+            Self::Port => !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')),
+            Self::Address | Self::Mac | Self::Hash => {
+                !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'-'))
+            }
+            Self::State | Self::OneOf(_) => !b.is_ascii_alphabetic(),
+            Self::User | Self::Word | Self::Duration => {
+                b <= b' ' || matches!(b, b'(' | b')' | b'[' | b']' | b',' | b';')
+            }
+            Self::Interface | Self::Peer | Self::Vlan => {
+                !(b.is_ascii_alphanumeric() || matches!(b, b'.' | b':' | b'-' | b'_' | b'/'))
+            }
+        });
+        let end = end.unwrap_or(text.len());
+        // A full stop or colon behind a value ends it.
+        text[..end].trim_end_matches(['.', ',']).len()
+    }
+
+    /// Whether the value is of this type.
+    pub(in crate::translate) fn accepts(&self, value: &str) -> bool {
+        let bytes = value.as_bytes();
+        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+            return *self == Self::Any;
+        };
+        if !self.open() && bytes.len() > LONGEST {
+            return false;
+        }
+        match self {
+            Self::Any | Self::Text => true,
+            Self::Address => address(value),
+            Self::Interface => interface(value),
+            Self::Peer => {
+                (first.is_ascii_alphanumeric() || *first == b':')
+                    && (last.is_ascii_alphanumeric() || value.ends_with("::"))
+                    && bytes.iter().all(|b| {
+                        b.is_ascii_alphanumeric()
+                            || matches!(b, b'.' | b':' | b'-' | b'_' | b'/' | b'@' | b'%')
+                    })
+            }
+            Self::User => {
+                !matches!(*last, b',' | b';' | b':')
+                    && bytes.iter().all(|b| {
+                        *b > b' '
+                            && !matches!(
+                                b,
+                                b'(' | b')'
+                                    | b'['
+                                    | b']'
+                                    | b'"'
+                                    | b'\''
+                                    | b'{'
+                                    | b'}'
+                                    | b'='
+                                    | b'|'
+                            )
+                    })
+            }
+            Self::Port => port(value),
+            Self::Number => bytes.iter().all(u8::is_ascii_digit),
+            Self::Mac => mac(bytes),
+            Self::Vlan => {
+                bytes.iter().any(u8::is_ascii_digit)
+                    && last.is_ascii_alphanumeric()
+                    && bytes.iter().all(|b| {
+                        b.is_ascii_alphanumeric() || matches!(b, b'-' | b',' | b'.' | b'_')
+                    })
+            }
+            Self::Word => {
+                !matches!(*last, b',' | b';' | b':')
+                    && bytes.iter().all(|b| {
+                        *b > b' '
+                            && !matches!(
+                                b,
+                                b'(' | b')'
+                                    | b'['
+                                    | b']'
+                                    | b'"'
+                                    | b'\''
+                                    | b'{'
+                                    | b'}'
+                                    | b'='
+                                    | b'|'
+                            )
+                    })
+            }
+            Self::State => {
+                bytes.len() <= 48
+                    && first.is_ascii_alphanumeric()
+                    && last.is_ascii_alphanumeric()
+                    && bytes.iter().filter(|b| **b == b' ').count() <= 3
+                    && bytes.iter().all(|b| {
+                        b.is_ascii_alphanumeric()
+                            || matches!(b, b' ' | b'-' | b'_' | b'/' | b'.' | b'\'')
+                    })
+                    && !value.contains(" from ")
+                    && !value.contains(" to ")
+            }
+            Self::Hash => bytes.iter().all(u8::is_ascii_hexdigit),
+            Self::Duration => first.is_ascii_digit() && bytes.len() <= 40,
+            Self::OneOf(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        }
+    }
+}
+
+/// An address and nothing else.
+fn address(value: &str) -> bool {
+    let first = value.as_bytes().first().copied().unwrap_or_default();
+    (first.is_ascii_hexdigit() || first == b':')
+        && value.len() <= 45
+        && value.parse::<IpAddr>().is_ok()
+}
+
+/// One word, or a word and a number (`ethernet 1/1`, `Port-channel 10`), without brackets; behind a colon or slash there
+/// is more of it.
+fn interface(value: &str) -> bool {
+    let inner = value
+        .strip_prefix('<')
+        .and_then(|v| v.strip_suffix('>'))
+        .unwrap_or(value);
+    let bytes = inner.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
+    let mut words = 0;
+    let plain = bytes.iter().enumerate().all(|(at, b)| match b {
+        b' ' => {
+            words += 1;
+            bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+        }
+        b => {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'/' | b'.' | b':' | b'-' | b'_' | b'@' | b'*' | b'+')
+        }
+    });
+    plain
+        && words <= 1
+        && first.is_ascii_alphanumeric()
+        && (last.is_ascii_alphanumeric() || *last == b'*')
+        // An address is not an interface.
+        && !(address(inner))
+}
+
+fn port(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    if bytes[0].is_ascii_digit() {
+        return bytes.len() <= 5 && value.parse::<u16>().is_ok();
+    }
+    bytes.len() <= 20
+        && bytes[0].is_ascii_lowercase()
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+}
+
+/// Twelve hexadecimal digits in groups of two or four, or eight of sixteen.
+fn mac(bytes: &[u8]) -> bool {
+    let digits = bytes.iter().filter(|b| b.is_ascii_hexdigit()).count();
+    matches!(digits, 12 | 16)
+        && bytes.len() <= 23
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.'))
+}
+
+/// Cisco's short names of interfaces and the full ones, which `ifDescr` has.
+const SHORT: [(&str, &str); 22] = [
+    ("Gi", "GigabitEthernet"),
+    ("Te", "TenGigabitEthernet"),
+    ("Fa", "FastEthernet"),
+    ("Eth", "Ethernet"),
+    ("Et", "Ethernet"),
+    ("Po", "Port-channel"),
+    ("Vl", "Vlan"),
+    ("Lo", "Loopback"),
+    ("Tu", "Tunnel"),
+    ("Se", "Serial"),
+    ("Hu", "HundredGigE"),
+    ("Fo", "FortyGigabitEthernet"),
+    ("Twe", "TwentyFiveGigE"),
+    ("Tw", "TwoGigabitEthernet"),
+    ("Fi", "FiveGigabitEthernet"),
+    ("Ap", "AppGigabitEthernet"),
+    ("BE", "Bundle-Ether"),
+    ("Di", "Dialer"),
+    ("Mu", "Multilink"),
+    ("Nu", "Null"),
+    ("nve", "nve"),
+    ("Ce", "Cellular"),
+];
+
+/// `GigabitEthernet0/1` for `Gi0/1`; a name that is no short one is as it was.
+pub(in crate::translate) fn full_interface(name: &str) -> Cow<'_, str> {
+    let letters = name.bytes().position(|b| b.is_ascii_digit()).unwrap_or(0);
+    let (short, number) = name.split_at(letters);
+    if !(2..=3).contains(&letters) {
+        return Cow::Borrowed(name);
+    }
+    match SHORT.iter().find(|(begins, _)| *begins == short) {
+        Some((_, full)) if *full != short => Cow::Owned(format!("{full}{number}")),
+        _ => Cow::Borrowed(name),
+    }
+}
