@@ -75,6 +75,32 @@ pub(crate) fn verify(
     })
 }
 
+/// Writes the verdict as metrics, whole or not at all: the collector may read at any moment.
+pub(crate) fn tell(file: &Path, log: &Path, whole: bool) -> anyhow::Result<()> {
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .map_or(0, |since| since.as_secs());
+    let log = log.display().to_string();
+    let log = log
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    let text = format!(
+        "# HELP sotp_audit_verify_whole Whether the last sotp-audit verify found the log whole (1), or not or could not read it (0).\n\
+         # TYPE sotp_audit_verify_whole gauge\n\
+         sotp_audit_verify_whole{{log=\"{log}\"}} {}\n\
+         # HELP sotp_audit_verify_timestamp_seconds When the log was last verified.\n\
+         # TYPE sotp_audit_verify_timestamp_seconds gauge\n\
+         sotp_audit_verify_timestamp_seconds{{log=\"{log}\"}} {now}\n",
+        u8::from(whole)
+    );
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let cannot = || format!("{} cannot be written", file.display());
+    std::fs::write(&beside, text).with_context(cannot)?;
+    std::fs::rename(&beside, file).with_context(cannot)
+}
+
 /// Declares what is lost, and says it.
 pub(crate) fn resume(asked: &Resume<'_>) -> anyhow::Result<ExitCode> {
     let declared = audit::resume(asked).with_context(|| asked.folder.display().to_string())?;

@@ -63,4 +63,7 @@ pub(crate) struct Verify {
     /// A file with an anchor on each line: NUMBER:HASH, or log lines of the service with seq and hash; other lines are passed over.
     #[arg(long = "anchors", value_name = "FILE")]
     pub(crate) anchors_file: Option<PathBuf>,
+    /// Writes the verdict as metrics too, for the textfile collector of node_exporter; also when the log cannot be read.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) textfile: Option<PathBuf>,
 }

@@ -24,8 +24,17 @@ fn main() -> ExitCode {
                 genesis,
                 anchors,
                 anchors_file,
+                textfile,
             } = verify;
-            check::verify(&path, genesis, anchors, anchors_file.as_deref())
+            let done = check::verify(&path, genesis, anchors, anchors_file.as_deref());
+            let told = textfile.map_or(Ok(()), |file| {
+                check::tell(
+                    &file,
+                    &path,
+                    matches!(done, Ok(code) if code == ExitCode::SUCCESS),
+                )
+            });
+            told.and(done)
         }
         What::Head { path } => check::head(&path),
         What::Resume(resume) => check::resume(&audit::Resume {

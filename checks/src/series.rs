@@ -6,11 +6,13 @@ use std::path::Path;
 use anyhow::Context;
 use services::Table;
 
-/// Series that Prometheus writes by itself, and the one that marks the demonstration history that a demo begins with.
-pub const BUILTIN: [&str; 5] = [
+/// Series that Prometheus writes by itself, the one that marks the demonstration history that a demo begins with, and the one that
+/// `sotp-audit verify` leaves to node_exporter.
+pub const BUILTIN: [&str; 6] = [
     "ALERTS",
     "ALERTS_FOR_STATE",
     "scrape_duration_seconds",
+    "sotp_audit_verify_whole",
     "sotp_demonstration_history_info",
     "up",
 ];

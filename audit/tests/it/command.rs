@@ -179,3 +179,52 @@ async fn a_log_without_its_beginning_is_not_whole_whatever_is_anchored() {
         said(&verified)
     );
 }
+
+/// What node_exporter's textfile collector reads: 1, then 0 for a log that was changed and for one that is gone.
+#[tokio::test]
+async fn the_verdict_is_a_metric_too() {
+    let dir = TempDir::new().unwrap();
+    let folder = dir.path().join("log");
+    std::fs::create_dir(&folder).unwrap();
+    let options = Options {
+        head: Some(dir.join("head")),
+        ..Options::default()
+    };
+    let audit = Audit::open(&folder, options).unwrap();
+    for _ in 0..2 {
+        let record = Record {
+            caller: None,
+            verb: "device.add".to_owned(),
+            object: "device/r1".to_owned(),
+            trace_id: None,
+            request_hash: [0; 32],
+        };
+        let pending = audit.begin(record).await.unwrap();
+        pending.finish(Outcome::Done(String::new())).await;
+    }
+    drop(audit);
+    let file = dir.join("audit.prom");
+    let verdict = || {
+        let flag = format!("--textfile={}", file.display());
+        let output = run(&["verify", &flag], &folder);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let line = format!("sotp_audit_verify_whole{{log=\"{}\"}} ", folder.display());
+        let value = text
+            .lines()
+            .find_map(|one| one.strip_prefix(&line))
+            .unwrap();
+        (output.status.code(), value.to_owned())
+    };
+    assert_eq!(verdict(), (Some(0), "1".to_owned()));
+    let mut files = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let log = files
+        .find(|file| file.extension().is_some_and(|end| end == "jsonl"))
+        .unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, text.replacen("device/r1", "device/r2", 1)).unwrap();
+    assert_eq!(verdict(), (Some(1), "0".to_owned()));
+    std::fs::remove_file(&log).unwrap();
+    assert_eq!(verdict(), (Some(1), "0".to_owned()));
+}
