@@ -2,6 +2,7 @@
 
 mod history;
 mod jobs;
+mod news;
 mod once;
 mod show;
 mod steps;

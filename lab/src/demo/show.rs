@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::Stage;
-use super::{Flags, history, once};
+use super::{Flags, history, news, once, watch};
 use crate::lab::Lab;
 use crate::node::COLLECTOR_ACCOUNT;
 use crate::stack::Ssh;
@@ -103,25 +103,33 @@ pub(super) async fn run(
     }
     let work = async {
         let states = stack.settle(&plan).await?;
+        let stage = Stage::new(args, lab, &setting);
         if args.once {
-            return once::run(&Stage::new(args, lab, &setting)).await;
+            return once::run(&stage).await;
+        }
+        // What was never seen up cannot be seen to go down.
+        if let Err(error) = watch::calm(&stage).await {
+            eprintln!("{error:#}");
         }
         print!(
             "{}",
             render(
                 "SOTP watches a network of routers",
-                &tell::rows(&setting, &states)
+                &tell::rows(&setting, &states).await
             )
         );
         print!(
             "{}",
-            render("Things to try, in another terminal", &to_try(args))
+            render("Things to try, in another terminal", &to_try(args, lab))
         );
         println!(
-            "\n  Logs are in {}. Ctrl-C ends all of it and leaves nothing.\n",
+            "\n  Logs are in {}. Ctrl-C ends all of it and leaves nothing. What happens from now on:\n",
             plan.logs.display()
         );
-        let status = stack.child.wait().await?;
+        let status = tokio::select! {
+            status = stack.child.wait() => status?,
+            never = news::follow(&setting) => match never {},
+        };
         anyhow::bail!(
             "the stack ended by itself with {status}; its logs are in {}",
             plan.logs.display()
@@ -165,21 +173,50 @@ fn doors() -> anyhow::Result<(Vec<(String, std::net::TcpListener)>, Ports)> {
     Ok((doors, outside))
 }
 
-fn to_try(args: &Flags) -> Vec<Row> {
+fn to_try(args: &Flags, lab: &Lab) -> Vec<Row> {
     let me = std::env::args()
         .next()
         .unwrap_or_else(|| "sotp-lab".to_owned());
     let (name, link) = (&args.name, &args.link);
-    let row = |what: &str, command: String| Row::new(what, "", command, "");
-    vec![
-        row("cut a link", format!("{me} break --name {name} {link}")),
-        row("heal it", format!("{me} heal --name {name} {link}")),
-        row(
+    let row = |what: &str, command: String, note: &str| Row::new(what, "", command, note);
+    let exec = format!("{me} exec --name {name}");
+    let mut rows = vec![
+        row("cut a link", format!("{me} break --name {name} {link}"), ""),
+        row("heal it", format!("{me} heal --name {name} {link}"), ""),
+    ];
+    let topology = lab.topology();
+    let between = topology.links.iter().find(|link| {
+        let ends = [link.a, link.b].map(|end| topology.nodes[end].is_router());
+        ends == [true, true] && !link.desired_up
+    });
+    if let Some(link) = between {
+        let [router, peer] = [link.a, link.b].map(|end| &topology.nodes[end].name);
+        rows.push(row(
+            "set a port down",
+            format!("{exec} {router} -- ip link set to-{peer} down"),
+            "it is repaired",
+        ));
+        let config = lab.state_dir().join("ssh_config");
+        rows.push(row(
+            "change a line",
+            format!(
+                "{exec} box -- ssh -t -F {} -l alice {router}",
+                config.display()
+            ),
+            "it is a version of hers",
+        ));
+        rows.push(row(
             "look at a router",
-            format!("{me} exec --name {name} r1 -- vtysh -c 'show ip ospf neighbor'"),
-        ),
-        row("see all of it", format!("{me} status --name {name}")),
-    ]
+            format!("{exec} {router} -- vtysh -c 'show ip ospf neighbor'"),
+            "",
+        ));
+    }
+    rows.push(row(
+        "see all of it",
+        format!("{me} status --name {name}"),
+        "",
+    ));
+    rows
 }
 
 /// The inner half of the launcher. It ends when its standard input does.

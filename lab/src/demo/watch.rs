@@ -98,7 +98,7 @@ impl Alert<'_> {
     }
 }
 
-/// Waits until every device of the inventory answers, Prometheus has seen it, and no alert about it is left: an alert in a network
+/// Waits until every device of the inventory answers, routers to SNMP too, Prometheus has seen it, and no alert about it is left: an alert in a network
 /// that was never whole would prove nothing.
 ///
 /// # Errors
@@ -106,9 +106,11 @@ impl Alert<'_> {
 pub(super) async fn calm(stage: &Stage<'_>) -> anyhow::Result<()> {
     let began = Instant::now();
     let names = TROUBLE.join("|");
+    let routers = stage.lab.topology().routers().count();
     let whole = format!(
         "(count(ping_up) > 0 and min(ping_up) == 1 \
-         and on() (count(count by (device) (ping_up)) == sum(sotp_inventory_devices))) \
+         and on() (count(count by (device) (ping_up)) == sum(sotp_inventory_devices)) \
+         and on() (count(up{{job=\"snmp\"}} == 1) == {routers})) \
          unless on() ALERTS{{alertname=~\"{names}\"}}"
     );
     let alerts = format!("{}/api/v2/alerts", stage.url("alertmanager"));

@@ -1,13 +1,24 @@
 //! The table of the stack: what runs where, what to look at, what is missing and how to get it.
 
+use super::http;
 use super::plan::{Found, Plan, Setting};
 use super::process::Process;
 use super::programs::{GRAFANA, LOKI, TEMPO};
 use super::status::{State, States};
 use super::table::Row;
 
+/// Where Prometheus shows its alerts; Debian's has the older pages only.
+const ALERTS: [&str; 2] = ["/alerts", "/classic/alerts"];
+
 /// A row for each part of the stack.
-pub(crate) fn rows(setting: &Setting, states: &States) -> Vec<Row> {
+pub(crate) async fn rows(setting: &Setting<'_>, states: &States) -> Vec<Row> {
+    let (client, mut alerts) = (http::local(), ALERTS[0]);
+    for path in ALERTS {
+        if http::answers(&client, &format!("{}{path}", setting.url("prometheus"))).await {
+            alerts = path;
+            break;
+        }
+    }
     let found = setting.found;
     let mut rows = Vec::new();
     let mut add = |name: &str, what: &str, version: &str, path: &str, look: &str| {
@@ -36,7 +47,7 @@ pub(crate) fn rows(setting: &Setting, states: &States) -> Vec<Row> {
         "prometheus",
         "Prometheus",
         &found.prometheus.version,
-        "/alerts",
+        alerts,
         "rules and queries",
     );
     add(

@@ -71,7 +71,10 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         let states = supervisor.ready(READY).await?;
         print!(
             "{}",
-            table::render("SOTP watches your network", &tell::rows(&setting, &states))
+            table::render(
+                "SOTP watches your network",
+                &tell::rows(&setting, &states).await
+            )
         );
         println!(
             "\n  Logs and data are in {}. Ctrl-C ends all of it.\n",

@@ -79,21 +79,24 @@ fn without_once_it_stays_until_it_is_interrupted() {
         "it stays: {}",
         show.out()
     );
-    let url = show
-        .out()
+    let out = show.out();
+    let urls: Vec<&str> = out
         .split_whitespace()
-        .find(|word| word.ends_with("/alerts"))
-        .unwrap()
-        .to_owned();
-    let ready = Command::new("curl")
-        .args(["-fsS", &url.replace("/alerts", "/-/ready")])
-        .output()
-        .unwrap();
-    assert!(
-        ready.status.success(),
-        "a browser of this machine reaches {url}: {ready:?}"
-    );
-    appended(url.trim_end_matches("/alerts"));
+        .filter(|word| word.starts_with("http://"))
+        .collect();
+    let alerts = urls.iter().find_map(|url| url.strip_suffix("/alerts"));
+    let prometheus = alerts.unwrap_or_else(|| panic!("{out}"));
+    for url in urls {
+        let answer = Command::new("curl")
+            .args(["-fsS", "-o", "/dev/null", url])
+            .output();
+        let answer = answer.unwrap();
+        assert!(
+            answer.status.success(),
+            "a browser of this machine reaches {url}: {answer:?}"
+        );
+    }
+    appended(prometheus.trim_end_matches("/classic"));
     show.signal(Signal::SIGINT);
     let status = ended(&mut show.child, Duration::from_secs(30));
     assert_eq!(status.code(), Some(0), "{}", show.out());
