@@ -49,7 +49,6 @@ impl std::fmt::Debug for Api {
 enum Call {
     Alerts,
     Syslog,
-    Configuration,
     Jobs,
     Job,
     Run,
@@ -119,7 +118,6 @@ struct PlatformShown<'a> {
 const CALLS: &[openapi::Call<Call>] = &[
     openapi::Call::post("/api/v1/webhook/alertmanager", Call::Alerts, "Takes a webhook of Alertmanager, version 4"),
     openapi::Call::post("/api/v1/events/syslog", Call::Syslog, "Takes an event of sotp-syslog: a change by a person"),
-    openapi::Call::post("/api/v1/events/configuration", Call::Configuration, "Takes a change of sotp-ssh-config: a change by a person"),
     openapi::Call::get("/api/v1/jobs", Call::Jobs, "Jobs, the newest first"),
     openapi::Call::post("/api/v1/jobs", Call::Run, "Starts a runbook by hand; another person has to approve its plan"),
     openapi::Call::get("/api/v1/jobs/{id}", Call::Job, "One job with every step that it took"),
@@ -171,8 +169,7 @@ impl Api {
     async fn answer(self: Arc<Self>, call: Call, request: Request) -> Response {
         let answered = match call {
             Call::Alerts => return self.alerts(&request).await,
-            Call::Syslog => return self.hint(&request, "syslog").await,
-            Call::Configuration => return self.hint(&request, "config").await,
+            Call::Syslog => return self.hint(&request).await,
             Call::Jobs => self.jobs(&request).await,
             Call::Job => self.job(&request).await,
             Call::Run => return self.run(request).await,

@@ -14,9 +14,10 @@ use toolkit::{App, ConfigError, Identity, Latch, Live, OnEnd, Stop};
 use crate::api::{self, Api};
 use crate::clock::System;
 use crate::config::Config;
-use crate::engine::{Engine, Parts, Silent};
+use crate::engine::{Engine, Parts, Silent, Witness};
 use crate::flags::Flags;
 use crate::journal::{Journal, Lock};
+use crate::lines;
 use crate::metrics::Metrics;
 use crate::proof::{Nobody, Proof};
 use crate::reach::Reached;
@@ -67,6 +68,10 @@ impl toolkit::Service for Service {
             app.collect(api::Recorded(Arc::clone(&api)));
             caller::register(app.registry())?;
         }
+        let witness: Arc<dyn Witness> = match lines::start(&config, app)? {
+            Some(teller) => Arc::new(teller),
+            None => Arc::new(Silent),
+        };
         let reached = Arc::new(Reached::new(config.clone()));
         let gate = app.gate("journal_lock");
         let tidy = Arc::clone(&reached);
@@ -88,6 +93,7 @@ impl toolkit::Service for Service {
             reached,
             api,
             gate,
+            witness,
         };
         let work = Arc::new(work);
         // The lock is held by the process that works; when the engine ends in the middle, the process does, and another one may begin.
@@ -126,6 +132,7 @@ struct Work {
     reached: Arc<Reached>,
     api: Arc<Api>,
     gate: Latch,
+    witness: Arc<dyn Witness>,
 }
 
 impl Work {
@@ -155,7 +162,7 @@ impl Work {
             feed: self.feed.clone(),
             setup: Box::new(move || Arc::clone(&setup.current().setup)),
             metrics: Arc::clone(&self.metrics),
-            witness: Arc::new(Silent),
+            witness: Arc::clone(&self.witness),
         };
         let engine = Engine::start(parts).await?;
         if let Some(edits) = edits(&self.config)? {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::caller::{Access, AccessConfig};
+use loki::{Destination, QueueSection};
 use promapi::Prometheus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ struct Raw {
     person_within: DurationIn<0, DAY>,
     /// Time from one look at whether it helped to the next.
     verify_every: DurationIn<10, 60_000>,
+    /// How long SNMP may take to say so too, by a sample in Prometheus from after the repair; 0: it is not asked.
+    snmp_proof_within: DurationIn<0, 3_600_000>,
     /// How devices are reached.
     ssh: RawSsh,
     /// Who may decide, run commands and stop everything (docs/access.md); nobody unless given.
@@ -60,6 +63,11 @@ struct Raw {
     /// Where every change is recorded before it is made (docs/audit.md); needed with `access`.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<RawFolder>,
+    /// Every step of a job and every answer on the console as a line, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loki: Option<loki::Section>,
+    /// Where lines wait.
+    queue: QueueSection,
 }
 
 impl Default for Raw {
@@ -76,9 +84,12 @@ impl Default for Raw {
             approval_within: DurationIn::from_millis(900_000),
             person_within: DurationIn::from_millis(300_000),
             verify_every: DurationIn::from_millis(500),
+            snmp_proof_within: DurationIn::from_millis(0),
             ssh: RawSsh::default(),
             access: None,
             audit: None,
+            loki: None,
+            queue: QueueSection::default(),
         }
     }
 }
@@ -237,6 +248,17 @@ pub struct Editing {
     pub audit: PathBuf,
 }
 
+/// Where lines about jobs and commands go.
+#[derive(Debug)]
+pub struct Told {
+    /// The Loki.
+    pub loki: Destination,
+    /// Where they wait.
+    pub queue: QueueSection,
+    /// What the queue's path is relative to.
+    pub base: PathBuf,
+}
+
 /// The checked configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -252,6 +274,8 @@ pub struct Config {
     pub reach: Arc<Reach>,
     /// Who may change something; nobody while it is `None`.
     pub editing: Option<Editing>,
+    /// Where lines go.
+    pub lines: Option<Told>,
     files: Vec<PathBuf>,
     raw: Raw,
 }
@@ -370,6 +394,7 @@ impl Config {
             approval: *raw.approval_within,
             person: *raw.person_within,
             look: *raw.verify_every,
+            snmp_proof: *raw.snmp_proof_within,
             own_users: raw
                 .ssh
                 .credentials
@@ -425,6 +450,20 @@ impl Config {
                 })
             }
         };
+        let lines = match &raw.loki {
+            None => None,
+            Some(section) => Some(Told {
+                loki: section
+                    .check(base)
+                    .map_err(|(field, message)| at((format!("loki.{field}"), message)))?,
+                queue: raw.queue.clone(),
+                base: base.to_path_buf(),
+            }),
+        };
+        if !setup.snmp_proof.is_zero() && prometheus.is_none() {
+            let message = "expected prometheus beside it: that is where SNMP's answers are";
+            return Err(at(("snmp_proof_within".to_owned(), message.to_owned())));
+        }
         Ok(Self {
             senders,
             journal: base.join(&raw.journal.folder),
@@ -432,6 +471,7 @@ impl Config {
             setup: Arc::new(setup),
             reach: Arc::new(reach),
             editing,
+            lines,
             files: files_read,
             raw,
         })

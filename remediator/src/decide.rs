@@ -201,28 +201,55 @@ async fn one(
     proof: &dyn Proof,
     evidence: &mut Evidence,
 ) -> Verdict {
-    let (question, found) = match (&check.read, &check.promql) {
-        (Some(name), _) => (
-            name.clone(),
-            read(name, platform, values, session)
-                .await
-                .map(|fields| (check.fields(&fields), told(&fields))),
-        ),
-        (None, Some(query)) => match query_of(query, values) {
-            Ok(query) => {
-                let found = proof.number(&query).await;
-                let found = found.map(|number| {
-                    (
-                        check.number(number),
-                        number.map_or_else(|| "no value".to_owned(), |n| n.to_string()),
-                    )
-                });
-                (query, found)
-            }
-            Err((name, unfit)) => (query.clone(), Err(format!("{name}: {unfit}"))),
-        },
-        (None, None) => return Verdict::Unknown,
+    let Some(name) = &check.read else {
+        return number(check, values, proof, evidence).await;
     };
+    let fields = read(name, platform, values, session).await;
+    let found = fields.map(|fields| (check.fields(&fields), told(&fields)));
+    noted(name.clone(), found, evidence)
+}
+
+/// What checks that ask Prometheus come to together.
+pub async fn numbers(
+    checks: &[Check],
+    values: &BTreeMap<String, String>,
+    proof: &dyn Proof,
+    evidence: &mut Evidence,
+) -> Verdict {
+    let mut verdicts = Vec::new();
+    for check in checks {
+        verdicts.push(number(check, values, proof, evidence).await);
+    }
+    holds(&verdicts)
+}
+
+async fn number(
+    check: &Check,
+    values: &BTreeMap<String, String>,
+    proof: &dyn Proof,
+    evidence: &mut Evidence,
+) -> Verdict {
+    let Some(query) = &check.promql else {
+        return Verdict::Unknown;
+    };
+    let query = match query_of(query, values) {
+        Ok(query) => query,
+        Err((name, unfit)) => {
+            return noted(query.clone(), Err(format!("{name}: {unfit}")), evidence);
+        }
+    };
+    let found = proof.number(&query).await.map(|number| {
+        let said = number.map_or_else(|| "no value".to_owned(), |n| n.to_string());
+        (check.number(number), said)
+    });
+    noted(query, found, evidence)
+}
+
+fn noted(
+    question: String,
+    found: Result<(Verdict, String), String>,
+    evidence: &mut Evidence,
+) -> Verdict {
     match found {
         Ok((verdict, said)) => {
             evidence.insert(question, said);

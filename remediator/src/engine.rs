@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use inventory::Feed;
+use inventory::{Device, Feed};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use toolkit::Stop;
 
 use crate::clock::Clock;
 use crate::job::{Job, State};
-use crate::journal::{Filter, Journal, JournalError, Switch};
+use crate::journal::{Answered, CommandJob, Filter, Journal, JournalError, Switch};
 use crate::metrics::Metrics;
 use crate::proof::Proof;
 use crate::rails::{Rails, Subject};
@@ -42,6 +42,9 @@ const LONG: i64 = 400 * 24 * 3_600_000;
 pub trait Witness: Send + Sync + 'static {
     /// A job moved; its output is in the job.
     fn moved(&self, job: &Job, from: Option<State>);
+
+    /// A device answered a console command, or did not.
+    fn answered(&self, job: &CommandJob, device: &Device, answer: &Answered);
 }
 
 /// Nobody is told.
@@ -50,6 +53,8 @@ pub struct Silent;
 
 impl Witness for Silent {
     fn moved(&self, _: &Job, _: Option<State>) {}
+
+    fn answered(&self, _: &CommandJob, _: &Device, _: &Answered) {}
 }
 
 /// What the engine works with.
@@ -112,6 +117,8 @@ impl Engine {
         let switch = engine.parts.journal.switch().await?;
         engine.apply(&switch);
         engine.recall().await?;
+        let now = engine.parts.clock.now();
+        engine.parts.journal.forget_running(now).await?;
         for state in [State::Running, State::Verifying] {
             for mut job in engine.open(Some(state)).await? {
                 engine

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use toolkit::trace::Origin;
 
 use crate::decide::Plan;
 use crate::runbook::Level;
@@ -230,6 +231,10 @@ pub struct Job {
     /// Trace that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+    /// The place in that trace where it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub traceparent: Option<Origin>,
     /// What the device said, masked and bounded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
@@ -247,6 +252,23 @@ impl Job {
     #[must_use]
     pub fn key(&self) -> String {
         key(&self.runbook, &self.device, self.port.as_deref())
+    }
+
+    /// What it is about, for people: `port-up on r1 eth1`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let port = self.port.as_deref().unwrap_or_default();
+        format!("{} on {} {port}", self.runbook, self.device)
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Goes on in the trace that is active here, if there is one: what somebody asks for belongs to theirs.
+    pub fn follow(&mut self, origin: Option<Origin>) {
+        if let Some(origin) = origin {
+            self.trace_id = Some(origin.trace_id());
+            self.traceparent = Some(origin);
+        }
     }
 }
 

@@ -21,6 +21,8 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use toolkit::trace::Origin;
+
 use crate::job::{Job, Row, State};
 
 pub use commands::{Answered, CommandJob};
@@ -87,8 +89,8 @@ pub struct Alert {
     pub starts_at: i64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Trace that it came with.
-    pub trace_id: Option<String>,
+    /// The place in the trace that it came with.
+    pub origin: Option<Origin>,
 }
 
 /// A change by a person that somebody reported.
@@ -219,7 +221,7 @@ impl Journal {
             )?;
             for alert in &alerts {
                 let labels = serde_json::to_string(&alert.labels)?;
-                insert.execute(params![alert.at, alert.fingerprint, alert.firing, alert.starts_at, labels, alert.trace_id])?;
+                insert.execute(params![alert.at, alert.fingerprint, alert.firing, alert.starts_at, labels, alert.origin.as_ref().map(Origin::as_str)])?;
             }
             Ok(())
         })
@@ -244,7 +246,7 @@ impl Journal {
                         firing: row.get(3)?,
                         starts_at: row.get(4)?,
                         labels: BTreeMap::new(),
-                        trace_id: row.get(6)?,
+                        origin: row.get::<_, Option<String>>(6)?.as_deref().and_then(Origin::parse),
                     },
                     row.get::<_, String>(5)?,
                 ))

@@ -19,6 +19,7 @@ pub mod engine;
 mod flags;
 pub mod job;
 pub mod journal;
+pub mod lines;
 pub mod metrics;
 pub mod platform;
 pub mod proof;

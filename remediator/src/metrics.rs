@@ -17,7 +17,7 @@ const VERDICTS: [&str; 3] = ["answered", "failed", "refused"];
 /// Why an alert that a runbook matches names no target.
 const UNMATCHED: [&str; 4] = ["no_device", "unknown_device", "no_port", "bad_port"];
 /// Who reports changes by people.
-const SOURCES: [&str; 2] = ["syslog", "config"];
+const SOURCES: [&str; 1] = ["syslog"];
 
 /// All series.
 #[derive(Debug)]

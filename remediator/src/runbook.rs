@@ -105,6 +105,10 @@ pub struct Runbook {
     pub steps: Vec<String>,
     /// What has to be true afterwards.
     pub postcheck: Vec<Check>,
+    /// What Prometheus has to say besides, where `snmp_proof_within` of the configuration asks for it: `{since}` in its queries is when the
+    /// lines were typed, in seconds since the epoch, so that no older sample counts.
+    #[serde(default)]
+    pub postcheck_snmp: Vec<Check>,
     /// How long it may take to become true, `1s` to `10m`.
     pub verify_within: String,
     /// Steps that take it back when it did not become true.
@@ -165,6 +169,7 @@ impl Runbook {
             ("person", &runbook.person),
             ("hold", &runbook.hold),
             ("postcheck", &runbook.postcheck),
+            ("postcheck_snmp", &runbook.postcheck_snmp),
         ] {
             for (index, check) in checks.iter().enumerate() {
                 let path = format!("{list}[{index}]");

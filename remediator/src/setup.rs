@@ -36,6 +36,8 @@ pub struct Setup {
     pub person: Duration,
     /// Between two looks whether it helped.
     pub look: Duration,
+    /// How long SNMP may take to say, in Prometheus, that it helped; zero: it is not asked.
+    pub snmp_proof: Duration,
     /// Users that are this service on the devices: their changes are no person's.
     pub own_users: Vec<String>,
     /// Commands and answers of the platforms.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use toolkit::trace::Origin;
 use toolkit::{Request, SecretFile};
 
 use crate::journal::Alert;
@@ -185,7 +186,7 @@ struct RawAlert {
 ///
 /// # Errors
 /// It is not one that can be taken, whole or not at all.
-pub fn parse(body: &[u8], now: i64, trace_id: Option<&str>) -> Result<Webhook, Refused> {
+pub fn parse(body: &[u8], now: i64, origin: Option<&Origin>) -> Result<Webhook, Refused> {
     if body.len() > MAX_BODY {
         return Err(Refused::TooLarge);
     }
@@ -222,7 +223,7 @@ pub fn parse(body: &[u8], now: i64, trace_id: Option<&str>) -> Result<Webhook, R
             firing,
             starts_at: starts_at.as_millisecond(),
             labels: raw.labels,
-            trace_id: trace_id.map(ToOwned::to_owned),
+            origin: origin.cloned(),
         })
     };
     Ok(Webhook {

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use ssh::Structure;
+use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{App, Request, Response};
 
@@ -562,6 +563,7 @@ async fn collect(shared: Arc<Shared>, edits: Option<EditService>, request: Reque
         }
         Ok(Plan::new(action, move |_| async move {
             let reason = Reason {
+                origin: Origin::here(),
                 trigger: "api",
                 user: None,
             };

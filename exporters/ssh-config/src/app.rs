@@ -17,7 +17,7 @@ use crate::compliance::Compliance;
 use crate::config::{Config, masking_key};
 use crate::counters::Counters;
 use crate::flags::Flags;
-use crate::journal::Journal;
+use crate::journal;
 use crate::metrics::Series;
 use crate::state::State;
 
@@ -50,10 +50,7 @@ impl toolkit::Service for Service {
             Archive::open(&data).with_context(|| format!("archive in {}", data.display()))?;
         let file = data.join("state.json");
         let state = State::open(&file).with_context(|| file.display().to_string())?;
-        let journal = match &config.loki {
-            Some(settings) => Some(Journal::start(settings, &data, app)?),
-            None => None,
-        };
+        let lines = journal::start(&live, app)?;
         let counters = Counters::new(app.registry())?;
         let key = masking_key(&config).context("masking_key_file")?;
         let masker = Masker::new(&key);
@@ -64,7 +61,7 @@ impl toolkit::Service for Service {
             archive,
             state,
             Compliance::default(),
-            journal,
+            lines,
             counters,
             masker,
         ));

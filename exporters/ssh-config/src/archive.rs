@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use git::{Change, Repository, Version};
+use toolkit::trace::Origin;
 
 /// The file of each commit.
 pub(crate) const FILE: &str = "configuration";
@@ -29,6 +30,8 @@ pub(crate) struct Reason {
     pub(crate) trigger: &'static str,
     /// Who made the change, where that is known.
     pub(crate) user: Option<String>,
+    /// The trace in which it was asked for.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Archive {
@@ -182,6 +185,7 @@ mod tests {
 
     fn reason(user: Option<&str>) -> Reason {
         Reason {
+            origin: None,
             trigger: "syslog",
             user: user.map(str::to_owned),
         }

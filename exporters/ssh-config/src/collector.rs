@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::{Device, Feed};
+use loki::Lines;
 use ssh::{Collected, Driver, HostKeys, Masker, Session, Target};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use toolkit::trace::Origin;
 use toolkit::{Live, Stop};
-use tracing::Instrument as _;
 
 use crate::archive::{Archive, Reason};
 use crate::chain::chain;
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::diff;
 use crate::fleet::{Ending, Fleet, Timing};
-use crate::journal::{Journal, News};
+use crate::journal::{self, News};
 use crate::logins::Logins;
 use crate::state::State;
 
@@ -39,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) state: State,
     pub(crate) logins: Logins,
     pub(crate) compliance: Compliance,
-    pub(crate) journal: Option<Journal>,
+    pub(crate) lines: Option<Lines>,
     pub(crate) counters: Counters,
     pub(crate) masker: Masker,
     keys: ArcSwap<HostKeys>,
@@ -55,7 +56,7 @@ impl Shared {
         archive: Archive,
         state: State,
         compliance: Compliance,
-        journal: Option<Journal>,
+        lines: Option<Lines>,
         counters: Counters,
         masker: Masker,
     ) -> Self {
@@ -67,7 +68,7 @@ impl Shared {
             state,
             logins: Logins::default(),
             compliance,
-            journal,
+            lines,
             counters,
             masker,
             keys: ArcSwap::from_pointee(keys),
@@ -165,10 +166,15 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
                 break;
             };
             let shared = Arc::clone(&shared);
-            let span = tracing::info_span!("collect", device = %name, trigger = reason.trigger);
-            let own = name.clone();
-            let task = async move { one(&shared, &own, reason).await };
-            names.insert(running.spawn(task.instrument(span)).id(), name);
+            let (own, origin, trigger) = (name.clone(), reason.origin.clone(), reason.trigger);
+            let task = async move {
+                let span = || {
+                    let title = format!("the configuration of {own} is collected");
+                    tracing::info_span!("collect", otel.name = title, device = own, trigger)
+                };
+                toolkit::trace::resumed(origin.as_ref(), span, one(&shared, &own, reason)).await
+            };
+            names.insert(running.spawn(task).id(), name);
         }
         shared
             .counters
@@ -263,14 +269,16 @@ async fn one(shared: &Arc<Shared>, name: &str, reason: Reason) -> Ending {
     let seconds = jiff::Timestamp::now();
     match collect(shared, &config, device).await {
         Ok((collected, driver)) => {
-            shared
-                .state
-                .change(name, |known| known.attempt = Some(unix(seconds)));
-            match kept(shared, &config, device, &driver, collected, reason, seconds).await {
-                Ok(()) => {
-                    shared.state.change(name, |known| known.in_a_row = 0);
-                    Ending::Good
+            let kept = kept(shared, &config, device, &driver, collected, reason, seconds).await;
+            // Not before it is kept: whoever sees that it was collected sees what.
+            shared.state.change(name, |known| {
+                known.attempt = Some(unix(seconds));
+                if kept.is_ok() {
+                    known.in_a_row = 0;
                 }
+            });
+            match kept {
+                Ok(()) => Ending::Good,
                 Err(error) => failed(shared, name, "archive", false, &format!("{error:#}")),
             }
         }
@@ -391,13 +399,14 @@ async fn kept(
                 [difference.added, difference.removed],
             )?;
             own.compliance.judge(&config.rules, &device, &driver, &masked.text, Some((seconds.as_second(), reason.user.as_deref(), &commit)));
-            if let (true, Some(journal)) = (changed, &own.journal) {
-                journal.tell(&News {
+            if let (true, Some(lines)) = (changed, &own.lines) {
+                journal::tell(lines, News {
                     device: device.name.to_string(),
                     site: device.site.to_string(),
                     role: device.role.to_string(),
                     user: reason.user.clone().unwrap_or_default(),
                     trigger: reason.trigger.to_owned(),
+                    trace_id: reason.origin.as_ref().map(Origin::trace_id).unwrap_or_default(),
                     commit,
                     added: difference.added,
                     removed: difference.removed,

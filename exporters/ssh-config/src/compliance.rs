@@ -199,6 +199,7 @@ mod tests {
         let rules = Rules::starter();
         let store = |text: &str, at: i64, user: &str| {
             let reason = Reason {
+                origin: None,
                 trigger: "syslog",
                 user: Some(user.to_owned()),
             };

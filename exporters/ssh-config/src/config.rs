@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use access::caller::{Access, AccessConfig, Role, Verb};
 use inventory::Device;
+use loki::{Destination, QueueSection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::{Drivers, Login, OnUnknown, Profile};
@@ -21,6 +22,8 @@ pub(crate) static READ: Verb = Verb::new("configuration.read", Role::Viewer);
 pub(crate) static COLLECT: Verb = Verb::new("configuration.collect", Role::Operator);
 
 const DEFAULT: &str = include_str!("../default.yaml");
+/// Bytes of the queue of lines where nothing else is said.
+const QUEUE: u64 = 64 << 20;
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -55,7 +58,10 @@ struct Raw {
     events: Option<RawEvents>,
     /// A line for each change.
     #[serde(skip_serializing_if = "Option::is_none")]
-    loki: Option<RawLoki>,
+    loki: Option<loki::Section>,
+    /// Where lines wait; the folder `events` below `data` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueSection>,
     /// Who may read configurations and ask for a collection (docs/access.md); nobody unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     access: Option<AccessConfig>,
@@ -80,6 +86,7 @@ impl Default for Raw {
             masking_key_file: None,
             events: None,
             loki: None,
+            queue: None,
             access: None,
             audit: None,
         }
@@ -148,22 +155,6 @@ struct RawProfile {
 struct RawEvents {
     /// File with the secret that signs them.
     secret_file: PathBuf,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RawLoki {
-    /// The full address, `http://loki:3100/loki/api/v1/push`.
-    url: String,
-    /// `X-Scope-OrgID`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tenant: Option<String>,
-    /// File with a token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bearer_token_file: Option<PathBuf>,
-    /// PEM certificates that the server's must descend from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ca_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -239,15 +230,6 @@ impl Credential {
     }
 }
 
-/// Where lines about changes go.
-#[derive(Clone, Debug)]
-pub(crate) struct Loki {
-    pub(crate) url: String,
-    pub(crate) tenant: Option<String>,
-    pub(crate) token: Option<Arc<SecretFile>>,
-    pub(crate) ca_file: Option<PathBuf>,
-}
-
 /// The checked configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -269,7 +251,10 @@ pub struct Config {
     pub(crate) rules: Arc<Rules>,
     pub(crate) masking_key: Option<SecretFile>,
     pub(crate) events_secret: Option<SecretFile>,
-    pub(crate) loki: Option<Loki>,
+    /// Where lines about changes go.
+    pub(crate) loki: Option<Destination>,
+    /// Where they wait.
+    pub(crate) queue: QueueSection,
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) audit: Option<PathBuf>,
     raw: Raw,
@@ -342,12 +327,10 @@ impl Config {
         };
         let loki = match &raw.loki {
             None => None,
-            Some(own) => Some(Loki {
-                url: own.url.clone(),
-                tenant: own.tenant.clone(),
-                token: maybe("loki.bearer_token_file", &own.bearer_token_file)?.map(Arc::new),
-                ca_file: own.ca_file.as_deref().map(|file| folder.join(file)),
-            }),
+            Some(own) => Some(
+                own.check(folder)
+                    .map_err(|(field, message)| at(&format!("loki.{field}"), message))?,
+            ),
         };
         let access = match raw.access.clone() {
             None => None,
@@ -382,6 +365,16 @@ impl Config {
                 Some(events) => Some(secret("events.secret_file", &events.secret_file)?),
             },
             loki,
+            queue: match &raw.queue {
+                Some(own) => QueueSection {
+                    path: folder.join(&own.path),
+                    ..own.clone()
+                },
+                None => QueueSection {
+                    path: data.join("events"),
+                    max_bytes: QUEUE,
+                },
+            },
             access,
             audit: raw.audit.as_ref().map(|audit| folder.join(&audit.folder)),
             data,

@@ -7,6 +7,7 @@ use http::StatusCode;
 use ring::hmac;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
@@ -86,6 +87,7 @@ fn judged(shared: &Arc<Shared>, request: &Request) -> (&'static str, Response) {
                 .map_or("", |credential| credential.user.as_str());
             let user = user.or_else(|| shared.logins.candidates(&device.name, own, now));
             let reason = Reason {
+                origin: Origin::here(),
                 trigger: "syslog",
                 user,
             };

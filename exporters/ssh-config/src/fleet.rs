@@ -115,10 +115,12 @@ impl Fleet {
             }
             Some(event) => {
                 event.due = due.min(event.first + timing.settle_at_most);
-                // Who is named stays named.
+                // Who is named stays named, and a trace is gone on with.
+                let origin = event.reason.origin.take().or_else(|| reason.origin.clone());
                 if reason.user.is_some() {
                     event.reason = reason;
                 }
+                event.reason.origin = origin;
             }
         }
         true
@@ -134,6 +136,7 @@ impl Fleet {
             .min_by_key(|(_, device)| (device.event.is_none(), when(device)))?;
         device.running = true;
         let by_schedule = Reason {
+            origin: None,
             trigger: "schedule",
             user: None,
         };
@@ -193,6 +196,7 @@ mod tests {
 
     fn by(user: &str) -> Reason {
         Reason {
+            origin: None,
             trigger: "syslog",
             user: Some(user.to_owned()),
         }

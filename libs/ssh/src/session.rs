@@ -268,7 +268,10 @@ impl Session {
     /// [`Error::Command`] for a command that is more than one line; whatever happens on the way. After an error the session is of
     /// no further use, except after [`Error::Command`].
     pub async fn run(&mut self, command: &str) -> Result<Answer, Error> {
-        self.exchange(command, false, Duration::ZERO).await
+        let span = tracing::info_span!("ssh command", "ssh.command" = command);
+        self.exchange(command, false, Duration::ZERO)
+            .instrument(span)
+            .await
     }
 
     /// The configuration, normalised: the answers of the driver's commands one behind the other, each under a comment with its
@@ -277,6 +280,11 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn collect(&mut self) -> Result<Collected, Error> {
+        let span = tracing::info_span!("ssh configuration is read");
+        self.collected().instrument(span).await
+    }
+
+    async fn collected(&mut self) -> Result<Collected, Error> {
         let driver = Arc::clone(&self.driver);
         let mut lines = Vec::new();
         let mut bytes = 0;
@@ -318,6 +326,12 @@ impl Session {
     /// # Errors
     /// As [`Session::run`], and [`Error::Unsupported`] when the driver knows no configuration mode.
     pub async fn configure<L: AsRef<str>>(&mut self, lines: &[L]) -> Result<Vec<Answer>, Error> {
+        // Lines may hold secrets: how many there are is all that a trace is told.
+        let span = tracing::info_span!("ssh lines are typed", "ssh.lines" = lines.len());
+        self.configured(lines).instrument(span).await
+    }
+
+    async fn configured<L: AsRef<str>>(&mut self, lines: &[L]) -> Result<Vec<Answer>, Error> {
         let driver = Arc::clone(&self.driver);
         let Some(Configure {
             enter,

@@ -17,6 +17,7 @@ pub mod loki;
 mod mark;
 mod measure;
 pub mod namespace;
+pub mod otlp;
 mod process;
 mod prometheus;
 mod promtool;

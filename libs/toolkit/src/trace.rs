@@ -5,11 +5,12 @@
 //! into log lines, exemplars and outgoing requests.
 
 mod export;
+mod origin;
 
 use std::future::Future;
 
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
@@ -19,6 +20,10 @@ use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 pub(crate) use export::{Exporter, layer};
+pub use origin::{Origin, resumed};
+
+/// The target of spans that are the first of their process in a trace.
+pub(crate) const ROOT: &str = "toolkit::trace";
 
 /// Puts the active trace context into the header fields of an outgoing request, as W3C `traceparent` and `tracestate`.
 pub fn inject(headers: &mut HeaderMap) {
@@ -49,7 +54,8 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The span of a request. The pages of the toolkit have one only when the caller traces, or probes would fill the trace store.
+    /// The span of a request. Unless the caller traces, the pages of the toolkit have none, and that of a reading is for log lines alone:
+    /// who polls would fill the trace store.
     pub(crate) fn of_request(parts: &Parts, route: &str, is_page: bool, peer: &str) -> Self {
         let caller = parts.headers.contains_key("traceparent").then(|| {
             TraceContextPropagator::new()
@@ -62,16 +68,27 @@ impl Span {
                 caller,
             };
         }
-        let span = tracing::info_span!(
-            "request",
-            otel.name = format!("{} {route}", parts.method),
-            otel.kind = "server",
-            otel.status_code = tracing::field::Empty,
-            http.request.method = parts.method.as_str(),
-            http.route = route,
-            http.response.status_code = tracing::field::Empty,
-            client.address = peer,
-        );
+        macro_rules! request {
+            ($target:expr) => {
+                tracing::info_span!(
+                    target: $target,
+                    "request",
+                    otel.name = format!("{} {route}", parts.method),
+                    otel.kind = "server",
+                    otel.status_code = tracing::field::Empty,
+                    http.request.method = parts.method.as_str(),
+                    http.route = route,
+                    http.response.status_code = tracing::field::Empty,
+                    client.address = peer,
+                )
+            };
+        }
+        let polls = matches!(parts.method, Method::GET | Method::HEAD) && caller.is_none();
+        let span = if polls {
+            request!("toolkit::poll")
+        } else {
+            request!(ROOT)
+        };
         if let Some(caller) = &caller {
             // Fails only when the span is disabled or began before, neither of which loses anything.
             let _ = span.set_parent(caller.clone());

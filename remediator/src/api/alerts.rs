@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use serde_json::Value;
+use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
@@ -14,6 +15,8 @@ use super::{Api, Kept, Taken};
 
 /// Most bytes of the text of a change that are kept.
 const TEXT: usize = 4_096;
+/// Who tells of changes, as a label.
+const SOURCE: &str = "syslog";
 /// Kinds of syslog events that say that a person changed something.
 const CHANGES: [&str; 2] = ["configuration_change", "privilege"];
 
@@ -56,8 +59,8 @@ impl Api {
         }
         let engine = self.engine.get().ok_or(Refused::Standby)?;
         let began = Instant::now();
-        let trace = toolkit::trace::current_id();
-        let webhook = parse(request.body(), engine.parts.clock.now(), trace.as_deref())?;
+        let origin = Origin::here();
+        let webhook = parse(request.body(), engine.parts.clock.now(), origin.as_ref())?;
         let count = webhook.alerts.len();
         let firing = webhook.alerts.iter().filter(|alert| alert.firing).count() as u64;
         if count > 0 {
@@ -93,8 +96,8 @@ impl Api {
         Ok(count)
     }
 
-    /// A change by a person, as sotp-syslog or sotp-ssh-config tell it.
-    pub(super) async fn hint(&self, request: &Request, source: &'static str) -> Response {
+    /// A change by a person, as sotp-syslog tells it.
+    pub(super) async fn hint(&self, request: &Request) -> Response {
         if !self.config.current().senders.know_event(request) {
             return self.refuse(Refused::Unknown, request);
         }
@@ -105,13 +108,13 @@ impl Api {
             return self.refuse(Refused::Malformed, request);
         };
         let now = engine.parts.clock.now();
-        let Some(hint) = read(&event, source, now) else {
+        let Some(hint) = read(&event, now) else {
             // Not about a person's change: taken, and of no use here.
             return response::json(StatusCode::OK, &Kept { kept: false });
         };
         match engine.parts.journal.hint(hint).await {
             Ok(()) => {
-                self.metrics.hints.with_label_values(&[source]).inc();
+                self.metrics.hints.with_label_values(&[SOURCE]).inc();
                 response::json(StatusCode::OK, &Kept { kept: true })
             }
             Err(JournalError::Full) => self.refuse(Refused::Overload, request),
@@ -121,7 +124,7 @@ impl Api {
 }
 
 /// The change in an event; `None` when it is none.
-fn read(event: &Value, source: &'static str, now: i64) -> Option<Hint> {
+fn read(event: &Value, now: i64) -> Option<Hint> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let device = text(&event["device"]);
     if device.is_empty() || device.len() > 128 {
@@ -130,26 +133,11 @@ fn read(event: &Value, source: &'static str, now: i64) -> Option<Hint> {
     let at = ["received", "at", "time"]
         .iter()
         .find_map(|key| event[key].as_str()?.parse::<jiff::Timestamp>().ok());
-    let (user, said) = match source {
-        "syslog" => {
-            if !CHANGES.contains(&event["event"].as_str().unwrap_or_default()) {
-                return None;
-            }
-            let user = text(&event["fields"]["user"]);
-            (
-                user,
-                format!("{} {}", text(&event["sentence"]), text(&event["message"])),
-            )
-        }
-        _ => {
-            let said = match &event["diff"] {
-                Value::String(diff) => diff.clone(),
-                other => other.to_string(),
-            };
-            (text(&event["user"]), said)
-        }
-    };
-    let mut said = said;
+    if !CHANGES.contains(&event["event"].as_str().unwrap_or_default()) {
+        return None;
+    }
+    let user = text(&event["fields"]["user"]);
+    let mut said = format!("{} {}", text(&event["sentence"]), text(&event["message"]));
     let mut end = TEXT.min(said.len());
     while !said.is_char_boundary(end) {
         end -= 1;
@@ -160,7 +148,7 @@ fn read(event: &Value, source: &'static str, now: i64) -> Option<Hint> {
         at,
         device,
         user,
-        source: source.to_owned(),
+        source: SOURCE.to_owned(),
         text: said,
     })
 }
@@ -175,7 +163,7 @@ mod tests {
     fn changes_are_told_from_other_events() {
         let syslog = json!({"version": 1, "event": "configuration_change", "device": "r1", "fields": {"user": "alice"},
             "sentence": "alice changed the configuration.", "message": "interface r2 shutdown", "received": "2026-01-01T00:00:00Z"});
-        let hint = read(&syslog, "syslog", 7).unwrap();
+        let hint = read(&syslog, 7).unwrap();
         assert_eq!(
             (&*hint.user, &*hint.device, hint.at),
             ("alice", "r1", 1_767_225_600_000)
@@ -183,10 +171,11 @@ mod tests {
         assert!(hint.text.contains("interface r2"));
         let mut other = syslog.clone();
         other["event"] = json!("interface_state");
-        assert_eq!(read(&other, "syslog", 7), None);
-        let config = json!({"device": "r1", "user": "bob", "diff": "+interface r2\n+ shutdown\n"});
-        assert_eq!(read(&config, "config", 7).unwrap().at, 7);
-        assert_eq!(read(&json!({"diff": "x"}), "config", 7), None);
-        assert_eq!(read(&json!([]), "syslog", 7), None);
+        assert_eq!(read(&other, 7), None);
+        let mut undated = syslog.clone();
+        undated["received"] = json!(null);
+        assert_eq!(read(&undated, 7).unwrap().at, 7);
+        assert_eq!(read(&json!({"event": "configuration_change"}), 7), None);
+        assert_eq!(read(&json!([]), 7), None);
     }
 }

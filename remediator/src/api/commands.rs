@@ -11,8 +11,10 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{Request, Response};
+use tracing::Instrument as _;
 
 use crate::engine::Engine;
 use crate::job::new_id;
@@ -232,6 +234,7 @@ async fn accept(
     granted: Granted,
 ) -> Result<Done, Refusal> {
     let now = engine.parts.clock.now();
+    let origin = Origin::here();
     let job = CommandJob {
         id: new_id(now),
         state: "running".to_owned(),
@@ -247,7 +250,7 @@ async fn accept(
         requester: who(&granted.caller),
         created: now,
         updated: now,
-        trace_id: toolkit::trace::current_id(),
+        trace_id: origin.as_ref().map(Origin::trace_id),
         answers: Vec::new(),
     };
     engine
@@ -257,9 +260,11 @@ async fn accept(
         .await
         .map_err(journal)?;
     let id = job.id.clone();
-    tokio::spawn(toolkit::trace::carried(async move {
-        ask(&engine, prepared, job).await;
-    }));
+    tokio::spawn(async move {
+        let title = format!("console: {}", job.command);
+        let span = || tracing::info_span!("console", otel.name = title);
+        toolkit::trace::resumed(origin.as_ref(), span, ask(&engine, prepared, job)).await;
+    });
     let answer = json!(Accepted {
         job: id.clone(),
         location: format!("/v1/commands/{id}"),
@@ -268,11 +273,15 @@ async fn accept(
 }
 
 async fn ask(engine: &Engine, prepared: Prepared, mut job: CommandJob) {
-    let all = prepared
-        .lines
-        .iter()
-        .map(|(device, line)| one(engine, device, line));
+    let all = prepared.lines.iter().map(|(device, line)| {
+        let title = format!("{line} on {}", &*device.name);
+        one(engine, device, line)
+            .instrument(tracing::info_span!("console command", otel.name = title))
+    });
     job.answers = join_all(all).await;
+    for ((device, _), answer) in prepared.lines.iter().zip(&job.answers) {
+        engine.parts.witness.answered(&job, device, answer);
+    }
     job.state = "done".to_owned();
     job.updated = engine.parts.clock.now();
     if let Err(error) = engine.parts.journal.put_command(job).await {

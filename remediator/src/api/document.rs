@@ -32,7 +32,7 @@ fn describe(call: &mut Operation<'_>, action: Call) {
                 .answer::<Taken>(200, "They are on disk.")
                 .problems(&[400, 401, 413, 503]);
         }
-        Call::Syslog | Call::Configuration => {
+        Call::Syslog => {
             call.takes::<Map<String, Value>>(JSON)
                 .answer::<Kept>(200, "It is kept, when it tells of a change by a person.")
                 .problems(&[400, 401, 413, 503]);

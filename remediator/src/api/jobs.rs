@@ -9,6 +9,7 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{Request, Response};
 
@@ -290,7 +291,7 @@ impl Api {
 
 async fn start(engine: Arc<Engine>, mut job: Job, granted: Granted) -> Result<Done, Refusal> {
     job.requester = Some(who(&granted.caller));
-    job.trace_id = toolkit::trace::current_id();
+    job.follow(Origin::here());
     engine
         .parts
         .journal
@@ -324,6 +325,7 @@ async fn decided(
     job.waited += (now - waited).max(0);
     let display = person.display.clone();
     job.approver = Some(person);
+    job.follow(Origin::here());
     let (to, why) = if approve {
         (State::Claimed, format!("{display} approved it"))
     } else {

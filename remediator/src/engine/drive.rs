@@ -41,11 +41,16 @@ struct Bench {
 impl Engine {
     /// Drives a job as far as it goes.
     pub(super) async fn drive(&self, mut job: Job) {
-        let driven = match job.state {
-            State::Unknown => self.look_after_crash(&mut job).await,
-            State::Claimed => self.act(&mut job).await,
-            _ => self.consider(&mut job).await,
-        };
+        let (origin, title) = (job.traceparent.clone(), job.title());
+        let span = || tracing::info_span!("job", otel.name = title);
+        let driven = toolkit::trace::resumed(origin.as_ref(), span, async {
+            match job.state {
+                State::Unknown => self.look_after_crash(&mut job).await,
+                State::Claimed => self.act(&mut job).await,
+                _ => self.consider(&mut job).await,
+            }
+        })
+        .await;
         if let Err(error) = driven.or_else(moved) {
             tracing::error!(job = job.id, %error, "job cannot go on");
         }
@@ -398,6 +403,7 @@ impl Engine {
         self.step(job, State::Running, "the lines of the plan are typed")
             .await?;
         let (typed, output) = self.type_lines(job, &bench, &plan).await;
+        let typed_at = self.parts.clock.now();
         job.output = self.kept(&bench.device, &output);
         let why = match typed {
             Ok(()) => "the lines were typed".to_owned(),
@@ -405,7 +411,7 @@ impl Engine {
         };
         // Whatever the device said, what it does is what counts.
         self.step(job, State::Verifying, why).await?;
-        let (verdict, seen) = self.verify(&bench).await;
+        let (verdict, seen) = self.verify(&bench, typed_at).await;
         if verdict == Verdict::Holds {
             return self
                 .step(job, State::Succeeded, format!("it helped ({seen})"))
@@ -454,8 +460,35 @@ impl Engine {
         (Ok(()), output)
     }
 
-    /// Looks until it helped or the time is over; answers what was seen last.
-    async fn verify(&self, bench: &Bench) -> (Verdict, String) {
+    /// Looks until it helped or the time is over; answers what was seen last. Where it is configured, SNMP has to say so too, with a sample
+    /// from after `typed_at` (milliseconds since the epoch).
+    async fn verify(&self, bench: &Bench, typed_at: i64) -> (Verdict, String) {
+        let (verdict, seen) = self.verify_there(bench).await;
+        let (within, checks) = (bench.setup.snmp_proof, &bench.runbook.postcheck_snmp);
+        if verdict != Verdict::Holds || within.is_zero() || checks.is_empty() {
+            return (verdict, seen);
+        }
+        let mut values = bench.values.clone();
+        let since = format!("{}.{:03}", typed_at / 1_000, typed_at % 1_000);
+        values.insert("since".to_owned(), since);
+        let deadline = Instant::now() + within;
+        loop {
+            let mut evidence = Evidence::new();
+            let verdict = decide::numbers(checks, &values, &*self.parts.proof, &mut evidence).await;
+            let next = Instant::now() + bench.setup.look;
+            if verdict == Verdict::Holds {
+                return (verdict, format!("{seen}, SNMP says so too"));
+            }
+            if next >= deadline {
+                let said: Vec<String> = evidence.into_values().collect();
+                return (verdict, format!("{seen}, SNMP: {}", said.join(", ")));
+            }
+            tokio::time::sleep_until(next).await;
+        }
+    }
+
+    /// Looks at the device until it says that it helped, or the time is over.
+    async fn verify_there(&self, bench: &Bench) -> (Verdict, String) {
         let deadline = Instant::now() + bench.runbook.verify_within();
         loop {
             let mut evidence = Evidence::new();
@@ -533,7 +566,8 @@ impl Engine {
         };
         let lock = self.lock_of(&job.device);
         let _alone = lock.lock().await;
-        let (verdict, seen) = self.verify(&bench).await;
+        // What was typed before the process ended was typed before now.
+        let (verdict, seen) = self.verify(&bench, self.parts.clock.now()).await;
         match verdict {
             Verdict::Holds => {
                 self.step(job, State::Succeeded, format!("it helped ({seen})"))

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use toolkit::trace::Origin;
+
 use crate::job::{Job, State, new_id};
 use crate::journal::{Alert, Filter, JournalError};
 use crate::rails::Rail;
@@ -126,7 +128,8 @@ impl Engine {
             plan_hash: String::new(),
             requester: None,
             approver: None,
-            trace_id: alert.trace_id.clone(),
+            trace_id: alert.origin.as_ref().map(Origin::trace_id),
+            traceparent: alert.origin.clone(),
             output: String::new(),
             labels: alert.labels.clone(),
         })
@@ -170,7 +173,7 @@ impl Engine {
             firing: true,
             starts_at: now,
             labels,
-            trace_id: None,
+            origin: None,
         };
         let mut job = self.job_of(&alert, runbook)?;
         job.reason = "somebody asked for it".to_owned();

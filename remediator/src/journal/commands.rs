@@ -12,7 +12,7 @@ use crate::job::Who;
 pub struct CommandJob {
     /// Its id.
     pub id: String,
-    /// `running` or `done`; `lost` when the process ended meanwhile.
+    /// `running`, `done`, or `unknown` when the process ended meanwhile: nobody knows what was asked then.
     pub state: String,
     /// The command as it was sent.
     pub command: String,
@@ -77,6 +77,22 @@ impl Journal {
                 })
                 .optional()?;
             Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+        })
+        .await
+    }
+
+    /// Console jobs that ran when the process before ended are unknown from now on.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    pub async fn forget_running(&self, now: i64) -> Result<(), JournalError> {
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE commands SET updated=?1, body=json_set(body, '$.state', 'unknown', '$.updated', ?1) \
+                 WHERE json_extract(body, '$.state')='running'",
+                [now],
+            )?;
+            Ok(())
         })
         .await
     }

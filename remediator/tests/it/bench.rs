@@ -14,7 +14,7 @@ use sotp_remediator::job::{Job, State};
 use sotp_remediator::journal::{Alert, Filter, Journal};
 use sotp_remediator::metrics::Metrics;
 use sotp_remediator::platform::Platforms;
-use sotp_remediator::proof::Nobody;
+use sotp_remediator::proof::{Nobody, Proof};
 use sotp_remediator::rails::Bounds;
 use sotp_remediator::runbook::{Level, Runbooks};
 use sotp_remediator::session::{Access, AccessError, Account, Session};
@@ -156,6 +156,7 @@ pub(crate) struct Bench {
     pub(crate) devices: Devices,
     pub(crate) clock: Arc<Hand>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) proof: Arc<dyn Proof>,
     pub(crate) setup: Arc<Mutex<Arc<Setup>>>,
 }
 
@@ -179,6 +180,7 @@ pub(crate) fn setup(level: Level) -> Setup {
         approval: Duration::from_secs(900),
         person: Duration::from_secs(300),
         look: Duration::from_millis(10),
+        snmp_proof: Duration::ZERO,
         own_users: vec!["sotp".to_owned()],
         runbooks: Runbooks::built_in(&platforms).unwrap(),
         platforms,
@@ -205,6 +207,7 @@ impl Bench {
             devices,
             clock: Arc::new(Hand(AtomicI64::new(BEGIN))),
             metrics: Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap()),
+            proof: Arc::new(Nobody),
             setup: Arc::new(Mutex::new(Arc::new(setup(level)))),
         }
     }
@@ -252,7 +255,7 @@ impl Bench {
             journal: Journal::open(self.dir.path()).unwrap(),
             clock: Arc::clone(&self.clock) as Arc<_>,
             access: Arc::new(self.devices.clone()),
-            proof: Arc::new(Nobody),
+            proof: Arc::clone(&self.proof),
             feed: Feed::fixed(Inventory::parse(INVENTORY, Path::new("test.yaml")).unwrap()),
             setup: Box::new(move || Arc::clone(&setup.lock().unwrap())),
             metrics: Arc::clone(&self.metrics),
@@ -291,7 +294,7 @@ pub(crate) fn alert(device: &str, port: &str, starts_at: i64, firing: bool) -> A
         ]
         .map(label)
         .into(),
-        trace_id: None,
+        origin: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What users meet of the service, held to the files in `tests/golden`, and who may send and ask what.
 
 use serde_json::json;
-use testkit::{Golden, Process, TempDir, eventually};
+use testkit::{Golden, Process, Signal, Spawn, TempDir, eventually};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sotp-remediator");
 
@@ -26,13 +26,26 @@ fn flags(dir: &TempDir) -> [String; 3] {
     ]
 }
 
-pub(crate) async fn start(dir: &TempDir) -> Process {
-    Process::spawn(BINARY, flags(dir)).await.unwrap()
+pub(crate) async fn start(dir: &TempDir, env: &[(&str, &str)]) -> Process {
+    let spawn = env.iter().fold(
+        Spawn::new(BINARY).args(flags(dir)),
+        |spawn, (key, value)| spawn.env(*key, *value),
+    );
+    spawn.start().await.unwrap()
 }
 
 impl Place {
     pub(crate) async fn with(inventory: &str, config: &str) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::within(TempDir::new().unwrap(), inventory, config, &[]).await
+    }
+
+    /// In a folder with files that it needs, and with variables.
+    pub(crate) async fn within(
+        dir: TempDir,
+        inventory: &str,
+        config: &str,
+        env: &[(&str, &str)],
+    ) -> Self {
         let hash = bcrypt::hash("word", 4).unwrap();
         let users = ["alice", "bob", "eve", "am"]
             .map(|user| format!("  {user}: '{hash}'\n"))
@@ -46,7 +59,7 @@ impl Place {
                       webhook: {bearer_token_file: webhook.token, web_users: [am]}\n";
         dir.write("config.yaml", format!("{access}{config}"))
             .unwrap();
-        let process = start(&dir).await;
+        let process = start(&dir, env).await;
         let place = Self { dir, process };
         place.ready().await;
         place
@@ -102,7 +115,9 @@ fn the_command_line_is_that_of_the_golden_files() {
 
 #[tokio::test]
 async fn the_series_are_those_of_the_golden_file_and_events_are_born_at_0() {
-    let place = Place::with(INVENTORY, "levels: [{level: auto}]\n").await;
+    // Nothing is pushed as long as nothing happens.
+    let config = "levels: [{level: auto}]\nloki: {url: 'http://127.0.0.1:9/loki/api/v1/push'}\n";
+    let place = Place::with(INVENTORY, config).await;
     let page = async || {
         let (_, page) = place.ask("GET", "/metrics", "alice", None).await?;
         Ok(page.as_str().unwrap_or_default().to_owned())
@@ -112,6 +127,7 @@ async fn the_series_are_those_of_the_golden_file_and_events_are_born_at_0() {
         "remediator_suppressed_total{rail=\"blast_radius\"} 0",
         "remediator_commands_total{verdict=\"answered\"} 0",
         "remediator_active 1",
+        "remediator_lines_total{result=\"queued\"} 0",
     ];
     golden()
         .metrics("metrics.txt", &needed, page)
@@ -167,7 +183,7 @@ async fn webhook_is_taken_from_known_senders_only_and_is_in_the_journal_when_it_
 #[tokio::test]
 async fn second_instance_waits_for_the_lock_and_works_when_the_first_is_gone() {
     let mut first = Place::with(INVENTORY, "").await;
-    let second = start(&first.dir).await;
+    let second = start(&first.dir, &[]).await;
     let ask = async |process: &Process| {
         let request = testkit::client()
             .post(process.url("/api/v1/webhook/alertmanager"))
@@ -186,11 +202,46 @@ async fn second_instance_waits_for_the_lock_and_works_when_the_first_is_gone() {
         "it does not take what it cannot keep"
     );
     assert_eq!(ask(&first.process).await, 200);
-    first.process.signal(testkit::Signal::SIGKILL).unwrap();
+    first.process.signal(Signal::SIGKILL).unwrap();
     first.process = second;
     first.ready().await;
     let (_, jobs) = first.ask("GET", "/api/v1/jobs", "eve", None).await.unwrap();
     assert_eq!(jobs["jobs"].as_array().unwrap().len(), 1, "{jobs}");
+}
+
+/// A device that takes a connection and says nothing keeps the command running until the process is gone.
+#[tokio::test]
+async fn a_command_that_ran_when_the_process_was_killed_is_unknown() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let inventory = format!(
+        "devices: [{{name: r1, address: 127.0.0.1, platform: frr, ssh: {{port: {}}}}}]\n",
+        silent.local_addr().unwrap().port()
+    );
+    let dir = TempDir::new().unwrap();
+    dir.write("password", "word\n").unwrap();
+    let config = "ssh: {credentials: {default: {repair: {user: a, password_file: password}, console: {user: a, password_file: password}}}}\n";
+    let mut place = Place::within(dir, &inventory, config, &[]).await;
+    let command = json!({"devices": ["r1"], "command": "show version"});
+    let (status, accepted) = place
+        .ask("POST", "/v1/commands", "alice", Some(&command))
+        .await
+        .unwrap();
+    assert_eq!(status, 202, "{accepted}");
+    let at = accepted["location"].as_str().unwrap().to_owned();
+    let (_, job) = place.ask("GET", &at, "eve", None).await.unwrap();
+    assert_eq!(job["state"], "running", "{job}");
+    place.process.signal(Signal::SIGKILL).unwrap();
+    place
+        .process
+        .wait(std::time::Duration::from_secs(5))
+        .await
+        .unwrap();
+    place.process = start(&place.dir, &[]).await;
+    place.ready().await;
+    let (_, job) = place.ask("GET", &at, "eve", None).await.unwrap();
+    assert_eq!(job["state"], "unknown", "{job}");
+    assert_eq!(job["answers"], json!([]), "{job}");
+    assert!(job["updated"].as_i64() > job["created"].as_i64(), "{job}");
 }
 
 #[tokio::test]
@@ -310,9 +361,9 @@ async fn switch_stops_for_an_operator_and_goes_on_for_an_admin_only() {
         (&switch["paused"], &switch["by"]),
         (&json!(true), &json!("alice"))
     );
-    let again = start(&place.dir).await;
+    let again = start(&place.dir, &[]).await;
     let mut place = place;
-    place.process.signal(testkit::Signal::SIGKILL).unwrap();
+    place.process.signal(Signal::SIGKILL).unwrap();
     place.process = again;
     place.ready().await;
     assert_eq!(

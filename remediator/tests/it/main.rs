@@ -9,3 +9,5 @@ mod journal;
 mod rails;
 mod router;
 mod runbooks;
+mod snmp_proof;
+mod telling;

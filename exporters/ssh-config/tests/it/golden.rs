@@ -37,7 +37,7 @@ async fn series_are_those_of_the_golden_files() {
     let needed = [
         "sshconfig_rule_violated_since_timestamp_seconds{",
         "sshconfig_last_change_timestamp_seconds{",
-        "sshconfig_event_lines_total{",
+        "sshconfig_lines_total{",
     ];
     Golden::new(EXPORTER, env!("CARGO_MANIFEST_DIR"))
         .metrics("metrics.txt", &needed, page)

@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
 mod grafana;
+mod otlp;
 mod roster;

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData};
 use prometheus::IntCounter;
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt as _, Targets, dynamic_filter_fn};
+use tracing_subscriber::layer::Context as LayerContext;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::Identity;
@@ -79,8 +80,8 @@ impl Exporter {
     }
 }
 
-/// The layer that turns our spans into OpenTelemetry's. The spans of the libraries that carry them out are left out, since each batch
-/// sent would make new ones.
+/// The layer that turns our spans into OpenTelemetry's: requests, and whatever is done inside a trace. The spans of the libraries that
+/// carry them out are left out, since each batch sent would make new ones.
 pub(crate) fn layer<S>(exporter: &Exporter) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -89,12 +90,17 @@ where
     for carrier in CARRIERS {
         targets = targets.with_target(*carrier, LevelFilter::OFF);
     }
+    let traced = dynamic_filter_fn(|metadata: &Metadata<'_>, _: &LayerContext<'_, S>| {
+        !metadata.is_span()
+            || metadata.target() == super::ROOT
+            || Context::current().span().span_context().is_valid()
+    });
     tracing_opentelemetry::layer()
         .with_tracer(exporter.tracer.clone())
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(targets)
+        .with_filter(targets.and(traced))
 }
 
 fn variable(name: &str) -> Option<String> {
