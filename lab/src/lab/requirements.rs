@@ -30,7 +30,7 @@ const REQUIRED: [(&str, &str); 17] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 22] = [
+const TESTED: [(&str, &str); 24] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -54,6 +54,9 @@ const TESTED: [(&str, &str); 22] = [
     ("chromedriver", "chromium-driver"),
     ("unzip", "unzip"),
     ("mosquitto_pub", "mosquitto-clients"),
+    ("pdftotext", "poppler-utils"),
+    // A library; its package has a program too.
+    ("/usr/share/doc/python3-aiosmtpd", "python3-aiosmtpd"),
     // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
     ("/usr/share/doc/python3-venv", "python3-venv"),
     TLS,

@@ -187,6 +187,31 @@ impl Prometheus {
         })
     }
 
+    /// The samples of `selector` as they are stored, later than `from` and not later than `to` (both milliseconds since the epoch). A
+    /// server older than version 3 gives one at `from` too. It is one question: the caller cuts a long time into pieces.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn samples(&self, selector: &str, from: i64, to: i64) -> Result<Matrix, Error> {
+        if to <= from {
+            return Err(Error::Range(format!("{from} to {to} milliseconds")));
+        }
+        let at = format!("{}.{:03}", to.div_euclid(1_000), to.rem_euclid(1_000));
+        let query = format!("{selector}[{}ms]", to.abs_diff(from));
+        let fields = [("query", query), ("time", at)];
+        let (outcome, warnings) = self.ask::<Outcome>("query", &fields).await?;
+        let series = outcome
+            .series()
+            .ok_or_else(|| Error::Unexpected("expected a matrix".to_owned()))?;
+        Ok(Matrix {
+            series: series
+                .into_iter()
+                .map(|(labels, points)| Series { labels, points })
+                .collect(),
+            warnings,
+        })
+    }
+
     /// The label sets of the series that match one of `selectors` between `start` and `end` (seconds since the epoch).
     ///
     /// # Errors

@@ -146,6 +146,25 @@ async fn answers_are_numbers_with_labels_and_refusals_say_why() {
         );
         assert!((at - server.begin - 60.0 * minute as f64).abs() < 1e-3);
     }
+    // As they are stored: no step, nothing carried on, and two neighbouring questions lose none.
+    let from = (server.begin as i64) * 1_000;
+    let middle = from + 30 * 60_000;
+    let first = client.samples("half", from - 1, middle).await.unwrap();
+    let second = client.samples("half", middle, from + 59 * 60_000 + 1);
+    let second = second.await.unwrap();
+    let mut stored: Vec<f64> = [first, second]
+        .iter()
+        .flat_map(|answer| &answer.series[0].points)
+        .map(|(_, value)| *value)
+        .collect();
+    // A server older than version 3 gives the one at the edge twice.
+    stored.dedup();
+    let expected: Vec<f64> = (0..60).map(f64::from).collect();
+    assert_eq!(stored, expected);
+    let behind = from + i64::from(MINUTES) * 60_000;
+    let nothing = client.samples("half", behind, behind + 60_000).await;
+    assert!(nothing.unwrap().series.is_empty(), "nothing is carried on");
+    assert!(client.samples("half", from, from).await.is_err());
     // Steps without a value are left out, not invented.
     let last = client.range("half", whole).await.unwrap().series[0]
         .points

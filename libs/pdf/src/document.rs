@@ -1,0 +1,252 @@
+//! The pages while they are filled.
+
+use crate::font::{Faces, Weight};
+use crate::ops::{ACCENT, Color, INK, LINE, Mark, Op, PALE, SOFT, WARN, WARN_PALE};
+use crate::write::{self, About, Error};
+
+/// A4.
+pub(crate) const PAGE: (f32, f32) = (595.28, 841.89);
+/// From the edge to what stands on the page.
+pub(crate) const MARGIN: f32 = 46.0;
+/// Kept free at the foot of each page.
+const FOOT: f32 = 30.0;
+/// Size and distance of lines of running text.
+const BODY: (f32, f32) = (9.0, 13.0);
+
+/// A figure in a box: what it is, its value, and a line below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tile {
+    /// What it is.
+    pub label: String,
+    /// Its value.
+    pub value: String,
+    /// What is to be said of it.
+    pub note: String,
+}
+
+/// A document that is being filled.
+pub struct Document {
+    pub(crate) faces: Faces,
+    pub(crate) pages: Vec<Vec<Op>>,
+    pub(crate) marks: Vec<Mark>,
+    /// Where the next thing begins.
+    pub(crate) y: f32,
+    foot: String,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Document")
+            .field("pages", &self.pages.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Document {
+    /// A document with one empty page; `foot` stands at the foot of each, beside its number.
+    #[must_use]
+    pub fn new(foot: impl Into<String>) -> Self {
+        Self {
+            faces: Faces::new(),
+            pages: vec![Vec::new()],
+            marks: Vec::new(),
+            y: MARGIN,
+            foot: foot.into(),
+        }
+    }
+
+    pub(crate) fn width() -> f32 {
+        PAGE.0 - 2.0 * MARGIN
+    }
+
+    fn bottom() -> f32 {
+        PAGE.1 - MARGIN - FOOT
+    }
+
+    pub(crate) fn put(&mut self, op: Op) {
+        if let Some(page) = self.pages.last_mut() {
+            page.push(op);
+        }
+    }
+
+    pub(crate) fn text(
+        &mut self,
+        (x, y): (f32, f32),
+        size: f32,
+        weight: Weight,
+        color: Color,
+        text: &str,
+    ) {
+        let text = text.to_owned();
+        self.put(Op::Text {
+            x,
+            y,
+            size,
+            weight,
+            color,
+            text,
+        });
+    }
+
+    pub(crate) fn fill(&mut self, (x, y): (f32, f32), (width, height): (f32, f32), color: Color) {
+        self.put(Op::Box {
+            x,
+            y,
+            width,
+            height,
+            color,
+        });
+    }
+
+    /// A page for what comes next, unless the one that is there is empty.
+    pub fn page(&mut self) {
+        if self.pages.last().is_some_and(|page| !page.is_empty()) {
+            self.pages.push(Vec::new());
+        }
+        self.y = MARGIN;
+    }
+
+    /// A page for something of this height, where it does not fit on the one that is there.
+    pub(crate) fn room(&mut self, height: f32) -> bool {
+        let full = self.y + height > Self::bottom();
+        if full {
+            self.page();
+        }
+        full
+    }
+
+    /// Space before what comes next.
+    pub fn space(&mut self, height: f32) {
+        self.y += height;
+    }
+
+    /// The title of the document and what it is about.
+    pub fn title(&mut self, title: &str, below: &str) {
+        let face = self.faces.of(Weight::Bold);
+        let title = face.fitted(title, 22.0, Self::width());
+        self.y += 20.0;
+        self.text((MARGIN, self.y), 22.0, Weight::Bold, ACCENT, &title);
+        self.y += 8.0;
+        self.fill((MARGIN, self.y), (Self::width(), 1.5), ACCENT);
+        self.y += 8.0;
+        self.lines(below, Weight::Regular, 10.0, 14.0, SOFT);
+        self.y += 8.0;
+    }
+
+    /// A heading; it is an entry of the outline.
+    pub fn heading(&mut self, text: &str) {
+        self.room(70.0);
+        self.y += 18.0;
+        self.marks.push(Mark {
+            text: text.to_owned(),
+            page: self.pages.len() - 1,
+            y: self.y - 14.0,
+        });
+        self.text((MARGIN, self.y), 13.0, Weight::Bold, ACCENT, text);
+        self.y += 9.0;
+    }
+
+    /// Running text.
+    pub fn paragraph(&mut self, text: &str) {
+        self.lines(text, Weight::Regular, BODY.0, BODY.1, INK);
+        self.y += 5.0;
+    }
+
+    /// A remark, in smaller letters.
+    pub fn remark(&mut self, text: &str) {
+        self.lines(text, Weight::Regular, 7.5, 10.5, SOFT);
+        self.y += 4.0;
+    }
+
+    fn lines(&mut self, text: &str, weight: Weight, size: f32, step: f32, color: Color) {
+        let lines = self.faces.of(weight).lines(text, size, Self::width());
+        for line in lines {
+            self.room(step);
+            self.y += step;
+            self.text((MARGIN, self.y), size, weight, color, &line);
+        }
+    }
+
+    /// Something that must be seen, in a box; it stays on one page.
+    pub fn warning(&mut self, title: &str, lines: &[String]) {
+        let inner = Self::width() - 24.0;
+        let face = self.faces.of(Weight::Regular);
+        let lines: Vec<String> = lines
+            .iter()
+            .flat_map(|line| face.lines(line, BODY.0, inner))
+            .collect();
+        let height = 24.0 + f32::from(u16::try_from(lines.len()).unwrap_or(u16::MAX)) * BODY.1;
+        self.room(height);
+        self.fill((MARGIN, self.y), (Self::width(), height), WARN_PALE);
+        self.fill((MARGIN, self.y), (3.0, height), WARN);
+        let x = MARGIN + 14.0;
+        let mut y = self.y + 16.0;
+        self.text((x, y), 10.0, Weight::Bold, WARN, title);
+        for line in lines {
+            y += BODY.1;
+            self.text((x, y), BODY.0, Weight::Regular, INK, &line);
+        }
+        self.y += height + 8.0;
+    }
+
+    /// Figures side by side.
+    pub fn tiles(&mut self, tiles: &[Tile]) {
+        const HEIGHT: f32 = 62.0;
+        const GAP: f32 = 8.0;
+        let count = f32::from(u16::try_from(tiles.len().max(1)).unwrap_or(u16::MAX));
+        let width = (Self::width() - GAP * (count - 1.0)) / count;
+        self.room(HEIGHT);
+        let (mut x, y) = (MARGIN, self.y);
+        for tile in tiles {
+            self.fill((x, y), (width, HEIGHT), PALE);
+            self.fill((x, y), (width, 2.0), ACCENT);
+            let inner = width - 16.0;
+            let bold = self.faces.of(Weight::Bold);
+            // A figure is made smaller rather than cut.
+            let fits = |size: &f32| bold.width(&tile.value, *size) <= inner;
+            let size = [17.0, 15.0, 13.0, 11.0, 9.0].into_iter().find(fits);
+            let size = size.unwrap_or(8.0);
+            let value = bold.fitted(&tile.value, size, inner);
+            let face = self.faces.of(Weight::Regular);
+            let label = face.fitted(&tile.label, 8.0, inner);
+            let note = face.fitted(&tile.note, 7.5, inner);
+            self.text((x + 8.0, y + 15.0), 8.0, Weight::Regular, SOFT, &label);
+            self.text((x + 8.0, y + 37.0), size, Weight::Bold, INK, &value);
+            self.text((x + 8.0, y + 52.0), 7.5, Weight::Regular, SOFT, &note);
+            x += width + GAP;
+        }
+        self.y += HEIGHT + 8.0;
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// The writer refuses it: an error of the programmer.
+    pub fn finish(mut self, about: &About) -> Result<Vec<u8>, Error> {
+        let count = self.pages.len();
+        let y = PAGE.1 - MARGIN;
+        let foot = std::mem::take(&mut self.foot);
+        for (index, page) in self.pages.iter_mut().enumerate() {
+            let number = format!("{} / {count}", index + 1);
+            let width = self.faces.of(Weight::Regular).width(&number, 7.5);
+            let small = |x: f32, text: &str| Op::Text {
+                x,
+                y,
+                size: 7.5,
+                weight: Weight::Regular,
+                color: SOFT,
+                text: text.to_owned(),
+            };
+            page.push(Op::Box {
+                x: MARGIN,
+                y: y - 12.0,
+                width: Self::width(),
+                height: 0.5,
+                color: LINE,
+            });
+            page.push(small(MARGIN, &foot));
+            page.push(small(PAGE.0 - MARGIN - width, &number));
+        }
+        write::write(&self, about)
+    }
+}

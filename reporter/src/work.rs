@@ -1,0 +1,307 @@
+//! From a month to its report, and to a mail that is out: the same steps for the command line, the schedule and a job.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use jiff::{Timestamp, Zoned};
+
+use crate::bundle::{self, Bundle};
+use crate::config::{Config, Mail};
+use crate::figures::{self, NoFigures, Report};
+use crate::history::Reader;
+use crate::mail;
+use crate::metrics::{Metrics, Stage};
+use crate::month::{Millis, Month};
+use crate::outbox::{Entry, Outbox, State};
+use crate::store::Store;
+use crate::tables::File;
+
+/// The month before is compared with when nothing is known for at most this part of it.
+const GAPS: f64 = 0.05;
+
+/// Is told how far it is: of what, and the part from 0 to 1.
+pub type Progress<'a> = &'a (dyn Fn(&str, f64) + Send + Sync);
+
+/// Why there is no report, or it is not out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The month is not over.
+    #[error("{0} is not over: its report is made afterwards")]
+    NotOver(Month),
+    /// The month has no edges.
+    #[error("the edges of {0}")]
+    Edges(Month, #[source] jiff::Error),
+    /// Nothing is known.
+    #[error(transparent)]
+    NoFigures(#[from] NoFigures),
+    /// Prometheus did not answer at all.
+    #[error("Prometheus does not answer: {0}")]
+    NoAnswer(String),
+    /// Prometheus did not answer for a part, and nobody said that it is to be sent so.
+    #[error(
+        "Prometheus did not answer for {0} parts, the first {1}; it is sent so only when that is asked for"
+    )]
+    Incomplete(usize, String),
+    /// The files.
+    #[error(transparent)]
+    Files(#[from] bundle::Error),
+    /// The folder of the service.
+    #[error("the folder of the reports")]
+    Store(#[from] io::Error),
+    /// Somebody else works on it.
+    #[error("another process works in the folder of the reports")]
+    Busy,
+    /// No mail server is named.
+    #[error("the configuration has no mail section")]
+    NoMail,
+    /// The mail.
+    #[error(transparent)]
+    Mail(#[from] mail::Error),
+}
+
+impl Error {
+    /// Where it failed.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::NotOver(_)
+            | Self::Edges(..)
+            | Self::NoFigures(_)
+            | Self::NoAnswer(_)
+            | Self::Incomplete(..) => Stage::Figures,
+            Self::Files(_) | Self::Store(_) | Self::Busy => Stage::Files,
+            Self::NoMail | Self::Mail(_) => Stage::Mail,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// The report is kept.
+    Kept,
+    /// The server took the mail.
+    Sent(Entry),
+    /// It was sent before.
+    AlreadySent(Entry),
+}
+
+/// The figures of a month.
+///
+/// # Errors
+/// There are none. A part that Prometheus did not answer is in [`Report::missing`].
+pub async fn figures(
+    config: &Config,
+    month: Month,
+    now: &Zoned,
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
+    let edges = |error| Error::Edges(month, error);
+    let period = month.period(&config.zone).map_err(edges)?;
+    if now.timestamp().as_millisecond() < period.end {
+        return Err(Error::NotOver(month));
+    }
+    let reader = Reader {
+        prometheus: &config.prometheus,
+        stale_after: config.stale_after,
+        progress,
+    };
+    let history = reader.read(period).await;
+    let asked = history.devices.iter().any(|device| device.samples > 0);
+    if let Some(part) = history.missing.first().filter(|_| !asked) {
+        return Err(Error::NoAnswer(part.why.clone()));
+    }
+    let previous = match kept(config, month.before()) {
+        Some(known) => Some(known),
+        None if asked => compared(config, &reader, month.before()).await?,
+        None => None,
+    };
+    let stale_after = Millis::try_from(config.stale_after.as_millis()).unwrap_or(Millis::MAX);
+    let report = Report::new(
+        month,
+        &config.zone,
+        &config.targets,
+        stale_after,
+        &history,
+        previous,
+    )?;
+    Ok(report)
+}
+
+/// What the report of a month that is kept says: Prometheus may have forgotten a part of it since.
+fn kept(config: &Config, month: Month) -> Option<f64> {
+    let manifest = Store::open(&config.data).ok()?.manifest(month).ok()??;
+    manifest
+        .availability_ratio
+        .filter(|_| manifest.missing.is_empty())
+}
+
+async fn compared(
+    config: &Config,
+    reader: &Reader<'_>,
+    month: Month,
+) -> Result<Option<f64>, Error> {
+    let period = month
+        .period(&config.zone)
+        .map_err(|error| Error::Edges(month, error))?;
+    let history = reader.read(period).await;
+    let gaps: Millis = figures::gaps(&history).iter().map(|gap| gap.length()).sum();
+    let whole = history.missing.is_empty() && gaps as f64 <= GAPS * period.length() as f64;
+    Ok(figures::availability(&history).filter(|_| whole))
+}
+
+/// The files of a month.
+///
+/// # Errors
+/// There are none.
+pub async fn build(
+    config: &Config,
+    month: Month,
+    now: &Zoned,
+    progress: Progress<'_>,
+) -> Result<Bundle, Error> {
+    let report = figures(config, month, now, progress).await?;
+    let titles = config.titles.clone();
+    let made = tokio::task::spawn_blocking(move || Bundle::new(&report, &titles)).await;
+    Ok(made.map_err(io::Error::other)??)
+}
+
+/// What the service works with.
+pub struct Work<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The reports.
+    pub store: &'a Store,
+    /// The series.
+    pub metrics: &'a Metrics,
+    /// Whether a report is kept and sent although a part of it is missing.
+    pub incomplete: bool,
+    /// Is told how far it is.
+    pub progress: Progress<'a>,
+}
+
+impl Work<'_> {
+    /// Makes the report of a month and keeps it. One that was sent stays as it was sent.
+    ///
+    /// # Errors
+    /// It is not made.
+    pub async fn keep(&self, month: Month) -> Result<Done, Error> {
+        let counted = async {
+            let _lock = self.store.lock()?.ok_or(Error::Busy)?;
+            if let Some(entry) = Outbox::new(self.store.outbox()).get(month)? {
+                return Ok(Done::AlreadySent(entry));
+            }
+            self.made(month).await?;
+            Ok(Done::Kept)
+        };
+        counted
+            .await
+            .inspect_err(|error: &Error| self.metrics.failed(error.stage()))
+    }
+
+    /// Makes the report of a month unless it is there, and sends it unless it was sent.
+    ///
+    /// # Errors
+    /// It is not out.
+    pub async fn deliver(&self, month: Month) -> Result<Done, Error> {
+        let counted = async {
+            let mail = self.config.mail.as_ref().ok_or(Error::NoMail)?;
+            let _lock = self.store.lock()?.ok_or(Error::Busy)?;
+            let outbox = Outbox::new(self.store.outbox());
+            let entry = match outbox.get(month)? {
+                Some(entry) if entry.state == State::Sent => return Ok(Done::AlreadySent(entry)),
+                Some(entry) => entry,
+                None => {
+                    let bundle = self.report(month).await?;
+                    let (entry, bytes) =
+                        mail::compose(self.config, mail, &bundle, Timestamp::now())?;
+                    outbox.queue(&entry, &bytes)?;
+                    entry
+                }
+            };
+            self.send(mail, &outbox, entry).await.map(Done::Sent)
+        };
+        counted
+            .await
+            .inspect_err(|error: &Error| self.metrics.failed(error.stage()))
+    }
+
+    /// The report that is kept, or a new one.
+    async fn report(&self, month: Month) -> Result<Bundle, Error> {
+        let Some(manifest) = self.store.manifest(month)? else {
+            return self.made(month).await;
+        };
+        if !manifest.missing.is_empty() {
+            // Prometheus may answer for all of it now.
+            return self.made(month).await;
+        }
+        let names = manifest.files.iter().map(|file| file.name.clone());
+        let mut files = Vec::new();
+        for name in names.chain([bundle::MANIFEST.to_owned()]) {
+            let content = self.store.file(month, &name)?.unwrap_or_default();
+            files.push(File { name, content });
+        }
+        Ok(Bundle { manifest, files })
+    }
+
+    async fn made(&self, month: Month) -> Result<Bundle, Error> {
+        let begun = Instant::now();
+        let now = Zoned::now().with_time_zone(self.config.zone.clone());
+        let bundle = build(self.config, month, &now, self.progress).await?;
+        self.metrics
+            .build_seconds
+            .set(begun.elapsed().as_secs_f64());
+        let missing = &bundle.manifest.missing;
+        if let Some(first) = missing.first().filter(|_| !self.incomplete) {
+            let first = format!(
+                "{} from {} to {}: {}",
+                first.what, first.from, first.to, first.why
+            );
+            return Err(Error::Incomplete(missing.len(), first));
+        }
+        if !missing.is_empty() {
+            self.metrics.incomplete.inc();
+        }
+        self.store.put(&bundle)?;
+        Ok(bundle)
+    }
+
+    async fn send(&self, mail: &Mail, outbox: &Outbox, mut entry: Entry) -> Result<Entry, Error> {
+        if entry.state == State::Sending {
+            entry.in_doubt = entry.in_doubt.saturating_add(1);
+            self.metrics.in_doubt.inc();
+            tracing::warn!(month = %entry.month, message_id = entry.message_id,
+                "a mail was on its way when a process ended: it is sent again with the same Message-ID");
+        }
+        let bytes = outbox.bytes(entry.month)?;
+        entry.state = State::Sending;
+        entry.attempts = entry.attempts.saturating_add(1);
+        outbox.save(&entry)?;
+        match mail::send(mail, &entry, &bytes).await {
+            Ok(()) => {
+                entry.state = State::Sent;
+                entry.sent = Some(Timestamp::now());
+                entry.error = None;
+                outbox.save(&entry)?;
+                self.metrics.sent.inc();
+                Ok(entry)
+            }
+            Err(error) => {
+                entry.state = if error.is_final() {
+                    State::Refused
+                } else {
+                    State::Queued
+                };
+                entry.error = Some(error.to_string());
+                outbox.save(&entry)?;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// How long is waited before the next attempt, after `failed` of them in a row.
+#[must_use]
+pub fn pause(failed: u32) -> Duration {
+    Duration::from_secs(15 << failed.min(6))
+}

@@ -1,0 +1,12 @@
+//! The real program, with a real Prometheus that has a history and a real mail server.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod crash;
+mod golden;
+mod mails;
+mod month;
+mod oracle;
+mod parts;
+mod service;
+mod smtp;
+mod support;
