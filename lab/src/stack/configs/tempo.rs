@@ -42,7 +42,7 @@ distributor:
           endpoint: \"127.0.0.1:{otlp_grpc}\"
         http:
           endpoint: \"127.0.0.1:{otlp_http}\"
-# All that it writes lies in its folder: without these it wants /var/tempo, which is not an ordinary user's.
+# All that it writes lies in its folder: without these it wants one of the system's, which an ordinary user has not.
 live_store:
   wal:
     path: {live}
