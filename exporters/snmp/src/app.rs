@@ -15,9 +15,11 @@ use http::{Method, StatusCode};
 use toolkit::web::response;
 use toolkit::{App, ConfigError, Configuration, Format, Identity, Live, OnEnd, Request, Response};
 
+use crate::budget::Budget;
 use crate::config::{self, Options};
 use crate::engine::{Engine, Settings};
 use crate::flags::{Failure, Flags, Partial, time_allowed};
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::probe::{self, Answer, Ask, Memory, Prober, Ready, Rules};
 use crate::traps::{Receiver, TrapMetrics, lines};
@@ -123,13 +125,17 @@ impl toolkit::Service for Service {
     }
 
     async fn build(flags: Flags, config: Live<Checked>, app: &mut App) -> anyhow::Result<()> {
+        let max_memory = usize::try_from(flags.max_memory.0).unwrap_or(usize::MAX);
+        let budget = Budget::new(max_memory);
         let settings = Settings {
             source: flags.source_address,
             window: flags.window.into(),
-            ..Settings::default()
+            budget: budget.clone(),
         };
+        let gate = gate(&flags, app).await?;
         let engine = Engine::start(settings).context("SNMP sockets cannot be bound")?;
         let metrics = Metrics::new(app.registry())?;
+        metrics.restricted.set(i64::from(gate.restricts()));
         metrics.modules(config.current().0.config.modules.keys());
         for pattern in &config.current().0.config.unmatched {
             tracing::warn!(pattern, "no file matches --config.file");
@@ -145,7 +151,11 @@ impl toolkit::Service for Service {
             protobuf: false,
         };
         let memory = Arc::<Memory>::default();
-        app.collect(page::Remembered(engine.clone(), Arc::clone(&memory)));
+        app.collect(page::Remembered {
+            engine: engine.clone(),
+            memory: Arc::clone(&memory),
+            budget: (budget.clone(), max_memory),
+        });
         if let Some(address) = flags.traps_listen_address {
             receive_traps(address, &flags, &config, app)?;
         }
@@ -155,6 +165,8 @@ impl toolkit::Service for Service {
                 engine,
                 memory,
                 metrics,
+                gate,
+                budget,
             },
             rules,
             offset: flags.timeout_offset,
@@ -171,6 +183,21 @@ impl toolkit::Service for Service {
         app.link("/form", "Scrape", "Ask one device by hand");
         Ok(())
     }
+}
+
+/// Who may be asked: the devices of the inventory, where one is named, and networks.
+async fn gate(flags: &Flags, app: &mut App) -> anyhow::Result<Gate> {
+    let devices = match flags.devices.given() {
+        Some(_) => Some(flags.devices.follow(app).await?),
+        None => None,
+    };
+    let gate = Gate::new(devices, flags.targets.clone(), flags.any_target);
+    if !gate.restricts() {
+        tracing::warn!(
+            "whoever reaches this port can have the credentials of snmp.yml sent to any address: name --inventory.source or --snmp.targets"
+        );
+    }
+    Ok(gate)
 }
 
 /// Binds the trap port and takes what comes.

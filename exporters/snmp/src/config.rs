@@ -7,7 +7,9 @@ pub mod pattern;
 mod read;
 mod show;
 
-pub use auth::{Auth, AuthProtocol, Credential, Credentials, PrivProtocol, SecurityLevel};
+pub use auth::{
+    Auth, AuthProtocol, Credential, Credentials, OnlyFor, PrivProtocol, SecurityLevel, network,
+};
 pub use error::Error;
 pub use module::{EnumValues, Extract, Filter, Index, IndexType, Lookup, Metric, Module};
 pub use pattern::{Pattern, unanchored};

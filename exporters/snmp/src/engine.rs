@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::budget::Budget;
 pub use address::{Target, TargetError};
 pub use session::{Asked, Report, Session};
 pub use sessions::Key;
@@ -24,8 +25,8 @@ pub struct Settings {
     pub source: Option<SocketAddr>,
     /// Most requests under way to one target.
     pub window: usize,
-    /// Octets of answers that one scrape may keep.
-    pub octets: usize,
+    /// Memory for answers.
+    pub budget: Budget,
 }
 
 impl Default for Settings {
@@ -33,7 +34,7 @@ impl Default for Settings {
         Self {
             source: None,
             window: 32,
-            octets: 512 << 20,
+            budget: Budget::new(256 << 20),
         }
     }
 }

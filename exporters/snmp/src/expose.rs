@@ -4,10 +4,17 @@ use std::fmt::Write as _;
 
 use toolkit::{Encoder, Format, Kind, Labels};
 
+use crate::budget::Claim;
+
 /// An exposition being written.
 #[derive(Debug)]
 pub struct Page {
     out: Out,
+    /// Octets written, about.
+    written: usize,
+    claim: Option<Claim>,
+    /// There was no room for all.
+    full: bool,
 }
 
 #[derive(Debug)]
@@ -27,14 +34,38 @@ impl Page {
     #[must_use]
     pub fn text(octets: usize) -> Self {
         let out = Out::Text(String::with_capacity(octets));
-        Self { out }
+        Self::of(out)
+    }
+
+    fn of(out: Out) -> Self {
+        Self {
+            out,
+            written: 0,
+            claim: None,
+            full: false,
+        }
+    }
+
+    /// The same, written no further than there is room for.
+    #[must_use]
+    pub fn within(self, claim: Claim) -> Self {
+        Self {
+            claim: Some(claim),
+            ..self
+        }
+    }
+
+    /// Whether something was left out for lack of room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     /// As protobuf, which tells since when counters count.
     #[must_use]
     pub fn protobuf() -> Self {
         let out = Out::Protobuf(Box::new(Encoder::new(Format::Protobuf)));
-        Self { out }
+        Self::of(out)
     }
 
     /// Begins a family; `kind` is `counter` or `gauge`.
@@ -59,6 +90,12 @@ impl Page {
 
     /// Writes one sample of a counter that counts since `since`, Unix seconds.
     pub fn counted(&mut self, name: &str, labels: &str, value: f64, since: Option<f64>) {
+        self.written += name.len() + labels.len() + 24;
+        let room = |claim: &mut Claim| claim.grow(self.written);
+        self.full |= !self.claim.as_mut().is_none_or(room);
+        if self.full {
+            return;
+        }
         match &mut self.out {
             Out::Text(text) => sample(name, labels, value, text),
             Out::Protobuf(encoder) => encoder.sample_since(&Labels::rendered(labels), value, since),
@@ -68,10 +105,17 @@ impl Page {
     /// What was written.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
-        match self.out {
+        self.finish_held().0
+    }
+
+    /// What was written, and the memory that it takes.
+    #[must_use]
+    pub fn finish_held(self) -> (Vec<u8>, Option<Claim>) {
+        let octets = match self.out {
             Out::Text(text) => text.into_bytes(),
             Out::Protobuf(encoder) => encoder.finish(),
-        }
+        };
+        (octets, self.claim)
     }
 }
 

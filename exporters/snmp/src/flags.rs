@@ -105,6 +105,38 @@ pub struct Flags {
         help_heading = "SNMP"
     )]
     pub mib_dir: Vec<PathBuf>,
+    /// Memory for what devices answer and for the pages made of it, of all scrapes together; one scrape may have half of it.
+    #[arg(
+        long = "snmp.max-memory",
+        env = "SOTP_SNMP_MAX_MEMORY",
+        value_name = "SIZE",
+        default_value = "256MiB",
+        help_heading = "SNMP"
+    )]
+    pub max_memory: units::Bytes,
+    /// Devices that may be asked with named credentials: with an inventory its own, on the port and with the auth that it says.
+    #[command(flatten)]
+    pub devices: devices::Flags,
+    /// A network (CIDR) or address that may be asked with named credentials; repeatable. Without an inventory and without this, every
+    /// target that a request names gets them, as with snmp_exporter.
+    #[arg(
+        long = "snmp.targets",
+        env = "SOTP_SNMP_TARGETS",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = crate::config::network,
+        help_heading = "SNMP"
+    )]
+    pub targets: Vec<ipnet::IpNet>,
+    /// Sends named credentials to every target that a request names, also with an inventory: whoever reaches the port can have them sent
+    /// to an address of their choice.
+    #[arg(
+        long = "snmp.any-target",
+        env = "SOTP_SNMP_ANY_TARGET",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        help_heading = "SNMP"
+    )]
+    pub any_target: bool,
     /// Address and port on which traps and informs are received, as :162 or 127.0.0.1:1162; none unless given.
     #[arg(long = "traps.listen-address", env = "SOTP_TRAPS_LISTEN_ADDRESS", value_name = "ADDRESS", value_parser = listen, help_heading = "SNMP")]
     pub traps_listen_address: Option<SocketAddr>,

@@ -3,11 +3,13 @@
 
 pub mod agent;
 pub mod app;
+pub mod budget;
 pub mod codec;
 pub mod config;
 pub mod engine;
 pub mod expose;
 pub mod flags;
+pub mod gate;
 pub mod generate;
 pub mod metrics;
 pub mod mib;

@@ -19,6 +19,8 @@ pub struct Metrics {
     retries: IntCounter,
     /// Scrapes under way.
     pub in_flight: IntGauge,
+    /// Whether targets are restricted.
+    pub restricted: IntGauge,
     /// Requests refused with status 400.
     pub request_errors: IntCounter,
     /// Requests answered with the scrape of another.
@@ -65,6 +67,10 @@ impl Metrics {
             in_flight: IntGauge::new(
                 "snmp_request_in_flight",
                 "Current number of SNMP scrapes being requested.",
+            )?,
+            restricted: IntGauge::new(
+                "snmp_targets_restricted",
+                "Whether only devices of the inventory and --snmp.targets get named credentials; 0 sends them to any address that a request names.",
             )?,
             request_errors: counter(
                 "snmp_request_errors_total",
@@ -117,6 +123,7 @@ impl Metrics {
         registry.register(Box::new(metrics.collection.clone()))?;
         registry.register(Box::new(metrics.packet.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
+        registry.register(Box::new(metrics.restricted.clone()))?;
         for one in [
             &metrics.packets,
             &metrics.retries,

@@ -29,11 +29,13 @@ pub use proof::Shortcut;
 pub use request::{Ask, Refusal};
 use tokio::sync::Semaphore;
 
+use crate::budget::{Budget, Claim};
 use crate::config::{Auth, Config};
 use crate::engine::Engine;
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::reason::Reason;
-use crate::samples::{Plan, Style, View, render};
+use crate::samples::{Plan, Rendered, Style, View, render};
 use crate::vitals;
 
 /// A configuration with everything worked out from it.
@@ -135,6 +137,10 @@ pub struct Prober {
     pub memory: Arc<Memory>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who may be asked, and as whom.
+    pub gate: Gate,
+    /// Memory for answers and pages.
+    pub budget: Budget,
 }
 
 /// Runs a scrape to its answer, compressed when `gzip` is set.
@@ -161,8 +167,9 @@ pub async fn run(
         ..rules
     };
     let small = collected.table.len() < SMALL;
+    let room = prober.budget.claim();
     let work = move || {
-        let answer = write(&ready, &ask, collected, rules, times);
+        let answer = write(&ready, &ask, collected, rules, (times, room));
         if gzip { answer.packed() } else { answer }
     };
     let answer = if small {
@@ -195,7 +202,7 @@ fn write(
     ask: &Ask,
     collected: Collected,
     rules: Rules,
-    times: (Instant, Duration),
+    (times, room): ((Instant, Duration), Claim),
 ) -> Answer {
     let Collected {
         table,
@@ -205,6 +212,7 @@ fn write(
         answered,
         started,
         off,
+        claims,
         ..
     } = collected;
     let views: Vec<View<'_>> = match plan::views(ready, ask) {
@@ -226,9 +234,17 @@ fn write(
         protobuf: rules.protobuf,
         started: started.as_ref(),
     };
-    let mut rendered = render(&views, &table, style);
+    let mut rendered = render(&views, &table, style, room);
     if ready.vitals && ask.modules.iter().any(|module| module == vitals::NAME) {
         rendered.series += vitals::render(&table, &mut rendered.page);
+    }
+    if rendered.page.is_full() {
+        rendered = Rendered::default();
+        failures.extend(ask.modules.iter().map(|module| Outcome {
+            module: module.clone(),
+            root: String::new(),
+            reason: Reason::TooLarge,
+        }));
     }
     failures.extend(rendered.faults.iter().map(|fault| Outcome {
         module: fault.module.clone(),
@@ -241,7 +257,7 @@ fn write(
     }));
     failures.sort();
     failures.dedup();
-    drop(table);
+    drop((table, claims));
     let told = Told {
         stats: &stats,
         failures,

@@ -55,11 +55,13 @@ pub enum Reason {
     Inconsistent,
     /// The configuration does not allow what was asked.
     Configuration,
+    /// The target may not be asked with these credentials.
+    NotAllowed,
 }
 
 impl Reason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Timeout,
         Self::Deadline,
         Self::IcmpRefused,
@@ -86,6 +88,7 @@ impl Reason {
         Self::BadType,
         Self::Inconsistent,
         Self::Configuration,
+        Self::NotAllowed,
     ];
 
     /// The label value.
@@ -118,6 +121,7 @@ impl Reason {
             Self::BadType => "bad_type",
             Self::Inconsistent => "inconsistent",
             Self::Configuration => "configuration",
+            Self::NotAllowed => "not_allowed",
         }
     }
 
@@ -151,6 +155,9 @@ impl Reason {
             Self::BadType => "a value has a type that does not fit its metric",
             Self::Inconsistent => "metrics of one name differ in help, type or labels",
             Self::Configuration => "the configuration does not allow this",
+            Self::NotAllowed => {
+                "the target may not be asked with these credentials: see --inventory.source, --snmp.targets and only_for"
+            }
         }
     }
 }

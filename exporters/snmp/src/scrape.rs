@@ -26,6 +26,7 @@ use request::Flight;
 pub use sizes::Sizes;
 pub use work::{Counts, Failure, Limits, Outcome, Outgoing, Params, Work};
 
+use crate::budget::Claim;
 use crate::codec::{self, Kind};
 use crate::oid::Oid;
 use crate::reason::Reason;
@@ -55,6 +56,7 @@ pub struct Scrape {
     names: Vec<u32>,
     /// Parts of walks that were given away.
     parts: u32,
+    claim: Option<Claim>,
     /// Places of columns that had to be walked from their beginning.
     walked_again: HashSet<usize>,
 }
@@ -91,6 +93,7 @@ impl Scrape {
             names: Vec::new(),
             parts: 0,
             walked_again: HashSet::new(),
+            claim: None,
         };
         scrape.begin(&works, sizes);
         scrape.works = works
@@ -142,6 +145,13 @@ impl Scrape {
         {
             self.push_rows(group);
         }
+    }
+
+    /// The same, keeping no more than there is room for.
+    #[must_use]
+    pub fn within(mut self, claim: Claim) -> Self {
+        self.claim = Some(claim);
+        self
     }
 
     /// Whether everything is answered or given up.
@@ -216,8 +226,11 @@ impl Scrape {
                 self.ready.push_front(at);
             }
         }
-        if self.table.octets_held() + self.own.octets_held() > self.limits.octets {
+        let octets = self.table.octets_held() + self.own.octets_held();
+        if !self.claim.as_mut().is_none_or(|claim| claim.grow(octets)) {
             self.abort(Reason::TooLarge);
+            // What came is no answer, and others need the room.
+            (self.table, self.own, self.claim) = (Table::default(), Table::default(), None);
         }
         trip
     }
@@ -291,6 +304,7 @@ impl Scrape {
             counts,
             own: self.own,
             unheard: self.unheard,
+            claim: self.claim,
             answered: self.answered,
             pace: self.pace,
         }

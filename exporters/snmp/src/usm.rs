@@ -401,6 +401,7 @@ mod tests {
                 priv_password: Credential::literal("privacy1"),
             },
             targets: std::collections::BTreeMap::new(),
+            only_for: None,
         };
         let learnt = Instant::now();
         let mut peer = Peer::new(&auth, &auth.credentials, "", b"engine").unwrap();

@@ -6,6 +6,7 @@ use http::StatusCode;
 use toolkit::web::response;
 use toolkit::{Collect, Encoder, Kind, Labels, Response};
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::probe::Memory;
@@ -31,7 +32,12 @@ pub(super) fn form(config: &Config) -> Response {
 }
 
 /// Series of the event loop and of what is remembered.
-pub(super) struct Remembered(pub(super) Engine, pub(super) Arc<Memory>);
+pub(super) struct Remembered {
+    pub(super) engine: Engine,
+    pub(super) memory: Arc<Memory>,
+    /// What scrapes take, and what they may.
+    pub(super) budget: (Budget, usize),
+}
 
 impl Collect for Remembered {
     fn collect(&self, out: &mut Encoder) {
@@ -40,8 +46,8 @@ impl Collect for Remembered {
             Kind::Gauge,
             "Targets whose speed and engine are remembered.",
         );
-        out.sample(&Labels::default(), self.0.remembered() as f64);
-        let memory = &self.1;
+        out.sample(&Labels::default(), self.engine.remembered() as f64);
+        let memory = &self.memory;
         out.family(
             "snmp_memory_bytes",
             Kind::Gauge,
@@ -54,12 +60,25 @@ impl Collect for Remembered {
         ] {
             out.sample(&Labels::new([("kind", kind)]), octets as f64);
         }
+        let (budget, most) = &self.budget;
+        out.family(
+            "snmp_scrape_memory_bytes",
+            Kind::Gauge,
+            "Memory for what devices answered and for the pages made of it, of all scrapes under way.",
+        );
+        out.sample(&Labels::default(), budget.taken() as f64);
+        out.family(
+            "snmp_scrape_memory_limit_bytes",
+            Kind::Gauge,
+            "The most of it; a scrape for which there is no room ends with the reason too_large.",
+        );
+        out.sample(&Labels::default(), *most as f64);
         out.family(
             "snmp_stray_answers_total",
             Kind::Counter,
             "Datagrams that no scrape waited for, by reason.",
         );
-        for (reason, count) in self.0.stray() {
+        for (reason, count) in self.engine.stray() {
             out.sample(&Labels::new([("reason", reason)]), count as f64);
         }
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 /// One entry of `auths`.
 #[derive(Clone, Debug)]
@@ -21,6 +24,31 @@ pub struct Auth {
     pub credentials: Credentials,
     /// Credentials of single targets, by the `target` of the request without its port.
     pub targets: BTreeMap<String, Credentials>,
+    /// Who it is for; everybody who may be asked, when nothing is said.
+    pub only_for: Option<OnlyFor>,
+}
+
+/// Targets that an auth is for: one of the three must fit.
+#[derive(Clone, Debug, Default)]
+pub struct OnlyFor {
+    /// Names of devices, or hosts as a request names them, or addresses.
+    pub targets: Vec<String>,
+    /// Sites of the inventory.
+    pub sites: Vec<String>,
+    /// Networks of addresses.
+    pub networks: Vec<IpNet>,
+}
+
+/// A network in CIDR notation, or one address.
+///
+/// # Errors
+/// It is neither.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse()
+        .ok()
+        .or_else(address)
+        .ok_or_else(|| format!("`{text}`: expected a network such as 198.18.0.0/15, or an address"))
 }
 
 /// Community, user name and passwords.

@@ -54,6 +54,18 @@ fn show_auth(auth: &Auth, out: &mut String) {
             let _ = writeln!(out, "      {}: <secret>", quoted(target));
         }
     }
+    if let Some(only) = &auth.only_for {
+        out.push_str("    only_for:\n");
+        let networks = only.networks.iter().map(ToString::to_string).collect();
+        for (key, list) in [
+            ("targets", &only.targets),
+            ("sites", &only.sites),
+            ("networks", &networks),
+        ] {
+            let list: Vec<String> = list.iter().map(|one| quoted(one)).collect();
+            let _ = writeln!(out, "      {key}: [{}]", list.join(", "));
+        }
+    }
 }
 
 pub(crate) fn show_module(module: &Module, out: &mut String) {

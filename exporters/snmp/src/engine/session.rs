@@ -69,6 +69,7 @@ impl Report {
             counts: vec![Counts::default()],
             own: Table::default(),
             unheard: false,
+            claim: None,
             answered: false,
             pace: Pace::default(),
         };
@@ -166,9 +167,9 @@ pub(super) async fn run(
         deadline: asked.deadline,
         v1: asked.auth.version == 1,
         strict: asked.strict,
-        octets: settings.octets,
     };
-    let mut scrape = Scrape::of_known(works, limits, pace, &asked.sizes);
+    let claim = settings.budget.claim();
+    let mut scrape = Scrape::of_known(works, limits, pace, &asked.sizes).within(claim);
     session.run(&mut scrape, &mut wire).await;
     let mut outcome = scrape.finish();
     if !outcome.answered {

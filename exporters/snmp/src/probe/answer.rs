@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Ask, ModuleStats, Rules, Shortcut};
+use crate::budget::Claim;
 use crate::expose::{self, Page};
 use crate::reason::Reason;
 use crate::samples::Rendered;
@@ -78,15 +79,21 @@ impl Answer {
             && (rules.strict || rules.refuse_partial || nothing)
             && !rules.failure_as_series;
         let (status, body) = if refused {
-            (500, error_text(&ask.target, failures).into_bytes())
+            let denied = |failure: &Outcome| failure.reason == Reason::NotAllowed;
+            let status = if failures.iter().all(denied) {
+                403
+            } else {
+                500
+            };
+            (status, error_text(&ask.target, failures).into())
         } else {
             let mut body = rendered.page;
             per_scrape(&mut body, ask, rules, &told);
-            (200, body.finish())
+            (200, held(body))
         };
         Self {
             status,
-            body: body.into(),
+            body,
             packed: false,
             protobuf: !refused && rules.protobuf,
             modules: ask.modules.clone(),
@@ -104,6 +111,21 @@ impl Answer {
         }
         counts
     }
+}
+
+/// A page that gives its memory back when the last of it was sent.
+fn held(page: Page) -> Bytes {
+    struct Held(
+        Vec<u8>,
+        #[expect(dead_code, reason = "it is held")] Option<Claim>,
+    );
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    let (octets, claim) = page.finish_held();
+    Bytes::from_owner(Held(octets, claim))
 }
 
 /// The text of status 500, in the form that snmp_exporter's users search their logs for.

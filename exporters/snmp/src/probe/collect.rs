@@ -8,6 +8,7 @@ use super::plan::{Planned, Wanted};
 use super::proof::{Questions, Shortcut};
 use super::uptime::{SYS_UP_TIME, UpTime};
 use super::{Ask, Line, ModuleStats, Outcome, Prober, Ready, Rules, auto, counters, filter, plan};
+use crate::budget::Claim;
 use crate::engine::{Key, Report};
 use crate::oid::Oid;
 use crate::reason::Reason;
@@ -28,6 +29,8 @@ pub(super) struct Collected {
     own: Table,
     /// Whether such a question stayed without an answer.
     unheard: bool,
+    /// The memory that the tables take.
+    pub(super) claims: Vec<Claim>,
     /// What is not done for this target any more, since it showed that it cannot be.
     pub(super) off: Vec<Shortcut>,
 }
@@ -52,6 +55,7 @@ impl Collected {
             started: None,
             own: Table::default(),
             unheard: false,
+            claims: Vec::new(),
             off: Vec::new(),
         }
     }
@@ -78,6 +82,7 @@ impl Collected {
             }
         }
         self.answered |= report.outcome.answered;
+        self.claims.extend(report.outcome.claim);
         self.unheard |= report.outcome.unheard;
         self.own.absorb(&report.outcome.own);
         if self.table.columns().is_empty() {
@@ -122,6 +127,7 @@ pub(super) async fn collect(
         started: None,
         own: Table::default(),
         unheard: false,
+        claims: Vec::new(),
         off: Vec::new(),
     };
     if rules.strict || views.is_empty() {

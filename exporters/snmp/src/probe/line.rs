@@ -35,6 +35,10 @@ impl<'a> Line<'a> {
         let target = Target::parse(&ask.target).map_err(|_| Reason::Configuration)?;
         let address = target.resolve(deadline).await.ok_or(Reason::Dns)?;
         let auth = ready.auths.get(&ask.auth).ok_or(Reason::Configuration)?;
+        if let Err(denied) = prober.gate.check(&target, address, &ask.auth, auth) {
+            tracing::info!(target = ask.target, why = %denied, "not asked");
+            return Err(Reason::NotAllowed);
+        }
         let credentials = auth
             .targets
             .get(&target.host)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Started;
 use super::labels::{Rows, combined_name, is_combined, named};
 use super::{Shape, text, time};
+use crate::budget::Claim;
 use crate::config::{Metric, Module};
 use crate::expose::Page;
 use crate::oid::{self, Oid};
@@ -242,9 +243,9 @@ pub struct Style<'a> {
     pub started: Option<&'a Started>,
 }
 
-/// Writes every family of the modules from what the table holds, which must be sorted.
+/// Writes every family of the modules from what the table holds, which must be sorted, as far as there is room.
 #[must_use]
-pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>) -> Rendered {
+pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>, room: Claim) -> Rendered {
     let filled: Vec<Filled<'_>> = views.iter().map(|view| fill(view, table)).collect();
     let mut families: BTreeMap<&str, Vec<(&Filled<'_>, &Family)>> = BTreeMap::new();
     for one in &filled {
@@ -257,15 +258,19 @@ pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>) -> Rendered {
             }
         }
     }
+    let page = if style.protobuf {
+        Page::protobuf()
+    } else {
+        Page::text(table.len() * 96)
+    };
     let mut out = Rendered {
-        page: if style.protobuf {
-            Page::protobuf()
-        } else {
-            Page::text(table.len() * 96)
-        },
+        page: page.within(room),
         ..Rendered::default()
     };
     for (name, members) in families {
+        if out.page.is_full() {
+            break;
+        }
         Writer {
             table,
             style,

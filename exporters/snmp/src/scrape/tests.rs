@@ -88,7 +88,6 @@ fn run_known(
         deadline: start + Duration::from_secs(60),
         v1: limits.0,
         strict: limits.1,
-        octets: 1 << 28,
     };
     let mut scrape = Scrape::of_known(works, limits, pace, &sizes);
     let mut under_way: Vec<(Instant, Vec<u8>)> = Vec::new();
@@ -722,10 +721,10 @@ fn more_than_may_be_kept_ends_the_scrape() {
         deadline: now + Duration::from_secs(9),
         v1: false,
         strict: false,
-        octets: 400,
     };
     let agent = Agent::with_interfaces(50);
-    let mut scrape = Scrape::new(if_mib(), limits, Pace::default());
+    let budget = crate::budget::Budget::new(400);
+    let mut scrape = Scrape::new(if_mib(), limits, Pace::default()).within(budget.claim());
     let outgoing = scrape.poll(now).unwrap();
     let oids: Vec<&[u32]> = outgoing.oids.iter().map(Vec::as_slice).collect();
     let answer = agent

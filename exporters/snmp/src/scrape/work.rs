@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Pace;
+use crate::budget::Claim;
 use crate::codec::Operation;
 use crate::oid::Oid;
 use crate::reason::Reason;
@@ -47,8 +48,6 @@ pub struct Limits {
     pub v1: bool,
     /// One request at a time with exactly the configured repetitions.
     pub strict: bool,
-    /// Octets of answers that may be kept.
-    pub octets: usize,
 }
 
 /// A message to send.
@@ -97,6 +96,8 @@ pub struct Outcome {
     pub own: Table,
     /// Whether such a question stayed without an answer.
     pub unheard: bool,
+    /// The memory that the table takes.
+    pub claim: Option<Claim>,
     /// Whether the target answered at all.
     pub answered: bool,
     /// What to remember for the next scrape.

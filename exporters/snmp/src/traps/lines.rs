@@ -41,6 +41,7 @@ pub struct LineFlags {
     pub token_file: Option<PathBuf>,
     /// Certificates, in PEM, that Loki's must descend from.
     #[arg(
+        id = "traps_ca_file",
         long = "traps.loki-ca-file",
         env = "SOTP_TRAPS_LOKI_CA_FILE",
         value_name = "FILE",

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{Options, raw};
-use crate::config::{Auth, AuthProtocol, Credential, Credentials, PrivProtocol, SecurityLevel};
+use crate::config::{
+    Auth, AuthProtocol, Credential, Credentials, OnlyFor, PrivProtocol, SecurityLevel, network,
+};
 
 /// Reads credentials: from the file itself, from files beside it and from the environment.
 pub(super) struct Reader<'a> {
@@ -83,6 +85,7 @@ impl Reader<'_> {
             context_name: raw.context_name.clone().unwrap_or_default(),
             credentials,
             targets: std::collections::BTreeMap::new(),
+            only_for: raw.only_for.as_ref().map(only_for).transpose()?,
         };
         let needs_auth = v3 && auth.security_level != SecurityLevel::NoAuthNoPriv;
         let needs_priv = v3 && auth.security_level == SecurityLevel::AuthPriv;
@@ -208,6 +211,17 @@ impl Reader<'_> {
         }
         Ok(Some(Credential::literal(value.as_str())))
     }
+}
+
+fn only_for(raw: &raw::OnlyFor) -> Result<OnlyFor, String> {
+    let networks = raw.networks.iter().map(|text| network(text));
+    Ok(OnlyFor {
+        targets: raw.targets.clone(),
+        sites: raw.sites.clone(),
+        networks: networks
+            .collect::<Result<_, _>>()
+            .map_err(|reason| format!("only_for.networks: {reason}"))?,
+    })
 }
 
 fn known<T: Copy>(

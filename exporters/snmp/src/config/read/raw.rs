@@ -49,6 +49,16 @@ pub(super) struct Auth {
     pub(super) version: Option<i64>,
     #[serde(default)]
     pub(super) targets: BTreeMap<String, Spanned<Credentials>>,
+    pub(super) only_for: Option<OnlyFor>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub(super) struct OnlyFor {
+    pub(super) targets: Vec<String>,
+    pub(super) sites: Vec<String>,
+    pub(super) networks: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -31,6 +31,7 @@ fn rendered(metrics: &str, values: &[(&str, Raw<'_>)]) -> Rendered {
             wrap: true,
             ..Style::default()
         },
+        crate::budget::Budget::new(1 << 20).claim(),
     )
 }
 
