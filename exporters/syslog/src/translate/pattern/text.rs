@@ -206,6 +206,11 @@ impl Place {
             return false;
         }
         if self.name != "_" {
+            let value = if self.kind == Kind::Text {
+                value.trim_matches(' ')
+            } else {
+                value
+            };
             fields.push((self.name, Cow::Borrowed(value)));
         }
         true
