@@ -86,6 +86,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let scope = doctor::Scope {
             lab: true,
             tests: false,
+            story: args.once,
         };
         doctor::packages(
             &runtime.block_on(doctor::wanted(programs, scope)),

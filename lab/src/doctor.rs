@@ -33,12 +33,14 @@ pub(crate) async fn run(install: &Install) -> anyhow::Result<ExitCode> {
         yes,
         no_lab,
         tests,
+        story,
         programs,
         download,
     } = install;
     let scope = Scope {
         lab: !no_lab,
         tests: *tests,
+        story: *story,
     };
     packages(&wanted(programs, scope).await, *yes, scope)?;
     downloads(programs, download, *yes).await?;
@@ -86,6 +88,8 @@ pub(crate) struct Scope {
     pub(crate) lab: bool,
     /// What the tests of this project call.
     pub(crate) tests: bool,
+    /// What the story of the demo plays in.
+    pub(crate) story: bool,
 }
 
 /// The Debian packages that are missing, for the stack and for `scope`.
@@ -102,6 +106,10 @@ pub(crate) async fn wanted(programs: &Programs, scope: Scope) -> BTreeSet<&'stat
     }
     if scope.lab {
         packages.extend(lab::missing().into_iter().map(|(_, package)| package));
+    }
+    if scope.story {
+        let missing = lab::missing_for_story();
+        packages.extend(missing.into_iter().map(|(_, package)| package));
     }
     if scope.tests {
         let missing = lab::missing_for_tests();
@@ -170,8 +178,10 @@ fn as_root(scope: Scope) -> anyhow::Result<()> {
     if !scope.lab {
         command.arg("--no-lab");
     }
-    if scope.tests {
-        command.arg("--tests");
+    for (wanted, flag) in [(scope.tests, "--tests"), (scope.story, "--story")] {
+        if wanted {
+            command.arg(flag);
+        }
     }
     let status = command.status()?;
     anyhow::ensure!(status.success(), "sudo ended with {status}");

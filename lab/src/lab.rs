@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-pub(crate) use requirements::{missing, missing_for_tests};
+pub(crate) use requirements::{missing, missing_for_story, missing_for_tests};
 pub(crate) use start::up;
 
 use crate::credentials::Credentials;

@@ -13,6 +13,7 @@ mod lab;
 mod manifests;
 mod panels;
 mod paths;
+mod rum;
 mod runner;
 mod series;
 mod table;

@@ -8,6 +8,7 @@ mod desired;
 mod flows;
 mod left_alone;
 mod port;
+mod rum;
 mod secret;
 mod selfheal;
 mod sensor;
@@ -26,6 +27,7 @@ pub(super) const STEPS: &[Step] = &[
     syslog::STEP,
     flows::STEP,
     sensor::STEP,
+    rum::STEP,
     secret::STEP,
 ];
 

@@ -97,6 +97,15 @@ pub(crate) fn missing() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+/// The same for what the story of the demo plays in besides.
+pub(crate) fn missing_for_story() -> Vec<(&'static str, &'static str)> {
+    let browser = |(program, _): &(&str, &str)| program.starts_with("chrom");
+    let needed = TESTED.into_iter().filter(browser);
+    needed
+        .filter(|(program, _)| find(program).is_none())
+        .collect()
+}
+
 /// The same for what the tests of this project call besides.
 pub(crate) fn missing_for_tests() -> Vec<(&'static str, &'static str)> {
     TESTED

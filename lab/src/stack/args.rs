@@ -91,6 +91,9 @@ pub(crate) struct Install {
     /// Also what the tests of this project call.
     #[arg(long)]
     pub(crate) tests: bool,
+    /// Also the browser that the story of the demo plays in.
+    #[arg(long)]
+    pub(crate) story: bool,
     #[command(flatten)]
     pub(crate) programs: Programs,
     #[command(flatten)]

@@ -109,6 +109,11 @@ impl Home {
             .and_then(|file| file.parent().map(Path::to_path_buf))
     }
 
+    /// The web SDK of Grafana Faro as npm brought it with the app.
+    pub(crate) fn faro(&self) -> Option<PathBuf> {
+        self.there("target/app/node_modules/@grafana/faro-web-sdk/dist/bundle/faro-web-sdk.iife.js")
+    }
+
     /// The dashboard that a visitor lands on.
     pub(crate) fn first_dashboard(&self) -> Option<PathBuf> {
         self.there("dashboards/network/now.json")

@@ -462,6 +462,26 @@ fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process
         .ready_at(format!("{}/ready", setting.inner_url("tempo"))))
 }
 
+/// What Grafana is told so that its pages report to sotp-rum: web vitals and faults, not each request and not the console.
+fn browsers(setting: &Setting) -> Vec<(&'static str, String)> {
+    const RUM: &str = "sotp-rum";
+    if !setting.outside.contains_key(RUM) {
+        return Vec::new();
+    }
+    let off = |name| (name, "false".to_owned());
+    vec![
+        ("GF_LOG_FRONTEND_ENABLED", "true".to_owned()),
+        (
+            "GF_LOG_FRONTEND_CUSTOM_ENDPOINT",
+            format!("{}/collect", setting.url(RUM)),
+        ),
+        off("GF_LOG_FRONTEND_INSTRUMENTATIONS_CONSOLE_ENABLED"),
+        off("GF_LOG_FRONTEND_INSTRUMENTATIONS_PERFORMANCE_ENABLED"),
+        off("GF_LOG_FRONTEND_INSTRUMENTATIONS_CSP_ENABLED"),
+        off("GF_LOG_FRONTEND_INSTRUMENTATIONS_TRACING_ENABLED"),
+    ]
+}
+
 fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow::Result<Process> {
     let data = setting.folder("grafana")?;
     let provisioned = provision::provision(setting.home, &data)?;
@@ -494,6 +514,8 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
             ),
         ],
     };
+    let mut settings = settings;
+    settings.sources.extend(browsers(setting));
     let arguments = [
         "server".to_owned(),
         "--homepath".to_owned(),

@@ -54,6 +54,16 @@ impl<'a> Stage<'a> {
         self.setting.state.to_path_buf()
     }
 
+    /// The text of the web SDK of Grafana Faro.
+    ///
+    /// # Errors
+    /// npm has not brought it yet.
+    pub(in crate::demo) fn faro(&self) -> anyhow::Result<String> {
+        let file = self.setting.home.faro();
+        let file = file.context("no @grafana/faro-web-sdk from npm yet: run `make app`")?;
+        std::fs::read_to_string(&file).with_context(|| file.display().to_string())
+    }
+
     /// The client for parts on this machine.
     pub(in crate::demo) fn client(&self) -> &Client {
         &self.client

@@ -1,0 +1,96 @@
+//! The service, put together.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use http::Method;
+use loki::Lines;
+use toolkit::{App, ConfigError, Identity, Live, OnEnd};
+
+use crate::collect::Collector;
+use crate::config::Config;
+use crate::exception::Shown;
+use crate::flags::Flags;
+use crate::metrics::{Series, lock};
+use crate::rate::Rate;
+use crate::tally::Tally;
+
+/// The service.
+#[derive(Debug)]
+pub struct Service;
+
+impl toolkit::Service for Service {
+    const IDENTITY: Identity = Identity {
+        name: "sotp-rum",
+        title: "Real users",
+        about: "Takes what users' browsers measure of web pages (Grafana Faro), and tells how fast they were",
+        port: 19_887,
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "docs/rum.md",
+    };
+    type Flags = Flags;
+    type Config = Config;
+
+    fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
+        Config::parse(text, origin)
+    }
+
+    async fn build(_: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
+        let config = live.current();
+        let tally = Arc::new(Mutex::new(Tally::new()));
+        lock(&tally).know(&config.apps);
+        app.collect(Series {
+            tally: Arc::clone(&tally),
+            live: live.clone(),
+        });
+        let lines = match &config.loki {
+            None => None,
+            Some(_) => Some(Lines::open(
+                app,
+                "rum",
+                (&config.queue, &config.base),
+                &live,
+                |config: &Config| config.loki.clone(),
+                || Shown,
+            )?),
+        };
+        let collector = Arc::new(Collector {
+            live: live.clone(),
+            tally: Arc::clone(&tally),
+            rate: Rate::new(config.posts_per_second, Instant::now()),
+            lines,
+        });
+        for path in ["/collect", "/collect/{key}"] {
+            let one = Arc::clone(&collector);
+            app.route(Method::POST, path, move |request| {
+                let one = Arc::clone(&one);
+                async move { one.post(&request) }
+            });
+            let one = Arc::clone(&collector);
+            app.route(Method::OPTIONS, path, move |request| {
+                let one = Arc::clone(&one);
+                async move { one.preflight(&request) }
+            });
+        }
+        applications(app, &live, &tally);
+        Ok(())
+    }
+}
+
+/// Knows of the applications that a new configuration names.
+fn applications(app: &mut App, live: &Live<Config>, tally: &Arc<Mutex<Tally>>) {
+    let (live, tally) = (live.clone(), Arc::clone(tally));
+    app.spawn("applications", OnEnd::Restart, move |stop| {
+        let (mut live, tally) = (live.clone(), Arc::clone(&tally));
+        async move {
+            loop {
+                lock(&tally).know(&live.current().apps);
+                tokio::select! {
+                    () = stop.requested() => return Ok(()),
+                    () = live.changed() => {}
+                }
+            }
+        }
+    });
+}

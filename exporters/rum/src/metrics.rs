@@ -1,0 +1,70 @@
+//! The series.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use toolkit::{Collect, Encoder, Kind, Labels, Live};
+
+use crate::config::Config;
+use crate::tally::{Ending, Item, Tally};
+
+/// Locks it, also after a panic of another thread.
+pub(crate) fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everything that `/metrics` shows.
+pub(crate) struct Series {
+    pub(crate) tally: Arc<Mutex<Tally>>,
+    pub(crate) live: Live<Config>,
+}
+
+impl Collect for Series {
+    fn collect(&self, out: &mut Encoder) {
+        let tally = lock(&self.tally);
+        out.family(
+            "rum_posts_total",
+            Kind::Counter,
+            "Posts of browsers, each by how it ended",
+        );
+        for (ending, count) in Ending::ALL.iter().zip(tally.endings) {
+            out.sample(&Labels::new([("result", ending.as_str())]), count);
+        }
+        out.family(
+            "rum_items_total",
+            Kind::Counter,
+            "What the posts held; only web vitals and exceptions are used",
+        );
+        for (item, count) in Item::ALL.iter().zip(tally.items) {
+            out.sample(&Labels::new([("kind", item.as_str())]), count);
+        }
+        out.family(
+            "rum_exceptions_total",
+            Kind::Counter,
+            "Faults of pages, by application",
+        );
+        for (app, count) in &tally.exceptions {
+            out.sample(&Labels::new([("app", app)]), *count);
+        }
+        out.family(
+            "rum_routes",
+            Kind::Gauge,
+            "Routes that are told apart, by application",
+        );
+        for (app, count) in tally.routes() {
+            out.sample(&Labels::new([("app", app)]), count);
+        }
+        out.family(
+            "rum_routes_limit",
+            Kind::Gauge,
+            "Most routes that are told apart of an application",
+        );
+        out.sample(Labels::none(), self.live.current().most_routes);
+        for (vital, buckets, all) in tally.vitals() {
+            let (name, help) = vital.family();
+            out.family(name, Kind::Histogram, help);
+            for (labels, histogram) in all {
+                out.histogram(&labels, buckets, &histogram.cumulated(), histogram.sum);
+            }
+        }
+    }
+}
