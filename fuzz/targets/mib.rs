@@ -13,5 +13,5 @@ crate::target!(|bytes: &[u8]| {
     };
     let _ = mibs.resolve("FUZZ-MIB::anything.1");
     let text = String::from_utf8_lossy(generator.get(1..).unwrap_or_default());
-    let _ = sotp_snmp::generate::command::text_of(&text, Path::new("generator.yml"), &mibs);
+    let _ = sotp_snmp::commands::generate::text_of(&text, Path::new("generator.yml"), &mibs);
 });

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use inventory::Inventory;
-use sotp_ping::compat::{Kind, Options, convert, parse};
+use sotp_ping::commands::convert;
+use sotp_ping::compat::{Kind, Options, parse};
 use sotp_ping::config::Config;
 
 crate::target!(|text: &str| {

@@ -13,7 +13,6 @@ use crate::config::Config;
 pub use crate::config::peer::{Families, Kind, Peer, Style, Target};
 
 pub mod blackbox;
-pub mod convert;
 mod directory;
 mod expose;
 pub mod flags;

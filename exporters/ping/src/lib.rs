@@ -13,6 +13,7 @@
 pub mod account;
 pub mod app;
 pub mod clock;
+pub mod commands;
 pub mod compat;
 pub mod config;
 pub mod echo;
@@ -24,7 +25,6 @@ pub mod path;
 pub mod probe;
 pub mod reason;
 pub mod resolve;
-pub mod start;
 pub mod tally;
 pub mod targets;
 pub mod wheel;

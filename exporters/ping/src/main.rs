@@ -1,5 +1,5 @@
 //! `sotp-ping`: pings every device of the inventory.
 
 fn main() -> std::process::ExitCode {
-    sotp_ping::start::main()
+    sotp_ping::commands::main()
 }

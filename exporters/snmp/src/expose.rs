@@ -1,26 +1,32 @@
-//! Expositions: the text format of Prometheus, version 0.0.4, with the spellings of Go's client, and protobuf.
+//! Expositions: those of the toolkit within a bound of memory, with numbers as Go's client spells them in text.
 
-use std::fmt::Write as _;
-
-use toolkit::{Encoder, Format, Kind, Labels};
+use toolkit::{Encoder, Format, Kind, Number};
 
 use crate::budget::Claim;
+
+/// A number as Go spells it.
+#[derive(Debug, Clone, Copy)]
+struct Go(f64);
+
+impl Number for Go {
+    fn write(self, out: &mut Vec<u8>) {
+        number(self.0, out);
+    }
+
+    fn as_f64(self) -> f64 {
+        self.0
+    }
+}
 
 /// An exposition being written.
 #[derive(Debug)]
 pub struct Page {
-    out: Out,
+    out: Encoder,
     /// Octets written, about.
     written: usize,
     claim: Option<Claim>,
     /// There was no room for all.
     full: bool,
-}
-
-#[derive(Debug)]
-enum Out {
-    Text(String),
-    Protobuf(Box<Encoder>),
 }
 
 impl Default for Page {
@@ -33,11 +39,10 @@ impl Page {
     /// As text, with room for so many octets.
     #[must_use]
     pub fn text(octets: usize) -> Self {
-        let out = Out::Text(String::with_capacity(octets));
-        Self::of(out)
+        Self::of(Encoder::with_capacity(Format::Text, octets))
     }
 
-    fn of(out: Out) -> Self {
+    fn of(out: Encoder) -> Self {
         Self {
             out,
             written: 0,
@@ -64,23 +69,17 @@ impl Page {
     /// As protobuf, which tells since when counters count.
     #[must_use]
     pub fn protobuf() -> Self {
-        let out = Out::Protobuf(Box::new(Encoder::new(Format::Protobuf)));
-        Self::of(out)
+        Self::of(Encoder::new(Format::Protobuf))
     }
 
     /// Begins a family; `kind` is `counter` or `gauge`.
     pub fn head(&mut self, name: &str, help: &str, kind: &str) {
-        match &mut self.out {
-            Out::Text(text) => head(name, help, kind, text),
-            Out::Protobuf(encoder) => {
-                let kind = if kind == "counter" {
-                    Kind::Counter
-                } else {
-                    Kind::Gauge
-                };
-                encoder.family(name, kind, help);
-            }
-        }
+        let kind = if kind == "counter" {
+            Kind::Counter
+        } else {
+            Kind::Gauge
+        };
+        self.out.family(name, kind, help);
     }
 
     /// Writes one sample of the family begun last; `labels` are rendered already.
@@ -96,10 +95,7 @@ impl Page {
         if self.full {
             return;
         }
-        match &mut self.out {
-            Out::Text(text) => sample(name, labels, value, text),
-            Out::Protobuf(encoder) => encoder.sample_since(&Labels::rendered(labels), value, since),
-        }
+        self.out.sample_rendered(labels, Go(value), since);
     }
 
     /// What was written.
@@ -111,69 +107,24 @@ impl Page {
     /// What was written, and the memory that it takes.
     #[must_use]
     pub fn finish_held(self) -> (Vec<u8>, Option<Claim>) {
-        let octets = match self.out {
-            Out::Text(text) => text.into_bytes(),
-            Out::Protobuf(encoder) => encoder.finish(),
-        };
-        (octets, self.claim)
+        (self.out.finish(), self.claim)
     }
-}
-
-/// Writes `# HELP` and `# TYPE`.
-fn head(name: &str, help: &str, kind: &str, out: &mut String) {
-    out.push_str("# HELP ");
-    out.push_str(name);
-    out.push(' ');
-    escape(help, false, out);
-    out.push_str("\n# TYPE ");
-    out.push_str(name);
-    out.push(' ');
-    out.push_str(kind);
-    out.push('\n');
 }
 
 /// Writes `name="value"`.
 pub fn label(name: &str, value: &str, out: &mut String) {
     out.push_str(name);
     out.push_str("=\"");
-    escape(value, true, out);
+    toolkit::escape_label(value, out);
     out.push('"');
 }
 
-fn sample(name: &str, labels: &str, value: f64, out: &mut String) {
-    out.push_str(name);
-    if !labels.is_empty() {
-        out.push('{');
-        out.push_str(labels);
-        out.push('}');
-    }
-    out.push(' ');
-    number(value, out);
-    out.push('\n');
-}
-
-fn escape(text: &str, quotes: bool, out: &mut String) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escaped = match byte {
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'"' if quotes => "\\\"",
-            _ => continue,
-        };
-        out.push_str(&text[from..at]);
-        out.push_str(escaped);
-        from = at + 1;
-    }
-    out.push_str(&text[from..]);
-}
-
 /// Writes a number as Go does with the verb `g` and the shortest precision: `1`, `0.5`, `1e+06`, `+Inf`.
-pub fn number(value: f64, out: &mut String) {
+fn number(value: f64, out: &mut Vec<u8>) {
     if value.is_nan() {
-        out.push_str("NaN");
+        out.extend_from_slice(b"NaN");
     } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     } else if value.abs() < 1e6
         && value == value.trunc()
         && !(value == 0.0 && value.is_sign_negative())
@@ -186,27 +137,14 @@ pub fn number(value: f64, out: &mut String) {
     }
 }
 
-fn small(number: i64, out: &mut String) {
-    if number < 0 {
-        out.push('-');
-    }
-    let mut digits = [0u8; 8];
-    let (mut at, mut left) = (digits.len(), number.unsigned_abs());
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 || at == 0 {
-            break;
-        }
-    }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+fn small(number: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// A whole number of seven digits or more: its digits are those of the shortest form.
-fn large(number: i64, out: &mut String) {
+fn large(number: i64, out: &mut Vec<u8>) {
     if number < 0 {
-        out.push('-');
+        out.push(b'-');
     }
     let mut digits = [0u8; 20];
     let (mut at, mut left) = (digits.len(), number.unsigned_abs());
@@ -221,26 +159,26 @@ fn large(number: i64, out: &mut String) {
         .rposition(|digit| *digit != b'0')
         .unwrap_or(at)
         + 1;
-    out.push(char::from(digits[at]));
+    out.push(digits[at]);
     if end > at + 1 {
-        out.push('.');
-        out.extend(digits[at + 1..end].iter().map(|digit| char::from(*digit)));
+        out.push(b'.');
+        out.extend_from_slice(&digits[at + 1..end]);
     }
-    out.push_str("e+");
-    out.push(char::from(b'0' + (exponent / 10) as u8));
-    out.push(char::from(b'0' + (exponent % 10) as u8));
+    out.extend_from_slice(b"e+");
+    out.push(b'0' + (exponent / 10) as u8);
+    out.push(b'0' + (exponent % 10) as u8);
 }
 
-fn shortest(value: f64, out: &mut String) {
-    let mut scientific = String::with_capacity(24);
-    let _ = write!(scientific, "{value:e}");
+fn shortest(value: f64, out: &mut Vec<u8>) {
+    let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
-        let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.abs());
+        let text = format!("{mantissa}e{sign}{:02}", exponent.abs());
+        out.extend_from_slice(text.as_bytes());
     } else {
-        let _ = write!(out, "{value}");
+        out.extend_from_slice(value.to_string().as_bytes());
     }
 }
 
@@ -275,20 +213,22 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
         ] {
-            let mut out = String::new();
+            let mut out = Vec::new();
             number(value, &mut out);
-            assert_eq!(out, text);
+            assert_eq!(std::str::from_utf8(&out).unwrap(), text);
         }
     }
 
     #[test]
     fn text_is_escaped_where_the_format_says() {
-        let mut out = String::new();
-        head("a", "say \"x\"\\\nb", "gauge", &mut out);
-        label("l", "\"x\"\\\n", &mut out);
+        let mut labels = String::new();
+        label("l", "\"x\"\\\n", &mut labels);
+        let mut out = Page::default();
+        out.head("a", "say \"x\"\\\nb", "gauge");
+        out.sample("a", &labels, 1e6);
         assert_eq!(
-            out,
-            "# HELP a say \"x\"\\\\\\nb\n# TYPE a gauge\nl=\"\\\"x\\\"\\\\\\n\""
+            String::from_utf8(out.finish()).unwrap(),
+            "# HELP a say \"x\"\\\\\\nb\n# TYPE a gauge\na{l=\"\\\"x\\\"\\\\\\n\"} 1e+06\n"
         );
     }
 }

@@ -1,5 +1,4 @@
-//! `sotp-snmp generate`: `snmp.yml` from MIBs, as snmp_exporter's generator makes it from the same `generator.yml`.
+//! `snmp.yml` from MIBs, as snmp_exporter's generator makes it from the same `generator.yml`.
 
 pub mod build;
-pub mod command;
 pub mod input;

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod app;
 pub mod budget;
 pub mod codec;
+pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod expose;

@@ -16,11 +16,10 @@ mod tests;
 
 use std::collections::HashSet;
 
-pub use labels::Labels;
+pub use labels::{Labels, escape_label};
 pub use native::Native;
 pub(crate) use negotiate::ranges;
-pub use number::Decimal;
-use number::Number;
+pub use number::{Decimal, Number};
 use protobuf::Family;
 pub(crate) use registry::encode as encode_registry;
 use sink::Sink;
@@ -283,30 +282,30 @@ impl Encoder {
 
     /// One sample of a counter that counts since `since`, Unix seconds. Protobuf alone says so: text shows the sample without it.
     pub fn sample_since(&mut self, labels: &Labels, value: impl Number, since: Option<f64>) {
+        self.sample_rendered(labels.as_str(), value, since);
+    }
+
+    /// As [`sample_since`](Self::sample_since), with labels that are rendered already, as [`Labels::as_str`] gives them: for a page whose
+    /// rows keep their labels in one text.
+    pub fn sample_rendered(&mut self, labels: &str, value: impl Number, since: Option<f64>) {
+        self.write((labels, ""), value, since);
+    }
+
+    fn write(&mut self, labels: (&str, &str), value: impl Number, since: Option<f64>) {
         if self.refuse {
             return;
         }
         if self.format == Format::Protobuf {
-            let value = value.as_f64();
-            self.family
-                .sample(self.kind, (labels, Labels::none()), value, since);
-        } else {
-            self.sample(labels, value);
+            self.family.sample(self.kind, labels, value.as_f64(), since);
+            return;
         }
+        line(&mut self.out.bytes, &self.name, "", labels, value);
+        self.out.spill();
     }
 
     /// One sample whose labels are `labels` and then `extra`, such as the reason of an error.
     pub fn sample_with(&mut self, labels: &Labels, extra: &Labels, value: impl Number) {
-        if self.refuse {
-            return;
-        }
-        if self.format == Format::Protobuf {
-            let value = value.as_f64();
-            self.family.sample(self.kind, (labels, extra), value, None);
-            return;
-        }
-        line(&mut self.out.bytes, &self.name, "", (labels, extra), value);
-        self.out.spill();
+        self.write((labels.as_str(), extra.as_str()), value, None);
     }
 
     /// One classic histogram: `counts` are cumulative, one per bucket and the last for `+Inf`, so `buckets.bounds().len() + 1`.
@@ -390,8 +389,8 @@ impl Encoder {
             out.push(b'\n');
         }
         let count = counts.last().copied().unwrap_or(0);
-        line(out, &self.name, "_sum", (labels, Labels::none()), sum);
-        line(out, &self.name, "_count", (labels, Labels::none()), count);
+        line(out, &self.name, "_sum", (labels.as_str(), ""), sum);
+        line(out, &self.name, "_count", (labels.as_str(), ""), count);
         self.out.spill();
     }
 
@@ -400,7 +399,7 @@ impl Encoder {
         if self.refuse || self.format == Format::Protobuf {
             return;
         }
-        let labels = (labels, Labels::none());
+        let labels = (labels.as_str(), "");
         line(&mut self.out.bytes, &self.name, suffix, labels, value);
     }
 
@@ -420,10 +419,10 @@ fn line(
     out: &mut Vec<u8>,
     name: &str,
     suffix: &str,
-    (labels, extra): (&Labels, &Labels),
+    (labels, extra): (&str, &str),
     value: impl Number,
 ) {
-    let (labels, extra) = (labels.as_str().as_bytes(), extra.as_str().as_bytes());
+    let (labels, extra) = (labels.as_bytes(), extra.as_bytes());
     out.reserve(name.len() + suffix.len() + labels.len() + extra.len() + 32);
     out.extend_from_slice(name.as_bytes());
     if !suffix.is_empty() {

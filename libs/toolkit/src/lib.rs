@@ -32,7 +32,9 @@ pub mod yaml;
 pub use app::{App, Collect};
 pub use chain::chain;
 pub use config::{BadInput, ConfigError, Configuration, Service};
-pub use encoder::{Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Native};
+pub use encoder::{
+    Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Native, Number, escape_label,
+};
 pub use flags::Flags;
 pub use identity::Identity;
 pub use latency::{Latency, Series};

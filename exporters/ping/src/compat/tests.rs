@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::*;
+use crate::commands::convert;
 use crate::engine::Command;
 use crate::targets::{Names, Resolved};
 

@@ -38,39 +38,8 @@ impl Labels {
     }
 
     /// The pairs as they were given, name and value; `scratch` takes a value that was escaped.
-    pub(super) fn each(&self, scratch: &mut String, mut take: impl FnMut(&str, &str)) {
-        let mut rest = &*self.0;
-        while let Some((name, after)) = rest.split_once('=') {
-            let after = after.strip_prefix('"').unwrap_or(after);
-            let plain = after.bytes().position(|b| b == b'"' || b == b'\\');
-            if let Some((value, end)) = plain.and_then(|at| after.split_at_checked(at))
-                && let Some(end) = end.strip_prefix('"')
-            {
-                take(name, value);
-                rest = end.strip_prefix(',').unwrap_or(end);
-                continue;
-            }
-            scratch.clear();
-            let mut end = after.len();
-            let mut characters = after.char_indices();
-            while let Some((at, c)) = characters.next() {
-                match c {
-                    '"' => {
-                        end = at + 1;
-                        break;
-                    }
-                    '\\' => match characters.next() {
-                        Some((_, 'n')) => scratch.push('\n'),
-                        Some((_, other)) => scratch.push(other),
-                        None => {}
-                    },
-                    other => scratch.push(other),
-                }
-            }
-            take(name, scratch);
-            rest = after.get(end..).unwrap_or_default();
-            rest = rest.strip_prefix(',').unwrap_or(rest);
-        }
+    pub(super) fn each(&self, scratch: &mut String, take: impl FnMut(&str, &str)) {
+        each(&self.0, scratch, take);
     }
 
     /// The rendered pairs without braces.
@@ -95,15 +64,61 @@ fn push(text: &mut String, name: &str, value: &str) {
     }
     text.push_str(name);
     text.push_str("=\"");
-    for c in value.chars() {
-        match c {
-            '\\' => text.push_str("\\\\"),
-            '"' => text.push_str("\\\""),
-            '\n' => text.push_str("\\n"),
-            other => text.push(other),
-        }
-    }
+    escape_label(value, text);
     text.push('"');
+}
+
+/// Appends the value of a label as it stands between its quotes.
+pub fn escape_label(value: &str, out: &mut String) {
+    let mut from = 0;
+    for (at, byte) in value.bytes().enumerate() {
+        let escaped = match byte {
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'"' => "\\\"",
+            _ => continue,
+        };
+        out.push_str(&value[from..at]);
+        out.push_str(escaped);
+        from = at + 1;
+    }
+    out.push_str(&value[from..]);
+}
+
+/// As [`Labels::each`], of rendered pairs.
+pub(super) fn each(rendered: &str, scratch: &mut String, mut take: impl FnMut(&str, &str)) {
+    let mut rest = rendered;
+    while let Some((name, after)) = rest.split_once('=') {
+        let after = after.strip_prefix('"').unwrap_or(after);
+        let plain = after.bytes().position(|b| b == b'"' || b == b'\\');
+        if let Some((value, end)) = plain.and_then(|at| after.split_at_checked(at))
+            && let Some(end) = end.strip_prefix('"')
+        {
+            take(name, value);
+            rest = end.strip_prefix(',').unwrap_or(end);
+            continue;
+        }
+        scratch.clear();
+        let mut end = after.len();
+        let mut characters = after.char_indices();
+        while let Some((at, c)) = characters.next() {
+            match c {
+                '"' => {
+                    end = at + 1;
+                    break;
+                }
+                '\\' => match characters.next() {
+                    Some((_, 'n')) => scratch.push('\n'),
+                    Some((_, other)) => scratch.push(other),
+                    None => {}
+                },
+                other => scratch.push(other),
+            }
+        }
+        take(name, scratch);
+        rest = after.get(end..).unwrap_or_default();
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
 }
 
 /// `[a-zA-Z_][a-zA-Z0-9_]*`

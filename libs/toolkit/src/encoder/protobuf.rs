@@ -3,6 +3,7 @@
 //! Field numbers are those of <https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto>, the encoding
 //! is that of <https://protobuf.dev/programming-guides/encoding/>.
 
+use super::labels::each;
 use super::{Exemplar, Kind, Labels, Native};
 
 /// `MetricFamily` and the buffers of its parts, innermost last.
@@ -41,7 +42,7 @@ impl Family {
     pub(super) fn sample(
         &mut self,
         kind: Kind,
-        (labels, extra): (&Labels, &Labels),
+        (labels, extra): (&str, &str),
         value: f64,
         since: Option<f64>,
     ) {
@@ -70,7 +71,7 @@ impl Family {
         exemplars: &[Option<Exemplar>],
         native: Option<&Native<'_>>,
     ) {
-        self.labels(labels);
+        self.labels(labels.as_str());
         self.value.clear();
         number(&mut self.value, 1, counts.last().copied().unwrap_or(0));
         float(&mut self.value, 2, sum);
@@ -130,9 +131,9 @@ impl Family {
         }
     }
 
-    fn labels(&mut self, labels: &Labels) {
+    fn labels(&mut self, labels: &str) {
         let (metric, part) = (&mut self.metric, &mut self.part);
-        labels.each(&mut self.text, |name, value| {
+        each(labels, &mut self.text, |name, value| {
             pair(metric, 1, part, name, value);
         });
     }

@@ -10,9 +10,9 @@ use clap::Parser;
 use serde::Deserialize;
 use yaml::Spanned;
 
-use super::build::{self, Built};
-use super::input::ModuleInput;
 use crate::config::{self, Options};
+use crate::generate::build::{self, Built};
+use crate::generate::input::ModuleInput;
 use crate::mib::{self, Mibs};
 
 /// Exit status of bad usage or bad input (sysexits.h, EX_USAGE).

@@ -11,7 +11,7 @@ use inventory::Inventory;
 use netio::option::Family;
 use toolkit::ConfigError;
 
-use super::{Families, Kind, Options, Peer, Target};
+use crate::compat::{self, Families, Kind, Options, Peer, Target};
 use crate::config::{Config, Module};
 
 /// Which of the two files to print.
@@ -105,7 +105,7 @@ pub fn run(args: impl IntoIterator<Item = String>) -> ExitCode {
 /// # Errors
 /// What is wrong with the file, with its line.
 pub fn convert(kind: Kind, text: &str, origin: &Path) -> Result<Converted, ConfigError> {
-    let config = super::parse(kind, &Options::default(), text, origin)?;
+    let config = compat::parse(kind, &Options::default(), text, origin)?;
     let Some(peer) = &config.peer else {
         return Err(ConfigError::new(
             origin,

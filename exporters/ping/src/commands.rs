@@ -1,10 +1,12 @@
-//! The command line before the service: whom it stands in for, and the command `convert`.
+//! What the program does beside the service: `convert`, and the flags of other programs in compatibility mode.
+
+pub mod convert;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::app::Service;
-use crate::compat::{Options, convert, flags};
+use crate::compat::{Options, flags};
 
 /// Runs the program.
 #[must_use]
