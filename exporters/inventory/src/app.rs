@@ -10,14 +10,14 @@ use anyhow::Context as _;
 use inventory::{Feed, Inventory, Source};
 use tokio::sync::Semaphore;
 use toolkit::prometheus;
-use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd};
+use toolkit::{App, BadInput, ConfigError, Identity, Live, OnEnd, chain};
 
 use crate::api::edits::{Api, Editor, remembered};
 use crate::config::Config;
 use crate::flags::Flags;
 use crate::metrics::{Editing, Series};
 use crate::store::disk::Real;
-use crate::store::{Options, Store, StoreError, blocking, chain};
+use crate::store::{Options, Store, StoreError, blocking};
 use crate::{api, sync};
 
 /// The service.

@@ -23,6 +23,7 @@ use inventory::edit::Book;
 use inventory::{Document, Feed, Inventory};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Notify, watch};
+use toolkit::chain;
 
 mod commits;
 pub(crate) mod disk;
@@ -288,18 +289,6 @@ impl State {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `error` with all its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Runs `work` where it may block.

@@ -8,10 +8,12 @@ use access::edit::Action;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 
+use toolkit::chain;
+
 use crate::api::edits::{Api, Editor};
 use crate::api::remote::{configured, plan};
 use crate::config::{Remote, verbs};
-use crate::store::{Signed, StoreError, blocking, chain, git};
+use crate::store::{Signed, StoreError, blocking, git};
 
 /// Time from one round to the next at least, so that changes that come together are pushed together.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -185,7 +185,7 @@ fn bad(what: impl Into<String>) -> Refusal {
 }
 
 fn unreadable(error: &git::Error) -> Refusal {
-    tracing::error!(error = %crate::chain::chain(error), "the archive cannot be read");
+    tracing::error!(error = %toolkit::chain(error), "the archive cannot be read");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
         .detail("the archive cannot be read")
         .into()

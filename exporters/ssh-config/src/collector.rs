@@ -15,7 +15,6 @@ use toolkit::trace::Origin;
 use toolkit::{Live, Stop};
 
 use crate::archive::{Archive, Reason};
-use crate::chain::chain;
 use crate::compliance::Compliance;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -24,6 +23,7 @@ use crate::fleet::{Ending, Fleet, Timing};
 use crate::journal::{self, News};
 use crate::logins::Logins;
 use crate::state::State;
+use toolkit::chain;
 
 /// Time over which the first collections after a start are spread, for each device of which more than a few are due.
 const SPREAD: Duration = Duration::from_millis(20);

@@ -13,8 +13,8 @@ use ssh::{Drivers, Login, OnUnknown, Profile};
 use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
-use crate::chain::chain;
 use crate::rules::Rules;
+use toolkit::chain;
 
 /// Reading versions, configurations, differences and violations.
 pub(crate) static READ: Verb = Verb::new("configuration.read", Role::Viewer);

@@ -11,7 +11,6 @@
 mod api;
 mod app;
 mod archive;
-mod chain;
 mod collector;
 mod compliance;
 mod config;

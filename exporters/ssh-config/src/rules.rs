@@ -13,8 +13,8 @@ use toolkit::{ConfigError, yaml};
 
 mod check;
 
-use crate::chain::chain;
 use crate::tree::Tree;
+use toolkit::chain;
 
 /// The rules that hold when no folder is named.
 const STARTER: [(&str, &str); 2] = [

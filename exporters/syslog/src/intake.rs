@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use inventory::{Feed, Inventory};
 use ipnet::IpNet;
 use spool::{Entry, Queue, WhenFull};
-use toolkit::Live;
+use toolkit::{Live, TokenBucket};
 
 use crate::books::{Account, Books, Dropped, Tally};
 use crate::config::Config;
@@ -92,20 +92,14 @@ struct Item {
     account: usize,
 }
 
-/// A device's allowance.
-#[derive(Clone, Copy)]
-struct Bucket {
-    tokens: f64,
-    filled: Instant,
-}
-
 /// An account with what is not booked there yet: it is shared with other threads, so it is touched once for many
 /// messages.
 struct Open {
     account: Arc<Account>,
     tally: Tally,
     counted: bool,
-    bucket: Option<Bucket>,
+    /// What the device may send.
+    bucket: Option<TokenBucket>,
 }
 
 /// The accounts that a lane has met.
@@ -389,16 +383,9 @@ impl Lane {
             // apart. What is urgent is spared by the share, which is about others, and not by the limit, which is about the device.
             let over = limit.is_some_and(|(rate, burst)| {
                 let now = Instant::now();
-                let bucket = ledger.open[item.account].bucket.get_or_insert(Bucket {
-                    tokens: burst,
-                    filled: now,
-                });
-                let gained = now.duration_since(bucket.filled).as_secs_f64() * rate;
-                bucket.tokens = (bucket.tokens + gained).min(burst) - 1.0;
-                bucket.filled = now;
-                let over = bucket.tokens < 0.0;
-                bucket.tokens = bucket.tokens.max(0.0);
-                over
+                let bucket = &mut ledger.open[item.account].bucket;
+                let bucket = bucket.get_or_insert_with(|| TokenBucket::full(rate, burst, now));
+                !bucket.take(1.0, now)
             });
             let queued = ledger
                 .account(item.account)

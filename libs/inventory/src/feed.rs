@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
+use units::chain;
 
 use crate::model::Inventory;
 use crate::problem::Error;
@@ -337,18 +338,6 @@ fn refused(source: &Source, reason: InvalidSource) -> Error {
         source_name: source.to_string(),
         reason: reason.to_string(),
     }
-}
-
-/// `error` with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Parses away from the threads that serve requests.

@@ -175,18 +175,5 @@ async fn read_answer(mut response: reqwest::Response) -> Answer {
 
 /// The error with its causes, without the address: it may carry a password.
 fn chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    if text.is_empty() {
-        "no answer".to_owned()
-    } else {
-        text
-    }
+    std::error::Error::source(error).map_or_else(|| "no answer".to_owned(), toolkit::chain)
 }

@@ -1,42 +1,26 @@
-//! A token bucket that spreads what is sent over time.
+//! Spreads what is sent over time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+use toolkit::TokenBucket;
 
 use crate::Rate;
 
-pub(crate) struct Pace {
-    rate: Option<Rate>,
-    tokens: f64,
-    filled: Instant,
-}
+pub(crate) struct Pace(Option<TokenBucket>);
 
 impl Pace {
     pub(crate) fn new(rate: Option<Rate>) -> Self {
-        let tokens = rate.as_ref().map_or(0.0, |r| r.burst_bytes);
-        Self {
-            rate,
-            tokens,
-            filled: Instant::now(),
-        }
+        let now = Instant::now().into_std();
+        Self(rate.map(|rate| TokenBucket::full(rate.bytes_per_second, rate.burst_bytes, now)))
     }
 
     /// Takes the bytes and gives how long to wait before sending them. A request larger than the burst waits until
     /// its debt is paid.
     pub(crate) fn take(&mut self, bytes: usize) -> Duration {
-        let Some(rate) = &self.rate else {
-            return Duration::ZERO;
-        };
-        let now = Instant::now();
-        let gained = now.duration_since(self.filled).as_secs_f64() * rate.bytes_per_second;
-        self.tokens = (self.tokens + gained).min(rate.burst_bytes) - bytes as f64;
-        self.filled = now;
-        if self.tokens >= 0.0 {
-            Duration::ZERO
-        } else {
-            Duration::from_secs_f64(-self.tokens / rate.bytes_per_second)
-        }
+        let now = Instant::now().into_std();
+        let bucket = self.0.as_mut();
+        bucket.map_or(Duration::ZERO, |bucket| bucket.owe(bytes as f64, now))
     }
 }
 

@@ -9,8 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod app;
+mod bucket;
 mod carriers;
-mod chain;
 pub mod config;
 mod encoder;
 mod flags;
@@ -30,7 +30,7 @@ pub mod web_config;
 pub mod yaml;
 
 pub use app::{App, Collect};
-pub use chain::chain;
+pub use bucket::TokenBucket;
 pub use config::{BadInput, ConfigError, Configuration, Service};
 pub use encoder::{
     Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Native, Number, escape_label,
@@ -42,6 +42,7 @@ pub use life::{main, main_from};
 pub use live::Live;
 pub use secret::{Secret, SecretFile, SecretUrl, without_passwords};
 pub use supervise::{Latch, OnEnd, Spawner, Stop};
+pub use units::chain;
 pub use units::duration;
 pub use web::{Request, Response};
 

@@ -3,8 +3,10 @@
 use access::{Problem, Refusal, field_error};
 use serde_json::{Value, json};
 
+use toolkit::chain;
+
+use crate::store::StoreError;
 use crate::store::git::GitError;
-use crate::store::{StoreError, chain};
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {

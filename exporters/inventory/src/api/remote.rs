@@ -8,13 +8,13 @@ use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use toolkit::{Request, Response};
+use toolkit::{Request, Response, chain};
 
 use super::edits::{Api, Change, ChangeRequest};
 use super::history::{answered, members};
 use crate::config::{Remote, verbs};
 use crate::store::merging::Side;
-use crate::store::{Held, StoreError, blocking, chain};
+use crate::store::{Held, StoreError, blocking};
 
 /// The remote of the configuration.
 pub(crate) fn configured(api: &Api) -> Option<Remote> {

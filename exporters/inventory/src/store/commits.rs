@@ -5,10 +5,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use inventory::edit::Book;
+use toolkit::chain;
 
 use super::git::Commit;
 use super::journal::Record;
-use super::{Held, MOST_PENDING, State, Store, StoreError, chain, disk_error};
+use super::{Held, MOST_PENDING, State, Store, StoreError, disk_error};
 
 /// How often a flush follows a branch that others go on moving.
 const ROUNDS: usize = 8;

@@ -10,11 +10,12 @@ use inventory::{Document, Inventory};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
+use toolkit::chain;
 
 use super::journal::{Key, Record, Step, Steps};
 use crate::config::verbs;
 
-use super::{Stamp, State, Store, StoreError, chain, disk_error, git, hex};
+use super::{Stamp, State, Store, StoreError, disk_error, git, hex};
 
 /// Entries that a commit message names one by one.
 const NAMED: usize = 100;

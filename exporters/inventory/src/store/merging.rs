@@ -13,9 +13,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use toolkit::chain;
 
 use super::git::GitError;
-use super::{Held, Prepared, Signed, Signs, Stamp, Store, StoreError, chain, git, hex};
+use super::{Held, Prepared, Signed, Signs, Stamp, Store, StoreError, git, hex};
 use crate::config::{Remote, verbs};
 
 /// Whose commits ours meet.

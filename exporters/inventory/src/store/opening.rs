@@ -11,12 +11,13 @@ use inventory::edit::Book;
 use inventory::{Feed, Inventory, Source};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, Notify, watch};
+use toolkit::chain;
 
 use super::disk::Disk;
 use super::git::Git;
 use super::journal::{Journal, Record, Step, Steps};
 use super::keys::{self, Keys};
-use super::{Options, Stamp, Standing, State, Store, StoreError, chain, disk_error, hex};
+use super::{Options, Stamp, Standing, State, Store, StoreError, disk_error, hex};
 
 /// How long a start waits for another process to let go of the repository.
 const LOCK_TRIES: usize = 20;

@@ -9,7 +9,7 @@ use netio::control::{Outgoing, UnixNanos};
 use netio::option::Family;
 use netio::receive::Queue;
 use tokio::sync::watch;
-use toolkit::{Live, Stop};
+use toolkit::{Live, Stop, TokenBucket};
 
 use super::trace::{Answer, Trace};
 use super::wire::{Told, told};
@@ -146,8 +146,8 @@ struct Follower {
     /// The same in the order of sending: the first is the first to be given up.
     order: VecDeque<(Instant, usize, u16)>,
     /// Requests that may be sent now.
-    tokens: f64,
-    refilled: Instant,
+    /// Probes that may be sent.
+    allowed: TokenBucket,
 }
 
 impl Follower {
@@ -160,8 +160,7 @@ impl Follower {
             turn: VecDeque::new(),
             sent: HashMap::new(),
             order: VecDeque::new(),
-            tokens: 0.0,
-            refilled: Instant::now(),
+            allowed: TokenBucket::empty(0.0, 0.0, Instant::now()),
         }
     }
 
@@ -282,17 +281,15 @@ impl Follower {
     /// Sends what the rate allows, of each target in turn.
     fn send(&mut self, now: Instant) {
         let rate = f64::from(self.settings.rate);
-        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
-        self.refilled = now;
         // What was not used in a tenth of a second is not made up for.
-        self.tokens = (self.tokens + passed * rate).min((rate / 10.0).max(1.0));
+        self.allowed.set(rate, (rate / 10.0).max(1.0), now);
         let mut idle = 0;
-        while self.tokens >= 1.0 && idle < self.turn.len() {
+        while self.allowed.tokens() >= 1.0 && idle < self.turn.len() {
             let Some(key) = self.turn.pop_front() else {
                 return;
             };
             if self.send_one(&key, now) {
-                self.tokens -= 1.0;
+                self.allowed.take(1.0, now);
                 idle = 0;
             } else {
                 idle += 1;

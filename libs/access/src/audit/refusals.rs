@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use toolkit::TokenBucket;
+
 /// Of callers who are not known: at once, and each second from then on.
 const UNKNOWN: (f64, f64) = (60.0, 1.0);
 /// Of callers who are known.
@@ -14,8 +16,7 @@ pub(super) struct Refusals([Mutex<Allowance>; 2]);
 
 #[derive(Debug, Default)]
 struct Allowance {
-    used: f64,
-    at: Option<Instant>,
+    bucket: Option<TokenBucket>,
     /// Not recorded since the last that was.
     skipped: u64,
     /// Not recorded at all.
@@ -34,15 +35,14 @@ impl Refusals {
         let (most, each) = if known { KNOWN } else { UNKNOWN };
         let mut of = self.of(known);
         let now = Instant::now();
-        let since = of.at.map_or(0.0, |at| (now - at).as_secs_f64());
-        of.at = Some(now);
-        of.used = (of.used - since * each).max(0.0);
-        if of.used + 1.0 > most {
+        let bucket = of
+            .bucket
+            .get_or_insert_with(|| TokenBucket::full(each, most, now));
+        if !bucket.take(1.0, now) {
             of.skipped += 1;
             of.lost += 1;
             return Err(());
         }
-        of.used += 1.0;
         Ok(std::mem::take(&mut of.skipped))
     }
 

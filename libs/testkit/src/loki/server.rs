@@ -230,11 +230,9 @@ fn values(all: impl Iterator<Item = String>) -> Response<Full<Bytes>> {
 /// `query={label="value",…}` with equality, optionally `|= "text"`; `start` and `end` in nanoseconds; `limit`.
 fn range(query: &str, entries: Vec<Entry>) -> Response<Full<Bytes>> {
     let parameter = |name: &str| {
-        query
-            .split('&')
-            .filter_map(|p| p.split_once('='))
-            .find(|p| p.0 == name)
-            .map(|p| percent_decoded(p.1))
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
     };
     let text = parameter("query").unwrap_or_default();
     let (selector, filter) = text.split_once("|=").unwrap_or((&text, ""));
@@ -276,20 +274,4 @@ fn range(query: &str, entries: Vec<Entry>) -> Response<Full<Bytes>> {
         .collect();
     let body = serde_json::json!({"status": "success", "data": {"resultType": "streams", "result": result}});
     reply(200, body.to_string())
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(b) = rest.next() {
-        match b {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let hex: String = rest.by_ref().take(2).map(char::from).collect();
-                bytes.push(u8::from_str_radix(&hex, 16).unwrap_or(b'?'));
-            }
-            b => bytes.push(b),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

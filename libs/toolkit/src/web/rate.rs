@@ -1,21 +1,24 @@
-//! A token bucket over all requests together.
+//! A bound on the rate of all requests together.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::TokenBucket;
 use crate::web_config::RateLimit;
 
-/// The bucket.
+/// The bucket that they all take from.
 pub(crate) struct Bucket {
     limit: RateLimit,
-    state: Mutex<(f64, Instant)>,
+    tokens: Mutex<TokenBucket>,
 }
 
 impl Bucket {
     pub(crate) fn new(limit: RateLimit) -> Self {
+        let per_second = 1.0 / limit.interval.as_secs_f64();
+        let full = TokenBucket::full(per_second, limit.burst.into(), Instant::now());
         Self {
             limit,
-            state: Mutex::new((f64::from(limit.burst), Instant::now())),
+            tokens: Mutex::new(full),
         }
     }
 
@@ -25,38 +28,7 @@ impl Bucket {
 
     /// Takes a token if there is one.
     pub(crate) fn take(&self, now: Instant) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tokens, last) = *state;
-        let grown =
-            now.saturating_duration_since(last).as_secs_f64() / self.limit.interval.as_secs_f64();
-        let tokens = (tokens + grown).min(f64::from(self.limit.burst));
-        let allowed = tokens >= 1.0;
-        *state = (if allowed { tokens - 1.0 } else { tokens }, now.max(last));
-        allowed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn bucket_empties_and_fills_again() {
-        let bucket = Bucket::new(RateLimit {
-            interval: Duration::from_secs(1),
-            burst: 2,
-        });
-        let start = Instant::now();
-        let at = |millis| start + Duration::from_millis(millis);
-        let taken: Vec<bool> = [0, 0, 0, 999, 1500, 1600, 60_000, 60_000, 60_000]
-            .into_iter()
-            .map(|ms| bucket.take(at(ms)))
-            .collect();
-        assert_eq!(
-            taken,
-            [true, true, false, false, true, false, true, true, false]
-        );
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.take(1.0, now)
     }
 }

@@ -109,15 +109,8 @@ impl Request {
 
     /// Every query parameter in order, decoded.
     pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        self.uri
-            .query()
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(key, true), decode(value, true))
-            })
+        let query = self.uri.query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).into_owned()
     }
 
     /// The header fields.
@@ -178,31 +171,10 @@ pub(crate) fn conceal(headers: &mut HeaderMap) {
 }
 
 /// Percent-decoding, RFC 3986 section 2.1; a broken escape stays as it is, bytes that are not UTF-8 become U+FFFD.
-pub(crate) fn decode(text: &str, plus_is_space: bool) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match escaped
-            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-        {
-            Some(value) => {
-                out.push(value);
-                at += 3;
-            }
-            None => {
-                out.push(if byte == b'+' && plus_is_space {
-                    b' '
-                } else {
-                    byte
-                });
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+pub(crate) fn decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -245,8 +217,8 @@ mod tests {
         #[test]
         fn any_text_is_decoded(text in any::<String>()) {
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            prop_assert_eq!(decode(&encoded, true), text.clone());
-            decode(&text, true);
+            prop_assert_eq!(decode(&encoded), text.clone());
+            decode(&text);
         }
     }
 }

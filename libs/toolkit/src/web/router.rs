@@ -169,7 +169,7 @@ fn matched<'p>(pattern: &'p str, path: &str) -> Option<Vec<(&'p str, String)>> {
                 .strip_prefix('{')
                 .and_then(|rest| rest.strip_suffix('}'))
             {
-                Some(name) if !have.is_empty() => params.push((name, decode(have, false))),
+                Some(name) if !have.is_empty() => params.push((name, decode(have))),
                 None if want == have => {}
                 _ => return None,
             },
