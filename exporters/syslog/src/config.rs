@@ -164,6 +164,24 @@ fn when_full(path: &str, text: &str, keep: u8, reserve: u64) -> Checked<WhenFull
     }
 }
 
+/// What is not urgent needs room beside the reserve: without it, it would be dropped on an empty queue.
+fn room((most, reserve, segment): (u64, u64, u64), config: &Config) -> Checked<()> {
+    let kept = [&config.datagrams, &config.streams]
+        .iter()
+        .any(|full| matches!(full, WhenFull::ByClass { .. }));
+    if kept && most < reserve.saturating_add(segment) {
+        return Err((
+            "spool.reserve_bytes".to_owned(),
+            format!(
+                "{reserve} of max_bytes, {most}, leaves no room for a segment ({segment}) of what is less urgent than \
+                 keep_severity, so that all of it would be dropped: expected at most {}",
+                most.saturating_sub(segment)
+            ),
+        ));
+    }
+    Ok(())
+}
+
 /// The readers of the queue: every destination by its name, and one that reads for the event metrics and webhooks.
 fn readers(config: &Config, events_at_once: bool) -> Checked<Vec<String>> {
     let names = |all: &mut dyn Iterator<Item = &String>| all.cloned().collect::<Vec<_>>();
@@ -293,6 +311,12 @@ fn check(raw: Raw, base: &Path) -> Checked<Config> {
         keep,
         *raw.spool.reserve_bytes,
     )?;
+    let sizes = (
+        *raw.spool.max_bytes,
+        *raw.spool.reserve_bytes,
+        *raw.spool.segment_bytes,
+    );
+    room(sizes, &config)?;
     for (at, section) in raw.loki.iter().enumerate() {
         let inside = |(field, message)| (format!("loki[{at}].{field}"), message);
         config.loki.push(section.check(base).map_err(inside)?);
@@ -449,6 +473,10 @@ mod tests {
             (
                 "spool: {durability: sometimes}\nloki: [{name: a, url: 'http://x'}]",
                 "spool.durability: expected always, interval or system",
+            ),
+            (
+                "spool: {max_bytes: 67108864}\nloki: [{name: a, url: 'http://x'}]",
+                "spool.reserve_bytes: 67108864 of max_bytes, 67108864, leaves no room",
             ),
             ("loki: []", "loki: expected at least one destination"),
             (

@@ -4,6 +4,9 @@ mod alloy;
 mod promtail;
 
 use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::config::Config;
 
 /// A listener as both programs know it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -86,6 +89,41 @@ fn reason(key: &str) -> &'static str {
     }
 }
 
+/// Why a stage of a pipeline has no counterpart.
+fn stage_reason(name: &str) -> &'static str {
+    match name {
+        "drop" | "match" | "sampling" | "limit" => {
+            "nothing is dropped here: filter in the query, or bound a sender by limits.device_messages_per_second"
+        }
+        "labels" | "static_labels" | "labeldrop" | "labelallow" | "tenant" => {
+            "our labels are job, site, role, device, severity and event"
+        }
+        "regex" | "json" | "logfmt" | "cri" | "docker" | "structured_metadata" => {
+            "fields come from the translation, as metadata"
+        }
+        "timestamp" => "the stamp is the time of receipt, the device's is metadata (device_time)",
+        "metrics" => "events are counted in network_event_total; other counts are queries",
+        _ => "the text is always the message as it was received",
+    }
+}
+
+/// Where a label that a rule made is now.
+fn label_reason(label: &str, action: &str) -> &'static str {
+    match (action, label) {
+        ("drop" | "keep", _) => "nothing is dropped here: filter in the query",
+        (_, "host" | "hostname" | "instance" | "device") => {
+            "the label is `device`, by the inventory; the name in the header is metadata (hostname)"
+        }
+        (_, "severity" | "level") => "the label is `severity`, with the words of syslog",
+        (_, "facility") => "it is metadata (facility)",
+        (_, "app" | "application" | "app_name" | "appname" | "process") => {
+            "it is metadata (process)"
+        }
+        (_, "ip" | "source_ip" | "remote_addr") => "it is metadata (source_ip)",
+        _ => "labels come from the inventory, fields from the translation",
+    }
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -104,6 +142,41 @@ impl Converted {
                 (None, Some(new)) => *kept = Some(new),
                 _ => {}
             }
+        }
+    }
+
+    /// Our configuration, which our own check takes; values that it refuses and that have a default are left out with a
+    /// note.
+    ///
+    /// # Errors
+    /// What has no default and is missing or refused.
+    pub fn checked(&mut self) -> Result<String, String> {
+        loop {
+            let yaml = self.yaml();
+            let error = match Config::parse(&yaml, Path::new("converted")) {
+                Ok(_) => return Ok(yaml),
+                Err(error) => error.to_string(),
+            };
+            let left_out = if error.contains("limits.message_bytes") {
+                self.message_bytes.take().is_some()
+            } else if error.contains("limits.idle_timeout") {
+                self.idle.take().is_some()
+            } else {
+                let before: usize = self.endpoints.iter().map(|e| e.fields.len()).sum();
+                for endpoint in &mut self.endpoints {
+                    let refused =
+                        |key: &str| matches!(key, "timeout" | "batch_age") && error.contains(key);
+                    endpoint.fields.retain(|field| !refused(&field.0));
+                }
+                before > self.endpoints.iter().map(|e| e.fields.len()).sum()
+            };
+            if !left_out {
+                return Err(format!(
+                    "what was found is no configuration of ours: {error}"
+                ));
+            }
+            self.notes
+                .push(format!("left out, the default holds: {error}"));
         }
     }
 

@@ -8,11 +8,14 @@ use anyhow::Context as _;
 /// Writes our configuration to standard output and what it lacks to standard error.
 pub(super) fn convert(file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let converted =
+    let mut converted =
         crate::convert::convert(&text).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
-    write!(std::io::stdout(), "{}", converted.yaml())?;
+    let yaml = converted.checked();
     for note in &converted.notes {
         writeln!(std::io::stderr(), "note: {note}")?;
     }
+    // What this program would refuse is not printed.
+    let yaml = yaml.map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
+    write!(std::io::stdout(), "{yaml}")?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Alloy's blocks: `name "label" { key = value … }`.
 
-use super::{Converted, Endpoint, Listener, reason};
+use super::{Converted, Endpoint, Listener, label_reason, reason, stage_reason};
 
 #[derive(Debug, Default)]
 struct Block {
@@ -205,6 +205,25 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
         match component.name.as_str() {
             "loki.source.syslog" => source(component, &mut found),
             "loki.write" => write(component, &mut found),
+            "loki.process" => {
+                for stage in &component.blocks {
+                    found.notes.push(format!(
+                        "loki.process {} is not carried over: {}",
+                        stage.name,
+                        stage_reason(stage.name.trim_start_matches("stage."))
+                    ));
+                }
+            }
+            "loki.relabel" => {
+                for rule in component.inner("rule") {
+                    let label = rule.get("target_label").unwrap_or_default();
+                    let action = rule.get("action").unwrap_or_else(|| "replace".to_owned());
+                    found.notes.push(format!(
+                        "loki.relabel rule ({action}, label {label:?}) is not carried over: {}",
+                        label_reason(&label, &action)
+                    ));
+                }
+            }
             other => found.notes.push(format!("{other} is not carried over")),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Converted, Endpoint, Listener, reason};
+use super::{Converted, Endpoint, Listener, label_reason, reason, stage_reason};
 
 /// What is carried over of a listener.
 const LISTENER: [&str; 5] = [
@@ -80,7 +80,26 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
                 reason(key)
             ));
         }
-        for key in others(job, &["job_name", "syslog"]) {
+        for (number, stage) in list(&job["pipeline_stages"]).iter().enumerate() {
+            for name in others(stage, &[]) {
+                found.notes.push(format!(
+                    "scrape_configs[{at}].pipeline_stages[{number}].{name} is not carried over: {}",
+                    stage_reason(name)
+                ));
+            }
+        }
+        for (number, rule) in list(&job["relabel_configs"]).iter().enumerate() {
+            let label = rule["target_label"].as_str().unwrap_or_default();
+            let action = rule["action"].as_str().unwrap_or("replace");
+            found.notes.push(format!(
+                "scrape_configs[{at}].relabel_configs[{number}] ({action}, label {label:?}) is not carried over: {}",
+                label_reason(label, action)
+            ));
+        }
+        for key in others(
+            job,
+            &["job_name", "syslog", "pipeline_stages", "relabel_configs"],
+        ) {
             found.notes.push(format!(
                 "scrape_configs[{at}].{key} is not carried over: {}",
                 reason(key)

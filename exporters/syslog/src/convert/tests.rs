@@ -57,13 +57,21 @@ fn both_are_carried_over_and_what_is_not_is_said() {
             vec![
                 "labels is not",
                 "label_structured_data is not",
-                "relabel_configs is not",
+                "relabel_configs[0] (replace, label \"host\") is not carried over: the label is `device`",
                 "no syslog listener",
                 "external_labels",
                 "server is not",
             ],
         ),
-        (ALLOY, 1, 1, vec!["listener.labels", "loki.process is not"]),
+        (
+            ALLOY,
+            1,
+            1,
+            vec![
+                "listener.labels",
+                "loki.process stage.drop is not carried over: nothing is dropped here",
+            ],
+        ),
     ] {
         let converted = convert(text).unwrap();
         let yaml = converted.yaml();
@@ -151,4 +159,47 @@ fn whatever_is_not_known_is_said() {
         );
     }
     assert!(!converted.yaml().contains("tenant"));
+}
+
+#[test]
+fn what_is_printed_is_taken_by_our_own_check() {
+    let small = PROMTAIL.replace("idle_timeout: 60s", "max_message_length: 64");
+    let mut converted = convert(&small).unwrap();
+    let yaml = converted.checked().unwrap();
+    assert!(Config::parse(&yaml, Path::new("converted.yaml")).is_ok());
+    assert!(
+        converted
+            .notes
+            .iter()
+            .any(|n| n.contains("the default holds") && n.contains("message_bytes")),
+        "{:?}",
+        converted.notes
+    );
+    let alone = PROMTAIL.split("clients:").next().unwrap().to_owned()
+        + "scrape_configs: [{job_name: syslog, syslog: {listen_address: ':1514'}}]\n";
+    let error = convert(&alone).unwrap().checked().unwrap_err();
+    assert!(
+        error.contains("loki: expected at least one destination"),
+        "{error}"
+    );
+}
+
+#[test]
+fn stages_and_filters_are_named() {
+    let staged = PROMTAIL.replace(
+        "    relabel_configs:\n",
+        "    pipeline_stages:\n      - drop: {expression: debug}\n      - labels: {a: b}\n    relabel_configs:\n      - {source_labels: [__syslog_message_severity], regex: debug, action: drop}\n",
+    );
+    let converted = convert(&staged).unwrap();
+    for note in [
+        "pipeline_stages[0].drop is not carried over: nothing is dropped here",
+        "pipeline_stages[1].labels is not carried over: our labels are",
+        "relabel_configs[0] (drop, label \"\") is not carried over: nothing is dropped here",
+    ] {
+        assert!(
+            converted.notes.iter().any(|n| n.contains(note)),
+            "{note}: {:?}",
+            converted.notes
+        );
+    }
 }
