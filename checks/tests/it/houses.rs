@@ -78,7 +78,24 @@ fn a_foundation_that_stands_on_another_is_found_and_its_test_harness_is_not() {
     ]);
     assert_eq!(
         houses::dependencies(&crates),
-        ["toolkit depends on inventory, but stands on nothing of ours"]
+        ["toolkit depends on inventory, but may stand on units, yaml only"]
+    );
+}
+
+#[test]
+fn a_library_that_stands_on_another_than_the_table_says_is_found() {
+    let crates = workspace(&[
+        ("toolkit", "lib", &[]),
+        ("access", "lib", &[("toolkit", ""), ("loki", "")]),
+        ("loki", "lib", &[("toolkit", ""), ("access", "dev")]),
+        ("git", "lib", &[("toolkit", "")]),
+    ]);
+    assert_eq!(
+        houses::dependencies(&crates),
+        [
+            "access depends on loki, but may stand on toolkit only",
+            "git depends on toolkit, but stands on nothing of ours",
+        ]
     );
 }
 
