@@ -1,4 +1,5 @@
-//! The certificate with which the collector of syslog shows itself to the routers that use TLS, made anew for each lab.
+//! Certificates, made anew for each lab: that with which the collector of syslog shows itself to the routers that use TLS, and those of
+//! other servers.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +20,8 @@ const COLLECTOR_FILES: [&str; 2] = ["syslog.pem", "syslog.key"];
 
 /// Writes the authority and the collector's certificate with its key. The authority's key is kept by nobody.
 pub(crate) fn write(folder: &Path) -> io::Result<()> {
-    let (authority, certificate, key) = make().map_err(io::Error::other)?;
+    let names = vec![NAME.to_owned(), COLLECTOR.to_string()];
+    let (authority, certificate, key) = make(names).map_err(io::Error::other)?;
     let [certificate_file, key_file] = COLLECTOR_FILES;
     for (name, text) in [
         (AUTHORITY, authority),
@@ -31,7 +33,8 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn make() -> Result<(String, String, String), rcgen::Error> {
+/// An authority, and the certificate that it gives a server of these names, with its key: PEM each. The first name stands in the subject.
+pub(crate) fn make(names: Vec<String>) -> Result<(String, String, String), rcgen::Error> {
     let mut authority = CertificateParams::default();
     authority
         .distinguished_name
@@ -42,8 +45,9 @@ fn make() -> Result<(String, String, String), rcgen::Error> {
     let root = authority.self_signed(&key)?.pem();
     let issuer = Issuer::new(authority, key);
 
-    let mut params = CertificateParams::new(vec![NAME.to_owned(), COLLECTOR.to_string()])?;
-    params.distinguished_name.push(DnType::CommonName, NAME);
+    let subject = names.first().cloned().unwrap_or_default();
+    let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, subject);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?.pem();

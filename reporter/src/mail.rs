@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use lettre::address::Envelope;
-use lettre::message::header::ContentType;
-use lettre::message::{Attachment, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Attachment, Body, Message, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
@@ -111,8 +111,10 @@ fn message(
         .singlepart(text);
     for file in files {
         let kind = ContentType::parse(kind(&file.name)).map_err(|error| form(&error))?;
-        parts =
-            parts.singlepart(Attachment::new(file.name.clone()).body(file.content.clone(), kind));
+        // As text its line ends would be those of whoever stores the mail, and its hash another one.
+        let body = Body::new_with_encoding(file.content.clone(), ContentTransferEncoding::Base64)
+            .map_err(|_| Error::Form(format!("{} as base64", file.name)))?;
+        parts = parts.singlepart(Attachment::new(file.name.clone()).body(body, kind));
     }
     let message = builder.multipart(parts).map_err(|error| form(&error))?;
     Ok(message.formatted())

@@ -44,7 +44,9 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         Handler.count += 1
         name = folder / str(Handler.count)
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        # As those who store mail do: with the line ends of the system.
+        stored = envelope.content.replace(b"\r\n", b"\n")
+        message = email.message_from_bytes(stored, policy=email.policy.default)
         name.with_suffix(".subject").write_text(message["subject"])
         name.with_suffix(".to").write_text("\n".join(envelope.rcpt_tos))
         for part in message.iter_attachments():

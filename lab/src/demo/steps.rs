@@ -8,6 +8,7 @@ mod desired;
 mod flows;
 mod left_alone;
 mod port;
+mod report;
 mod rum;
 mod secret;
 mod selfheal;
@@ -26,6 +27,7 @@ pub(super) const STEPS: &[Step] = &[
     compliance::STEP,
     syslog::STEP,
     flows::STEP,
+    report::STEP,
     sensor::STEP,
     rum::STEP,
     secret::STEP,

@@ -9,7 +9,7 @@ use crate::files::FRR_PROGRAMS;
 use crate::topology::{Kind, Node, SyslogBy, Topology};
 
 /// A program, or the path of a file, and the Debian package that brings it.
-const REQUIRED: [(&str, &str); 17] = [
+const REQUIRED: [(&str, &str); 19] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("unshare", "util-linux"),
@@ -26,11 +26,14 @@ const REQUIRED: [(&str, &str); 17] = [
     ("ssh", "openssh-client"),
     ("softflowd", "softflowd"),
     ("rsyslogd", "rsyslog"),
+    ("pdftotext", "poppler-utils"),
+    // A library; its package has a program too.
+    ("/usr/share/doc/python3-aiosmtpd", "python3-aiosmtpd"),
     ("newuidmap", "uidmap"),
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 24] = [
+const TESTED: [(&str, &str); 22] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -54,9 +57,6 @@ const TESTED: [(&str, &str); 24] = [
     ("chromedriver", "chromium-driver"),
     ("unzip", "unzip"),
     ("mosquitto_pub", "mosquitto-clients"),
-    ("pdftotext", "poppler-utils"),
-    // A library; its package has a program too.
-    ("/usr/share/doc/python3-aiosmtpd", "python3-aiosmtpd"),
     // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
     ("/usr/share/doc/python3-venv", "python3-venv"),
     TLS,

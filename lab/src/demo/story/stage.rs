@@ -64,6 +64,17 @@ impl<'a> Stage<'a> {
         std::fs::read_to_string(&file).with_context(|| file.display().to_string())
     }
 
+    /// The program of one of our services.
+    ///
+    /// # Errors
+    /// The stack runs without it.
+    pub(in crate::demo) fn program(&self, service: &str) -> anyhow::Result<&std::path::Path> {
+        let mut services = self.setting.found.services.iter();
+        let found = services.find(|(known, _)| known.name == service);
+        let (_, program) = found.with_context(|| format!("{service} is not there"))?;
+        Ok(program)
+    }
+
     /// The client for parts on this machine.
     pub(in crate::demo) fn client(&self) -> &Client {
         &self.client
