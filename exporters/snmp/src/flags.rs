@@ -153,6 +153,10 @@ pub struct Flags {
     /// Where lines of traps go.
     #[command(flatten)]
     pub lines: crate::traps::lines::LineFlags,
+    /// Takes the sockets that systemd listens on in place of --web.listen-address. Not served: with it, only a check of the configuration
+    /// runs.
+    #[arg(long = "web.systemd-socket", hide = true)]
+    pub systemd_socket: bool,
     /// Seconds taken off the scrape timeout that Prometheus names.
     #[arg(
         long = "timeout-offset",
@@ -206,6 +210,13 @@ pub fn time_allowed(header: Option<&str>, offset: f64) -> Duration {
         .min(Duration::from_secs(3600))
 }
 
+/// Switches that are off unless they are given.
+const SWITCHES: [&str; 3] = [
+    "snmp.debug-packets",
+    "config.expand-environment-variables",
+    "snmp.strict",
+];
+
 /// Turns the forms of the command line that only snmp_exporter has into those of the toolkit.
 ///
 /// `--config.file` may be repeated and may be a pattern there; the toolkit takes one file, so the first stays and the others are answered,
@@ -227,6 +238,19 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<
             files.push(value.to_owned());
         } else if text == "--dry-run" {
             out.push("--config.check".into());
+        } else if [
+            "--no-dry-run",
+            "--web.config.file=",
+            "--no-web.systemd-socket",
+        ]
+        .contains(&text.as_str())
+            || text
+                .strip_prefix("--no-")
+                .is_some_and(|name| SWITCHES.contains(&name))
+        {
+            // What holds anyway.
+        } else if let Some(level) = text.strip_prefix("--log.level=") {
+            out.push(format!("--log.level={}", level.to_ascii_lowercase()).into());
         } else if let Some(name @ ("wrap-large-counters" | "carry-counters")) =
             text.strip_prefix("--no-snmp.")
         {
@@ -236,11 +260,11 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<
         }
     }
     let mut paths: Vec<PathBuf> = Vec::new();
+    let mut unmatched: Vec<String> = Vec::new();
     for file in &files {
         match crate::config::matching(file) {
-            Ok(found) => paths.extend(found),
-            // A name without a pattern that does not exist is reported by the one who opens it.
-            Err(_) => paths.push(PathBuf::from(file)),
+            Ok(found) if !found.is_empty() => paths.extend(found),
+            _ => unmatched.push(file.clone()),
         }
     }
     if let Some(first) = paths.first() {
@@ -262,8 +286,14 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<
         }
     }
     let further = paths.iter().skip(1);
-    let further = further.map(|path| path.display().to_string()).collect();
-    (out, further)
+    let further = further.map(|path| path.display().to_string());
+    // Those that match nothing are told, unless there is nothing else: then the one who opens the first says so.
+    let told = if paths.is_empty() {
+        Vec::new()
+    } else {
+        unmatched
+    };
+    (out, further.chain(told).collect())
 }
 
 #[cfg(test)]
@@ -281,14 +311,29 @@ mod tests {
 
     #[test]
     fn the_forms_of_snmp_exporter_become_those_of_the_toolkit() {
+        // A pattern in the name of a folder, and a name that is not there.
+        let folder = testkit::TempDir::new().unwrap();
+        std::fs::create_dir(folder.join("conf1")).unwrap();
+        let [first, second] = ["conf1/a.yml", "conf1/b.yml"].map(|name| folder.join(name));
+        for file in [&first, &second] {
+            std::fs::write(file, "").unwrap();
+        }
+        let pattern = folder.join("conf*/*.yml").display().to_string();
+        let missing = folder.join("c.yml").display().to_string();
+        let named = format!("--config.file={missing}");
         let args = [
             "x",
             "--config.file",
-            "a.yml",
-            "--config.file=b.yml",
+            &pattern,
+            &named,
             "--dry-run",
             "--no-snmp.wrap-large-counters",
             "--web.max-requests=7",
+            "--no-snmp.debug-packets",
+            "--no-config.expand-environment-variables",
+            "--no-web.systemd-socket",
+            "--web.config.file=",
+            "--log.level=DEBUG",
         ];
         let (out, further) = prepare(args.map(OsString::from));
         let out: Vec<String> = out
@@ -296,15 +341,16 @@ mod tests {
             .map(|arg| arg.into_string().unwrap())
             .collect();
         assert_eq!(
-            out[..5],
+            out[..6],
             [
-                "x",
-                "--config.check",
-                "--snmp.wrap-large-counters=false",
-                "--web.max-requests=7",
-                "--config.file=a.yml"
+                "x".to_owned(),
+                "--config.check".to_owned(),
+                "--snmp.wrap-large-counters=false".to_owned(),
+                "--web.max-requests=7".to_owned(),
+                "--log.level=debug".to_owned(),
+                format!("--config.file={}", first.display()),
             ]
         );
-        assert_eq!(further, ["b.yml"]);
+        assert_eq!(further, [second.display().to_string(), missing]);
     }
 }

@@ -209,6 +209,17 @@ impl Mibs {
             .map(|(_, at)| &self.objects[*at])
     }
 
+    /// The column called `name` of the table that `column` stands in: two MIBs may have the same name.
+    #[must_use]
+    pub fn beside(&self, column: &Oid, name: &str) -> Option<&Object> {
+        let (_, entry) = column.ids().split_last()?;
+        self.by_oid
+            .range(Oid::new(entry)..)
+            .take_while(|(oid, _)| oid.ids().starts_with(entry))
+            .map(|(_, at)| &self.objects[*at])
+            .find(|object| object.name == name && object.oid.ids().len() == column.ids().len())
+    }
+
     /// The identifier that `NAME`, `MODULE::NAME`, one of these followed by numbers (`IF-MIB::ifDescr.7`), or a dotted identifier
     /// means.
     ///

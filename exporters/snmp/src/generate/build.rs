@@ -199,6 +199,12 @@ fn roots(
             roots.insert(oid);
             continue;
         }
+        // A number between named objects, as where one is defined by `::= { parent 0 7 }`.
+        if mibs.below(&oid).next().is_some() {
+            wanted.walks.insert(text);
+            roots.insert(oid);
+            continue;
+        }
         // An instance lies below a column, or below a scalar.
         let above = mibs.above(&oid).filter(|object| usable(object));
         let Some(object) = above else {
@@ -264,6 +270,11 @@ fn indexes(mibs: &Mibs, types: &Types<'_>, object: &Object) -> Result<Vec<Index>
             };
             made.truncate(made.len().saturating_sub(drop + 1));
         }
+        let kind = if types.is_enumeration(index) {
+            IndexType::Enumeration
+        } else {
+            kind
+        };
         before = [before[1], &index.convention];
         made.push(Index {
             labelname: name.clone(),
@@ -294,12 +305,15 @@ fn lookups(
         if !one.source_indexes.iter().all(has) {
             continue;
         }
-        let oid = mibs
-            .resolve(&one.lookup)
-            .map_err(|source| BuildError::Name {
-                key: "lookups".to_owned(),
-                source,
-            })?;
+        let oid = match mibs.beside(&metric.oid, &one.lookup) {
+            Some(column) => column.oid.clone(),
+            None => mibs
+                .resolve(&one.lookup)
+                .map_err(|source| BuildError::Name {
+                    key: "lookups".to_owned(),
+                    source,
+                })?,
+        };
         let found = mibs
             .at(&oid)
             .and_then(|column| types.of(column).map(|kind| (column, kind)));
@@ -308,6 +322,11 @@ fn lookups(
                 key: "lookups".to_owned(),
                 name: one.lookup.clone(),
             });
+        };
+        let kind = if types.is_enumeration(column) {
+            "EnumAsInfo".to_owned()
+        } else {
+            kind
         };
         let labelname = label(&column.name);
         metric.lookups.push(Lookup {
@@ -421,4 +440,50 @@ fn label(name: &str) -> String {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: &str = r#"T-MIB DEFINITIONS ::= BEGIN
+IMPORTS MODULE-IDENTITY, OBJECT-TYPE, Integer32, Counter32, enterprises FROM SNMPv2-SMI;
+t MODULE-IDENTITY LAST-UPDATED "202601010000Z" ORGANIZATION "t" CONTACT-INFO "t" DESCRIPTION "t" ::= { enterprises 99990 }
+kinds OBJECT-TYPE SYNTAX SEQUENCE OF Kind MAX-ACCESS not-accessible STATUS current DESCRIPTION "t" ::= { t 1 }
+kind OBJECT-TYPE SYNTAX Kind MAX-ACCESS not-accessible STATUS current DESCRIPTION "t" INDEX { kindVersion } ::= { kinds 1 }
+Kind ::= SEQUENCE { kindVersion INTEGER, kindState INTEGER, kindOctets Counter32 }
+kindVersion OBJECT-TYPE SYNTAX INTEGER { four(1), six(2) } MAX-ACCESS read-only STATUS current DESCRIPTION "t" ::= { kind 1 }
+kindState OBJECT-TYPE SYNTAX INTEGER { up(1), down(2) } MAX-ACCESS read-only STATUS current DESCRIPTION "t" ::= { kind 2 }
+kindOctets OBJECT-TYPE SYNTAX Counter32 MAX-ACCESS read-only STATUS current DESCRIPTION "t" ::= { kind 3 }
+mode OBJECT-TYPE SYNTAX Integer32 MAX-ACCESS read-only STATUS current DESCRIPTION "t" ::= { t 0 7 }
+END
+"#;
+
+    fn built(input: &str) -> Module {
+        let mibs = Mibs::of_text("T-MIB", MIB.as_bytes()).unwrap();
+        let input: ModuleInput = yaml::parse(input, &yaml::Rules::CONFIGURATION).unwrap();
+        module(&mibs, &input).unwrap().module
+    }
+
+    #[test]
+    fn enumerated_indexes_and_lookups_become_their_words() {
+        let module =
+            built("walk: [kinds]\nlookups: [{source_indexes: [kindVersion], lookup: kindState}]\n");
+        let metric = module.metrics.iter().find(|one| one.name == "kindOctets");
+        let metric = metric.unwrap();
+        assert_eq!(metric.indexes[0].kind, IndexType::Enumeration);
+        assert_eq!(metric.indexes[0].enum_values[&2], "six");
+        assert_eq!(metric.lookups[0].kind, "EnumAsInfo");
+        assert_eq!(metric.lookups[0].enum_values[&1], "up");
+    }
+
+    #[test]
+    fn an_object_with_two_numbers_behind_its_parent_is_found_by_either() {
+        for walk in ["mode", "1.3.6.1.4.1.99990.0", "1.3.6.1.4.1.99990"] {
+            let module = built(&format!("walk: [{walk}]\n"));
+            let mode = module.metrics.iter().find(|one| one.name == "mode");
+            let oid = mode.map(|one| one.oid.to_string());
+            assert_eq!(oid.as_deref(), Some("1.3.6.1.4.1.99990.0.7"), "{walk}");
+        }
+    }
 }

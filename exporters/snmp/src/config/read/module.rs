@@ -83,11 +83,8 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
     let at = place_of(&spanned);
     let raw = spanned.value;
     let bad = |reason: String| (Some(at), format!("metrics.{}: {reason}", raw.name));
-    if !is_metric_name(&raw.name) {
-        return Err(bad(
-            "a metric name has letters, digits, _ and :, and does not start with a digit"
-                .to_owned(),
-        ));
+    if raw.name.is_empty() {
+        return Err(bad("expected a name".to_owned()));
     }
     for label in raw
         .indexes
@@ -95,9 +92,9 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
         .map(|index| &index.labelname)
         .chain(raw.lookups.iter().map(|lookup| &lookup.labelname))
     {
-        if !is_label_name(label) {
+        if label.is_empty() || label.starts_with("__") {
             return Err(bad(format!(
-                "`{label}` is no label name: expected letters, digits and _, not starting with a digit or __"
+                "`{label}` is no label name: expected one that does not start with __"
             )));
         }
     }
@@ -112,7 +109,7 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
         )));
     }
     Ok(Metric {
-        name: raw.name,
+        name: escaped(&raw.name),
         oid: raw.oid,
         kind: raw.kind,
         help: raw.help,
@@ -120,7 +117,7 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
             .indexes
             .into_iter()
             .map(|one| Index {
-                labelname: one.labelname,
+                labelname: escaped(&one.labelname),
                 kind: one.kind.0,
                 fixed_size: one.fixed_size,
                 implied: one.implied,
@@ -131,8 +128,8 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
             .lookups
             .into_iter()
             .map(|one| Lookup {
-                labels: one.labels,
-                labelname: one.labelname,
+                labels: one.labels.iter().map(|label| escaped(label)).collect(),
+                labelname: escaped(&one.labelname),
                 oid: one.oid.unwrap_or_else(|| Oid::new([])),
                 kind: one.kind,
                 display_hint: one.display_hint,
@@ -146,9 +143,11 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
                 (
                     suffix,
                     list.into_iter()
-                        .map(|one| Extract {
-                            regex: one.regex,
-                            value: one.value,
+                        .filter_map(|one| {
+                            Some(Extract {
+                                regex: one.regex?,
+                                value: one.value,
+                            })
                         })
                         .collect(),
                 )
@@ -162,14 +161,14 @@ fn metric(spanned: Spanned<raw::Metric>) -> Result<Metric, Refused> {
     })
 }
 
-fn is_metric_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
-}
-
-fn is_label_name(name: &str) -> bool {
-    is_metric_name(name) && !name.contains(':') && !name.starts_with("__")
+/// A name as Prometheus escapes it in the text format (escaping=underscores): what is no letter, digit, `_` or `:` is `_`, and so is a
+/// digit at the beginning.
+fn escaped(name: &str) -> String {
+    let plain = |at: usize, c: char| {
+        c.is_ascii_alphabetic() || c == '_' || c == ':' || (at > 0 && c.is_ascii_digit())
+    };
+    name.chars()
+        .enumerate()
+        .map(|(at, c)| if plain(at, c) { c } else { '_' })
+        .collect()
 }

@@ -17,13 +17,12 @@ use super::place::Place;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) auths: BTreeMap<String, Spanned<Auth>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) modules: BTreeMap<String, Spanned<Module>>,
-    #[serde(default, rename = "version")]
+    #[serde(rename = "version")]
     pub(super) _version: Option<i64>,
-    #[serde(default)]
     pub(super) strict: Option<bool>,
 }
 
@@ -47,7 +46,7 @@ pub(super) struct Auth {
     pub(super) priv_password_env: Option<String>,
     pub(super) context_name: Option<String>,
     pub(super) version: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) targets: BTreeMap<String, Spanned<Credentials>>,
     pub(super) only_for: Option<OnlyFor>,
 }
@@ -81,24 +80,23 @@ pub(super) struct Credentials {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Module {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) walk: Vec<Spanned<Place>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) get: Vec<Spanned<Place>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) lookups: Vec<LookupInput>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) overrides: BTreeMap<String, Override>,
-    #[serde(default)]
     pub(super) metrics: Option<Vec<Spanned<Metric>>>,
     pub(super) max_repetitions: Option<u32>,
     pub(super) retries: Option<u32>,
     pub(super) timeout: Option<GoDuration>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) use_unconnected_udp_socket: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) allow_nonincreasing_oids: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) filters: Vec<Filter>,
 }
 
@@ -106,9 +104,9 @@ pub(super) struct Module {
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     pub(super) oid: Oid,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) targets: Vec<Oid>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) values: Vec<Anywhere>,
 }
 
@@ -117,25 +115,25 @@ pub(super) struct Filter {
 pub(super) struct Metric {
     pub(super) name: String,
     pub(super) oid: Oid,
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "filled")]
     pub(super) kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) help: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) indexes: Vec<Index>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) lookups: Vec<Lookup>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) regex_extracts: BTreeMap<String, Vec<Extract>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) datetime_pattern: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) enum_values: BTreeMap<i64, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) offset: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) scale: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) display_hint: String,
 }
 
@@ -144,7 +142,16 @@ pub(super) struct Metric {
 pub(super) struct Extract {
     #[serde(default = "first_group")]
     pub(super) value: String,
-    pub(super) regex: Pattern,
+    pub(super) regex: Option<Pattern>,
+}
+
+/// A key without a value is one that is not there, as Go's reader has it.
+fn filled<'de, D, T>(source: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(source)?.unwrap_or_default())
 }
 
 fn first_group() -> String {
@@ -154,32 +161,32 @@ fn first_group() -> String {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Index {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) labelname: String,
     #[serde(rename = "type")]
     pub(super) kind: Kind,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) fixed_size: usize,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) implied: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) enum_values: BTreeMap<i64, String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Lookup {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) labels: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) labelname: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) oid: Option<Oid>,
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "filled")]
     pub(super) kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) display_hint: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub(super) enum_values: BTreeMap<i64, String>,
 }
 

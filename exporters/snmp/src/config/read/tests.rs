@@ -132,10 +132,10 @@ fn index_types_and_expressions_are_checked_where_they_stand() {
         "{message}"
     );
     let message = refusal(&metric(
-        "      indexes:\n      - labelname: 9i\n        type: gauge\n",
+        "      indexes:\n      - labelname: __i\n        type: gauge\n",
     ));
     assert!(
-        message.starts_with("snmp.yml:5:7: modules.m: metrics.a: `9i` is no label name"),
+        message.starts_with("snmp.yml:5:7: modules.m: metrics.a: `__i` is no label name"),
         "{message}"
     );
 }
@@ -312,4 +312,35 @@ fn credentials_alone_come_with_the_built_in_modules() {
     .unwrap();
     assert_eq!(config.auths.keys().collect::<Vec<_>>(), ["mine"]);
     assert!(config.modules.contains_key("if_mib") && config.modules.contains_key("bgp"));
+}
+
+#[test]
+fn keys_without_a_value_are_as_if_they_were_not_there() {
+    for keys in [
+        "type: , help: ",
+        "type: gauge, help: h, indexes: ",
+        "type: gauge, help: h, lookups: ",
+        "type: gauge, help: h, enum_values: ",
+        "type: gauge, help: h, regex_extracts: {T: [{regex: , value: '1'}]}",
+    ] {
+        let text = format!(
+            "{AUTHS}modules:\n  m:\n    walk:\n    filters:\n    metrics:\n    - {{name: x, oid: 1.3, {keys}}}\n"
+        );
+        let config = read(&text).unwrap();
+        assert_eq!(config.modules["m"].metrics[0].name, "x", "{keys}");
+    }
+}
+
+#[test]
+fn names_are_escaped_as_prometheus_does() {
+    let text = format!(
+        "{AUTHS}modules:\n  m:\n    metrics:\n    - name: if-in.öctets\n      oid: 1.3\n      type: counter\n      help: h\n      \
+         indexes: [{{labelname: 9-Index, type: gauge}}]\n      lookups: [{{labels: [9-Index], labelname: if-Name, oid: 1.4, type: DisplayString}}]\n"
+    );
+    let config = read(&text).unwrap();
+    let metric = &config.modules["m"].metrics[0];
+    assert_eq!(metric.name, "if_in__ctets");
+    assert_eq!(metric.indexes[0].labelname, "__Index");
+    assert_eq!(metric.lookups[0].labels, ["__Index"]);
+    assert_eq!(metric.lookups[0].labelname, "if_Name");
 }

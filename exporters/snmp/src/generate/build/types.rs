@@ -34,6 +34,13 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// Whether an index or label of this object reads as the word of its enumeration.
+    pub(super) fn is_enumeration(&self, object: &Object) -> bool {
+        object.kind == Kind::Number
+            && !object.names.is_empty()
+            && !self.overridden.contains_key(&object.oid)
+    }
+
     /// The type of `object`; `None` for what has no value that could be shown.
     pub(super) fn of(&self, object: &Object) -> Option<String> {
         if let Some(kind) = self.overridden.get(&object.oid) {
