@@ -69,6 +69,11 @@ export async function call<T>(service: Service, path: string, ask: Ask = {}): Pr
   if (ask.key) {
     headers['Idempotency-Key'] = ask.key;
   }
+  // What changes something begins a trace, which goes on to the device; what only reads would fill the trace store.
+  const trace = (ask.method ?? 'GET') === 'GET' ? null : newKey();
+  if (trace) {
+    headers.traceparent = `00-${trace}-${newKey().slice(0, 16)}-01`;
+  }
   const asked = query.size > 0 ? `?${query}` : '';
   let answer: Response;
   try {
@@ -85,12 +90,12 @@ export async function call<T>(service: Service, path: string, ask: Ask = {}): Pr
     if (ask.signal?.aborted) {
       throw error;
     }
-    throw new Refused(0, '');
+    throw new Refused(0, '', [], trace);
   }
   const text = await answer.text();
   const body = parsed(text);
   if (!answer.ok) {
-    throw refused(answer, body);
+    throw refused(answer, body, trace);
   }
   return { data: (ask.text ? text : body) as T, etag: answer.headers.get('etag'), status: answer.status };
 }
@@ -103,7 +108,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function refused(answer: Response, body: unknown): Refused {
+function refused(answer: Response, body: unknown, trace: string | null): Refused {
   const said = (body ?? {}) as Record<string, unknown>;
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
   const fields = Array.isArray(said.errors)
@@ -115,7 +120,7 @@ function refused(answer: Response, body: unknown): Refused {
     // A problem of RFC 9457 has `detail`; what Grafana itself refuses has `message`.
     text(said.detail) || text(said.message),
     fields,
-    answer.headers.get('grafana-trace-id'),
+    answer.headers.get('grafana-trace-id') ?? trace,
     Number.isFinite(seconds) && seconds > 0 ? seconds : null,
     text(said.type)
   );

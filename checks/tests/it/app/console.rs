@@ -3,6 +3,7 @@
 use serde_json::json;
 use testkit::Signal;
 use testkit::chromium::Key;
+use testkit::eventually;
 
 use super::acting::{Acting, possible};
 
@@ -68,6 +69,8 @@ async fn a_command_is_run_as_the_person_and_answered_by_the_router() {
         (&json!("command.run"), &json!("editor"))
     );
 
+    one_trace(&acting, begun[0]["trace_id"].as_str().unwrap(), page).await;
+
     // Who may only look reads it, and is offered nothing.
     let viewer = stack.browser(Some("viewer")).await;
     viewer.open("console").await;
@@ -84,6 +87,52 @@ async fn a_command_is_run_as_the_person_and_answered_by_the_router() {
         .unwrap();
     assert!(viewer.browser.all("//form").await.unwrap().is_empty());
     viewer.is_sound(app, "console-viewer").await;
+}
+
+/// From the click to the router, each a part of the one before; the page and the log name the same trace.
+async fn one_trace(acting: &Acting, trace: &str, page: &testkit::chromium::Browser) {
+    page.says(&format!("Trace {trace}")).await.unwrap();
+    let traces = &acting.stack.traces;
+    let wanted = [
+        "POST /api/v1/commands",
+        "console: show version",
+        "show version on r1",
+        "ssh command",
+    ];
+    let all = eventually(std::time::Duration::from_secs(15), || async {
+        let all = traces.trace(trace);
+        for name in wanted {
+            anyhow::ensure!(
+                all.iter().any(|span| span.name == name),
+                "no {name}: {all:#?}"
+            );
+        }
+        Ok(all)
+    })
+    .await
+    .unwrap();
+    // The first of them is a part of what the browser began, which sends no spans of its own.
+    let first = all.iter().find(|span| span.name == wanted[0]).unwrap();
+    assert!(
+        !first.parent.is_empty() && all.iter().all(|span| span.span_id != first.parent),
+        "{all:#?}"
+    );
+    let mut parent = &first.span_id;
+    for name in &wanted[1..] {
+        let own = all
+            .iter()
+            .find(|span| span.name == *name && span.parent == *parent);
+        parent = &own
+            .unwrap_or_else(|| panic!("{name} below {parent}: {all:#?}"))
+            .span_id;
+    }
+    assert_eq!(traces.refused(), [""; 0]);
+    let log = acting.stack.remediator.log();
+    assert!(
+        log.lines()
+            .any(|line| line.contains("console command was run") && line.contains(trace)),
+        "{log}"
+    );
 }
 
 /// Somebody who has no mouse gets as far; and a service that is gone is told of in words, with the way on.

@@ -11,6 +11,7 @@ use sotp_checks::app::{self, App, Part};
 use sotp_checks::root;
 use testkit::chromium::Browser;
 use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, User};
+use testkit::otlp::Collector;
 use testkit::services::program;
 use testkit::{Process, Spawn, TempDir, client, eventually};
 
@@ -70,6 +71,7 @@ pub(crate) struct Stack {
     pub(crate) inventory: Process,
     pub(crate) remediator: Process,
     pub(crate) archive: Process,
+    pub(crate) traces: Collector,
     pub(crate) folder: TempDir,
 }
 
@@ -132,6 +134,7 @@ impl Stack {
         for (name, text) in files {
             write(name, text);
         }
+        let traces = Collector::start().await.unwrap();
         let start = async |name: &str, port: u16, own: &str| {
             let config = format!(
                 "access:\n  grafana:\n    url: '{}'\n    carried_by: {{web_users: [grafana]}}\naudit: {{folder: audit-{name}}}\n{own}",
@@ -145,6 +148,9 @@ impl Stack {
                     format!("--config.file={config}"),
                     format!("--web.config.file={web}"),
                 ]);
+            let started = started
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", traces.url())
+                .env("OTEL_BSP_SCHEDULE_DELAY", "100");
             started.start().await.unwrap()
         };
         let events = "events: {secret_file: events.secret}\n";
@@ -160,6 +166,7 @@ impl Stack {
             inventory,
             remediator,
             archive,
+            traces,
             folder,
         }
     }

@@ -36,10 +36,11 @@ export function Answers({ id }: { id: string }) {
         <>
           <p>
             <code>{job.value.command}</code> · {job.value.requester.display}
+            {job.value.trace_id && ` · ${words().errors.trace(job.value.trace_id)}`}
           </p>
           <div role="status">
             {running && t.waiting(job.value.devices.length - job.value.answers.length)}
-            {job.value.state === 'lost' && t.lost}
+            {job.value.state === 'unknown' && t.lost}
           </div>
           <Stack direction="column" gap={2}>
             {grouped(job.value).map((group) => (

@@ -22,11 +22,12 @@ export interface Answer {
 /** A command that was run. */
 export interface Run {
   id: string;
-  state: 'running' | 'done' | 'lost';
+  state: 'running' | 'done' | 'unknown';
   command: string;
   devices: string[];
   requester: Who;
   created: number;
+  trace_id?: string;
   answers: Answer[];
   /** Names of devices whose answers are the same, the largest group first. */
   groups?: string[][];

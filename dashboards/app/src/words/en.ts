@@ -129,7 +129,7 @@ export const en = {
     answers: 'Answers',
     same: (count: number) => `${count} devices answered the same`,
     waiting: (count: number) => (count === 1 ? 'One device has still to answer' : `${count} devices have still to answer`),
-    lost: 'The service was restarted before all had answered.',
+    lost: 'The service ended before all had answered. It is not known what they were asked.',
     failed: 'no answer',
     jobs: 'Earlier runs',
     noJobs: 'Nothing was run yet.',

@@ -139,7 +139,7 @@ export const pl: Words = {
     answers: 'Odpowiedzi',
     same: (count) => `${devices(count)} z tą samą odpowiedzią`,
     waiting: (count) => `Czekamy jeszcze na ${devices(count)}`,
-    lost: 'Usługę uruchomiono ponownie, zanim wszystkie odpowiedziały.',
+    lost: 'Usługa zakończyła działanie, zanim wszystkie odpowiedziały. Nie wiadomo, o co zostały zapytane.',
     failed: 'brak odpowiedzi',
     jobs: 'Wcześniejsze',
     noJobs: 'Niczego jeszcze nie wykonano.',
