@@ -12,18 +12,22 @@ FUZZ    ?=
 TIME    ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
-	$(CARGO) build --profile $(PROFILE) -p sotp-lab $(SERVICES)
+	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-audit $(SERVICES)
 
 app: ## the SOTP app for Grafana, from npm, into target/app/dist; demo and up then have it
 	$(CARGO) run -q -p sotp-checks --bin sotp-app
 
-demo: build ## a real network of routers, watched; DEMO=once plays the story of the product, DEMO=STEP,STEP a part of it
+app-page: build # the same, with what the story of the demo needs to use it in a browser
+	$(BIN)/sotp-lab stack install --yes --story --no-download
+	$(CARGO) run -q -p sotp-checks --bin sotp-app -- --page
+
+demo: build $(if $(DEMO),app-page) ## a real network of routers, watched; DEMO=once plays the story of the product, DEMO=STEP,STEP a part of it
 	$(BIN)/sotp-lab demo $(if $(DEMO),--once --timeline target/demo/timeline.json $(if $(filter once,$(DEMO)),,--steps $(DEMO)))
 
 up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network: make up INVENTORY=my.yaml

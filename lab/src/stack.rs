@@ -39,6 +39,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Install(install) => runtime.block_on(crate::doctor::run(&install)),
         Command::Inner { plan } => runtime.block_on(inner::run(&plan)),
         Command::Double(Double::Loki { address }) => runtime.block_on(doubles::loki(address)),
+        Command::Double(Double::Tempo { addresses }) => {
+            runtime.block_on(doubles::tempo(&addresses))
+        }
         Command::Double(Double::Grafana { setup }) => runtime.block_on(doubles::grafana(&setup)),
     }
 }

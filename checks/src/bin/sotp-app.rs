@@ -12,6 +12,9 @@ struct Flags {
     /// Run its tests as well, and build what the tests in a browser need.
     #[arg(long)]
     test: bool,
+    /// Build the page around it too, in which a browser shows it where there is no Grafana.
+    #[arg(long)]
+    page: bool,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -22,6 +25,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let parts: &[Part] = if flags.test {
         &[Part::Plugin, Part::Tested, Part::Host]
+    } else if flags.page {
+        &[Part::Plugin, Part::Host]
     } else {
         &[Part::Plugin]
     };

@@ -31,6 +31,55 @@ fn the_data_sources_have_their_fixed_uids() {
     );
 }
 
+/// From a trace to its lines and series, from a line to its trace, from an exemplar to its trace: in the form that Grafana 12 reads, and
+/// by the names that our services write.
+#[test]
+fn traces_lines_and_series_lead_to_each_other() {
+    let path = root().join("dashboards/provisioning/datasources/sotp.yaml");
+    let file: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let settings = |uid: &str| {
+        let all = file["datasources"].as_array().unwrap();
+        let found = all.iter().find(|source| source["uid"] == uid).unwrap();
+        found["jsonData"].clone()
+    };
+    let logs = &settings("tempo")["tracesToLogsV2"];
+    assert_eq!(logs["datasourceUid"], "loki");
+    assert_eq!(logs["customQuery"], true);
+    // Grafana makes one dollar sign of two when it reads the file.
+    let query = logs["query"].as_str().unwrap().replace("$$", "$");
+    assert_eq!(query, "{job=~\".+\"} | trace_id=\"${__span.traceId}\"");
+    let metrics = &settings("tempo")["tracesToMetrics"];
+    assert_eq!(metrics["datasourceUid"], "prom");
+    assert_eq!(
+        metrics["tags"],
+        json!([{"key": "http.route", "value": "path"}])
+    );
+    let query = metrics["queries"][0]["query"].as_str().unwrap();
+    let query = query.replace("$$__tags", "path=\"/api/v1/commands\"");
+    promql_parser::parser::parse(&query).unwrap();
+    let golden =
+        std::fs::read_to_string(root().join("remediator/tests/golden/metrics.txt")).unwrap();
+    assert!(
+        golden.contains("sotp_http_request_duration_seconds"),
+        "{query}"
+    );
+
+    let field = &settings("loki")["derivedFields"][0];
+    assert_eq!(
+        (&field["matcherType"], &field["matcherRegex"]),
+        (&json!("label"), &json!("trace_id"))
+    );
+    assert_eq!(
+        (&field["datasourceUid"], &field["url"]),
+        (&json!("tempo"), &json!("$${__value.raw}"))
+    );
+    let exemplar = &settings("prom")["exemplarTraceIdDestinations"][0];
+    assert_eq!(
+        (&exemplar["name"], &exemplar["datasourceUid"]),
+        (&json!("trace_id"), &json!("tempo"))
+    );
+}
+
 #[test]
 fn provisioning_keeps_the_dollar_signs_that_grafana_needs() {
     for path in sotp_checks::files(&root().join("dashboards/provisioning"), ".yaml").unwrap() {

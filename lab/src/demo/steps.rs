@@ -2,9 +2,11 @@
 
 mod change;
 mod compliance;
+mod console;
 mod cut;
 mod description;
 mod desired;
+mod device;
 mod flows;
 mod left_alone;
 mod port;
@@ -14,17 +16,21 @@ mod secret;
 mod selfheal;
 mod sensor;
 mod syslog;
+mod trace;
 
 use super::story::Step;
 
 /// All steps; [`Step`] says what each has.
 pub(super) const STEPS: &[Step] = &[
     cut::STEP,
+    device::STEP,
     selfheal::STEP,
     desired::STEP,
     left_alone::STEP,
     change::STEP,
     compliance::STEP,
+    console::STEP,
+    trace::STEP,
     syslog::STEP,
     flows::STEP,
     report::STEP,

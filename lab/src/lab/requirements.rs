@@ -99,8 +99,11 @@ pub(crate) fn missing() -> Vec<(&'static str, &'static str)> {
 
 /// The same for what the story of the demo plays in besides.
 pub(crate) fn missing_for_story() -> Vec<(&'static str, &'static str)> {
-    let browser = |(program, _): &(&str, &str)| program.starts_with("chrom");
-    let needed = TESTED.into_iter().filter(browser);
+    // A browser, and what the app that it shows is built with.
+    let played = |(_, package): &(&str, &str)| {
+        ["chromium", "chromium-driver", "nodejs", "npm"].contains(package)
+    };
+    let needed = TESTED.into_iter().filter(played);
     needed
         .filter(|(program, _)| find(program).is_none())
         .collect()

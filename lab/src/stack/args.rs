@@ -39,6 +39,12 @@ pub(super) enum Double {
         /// Where it listens.
         address: SocketAddr,
     },
+    /// For Tempo.
+    Tempo {
+        /// Where it is asked and where spans are sent.
+        #[arg(num_args = 2)]
+        addresses: Vec<SocketAddr>,
+    },
     /// For Grafana.
     Grafana {
         /// How it is set up: JSON.
@@ -91,7 +97,7 @@ pub(crate) struct Install {
     /// Also what the tests of this project call.
     #[arg(long)]
     pub(crate) tests: bool,
-    /// Also the browser that the story of the demo plays in.
+    /// Also the browser that the story of the demo plays in, and what the app that it shows is built with.
     #[arg(long)]
     pub(crate) story: bool,
     #[command(flatten)]

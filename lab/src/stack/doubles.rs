@@ -1,4 +1,4 @@
-//! Doubles of Loki and Grafana, where these cannot be had: strict about what our services send, and without any screen.
+//! Doubles of Loki, Tempo and Grafana, where these cannot be had: strict about what our services send, and without any screen.
 //!
 //! They are for a run that ends by itself: what they keep, they keep in memory.
 
@@ -11,6 +11,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use testkit::grafana::{App, Basic, Grafana, Setup, User};
 use testkit::loki::Loki;
+use testkit::otlp::Collector;
 
 use super::plan::Setting;
 use super::process::Process;
@@ -40,6 +41,17 @@ pub(super) fn loki_process(setting: &Setting) -> anyhow::Result<Process> {
     let argv = argv(["loki", &setting.inner("loki")])?;
     Ok(Process::new("loki", argv)
         .ready_at(format!("{}/ready", setting.inner_url("loki")))
+        .needed())
+}
+
+/// The double of Tempo as a process of the stack: it takes spans and tells a trace by its id.
+pub(super) fn tempo_process(setting: &Setting) -> anyhow::Result<Process> {
+    let program = std::env::current_exe()?.display().to_string();
+    let own = ["stack", "double", "tempo"].map(str::to_owned);
+    let addresses = ["tempo", "otlp-http"].map(|name| setting.inner(name));
+    let argv = std::iter::once(program).chain(own).chain(addresses);
+    Ok(Process::new("tempo", argv.collect())
+        .ready_at(format!("{}/ready", setting.inner_url("tempo")))
         .needed())
 }
 
@@ -83,6 +95,15 @@ pub(super) async fn loki(address: SocketAddr) -> anyhow::Result<ExitCode> {
     let _loki = Loki::start(Some(address))
         .await
         .with_context(|| address.to_string())?;
+    std::future::pending().await
+}
+
+/// Runs the double of Tempo until it is ended.
+///
+/// # Errors
+/// An address cannot be bound.
+pub(super) async fn tempo(addresses: &[SocketAddr]) -> anyhow::Result<ExitCode> {
+    let _collector = Collector::start_at(addresses).await?;
     std::future::pending().await
 }
 

@@ -99,7 +99,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) retention: &'a str,
     /// What reaches the terminal.
     pub(crate) show: Show,
-    /// Whether doubles stand in for Loki and Grafana where they were not found.
+    /// Whether doubles stand in for Loki, Tempo and Grafana where they were not found.
     pub(crate) doubles: bool,
 }
 
@@ -176,6 +176,8 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     }
     if let Some(program) = &setting.found.tempo {
         processes.push(tempo_process(setting, program)?);
+    } else if setting.doubles {
+        processes.push(doubles::tempo_process(setting)?);
     }
     if let Some((program, home)) = &setting.found.grafana {
         processes.push(grafana_process(setting, program, home)?);
@@ -228,7 +230,8 @@ impl Setting<'_> {
             "loki" => found.loki.is_some() || self.doubles,
             "loki-grpc" => found.loki.is_some(),
             "mosquitto" => found.mosquitto.is_some() && !self.sensors.is_empty(),
-            "tempo" | "tempo-grpc" | "otlp-grpc" | "otlp-http" => found.tempo.is_some(),
+            "tempo" | "otlp-http" => found.tempo.is_some() || self.doubles,
+            "tempo-grpc" | "otlp-grpc" => found.tempo.is_some(),
             _ => true,
         };
         let names = self.inside.keys().filter(|name| there(name));
@@ -324,7 +327,7 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
     for name in service.after.iter().filter(|name| urls.contains_key(*name)) {
         process = process.after(name);
     }
-    if setting.found.tempo.is_some() {
+    if urls.contains_key("otlp-http") {
         process = process.env(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             setting.inner_url("otlp-http"),

@@ -9,9 +9,12 @@ mod proto;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -19,8 +22,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use prost::Message as _;
-use tokio::task::JoinHandle;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
+/// Where spans are sent.
+const TRACES: &str = "/v1/traces";
 /// Largest body in bytes, packed and unpacked: `max_request_body_size` of the receiver.
 const LARGEST: usize = 20 << 20;
 /// The only content type that is taken here; the receiver takes `application/json` too, which nothing of ours sends.
@@ -50,7 +57,7 @@ pub struct Span {
 pub struct Collector {
     url: String,
     state: Arc<Mutex<State>>,
-    task: JoinHandle<()>,
+    _tasks: JoinSet<()>,
 }
 
 #[derive(Debug, Default)]
@@ -69,26 +76,27 @@ impl Collector {
     /// # Errors
     /// There is no free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        Self::start_at(&[SocketAddr::from(([127, 0, 0, 1], 0))]).await
+    }
+
+    /// Starts it on these addresses, of which the first is its own; all do the same.
+    ///
+    /// # Errors
+    /// One of them cannot be bound.
+    pub async fn start_at(addresses: &[SocketAddr]) -> anyhow::Result<Self> {
+        let (mut url, mut tasks) = (None, JoinSet::new());
         let state = Arc::<Mutex<State>>::default();
-        let own = Arc::clone(&state);
-        let task = tokio::spawn(async move {
-            let mut open = tokio::task::JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                while open.try_join_next().is_some() {}
-                let own = Arc::clone(&own);
-                open.spawn(async move {
-                    let service = service_fn(|request| {
-                        let own = Arc::clone(&own);
-                        async move { Ok::<_, Infallible>(serve(&own, request).await) }
-                    });
-                    let server = hyper::server::conn::http1::Builder::new();
-                    let _ = server.serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Ok(Self { url, state, task })
+        for address in addresses {
+            let listener = tokio::net::TcpListener::bind(address).await?;
+            url.get_or_insert(format!("http://{}", listener.local_addr()?));
+            tasks.spawn(listen(listener, Arc::clone(&state)));
+        }
+        let url = url.context("expected an address")?;
+        Ok(Self {
+            url,
+            state,
+            _tasks: tasks,
+        })
     }
 
     /// The value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -118,13 +126,68 @@ impl Collector {
     }
 }
 
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.task.abort();
+async fn listen(listener: TcpListener, state: Arc<Mutex<State>>) {
+    let mut open = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while open.try_join_next().is_some() {}
+        let state = Arc::clone(&state);
+        open.spawn(async move {
+            let service = service_fn(|request| {
+                let state = Arc::clone(&state);
+                async move { Ok::<_, Infallible>(serve(&state, request).await) }
+            });
+            let server = hyper::server::conn::http1::Builder::new();
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        });
     }
 }
 
+/// What Tempo answers at `/ready` and `/api/traces/ID`: the spans as OTLP's JSON has them, ids in base64, under `batches`.
+fn told(state: &Mutex<State>, path: &str) -> Option<Value> {
+    if path == "/ready" {
+        return Some(json!("ready"));
+    }
+    let id = path.strip_prefix("/api/traces/")?;
+    let state = locked(state);
+    let spans: Vec<&Span> = state
+        .spans
+        .iter()
+        .filter(|span| span.trace_id == id)
+        .collect();
+    let attribute =
+        |(key, value): (&String, &String)| json!({"key": key, "value": {"stringValue": value}});
+    let batch = |span: &&Span| {
+        json!({
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": span.service}}]},
+            "scopeSpans": [{"spans": [{
+                "traceId": base64(&span.trace_id), "spanId": base64(&span.span_id), "parentSpanId": base64(&span.parent),
+                "name": span.name, "attributes": span.attributes.iter().map(attribute).collect::<Vec<_>>(),
+            }]}],
+        })
+    };
+    (!spans.is_empty()).then(|| json!({"batches": spans.iter().map(batch).collect::<Vec<_>>()}))
+}
+
+/// Hexadecimal digits as base64.
+fn base64(hex: &str) -> String {
+    let bytes = (0..hex.len() / 2)
+        .filter_map(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok());
+    STANDARD.encode(bytes.collect::<Vec<_>>())
+}
+
 async fn serve(state: &Mutex<State>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() == Method::GET && request.uri().path() != TRACES {
+        let told = told(state, request.uri().path());
+        let status = if told.is_some() {
+            StatusCode::OK
+        } else {
+            StatusCode::NOT_FOUND
+        };
+        let mut answer =
+            Response::new(Full::new(Bytes::from(told.unwrap_or_default().to_string())));
+        *answer.status_mut() = status;
+        return answer;
+    }
     let (status, text) = match taken(request).await {
         Ok(spans) => {
             locked(state).spans.extend(spans);
@@ -151,7 +214,7 @@ async fn serve(state: &Mutex<State>, request: Request<Incoming>) -> Response<Ful
 
 async fn taken(request: Request<Incoming>) -> Result<Vec<Span>, (StatusCode, String)> {
     let (parts, body) = request.into_parts();
-    if parts.uri.path() != "/v1/traces" {
+    if parts.uri.path() != TRACES {
         return Err((
             StatusCode::NOT_FOUND,
             format!("{}: expected /v1/traces", parts.uri.path()),

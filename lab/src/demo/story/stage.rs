@@ -10,6 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use testkit::chromium::Browser;
+
 use crate::demo::Flags;
 use crate::lab::Lab;
 use crate::stack::http;
@@ -180,6 +182,43 @@ impl<'a> Stage<'a> {
         let password = std::fs::read_to_string(&file);
         let password = password.with_context(|| file.display().to_string())?;
         Ok(("admin".to_owned(), password.trim().to_owned()))
+    }
+
+    /// A window of Chromium in which somebody is signed in at Grafana or its double, for a step that uses the app.
+    ///
+    /// # Errors
+    /// There is no browser, the app or its page was not built, or Grafana takes no login.
+    pub(in crate::demo) async fn browser(&self, role: &str) -> anyhow::Result<Browser> {
+        if let Some(why) = Browser::missing() {
+            anyhow::bail!("{why}; `sotp-lab stack install --story` installs them");
+        }
+        let home = self.setting.home;
+        let double = self.setting.found.grafana.is_none();
+        anyhow::ensure!(
+            home.app().is_some() && (!double || home.app_host().is_some()),
+            "the app was not built: `make app-page` does"
+        );
+        let (login, password) = self.login(role)?;
+        let browser = Browser::start(1280, 1000).await?;
+        browser
+            .open(&format!("{}/api/health", self.url("grafana")))
+            .await?;
+        let typed = serde_json::json!({"user": login, "password": password}).to_string();
+        let sent = format!(
+            "const answer = await fetch('/login', {{method: 'POST', headers: {{'Content-Type': 'application/json'}}, \
+             body: JSON.stringify({typed})}}); return answer.status;"
+        );
+        let status = browser.promise(&sent).await?;
+        anyhow::ensure!(
+            status == 200,
+            "Grafana answers {status} to the login of {login}"
+        );
+        Ok(browser)
+    }
+
+    /// The address of a page of the app.
+    pub(in crate::demo) fn page(&self, path: &str) -> String {
+        format!("{}/a/{APP}/{path}", self.url("grafana"))
     }
 
     /// The lines of a selector, each as `{stream, line}`; a line is a stamp, a text and, at the double, its structured metadata, which Loki

@@ -183,7 +183,10 @@ pub(super) fn routes(topology: &Topology) -> anyhow::Result<()> {
 /// The routers' host keys, for an SSH client that checks them.
 pub(super) fn known_hosts(state: &State, topology: &Topology) -> anyhow::Result<()> {
     let mut text = String::new();
-    for node in topology.routers() {
+    for (index, node) in topology.nodes.iter().enumerate() {
+        if !node.is_router() {
+            continue;
+        }
         let key = run_folder()
             .join("nodes")
             .join(&node.name)
@@ -191,6 +194,8 @@ pub(super) fn known_hosts(state: &State, topology: &Topology) -> anyhow::Result<
         let key = std::fs::read_to_string(key)?;
         let mut names = vec![node.name.clone(), node.loopback.to_string()];
         names.extend(node.management().map(|address| address.to_string()));
+        let own = topology.interfaces(index).into_iter();
+        names.extend(own.map(|interface| interface.address.addr().to_string()));
         text.push_str(&format!("{} {key}", names.join(",")));
     }
     Ok(std::fs::write(state.known_hosts(), text)?)
