@@ -11,11 +11,12 @@ use crate::variables::{self, Values};
 /// The classic form as Grafana 13 migrates it; newer numbers belong to versions that we do not know.
 const SCHEMAS: std::ops::RangeInclusive<u64> = 39..=41;
 /// Units that our dashboards use, as Grafana names them.
-const UNITS: [&str; 12] = [
+const UNITS: [&str; 13] = [
     "none",
     "short",
     "percentunit",
     "s",
+    "d",
     "bytes",
     "bps",
     "celsius",

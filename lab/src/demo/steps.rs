@@ -8,6 +8,7 @@ mod description;
 mod desired;
 mod device;
 mod flows;
+mod forecast;
 mod left_alone;
 mod port;
 mod report;
@@ -33,6 +34,7 @@ pub(super) const STEPS: &[Step] = &[
     trace::STEP,
     syslog::STEP,
     flows::STEP,
+    forecast::STEP,
     report::STEP,
     sensor::STEP,
     rum::STEP,

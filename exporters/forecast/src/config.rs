@@ -1,0 +1,263 @@
+//! The configuration file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use promapi::Prometheus;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toolkit::config::{DurationIn, Ranged};
+use toolkit::{ConfigError, Configuration, yaml};
+
+const DEFAULT: &str = include_str!("../default.yaml");
+/// Most forecasts.
+const MOST: usize = 32;
+/// Longest name of a forecast.
+const LONGEST: usize = 40;
+/// Names that would be those of other series.
+const TAKEN: [&str; 6] = ["anomaly", "model", "saturation", "series", "state", "mase"];
+
+/// The checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the history is.
+    pub(crate) client: Prometheus,
+    /// Time from one fit to the next.
+    pub(crate) refit: Duration,
+    /// Time from one look at what came to the next.
+    pub(crate) observe: Duration,
+    /// Percent of one processor that fits may take.
+    pub(crate) cpu_percent: u32,
+    /// Most series of all forecasts together.
+    pub(crate) max_series: usize,
+    /// What is forecast.
+    pub(crate) forecasts: Vec<Forecast>,
+    files: Vec<PathBuf>,
+    shown: String,
+}
+
+/// A query whose future is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Forecast {
+    /// Its name: the forecast is the series `forecast_NAME`, so that it ends with a unit; a-z, 0-9 and _.
+    pub(crate) name: String,
+    /// What is forecast: a query whose value at a time is the mean of the quarter of an hour before it, 0 or more, and nothing where it must
+    /// not be learnt.
+    pub(crate) query: String,
+    /// What the same thing can carry at most, by a part of the same labels; without it there are no days until saturation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) capacity: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    /// Where the history is: Prometheus or what answers its API.
+    prometheus: promapi::Section,
+    /// Time from one fit of all models to the next.
+    refit: DurationIn<600_000, 604_800_000>,
+    /// Time from one look at what really came to the next.
+    observe: DurationIn<1_000, 900_000>,
+    /// Percent of one processor that fits may take.
+    cpu_percent: Ranged<u32, 1, 100>,
+    /// Most series of all forecasts together; about 30 kB of memory each while they are fitted.
+    max_series: Ranged<u32, 1, 20_000>,
+    /// What is forecast.
+    forecasts: Vec<Forecast>,
+}
+
+/// Bits per second of each interface and direction, without those that are down and without planned work.
+const BITS: &str = r#"(label_replace(max by (device, site, role, ifName) (rate(ifHCInOctets[15m])), "direction", "in", "", "") or label_replace(max by (device, site, role, ifName) (rate(ifHCOutOctets[15m])), "direction", "out", "", "")) * 8 and on (device, ifName) (ifOperStatus == 1) unless on (device) (sotp_device_maintenance == 1)"#;
+/// What an interface says of its speed.
+const SPEED: &str = "max by (device, ifName) (ifHighSpeed > 0) * 1e6";
+/// Mean round trip of each device, without planned work.
+const ROUND_TRIP: &str = "sum by (device, site, role, family) (rate(ping_rtt_seconds_sum[15m])) / (sum by (device, site, role, family) (rate(ping_rtt_seconds_count[15m])) > 0) unless on (device) (sotp_device_maintenance == 1)";
+
+impl Default for Raw {
+    fn default() -> Self {
+        Self {
+            prometheus: promapi::Section::new("http://127.0.0.1:9090"),
+            refit: DurationIn::from_millis(6 * 3_600_000),
+            observe: DurationIn::from_millis(60_000),
+            cpu_percent: Ranged::of(50),
+            max_series: Ranged::of(2_000),
+            forecasts: vec![
+                Forecast {
+                    name: "bits_per_second".to_owned(),
+                    query: BITS.to_owned(),
+                    capacity: Some(SPEED.to_owned()),
+                },
+                Forecast {
+                    name: "round_trip_seconds".to_owned(),
+                    query: ROUND_TRIP.to_owned(),
+                    capacity: None,
+                },
+            ],
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub(crate) fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let raw: Raw = yaml::parse(text, origin)?;
+        let base = origin.parent().unwrap_or(Path::new(""));
+        let shown = serde_json::to_string_pretty(&raw).unwrap_or_default() + "\n";
+        check(raw, base, shown)
+            .map_err(|(path, message)| ConfigError::at(text, origin, path, message))
+    }
+}
+
+fn check(raw: Raw, base: &Path, shown: String) -> Result<Config, (String, String)> {
+    let count = raw.forecasts.len();
+    if !(1..=MOST).contains(&count) {
+        let message = format!("{count} forecasts: expected 1 to {MOST}");
+        return Err(("forecasts".to_owned(), message));
+    }
+    for (index, forecast) in raw.forecasts.iter().enumerate() {
+        let wrong = |key: &str, message: String| (format!("forecasts[{index}].{key}"), message);
+        let name = &forecast.name;
+        let first = name
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_lowercase());
+        let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if !first || name.len() > LONGEST || !name.bytes().all(rest) {
+            let expected = format!("expected 1 to {LONGEST} of a-z, 0-9 and _, a letter first");
+            return Err(wrong("name", format!("{expected}, found {name:?}")));
+        }
+        let taken = |word: &str| {
+            name.strip_prefix(word)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        };
+        if TAKEN.iter().any(|word| taken(word))
+            || name.ends_with("_total")
+            || name.ends_with("_timestamp_seconds")
+        {
+            return Err(wrong(
+                "name",
+                format!("{name:?} would be another series of this service"),
+            ));
+        }
+        if raw.forecasts[..index]
+            .iter()
+            .any(|other| other.name == *name)
+        {
+            return Err(wrong("name", format!("{name:?} is there twice")));
+        }
+        if forecast.query.trim().is_empty() {
+            return Err(wrong("query", "expected a query".to_owned()));
+        }
+    }
+    let client = raw
+        .prometheus
+        .client(base)
+        .map_err(|wrong| (format!("prometheus.{}", wrong.key), wrong.message))?;
+    Ok(Config {
+        client,
+        refit: *raw.refit,
+        observe: *raw.observe,
+        cpu_percent: raw.cpu_percent.get(),
+        max_series: usize::try_from(raw.max_series.get()).unwrap_or(usize::MAX),
+        files: raw.prometheus.files(base),
+        forecasts: raw.forecasts,
+        shown,
+    })
+}
+
+impl Configuration for Config {
+    const DEFAULT: &'static str = DEFAULT;
+
+    fn masked(&self) -> String {
+        // JSON is YAML; secrets stand in files of their own.
+        self.shown.clone()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.files.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_printed_default_is_written_from_the_code() {
+        let head = "Configuration of sotp-forecast. Every value below is the default; what is left out keeps it.\n\
+                    Relative paths begin at this file's folder. Durations: 250ms, 1.5s, 1m30s, 1h, 2d.";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("default.yaml");
+        testkit::golden::hold(
+            &path,
+            &toolkit::config::Keys::of(&Raw::default()).text(head),
+        );
+    }
+
+    /// `SOTP_UPDATE=1` writes it anew.
+    #[test]
+    fn the_reference_page_is_written_from_the_code() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let page = toolkit::reference::page::<crate::app::Service>(
+            Some(&toolkit::config::Keys::of(&Raw::default())),
+            &[("Series", &series)],
+        );
+        testkit::golden::hold(&package.join("../../docs/reference/forecast.md"), &page);
+    }
+
+    #[test]
+    fn the_default_is_good_and_says_what_the_code_does() {
+        testkit::crypto();
+        let written = Config::parse(DEFAULT, Path::new("default.yaml")).unwrap();
+        let bare = Config::parse("", Path::new("x.yaml")).unwrap();
+        assert_eq!(written.shown, bare.shown);
+        assert_eq!(written.forecasts.len(), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place() {
+        testkit::crypto();
+        for (text, expected) in [
+            (
+                "forecasts: []",
+                "x.yaml:1:12: forecasts: 0 forecasts: expected 1 to 32",
+            ),
+            (
+                "forecasts:\n  - {name: Bits, query: up}",
+                "x.yaml:2:12: forecasts[0].name: expected 1 to 40 of a-z, 0-9 and _, a letter first, found \"Bits\"",
+            ),
+            (
+                "forecasts:\n  - {name: anomaly_score, query: up}",
+                "x.yaml:2:12: forecasts[0].name: \"anomaly_score\" would be another series of this service",
+            ),
+            (
+                "forecasts:\n  - {name: a, query: up}\n  - {name: a, query: up}",
+                "x.yaml:3:12: forecasts[1].name: \"a\" is there twice",
+            ),
+            (
+                "forecasts:\n  - {name: a, query: ' '}",
+                "x.yaml:2:22: forecasts[0].query: expected a query",
+            ),
+            (
+                "prometheus: {url: 'prometheus:9090'}",
+                "x.yaml:1:19: prometheus.url: expected an http or https address without user and password",
+            ),
+        ] {
+            let error = Config::parse(text, Path::new("x.yaml")).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+        for text in [
+            "refit: 1s",
+            "cpu_percent: 0",
+            "max_series: 1000000",
+            "nonsense: 1",
+        ] {
+            assert!(Config::parse(text, Path::new("x.yaml")).is_err(), "{text}");
+        }
+    }
+}

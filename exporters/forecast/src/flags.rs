@@ -1,0 +1,6 @@
+//! The flags of its own: none.
+
+/// Its own flags.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct Flags {}

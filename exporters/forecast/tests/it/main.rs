@@ -1,0 +1,6 @@
+//! The real program beside a real Prometheus over demonstration history.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod future;
+mod golden;
+mod world;
