@@ -404,6 +404,30 @@ async fn a_wrap_goes_on_and_a_restart_begins_anew() {
     }
 }
 
+/// Strict mode sends what snmp_exporter sends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_size_of_device_that_is_known_is_asked_more_than_by_snmp_exporter() {
+    let (strict, process) = (start(&["--snmp.strict"]).await, start(&[]).await);
+    for interfaces in [1, 2, 4, 8, 16, 24, 48] {
+        let device = Device::start(Agent::with_interfaces(interfaces).ticking());
+        scrape(&strict, &device.target).await;
+        let theirs = device.asked();
+        // The first, one of a device of known sizes, and one of a device that has proven what it keeps.
+        let mut ours = Vec::new();
+        for later in [0, 0, 1, 1] {
+            device.becomes(Agent::with_interfaces_later(interfaces, later).ticking());
+            device.asked();
+            scrape(&process, &device.target).await;
+            ours.push(device.asked());
+        }
+        // The first asks beside it what only we want to know.
+        assert!(
+            ours[0] <= theirs + 1 && ours[1..].iter().all(|asked| *asked <= theirs),
+            "{interfaces} interfaces: {ours:?}, snmp_exporter {theirs}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_in_what_is_asked_side_by_side_leave_the_scrape_complete() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
