@@ -201,7 +201,7 @@ fn days(document: &mut Document, report: &Report) {
         goal: Some((report.target, percent(Some(report.target)))),
     });
     document.remark(&format!(
-        "All devices together, maintenance left out. The ground line is {}, the middle line the target; days that miss it are red. \
+        "All devices together, maintenance left out. The ground line is {}, the line across is the target; days that miss it are red. \
          A dash: nothing is known of the day.",
         percent(Some(low))
     ));
