@@ -20,6 +20,9 @@ use crate::stack::{Common, Download, runtime};
 use crate::topology::{self, Topology};
 use crate::{doctor, stack};
 
+/// The topology that the steps of the story know by name.
+const STORY: &str = "triangle";
+
 /// Flags of `sotp-lab demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -119,6 +122,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Whether the network has what the scenario cuts, and what that cuts off.
 fn scenario(flags: &Flags) -> anyhow::Result<()> {
+    let everywhere = flags.steps == ["cut"];
+    anyhow::ensure!(
+        everywhere || flags.topology == STORY,
+        "the story is written for the topology {STORY}; on {} only the step cut can be played: --steps cut",
+        flags.topology
+    );
     let (origin, text) = topology::find(&flags.topology)?;
     let topology = Topology::parse(&text, &origin)?;
     anyhow::ensure!(

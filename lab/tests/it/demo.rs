@@ -254,11 +254,12 @@ fn a_service_that_is_missing_is_said_before_a_network_is_built() {
 }
 
 #[test]
-fn a_link_or_a_device_that_is_not_there_is_said_before_a_network_is_built() {
+fn what_the_story_cannot_be_played_on_is_said_before_a_network_is_built() {
     let _machine = among_others();
     for (flags, expected) in [
         (["--link", "r1-r9"], "--link r1-r9"),
         (["--device", "h9"], "--device h9"),
+        (["--topology", "campus"], "--steps cut"),
     ] {
         let output = demo("test-nowhere", &flags);
         let said = said(&output);

@@ -1,5 +1,7 @@
 //! A link is cut, the alert fires, the link is healed, the alert resolves.
 
+use serde_json::Value;
+
 use crate::demo::story::{Play, Stage, Step};
 use crate::demo::watch::{Alert, calm};
 
@@ -20,14 +22,12 @@ async fn cut(play: &mut Play<'_>) -> anyhow::Result<()> {
         port: None,
     };
     calm(stage).await?;
-    let failed = probe(stage).await?.failed;
+    let failed = probe(device, &page(stage).await?)?.failed;
 
     play.trigger("the link is cut");
     stage.lab.break_link(link)?;
-    let lost = async || Ok((probe(stage).await?.failed > failed).then_some(()));
-    play.until("the first ping fails", lost).await?;
-    let down = async || Ok((!probe(stage).await?.up).then_some(()));
-    play.until("ping_up is 0 in the exporter", down).await?;
+    until(play, "the first ping fails", |probe| probe.failed > failed).await?;
+    until(play, "ping_up is 0 in the exporter", |probe| !probe.up).await?;
     alert.fires(play).await?;
     alert.active(play).await?;
 
@@ -36,10 +36,27 @@ async fn cut(play: &mut Play<'_>) -> anyhow::Result<()> {
     }
     stage.lab.heal(Some(link))?;
     play.saw("the link is healed");
-    let up = async || Ok(probe(stage).await?.up.then_some(()));
-    play.until("ping_up is 1 in the exporter", up).await?;
+    until(play, "ping_up is 1 in the exporter", |probe| probe.up).await?;
     alert.over(play).await?;
     alert.resolved(play).await
+}
+
+/// Waits until the exporter says so of the device; its lines are the evidence.
+async fn until(
+    play: &mut Play<'_>,
+    what: &str,
+    fits: impl Fn(&Probe) -> bool,
+) -> anyhow::Result<()> {
+    let stage = play.stage;
+    let device = &stage.args.device;
+    let url = format!("{}/metrics", stage.url("sotp-ping"));
+    let ask = async || Ok(Value::from(page(stage).await?));
+    let fits = |lines: &Value| {
+        let probe = lines.as_str().map(|lines| probe(device, lines));
+        matches!(probe, Some(Ok(probe)) if fits(&probe))
+    };
+    play.until_answer(what, &url, ask, fits).await?;
+    Ok(())
 }
 
 /// What the exporter says about the device.
@@ -51,14 +68,22 @@ struct Probe {
     failed: f64,
 }
 
-async fn probe(stage: &Stage<'_>) -> anyhow::Result<Probe> {
-    let device = &stage.args.device;
+/// The lines of it about the device.
+async fn page(stage: &Stage<'_>) -> anyhow::Result<String> {
     let text = stage
         .text(&format!("{}/metrics", stage.url("sotp-ping")))
         .await?;
-    let up = samples(&text, "ping_up", device);
+    let label = format!("device=\"{}\"", stage.args.device);
+    let told = ["ping_up{", "ping_lost_total{", "ping_errors_total{"];
+    let told =
+        |line: &&str| told.iter().any(|name| line.starts_with(name)) && line.contains(&label);
+    Ok(text.lines().filter(told).collect::<Vec<_>>().join("\n"))
+}
+
+fn probe(device: &str, lines: &str) -> anyhow::Result<Probe> {
+    let up = samples(lines, "ping_up", device);
     anyhow::ensure!(!up.is_empty(), "the exporter has no ping_up for {device}");
-    let failed = ["ping_lost_total", "ping_errors_total"].map(|name| samples(&text, name, device));
+    let failed = ["ping_lost_total", "ping_errors_total"].map(|name| samples(lines, name, device));
     Ok(Probe {
         up: up.contains(&1.0),
         failed: failed.iter().flatten().sum(),
