@@ -7,10 +7,17 @@ use anyhow::Context;
 use services::Table;
 
 /// Series that Prometheus writes by itself, the one that marks the demonstration history that a demo begins with, and the one that
-/// `sotp-audit verify` leaves to node_exporter.
-pub const BUILTIN: [&str; 6] = [
+/// `sotp-audit verify` leaves to node_exporter; and those of node_exporter and YACE that hosts and cloud databases are watched by.
+pub const BUILTIN: [&str; 13] = [
     "ALERTS",
     "ALERTS_FOR_STATE",
+    "aws_rds_cpuutilization_average",
+    "aws_rds_free_storage_space_average",
+    "node_cpu_seconds_total",
+    "node_filesystem_avail_bytes",
+    "node_filesystem_size_bytes",
+    "node_memory_MemAvailable_bytes",
+    "node_memory_MemTotal_bytes",
     "scrape_duration_seconds",
     "sotp_audit_verify_whole",
     "sotp_demonstration_history_info",

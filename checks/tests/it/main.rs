@@ -5,6 +5,7 @@ mod alerts;
 mod app;
 mod audit;
 mod circles;
+mod cloud;
 mod dashboards;
 mod docs;
 mod houses;

@@ -9,6 +9,7 @@ mod desired;
 mod device;
 mod flows;
 mod forecast;
+mod host;
 mod left_alone;
 mod port;
 mod report;
@@ -37,6 +38,7 @@ pub(super) const STEPS: &[Step] = &[
     forecast::STEP,
     report::STEP,
     sensor::STEP,
+    host::STEP,
     rum::STEP,
     secret::STEP,
 ];

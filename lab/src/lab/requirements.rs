@@ -9,7 +9,7 @@ use crate::files::FRR_PROGRAMS;
 use crate::topology::{Kind, Node, SyslogBy, Topology};
 
 /// A program, or the path of a file, and the Debian package that brings it.
-const REQUIRED: [(&str, &str); 19] = [
+const REQUIRED: [(&str, &str); 20] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("unshare", "util-linux"),
@@ -25,6 +25,7 @@ const REQUIRED: [(&str, &str); 19] = [
     ("ssh-keygen", "openssh-client"),
     ("ssh", "openssh-client"),
     ("softflowd", "softflowd"),
+    ("prometheus-node-exporter", "prometheus-node-exporter"),
     ("rsyslogd", "rsyslog"),
     ("pdftotext", "poppler-utils"),
     // A library; its package has a program too.

@@ -30,6 +30,18 @@ const FRR: [(&str, bool); 4] = [
     ("bgpd", true),
 ];
 
+/// What node_exporter tells of a host. It knows of the machine's processor and memory, and of the host's own interfaces.
+const NODE_EXPORTER: [&str; 8] = [
+    "--web.listen-address=:9100",
+    "--collector.disable-defaults",
+    "--collector.cpu",
+    "--collector.meminfo",
+    "--collector.filesystem",
+    "--collector.loadavg",
+    "--collector.netdev",
+    "--collector.uname",
+];
+
 /// Starts all daemons of the node and returns when each answers.
 pub(super) fn start(
     spec: &Spec,
@@ -86,6 +98,16 @@ pub(super) fn start(
         // A connection would leave a line of complaint in its log.
         wait("sshd", &|| listens(SSH))?;
     }
+    if matches!(node.kind, Kind::Host) {
+        supervisor.keep(daemon(
+            "node-exporter",
+            "prometheus-node-exporter",
+            &NODE_EXPORTER,
+        ));
+        wait(spec, "node-exporter", deadline, &|| {
+            connect(9_100).is_some()
+        })?;
+    }
     let topology = &spec.topology;
     if topology
         .traffic
@@ -121,7 +143,7 @@ pub(crate) fn expected(node: &Node) -> Vec<&'static str> {
             names.extend(flow.as_ref().map(|_| "softflowd"));
             names
         }
-        Kind::Host => Vec::new(),
+        Kind::Host => vec!["node-exporter"],
     }
 }
 

@@ -90,6 +90,7 @@ impl Settings<'_> {
                 );
             }
         }
+        text.push_str(&self.hosts(inventory));
         let own = [
             ("prometheus", self.prometheus.clone()),
             ("alertmanager", self.alertmanager.clone()),
@@ -98,6 +99,23 @@ impl Settings<'_> {
             text.push_str(&job(name, &Target::At(target)));
         }
         text
+    }
+
+    /// node_exporter of each Linux host of the inventory, at its usual port.
+    fn hosts(&self, inventory: &str) -> String {
+        let refresh = if self.interval < PROBE_INTERVAL {
+            format!("        refresh_interval: {}\n", duration(self.interval))
+        } else {
+            String::new()
+        };
+        format!(
+            "  # node_exporter of each Linux host that the inventory lists.\n  - job_name: \"node\"\n    http_sd_configs:\n      - url: {}\n{refresh}    \
+             relabel_configs:\n      - source_labels: [platform, role]\n        regex: linux;host\n        action: keep\n      \
+             - source_labels: [__address__]\n        regex: '([^:]+)'\n        target_label: __address__\n        replacement: $1:9100\n      \
+             # IPv6.\n      - source_labels: [__address__]\n        regex: '(.*:.*:.*)'\n        target_label: __address__\n        replacement: '[$1]:9100'\n      \
+             - source_labels: [device]\n        target_label: instance\n",
+            quoted(&format!("{inventory}/sd/ping")),
+        )
     }
 
     /// The interval of probes where it is not that of everything.
