@@ -60,4 +60,18 @@ mod tests {
             assert!((1..=60).contains(&step.bound), "{}", step.name);
         }
     }
+
+    #[test]
+    fn every_step_is_in_the_table_of_the_docs_with_its_bound_and_in_its_place() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/stack.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows = STEPS.iter().map(|step| {
+            let row = format!("\n| `{}` | {} | ", step.name, step.bound);
+            page.find(&row).unwrap_or_else(|| panic!("no row {row}"))
+        });
+        assert!(
+            rows.is_sorted(),
+            "the rows are in another order than the steps"
+        );
+    }
 }
