@@ -63,7 +63,7 @@ test: ## everything CI runs; installs what the tests talk to
 	target/debug/sotp-tests target/tests.json --phases target/phases.txt
 
 lint: style ## format, lints, documentation, dependency audit and house rules
-	$(CARGO) test -q -p sotp-checks --test it -- houses:: audit::
+	$(CARGO) test -q -p sotp-checks --test it -- conventions:: audit::
 
 style: ## the part of lint that is no test
 	$(CARGO) fmt --all --check

@@ -19,7 +19,7 @@ use prometheus::Encoder as _;
 use sotp_ping::account::Timing;
 use sotp_ping::config::Config;
 use sotp_ping::echo::Mode;
-use sotp_ping::engine::{Manner, Spec};
+use sotp_ping::engine::{ProbeProfile, Spec};
 use sotp_ping::metrics::Metrics;
 use sotp_ping::reason::Reason;
 use sotp_ping::resolve::Ages;
@@ -138,7 +138,7 @@ fn row(index: usize) -> Row {
     let [_, high, middle, low] = (index as u32).to_be_bytes();
     let address = IpAddr::from([198, 18 + high, middle, low]);
     let second = 1_000_000_000;
-    let manner = Manner {
+    let profile = ProbeProfile {
         family: Family::V4,
         timing: Timing {
             burst: 1,
@@ -154,7 +154,7 @@ fn row(index: usize) -> Row {
         labels,
         says_address: false,
         spec: Spec {
-            manner: Arc::new(manner),
+            profile: Arc::new(profile),
             address: Some(address),
             phase: 0,
         },

@@ -20,7 +20,7 @@ use crate::tally::{Counters, Tally, Writer};
 
 mod request;
 
-use request::{Fate, Request};
+use request::{Outcome, Request};
 
 /// Fewest and most requests remembered.
 const RING: std::ops::RangeInclusive<usize> = 8..=32_768;
@@ -277,8 +277,8 @@ impl Log {
             writer.corrupt();
             return Verdict::Corrupt;
         }
-        match request.fate() {
-            Fate::InFlight => {
+        match request.outcome() {
+            Outcome::InFlight => {
                 let (nanos, source) = request.round_trip(received, read);
                 if nanos > timeout {
                     request.answered(0);
@@ -295,12 +295,12 @@ impl Log {
                 writer.seen(hop_limit, traffic_class);
                 Verdict::Counted(Some(source))
             }
-            Fate::Missed => {
+            Outcome::Missed => {
                 request.answered(0);
                 writer.late();
                 Verdict::Late
             }
-            Fate::Answered => {
+            Outcome::Answered => {
                 writer.duplicate();
                 Verdict::Duplicate
             }

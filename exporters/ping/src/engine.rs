@@ -28,7 +28,7 @@ use shards::Shards;
 use socket::Port;
 pub use socket::{OpenError, Sockets};
 pub use stats::Stats;
-pub use table::{Manner, Manners, Spec};
+pub use table::{ProbeProfile, ProbeProfiles, Spec};
 
 /// Batches of commands that wait for the engine.
 const COMMANDS: usize = 16;
@@ -136,7 +136,7 @@ impl Engine {
         &self.common.stats
     }
 
-    /// Hands over commands, which take effect in their order and, for each thread, together. Waits while a queue is full.
+    /// LaneContext over commands, which take effect in their order and, for each thread, together. Waits while a queue is full.
     ///
     /// # Errors
     /// [`Ended`].

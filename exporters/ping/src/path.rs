@@ -74,12 +74,12 @@ pub fn targets(settings: &Settings, inventory: &Inventory, view: &View) -> Vec<T
         Some(Target {
             key: Key {
                 device: device.name.clone(),
-                family: row.spec.manner.family,
+                family: row.spec.profile.family,
                 record: row.says_address.then_some(address),
             },
             labels: row.labels.clone(),
             address,
-            out: row.spec.manner.out,
+            out: row.spec.profile.out,
             tally: Arc::clone(&row.tally),
         })
     })

@@ -297,7 +297,7 @@ fn known(view: &View, target: &str, module: &Module) -> Option<IpAddr> {
     }
     families(module).find_map(|family| {
         let mut rows = view.named(target);
-        rows.find(|row| row.spec.manner.family == family)?
+        rows.find(|row| row.spec.profile.family == family)?
             .spec
             .address
     })
@@ -305,15 +305,15 @@ fn known(view: &View, target: &str, module: &Module) -> Option<IpAddr> {
 
 /// The target is probed as the module asks for, and often enough.
 fn fits(row: &Row, module: &Module) -> bool {
-    let manner = &row.spec.manner;
-    manner.timing.interval <= FRESH
-        && module.size.is_none_or(|size| size == manner.size)
+    let profile = &row.spec.profile;
+    profile.timing.interval <= FRESH
+        && module.size.is_none_or(|size| size == profile.size)
         && module
             .source
-            .is_none_or(|source| Some(source) == manner.out.source)
+            .is_none_or(|source| Some(source) == profile.out.source)
         && module
             .ttl
-            .is_none_or(|ttl| Some(ttl) == manner.out.hop_limit)
+            .is_none_or(|ttl| Some(ttl) == profile.out.hop_limit)
         && !module.dont_fragment
 }
 

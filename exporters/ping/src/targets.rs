@@ -10,7 +10,7 @@ use netio::option::Family;
 use toolkit::{Encoder, Labels};
 
 use crate::config::Probe;
-use crate::engine::{Command, Id, Manner, Manners, Spec};
+use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
 use crate::tally::Tally;
 
 /// What is known of one DNS name.
@@ -163,7 +163,7 @@ struct Draft<'a> {
 pub struct Directory {
     /// In the order of their keys.
     entries: Vec<(Key, Entry)>,
-    manners: Manners,
+    profiles: ProbeProfiles,
     next: u64,
 }
 
@@ -194,14 +194,14 @@ impl Directory {
                     family,
                     address: own.then_some(address),
                 };
-                let manner = Manner {
+                let profile = ProbeProfile {
                     family,
                     timing: probe.timing(ping),
                     size: ping.size_bytes.map_or(probe.size, usize::from),
                     out: outgoing(ping, probe, family),
                 };
                 let spec = Spec {
-                    manner: self.manners.shared(manner),
+                    profile: self.profiles.shared(profile),
                     address: Some(address),
                     phase: phase(&device.name, family, key.address),
                 };
@@ -242,7 +242,7 @@ impl Directory {
         }
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         self.entries = entries;
-        self.manners.tidy();
+        self.profiles.tidy();
         (commands, rows.view())
     }
 

@@ -20,10 +20,10 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use crate::metrics::Metrics;
 use crate::trace::Exporter;
 use crate::web::dispatch::Site;
-use crate::web::door::Door;
 use crate::web::incoming::Bodies;
 use crate::web::limits::{Limits, Places};
 use crate::web::listen::{self, Bound};
+use crate::web::live_config::LoadedWebConfig;
 use crate::web::router::Router;
 use crate::web::scrape::Scrape;
 use crate::web::serve::Server;
@@ -89,10 +89,10 @@ pub fn main_from<S: Service>(
         web: flags.web_config_file.clone(),
         may_be_empty: flags.web_allow_empty_config,
     };
-    let (config, door) = match (paths.load::<S>(&own), paths.load_web(None)) {
-        (Ok(config), Ok(door)) => (config, door),
-        (config, door) => {
-            for error in [config.err(), door.err()].into_iter().flatten() {
+    let (config, web_config) = match (paths.load::<S>(&own), paths.load_web(None)) {
+        (Ok(config), Ok(web_config)) => (config, web_config),
+        (config, web_config) => {
+            for error in [config.err(), web_config.err()].into_iter().flatten() {
                 let _ = writeln!(std::io::stderr(), "error: {error}");
             }
             return ExitCode::from(USAGE);
@@ -115,7 +115,7 @@ pub fn main_from<S: Service>(
         }
         return ExitCode::SUCCESS;
     }
-    match live::<S>(&flags, own, paths, config, door) {
+    match live::<S>(&flags, own, paths, config, web_config) {
         Ok(code) => code,
         Err(error) => {
             if let Some(bad) = error.downcast_ref::<BadInput>() {
@@ -165,7 +165,7 @@ fn live<S: Service>(
     own: S::Flags,
     paths: Paths,
     config: Loaded<S::Config>,
-    door: Loaded<Door>,
+    web_config: Loaded<LoadedWebConfig>,
 ) -> anyhow::Result<ExitCode> {
     let identity = S::IDENTITY;
     let registry = prometheus::Registry::new();
@@ -185,7 +185,7 @@ fn live<S: Service>(
     start_log(flags, exporter.as_ref())?;
     let metrics = Arc::new(Metrics::new(&registry, &identity)?);
     let (reloader, config) =
-        Reloader::start(paths, own.clone(), config, door, Arc::clone(&metrics));
+        Reloader::start(paths, own.clone(), config, web_config, Arc::clone(&metrics));
     let reloader = Arc::new(reloader);
     let bound = flags
         .listen(&identity)
@@ -273,7 +273,7 @@ fn serve<S: Service>(
         control: Arc::clone(reloader) as Arc<_>,
         reloading: Arc::default(),
         looks,
-        door: reloader.door(),
+        web_config: reloader.web_config(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),
         places: Places::new(flags),

@@ -4,7 +4,7 @@ use crate::clock::{Moment, Source, round_trip};
 
 /// What has become of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Outcome {
     InFlight,
     Answered,
     /// Lost or failed.
@@ -19,7 +19,7 @@ pub(super) struct Request {
     time: u64,
     /// Nanoseconds from the time of sending, by [`Moment::offset`], to the kernel's transmit stamp.
     transmitted: i32,
-    /// From low to high: two bits [`Fate`], six bits of [`Moment::steps`], 24 bits of signed nanoseconds from the time of sending by
+    /// From low to high: two bits [`Outcome`], six bits of [`Moment::steps`], 24 bits of signed nanoseconds from the time of sending by
     /// [`Moment::offset`] to [`Moment::real`].
     about: u32,
 }
@@ -46,24 +46,24 @@ impl Request {
         }
     }
 
-    pub(super) fn fate(&self) -> Fate {
+    pub(super) fn outcome(&self) -> Outcome {
         match self.about & Self::FATE {
-            0 => Fate::InFlight,
-            1 => Fate::Answered,
-            _ => Fate::Missed,
+            0 => Outcome::InFlight,
+            1 => Outcome::Answered,
+            _ => Outcome::Missed,
         }
     }
 
     /// The monotonic time of sending while it is in flight.
     pub(super) fn in_flight_since(&self) -> Option<u64> {
-        (self.fate() == Fate::InFlight).then_some(self.time)
+        (self.outcome() == Outcome::InFlight).then_some(self.time)
     }
 
     /// The round trip in nanoseconds; 0 when it was not answered, or not within the timeout.
     pub(super) fn answered_in(&self) -> u64 {
-        match self.fate() {
-            Fate::Answered => self.time,
-            Fate::InFlight | Fate::Missed => 0,
+        match self.outcome() {
+            Outcome::Answered => self.time,
+            Outcome::InFlight | Outcome::Missed => 0,
         }
     }
 
@@ -78,7 +78,7 @@ impl Request {
 
     /// The kernel's transmit stamp, read at `read`.
     pub(super) fn transmitted(&mut self, nanos: u64, read: Moment) {
-        if self.fate() != Fate::Answered && self.is_before_steps_of(read) {
+        if self.outcome() != Outcome::Answered && self.is_before_steps_of(read) {
             self.transmitted = distance(nanos, self.time, read.offset).unwrap_or(Self::UNKNOWN);
         }
     }
@@ -153,9 +153,9 @@ mod tests {
             }
             prop_assert_eq!(request.round_trip(received, read), round_trip(sent, stamp, received, read));
             request.missed();
-            prop_assert_eq!((request.fate(), request.answered_in()), (Fate::Missed, 0));
+            prop_assert_eq!((request.outcome(), request.answered_in()), (Outcome::Missed, 0));
             request.answered(took);
-            prop_assert_eq!((request.fate(), request.answered_in()), (Fate::Answered, took));
+            prop_assert_eq!((request.outcome(), request.answered_in()), (Outcome::Answered, took));
         }
     }
 

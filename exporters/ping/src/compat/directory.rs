@@ -11,7 +11,7 @@ use toolkit::Labels;
 
 use super::{Families, Kind, Peer, Target};
 use crate::account::Timing;
-use crate::engine::{Command, Id, Manner, Manners, Spec};
+use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
 use crate::tally::Tally;
 use crate::targets::{Names, Row, Rows, View, WantedNames, phase};
 
@@ -38,7 +38,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct Directory {
     entries: HashMap<Key, Entry>,
-    manners: Manners,
+    profiles: ProbeProfiles,
     next: u64,
 }
 
@@ -60,7 +60,7 @@ impl Directory {
                     address: target.all_records.then_some(address),
                 };
                 let spec = Spec {
-                    manner: self.manners.shared(manner(target, family, down_after)),
+                    profile: self.profiles.shared(profile(target, family, down_after)),
                     address: Some(address),
                     phase: phase(&target.host, family, key.address),
                 };
@@ -91,7 +91,7 @@ impl Directory {
             }
         }
         commands.extend(before.into_values().map(|entry| Command::Remove(entry.id)));
-        self.manners.tidy();
+        self.profiles.tidy();
         (commands, rows.view())
     }
 }
@@ -139,9 +139,9 @@ fn addresses(target: &Target, names: &Names) -> Vec<(Family, IpAddr)> {
     wanted.take(most).collect()
 }
 
-fn manner(target: &Target, family: Family, down_after: u32) -> Manner {
+fn profile(target: &Target, family: Family, down_after: u32) -> ProbeProfile {
     let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    Manner {
+    ProbeProfile {
         family,
         timing: Timing {
             interval: nanos(target.interval),

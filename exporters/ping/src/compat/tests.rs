@@ -511,7 +511,7 @@ fn the_mark_of_ping_exporter_is_set() {
     let [Command::Put(_, spec, _)] = commands.as_slice() else {
         panic!("{commands:?}");
     };
-    assert_eq!(spec.manner.out.mark, Some(66));
+    assert_eq!(spec.profile.out.mark, Some(66));
     assert!(config.peer.is_some());
     let converted = convert::convert(Kind::PingExporter, text, Path::new("peer.yml")).unwrap();
     assert!(

@@ -68,7 +68,7 @@ struct Failure {
 }
 
 /// What a lane works on.
-pub(super) struct Hands<'a> {
+pub(super) struct LaneContext<'a> {
     pub(super) table: &'a mut Table,
     pub(super) clock: &'a mut Clock,
     pub(super) stats: &'a Stats,
@@ -115,13 +115,13 @@ impl Lane {
         number: u32,
         address: IpAddr,
         other_identifier: bool,
-        hands: &mut Hands<'_>,
+        context: &mut LaneContext<'_>,
     ) -> bool {
         if self.out.is_empty() {
-            self.moment = hands.clock.now();
+            self.moment = context.clock.now();
             self.used = Some(self.moment.mono);
         }
-        let Some((target, manner)) = hands.table.by_number(number) else {
+        let Some((target, profile)) = context.table.by_number(number) else {
             return false;
         };
         let Some(sequence) = target.account.sent(self.moment) else {
@@ -137,8 +137,8 @@ impl Lane {
         let (family, token) = (self.port.family, self.token);
         self.out.push(
             SocketAddr::new(address, 0),
-            |to| echo::encode_request(to, family, identifier, token, tag, manner.size),
-            |to| manner.out.append(to, family),
+            |to| echo::encode_request(to, family, identifier, token, tag, profile.size),
+            |to| profile.out.append(to, family),
         );
         self.waiting.push(tag);
         true
@@ -150,7 +150,7 @@ impl Lane {
     }
 
     /// Sends what is in the batch. What the kernel refuses has failed, with a reason.
-    pub(super) fn flush(&mut self, hands: &mut Hands<'_>) {
+    pub(super) fn flush(&mut self, context: &mut LaneContext<'_>) {
         if self.out.is_empty() {
             return;
         }
@@ -170,13 +170,13 @@ impl Lane {
                         // this request. The error is taken off first, then the queue is read for whom it was about, then the same request
                         // is offered again. Only what is refused each time has failed by itself.
                         let _ = SockRef::from(&self.port.as_fd()).take_error();
-                        self.read_entries(hands);
+                        self.read_entries(context);
                         continue;
                     }
-                    let now = hands.clock.now().mono;
+                    let now = context.clock.now().mono;
                     self.say(&error, now);
                     if let Some(tag) = self.waiting.get(first)
-                        && let Some(target) = hands.table.get(tag.target, tag.generation)
+                        && let Some(target) = context.table.get(tag.target, tag.generation)
                     {
                         target
                             .account
@@ -207,25 +207,29 @@ impl Lane {
     }
 
     /// Reads what came. Answers whether everything that waited was read.
-    pub(super) fn receive(&mut self, hands: &mut Hands<'_>) -> bool {
+    pub(super) fn receive(&mut self, context: &mut LaneContext<'_>) -> bool {
         let mut sources = [0; Source::ALL.len()];
-        let all = self.read(hands, &mut sources);
-        self.count_failures(hands);
-        for (cell, count) in hands.stats.timestamps.iter().zip(sources) {
+        let all = self.read(context, &mut sources);
+        self.count_failures(context);
+        for (cell, count) in context.stats.timestamps.iter().zip(sources) {
             cell.add(count);
         }
         all
     }
 
     /// `sources` counts round trips by what they were measured with.
-    fn read(&mut self, hands: &mut Hands<'_>, sources: &mut [u64; Source::ALL.len()]) -> bool {
+    fn read(
+        &mut self,
+        context: &mut LaneContext<'_>,
+        sources: &mut [u64; Source::ALL.len()],
+    ) -> bool {
         for round in 0..READS {
             let count = self.replies.receive(self.port.as_fd(), Queue::Data);
-            let read = hands.clock.now();
+            let read = context.clock.now();
             match count {
                 Ok(0) => {
                     if round == 0 {
-                        self.read_entries(hands);
+                        self.read_entries(context);
                     }
                     return true;
                 }
@@ -236,28 +240,28 @@ impl Lane {
                         .raw_os_error()
                         .is_none_or(|errno| !is_icmp_errno(errno))
                     {
-                        hands.stats.receive_errors[place(self.port.family)].add(1);
+                        context.stats.receive_errors[place(self.port.family)].add(1);
                     }
-                    self.read_entries(hands);
+                    self.read_entries(context);
                     continue;
                 }
             }
-            hands.table.warm(self.numbers());
+            context.table.warm(self.numbers());
             for reply in self.replies.datagrams() {
-                match judge(&self.port, self.token, &reply, hands.table) {
+                match judge(&self.port, self.token, &reply, context.table) {
                     Ok(answer) => self.answers.push(answer),
-                    Err(why) => hands.stats.unmatched(why),
+                    Err(why) => context.stats.unmatched(why),
                 }
             }
             // The kernel queued the transmit stamp of each of these before the reply.
-            self.read_entries(hands);
+            self.read_entries(context);
             for (tag, answer) in self.answers.drain(..) {
-                let Some(target) = hands.table.get(tag.target, tag.generation) else {
+                let Some(target) = context.table.get(tag.target, tag.generation) else {
                     continue;
                 };
                 match target.account.answered(answer, read) {
                     Verdict::Counted(Some(source)) => sources[source as usize] += 1,
-                    Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
+                    Verdict::Stale => context.stats.unmatched(Unmatched::Stale),
                     _ => {}
                 }
             }
@@ -278,13 +282,13 @@ impl Lane {
     }
 
     /// Reads transmit stamps and ICMP errors.
-    fn read_entries(&mut self, hands: &mut Hands<'_>) {
+    fn read_entries(&mut self, context: &mut LaneContext<'_>) {
         for _ in 0..READS {
             let count = match self.entries.receive(self.port.as_fd(), Queue::Error) {
                 Ok(0) => return,
                 Ok(count) => count,
                 Err(_) => {
-                    hands.stats.receive_errors[place(self.port.family)].add(1);
+                    context.stats.receive_errors[place(self.port.family)].add(1);
                     return;
                 }
             };
@@ -295,11 +299,11 @@ impl Lane {
                 };
                 if entry.origin == Origin::Timestamp {
                     let tag = looped(&mut self.looped_headers, self.token, datagram.payload);
-                    let target = tag.and_then(|tag| hands.table.get(tag.target, tag.generation));
+                    let target = tag.and_then(|tag| context.table.get(tag.target, tag.generation));
                     if let (Some(tag), Some(target), Some(stamp)) =
                         (tag, target, datagram.control.stamp)
                     {
-                        let read = *read.get_or_insert_with(|| hands.clock.now());
+                        let read = *read.get_or_insert_with(|| context.clock.now());
                         target.account.transmitted(tag.sequence, stamp.0, read);
                     }
                     continue;
@@ -308,14 +312,14 @@ impl Lane {
                     continue;
                 };
                 let address = datagram.address.map(|address| address.ip());
-                match self.quoted(datagram.payload, address, hands.table) {
+                match self.quoted(datagram.payload, address, context.table) {
                     Ok(tag) => self.failures.push(Failure {
                         tag,
                         reason,
                         told: (entry.origin != Origin::Local).then_some((entry.kind, entry.code)),
-                        at: read.get_or_insert_with(|| hands.clock.now()).mono,
+                        at: read.get_or_insert_with(|| context.clock.now()).mono,
                     }),
-                    Err(why) => hands.stats.unmatched(why),
+                    Err(why) => context.stats.unmatched(why),
                 }
             }
             // The kernel stops before its batch is full only when nothing more waits.
@@ -327,7 +331,7 @@ impl Lane {
 
     /// Counts the failures read so far. An answer and an error about the same request come in by different queues, of which this
     /// process, when it is late, reads both at once: whoever answered has answered, so answers are counted first.
-    fn count_failures(&mut self, hands: &mut Hands<'_>) {
+    fn count_failures(&mut self, context: &mut LaneContext<'_>) {
         for failure in self.failures.drain(..) {
             let Failure {
                 tag,
@@ -335,12 +339,12 @@ impl Lane {
                 told,
                 at,
             } = failure;
-            let Some(target) = hands.table.get(tag.target, tag.generation) else {
-                hands.stats.unmatched(Unmatched::Removed);
+            let Some(target) = context.table.get(tag.target, tag.generation) else {
+                context.stats.unmatched(Unmatched::Removed);
                 continue;
             };
             match target.account.failed(tag.sequence, reason, at) {
-                Verdict::Stale => hands.stats.unmatched(Unmatched::Stale),
+                Verdict::Stale => context.stats.unmatched(Unmatched::Stale),
                 Verdict::Counted(_) => {
                     if let Some((kind, code)) = told {
                         target.account.told(kind, code);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netio::option::Family;
 
-use super::lane::{Hands, Lane};
+use super::lane::{Lane, LaneContext};
 use super::socket::{Opener, Port};
 use super::stats::{Stats, place};
 use crate::echo::{Mode, Token};
@@ -120,41 +120,41 @@ impl Lanes {
         number: u32,
         address: IpAddr,
         opener: Option<&Opener>,
-        hands: &mut Hands<'_>,
+        context: &mut LaneContext<'_>,
     ) -> Option<bool> {
         if let Some(opener) = opener {
-            self.open_other(opener, hands.stats);
+            self.open_other(opener, context.stats);
         }
         let other = opener.is_some();
         if let Some(lane) = self.other.as_mut().filter(|_| other) {
-            let made = lane.request(number, address, other, hands);
+            let made = lane.request(number, address, other, context);
             if lane.is_full(self.batch) {
-                lane.flush(hands);
-                lane.receive(hands);
+                lane.flush(context);
+                lane.receive(context);
             }
             return Some(made);
         }
         let lane = self.lanes.get_mut(self.turn)?;
-        let made = lane.request(number, address, other, hands);
+        let made = lane.request(number, address, other, context);
         if lane.is_full(self.batch) {
-            lane.flush(hands);
+            lane.flush(context);
             // Near hosts have answered by now: make room before the next batch.
-            lane.receive(hands);
+            lane.receive(context);
             self.turn = (self.turn + 1) % self.lanes.len();
         }
         Some(made)
     }
 
     /// Sends what is in the batches.
-    pub(super) fn flush(&mut self, hands: &mut Hands<'_>) {
-        self.each().for_each(|lane| lane.flush(hands));
+    pub(super) fn flush(&mut self, context: &mut LaneContext<'_>) {
+        self.each().for_each(|lane| lane.flush(context));
     }
 
     /// Reads what came. Answers whether everything that waited was read.
-    pub(super) fn receive(&mut self, now: u64, hands: &mut Hands<'_>) -> bool {
+    pub(super) fn receive(&mut self, now: u64, context: &mut LaneContext<'_>) -> bool {
         let mut all = true;
         for lane in self.each().filter(|lane| lane.is_used(now)) {
-            all &= lane.receive(hands);
+            all &= lane.receive(context);
         }
         all
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use netio::option::Family;
 
 use super::Command;
-use super::lane::Hands;
+use super::lane::LaneContext;
 use super::lanes::Lanes;
 use super::pace;
 use super::socket::{Opener, Port};
@@ -135,7 +135,7 @@ impl Loop {
         }
     }
 
-    fn parts(&mut self) -> ([&mut Lanes; 2], Hands<'_>) {
+    fn parts(&mut self) -> ([&mut Lanes; 2], LaneContext<'_>) {
         let Self {
             v4,
             v6,
@@ -147,7 +147,7 @@ impl Loop {
         let stats = &common.stats;
         (
             [v4, v6],
-            Hands {
+            LaneContext {
                 table,
                 clock,
                 stats,
@@ -156,18 +156,18 @@ impl Loop {
     }
 
     fn receive(&mut self, now: u64) -> bool {
-        let (lanes, mut hands) = self.parts();
+        let (lanes, mut context) = self.parts();
         let mut all = true;
         for lanes in lanes {
-            all &= lanes.receive(now, &mut hands);
+            all &= lanes.receive(now, &mut context);
         }
         all
     }
 
     fn flush(&mut self) {
-        let (lanes, mut hands) = self.parts();
+        let (lanes, mut context) = self.parts();
         for lanes in lanes {
-            lanes.flush(&mut hands);
+            lanes.flush(&mut context);
         }
     }
 
@@ -180,9 +180,9 @@ impl Loop {
             self.common.pace.tidy(tick * TICK);
             self.common.stats.clock_steps.set(self.clock.steps().into());
         }
-        let (lanes, hands) = self.parts();
+        let (lanes, context) = self.parts();
         for lanes in lanes {
-            lanes.measure(hands.stats);
+            lanes.measure(context.stats);
         }
     }
 
@@ -201,7 +201,7 @@ impl Loop {
             false => Some(now + TICK),
         };
         let paced = address.is_some_and(|address| !self.common.pace.allows(address, now));
-        let Some((target, manner)) = self.table.by_number(event.number) else {
+        let Some((target, profile)) = self.table.by_number(event.number) else {
             return;
         };
         if paced {
@@ -211,7 +211,7 @@ impl Loop {
             self.wait(event);
             return;
         }
-        let (family, timing) = (manner.family, manner.timing);
+        let (family, timing) = (profile.family, profile.timing);
         // Within a tick of its time a request is not late, else those a tick apart would be left out by the time waking takes.
         let passed = target.advance(&timing, now.saturating_sub(TICK));
         target.waits = false;
@@ -223,13 +223,13 @@ impl Loop {
             self.common.stats.skipped.add(passed);
             self.common.stats.identifier_changes.add(changed.into());
             let opener = other.then(|| self.common.opener.clone());
-            let ([v4, v6], mut hands) = self.parts();
+            let ([v4, v6], mut context) = self.parts();
             let lanes = match family {
                 Family::V4 => v4,
                 Family::V6 => v6,
             };
-            let made = lanes.request(event.number, address, opener.as_ref(), &mut hands);
-            if !made.unwrap_or_else(|| refuse(event.number, &mut hands)) {
+            let made = lanes.request(event.number, address, opener.as_ref(), &mut context);
+            if !made.unwrap_or_else(|| refuse(event.number, &mut context)) {
                 self.common.stats.skipped.add(1);
             }
             // Not before the next one is due, unless that is later.
@@ -354,10 +354,10 @@ impl Loop {
         let stats = &self.common.stats;
         stats.rate.change(&mut self.rate, (rate * 1e3) as u64);
         let (mut rates, mut largest) = ([0.0; 2], [0; 2]);
-        for (manner, targets) in self.table.manners() {
-            let at = super::stats::place(manner.family);
-            rates[at] += f64::from(targets) * manner.timing.rate();
-            largest[at] = largest[at].max(manner.size);
+        for (profile, targets) in self.table.profiles() {
+            let at = super::stats::place(profile.family);
+            rates[at] += f64::from(targets) * profile.timing.rate();
+            largest[at] = largest[at].max(profile.size);
         }
         let seconds = (self.stride * TICK) as f64 / 1e9;
         let families = [&mut self.v4, &mut self.v6];
@@ -377,9 +377,9 @@ fn stride(rate: f64, closest: u64) -> u64 {
 }
 
 /// Counts a request of a family that this host has not.
-fn refuse(number: u32, hands: &mut Hands<'_>) -> bool {
-    let moment = hands.clock.now();
-    let Some((target, _)) = hands.table.by_number(number) else {
+fn refuse(number: u32, context: &mut LaneContext<'_>) -> bool {
+    let moment = context.clock.now();
+    let Some((target, _)) = context.table.by_number(number) else {
         return false;
     };
     let Some(sequence) = target.account.sent(moment) else {

@@ -38,7 +38,7 @@ impl Shards {
             if let Command::Put(id, spec, _) = command
                 && id.0 >= first
             {
-                added += spec.manner.timing.rate();
+                added += spec.profile.timing.rate();
                 self.next = self.next.max(id.0 + 1);
             }
         }
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::account::Timing;
-    use crate::engine::{Id, Manner, Spec};
+    use crate::engine::{Id, ProbeProfile, Spec};
 
     fn puts(ids: std::ops::Range<u64>, interval: u64) -> Vec<Command> {
         let timing = Timing {
@@ -110,14 +110,14 @@ mod tests {
             timeout: interval,
             down_after: 3,
         };
-        let manner = Manner {
+        let profile = ProbeProfile {
             family: Family::V4,
             timing,
             size: 56,
             out: Outgoing::default(),
         };
         let spec = Spec {
-            manner: Arc::new(manner),
+            profile: Arc::new(profile),
             address: None,
             phase: 0,
         };

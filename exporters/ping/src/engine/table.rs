@@ -17,7 +17,7 @@ use crate::tally::Tally;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     /// What it has in common with others.
-    pub manner: Arc<Manner>,
+    pub profile: Arc<ProbeProfile>,
     /// Where to; `None` while no address is known.
     pub address: Option<IpAddr>,
     /// Where in the interval, any number; the same target keeps the same.
@@ -29,13 +29,13 @@ impl Spec {
     /// waiting.
     pub fn first(&self) -> u64 {
         const SOON: u64 = 1_000_000_000;
-        self.phase % self.manner.timing.interval.clamp(1, SOON)
+        self.phase % self.profile.timing.interval.clamp(1, SOON)
     }
 }
 
 /// What many targets have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Manner {
+pub struct ProbeProfile {
     /// Which socket.
     pub family: Family,
     /// When.
@@ -46,24 +46,24 @@ pub struct Manner {
     pub out: Outgoing,
 }
 
-/// The manners there are, each once.
+/// The profiles there are, each once.
 #[derive(Debug, Default)]
-pub struct Manners(HashSet<Arc<Manner>>);
+pub struct ProbeProfiles(HashSet<Arc<ProbeProfile>>);
 
-impl Manners {
-    /// The one that is equal to `manner`.
-    pub fn shared(&mut self, manner: Manner) -> Arc<Manner> {
-        if let Some(known) = self.0.get(&manner) {
+impl ProbeProfiles {
+    /// The one that is equal to `profile`.
+    pub fn shared(&mut self, profile: ProbeProfile) -> Arc<ProbeProfile> {
+        if let Some(known) = self.0.get(&profile) {
             return Arc::clone(known);
         }
-        let new = Arc::new(manner);
+        let new = Arc::new(profile);
         self.0.insert(Arc::clone(&new));
         new
     }
 
     /// Forgets those that nobody else has.
     pub fn tidy(&mut self) {
-        self.0.retain(|manner| Arc::strong_count(manner) > 1);
+        self.0.retain(|profile| Arc::strong_count(profile) > 1);
     }
 }
 
@@ -71,7 +71,7 @@ impl Manners {
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) generation: u32,
-    manner: u32,
+    profile: u32,
     pub(super) account: Account,
     /// Monotonic nanoseconds of the next request.
     pub(super) next_send: u64,
@@ -148,10 +148,10 @@ pub(super) struct Table {
     slots: Vec<Option<Target>>,
     free: Vec<u32>,
     /// Each with the number of targets that have it.
-    manners: Vec<(Manner, u32)>,
-    /// Places of manners that no target has.
+    profiles: Vec<(ProbeProfile, u32)>,
+    /// Places of profiles that no target has.
     unused: Vec<u32>,
-    by_manner: HashMap<Manner, u32>,
+    by_profile: HashMap<ProbeProfile, u32>,
     /// Address and size before the last change: answers to requests on their way are still right.
     before: HashMap<u32, (Option<IpAddr>, usize)>,
     by_id: HashMap<Id, u32>,
@@ -199,18 +199,18 @@ impl Table {
         self.by_address.reserve(more);
     }
 
-    /// Manners that are in use, and how many targets have each.
-    pub(super) fn manners(&self) -> impl Iterator<Item = (&Manner, u32)> {
-        let used = self.manners.iter().filter(|(_, uses)| *uses > 0);
-        used.map(|(manner, uses)| (manner, *uses))
+    /// ProbeProfiles that are in use, and how many targets have each.
+    pub(super) fn profiles(&self) -> impl Iterator<Item = (&ProbeProfile, u32)> {
+        let used = self.profiles.iter().filter(|(_, uses)| *uses > 0);
+        used.map(|(profile, uses)| (profile, *uses))
     }
 
     /// Requests a second of all targets together, and the shortest time between two of one target in nanoseconds.
     pub(super) fn rhythm(&self) -> (f64, u64) {
         let mut rate = 0.0;
         let mut closest = u64::MAX;
-        for (manner, uses) in self.manners() {
-            let timing = manner.timing;
+        for (profile, uses) in self.profiles() {
+            let timing = profile.timing;
             rate += f64::from(uses) * timing.rate();
             let apart = if timing.burst > 1 {
                 timing.spacing
@@ -234,10 +234,10 @@ impl Table {
             return (number, self.change(number, spec));
         }
         self.generations = self.generations.wrapping_add(1);
-        let timing = spec.manner.timing;
+        let timing = spec.profile.timing;
         let target = Target {
             generation: self.generations,
-            manner: self.take_manner(*spec.manner),
+            profile: self.take_profile(*spec.profile),
             // A random start tells apart targets that share an address, also where routers quote only the header.
             account: Account::new(timing, fastrand::u32(..), tally),
             next_send: now + spec.first(),
@@ -261,33 +261,33 @@ impl Table {
     }
 
     fn change(&mut self, number: u32, spec: &Spec) -> Change {
-        let manner = *spec.manner;
-        let wanted = self.take_manner(manner);
+        let profile = *spec.profile;
+        let wanted = self.take_profile(profile);
         let Some(Some(target)) = self.slots.get_mut(number as usize) else {
             return Change::None;
         };
-        let left = std::mem::replace(&mut target.manner, wanted);
+        let left = std::mem::replace(&mut target.profile, wanted);
         let address = std::mem::replace(&mut target.address, spec.address);
         let phase = std::mem::replace(&mut target.phase, spec.phase);
-        let Some(&(old, _)) = self.manners.get(left as usize) else {
+        let Some(&(old, _)) = self.profiles.get(left as usize) else {
             return Change::None;
         };
         let mut change = Change::None;
-        if old.timing != manner.timing {
-            target.account.retime(manner.timing);
+        if old.timing != profile.timing {
+            target.account.retime(profile.timing);
             change = Change::Timing;
         }
         let rhythm = |timing: Timing| (timing.interval, timing.burst, timing.spacing);
-        if rhythm(old.timing) != rhythm(manner.timing) || phase != spec.phase {
+        if rhythm(old.timing) != rhythm(profile.timing) || phase != spec.phase {
             // The rest of a burst is not made up for.
             target.place = 0;
             let last = target.next_send.saturating_sub(old.timing.interval);
             target.next_send = target
                 .next_send
-                .min(last.saturating_add(manner.timing.interval));
+                .min(last.saturating_add(profile.timing.interval));
             change = Change::Timing;
         }
-        self.leave_manner(left);
+        self.leave_profile(left);
         self.moved(number, (address, old.size), spec);
         change
     }
@@ -295,7 +295,7 @@ impl Table {
     /// Keeps the address and size from before a change. An address stays in the index as long as answers from it are taken.
     fn moved(&mut self, number: u32, old: (Option<IpAddr>, usize), spec: &Spec) {
         self.index(spec.address, number);
-        if old == (spec.address, spec.manner.size) {
+        if old == (spec.address, spec.profile.size) {
             return;
         }
         let before = self.before.get(&number).and_then(|before| before.0);
@@ -314,33 +314,33 @@ impl Table {
         if let Some(target) = self.slots.get_mut(number as usize).and_then(Option::take) {
             self.unindex(target.address, number);
             self.unindex(before.and_then(|before| before.0), number);
-            self.leave_manner(target.manner);
+            self.leave_profile(target.profile);
         }
         self.free.push(number);
     }
 
-    /// The place of a manner that one more target has.
-    fn take_manner(&mut self, manner: Manner) -> u32 {
-        let place = match self.by_manner.entry(manner) {
+    /// The place of a profile that one more target has.
+    fn take_profile(&mut self, profile: ProbeProfile) -> u32 {
+        let place = match self.by_profile.entry(profile) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
                 let place = self.unused.pop();
-                *new.insert(place.unwrap_or(self.manners.len() as u32))
+                *new.insert(place.unwrap_or(self.profiles.len() as u32))
             }
         };
-        match self.manners.get_mut(place as usize) {
-            Some(slot) => *slot = (manner, slot.1 + 1),
-            None => self.manners.push((manner, 1)),
+        match self.profiles.get_mut(place as usize) {
+            Some(slot) => *slot = (profile, slot.1 + 1),
+            None => self.profiles.push((profile, 1)),
         }
         place
     }
 
-    /// One target less has the manner at this place.
-    fn leave_manner(&mut self, place: u32) {
-        if let Some((manner, uses)) = self.manners.get_mut(place as usize) {
+    /// One target less has the profile at this place.
+    fn leave_profile(&mut self, place: u32) {
+        if let Some((profile, uses)) = self.profiles.get_mut(place as usize) {
             *uses -= 1;
             if *uses == 0 {
-                self.by_manner.remove(manner);
+                self.by_profile.remove(profile);
                 self.unused.push(place);
             }
         }
@@ -396,10 +396,10 @@ impl Table {
     }
 
     /// The target of this number and how it is probed.
-    pub(super) fn by_number(&mut self, number: u32) -> Option<(&mut Target, &Manner)> {
+    pub(super) fn by_number(&mut self, number: u32) -> Option<(&mut Target, &ProbeProfile)> {
         let target = self.slots.get_mut(number as usize)?.as_mut()?;
-        let (manner, _) = self.manners.get(target.manner as usize)?;
-        Some((target, manner))
+        let (profile, _) = self.profiles.get(target.profile as usize)?;
+        Some((target, profile))
     }
 
     /// Which payload sizes an answer to a request of `tag` from `address` may have; `None` when it may not be from there.
@@ -413,8 +413,8 @@ impl Table {
         let target = target
             .filter(|target| target.generation == tag.generation)
             .ok_or(Unexpected::Removed)?;
-        let manner = self.manners.get(target.manner as usize);
-        let size = manner.map_or(0, |(manner, _)| manner.size);
+        let profile = self.profiles.get(target.profile as usize);
+        let size = profile.map_or(0, |(profile, _)| profile.size);
         let before = match self.before.is_empty() {
             true => None,
             false => self.before.get(&tag.target),
@@ -465,14 +465,14 @@ mod tests {
             timeout: 2 * SECOND,
             down_after: 3,
         };
-        let manner = Manner {
+        let profile = ProbeProfile {
             family: Family::V4,
             timing,
             size: 56,
             out: Outgoing::default(),
         };
         Spec {
-            manner: Arc::new(manner),
+            profile: Arc::new(profile),
             address: Some(Ipv4Addr::new(198, 18, 0, last).into()),
             phase: 250_000_000,
         }
@@ -483,9 +483,9 @@ mod tests {
         let mut table = Table::default();
         let (number, change) = table.put(Id(1), &spec(1, SECOND), Arc::default(), 0);
         assert_eq!(change, Change::Timing);
-        let (target, manner) = table.by_number(number).unwrap();
+        let (target, profile) = table.by_number(number).unwrap();
         assert_eq!(target.next_send, 250_000_000);
-        assert_eq!(target.advance(&manner.timing, 260_000_000), 0);
+        assert_eq!(target.advance(&profile.timing, 260_000_000), 0);
         let sequence = target
             .account
             .sent(crate::clock::Moment::default())
@@ -522,8 +522,8 @@ mod tests {
     fn what_was_passed_over_is_counted_and_the_phase_kept() {
         let mut table = Table::default();
         let (number, _) = table.put(Id(1), &spec(1, SECOND), Arc::default(), 0);
-        let (target, manner) = table.by_number(number).unwrap();
-        assert_eq!(target.advance(&manner.timing, 3_300_000_000), 3);
+        let (target, profile) = table.by_number(number).unwrap();
+        assert_eq!(target.advance(&profile.timing, 3_300_000_000), 3);
         assert_eq!(target.next_send, 4_250_000_000);
     }
 
@@ -531,13 +531,13 @@ mod tests {
     fn bursts_keep_their_rhythm_and_what_is_passed_over_is_counted() {
         let mut spec = spec(1, SECOND);
         spec.phase = 0;
-        let manner = Arc::make_mut(&mut spec.manner);
-        manner.timing.burst = 3;
-        manner.timing.spacing = SECOND / 100;
+        let profile = Arc::make_mut(&mut spec.profile);
+        profile.timing.burst = 3;
+        profile.timing.spacing = SECOND / 100;
         let mut table = Table::default();
         let (number, _) = table.put(Id(1), &spec, Arc::default(), 0);
-        let (target, manner) = table.by_number(number).unwrap();
-        let timing = &manner.timing;
+        let (target, profile) = table.by_number(number).unwrap();
+        let timing = &profile.timing;
         let mut times = Vec::new();
         for _ in 0..7 {
             times.push(target.next_send / (SECOND / 100));
@@ -566,29 +566,29 @@ mod tests {
         let (again, _) = table.put(Id(2), &spec(1, SECOND), Arc::default(), 0);
         assert_eq!(again, number);
         assert!(table.get(number, generation).is_none());
-        assert_eq!((table.manners.len(), table.before.len()), (1, 0));
+        assert_eq!((table.profiles.len(), table.before.len()), (1, 0));
     }
 
     #[test]
-    fn targets_that_are_probed_alike_share_their_manner() {
+    fn targets_that_are_probed_alike_share_their_profile() {
         let mut table = Table::default();
         for id in 0..100 {
             table.put(Id(id), &spec(id as u8, SECOND), Arc::default(), 0);
         }
-        assert_eq!((table.manners.len(), table.rhythm()), (1, (100.0, SECOND)));
+        assert_eq!((table.profiles.len(), table.rhythm()), (1, (100.0, SECOND)));
         for id in 0..50 {
             table.put(Id(id), &spec(id as u8, 2 * SECOND), Arc::default(), 0);
         }
-        assert_eq!((table.manners.len(), table.rhythm()), (2, (75.0, SECOND)));
+        assert_eq!((table.profiles.len(), table.rhythm()), (2, (75.0, SECOND)));
         for id in 50..100 {
             table.remove(Id(id));
         }
         assert_eq!(table.rhythm(), (25.0, 2 * SECOND));
         table.put(Id(0), &spec(0, SECOND / 2), Arc::default(), 0);
-        assert_eq!((table.manners.len(), table.manners().count()), (2, 2));
-        assert_eq!(table.by_manner.len(), 2);
-        let (_, manner) = table.by_number(0).unwrap();
-        assert_eq!(manner.timing.interval, SECOND / 2);
+        assert_eq!((table.profiles.len(), table.profiles().count()), (2, 2));
+        assert_eq!(table.by_profile.len(), 2);
+        let (_, profile) = table.by_number(0).unwrap();
+        assert_eq!(profile.timing.interval, SECOND / 2);
         assert!(size_of::<Option<Target>>() <= 256);
     }
 

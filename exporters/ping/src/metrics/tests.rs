@@ -25,7 +25,7 @@ fn row(counters: &Counters) -> Row {
         ("role", ""),
         ("family", "ipv4"),
     ]);
-    let manner = crate::engine::Manner {
+    let profile = crate::engine::ProbeProfile {
         family: Family::V4,
         timing: crate::account::Timing {
             burst: 1,
@@ -41,7 +41,7 @@ fn row(counters: &Counters) -> Row {
         labels,
         says_address: false,
         spec: crate::engine::Spec {
-            manner: Arc::new(manner),
+            profile: Arc::new(profile),
             address: Some("198.18.0.1".parse().unwrap()),
             phase: 0,
         },

@@ -5,7 +5,7 @@ use toolkit::http::Method;
 
 use super::*;
 use crate::account::Timing;
-use crate::engine::{Manner, Spec};
+use crate::engine::{ProbeProfile, Spec};
 use crate::tally::{Counters, State};
 use crate::targets::Rows;
 
@@ -78,7 +78,7 @@ async fn body(prober: &Prober, query: &str) -> (u16, String) {
 
 fn followed(counters: &Counters, interval: u64) -> View {
     let address = "198.18.0.1".parse().unwrap();
-    let manner = Manner {
+    let profile = ProbeProfile {
         family: Family::V4,
         timing: Timing {
             interval,
@@ -94,7 +94,7 @@ fn followed(counters: &Counters, interval: u64) -> View {
         labels: Labels::none().clone(),
         says_address: true,
         spec: Spec {
-            manner: Arc::new(manner),
+            profile: Arc::new(profile),
             address: Some(address),
             phase: 0,
         },

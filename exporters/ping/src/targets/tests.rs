@@ -68,7 +68,7 @@ fn each_family_of_a_device_is_a_target() {
         commands,
         ["put 1 198.18.0.1", "put 2 2001:db8::1", "put 3 198.18.0.3"]
     );
-    assert_eq!(update.1.rows[2].spec.manner.timing.interval, 100_000_000);
+    assert_eq!(update.1.rows[2].spec.profile.timing.interval, 100_000_000);
     assert!(wanted_names(&inventory).is_empty());
 }
 
@@ -214,12 +214,12 @@ fn what_the_inventory_says_of_mark_and_bursts_goes_before_the_configuration() {
     let marks: Vec<_> = view
         .rows
         .iter()
-        .map(|row| row.spec.manner.out.mark)
+        .map(|row| row.spec.profile.out.mark)
         .collect();
     assert_eq!(marks, [None, Some(7), None, None]);
     let millis = 1_000_000;
     let timing = |at: usize| {
-        let timing = view.rows[at].spec.manner.timing;
+        let timing = view.rows[at].spec.profile.timing;
         (
             timing.interval / millis,
             timing.burst,

@@ -286,7 +286,7 @@ fn declared(entry: &Entry) -> Option<Box<Lost>> {
 
 /// A line that is not what was hashed, until it is known which record it was.
 #[derive(Clone)]
-struct Spoilt {
+struct Corruption {
     at: Place,
     claim: Option<u64>,
     hashes: Vec<Hash>,
@@ -302,7 +302,7 @@ pub(super) struct Checker {
     next: u64,
     /// What the next record may name as the one before; empty when that is not known.
     before: Vec<Hash>,
-    spoilt: Vec<Spoilt>,
+    spoilt: Vec<Corruption>,
     missing: Vec<(u64, u64)>,
     torn: Option<Place>,
     report: Report,
@@ -370,7 +370,7 @@ impl Checker {
                 self.whole(at, sequence, prev, hash);
             }
             Seen::Changed { claim, hashes } if self.spoilt.len() < MOST => {
-                self.spoilt.push(Spoilt { at, claim, hashes });
+                self.spoilt.push(Corruption { at, claim, hashes });
             }
             Seen::Changed { .. } => self.report.more = true,
         }

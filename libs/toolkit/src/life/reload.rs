@@ -14,7 +14,7 @@ use super::files::{self, Checksum};
 use crate::live::Swap;
 use crate::metrics::Metrics;
 use crate::web::dispatch::Control;
-use crate::web::door::{Door, LiveDoor};
+use crate::web::live_config::{LiveWebConfig, LoadedWebConfig};
 use crate::{ConfigError, Configuration as _, Live, Service, web_config};
 
 /// A value and the content it was made of.
@@ -35,7 +35,7 @@ pub(crate) struct Reloader<S: Service> {
     paths: Paths,
     flags: S::Flags,
     swap: Swap<S::Config>,
-    door: LiveDoor,
+    web_config: LiveWebConfig,
     seen: Mutex<(Seen, Seen)>,
     metrics: Arc<Metrics>,
 }
@@ -65,10 +65,13 @@ impl Paths {
     }
 
     /// Reads and checks the configuration of the web server; without one everything is open and plain.
-    pub(crate) fn load_web(&self, before: Option<&Door>) -> Result<Loaded<Door>, ConfigError> {
+    pub(crate) fn load_web(
+        &self,
+        before: Option<&LoadedWebConfig>,
+    ) -> Result<Loaded<LoadedWebConfig>, ConfigError> {
         load(self.web.as_deref(), |text, path| {
             let (Some(text), Some(path)) = (text, path) else {
-                return Ok((Door::default(), Vec::new()));
+                return Ok((LoadedWebConfig::default(), Vec::new()));
             };
             let config = web_config::parse(text, path)?;
             if !self.may_be_empty && before.is_none() && web_config::is_empty(text) {
@@ -77,8 +80,8 @@ impl Paths {
                     "expected TLS, users or another setting, found nothing; --web.allow-empty-config starts open and in plain text",
                 ));
             }
-            let door = Door::build(&config, path, before)?;
-            if let Some(lost) = before.and_then(|before| door.lacks(before)) {
+            let web_config = LoadedWebConfig::build(&config, path, before)?;
+            if let Some(lost) = before.and_then(|before| web_config.lacks(before)) {
                 return Err(ConfigError::new(
                     path,
                     format!(
@@ -86,7 +89,7 @@ impl Paths {
                     ),
                 ));
             }
-            Ok((door, config.files()))
+            Ok((web_config, config.files()))
         })
     }
 }
@@ -126,17 +129,20 @@ impl<S: Service> Reloader<S> {
         paths: Paths,
         flags: S::Flags,
         config: Loaded<S::Config>,
-        door: Loaded<Door>,
+        web_config: Loaded<LoadedWebConfig>,
         metrics: Arc<Metrics>,
     ) -> (Self, Live<S::Config>) {
         let (swap, live) = Swap::new(config.value);
-        let door = (Arc::new(ArcSwap::from_pointee(door.value)), door.seen);
+        let web_config = (
+            Arc::new(ArcSwap::from_pointee(web_config.value)),
+            web_config.seen,
+        );
         let own = Self {
             paths,
             flags,
             swap,
-            door: door.0,
-            seen: Mutex::new((config.seen, door.1)),
+            web_config: web_config.0,
+            seen: Mutex::new((config.seen, web_config.1)),
             metrics,
         };
         own.judged(true);
@@ -144,8 +150,8 @@ impl<S: Service> Reloader<S> {
     }
 
     /// The web configuration in force.
-    pub(crate) fn door(&self) -> LiveDoor {
-        Arc::clone(&self.door)
+    pub(crate) fn web_config(&self) -> LiveWebConfig {
+        Arc::clone(&self.web_config)
     }
 
     fn judged(&self, good: bool) {
@@ -203,7 +209,7 @@ impl<S: Service> Control for Reloader<S> {
             self.paths.load::<S>(&self.flags)
         });
         let web = look(&mut seen.1, "web", why, || {
-            self.paths.load_web(Some(&self.door.load()))
+            self.paths.load_web(Some(&self.web_config.load()))
         });
         let mut changed = false;
         let mut refused = Vec::new();
@@ -216,8 +222,8 @@ impl<S: Service> Control for Reloader<S> {
             Err(error) => refused.push(error),
         }
         match web {
-            Ok(Some(door)) => {
-                self.door.store(Arc::new(door));
+            Ok(Some(web_config)) => {
+                self.web_config.store(Arc::new(web_config));
                 changed = true;
             }
             Ok(None) => {}

@@ -17,9 +17,9 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::auth::Verdict;
 use super::conn::{Conn, Open};
-use super::door::{Door, LiveDoor, Trust};
 use super::incoming::{Bodies, Share};
 use super::limits::{Limits, Places};
+use super::live_config::{LiveWebConfig, LoadedWebConfig, Trust};
 use super::outgoing::Sent;
 use super::request::conceal;
 use super::router::{Answer, Found, Handler, Page, Router};
@@ -51,7 +51,7 @@ pub(crate) struct Site {
     pub(crate) reloading: Arc<Mutex<()>>,
     /// What is read again with the configuration.
     pub(crate) looks: Vec<Look>,
-    pub(crate) door: LiveDoor,
+    pub(crate) web_config: LiveWebConfig,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) places: Places,
@@ -89,9 +89,9 @@ impl Peer {
     }
 
     /// The certificate as long as it counts: the web configuration still trusts as it did in the handshake, and it has not expired.
-    fn certificate(&self, door: &Door) -> Option<Arc<ClientCertificate>> {
+    fn certificate(&self, web_config: &LoadedWebConfig) -> Option<Arc<ClientCertificate>> {
         let (certificate, trust) = self.certificate.as_ref()?;
-        let counts = door.trust == Some(*trust) && certificate.is_current(SystemTime::now());
+        let counts = web_config.trust == Some(*trust) && certificate.is_current(SystemTime::now());
         counts.then(|| Arc::clone(certificate))
     }
 }
@@ -116,14 +116,14 @@ impl Site {
         let peer = &way.peer;
         let began = Instant::now();
         let _counted = Counted::new(&self.metrics.in_flight);
-        let door = self.door.load_full();
+        let web_config = self.web_config.load_full();
         let (mut parts, body) = request.into_parts();
         conceal(&mut parts.headers);
         let head = parts.method == Method::HEAD;
         let found = self.router.find(&parts.method, parts.uri.path());
         let (route, is_page) = found.route();
         let span = trace::Span::of_request(&parts, route, is_page, &peer.address);
-        let answer = span.around(self.admitted(found, &door, parts, body, peer));
+        let answer = span.around(self.admitted(found, &web_config, parts, body, peer));
         let (mut answer, traced) = answer.await;
         if head {
             // A 304 tells the length of the 200 or none at all (RFC 9110 section 8.6), and its body is empty.
@@ -142,7 +142,7 @@ impl Site {
         answer
             .headers_mut()
             .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        for (name, value) in &door.headers {
+        for (name, value) in &web_config.headers {
             answer.headers_mut().insert(name, value.clone());
         }
         let answer = self.sent(answer, way);
@@ -180,13 +180,16 @@ impl Site {
     async fn admitted(
         &self,
         found: Found<'_>,
-        door: &Door,
+        web_config: &LoadedWebConfig,
         parts: Parts,
         body: Incoming,
         peer: &Peer,
     ) -> (Response, Option<String>) {
-        let answer = match self.admit(door, &parts, &peer.address).await {
-            Ok(user) => self.routed(found, door, parts, body, (peer, user)).await,
+        let answer = match self.admit(web_config, &parts, &peer.address).await {
+            Ok(user) => {
+                self.routed(found, web_config, parts, body, (peer, user))
+                    .await
+            }
             Err(refused) => *refused,
         };
         trace::answered(answer.status());
@@ -196,18 +199,18 @@ impl Site {
     /// Rate limit and authentication: the user, or the refusal.
     async fn admit(
         &self,
-        door: &Door,
+        web_config: &LoadedWebConfig,
         parts: &Parts,
         peer: &str,
     ) -> Result<Option<String>, Refused> {
-        if door
+        if web_config
             .bucket
             .as_ref()
             .is_some_and(|bucket| !bucket.take(Instant::now()))
         {
             return Err(self.refuse("rate", StatusCode::TOO_MANY_REQUESTS, "too many requests"));
         }
-        let Some(auth) = &door.auth else {
+        let Some(auth) = &web_config.auth else {
             return Ok(None);
         };
         // Waiting for a place to compare passwords is part of the time that a request may take.
@@ -232,7 +235,7 @@ impl Site {
     async fn routed(
         &self,
         found: Found<'_>,
-        door: &Door,
+        web_config: &LoadedWebConfig,
         parts: Parts,
         body: Incoming,
         (peer, user): (&Peer, Option<String>),
@@ -248,7 +251,7 @@ impl Site {
             params,
             peer,
             user,
-            certificate: peer.certificate(door),
+            certificate: peer.certificate(web_config),
             deadline: tokio::time::Instant::now() + self.limits.request,
         };
         let deadline = asked.deadline;

@@ -133,14 +133,14 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let stream = Watched::new(stream, Arc::clone(conn));
-        let door = self.site.door.load_full();
-        let Some(tls) = door.tls.clone() else {
+        let web_config = self.site.web_config.load_full();
+        let Some(tls) = web_config.tls.clone() else {
             return self.http1(stream, conn, peer).await;
         };
         match TlsAcceptor::from(tls).accept(stream).await {
             Ok(stream) => {
                 let session = stream.get_ref().1;
-                peer.certificate = door.trust.and_then(|trust| {
+                peer.certificate = web_config.trust.and_then(|trust| {
                     let own = session.peer_certificates()?.first()?;
                     Some((Arc::new(ClientCertificate::read(own)?), trust))
                 });

@@ -11,7 +11,7 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest as _, Sha256};
 
 use super::client_cert::{AllowedNames, Unverified};
-use super::door::Trust;
+use super::live_config::Trust;
 use crate::web_config::{ClientAuth, Source, Tls};
 
 /// Why certificates or keys cannot be used. The text of a key is in none of them.

@@ -25,7 +25,7 @@ impl Trust {
 
 /// One loaded web configuration.
 #[derive(Default)]
-pub(crate) struct Door {
+pub(crate) struct LoadedWebConfig {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Which client certificates are verified; `None` when none are.
     pub(crate) trust: Option<Trust>,
@@ -35,9 +35,9 @@ pub(crate) struct Door {
 }
 
 /// The one in force; connections take it once for the handshake, requests once each.
-pub(crate) type LiveDoor = Arc<ArcSwap<Door>>;
+pub(crate) type LiveWebConfig = Arc<ArcSwap<LoadedWebConfig>>;
 
-impl Door {
+impl LoadedWebConfig {
     /// What `before` protects with and this does not.
     pub(crate) fn lacks(&self, before: &Self) -> Option<&'static str> {
         if before.tls.is_some() && self.tls.is_none() {
@@ -62,7 +62,7 @@ impl Door {
         let (tls, trust) = tls.map_or((None, None), |(tls, trust)| (Some(tls), trust));
         let same = |limit| {
             before
-                .and_then(|door| door.bucket.clone())
+                .and_then(|web_config| web_config.bucket.clone())
                 .filter(|bucket| bucket.limit() == limit)
         };
         Ok(Self {

@@ -53,7 +53,7 @@ pub fn dependencies(crates: &Crates) -> Vec<String> {
             .is_some_and(|up| up.ends_with("libs"));
         if library && name != HARNESS && !LIBRARIES.iter().any(|(known, _)| *known == name) {
             problems.push(format!(
-                "{name}: say in checks/src/houses.rs what it may stand on, as the map in docs/architecture.md does"
+                "{name}: say in checks/src/conventions.rs what it may stand on, as the map in docs/architecture.md does"
             ));
         }
         for dependency in &package.dependencies {

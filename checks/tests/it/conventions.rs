@@ -3,19 +3,19 @@
 use std::path::Path;
 
 use sotp_checks::crates::Crates;
-use sotp_checks::{houses, root};
+use sotp_checks::{conventions, root};
 
 #[test]
 fn our_crates_keep_the_dependency_rule() {
     let crates = Crates::read(&root(), &[]).unwrap();
     assert!(crates.ours().count() >= 5, "the workspace has members");
-    assert_eq!(houses::dependencies(&crates), Vec::<String>::new());
+    assert_eq!(conventions::dependencies(&crates), Vec::<String>::new());
 }
 
 #[test]
 fn our_manifests_and_sources_keep_the_house_rules() {
     let crates = Crates::read(&root(), &[]).unwrap();
-    assert_eq!(houses::sources(&crates).unwrap(), Vec::<String>::new());
+    assert_eq!(conventions::sources(&crates).unwrap(), Vec::<String>::new());
 }
 
 /// A package: its name, the kind of what it builds, and its dependencies with their kinds.
@@ -42,7 +42,7 @@ fn workspace(packages: &[Sketch<'_>]) -> Crates {
 fn a_program_in_a_program_is_found() {
     let crates = workspace(&[("ping", "bin", &[]), ("lab", "bin", &[("ping", "")])]);
     assert_eq!(
-        houses::dependencies(&crates),
+        conventions::dependencies(&crates),
         ["lab depends on ping, which is a program; talk to it as a process"]
     );
 }
@@ -51,7 +51,7 @@ fn a_program_in_a_program_is_found() {
 fn a_program_in_the_tests_of_a_library_is_found() {
     let crates = workspace(&[("ping", "bin", &[]), ("device", "lib", &[("ping", "dev")])]);
     assert_eq!(
-        houses::dependencies(&crates),
+        conventions::dependencies(&crates),
         ["device depends on ping, which is a program; talk to it as a process"]
     );
 }
@@ -64,7 +64,7 @@ fn fuzz_targets_may_call_into_a_program_and_nothing_may_call_them() {
         ("lab", "lib", &[("sotp-fuzz", "")]),
     ]);
     assert_eq!(
-        houses::dependencies(&crates),
+        conventions::dependencies(&crates),
         ["lab depends on sotp-fuzz, which is a program; talk to it as a process"]
     );
 }
@@ -77,7 +77,7 @@ fn a_foundation_that_stands_on_another_is_found_and_its_test_harness_is_not() {
         ("toolkit", "lib", &[("inventory", ""), ("testkit", "dev")]),
     ]);
     assert_eq!(
-        houses::dependencies(&crates),
+        conventions::dependencies(&crates),
         ["toolkit depends on inventory, but may stand on units, yaml only"]
     );
 }
@@ -91,7 +91,7 @@ fn a_library_that_stands_on_another_than_the_table_says_is_found() {
         ("git", "lib", &[("toolkit", "")]),
     ]);
     assert_eq!(
-        houses::dependencies(&crates),
+        conventions::dependencies(&crates),
         [
             "access depends on loki, but may stand on toolkit only",
             "git depends on toolkit, but stands on nothing of ours",
@@ -103,14 +103,14 @@ fn a_library_that_stands_on_another_than_the_table_says_is_found() {
 fn a_harness_that_is_shipped_is_found() {
     let crates = workspace(&[("testkit", "lib", &[]), ("ping", "bin", &[("testkit", "")])]);
     assert_eq!(
-        houses::dependencies(&crates),
+        conventions::dependencies(&crates),
         ["ping depends on testkit outside its tests; make it a dev-dependency"]
     );
 }
 
 #[test]
 fn a_manifest_outside_the_table_is_found() {
-    let problems = houses::manifest(
+    let problems = conventions::manifest(
         "x",
         "[dependencies]\nanyhow = \"1\"\nserde.workspace = true\n",
     );
@@ -131,7 +131,7 @@ fn a_second_test_binary_is_found() {
             "workspace_members": ["x"]}))
         .unwrap()
     };
-    let problems = |file: &str| houses::tests(&crates(file).packages[0]);
+    let problems = |file: &str| conventions::tests(&crates(file).packages[0]);
     assert_eq!(problems("x/tests/it/main.rs"), Vec::<String>::new());
     assert_eq!(
         problems("x/tests/more.rs"),
@@ -143,39 +143,39 @@ fn a_second_test_binary_is_found() {
 fn a_long_main_and_a_lifted_guard_are_found() {
     let long = "\n".repeat(61);
     assert_eq!(
-        houses::source("x", Path::new("x/src/main.rs"), &long).len(),
+        conventions::source("x", Path::new("x/src/main.rs"), &long).len(),
         1
     );
     assert_eq!(
-        houses::source("x", Path::new("x/src/main.rs"), &long[..60]).len(),
+        conventions::source("x", Path::new("x/src/main.rs"), &long[..60]).len(),
         0
     );
     assert_eq!(
-        houses::source("x", Path::new("x/src/foo/mod.rs"), "").len(),
+        conventions::source("x", Path::new("x/src/foo/mod.rs"), "").len(),
         1
     );
     assert_eq!(
-        houses::source("x", Path::new("x/tests/support/mod.rs"), "").len(),
+        conventions::source("x", Path::new("x/tests/support/mod.rs"), "").len(),
         1
     );
     let code = |language: &str| format!("/// Words.\n/// ```{language}\n/// let x = 1;\n/// ```\n");
-    let found = houses::source("x", Path::new("x/src/lib.rs"), &code(""));
+    let found = conventions::source("x", Path::new("x/src/lib.rs"), &code(""));
     assert!(
         found[0].starts_with("x/src/lib.rs:2: a block of code"),
         "{found:?}"
     );
     let text = code("text") + &code("text");
     assert_eq!(
-        houses::source("x", Path::new("x/src/lib.rs"), &text).len(),
+        conventions::source("x", Path::new("x/src/lib.rs"), &text).len(),
         0
     );
     let lifted = format!("#![{}(unsafe_code, reason = \"fast\")]", "allow");
     assert_eq!(
-        houses::source("x", Path::new("x/src/lib.rs"), &lifted).len(),
+        conventions::source("x", Path::new("x/src/lib.rs"), &lifted).len(),
         1
     );
     assert_eq!(
-        houses::source("netio", Path::new("x/src/lib.rs"), &lifted).len(),
+        conventions::source("netio", Path::new("x/src/lib.rs"), &lifted).len(),
         0
     );
 }
