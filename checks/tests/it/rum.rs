@@ -91,7 +91,7 @@ async fn what_the_browser_itself_measures_arrives_by_the_real_sdk() {
     // The first input is the end of what counts as the largest paint.
     browser.press("Buy").await.unwrap();
     let labels = [("app", "shop"), ("route", "/d/shop")];
-    let told = eventually(Duration::from_secs(20), || async {
+    let told = eventually(Duration::from_secs(60), || async {
         let samples = rum.scrape().await?;
         for (name, least) in [
             ("rum_web_vital_fcp_seconds_count", 1.0),
