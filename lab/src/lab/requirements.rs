@@ -34,7 +34,7 @@ const REQUIRED: [(&str, &str); 20] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 22] = [
+const TESTED: [(&str, &str); 23] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -48,6 +48,7 @@ const TESTED: [(&str, &str); 22] = [
     ("fping", "fping"),
     ("openssl", "openssl"),
     ("nfcapd", "nfdump"),
+    ("pmacctd", "pmacct"),
     ("newuidmap", "uidmap"),
     ("runuser", "util-linux"),
     ("useradd", "passwd"),

@@ -14,16 +14,21 @@ where
     F: Future<Output = anyhow::Result<T>>,
 {
     let began = Instant::now();
+    let mut last = None;
     loop {
         let left = timeout.saturating_sub(began.elapsed());
         let error = match tokio::time::timeout(left.max(Duration::from_millis(1)), ask()).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,
-            Err(_) => anyhow::anyhow!("the question was not answered in time"),
+            // What was wrong before says more than that there was no time for another answer.
+            Err(_) => {
+                last.unwrap_or_else(|| anyhow::anyhow!("the question was not answered in time"))
+            }
         };
         if began.elapsed() >= timeout {
             return Err(error).with_context(|| format!("not true within {timeout:?}"));
         }
+        last = Some(error);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

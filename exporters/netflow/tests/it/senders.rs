@@ -204,6 +204,56 @@ async fn softflowd_is_told_as_nfdump_tells_it_in_each_version() {
     }
 }
 
+/// pmacct's sfprobe samples every packet of the capture and sends them by sFlow version 5, a few in a datagram: what has arrived is the first so
+/// many packets of the capture, to the octet. The last few wait in it for more.
+#[tokio::test]
+async fn sflow_of_pmacct_is_told_to_the_octet() {
+    let files = TempDir::new().unwrap();
+    let path = files.join("packets.pcap");
+    std::fs::write(&path, capture(FLOWS)).unwrap();
+    let place = support::start(DEVICES, "").await;
+    let config = format!(
+        "daemonize: false\npcap_savefile: {}\npcap_savefile_wait: true\nplugins: sfprobe[p]\nsfprobe_receiver[p]: 127.0.0.1:{}\n\
+         sfprobe_agentip[p]: 127.0.0.1\nsampling_rate: 1\nsfprobe_ifspeed[p]: 100000000\n",
+        path.display(),
+        place.port
+    );
+    std::fs::write(files.join("pmacctd.conf"), config).unwrap();
+    let mut pmacctd = Command::new("/usr/sbin/pmacctd")
+        .arg("-f")
+        .arg(files.join("pmacctd.conf"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let packets: u32 = FLOWS.iter().map(|flow| flow.4).sum();
+    let samples = place
+        .until("nearly every packet", |samples| {
+            samples.sum("netflow_packets_total", &[("device", "r1")]) > f64::from(packets) - 8.0
+        })
+        .await;
+    // It keeps its plugin as a child of its own, and ends it when it is asked to.
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pmacctd.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    pmacctd.wait().unwrap();
+    let told = |name: &str, labels: &[(&str, &str)]| samples.sum(name, labels);
+    let arrived = told("netflow_packets_total", &[]);
+    let each = FLOWS
+        .iter()
+        .flat_map(|flow| std::iter::repeat_n(f64::from(28 + flow.3), flow.4 as usize));
+    let all: f64 = each.take(arrived as usize).sum();
+    assert_eq!(told("netflow_bytes_total", &[]), all);
+    let of = |name: &str| told("netflow_application_bytes_total", &[("application", name)]);
+    assert_eq!(of("quic"), bytes(|flow| flow.2 == 443));
+    assert_eq!(of("dns"), bytes(|flow| flow.2 == 53));
+    assert_eq!(told("netflow_malformed_datagrams_total", &[]), 0.0);
+    assert_eq!(told("netflow_lost_datagrams_total", &[]), 0.0);
+    for dimension in ["source", "destination", "pair"] {
+        let sum = told(&format!("netflow_top_{dimension}_bytes_total"), &[]);
+        assert_eq!(sum, all, "{dimension}");
+    }
+}
+
 #[tokio::test]
 async fn who_is_no_device_is_counted_and_shown_and_nothing_else() {
     let elsewhere = DEVICES.replace("sources: [127.0.0.1]", "sources: [198.18.0.9]");
