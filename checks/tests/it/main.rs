@@ -4,6 +4,7 @@
 mod alerts;
 mod app;
 mod audit;
+mod canaries;
 mod circles;
 mod cloud;
 mod conventions;
