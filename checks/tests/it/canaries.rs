@@ -64,7 +64,7 @@ async fn no_service_shows_a_secret_of_its_configuration() {
 /// Where the canary was seen: pages and lines of the log.
 async fn shown(name: &str, place: &Place) -> Vec<String> {
     let dir = TempDir::new().unwrap();
-    dir.write("canary", &format!("{CANARY}\n")).unwrap();
+    dir.write("canary", format!("{CANARY}\n")).unwrap();
     dir.write("known_hosts", "").unwrap();
     let devices = dir
         .write(
