@@ -79,39 +79,46 @@ async fn what_the_browser_itself_measures_arrives_by_the_real_sdk() {
     });
 
     let browser = Browser::start(1_000, 900).await.unwrap();
-    browser
-        .open(&format!("{origin}/d/shop/today?user=alice"))
-        .await
-        .unwrap();
     let script = "return await new Promise((done) => new PerformanceObserver((list) => {\
         const last = list.getEntries().at(-1); if (last.url.endsWith('/image')) done(last.startTime);\
         }).observe({type: 'largest-contentful-paint', buffered: true}))";
-    let measured = browser.promise(script).await.unwrap().as_f64().unwrap() / 1_000.0;
-    assert!(measured > LATE.as_secs_f64(), "{measured}");
-    // The first input is the end of what counts as the largest paint.
-    browser.press("Buy").await.unwrap();
     let labels = [("app", "shop"), ("route", "/d/shop")];
-    let told = eventually(Duration::from_secs(60), || async {
-        let samples = rum.scrape().await?;
-        for (name, least) in [
-            ("rum_web_vital_fcp_seconds_count", 1.0),
-            ("rum_web_vital_ttfb_seconds_count", 1.0),
-            ("rum_web_vital_lcp_seconds_count", 1.0),
-        ] {
+    let mut told = Err(anyhow::anyhow!("no page was opened"));
+    let mut measured = 0.0;
+    // A browser that has only just started may hold its first page for hidden, of which the SDK tells no largest paint.
+    for _ in 0..3 {
+        let page = format!("{origin}/d/shop/today?user=alice");
+        browser.open(&page).await.unwrap();
+        measured = browser.promise(script).await.unwrap().as_f64().unwrap() / 1_000.0;
+        assert!(measured > LATE.as_secs_f64(), "{measured}");
+        // The first input is the end of what counts as the largest paint.
+        browser.press("Buy").await.unwrap();
+        told = eventually(Duration::from_secs(20), || async {
+            let samples = rum.scrape().await?;
+            for (name, least) in [
+                ("rum_web_vital_fcp_seconds_count", 1.0),
+                ("rum_web_vital_ttfb_seconds_count", 1.0),
+                ("rum_web_vital_lcp_seconds_count", 1.0),
+            ] {
+                anyhow::ensure!(
+                    samples.sum(name, &labels) >= least,
+                    "no {name}\n{}",
+                    rum.get("/metrics").await?.1
+                );
+            }
             anyhow::ensure!(
-                samples.sum(name, &labels) >= least,
-                "no {name}\n{}",
-                rum.get("/metrics").await?.1
+                samples.sum("rum_exceptions_total", &[("app", "shop")]) >= 1.0,
+                "no fault"
             );
+            Ok(samples.sum("rum_web_vital_lcp_seconds_sum", &labels)
+                / samples.sum("rum_web_vital_lcp_seconds_count", &labels))
+        })
+        .await;
+        if told.is_ok() {
+            break;
         }
-        anyhow::ensure!(
-            samples.sum("rum_exceptions_total", &[("app", "shop")]) >= 1.0,
-            "no fault"
-        );
-        Ok(samples.sum("rum_web_vital_lcp_seconds_sum", &labels))
-    })
-    .await
-    .unwrap();
+    }
+    let told = told.unwrap();
     assert!(
         (told - measured).abs() <= measured / 10.0,
         "told {told}, measured {measured}"
