@@ -17,9 +17,11 @@ const SDK: &str = "@grafana/faro-web-sdk/dist/bundle/faro-web-sdk.iife.js";
 const PADDING: usize = 20_000;
 const IMAGE: &str = "<svg xmlns='http://www.w3.org/2000/svg' width='700' height='500'><rect width='700' height='500' fill='teal'/></svg>";
 
+/// The browser of a page without `requestIdleCallback`, as Safari's is: the SDK tells the largest paint when the page is idle, which a headless
+/// browser on a busy machine never says it is.
 fn page(collector: &str) -> String {
     format!(
-        "<!doctype html><title>Shop</title><script src='/faro.js'></script>\
+        "<!doctype html><title>Shop</title><script>self.requestIdleCallback = undefined</script><script src='/faro.js'></script>\
          <script>GrafanaFaroWebSdk.initializeFaro({{url: '{collector}', app: {{name: 'shop', version: '1.2.0'}}, user: {{id: 'alice'}}}})</script>\
          <h1>Shop</h1><button onclick=\"setTimeout(() => {{ throw new TypeError('the cart is on fire') }})\">Buy</button>\
          <p><img src='/image' width='700' height='500' alt='wares'>"
@@ -53,7 +55,6 @@ async fn answer(mut stream: TcpStream, sdk: &str, collector: &str) {
 
 /// Within thirty seconds: Faro gathers for a second, and the first start of a browser takes a while on a loaded machine.
 #[tokio::test]
-#[ignore = "at the end of a whole run the SDK told no largest paint, for a reason that is not found; by itself it passes: cargo test -p sotp-checks rum:: -- --ignored"]
 async fn what_the_browser_itself_measures_arrives_by_the_real_sdk() {
     if let Some(reason) = app::missing().or_else(Browser::missing) {
         skip(reason);
@@ -84,42 +85,31 @@ async fn what_the_browser_itself_measures_arrives_by_the_real_sdk() {
         const last = list.getEntries().at(-1); if (last.url.endsWith('/image')) done(last.startTime);\
         }).observe({type: 'largest-contentful-paint', buffered: true}))";
     let labels = [("app", "shop"), ("route", "/d/shop")];
-    let mut told = Err(anyhow::anyhow!("no page was opened"));
-    let mut measured = 0.0;
-    // A browser that has only just started may hold its first page for hidden, of which the SDK tells no largest paint.
-    for _ in 0..3 {
-        let page = format!("{origin}/d/shop/today?user=alice");
-        browser.open(&page).await.unwrap();
-        measured = browser.promise(script).await.unwrap().as_f64().unwrap() / 1_000.0;
-        assert!(measured > LATE.as_secs_f64(), "{measured}");
-        // The first input is the end of what counts as the largest paint.
-        browser.press("Buy").await.unwrap();
-        told = eventually(Duration::from_secs(20), || async {
-            let samples = rum.scrape().await?;
-            for (name, least) in [
-                ("rum_web_vital_fcp_seconds_count", 1.0),
-                ("rum_web_vital_ttfb_seconds_count", 1.0),
-                ("rum_web_vital_lcp_seconds_count", 1.0),
-            ] {
-                anyhow::ensure!(
-                    samples.sum(name, &labels) >= least,
-                    "no {name}\n{}",
-                    rum.get("/metrics").await?.1
-                );
-            }
-            anyhow::ensure!(
-                samples.sum("rum_exceptions_total", &[("app", "shop")]) >= 1.0,
-                "no fault"
-            );
-            Ok(samples.sum("rum_web_vital_lcp_seconds_sum", &labels)
-                / samples.sum("rum_web_vital_lcp_seconds_count", &labels))
-        })
-        .await;
-        if told.is_ok() {
-            break;
+    browser
+        .open(&format!("{origin}/d/shop/today?user=alice"))
+        .await
+        .unwrap();
+    let measured = browser.promise(script).await.unwrap().as_f64().unwrap() / 1_000.0;
+    assert!(measured > LATE.as_secs_f64(), "{measured}");
+    // The first input is the end of what counts as the largest paint.
+    browser.press("Buy").await.unwrap();
+    let app = [("app", "shop")];
+    let wanted: [(&str, &[_]); 4] = [
+        ("rum_web_vital_lcp_seconds_count", &labels),
+        ("rum_web_vital_fcp_seconds_count", &labels),
+        ("rum_web_vital_ttfb_seconds_count", &labels),
+        ("rum_exceptions_total", &app),
+    ];
+    let samples = eventually(Duration::from_secs(20), || async {
+        let samples = rum.scrape().await?;
+        for (name, labels) in wanted {
+            anyhow::ensure!(samples.sum(name, labels) >= 1.0, "no {name}");
         }
-    }
-    let told = told.unwrap();
+        Ok(samples)
+    })
+    .await
+    .unwrap();
+    let told = samples.sum("rum_web_vital_lcp_seconds_sum", &labels);
     assert!(
         (told - measured).abs() <= measured / 10.0,
         "told {told}, measured {measured}"

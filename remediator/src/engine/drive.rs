@@ -121,34 +121,16 @@ impl Engine {
             Decision::Act(plan) => (plan, None),
             Decision::Propose(plan, why) => (plan, Some(why)),
             Decision::Nothing(seen) => {
-                self.parts.metrics.suppressed(Rail::Precheck);
-                return self
-                    .step(
-                        job,
-                        State::Cancelled,
-                        format!("there is nothing to do ({seen})"),
-                    )
-                    .await;
+                let why = format!("there is nothing to do ({seen})");
+                return self.leave(job, Rail::Precheck, State::Cancelled, why).await;
             }
             Decision::Hold(seen) => {
-                self.parts.metrics.suppressed(Rail::Person);
-                return self
-                    .step(
-                        job,
-                        State::Suppressed,
-                        format!("somebody says hands off ({seen})"),
-                    )
-                    .await;
+                let why = format!("somebody says hands off ({seen})");
+                return self.leave(job, Rail::Person, State::Suppressed, why).await;
             }
             Decision::Unproven(seen) => {
-                self.parts.metrics.suppressed(Rail::Precheck);
-                return self
-                    .step(
-                        job,
-                        State::Escalated,
-                        format!("it cannot be told what is so ({seen})"),
-                    )
-                    .await;
+                let why = format!("it cannot be told what is so ({seen})");
+                return self.leave(job, Rail::Precheck, State::Escalated, why).await;
             }
         };
         let hash = plan.hash();
@@ -159,6 +141,18 @@ impl Engine {
         self.step(job, State::Prechecked, "what has to be true before is true")
             .await?;
         self.go_on(job, &bench, person, approved).await
+    }
+
+    /// Nothing is touched: the rail that says so is counted, and the job ends.
+    async fn leave(
+        &self,
+        job: &mut Job,
+        rail: Rail,
+        state: State,
+        why: String,
+    ) -> Result<(), JournalError> {
+        self.parts.metrics.suppressed(rail);
+        self.step(job, state, why).await
     }
 
     /// From a plan on, as far as the level, a person and an approval let it.
