@@ -3,6 +3,8 @@
 use crate::support::{Authority, Pair, SOON, ask, client, connect, spawn};
 use rustls::version::{TLS12, TLS13};
 use testkit::{Process, TempDir, eventually};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 const HEALTH: &str = "GET /-/healthy HTTP/1.1";
 
@@ -351,21 +353,32 @@ async fn handshake_that_stands_still_is_cut_off_and_counted() {
     }
 }
 
-#[tokio::test]
-async fn http2_connection_without_requests_is_closed() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+/// A service with this flag, and a connection to it that speaks HTTP/2 as far as its handshake.
+async fn http2(flag: &str) -> (Secured, TlsStream<TcpStream>) {
     let (authority, dir) = (Authority::new("servers"), TempDir::new().unwrap());
     authority.issue(&["localhost"]).write(&dir, "server");
     let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
     let web = dir.write("web.yml", text).unwrap();
     let args = [
         format!("--web.config.file={}", web.display()),
-        "--web.idle-timeout=500ms".to_owned(),
+        flag.to_owned(),
     ];
     let service = spawn(&args).https().start().await.unwrap();
-    let mut config = (*client(&authority, &[&TLS13], None)).clone();
+    let it = Secured {
+        service,
+        authority,
+        dir,
+    };
+    let mut config = (*client(&it.authority, &[&TLS13], None)).clone();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let mut stream = connect(service.address(), config.into()).await.unwrap();
+    let stream = connect(it.service.address(), config.into()).await.unwrap();
+    (it, stream)
+}
+
+#[tokio::test]
+async fn http2_connection_without_requests_is_closed() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (_it, mut stream) = http2("--web.idle-timeout=500ms").await;
     // The preface and an empty SETTINGS frame, RFC 9113 section 3.4; then a PING again and again.
     stream
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
@@ -397,18 +410,7 @@ async fn http2_connection_without_requests_is_closed() {
 #[tokio::test]
 async fn http2_responses_that_nobody_takes_end_their_connection() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let (authority, dir) = (Authority::new("servers"), TempDir::new().unwrap());
-    authority.issue(&["localhost"]).write(&dir, "server");
-    let text = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
-    let web = dir.write("web.yml", text).unwrap();
-    let args = [
-        format!("--web.config.file={}", web.display()),
-        "--web.write-timeout=1s".to_owned(),
-    ];
-    let service = spawn(&args).https().start().await.unwrap();
-    let mut config = (*client(&authority, &[&TLS13], None)).clone();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let mut stream = connect(service.address(), config.into()).await.unwrap();
+    let (it, mut stream) = http2("--web.write-timeout=1s").await;
     let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
         let mut frame = vec![0, 0, u8::try_from(payload.len()).unwrap(), kind, flags];
         frame.extend([0, 0, 0, stream]);
@@ -442,7 +444,7 @@ async fn http2_responses_that_nobody_takes_end_their_connection() {
         .await
         .expect("responses that nobody takes keep their connection");
     assert!(began.elapsed() >= std::time::Duration::from_secs(1));
-    let mut stream = connect(service.address(), client(&authority, &[&TLS13], None))
+    let mut stream = connect(it.service.address(), client(&it.authority, &[&TLS13], None))
         .await
         .unwrap();
     let metrics = ask(&mut stream, "GET /metrics HTTP/1.1").await.unwrap();
