@@ -34,9 +34,18 @@ async fn forecast(play: &mut Play<'_>) -> anyhow::Result<()> {
         .await?;
 
     play.trigger("promtool is asked for the next day");
-    let expected = drawn(play, &line, "0.5").await?;
-    let low = drawn(play, &line, "0.05").await?;
-    let high = drawn(play, &line, "0.95").await?;
+    // One beginning for the three, so that their points stand at the same moments.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let expected = drawn(play, &line, "0.5", now).await?;
+    let low = drawn(play, &line, "0.05", now).await?;
+    let high = drawn(play, &line, "0.95", now).await?;
+    ensure!(
+        low.len() == expected.len() && expected.len() == high.len(),
+        "{} points below, {} expected and {} above",
+        low.len(),
+        expected.len(),
+        high.len()
+    );
     for ((low, expected), high) in low.iter().zip(&expected).zip(&high) {
         ensure!(
             low.1 <= expected.1 && expected.1 <= high.1,
@@ -71,8 +80,13 @@ async fn forecast(play: &mut Play<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Seconds ahead and bits per second that promtool draws up to a day and an hour ahead.
-async fn drawn(play: &mut Play<'_>, line: &str, quantile: &str) -> anyhow::Result<Vec<(f64, f64)>> {
+/// Seconds ahead of `now` and bits per second that promtool draws up to a day and an hour ahead.
+async fn drawn(
+    play: &mut Play<'_>,
+    line: &str,
+    quantile: &str,
+    now: u64,
+) -> anyhow::Result<Vec<(f64, f64)>> {
     let rungs = HOURS.map(|hour| {
         let series = format!(
             "forecast_bits_per_second{{{line},quantile=\"{quantile}\",horizon=\"{hour}h\"}}"
@@ -87,7 +101,6 @@ async fn drawn(play: &mut Play<'_>, line: &str, quantile: &str) -> anyhow::Resul
         "max without (horizon) ({})",
         rungs.join(" or ignoring (horizon) ")
     );
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let url = play.stage.inner_url("prometheus");
     let (start, end) = (
         format!("--start={now}"),
