@@ -67,6 +67,8 @@ impl toolkit::Service for Service {
         if config.current().editing.is_some() {
             app.collect(api::Recorded(Arc::clone(&api)));
             caller::register(app.registry())?;
+            let recorded = Arc::clone(&api);
+            audit::wrong_logins(app, move || Some(recorded.edits.get()?.audit().clone()));
         }
         let witness: Arc<dyn Witness> = match lines::start(&config, app)? {
             Some(teller) => Arc::new(teller),

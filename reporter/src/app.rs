@@ -46,6 +46,8 @@ impl toolkit::Service for Service {
         if let Some(edits) = &edits {
             app.collect(edits.audit().clone());
             caller::register(app.registry())?;
+            let audit = edits.audit().clone();
+            audit::wrong_logins(app, move || Some(audit.clone()));
         }
         let reporter = Arc::new(Reporter::new(config, store, metrics));
         let api = Arc::new(Api {

@@ -65,6 +65,8 @@ impl toolkit::Service for Service {
             app.collect(Editing::new(Arc::clone(&editor.store), config.clone()));
             app.collect(editor.edits.audit().clone());
             caller::register(app.registry())?;
+            let audit = editor.edits.audit().clone();
+            audit::wrong_logins(app, move || Some(audit.clone()));
         }
         let (looked, settled) = (feed.clone(), store.clone());
         app.reload(move || look(looked.clone(), settled.clone()));

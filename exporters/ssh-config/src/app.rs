@@ -69,6 +69,8 @@ impl toolkit::Service for Service {
         caller::register(app.registry())?;
         if let Some(edits) = &edits {
             app.collect(edits.audit().clone());
+            let audit = edits.audit().clone();
+            audit::wrong_logins(app, move || Some(audit.clone()));
         }
         app.collect(Series(Arc::clone(&shared)));
         api::register(app, &shared, edits);

@@ -8,6 +8,7 @@
 mod anchor;
 mod head;
 mod line;
+mod logins;
 mod recover;
 mod refusals;
 mod resume;
@@ -34,6 +35,7 @@ use refusals::Refusals;
 use writer::{Ask, Ended, Writer};
 
 pub use anchor::{Anchor, NoAnchor};
+pub use logins::wrong_logins;
 pub use resume::{Declared, Resume, ResumeError, resume};
 pub use verify::{Finding, Report};
 

@@ -41,7 +41,20 @@ pub struct App {
     pub(crate) gates: Gates,
     pub(crate) spawner: Spawner,
     pub(crate) looks: Vec<Look>,
+    pub(crate) wrong_logins: Vec<OnWrongLogin>,
 }
+
+/// Somebody who gave a user of the web configuration, or one that is none, and a wrong password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongLogin {
+    /// The user, where there is such a one: what else is given may be a password in the wrong place.
+    pub user: Option<String>,
+    /// Address of the client, `unix` on a unix socket.
+    pub peer: String,
+}
+
+/// Is notified of a wrong password; it must not block.
+pub(crate) type OnWrongLogin = Arc<dyn Fn(WrongLogin) + Send + Sync>;
 
 /// Reads again what a service follows beside its configuration; tells whether it had changed.
 pub(crate) type Look =
@@ -65,6 +78,7 @@ impl App {
             gates: Gates::default(),
             spawner,
             looks: Vec::new(),
+            wrong_logins: Vec::new(),
         }
     }
 
@@ -119,6 +133,11 @@ impl App {
         F: Future<Output = Result<bool, String>> + Send + 'static,
     {
         self.looks.push(Arc::new(move || Box::pin(look())));
+    }
+
+    /// Calls `notify`, which must not block, for every login with a wrong password.
+    pub fn wrong_logins(&mut self, notify: impl Fn(WrongLogin) + Send + Sync + 'static) {
+        self.wrong_logins.push(Arc::new(notify));
     }
 
     /// Adds a condition of readiness, closed at first.

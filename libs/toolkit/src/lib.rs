@@ -29,7 +29,7 @@ pub mod web;
 pub mod web_config;
 pub mod yaml;
 
-pub use app::{App, Collect};
+pub use app::{App, Collect, WrongLogin};
 pub use bucket::TokenBucket;
 pub use config::{BadInput, ConfigError, Configuration, Service};
 pub use encoder::{

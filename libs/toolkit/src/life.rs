@@ -251,6 +251,7 @@ fn serve<S: Service>(
         links,
         gates,
         looks,
+        wrong_logins,
         ..
     } = app;
     anyhow::ensure!(
@@ -273,6 +274,7 @@ fn serve<S: Service>(
         control: Arc::clone(reloader) as Arc<_>,
         reloading: Arc::default(),
         looks,
+        wrong_logins,
         web_config: reloader.web_config(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),

@@ -22,6 +22,7 @@ const REFUSED: &[&str] = &[
     "body_memory",
     "body_size",
     "draining",
+    "duplicate_key",
     "max_requests",
     "rate",
     "request_time",

@@ -6,6 +6,7 @@ mod client_cert;
 mod conn;
 pub(crate) mod dispatch;
 pub(crate) mod incoming;
+mod keys;
 pub(crate) mod landing;
 pub(crate) mod limits;
 mod line;

@@ -87,6 +87,62 @@ async fn a_header_does_not_make_a_change_something_else() {
 }
 
 #[tokio::test]
+async fn wrong_passwords_leave_records_that_name_no_password() {
+    let place = Place::new(SMALL);
+    let service = place.start().await;
+    let body = json!({"name": "r9", "address": "192.0.2.9"});
+    for (user, object) in [("alice", "web_user/alice"), ("hunter2", "web_user/unknown")] {
+        for attempt in 0..3 {
+            let request = testkit::client().post(service.process.url("/api/v1/devices"));
+            let request = request.json(&body);
+            let request = request.basic_auth(user, Some(format!("guess-{attempt}")));
+            assert_eq!(send(request).await.status, 401);
+        }
+        let record = recorded(&place, |record| record["object"] == object).await;
+        assert_eq!(
+            (&record["event"], &record["verb"]),
+            (&json!("refused"), &json!("login"))
+        );
+        assert_eq!(record["detail"], "401: wrong password from 127.0.0.1");
+    }
+    // The others come as a number when their minute is over.
+    let all = records(&place);
+    assert_eq!(all.len(), 2, "{all:#?}");
+    let text = format!("{all:?}");
+    assert!(
+        !text.contains("hunter2") && !text.contains("guess"),
+        "{text}"
+    );
+}
+
+/// Two readers may take different ones of two equal keys: what one has checked the other does otherwise.
+#[tokio::test]
+async fn a_body_with_a_key_twice_is_refused() {
+    let place = Place::new(SMALL);
+    let service = place.start().await;
+    for (method, path, body) in [
+        (
+            "POST",
+            "/api/v1/devices",
+            r#"{"name":"r9","address":"192.0.2.9","address":"203.0.113.9"}"#,
+        ),
+        (
+            "PATCH",
+            "/api/v1/devices/r1",
+            r#"{"labels":{"a":"1","\u0061":"2"}}"#,
+        ),
+        ("POST", "/api/v1/sites", "{\"name\":\"x\",\n\"name\":\"y\"}"),
+    ] {
+        let request = service.request(method, path);
+        let request = request.header("content-type", "application/json");
+        let request = request.header("if-match", "*");
+        let answer = send(request.body(body)).await;
+        assert_eq!(answer.status, 400, "{method} {path}");
+    }
+    assert_eq!(std::fs::read_to_string(place.file()).unwrap(), SMALL);
+}
+
+#[tokio::test]
 async fn the_trace_of_a_change_is_in_its_record() {
     let place = Place::new(SMALL);
     let service = place.start().await;

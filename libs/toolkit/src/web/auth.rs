@@ -20,8 +20,10 @@ const REMEMBERED: usize = 256;
 pub(crate) enum Verdict {
     /// Known user and right password.
     Allowed(String),
-    /// No credentials, or wrong ones.
+    /// No credentials, or ones that cannot be read.
     Denied,
+    /// Wrong credentials; the user's name where there is such a user.
+    Wrong(Option<String>),
     /// Too many comparisons wait.
     Busy,
 }
@@ -30,9 +32,9 @@ pub(crate) enum Verdict {
 ///
 /// A result is remembered under a salted digest of user, hash and password, so a changed hash forgets by itself.
 pub(crate) struct Auth {
-    users: HashMap<String, Secret>,
-    /// For an unknown user, so that it takes as long as for a known one.
-    dummy: Secret,
+    users: HashMap<String, User>,
+    /// The highest cost of a user: what each refusal takes, so that its time tells nothing about the user.
+    cost: u32,
     salt: [u8; 32],
     good: Mutex<Remembered>,
     bad: Mutex<Remembered>,
@@ -50,9 +52,9 @@ impl Auth {
         Arc::new(Self {
             users: users
                 .iter()
-                .map(|user| (user.name.clone(), user.hash.clone()))
+                .map(|user| (user.name.clone(), user.clone()))
                 .collect(),
-            dummy: Secret::new(format!("$2b${cost:02}${}", ".".repeat(53))),
+            cost,
             salt,
             good: Mutex::default(),
             bad: Mutex::default(),
@@ -66,13 +68,17 @@ impl Auth {
             return Verdict::Denied;
         };
         let known = self.users.get(&name);
-        let hash = known.unwrap_or(&self.dummy).clone();
+        let (hash, cost) = known.map_or_else(
+            || (dummy(self.cost), self.cost),
+            |user| (user.hash.clone(), user.cost),
+        );
+        let wrong = |name| Verdict::Wrong(known.is_some().then_some(name));
         let key = self.key(&name, &hash, &password);
         if known.is_some() && lock(&self.good).holds(&key) {
             return Verdict::Allowed(name);
         }
         if lock(&self.bad).holds(&key) {
-            return Verdict::Denied;
+            return wrong(name);
         }
         let Some(turn) = self.line.turn(&Login::new(&name, peer)).await else {
             return Verdict::Busy;
@@ -85,15 +91,24 @@ impl Auth {
         // A comparison that has begun goes on when the client leaves: the turn goes with it, or leaving early would start more.
         let compare = move || {
             let _held = turn;
-            let right =
-                bcrypt::verify(password.reveal(), hash.reveal()).unwrap_or(false) && is_known;
+            let right = verify(&password, &hash) && is_known;
+            if !right {
+                own.take_as_long(cost, &password);
+            }
             lock(if right { &own.good } else { &own.bad }).add(key);
             right
         };
         if tokio::task::spawn_blocking(compare).await.unwrap_or(false) {
             Verdict::Allowed(name)
         } else {
-            Verdict::Denied
+            wrong(name)
+        }
+    }
+
+    /// After a comparison of this cost, does what is left to the work of the highest: each step of the cost doubles it.
+    fn take_as_long(&self, cost: u32, password: &Secret) {
+        for cost in cost..self.cost {
+            verify(password, &dummy(cost));
         }
     }
 
@@ -106,6 +121,15 @@ impl Auth {
         }
         digest.finalize().into()
     }
+}
+
+/// A hash that no password has.
+fn dummy(cost: u32) -> Secret {
+    Secret::new(format!("$2b${cost:02}${}", ".".repeat(53)))
+}
+
+fn verify(password: &Secret, hash: &Secret) -> bool {
+    bcrypt::verify(password.reveal(), hash.reveal()).unwrap_or(false)
 }
 
 fn lock(remembered: &Mutex<Remembered>) -> std::sync::MutexGuard<'_, Remembered> {
@@ -151,8 +175,64 @@ mod tests {
     use super::*;
 
     fn login(password: &str) -> HeaderMap {
-        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("alice:{password}"));
+        login_of("alice", password)
+    }
+
+    fn login_of(name: &str, password: &str) -> HeaderMap {
+        let encoded =
+            base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
         HeaderMap::from_iter([(AUTHORIZATION, format!("Basic {encoded}").parse().unwrap())])
+    }
+
+    /// Nanoseconds of the processor that this thread has spent.
+    fn spent() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        stat.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// The time of the processor, not of the clock: a busy machine changes nothing about it.
+    #[test]
+    fn a_refusal_takes_the_same_work_whatever_the_cost_of_the_user() {
+        let user = |name: &str, cost| User {
+            name: name.to_owned(),
+            hash: Secret::new(bcrypt::hash("secret", cost).unwrap()),
+            cost,
+        };
+        let auth = Auth::new(&[user("low", 4), user("high", 9)]);
+        let guess = Secret::new("guess");
+        let mut took = Vec::new();
+        for (hash, cost) in [
+            (auth.users["low"].hash.clone(), 4),
+            (auth.users["high"].hash.clone(), 9),
+            (dummy(auth.cost), auth.cost),
+        ] {
+            let before = spent();
+            for _ in 0..4 {
+                assert!(!verify(&guess, &hash));
+                auth.take_as_long(cost, &guess);
+            }
+            took.push(spent() - before);
+        }
+        // Without it the first takes a thirtieth.
+        let (least, most) = (took.iter().min().unwrap(), took.iter().max().unwrap());
+        assert!(*most < 2 * *least, "{took:?} ns");
+    }
+
+    #[tokio::test]
+    async fn who_is_wrong_is_named_only_where_there_is_such_a_user() {
+        let auth = Auth::new(&[User {
+            name: "alice".to_owned(),
+            hash: Secret::new(bcrypt::hash("secret", 4).unwrap()),
+            cost: 4,
+        }]);
+        for (name, known) in [("alice", Some("alice".to_owned())), ("secret", None)] {
+            // The second time from memory.
+            for _ in 0..2 {
+                let verdict = auth.check(&login_of(name, "guess"), "unix").await;
+                assert_eq!(verdict, Verdict::Wrong(known.clone()));
+            }
+        }
+        assert_eq!(auth.check(&HeaderMap::new(), "unix").await, Verdict::Denied);
     }
 
     #[tokio::test]
@@ -178,7 +258,10 @@ mod tests {
             "of those who left only the first was compared"
         );
         drop(last);
-        assert_eq!(auth.check(&login("guess 0"), "unix").await, Verdict::Denied);
+        assert_eq!(
+            auth.check(&login("guess 0"), "unix").await,
+            Verdict::Wrong(Some("alice".to_owned()))
+        );
         assert_eq!(
             auth.check(&login("secret"), "unix").await,
             Verdict::Allowed("alice".to_owned())

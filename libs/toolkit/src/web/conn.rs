@@ -1,9 +1,11 @@
 //! What one connection may take: time for its head, its silence and its reading; and which one goes when there are too many.
 
 use super::limits::Limits;
+use super::line;
 use super::outgoing::{self, Outgoing};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -46,12 +48,13 @@ struct State {
 /// The shared state of one connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
+    from: Option<IpAddr>,
     state: Mutex<State>,
     sooner: Notify,
 }
 
 impl Conn {
-    fn new() -> Self {
+    fn new(from: Option<IpAddr>) -> Self {
         let state = State {
             phase: Phase::Head,
             since: Instant::now(),
@@ -65,6 +68,7 @@ impl Conn {
             evicted: false,
         };
         Self {
+            from,
             state: Mutex::new(state),
             sooner: Notify::new(),
         }
@@ -135,6 +139,9 @@ impl Conn {
     /// A request begins; it ends when the returned value is dropped.
     pub(crate) fn request(self: &Arc<Self>) -> InFlight {
         let mut state = self.lock();
+        if state.in_flight == 0 {
+            state.since = Instant::now();
+        }
         state.in_flight += 1;
         state.phase = Phase::Busy;
         InFlight(Arc::clone(self))
@@ -149,6 +156,12 @@ impl Conn {
     fn waiting_since(&self) -> Option<Instant> {
         let state = self.lock();
         (state.phase != Phase::Busy && !state.evicted).then_some(state.since)
+    }
+
+    /// Since when a request is answered; `None` without one.
+    fn busy_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        (state.phase == Phase::Busy && !state.evicted).then_some(state.since)
     }
 
     /// Whether nothing is being answered or written.
@@ -355,23 +368,27 @@ impl Open {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a place. With `most` of them taken the connection that waits for longest without a request loses its own, so that many
-    /// silent connections never keep a new one from its answer; `None` when every one is busy.
-    pub(crate) fn enter(self: &Arc<Self>, most: usize) -> Option<Place> {
+    /// Gives a place to a connection from `peer`. With `most` of them taken the connection that waits for longest without a request loses
+    /// its own, so that many silent connections never keep a new one from its answer. When every one is busy, the address that has most
+    /// loses its oldest to one that has fewer: who sends a thousand bodies slowly keeps nobody else out. `None` when that is the one who
+    /// asks.
+    pub(crate) fn enter(self: &Arc<Self>, most: usize, peer: &str) -> Option<Place> {
+        let from = line::network(peer);
         let mut open = self.lock();
         if open.connections.len() >= most {
             let waiting = open
                 .connections
                 .iter()
                 .filter_map(|(id, conn)| conn.waiting_since().map(|since| (since, *id)));
-            let (_, oldest) = waiting.min()?;
+            let oldest = waiting.min().map(|(_, id)| id);
+            let oldest = oldest.or_else(|| open.of_the_greediest(from))?;
             if let Some(conn) = open.connections.remove(&oldest) {
                 open.held = open.held.saturating_sub(conn.forfeit());
             }
         }
         let id = open.next;
         open.next += 1;
-        let conn = Arc::new(Conn::new());
+        let conn = Arc::new(Conn::new(from));
         open.connections.insert(id, Arc::clone(&conn));
         drop(open);
         Some(Place {
@@ -427,6 +444,25 @@ impl Open {
     }
 }
 
+impl Opened {
+    /// The connection that is busy for longest, of the address that has most, where that has more than `from` would have.
+    fn of_the_greediest(&self, from: Option<IpAddr>) -> Option<u64> {
+        let mut by_address: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        for conn in self.connections.values() {
+            *by_address.entry(conn.from).or_default() += 1;
+        }
+        let own = by_address.get(&from).copied().unwrap_or(0);
+        let (greediest, count) = by_address.into_iter().max_by_key(|(_, count)| *count)?;
+        if count <= own + 1 {
+            return None;
+        }
+        let busy = self.connections.iter();
+        let busy = busy.filter(|(_, conn)| conn.from == greediest);
+        let busy = busy.filter_map(|(id, conn)| conn.busy_since().map(|since| (since, *id)));
+        busy.min().map(|(_, id)| id)
+    }
+}
+
 impl Drop for Outgoing {
     fn drop(&mut self) {
         let mut open = self.open.lock();
@@ -449,7 +485,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_gives_way_and_who_gets_on_does_not() {
         let open = Arc::new(Open::default());
-        let places: Vec<Place> = (0..5).filter_map(|_| open.enter(10)).collect();
+        let places: Vec<Place> = (0..5).filter_map(|_| open.enter(10, "unix")).collect();
         let hold = |at: usize, bytes| open.hold(&places[at].conn, bytes);
         let mut held: Vec<Outgoing> = (0..4).map(|at| hold(at, usize::MAX).unwrap()).collect();
         assert!(
@@ -475,11 +511,33 @@ mod tests {
         assert_eq!(open.lock().held, 0);
     }
 
+    #[test]
+    fn one_address_with_every_connection_keeps_no_other_out() {
+        let open = Arc::new(Open::default());
+        let enter = |peer| open.enter(4, peer);
+        let many: Vec<Place> = (0..4).filter_map(|_| enter("192.0.2.1")).collect();
+        let _busy: Vec<InFlight> = many.iter().map(|place| place.conn.request()).collect();
+        assert!(enter("192.0.2.1").is_none(), "it has its share and more");
+        let first = enter("192.0.2.2").unwrap();
+        let _first = first.conn.request();
+        let second = enter("192.0.2.2").unwrap();
+        let _second = second.conn.request();
+        assert!(enter("192.0.2.2").is_none(), "both have as many");
+        let third = enter("192.0.2.3").unwrap();
+        let evicted: Vec<bool> = many.iter().map(|place| place.conn.lock().evicted).collect();
+        assert_eq!(
+            evicted.iter().filter(|it| **it).count(),
+            3 - usize::from(first.conn.lock().evicted)
+        );
+        assert!(evicted[0] && evicted[1], "the oldest went first");
+        drop(third);
+    }
+
     /// Frames of HTTP/2 itself, such as answers to pings, are no progress.
     #[tokio::test(start_paused = true)]
     async fn a_response_that_nobody_takes_ends_its_connection() {
         let open = Arc::new(Open::default());
-        let place = open.enter(10).unwrap();
+        let place = open.enter(10, "unix").unwrap();
         place.conn.multiplex();
         let limits = Limits {
             connections: 10,

@@ -13,19 +13,19 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex;
 
 use super::auth::Verdict;
 use super::conn::{Conn, Open};
 use super::incoming::{Bodies, Share};
-use super::limits::{Limits, Places};
+use super::limits::{Limits, Places, Taken};
 use super::live_config::{LiveWebConfig, LoadedWebConfig, Trust};
 use super::outgoing::Sent;
 use super::request::conceal;
 use super::router::{Answer, Found, Handler, Page, Router};
 use super::scrape::Scrape;
-use super::{ClientCertificate, Request, Response, landing, response};
-use crate::app::{Link, Look};
+use super::{ClientCertificate, Request, Response, keys, landing, response};
+use crate::app::{Link, Look, OnWrongLogin, WrongLogin};
 use crate::metrics::Metrics;
 use crate::supervise::Gates;
 use crate::{Identity, trace};
@@ -51,6 +51,8 @@ pub(crate) struct Site {
     pub(crate) reloading: Arc<Mutex<()>>,
     /// What is read again with the configuration.
     pub(crate) looks: Vec<Look>,
+    /// Who is notified of wrong passwords.
+    pub(crate) wrong_logins: Vec<OnWrongLogin>,
     pub(crate) web_config: LiveWebConfig,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -223,7 +225,13 @@ impl Site {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many logins at a time",
             )),
-            Verdict::Denied => {
+            verdict @ (Verdict::Denied | Verdict::Wrong(_)) => {
+                if let Verdict::Wrong(user) = verdict {
+                    for notify in &self.wrong_logins {
+                        let (user, peer) = (user.clone(), peer.to_owned());
+                        notify(WrongLogin { user, peer });
+                    }
+                }
                 let mut refused = self.refuse("auth", StatusCode::UNAUTHORIZED, "unauthorized");
                 let ask = HeaderValue::from_static("Basic realm=\"SOTP\", charset=\"UTF-8\"");
                 refused.headers_mut().insert(WWW_AUTHENTICATE, ask);
@@ -351,10 +359,7 @@ impl Site {
     }
 
     /// One of the places for expensive requests, or the refusal.
-    fn place(
-        &self,
-        place: Option<Option<OwnedSemaphorePermit>>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Refused> {
+    fn place(&self, place: Option<Taken>) -> Result<Taken, Refused> {
         place.ok_or_else(|| {
             let mut refused = self.refuse(
                 "max_requests",
@@ -380,7 +385,7 @@ impl Site {
         // The body before the place: who sends one slowly keeps nobody waiting.
         let (body, _share) = self.body(asked.body, &asked.peer.address).await?;
         let known = asked.user.is_some() || asked.certificate.is_some();
-        let _place = self.place(self.places.service(known))?;
+        let _place = self.place(self.places.service(known, &asked.peer.address))?;
         let Parts {
             method,
             uri,
@@ -399,15 +404,25 @@ impl Site {
             certificate: asked.certificate,
             deadline: Some(asked.deadline),
         };
-        let handled = trace::carried(async move { handler(request).await });
+        let handled = trace::carried(async move {
+            match keys::repeated(&request.body) {
+                Some(place) => Err(place),
+                None => Ok(handler(request).await),
+            }
+        });
         let task = AbortOnDrop(self.pool.spawn(handled));
-        // The panic hook has logged why.
-        Ok(task.await.unwrap_or_else(|_| {
-            response::text(
+        match task.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(place)) => {
+                let text = format!("a key stands twice in one object of the body, {place}");
+                Err(self.refuse("duplicate_key", StatusCode::BAD_REQUEST, &text))
+            }
+            // The panic hook has logged why.
+            Err(_) => Ok(response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the request failed, see the log",
-            )
-        }))
+            )),
+        }
     }
 
     async fn body(&self, mut body: Incoming, peer: &str) -> Result<(Bytes, Share), Refused> {

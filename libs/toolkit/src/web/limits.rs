@@ -1,10 +1,13 @@
 //! What one client may use of the server.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::line;
 use crate::Flags;
 
 /// What a client may use.
@@ -36,15 +39,62 @@ impl Limits {
 /// Places of the service's routes that strangers cannot take.
 const RESERVED: usize = 8;
 
-/// The places for expensive requests. Metrics have their own, and people who are known have some that strangers cannot take.
+/// The places for expensive requests. Metrics have their own, people who are known have some that strangers cannot take, and one address
+/// cannot take those of all.
 #[derive(Debug)]
 pub(crate) struct Places(Option<Lanes>);
+
+/// A place; it is given back when this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    _permit: Option<OwnedSemaphorePermit>,
+    _share: Option<Share>,
+}
 
 #[derive(Debug)]
 struct Lanes {
     metrics: Arc<Semaphore>,
     anybody: Arc<Semaphore>,
     known: Arc<Semaphore>,
+    /// What one address may take of those for anybody.
+    of_one: usize,
+    by_address: Arc<ByAddress>,
+}
+
+type ByAddress = Mutex<HashMap<Option<IpAddr>, usize>>;
+
+/// One of the places that an address has taken.
+#[derive(Debug)]
+struct Share {
+    from: Option<IpAddr>,
+    taken: Arc<ByAddress>,
+}
+
+impl Share {
+    fn take(taken: &Arc<ByAddress>, from: Option<IpAddr>, most: usize) -> Option<Self> {
+        let mut all = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.entry(from).or_default();
+        if *own >= most {
+            return None;
+        }
+        *own += 1;
+        Some(Self {
+            from,
+            taken: Arc::clone(taken),
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut all = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = all.get_mut(&self.from) {
+            *own -= 1;
+            if *own == 0 {
+                all.remove(&self.from);
+            }
+        }
+    }
 }
 
 impl Places {
@@ -53,32 +103,41 @@ impl Places {
         let most = flags.web_max_requests;
         Self((most > 0).then(|| Lanes {
             metrics: lane(most),
-            anybody: lane(most),
+            // A quarter more than one address may take, and one at least.
+            anybody: lane(most + most.div_ceil(4)),
             known: lane(RESERVED),
+            of_one: most,
+            by_address: Arc::default(),
         }))
     }
 
-    /// A place for the metrics; `None` when there is none, `Some(None)` when nothing limits them.
-    pub(crate) fn metrics(&self) -> Option<Option<OwnedSemaphorePermit>> {
+    /// A place for the metrics; `None` when there is none.
+    pub(crate) fn metrics(&self) -> Option<Taken> {
         match &self.0 {
-            None => Some(None),
-            Some(lanes) => take(&lanes.metrics).map(Some),
+            None => Some(Taken::default()),
+            Some(lanes) => take(&lanes.metrics, None),
         }
     }
 
-    /// The same for a route of the service; `known` is who proved a name: a user of the web configuration or a client certificate.
-    pub(crate) fn service(&self, known: bool) -> Option<Option<OwnedSemaphorePermit>> {
-        match &self.0 {
-            None => Some(None),
-            Some(lanes) => take(&lanes.anybody)
-                .or_else(|| known.then(|| take(&lanes.known)).flatten())
-                .map(Some),
-        }
+    /// The same for a route of the service, asked from `peer`; `known` is who proved a name: a user of the web configuration or a client
+    /// certificate.
+    pub(crate) fn service(&self, known: bool, peer: &str) -> Option<Taken> {
+        let Some(lanes) = &self.0 else {
+            return Some(Taken::default());
+        };
+        let share = Share::take(&lanes.by_address, line::network(peer), lanes.of_one);
+        share
+            .and_then(|share| take(&lanes.anybody, Some(share)))
+            .or_else(|| known.then(|| take(&lanes.known, None)).flatten())
     }
 }
 
-fn take(lane: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(lane).try_acquire_owned().ok()
+fn take(lane: &Arc<Semaphore>, share: Option<Share>) -> Option<Taken> {
+    let permit = Arc::clone(lane).try_acquire_owned().ok()?;
+    Some(Taken {
+        _permit: Some(permit),
+        _share: share,
+    })
 }
 
 /// Files that are no connections: libraries, logs, the service's own.
@@ -117,15 +176,28 @@ mod tests {
     fn strangers_cannot_take_the_places_of_metrics_and_of_known_people() {
         let flags = Only::parse_from(["x", "--web.max-requests=2"]).flags;
         let places = Places::new(&flags);
-        let strangers = (places.service(false), places.service(false));
-        assert!(places.service(false).is_none());
-        let known: Vec<_> = (0..RESERVED).map(|_| places.service(true)).collect();
+        let (one, other) = ("192.0.2.1", "192.0.2.2");
+        let strangers = (places.service(false, one), places.service(false, one));
+        assert!(strangers.0.is_some() && strangers.1.is_some());
+        assert!(places.service(false, one).is_none());
+        let second = places.service(false, other);
+        assert!(second.is_some(), "one address does not take those of all");
+        assert!(
+            places.service(false, other).is_none(),
+            "many addresses take no more than there are"
+        );
+        let known: Vec<_> = (0..RESERVED).map(|_| places.service(true, one)).collect();
         assert!(known.iter().all(Option::is_some));
-        assert!(places.service(true).is_none(), "theirs are bounded too");
+        assert!(
+            places.service(true, one).is_none(),
+            "theirs are bounded too"
+        );
         assert!(places.metrics().is_some());
-        drop((strangers, known));
-        assert!(places.service(false).is_some());
+        drop((strangers, second, known));
+        assert!(places.service(false, one).is_some());
+        let lanes = places.0.unwrap();
+        assert!(lanes.by_address.lock().unwrap().is_empty(), "given back");
         let flags = Only::parse_from(["x", "--web.max-requests=0"]).flags;
-        assert!(matches!(Places::new(&flags).service(false), Some(None)));
+        assert!(Places::new(&flags).service(false, one).is_some());
     }
 }

@@ -26,6 +26,12 @@ const FAREWELL: Duration = Duration::from_millis(250);
 const MOST_HEADERS: usize = 100;
 /// Most requests at a time on one HTTP/2 connection.
 const MOST_STREAMS: u32 = 32;
+/// Bytes of a body that a connection may have on its way before somebody reads them, HTTP/2 the least that there is (RFC 9113 section 6.9.2).
+const WINDOW: u32 = 65_535;
+/// Bytes of a response that HTTP/2 keeps of each request beside what counts as held.
+const SEND_BUFFER: usize = 16 * 1024;
+/// Bytes that HTTP/1 reads ahead.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// The running server.
 #[derive(Clone)]
@@ -93,7 +99,7 @@ impl Server {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let metrics = &self.site.metrics;
-        let Some(place) = self.open.enter(self.site.limits.connections) else {
+        let Some(place) = self.open.enter(self.site.limits.connections, &peer) else {
             metrics.closed.with_label_values(&["connections"]).inc();
             return;
         };
@@ -167,6 +173,7 @@ impl Server {
             // The connection has its own clock for heads.
             .header_read_timeout(None)
             .max_header_size(limits.header_bytes)
+            .max_buf_size(READ_AHEAD.max(limits.header_bytes))
             .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), self.service(conn, &peer));
         let mut connection = std::pin::pin!(connection);
@@ -189,6 +196,9 @@ impl Server {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MOST_STREAMS)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(stream), self.service(conn, &peer));
         let mut connection = std::pin::pin!(connection);
