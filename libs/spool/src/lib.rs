@@ -18,7 +18,8 @@
 //!    death of the process.
 //! 4. **Nothing invented.** A record is given to a reader only with the bytes that were appended: its
 //!    checksum covers its number, stamp, class and content. A record whose append failed is never given
-//!    (unless cutting it off and beginning a new segment both failed too, and the process then died).
+//!    (unless cutting it off and beginning a new segment both failed too, and the process then died, or
+//!    the power was lost before the cut was on the medium).
 //! 5. **Order.** A reader receives records in order of their numbers, with gaps only where records
 //!    were evicted, and each gap was reported when it was made.
 //! 6. **Acknowledgement** is cumulative and per reader. It may be forgotten in a crash (records are
@@ -64,10 +65,17 @@
 //!
 //! # Recovery
 //!
-//! Opening reads the folder: the last segment is read to its first damaged record and cut there
-//! (what stands behind was not accepted, or the promise of the durability did not yet hold). In older
-//! segments damage is met by the reader: it skips to the next segment and counts exactly how many
-//! records were lost. If an acknowledgement is ahead of the last record (power was lost between the
+//! Opening reads the folder: the last segment is cut behind its last intact record (what stands behind
+//! was not accepted, or the promise of the durability did not yet hold). A damaged header is written anew:
+//! the file's name says the number, the first record the stamp.
+//!
+//! Damage in front of intact records costs the records that it touches: the reader goes on with the next
+//! intact one, says how many are missing, exactly, as their numbers tell, and counts them. It searches 32 MiB
+//! behind the damage and makes checksums of at most 512 MiB; what is not found so is the rest of the segment.
+//! Damage to the last record of the last segment, while the queue is closed, is a torn write to all
+//! appearance: it is cut off.
+//!
+//! If an acknowledgement is ahead of the last record (power was lost between the
 //! two), numbering continues behind the acknowledgement, so no new record is mistaken for an old one.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -80,6 +88,7 @@ mod options;
 mod queue;
 mod reader;
 mod record;
+mod resync;
 mod segment;
 pub mod storage;
 

@@ -17,8 +17,8 @@ pub struct Recovery {
     pub queued: Vec<u64>,
     /// Bytes behind the last intact record that were cut off.
     pub cut: u64,
-    /// Segment files with content but without a readable header, which were removed.
-    pub unreadable: Vec<String>,
+    /// Segment files whose header could not be read and was written anew.
+    pub mended: Vec<String>,
     /// Acknowledgement files of readers that are no longer declared and were removed.
     pub forgotten: Vec<String>,
 }
@@ -132,7 +132,7 @@ fn reader(name: &str, ack: AckFile, acked: u64, segments: &VecDeque<Segment>) ->
     }
 }
 
-/// The segments in order, those without a readable header removed.
+/// The segments in order, those without a record removed.
 fn segments(
     storage: &dyn Storage,
     names: &[String],
@@ -141,24 +141,34 @@ fn segments(
     let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment::number(n)).collect();
     numbers.sort_unstable();
     let mut segments = VecDeque::new();
+    let mut before = 0;
     for first in numbers {
-        let opened = Segment::open(storage, first)?;
-        if let Opened::Segment(segment) = opened {
-            segments.push_back(segment);
-            continue;
-        }
-        let name = segment::name(first);
-        storage
-            .remove(&name)
-            .map_err(Error::storage("removing", &name))?;
-        if matches!(opened, Opened::Unreadable) {
-            recovery.unreadable.push(name);
-        }
+        let segment = match Segment::open(storage, first, before)? {
+            Opened::Segment(segment) => segment,
+            Opened::Mended(segment) => {
+                let file = segment::name(first);
+                tracing::error!(
+                    file,
+                    "the header of a segment of the queue was damaged and is written anew"
+                );
+                recovery.mended.push(file);
+                segment
+            }
+            Opened::Unfinished => {
+                let name = segment::name(first);
+                storage
+                    .remove(&name)
+                    .map_err(Error::storage("removing", &name))?;
+                continue;
+            }
+        };
+        before = segment.base_stamp;
+        segments.push_back(segment);
     }
     Ok(segments)
 }
 
-/// Finds where each segment ends; cuts the last behind its last intact record. Gives the last stamp.
+/// Finds where each segment ends; cuts the last one behind its last intact record. Gives the last stamp.
 fn close_ends(segments: &mut VecDeque<Segment>, recovery: &mut Recovery) -> Result<u64, Error> {
     for at in 1..segments.len() {
         segments[at - 1].end = segments[at].first;
@@ -173,15 +183,30 @@ fn close_ends(segments: &mut VecDeque<Segment>, recovery: &mut Recovery) -> Resu
         file: segment::name(last.first),
         source,
     };
-    while let Some(record) = cursor
-        .next(&*last.file, last.end, last.length)
-        .map_err(storage_error)?
-    {
-        stamp = record.stamp;
-        last.end += 1;
+    loop {
+        let record = cursor.next(&*last.file, last.end, last.length);
+        if let Some(record) = record.map_err(storage_error)? {
+            stamp = record.stamp;
+            last.end += 1;
+            continue;
+        }
+        if cursor.offset() >= last.length {
+            break;
+        }
+        // Records behind a damaged one were written: readers count what is missing between them.
+        let next = cursor.skip(&*last.file, last.end, None, last.length);
+        match next.map_err(storage_error)? {
+            Some(next) => last.end = next,
+            None => break,
+        }
     }
     let end = cursor.offset();
     if end < last.length {
+        tracing::warn!(
+            file = segment::name(last.first),
+            bytes = last.length - end,
+            "bytes behind the last intact record of the queue are cut off"
+        );
         recovery.cut = last.length - end;
         last.file
             .truncate(end)

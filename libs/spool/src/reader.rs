@@ -202,28 +202,38 @@ impl Reader {
             {
                 return Ok(true);
             }
-            let name = || segment::name(view.first);
-            let read = place.cursor.next(&*view.file, place.seq, view.length);
-            match read.map_err(|source| Error::Storage {
+            let storage = |source| Error::Storage {
                 operation: "reading",
-                file: name(),
+                file: segment::name(view.first),
                 source,
-            })? {
-                Some(record) => {
-                    if record.seq >= from {
-                        batch.push(record);
-                    }
-                    place.seq += 1;
+            };
+            let read = place.cursor.next(&*view.file, place.seq, view.length);
+            if let Some(record) = read.map_err(storage)? {
+                if record.seq >= from {
+                    batch.push(record);
                 }
-                None => {
-                    let lost = (place.seq.max(from), view.end);
-                    place.seq = view.end;
-                    place.cursor = Cursor::new(view.length);
-                    let mut state = self.inner.lock();
-                    let newly = state.readers[self.index].miss(lost.0, lost.1);
-                    state.stats.damaged += newly;
-                }
+                place.seq += 1;
+                continue;
             }
+            let (seq, offset) = (place.seq, place.cursor.offset());
+            let next = place
+                .cursor
+                .skip(&*view.file, seq, Some(view.end), view.length);
+            place.seq = next.map_err(storage)?.unwrap_or(view.end);
+            let mut state = self.inner.lock();
+            let reader = &mut state.readers[self.index];
+            let records = reader.miss(seq.max(from), place.seq);
+            if records > 0 {
+                let file = segment::name(view.first);
+                tracing::error!(
+                    reader = reader.name,
+                    file,
+                    offset,
+                    records,
+                    "damaged records of the queue are skipped"
+                );
+            }
+            state.stats.damaged += records;
         }
         Ok(false)
     }

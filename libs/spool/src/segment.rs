@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::record::{self, Record};
+use crate::resync;
 use crate::storage::{File, Storage, read_full, write_all};
 
 /// Bytes in front of a segment's records.
@@ -32,8 +33,8 @@ pub(crate) enum Opened {
     Segment(Segment),
     /// The process ended before its header was written whole: no record was ever in it.
     Unfinished,
-    /// There are bytes behind a header that cannot be read.
-    Unreadable,
+    /// Its header could not be read and was written anew: its name says the number, its first record or the segment before it the stamp.
+    Mended(Segment),
 }
 
 fn header(magic: &[u8; 8], first: u64, base_stamp: u64) -> [u8; HEADER as usize] {
@@ -92,8 +93,8 @@ impl Segment {
         })
     }
 
-    /// Opens a segment; its end is not yet known.
-    pub(crate) fn open(storage: &dyn Storage, first: u64) -> Result<Opened, Error> {
+    /// Opens a segment; its end is not yet known. `before` is the stamp that the segment before it begins with.
+    pub(crate) fn open(storage: &dyn Storage, first: u64, before: u64) -> Result<Opened, Error> {
         let name = name(first);
         let file = storage
             .open(&name)
@@ -110,21 +111,28 @@ impl Segment {
             && head[24..28] == crc32fast::hash(&head[..24]).to_le_bytes()
             && field(8) == first;
         let length = file.length().map_err(Error::storage("measuring", &name))?;
-        if !intact {
-            return Ok(if length <= HEADER {
-                Opened::Unfinished
-            } else {
-                Opened::Unreadable
-            });
+        if !intact && length <= HEADER {
+            return Ok(Opened::Unfinished);
         }
-        Ok(Opened::Segment(Self {
+        let mut segment = Self {
             first,
             end: first,
             base_stamp: field(16),
             length,
             evicted: head[..8] == *EVICTED,
             file,
-        }))
+        };
+        if intact {
+            return Ok(Opened::Segment(segment));
+        }
+        segment.evicted = false;
+        let mut cursor = Cursor::new(HEADER);
+        let record = cursor.next(&*segment.file, first, length);
+        let record = record.map_err(Error::storage("reading", &name))?;
+        segment.base_stamp = record.map_or(before, |record| record.stamp.saturating_sub(1));
+        write_all(&*segment.file, &header(MAGIC, first, segment.base_stamp), 0)
+            .map_err(Error::storage("writing", &name))?;
+        Ok(Opened::Mended(segment))
     }
 
     /// Gives up the records and keeps the place in the numbering.
@@ -191,6 +199,27 @@ impl Cursor {
                 record
             }),
         )
+    }
+
+    /// Goes on behind the damaged record `seq`: the number of the next intact one, none when there is none before `limit`. `end` is the
+    /// number behind the last record, when it is known.
+    pub(crate) fn skip(
+        &mut self,
+        file: &dyn File,
+        seq: u64,
+        end: Option<u64>,
+        limit: u64,
+    ) -> std::io::Result<Option<u64>> {
+        let offset = self.offset();
+        let length = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(resync::WINDOW)];
+        let read = read_full(file, &mut bytes, offset)?;
+        bytes.truncate(read);
+        let found = resync::next_intact(&bytes, seq, end);
+        if let Some((at, _)) = found {
+            *self = Self::new(offset + at as u64);
+        }
+        Ok(found.map(|(_, seq)| seq))
     }
 
     /// Brings at least `need` bytes into the block; false when the limit or the file's end is before that.

@@ -1,5 +1,7 @@
 //! A queue that is full, by each policy, and what is lost before it.
 
+use std::time::Duration;
+
 use testkit::loki::Misbehave;
 
 use crate::world::{World, from, metric};
@@ -119,4 +121,38 @@ async fn what_is_missing_in_the_devices_own_count_was_lost_before_us() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn one_damaged_byte_of_the_queue_costs_one_message_and_is_told() {
+    let mut world = World::new(&config("block")).await;
+    world.loki.always(Some(Misbehave::Status(503, "away")));
+    send(&world, "127.0.0.1:0", "r1", "number", 1_000).await;
+    let mut process = world.process.take().unwrap();
+    process.terminate().unwrap();
+    process.wait(Duration::from_secs(30)).await.unwrap();
+    let folder = world.path("data/spool");
+    let mut segments: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .collect();
+    segments.sort();
+    let mut bytes = std::fs::read(&segments[0]).unwrap();
+    // The length of the first message.
+    bytes[32 + 5] ^= 1;
+    std::fs::write(&segments[0], bytes).unwrap();
+    world.loki.always(None);
+    world.process = Some(world.spawn().start().await.unwrap());
+    world.stored("number", 999).await;
+    assert!(!has(&world, "number 0 ") && has(&world, "number 1 "));
+    metric(&world, "syslog_spool_damaged_total", &[], |v| v == 1.0).await;
+    let log = world.process().log();
+    let line = log
+        .lines()
+        .find(|l| l.contains("damaged records of the queue"));
+    assert!(
+        line.is_some_and(|l| l.contains("level=ERROR") && l.contains("records=1")),
+        "{log}"
+    );
 }

@@ -54,7 +54,23 @@ impl Inner {
         let mut seq = first;
         while seq < end {
             let Ok(Some(record)) = cursor.next(&*file, seq, length) else {
-                break;
+                let next = cursor.skip(&*file, seq, Some(end), length);
+                let next = next.ok().flatten().unwrap_or(end);
+                for reader in &mut state.readers {
+                    let records = reader.miss(seq, next);
+                    if records > 0 {
+                        let file = segment::name(first);
+                        tracing::error!(
+                            reader = reader.name,
+                            file,
+                            records,
+                            "damaged records of the queue are skipped"
+                        );
+                    }
+                    state.stats.damaged += records;
+                }
+                seq = next;
+                continue;
             };
             for reader in state.readers.iter().filter(|r| r.acked <= seq) {
                 evicted(Eviction {
@@ -67,8 +83,7 @@ impl Inner {
             seq += 1;
         }
         for reader in &mut state.readers {
-            state.stats.damaged += reader.miss(seq, end);
-            reader.miss(first, seq);
+            reader.miss(first, end);
         }
         let behind_gap = at > 0 && state.segments[at - 1].evicted;
         if at == 0 || behind_gap {

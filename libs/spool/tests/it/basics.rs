@@ -47,7 +47,7 @@ fn equal_receipt_times_get_unique_growing_stamps_that_survive_a_restart() {
 }
 
 #[test]
-fn a_segment_cut_short_while_it_was_made_is_no_loss_and_a_spoilt_header_is_named() {
+fn a_segment_cut_short_while_it_was_made_is_no_loss_and_a_damaged_header_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     let (queue, _) = Queue::open(folder.path(), small()).unwrap();
     for _ in 0..20 {
@@ -60,15 +60,20 @@ fn a_segment_cut_short_while_it_was_made_is_no_loss_and_a_spoilt_header_is_named
         let unfinished = folder.path().join(format!("{next:020}.seg"));
         std::fs::write(&unfinished, vec![0; length]).unwrap();
         let (queue, recovery) = Queue::open(folder.path(), small()).unwrap();
-        assert_eq!(recovery.unreadable, Vec::<String>::new(), "{length} bytes");
+        assert_eq!(recovery.mended, Vec::<String>::new(), "{length} bytes");
         assert_eq!((recovery.queued, queue.stats().next), (vec![20], next));
     }
     let first = "00000000000000000001.seg";
     let mut bytes = std::fs::read(folder.path().join(first)).unwrap();
     bytes[9] ^= 1;
     std::fs::write(folder.path().join(first), bytes).unwrap();
+    let (queue, recovery) = Queue::open(folder.path(), small()).unwrap();
+    assert_eq!(recovery.mended, [first]);
+    assert_eq!(recovery.queued, [20]);
+    assert_eq!(queue.stats().oldest, [Some(999)]);
+    drop(queue);
     let (_, recovery) = Queue::open(folder.path(), small()).unwrap();
-    assert_eq!(recovery.unreadable, [first]);
+    assert_eq!((recovery.mended, recovery.queued), (vec![], vec![20]));
 }
 
 #[test]
@@ -154,31 +159,6 @@ fn age_evicts_whole_segments_and_shows_each_record() {
         stats.evicted > 0 && stats.queued[0] + stats.evicted == 100,
         "{stats:?}"
     );
-}
-
-#[test]
-fn a_damaged_record_in_an_old_segment_costs_the_rest_of_that_segment_and_is_counted() {
-    let memory = Memory::default();
-    let (queue, _) = Queue::open_on(Box::new(memory.clone()), small()).unwrap();
-    let payload = [7; 100];
-    queue.append(&[entry(&payload, WhenFull::Block); 20], &mut |_| ());
-    let mut names = memory.names();
-    names.retain(|n| n.ends_with(".seg"));
-    memory.damage(&names[1], 32 + 120 * 2 + 30);
-    let mut batch = Batch::default();
-    queue
-        .reader("main")
-        .unwrap()
-        .read(&mut batch, 99_999, 99)
-        .unwrap();
-    let per_segment = (1_024 - 32) / 120;
-    let expected: Vec<u64> = (1..=20)
-        .filter(|s| !(per_segment + 3..=2 * per_segment).contains(s))
-        .collect();
-    assert_eq!(batch.iter().map(|r| r.seq).collect::<Vec<_>>(), expected);
-    let stats = queue.stats();
-    assert_eq!(stats.damaged, per_segment - 2);
-    assert_eq!(stats.queued[0], expected.len() as u64);
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn kill_at_random_under_load_loses_nothing_accepted() {
         lines.map_while(Result::ok).for_each(|line| note(&line));
 
         let (queue, recovery) = Queue::open(folder.path(), options()).unwrap();
-        assert!(recovery.unreadable.is_empty(), "{recovery:?}");
+        assert!(recovery.mended.is_empty(), "{recovery:?}");
         let mut reader = queue.reader("main").unwrap();
         let mut batch = Batch::default();
         reader.read(&mut batch, 99 << 20, 9_999_999).unwrap();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test should say where")]
 
 mod basics;
+mod damage;
 mod faults;
 mod kill;
 mod memory;

@@ -105,6 +105,31 @@ impl Memory {
         folder.now[name].content.lock().unwrap().now[at] ^= 0xff;
     }
 
+    /// The same files, on their own from here on.
+    pub(crate) fn copy(&self) -> Memory {
+        let copy = Memory::default();
+        let mut names = Names::new();
+        for (name, file) in &self.folder.lock().unwrap().now {
+            let bytes = file.content.lock().unwrap().now.clone();
+            let content = Mutex::new(Content {
+                synced: bytes.clone(),
+                now: bytes,
+            });
+            let faults = copy.faults.clone();
+            names.insert(name.clone(), Arc::new(MemoryFile { content, faults }));
+        }
+        *copy.folder.lock().unwrap() = Folder {
+            now: names.clone(),
+            synced: names,
+        };
+        copy
+    }
+
+    pub(crate) fn length(&self, name: &str) -> usize {
+        let folder = self.folder.lock().unwrap();
+        folder.now[name].content.lock().unwrap().now.len()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.folder.lock().unwrap().now.keys().cloned().collect()
     }
