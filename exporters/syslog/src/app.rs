@@ -14,7 +14,7 @@ use crate::books::{AtDestination, Books};
 use crate::config::Config;
 use crate::flags::Flags;
 use crate::handover;
-use crate::intake::{Intake, now};
+use crate::intake::{Intake, Waiting, now};
 use crate::listeners::Listeners;
 use crate::metrics::Series;
 use crate::translate::Translator;
@@ -62,6 +62,7 @@ impl toolkit::Service for Service {
             books,
             feed: feed.clone(),
             config: live.clone(),
+            waiting: Waiting::default(),
         });
         if let Some(folder) = config.dead_letters.0.parent() {
             std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;

@@ -60,6 +60,8 @@ pub struct Bounds {
     pub idle: Duration,
     /// How long a begun message may wait for its end.
     pub unfinished: Duration,
+    /// Bytes of begun messages that all connections together may hold.
+    pub unfinished_bytes: usize,
 }
 
 /// The checked configuration.
@@ -228,6 +230,7 @@ fn check(raw: Raw, base: &Path) -> Checked<Config> {
             connections: raw.limits.connections,
             idle: *raw.limits.idle_timeout,
             unfinished: *raw.limits.unfinished_timeout,
+            unfinished_bytes: usize::try_from(*raw.limits.unfinished_bytes).unwrap_or(usize::MAX),
         },
         device_limit: None,
         relays: raw.relays,
@@ -248,6 +251,15 @@ fn check(raw: Raw, base: &Path) -> Checked<Config> {
         webhooks: Vec::new(),
         shown,
     };
+    let least = 4 * message + (256 << 10);
+    if config.bounds.unfinished_bytes < least {
+        return Err((
+            "limits.unfinished_bytes".to_owned(),
+            format!(
+                "expected room for some messages of message_bytes, {message}: at least {least}"
+            ),
+        ));
+    }
     for (at, udp) in raw.listen.udp.into_iter().enumerate() {
         let address = address(&format!("listen.udp[{at}].address"), &udp.address)?;
         config.udp.push(Udp {
@@ -486,6 +498,10 @@ mod tests {
             (
                 "limits: {message_bytes: 5}",
                 "limits.message_bytes: 5 is out of bounds, expected 480 to 200000",
+            ),
+            (
+                "limits: {unfinished_bytes: 512KiB}",
+                "limits.unfinished_bytes: expected room for some messages of message_bytes, 122880: at least 753664",
             ),
             ("silent_after: soon", "silent_after: expected a duration"),
             (

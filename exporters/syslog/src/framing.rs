@@ -76,6 +76,29 @@ impl Framing {
         &mut self.buffer
     }
 
+    /// Gives back the memory of what was decoded; gives the bytes that are held of an unfinished message.
+    pub fn settle(&mut self) -> usize {
+        self.buffer().shrink_to_fit();
+        self.buffer.len()
+    }
+
+    /// Gives up the unfinished message: what there is of it. The rest of it will be skipped, and the next message is whole.
+    pub fn cut(&mut self) -> Option<Vec<u8>> {
+        if !self.is_midway() {
+            return None;
+        }
+        let mut bytes = std::mem::take(self.buffer());
+        (self.at, self.searched) = (0, 0);
+        self.state = match count(&bytes) {
+            Count::Is { digits, length } => {
+                bytes.drain(..=digits);
+                Skip::Counted(length - bytes.len())
+            }
+            Count::None | Count::Unknown => Skip::Line,
+        };
+        Some(bytes)
+    }
+
     /// Whether part of a message is waiting for the rest.
     #[must_use]
     pub fn is_midway(&self) -> bool {
@@ -278,6 +301,33 @@ mod tests {
             assert_eq!(frames[1], (b"<13>next".to_vec(), false));
             assert!(frames[2].1);
             assert_eq!(frames[3], (b"<14>last".to_vec(), false));
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_halfway_is_skipped_to_its_end_and_the_next_message_is_whole() {
+        for (begun, rest, expected) in [
+            (
+                &b"<13>one"[..],
+                &b" goes on\n<13>next\n"[..],
+                &b"<13>one"[..],
+            ),
+            (b"20 <13>half of", b" counted \n<13>next\n", b"<13>half of"),
+            (b"<13>zero\n9", b"9 bottles\n<13>next\n", b"9"),
+        ] {
+            let mut framing = Framing::new(100);
+            framing.buffer().extend_from_slice(begun);
+            while framing.next_frame().is_some() {}
+            assert!(framing.settle() > 0);
+            assert_eq!(framing.cut().as_deref(), Some(expected));
+            assert_eq!((framing.settle(), framing.is_midway()), (0, false));
+            framing.buffer().extend_from_slice(rest);
+            assert_eq!(
+                framing.next_frame().map(|f| f.bytes),
+                Some(&b"<13>next"[..])
+            );
+            assert_eq!(framing.cut(), None);
+            assert_eq!((framing.settle(), framing.buffer.capacity()), (0, 0));
         }
     }
 

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Instant, SystemTime};
 
 use inventory::{Feed, Inventory};
 use ipnet::IpNet;
 use spool::{Entry, Queue, WhenFull};
+use tokio::sync::Notify;
 use toolkit::{Live, TokenBucket};
 
 use crate::books::{Account, Books, Dropped, Tally};
@@ -30,6 +32,23 @@ pub struct Intake {
     pub config: Live<Config>,
     /// Bytes of the queue.
     pub max_bytes: u64,
+    /// Receivers of streams that hold messages for which the queue has no room.
+    pub waiting: Waiting,
+}
+
+/// How many wait for room in the queue, and who wants to know when none does.
+#[derive(Default)]
+pub struct Waiting(AtomicUsize, Notify);
+
+/// One that waits, as long as it lives.
+pub struct Waits<'a>(&'a Waiting);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if self.0.0.fetch_sub(1, SeqCst) == 1 {
+            self.0.1.notify_waiters();
+        }
+    }
 }
 
 /// Nanoseconds since 1970.
@@ -42,6 +61,26 @@ pub fn now() -> u64 {
 }
 
 impl Intake {
+    /// Counts one that waits for room in the queue.
+    #[must_use]
+    pub fn waiting(&self) -> Waits<'_> {
+        self.waiting.0.fetch_add(1, SeqCst);
+        Waits(&self.waiting)
+    }
+
+    /// Completes when nobody waits for room in the queue: more need not be read before that, and would have to be held.
+    pub async fn room(&self) {
+        loop {
+            let changed = self.waiting.1.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.waiting.0.load(SeqCst) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// The device a message is from: by the sender's address, behind relays and for unknown senders by the name in
     /// its header.
     #[must_use]
@@ -262,9 +301,9 @@ impl Lane {
         });
     }
 
-    /// Appends what was collected. False: there is no room and the rest must be tried again.
-    pub fn flush(&mut self) -> bool {
-        let intake = self.intake.clone();
+    /// Follows the devices and the configuration.
+    pub fn refresh(&mut self) {
+        let intake = &self.intake;
         if !Arc::ptr_eq(&self.inventory, &intake.feed.current()) {
             self.inventory = intake.feed.current();
             self.names = Names::new(&self.inventory);
@@ -280,6 +319,12 @@ impl Lane {
                 open.bucket = None;
             }
         }
+    }
+
+    /// Appends what was collected. False: there is no room and the rest must be tried again.
+    pub fn flush(&mut self) -> bool {
+        self.refresh();
+        let intake = self.intake.clone();
         if self.items.is_empty() {
             return true;
         }

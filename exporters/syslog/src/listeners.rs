@@ -12,7 +12,7 @@ use toolkit::{OnEnd, Spawner, Stop};
 use crate::config::{Config, Tcp};
 use crate::handover::sockets::{Given, Kind, Taken};
 use crate::intake::Intake;
-use crate::stream::{Counts, Settings, Streams, UnixSocket};
+use crate::stream::{Counts, Settings, Streams, Unfinished, UnixSocket};
 use crate::tls::Tls;
 use crate::udp::Listener;
 
@@ -58,6 +58,8 @@ pub struct Listeners {
     spawner: Spawner,
     table: Mutex<Table>,
     taken: Mutex<Taken>,
+    /// What the connections hold of unfinished messages.
+    pub unfinished: Arc<Unfinished>,
 }
 
 /// Runs one listener until it or the service is told to stop.
@@ -108,6 +110,7 @@ impl Listeners {
             spawner,
             table: Mutex::default(),
             taken: Mutex::new(taken),
+            unfinished: Arc::default(),
         }
     }
 
@@ -123,6 +126,7 @@ impl Listeners {
     /// # Errors
     /// The first thing that cannot be bound.
     pub fn apply(&self, config: &Config) -> anyhow::Result<()> {
+        self.unfinished.set_limit(config.bounds.unfinished_bytes);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let results = [
             self.datagrams(&mut table, config),
@@ -239,7 +243,7 @@ impl Listeners {
             let address = listener.local_addr()?;
             let transport = if settings.tls.is_some() { "tls" } else { "tcp" };
             tracing::info!(%address, transport, "listening for streams");
-            let streams = Streams::new(tcp.address, listener, settings);
+            let streams = Streams::new(tcp.address, listener, settings, self.unfinished.clone());
             for connection in self
                 .taken
                 .lock()

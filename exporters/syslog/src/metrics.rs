@@ -38,6 +38,7 @@ impl Collect for Series {
     fn collect(&self, out: &mut Encoder) {
         self.devices(out);
         self.kernel(out);
+        self.unfinished(out);
         self.calls(out);
     }
 }
@@ -117,6 +118,22 @@ impl Series {
                 out.sample(&labels, get(counts));
             }
         }
+    }
+
+    fn unfinished(&self, out: &mut Encoder) {
+        let unfinished = &self.listeners.unfinished;
+        out.family(
+            "syslog_unfinished_bytes",
+            Kind::Gauge,
+            "Bytes that all connections together hold of messages that were begun and not ended; the bound is limits.unfinished_bytes.",
+        );
+        out.sample(Labels::none(), unfinished.bytes() as f64);
+        out.family(
+            "syslog_unfinished_cut_total",
+            Kind::Counter,
+            "Messages that were begun and not ended and were taken as they were, to keep syslog_unfinished_bytes within its bound.",
+        );
+        out.sample(Labels::none(), unfinished.cut.load(Relaxed));
     }
 
     fn calls(&self, out: &mut Encoder) {

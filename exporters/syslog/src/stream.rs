@@ -16,14 +16,16 @@ use toolkit::Stop;
 use crate::config::Bounds;
 use crate::framing::{Framing, Skip};
 use crate::handover::sockets::Connection;
-use crate::intake::Intake;
+use crate::intake::{Intake, Lane};
 use crate::record::Transport;
 use crate::tls::Tls;
 
 mod connection;
+mod unfinished;
 mod unix;
 
 use connection::{End, Way, receive};
+pub use unfinished::Unfinished;
 pub use unix::UnixSocket;
 
 /// What is counted about connections.
@@ -74,6 +76,38 @@ pub struct Settings {
     pub bounds: Bounds,
 }
 
+/// Ways into the queue for connections to take turns with: few of them are at work at a time.
+#[derive(Default)]
+struct Lanes(Mutex<Vec<Lane>>);
+
+/// Lanes that are kept for the next.
+const KEPT_LANES: usize = 16;
+
+impl Lanes {
+    fn kept(&self) -> MutexGuard<'_, Vec<Lane>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, intake: &Arc<Intake>) -> Lane {
+        let kept = self.kept().pop();
+        match kept {
+            Some(mut lane) => {
+                lane.refresh();
+                lane
+            }
+            None => Lane::new(intake.clone()),
+        }
+    }
+
+    /// Takes it back; it must be empty.
+    fn give_back(&self, lane: Lane) {
+        let mut kept = self.kept();
+        if lane.is_empty() && kept.len() < KEPT_LANES {
+            kept.push(lane);
+        }
+    }
+}
+
 /// One listener for streams.
 pub struct Streams {
     /// The address as it is configured.
@@ -89,6 +123,8 @@ pub struct Streams {
     gone: Mutex<Vec<Connection>>,
     leaving: AtomicBool,
     running: AtomicBool,
+    unfinished: Arc<Unfinished>,
+    lanes: Lanes,
 }
 
 /// An open connection, counted as long as it lives.
@@ -115,6 +151,9 @@ impl Drop for Open {
     }
 }
 
+/// So many connections that have ended leave enough memory to give back.
+const MANY: usize = 500;
+
 /// Greetings (PROXY protocol, TLS) may take this long.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -125,7 +164,12 @@ fn lock(connections: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>>
 impl Streams {
     /// A listener on a bound socket.
     #[must_use]
-    pub fn new(configured: SocketAddr, listener: TcpListener, settings: Settings) -> Self {
+    pub fn new(
+        configured: SocketAddr,
+        listener: TcpListener,
+        settings: Settings,
+        unfinished: Arc<Unfinished>,
+    ) -> Self {
         Self {
             configured,
             listener,
@@ -135,6 +179,8 @@ impl Streams {
             gone: Mutex::default(),
             leaving: AtomicBool::new(false),
             running: AtomicBool::new(false),
+            unfinished,
+            lanes: Lanes::default(),
         }
     }
 
@@ -207,8 +253,17 @@ impl Streams {
                     .await;
             });
         }
+        let mut most = 0;
         loop {
+            most = most.max(connections.len());
             let (socket, source) = tokio::select! {
+                Some(_) = connections.join_next() => {
+                    if most - connections.len() >= MANY {
+                        most = connections.len();
+                        netio::memory::give_back();
+                    }
+                    continue;
+                }
                 accepted = self.listener.accept() => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
@@ -220,7 +275,6 @@ impl Streams {
                 },
                 () = stop.requested() => break,
             };
-            while connections.try_join_next().is_some() {}
             let settings = self.settings.load_full();
             if !self.counts.has_room(&settings, source.ip()) {
                 self.counts.refused.fetch_add(1, Relaxed);
@@ -279,14 +333,9 @@ impl Streams {
         };
         match accepted {
             Ok(Ok(mut stream)) => {
-                let mut framing = Framing::new(bounds.message_bytes);
-                let way = Way {
-                    source,
-                    transport: Transport::Tls,
-                    bounds,
-                    hands: None,
-                };
-                receive(&mut stream, &mut framing, &way, intake, stop).await;
+                let framing = Framing::new(bounds.message_bytes);
+                let connection = shared(source, Transport::Tls, framing);
+                receive(&mut stream, &connection, &self.way(bounds), &intake, stop).await;
             }
             Ok(Err(error)) => {
                 self.counts.handshakes_failed.fetch_add(1, Relaxed);
@@ -301,21 +350,21 @@ impl Streams {
     async fn plain(
         &self,
         mut socket: TcpStream,
-        mut framing: Framing,
+        framing: Framing,
         source: SocketAddr,
         bounds: &Bounds,
         intake: Arc<Intake>,
         stop: Stop,
     ) {
+        let connection = shared(source, Transport::Tcp, framing);
         let way = Way {
-            source,
-            transport: Transport::Tcp,
-            bounds,
             hands: Some(&self.leaving),
+            ..self.way(bounds)
         };
-        if receive(&mut socket, &mut framing, &way, intake, stop).await == End::Leaving
+        if receive(&mut socket, &connection, &way, &intake, stop).await == End::Leaving
             && let Ok(socket) = socket.into_std()
         {
+            let framing = std::mem::replace(&mut *connection.framing(), Framing::new(0));
             let (bytes, skip) = framing.leave();
             lock(&self.gone).push(Connection {
                 configured: self.configured.to_string(),
@@ -326,4 +375,25 @@ impl Streams {
             });
         }
     }
+
+    fn way<'a>(&'a self, bounds: &'a Bounds) -> Way<'a> {
+        Way {
+            bounds,
+            unfinished: &self.unfinished,
+            lanes: &self.lanes,
+            hands: None,
+        }
+    }
+}
+
+fn shared(
+    source: SocketAddr,
+    transport: Transport,
+    framing: Framing,
+) -> Arc<unfinished::Connection> {
+    Arc::new(unfinished::Connection {
+        source,
+        transport,
+        framing: Mutex::new(framing),
+    })
 }

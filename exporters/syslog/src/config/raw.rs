@@ -102,6 +102,9 @@ pub(super) struct RawLimits {
     pub(super) idle_timeout: Duration,
     /// A message that was begun and not ended is taken as it is after this time.
     pub(super) unfinished_timeout: Duration,
+    /// What all connections together may hold of messages that were begun and not ended; beyond it that which was begun first is taken as it
+    /// is.
+    pub(super) unfinished_bytes: Bytes,
     /// Datagrams of one device a second beyond which they are dropped and counted; 0: no limit.
     pub(super) device_messages_per_second: f64,
     /// Datagrams of one device at once, at least those of a second.
@@ -285,6 +288,7 @@ impl Default for RawLimits {
             connections: 10_000,
             idle_timeout: Duration::from_secs(3_600),
             unfinished_timeout: Duration::from_secs(60),
+            unfinished_bytes: Bytes(16 << 20),
             device_messages_per_second: 0.0,
             device_burst: 0.0,
         }

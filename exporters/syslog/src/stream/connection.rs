@@ -1,28 +1,37 @@
 //! One connection, read to its end.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, ReadBuf};
 use toolkit::Stop;
 
+use super::Lanes;
+use super::unfinished::{Connection, Unfinished};
 use crate::config::Bounds;
-use crate::framing::Framing;
 use crate::intake::{Intake, Lane, now};
-use crate::record::{TRUNCATED, Transport, UNFINISHED};
+use crate::record::{TRUNCATED, UNFINISHED};
 
 /// Bytes read from a connection at once.
 const READ: usize = 64 << 10;
 /// After a stop, a connection is read on for at most this long.
 const DRAIN: Duration = Duration::from_secs(1);
 
+thread_local! {
+    /// What is read into: one for each thread and not for each connection, most of which are silent most of the time.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
 /// What a connection's messages have in common.
 pub(super) struct Way<'a> {
-    pub(super) source: SocketAddr,
-    pub(super) transport: Transport,
     pub(super) bounds: &'a Bounds,
+    pub(super) unfinished: &'a Unfinished,
+    pub(super) lanes: &'a Lanes,
     /// When set at a stop, the connection goes to another process as it is.
     pub(super) hands: Option<&'a AtomicBool>,
 }
@@ -35,28 +44,60 @@ pub(super) enum End {
     Leaving,
 }
 
+/// Appends what arrives next to what the connection holds; gives how many bytes that were.
+async fn read(stream: &mut (impl AsyncRead + Unpin), connection: &Connection) -> io::Result<usize> {
+    std::future::poll_fn(|context| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
+            let read = read.filled();
+            connection.framing().buffer().extend_from_slice(read);
+            Poll::Ready(Ok(read.len()))
+        })
+    })
+    .await
+}
+
 /// Reads one connection to its end. A full queue stops the reading, which stops the sender.
 pub(super) async fn receive(
     stream: &mut (impl AsyncRead + Unpin),
-    framing: &mut Framing,
+    connection: &Arc<Connection>,
     way: &Way<'_>,
-    intake: Arc<Intake>,
+    intake: &Arc<Intake>,
     stop: Stop,
 ) -> End {
-    let (source, transport, bounds) = (way.source, way.transport, way.bounds);
-    let mut lane = Lane::new(intake.clone());
+    let (source, transport, bounds) = (connection.source, connection.transport, way.bounds);
+    let mut place = way.unfinished.place(connection.clone());
     let mut draining: Option<Instant> = None;
-    loop {
-        let stamp = now();
-        while let Some(frame) = framing.next_frame() {
-            let flags = if frame.truncated { TRUNCATED } else { 0 };
-            lane.push(frame.bytes, source, transport, stamp, flags);
+    // What is left when the sender goes away or falls silent, as it is.
+    let rest = async |flags| {
+        let mut lane = way.lanes.take(intake);
+        if let Some(rest) = connection.framing().rest() {
+            lane.push(rest, source, transport, now(), flags);
         }
-        flush(&mut lane, &intake).await;
+        flush(&mut lane, intake).await;
+        way.lanes.give_back(lane);
+    };
+    loop {
+        let mut lane = way.lanes.take(intake);
+        let stamp = now();
+        let midway = {
+            let mut framing = connection.framing();
+            while let Some(frame) = framing.next_frame() {
+                let flags = if frame.truncated { TRUNCATED } else { 0 };
+                lane.push(frame.bytes, source, transport, stamp, flags);
+            }
+            let held = framing.settle();
+            let midway = framing.is_midway();
+            drop(framing);
+            place.hold(held, !lane.is_empty(), &mut lane);
+            midway
+        };
+        flush(&mut lane, intake).await;
+        way.lanes.give_back(lane);
         if draining.is_some_and(|since| since.elapsed() > DRAIN) {
             break;
         }
-        let midway = framing.is_midway();
         let patience = if draining.is_some() {
             Duration::from_millis(100)
         } else if midway {
@@ -64,14 +105,14 @@ pub(super) async fn receive(
         } else {
             bounds.idle
         };
-        let buffer = framing.buffer();
-        buffer.reserve(if buffer.capacity() == 0 {
-            4 << 10
-        } else {
-            READ.min(buffer.capacity().max(4 << 10))
-        });
+        let next = async {
+            if draining.is_none() {
+                intake.room().await;
+            }
+            tokio::time::timeout(patience, read(stream, connection)).await
+        };
         let read = tokio::select! {
-            read = tokio::time::timeout(patience, stream.read_buf(buffer)) => read,
+            read = next => read,
             () = stop.requested(), if draining.is_none() => {
                 if way.hands.is_some_and(|leaving| leaving.load(Ordering::Acquire)) {
                     return End::Leaving;
@@ -84,23 +125,19 @@ pub(super) async fn receive(
         match read {
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(_)) => {}
-            Err(_) if midway && draining.is_none() => {
-                if let Some(rest) = framing.rest() {
-                    lane.push(rest, source, transport, now(), UNFINISHED);
-                }
-            }
+            Err(_) if midway && draining.is_none() => rest(UNFINISHED).await,
             Err(_) => break,
         }
     }
-    if let Some(rest) = framing.rest() {
-        let flags = if draining.is_some() { UNFINISHED } else { 0 };
-        lane.push(rest, source, transport, now(), flags);
-    }
-    flush(&mut lane, &intake).await;
+    rest(if draining.is_some() { UNFINISHED } else { 0 }).await;
     End::Closed
 }
 
 pub(super) async fn flush(lane: &mut Lane, intake: &Intake) {
+    if lane.flush() {
+        return;
+    }
+    let _waiting = intake.waiting();
     loop {
         let space = intake.queue.space();
         tokio::pin!(space);

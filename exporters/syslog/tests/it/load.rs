@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::world::{BOTH, World, check, from, metric};
 
 /// Raises the limit of open files for this process and its children.
-fn many_files() -> bool {
+pub(crate) fn many_files() -> bool {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let wanted = 12_000;

@@ -12,5 +12,6 @@ mod recipes;
 mod reload;
 mod senders;
 mod service;
+mod unfinished;
 mod ways;
 mod world;
