@@ -29,7 +29,12 @@ pub(crate) fn verify(
             );
         }
     }
+    // What the service noted is at least as old as the log that is read after it.
+    let noted = audit::noted(path).map_err(anyhow::Error::msg);
+    let given = anchors.len();
+    anchors.extend(noted.as_ref().ok().copied().flatten());
     let report = opened(path, genesis, &anchors)?;
+    noted?;
     let mut out = std::io::stdout().lock();
     for finding in &report.findings {
         writeln!(out, "{finding}")?;
@@ -50,11 +55,15 @@ pub(crate) fn verify(
     };
     writeln!(
         out,
-        "{verdict}: {} records in {} files, {} anchors, head {head}",
-        report.records,
-        report.files,
-        anchors.len()
+        "{verdict}: {} records in {} files, {given} anchors, head {head}",
+        report.records, report.files,
     )?;
+    if let Some((first, count)) = report.back {
+        writeln!(
+            out,
+            "the clock was set back: {count} records are dated before the one before them, the first is {first}; dates say nothing there, the order does"
+        )?;
+    }
     if let Some(genesis) = genesis {
         writeln!(
             out,
@@ -62,10 +71,10 @@ pub(crate) fn verify(
             report.before
         )?;
     }
-    if anchors.is_empty() {
+    if given == 0 {
         writeln!(
             out,
-            "without an anchor, records missing at the end or a chain written anew are not seen"
+            "without an anchor that was kept elsewhere, records missing at the end or a chain written anew are seen only by the note beside the folder"
         )?;
     }
     Ok(match (report.findings.is_empty(), report.lost.is_empty()) {

@@ -150,6 +150,32 @@ async fn what_is_lost_is_declared_and_stays_lost() {
     );
 }
 
+/// What the service noted beside the folder is an anchor that nobody has to give.
+#[tokio::test]
+async fn a_log_that_was_cut_is_not_whole_beside_what_was_noted() {
+    let dir = TempDir::new().unwrap();
+    drop(log(&dir).await);
+    let folder = dir.join("audit");
+    std::fs::create_dir(&folder).unwrap();
+    let name = "audit-00000000000000000001.jsonl";
+    let text = std::fs::read_to_string(dir.join(name)).unwrap();
+    std::fs::write(folder.join(name), &text).unwrap();
+    std::fs::copy(dir.join("head"), dir.join("audit.head")).unwrap();
+    assert_eq!(run(&["verify"], &folder).status.code(), Some(0));
+    let kept: Vec<_> = text.split_inclusive('\n').take(4).collect();
+    std::fs::write(folder.join(name), kept.concat()).unwrap();
+    let verified = run(&["verify"], &folder);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+    assert!(
+        said(&verified).starts_with("records 5 to 10 are missing\nNOT WHOLE"),
+        "{}",
+        said(&verified)
+    );
+    std::fs::write(dir.join("audit.head"), "nothing of use").unwrap();
+    let verified = run(&["verify"], &folder);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+}
+
 /// The oldest records are cut off and every record was anchored: what is left is not the whole.
 #[tokio::test]
 async fn a_log_without_its_beginning_is_not_whole_whatever_is_anchored() {

@@ -158,6 +158,14 @@ pub enum AuditError {
     Closed,
 }
 
+/// What the service noted of the newest record, beside a log in this folder: an anchor for [`verify`] that costs nothing.
+///
+/// # Errors
+/// There is a note, and it cannot be read.
+pub fn noted(folder: &Path) -> Result<Option<Anchor>, String> {
+    head::read(&head::beside(folder))
+}
+
 /// Longest line of a beginning; its outcome repeats it and has room for more.
 const LONGEST_BEGUN: usize = 16 * 1024;
 /// Most characters of a detail.

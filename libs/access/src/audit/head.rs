@@ -28,21 +28,40 @@ pub(super) fn beside(folder: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The record that was noted last.
-pub(super) fn read(path: &Path) -> Option<Anchor> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+/// The record that was noted last; `None` where nothing was noted yet.
+///
+/// # Errors
+/// There is a note, and it cannot be read: who took the log away may have spoilt it too.
+pub(super) fn read(path: &Path) -> Result<Option<Anchor>, String> {
+    let wrong = |why: String| format!("{} cannot be read: {why}", path.display());
+    match std::fs::read(path) {
+        // Made, and nothing written before a crash.
+        Ok(bytes) if bytes.is_empty() => Ok(None),
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let note = text.trim().parse();
+            note.map(Some)
+                .map_err(|_| wrong("expected NUMBER:HASH".to_owned()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(error.to_string())),
+    }
 }
 
 impl HeadFile {
-    pub(super) fn open(path: &Path) -> (Self, Option<Anchor>) {
-        let kept = read(path);
-        let head = Self {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
             path: path.to_owned(),
             file: None,
-            kept,
+            kept: None,
             told: false,
-        };
-        (head, kept)
+        }
+    }
+
+    /// What was noted, from now on what is [`kept`](Self::kept).
+    pub(super) fn read(&mut self) -> Result<Option<Anchor>, String> {
+        self.kept = read(&self.path)?;
+        Ok(self.kept)
     }
 
     pub(super) fn kept(&self) -> Option<Anchor> {

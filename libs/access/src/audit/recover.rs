@@ -16,7 +16,7 @@ pub(super) struct Recovered {
     pub(super) events: Vec<Event>,
 }
 
-/// Locks the folder, reads its last two files and opens the last one to go on. The record that is expected must be there, or be
+/// Locks the folder, reads its last two files, or more where the record that is expected is not in them, and opens the last one to go on. The record that is expected must be there, or be
 /// declared as lost.
 pub(super) fn open(
     folder: &Path,
@@ -40,7 +40,14 @@ pub(super) fn open(
         .transpose()
         .map_err(failed)?;
     // Whatever waits for its outcome began shortly before the end, so two files hold it.
-    let recent = &files[files.len().saturating_sub(2)..];
+    let last_two = files.len().saturating_sub(2);
+    // What is expected is near the end too, unless somebody put files of their own after it.
+    let holding = expected.map_or(last_two, |it| {
+        let name = segment::name(it.sequence);
+        let not_later = |path: &PathBuf| path.file_name().is_some_and(|own| *own <= *name);
+        files.partition_point(not_later).saturating_sub(1)
+    });
+    let recent = &files[last_two.min(holding)..];
     let mut chain = Chain {
         expected,
         ..Chain::default()
@@ -141,7 +148,7 @@ impl Chain {
             None if reached < number => {
                 Some(format!("it ends with record {reached}, expected {number}"))
             }
-            // It is in a file before the last two.
+            // Older files were moved away, and it with them.
             None => None,
         }
     }

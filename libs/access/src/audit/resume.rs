@@ -94,7 +94,9 @@ pub fn resume(asked: &Resume<'_>) -> Result<Declared, ResumeError> {
         .head
         .map_or_else(|| head::beside(folder), Path::to_owned);
     let mut known = asked.anchors.to_vec();
-    known.extend(head::read(&head));
+    // A note that cannot be read is as good as none: the log is held to the anchors alone.
+    let noted = head::read(&head);
+    known.extend(noted.as_ref().ok().copied().flatten());
     let newest = known.iter().max_by_key(|anchor| anchor.sequence);
     let newest = *newest.ok_or(ResumeError::NoHead)?;
     let lock = segment::lock(folder).map_err(at(folder))?;
@@ -103,7 +105,7 @@ pub fn resume(asked: &Resume<'_>) -> Result<Declared, ResumeError> {
     let (good, claimed) = good(&files, &known).map_err(at(folder))?;
     let (sequence, hash) = good.at.map_or((0, GENESIS), |it| (it.sequence, it.hash));
     let aside = set_aside(&files, &good).map_err(at(folder))?;
-    let last = newest.sequence.max(claimed);
+    let last = newest.sequence.max(claimed).min(line::MOST - 1);
     let declared = if last > sequence {
         let event = Event::Resumed {
             first: sequence + 1,
@@ -127,7 +129,10 @@ pub fn resume(asked: &Resume<'_>) -> Result<Declared, ResumeError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(at(folder))?;
-    HeadFile::open(&head).0.keep(&declared);
+    if noted.is_err() {
+        fs::remove_file(&head).map_err(at(&head))?;
+    }
+    HeadFile::new(&head).keep(&declared);
     Ok(Declared {
         lost: (last > sequence).then_some((sequence + 1, last)),
         aside,
@@ -135,13 +140,14 @@ pub fn resume(asked: &Resume<'_>) -> Result<Declared, ResumeError> {
     })
 }
 
-/// Reads the log as far as it is whole; answers the largest number that anything after it claims, too.
+/// Reads the log as far as it is whole; answers the largest number that anything after it claims, too, if that many records can have come
+/// after those that are known.
 fn good(files: &[PathBuf], known: &[Anchor]) -> io::Result<(Good, u64)> {
     let known_at = |sequence: u64| known.iter().filter(move |it| it.sequence == sequence);
     let mut good = Good::default();
     // The last place up to which a record that is known was found.
     let mut vouched = Good::default();
-    let (mut broken, mut foreign, mut claimed) = (false, false, 0);
+    let (mut broken, mut foreign, mut claimed, mut records) = (false, false, 0, 0);
     for (number, path) in files.iter().enumerate() {
         let mut bytes = 0;
         verify::read(path, |_, line, ended| {
@@ -151,6 +157,7 @@ fn good(files: &[PathBuf], known: &[Anchor]) -> io::Result<(Good, u64)> {
                 return;
             };
             claimed = claimed.max(entry.seq);
+            records += 1;
             let before = good.at.map_or((0, GENESIS), |it| (it.sequence, it.hash));
             let jump =
                 matches!(&entry.event, Event::Resumed { first, .. } if *first == before.0 + 1);
@@ -184,6 +191,8 @@ fn good(files: &[PathBuf], known: &[Anchor]) -> io::Result<(Good, u64)> {
         })?;
     }
     // Of a chain that turns out to be another one, only what is known to be ours is kept.
+    let newest = known.iter().map(|anchor| anchor.sequence).max();
+    let claimed = claimed.min(newest.unwrap_or(0).saturating_add(records));
     Ok((if foreign { vouched } else { good }, claimed))
 }
 
@@ -203,7 +212,11 @@ fn set_aside(files: &[PathBuf], good: &Good) -> io::Result<Vec<PathBuf>> {
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stamp = jiff::Timestamp::now().as_microsecond();
-        let other = path.with_file_name(format!("set-aside-{stamp}-{name}"));
+        // A clock that was set back writes over nothing.
+        let other = (stamp..)
+            .map(|stamp| path.with_file_name(format!("set-aside-{stamp}-{name}")))
+            .find(|other| other.symlink_metadata().is_err())
+            .ok_or_else(|| io::Error::other("no name is free"))?;
         match kept {
             Some(bytes) => {
                 fs::copy(path, &other)?;

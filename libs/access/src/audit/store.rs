@@ -45,13 +45,16 @@ impl Files {
         folder: &Path,
         head: &Path,
     ) -> Result<(Self, Result<Recovered, AuditError>), AuditError> {
-        let (head, kept) = HeadFile::open(head);
         let mut files = Self {
             folder: folder.to_owned(),
-            head,
+            head: HeadFile::new(head),
             open: None,
         };
-        let found = match recover::open(folder, kept) {
+        let opened = match files.head.read() {
+            Ok(kept) => recover::open(folder, kept),
+            Err(what) => Err(files.lost(&what)),
+        };
+        let found = match opened {
             Ok((open, found)) => {
                 files.open = Some(open);
                 Ok(found)
@@ -124,7 +127,7 @@ impl Store for Files {
             return Err(self.lost(&wrong));
         }
         let expected = match at.sequence {
-            0 => self.head.kept(),
+            0 => self.head.read().map_err(|what| self.lost(&what))?,
             sequence => Some(Anchor {
                 sequence,
                 hash: at.hash,

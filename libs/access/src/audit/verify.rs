@@ -163,6 +163,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Records that are declared as lost.
     pub lost: Vec<Lost>,
+    /// The first record that is dated before the one before it, and how many there are: the clock was set back.
+    pub back: Option<(u64, u64)>,
     /// Anchors of records before the declared genesis, which were not looked for.
     pub before: usize,
     /// There is more that is wrong than is listed.
@@ -240,6 +242,7 @@ pub(super) enum Seen {
         sequence: u64,
         prev: Hash,
         hash: Hash,
+        time: Option<jiff::Timestamp>,
         declared: Option<Box<Lost>>,
     },
     Changed {
@@ -260,6 +263,7 @@ impl Seen {
                 sequence: entry.seq,
                 prev: line::unhex(&entry.prev).unwrap_or(GENESIS),
                 hash,
+                time: entry.time.parse().ok(),
                 declared: declared(&entry),
             },
             Parsed::Changed { claim, hashes } => Self::Changed { claim, hashes },
@@ -305,6 +309,8 @@ pub(super) struct Checker {
     spoilt: Vec<Corruption>,
     missing: Vec<(u64, u64)>,
     torn: Option<Place>,
+    /// The date of the last record.
+    time: Option<jiff::Timestamp>,
     report: Report,
 }
 
@@ -335,6 +341,7 @@ impl Checker {
             spoilt: Vec::new(),
             missing: Vec::new(),
             torn: None,
+            time: None,
             report: Report {
                 before: earlier.len(),
                 ..Report::default()
@@ -361,9 +368,15 @@ impl Checker {
                 sequence,
                 prev,
                 hash,
+                time,
                 declared,
             } => {
                 self.report.records += 1;
+                if time < self.time {
+                    let (_, count) = self.report.back.get_or_insert((sequence, 0));
+                    *count += 1;
+                }
+                self.time = time;
                 if let Some(lost) = declared {
                     self.declared(sequence, &prev, *lost);
                 }

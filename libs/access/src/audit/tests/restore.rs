@@ -210,3 +210,136 @@ fn a_declaration_covers_only_what_it_follows() {
     fs::write(file(&folder), fewer).unwrap();
     assert!(!verify(&folder, &[]).unwrap().findings.is_empty());
 }
+
+/// A new chain that is longer than what was noted, in files enough that the noted number is in none of the last two.
+#[test]
+fn a_longer_chain_in_many_files_does_not_pass_for_the_one_that_was_noted() {
+    let (_dir, folder, audit) = open();
+    drop(audit);
+    fs::remove_file(file(&folder)).unwrap();
+    let (other, _) = log(40, 1024);
+    let forged = segments(other.path()).unwrap();
+    assert!(forged.len() > 6, "{}", forged.len());
+    for path in &forged {
+        fs::copy(path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let audit = Audit::open(&folder, Options::default()).unwrap();
+    assert!(audit.refusing().is_some());
+    assert!(begin(&audit, "device/ghost").is_err());
+    // The same files are good where nothing else was noted.
+    drop(audit);
+    fs::remove_file(head::beside(&folder)).unwrap();
+    let audit = Audit::open(&folder, Options::default()).unwrap();
+    begin(&audit, "device/a").unwrap();
+}
+
+#[test]
+fn a_note_that_was_spoilt_is_no_new_beginning() {
+    let (_dir, folder, audit) = open();
+    let newest = audit.head();
+    drop(audit);
+    let note = head::beside(&folder);
+    fs::remove_dir_all(&folder).unwrap();
+    let long = "x".repeat(500);
+    for spoilt in ["10:", "\n", &long] {
+        fs::write(&note, spoilt).unwrap();
+        let audit = Audit::open(&folder, Options::default()).unwrap();
+        assert!(audit.refusing().is_some(), "{spoilt:.10}");
+        assert!(begin(&audit, "device/ghost").is_err(), "{spoilt:.10}");
+        drop(audit);
+    }
+    assert!(matches!(declare(&folder, &[]), Err(ResumeError::NoHead)));
+    assert_eq!(declare(&folder, &[newest]).unwrap().lost, Some((1, 10)));
+    let audit = Audit::open(&folder, Options::default()).unwrap();
+    begin(&audit, "device/after").unwrap();
+    assert_eq!(noted(&folder), Ok(Some(audit.head())));
+}
+
+/// The lock is taken away, so that a second service opens the log of the first.
+#[test]
+fn of_two_services_with_one_folder_one_records_and_nothing_is_recorded_twice() {
+    let (_dir, folder, first) = open();
+    fs::remove_file(folder.join("lock")).unwrap();
+    let second = Audit::open(&folder, Options::default()).unwrap();
+    begin(&second, "device/second").unwrap();
+    assert!(begin(&first, "device/first").is_err());
+    assert!(begin(&first, "device/first").is_err(), "it stays so");
+    begin(&second, "device/second").unwrap();
+    let report = verify(&folder, &[second.head()]).unwrap();
+    assert_eq!(
+        (report.findings, report.lost, report.records),
+        (vec![], vec![], 14)
+    );
+}
+
+#[test]
+fn a_number_that_nobody_can_have_written_is_not_gone_on_with() {
+    for number in [u64::MAX, u64::MAX - 1, line::MOST + 1] {
+        let (_dir, folder, audit) = open();
+        let newest = audit.head();
+        drop(audit);
+        let path = file(&folder);
+        let text = fs::read(&path).unwrap();
+        let last = split(&text).pop().unwrap();
+        let forged = forge(&last, |entry| {
+            entry.seq = number;
+            entry.prev = line::hex(&newest.hash);
+            entry.event = Event::Resumed {
+                first: 11,
+                last: 11,
+                last_hash: String::new(),
+                by: "ann".to_owned(),
+                reason: "x".to_owned(),
+            };
+        });
+        fs::write(&path, [text, forged].concat()).unwrap();
+        assert!(!verify(&folder, &[]).unwrap().findings.is_empty());
+        let audit = Audit::open(&folder, Options::default()).unwrap();
+        assert!(audit.refusing().is_some(), "{number}");
+        drop(audit);
+        assert_eq!(declare(&folder, &[]).unwrap().lost, None, "{number}");
+        let audit = Audit::open(&folder, Options::default()).unwrap();
+        begin(&audit, "device/after").unwrap();
+        assert_eq!(audit.head().sequence, 12, "{number}");
+    }
+}
+
+/// Of records that claim to come after those that are known, no more are believed than there are.
+#[test]
+fn what_is_claimed_after_the_end_does_not_carry_the_numbers_away() {
+    let (_dir, folder, audit) = open();
+    drop(audit);
+    let path = file(&folder);
+    let text = fs::read(&path).unwrap();
+    let forged = forge(&split(&text).pop().unwrap(), |entry| {
+        entry.seq = 1 << 40;
+        entry.prev = line::hex(&line::GENESIS);
+    });
+    fs::write(&path, [text, forged].concat()).unwrap();
+    let declared = declare(&folder, &[]).unwrap();
+    assert_eq!(declared.lost, Some((11, 21)));
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_told_and_is_no_fault() {
+    let (_dir, folder, audit) = open();
+    drop(audit);
+    let path = file(&folder);
+    let mut prev = line::GENESIS;
+    let mut lines = Vec::new();
+    for (number, line) in split(&fs::read(&path).unwrap()).into_iter().enumerate() {
+        let line = forge(&line, |entry| {
+            let hour = if (4..6).contains(&number) { 11 } else { 12 };
+            entry.time = format!("2026-03-01T{hour}:00:{number:02}.000000Z");
+            entry.prev = line::hex(&prev);
+        });
+        let Parsed::Whole { hash, .. } = line::parse(&line[..line.len() - 1]) else {
+            panic!("not whole")
+        };
+        prev = hash;
+        lines.push(line);
+    }
+    fs::write(&path, lines.concat()).unwrap();
+    let report = verify(&folder, &[]).unwrap();
+    assert_eq!((report.findings, report.back), (vec![], Some((5, 1))));
+}
