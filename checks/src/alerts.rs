@@ -1,10 +1,14 @@
 //! Alert rules, their runbooks and their tests: whether each has the others.
 
+mod lives;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Deserialize;
+
+pub use lives::life_problems;
 
 /// A file of rules.
 #[derive(Debug, Deserialize)]
@@ -47,23 +51,53 @@ pub struct TestFile {
 /// One case: series, and what they lead to.
 #[derive(Debug, Deserialize)]
 pub struct Case {
+    /// Time between two samples.
+    #[serde(default)]
+    pub interval: String,
+    /// The series.
+    #[serde(default)]
+    pub input_series: Vec<Series>,
     /// What is expected when, in the order of the file.
     #[serde(default)]
     pub alert_rule_test: Vec<Moment>,
 }
 
+/// One series of a case.
+#[derive(Debug, Deserialize)]
+pub struct Series {
+    /// Its name and labels.
+    pub series: String,
+    /// Its samples, in promtool's short form.
+    pub values: String,
+}
+
 /// What is expected of one alert at one moment.
 #[derive(Debug, Deserialize)]
 pub struct Moment {
+    /// When.
+    #[serde(default)]
+    pub eval_time: String,
     /// Name of the alert.
     pub alertname: String,
     /// What fires.
     #[serde(default)]
-    pub exp_alerts: Vec<serde_json::Value>,
+    pub exp_alerts: Vec<Fired>,
+}
+
+/// An alert that is expected to fire.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Fired {
+    /// Its labels.
+    pub exp_labels: BTreeMap<String, String>,
+    /// What it tells people.
+    pub exp_annotations: BTreeMap<String, String>,
 }
 
 /// Severities that the routes know.
 const SEVERITIES: [&str; 2] = ["critical", "warning"];
+/// Labels that are there to route and to group by.
+const ROUTING: [&str; 4] = ["severity", "job", "role", "site"];
 /// What every runbook tells.
 const CHAPTERS: [&str; 4] = ["## What it means", "## Check", "## Fix", "## Escalate"];
 /// Where runbooks lie, seen from the repository's folder.
@@ -176,6 +210,31 @@ pub fn coverage_problems(alerts: &BTreeSet<String>, cases: &[Case]) -> Vec<Strin
             problems.push(format!(
                 "{alert}: no test shows it firing and then silent again"
             ));
+        }
+    }
+    problems
+}
+
+/// Expected alerts whose text leaves out a label, such as the interface or the neighbour: whoever is woken reads the text.
+#[must_use]
+pub fn text_problems(cases: &[Case]) -> BTreeSet<String> {
+    let moments = cases.iter().flat_map(|case| &case.alert_rule_test);
+    let mut problems = BTreeSet::new();
+    for moment in moments {
+        for fired in &moment.exp_alerts {
+            let text = |key| fired.exp_annotations.get(key).map_or("", String::as_str);
+            let text = format!("{} {}", text("summary"), text("description"));
+            for (label, value) in &fired.exp_labels {
+                // Who watches a device is not what is wrong with it.
+                let watcher = label == "instance" && fired.exp_labels.contains_key("device");
+                let routing = ROUTING.contains(&label.as_str()) || watcher;
+                if !routing && !text.contains(value.as_str()) {
+                    problems.insert(format!(
+                        "{}: its text does not name {label}",
+                        moment.alertname
+                    ));
+                }
+            }
         }
     }
     problems
