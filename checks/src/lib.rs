@@ -17,6 +17,7 @@ pub mod conventions;
 pub mod crates;
 pub mod dashboards;
 pub mod deny;
+pub mod deployments;
 pub mod links;
 pub mod manifests;
 pub mod panels;

@@ -34,15 +34,30 @@ pub fn name(object: &Value) -> String {
     )
 }
 
+/// The namespace that an object lies in; empty where a build leaves it open.
+#[must_use]
+pub fn namespace(object: &Value) -> &str {
+    object["metadata"]["namespace"].as_str().unwrap_or_default()
+}
+
 /// What is wrong with the objects of one build: those that are there twice, of a kind that may not be there, too large, or
 /// with a pod that breaks the rules of [`pods`].
 #[must_use]
 pub fn problems(objects: &[Value]) -> Vec<String> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
+    let privileged: BTreeSet<&str> = objects
+        .iter()
+        .filter(|object| {
+            object["kind"] == "Namespace"
+                && object["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+                    == "privileged"
+        })
+        .filter_map(|object| object["metadata"]["name"].as_str())
+        .collect();
     for object in objects {
         let name = name(object);
-        if !seen.insert(name.clone()) {
+        if !seen.insert((namespace(object).to_owned(), name.clone())) {
             problems.push(format!("{name}: is there twice"));
         }
         match object["kind"].as_str() {
@@ -81,7 +96,12 @@ pub fn problems(objects: &[Value]) -> Vec<String> {
                 "{name}: {size} bytes; a cluster takes {TOO_LARGE} at most"
             ));
         }
-        let found = pods::problems(object);
+        let level = if privileged.contains(namespace(object)) {
+            pods::Level::Privileged
+        } else {
+            pods::Level::Restricted
+        };
+        let found = pods::problems(object, level);
         problems.extend(
             found
                 .into_iter()
@@ -101,34 +121,49 @@ fn lets_out_to_metadata(object: &Value) -> bool {
         })
 }
 
+/// Names that Prometheus looks up in any case and that only a component brings.
+const BROUGHT: [&str; 2] = ["cloudwatch:5000", "node-exporter.sotp-nodes:9100"];
+
 /// What does not fit together in a whole deployment: services without pods, policies about nobody, volumes without a
 /// source, addresses in the environment or in Prometheus' configuration that no service answers.
 #[must_use]
 pub fn fit_problems(objects: &[Value]) -> Vec<String> {
     let mut problems = Vec::new();
-    let pods: Vec<(String, &Value)> = objects
+    let pods: Vec<(&Value, &Value)> = objects
         .iter()
-        .filter_map(|object| pods::template(object).map(|pod| (name(object), pod)))
+        .filter_map(|object| pods::template(object).map(|pod| (object, pod)))
         .collect();
-    let ports = service_ports(objects);
+    let services = Services::of(objects);
     for object in objects {
         let selector = match object["kind"].as_str() {
+            Some("Service") if object["spec"]["type"] == "ExternalName" => {
+                let target = object["spec"]["externalName"].as_str().unwrap_or_default();
+                if !services.known(namespace(object), target) {
+                    problems.push(format!("{}: there is no {target}", name(object)));
+                }
+                continue;
+            }
             Some("Service") => &object["spec"]["selector"],
             Some("NetworkPolicy") => &object["spec"]["podSelector"]["matchLabels"],
             Some("PodDisruptionBudget") => &object["spec"]["selector"]["matchLabels"],
             _ => continue,
         };
-        if !pods
-            .iter()
-            .any(|(_, pod)| chosen(selector, &pod["metadata"]["labels"]))
-        {
+        let selected = |(owner, pod): &(&Value, &Value)| {
+            namespace(owner) == namespace(object) && chosen(selector, &pod["metadata"]["labels"])
+        };
+        // Whoever chooses all chooses none in a namespace that is kept empty.
+        if !selector.is_null() && !pods.iter().any(selected) {
             problems.push(format!("{}: selects no pod", name(object)));
         }
     }
-    let there: BTreeSet<String> = objects.iter().map(name).collect();
-    for (owner, pod) in &pods {
+    let there: BTreeSet<(&str, String)> = objects
+        .iter()
+        .map(|object| (namespace(object), name(object)))
+        .collect();
+    for (object, pod) in &pods {
+        let (owner, own) = (name(object), namespace(object));
         for needed in pods::sources(pod) {
-            if !there.contains(&needed) {
+            if !there.contains(&(own, needed.clone())) {
                 problems.push(format!("{owner}: mounts {needed}, which is not there"));
             }
         }
@@ -138,13 +173,32 @@ pub fn fit_problems(objects: &[Value]) -> Vec<String> {
                 .map(|problem| format!("{owner}: {problem}")),
         );
         for url in pods::urls(pod) {
-            problems
-                .extend(address_problem(&url, &ports).map(|problem| format!("{owner}: {problem}")));
+            problems.extend(
+                services
+                    .problem(own, &url)
+                    .map(|problem| format!("{owner}: {problem}")),
+            );
         }
     }
-    for address in scraped(objects) {
+    for (own, addresses) in scraped(objects) {
+        let absent = |address: &String| {
+            let host = address.split(':').next().unwrap_or_default();
+            BROUGHT.contains(&address.as_str())
+                && !services.ports.contains_key(&service_of(own, host))
+        };
+        if addresses.iter().any(absent) {
+            continue;
+        }
+        let found: Option<Vec<String>> = addresses
+            .iter()
+            .map(|address| services.problem(own, address))
+            .collect();
+        // Of several names one must be known.
         problems.extend(
-            address_problem(&address, &ports).map(|problem| format!("prometheus.yml: {problem}")),
+            found
+                .iter()
+                .filter_map(|all| all.first())
+                .map(|problem| format!("prometheus.yml: {problem}")),
         );
     }
     problems
@@ -157,63 +211,83 @@ pub(crate) fn chosen(selector: &Value, labels: &Value) -> bool {
         .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels[key] == *value))
 }
 
-/// The ports of each service, by number and by name.
-fn service_ports(objects: &[Value]) -> BTreeMap<String, BTreeSet<String>> {
-    let services = objects.iter().filter(|object| object["kind"] == "Service");
-    let ports = |service: &Value| {
-        let ports = service["spec"]["ports"].as_array().into_iter().flatten();
-        ports
-            .flat_map(|port| {
-                [
-                    port["port"].to_string(),
-                    port["name"].as_str().unwrap_or_default().to_owned(),
-                ]
-            })
-            .collect()
-    };
-    services
-        .map(|service| {
-            (
-                service["metadata"]["name"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-                ports(service),
-            )
-        })
-        .collect()
+/// The service that a name means to a pod in the namespace `own`: `NAME`, `NAME.NAMESPACE` or more of the cluster's name behind it.
+pub(crate) fn service_of<'a>(own: &'a str, host: &'a str) -> (&'a str, &'a str) {
+    let mut parts = host.split('.');
+    let name = parts.next().unwrap_or_default();
+    (parts.next().unwrap_or(own), name)
 }
 
-/// `host:port`, with a scheme before it or a path behind it, must be a service with that port. Names with dots in them
-/// and addresses of the pod itself lie outside.
-fn address_problem(address: &str, ports: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let (host, port) = rest
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .rsplit_once(':')?;
-    if host.contains('.') || host == "localhost" {
-        return None;
+/// The services of a deployment with their ports, by number and by name.
+struct Services<'a> {
+    namespaces: BTreeSet<&'a str>,
+    ports: BTreeMap<(&'a str, &'a str), BTreeSet<String>>,
+}
+
+impl<'a> Services<'a> {
+    fn of(objects: &'a [Value]) -> Self {
+        let services = objects.iter().filter(|object| object["kind"] == "Service");
+        let ports = |service: &Value| {
+            let ports = service["spec"]["ports"].as_array().into_iter().flatten();
+            let names = |port: &Value| {
+                let name = port["name"].as_str().unwrap_or_default().to_owned();
+                [port["port"].to_string(), name]
+            };
+            ports.flat_map(names).collect()
+        };
+        Self {
+            namespaces: objects.iter().map(namespace).collect(),
+            ports: services
+                .map(|service| {
+                    let name = service["metadata"]["name"].as_str().unwrap_or_default();
+                    ((namespace(service), name), ports(service))
+                })
+                .collect(),
+        }
     }
-    let known = ports.get(host).is_some_and(|ports| ports.contains(port));
-    (!known).then(|| format!("no service answers at {host}:{port}"))
+
+    /// Whether the service is there, or lies outside of what is known.
+    fn known(&self, own: &str, host: &str) -> bool {
+        let (namespace, name) = service_of(own, host);
+        !self.namespaces.contains(namespace) || self.ports.contains_key(&(namespace, name))
+    }
+
+    /// `host:port`, with a scheme before it or a path behind it, must be a service with that port. What lies in no namespace of the
+    /// deployment and addresses of the pod itself are somebody else's; of a service that is an alias only the name is known.
+    fn problem(&self, own: &str, address: &str) -> Option<String> {
+        let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+        let (host, port) = rest
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .rsplit_once(':')?;
+        let (namespace, name) = service_of(own, host);
+        if host == "localhost" || (host.contains('.') && !self.namespaces.contains(namespace)) {
+            // Of the moved ones the usual name answers.
+            return host
+                .contains(".sotp-")
+                .then(|| format!("no service answers at {host}:{port}"));
+        }
+        let ports = self.ports.get(&(namespace, name));
+        let known = ports.is_some_and(|ports| ports.is_empty() || ports.contains(port));
+        (!known).then(|| format!("no service answers at {host}:{port}"))
+    }
 }
 
-/// The addresses that Prometheus is configured to ask or to send to.
-fn scraped(objects: &[Value]) -> Vec<String> {
+/// The addresses that each Prometheus is configured to ask or to send to, with its namespace; those of one discovery together.
+fn scraped(objects: &[Value]) -> Vec<(&str, Vec<String>)> {
     let mut found = Vec::new();
-    for text in objects
-        .iter()
-        .filter_map(|object| object["data"]["prometheus.yml"].as_str())
-    {
-        found.extend(scraped_text(text));
+    for object in objects {
+        if let Some(text) = object["data"]["prometheus.yml"].as_str() {
+            let all = scraped_text(text);
+            found.extend(all.into_iter().map(|one| (namespace(object), one)));
+        }
     }
     found
 }
 
 /// The same of one `prometheus.yml`.
-pub(crate) fn scraped_text(text: &str) -> Vec<String> {
+pub(crate) fn scraped_text(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     if let Ok(config) = serde_saphyr::from_str::<Value>(text) {
         collect(&config, &mut found);
@@ -233,27 +307,23 @@ fn discovered(name: &str, discovery: &Value) -> String {
     }
 }
 
-fn collect(value: &Value, found: &mut Vec<String>) {
+fn collect(value: &Value, found: &mut Vec<Vec<String>>) {
+    let texts = |value: &Value| {
+        let items = value.as_array().into_iter().flatten();
+        items
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
                 if key == "targets" {
-                    found.extend(
-                        value
-                            .as_array()
-                            .into_iter()
-                            .flatten()
-                            .filter_map(Value::as_str)
-                            .map(str::to_owned),
-                    );
+                    found.extend(texts(value).into_iter().map(|one| vec![one]));
                 } else if key == "dns_sd_configs" {
                     for one in value.as_array().into_iter().flatten() {
-                        let names = one["names"]
-                            .as_array()
-                            .into_iter()
-                            .flatten()
-                            .filter_map(Value::as_str);
-                        found.extend(names.map(|name| discovered(name, one)));
+                        let names = texts(&one["names"]);
+                        found.push(names.iter().map(|name| discovered(name, one)).collect());
                     }
                 } else {
                     collect(value, found);

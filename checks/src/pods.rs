@@ -1,4 +1,5 @@
-//! What is asked of every pod: the Pod Security Standard `restricted`, and what a good neighbour adds to it.
+//! What is asked of every pod: the Pod Security Standard `restricted`, and what a good neighbour adds to it. In a namespace that is
+//! privileged a pod may use what is the node's, and NET_RAW; all else is asked of it too.
 
 use serde_json::Value;
 
@@ -35,13 +36,23 @@ pub fn template(object: &Value) -> Option<&Value> {
     }
 }
 
+/// What the namespace of a pod allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Nothing of the node.
+    Restricted,
+    /// The node's network, processes, folders and ports, and NET_RAW.
+    Privileged,
+}
+
 /// What is wrong with the pod that an object makes.
 #[must_use]
-pub fn problems(object: &Value) -> Vec<String> {
+pub fn problems(object: &Value, level: Level) -> Vec<String> {
     let Some(pod) = template(object) else {
         return Vec::new();
     };
     let spec = &pod["spec"];
+    let privileged = level == Level::Privileged;
     let mut problems = Vec::new();
     let mut ask = |good: bool, problem: &str| {
         if !good {
@@ -50,7 +61,10 @@ pub fn problems(object: &Value) -> Vec<String> {
     };
     let context = &spec["securityContext"];
     for host in ["hostNetwork", "hostPID", "hostIPC"] {
-        ask(spec[host] != true, &format!("{host} must not be true"));
+        ask(
+            privileged || spec[host] != true,
+            &format!("{host} must not be true"),
+        );
     }
     ask(context["runAsNonRoot"] == true, "runAsNonRoot must be true");
     ask(
@@ -79,7 +93,7 @@ pub fn problems(object: &Value) -> Vec<String> {
             .filter(|key| *key != "name");
         for kind in kinds {
             ask(
-                VOLUMES.contains(&kind.as_str()),
+                VOLUMES.contains(&kind.as_str()) || (privileged && kind == "hostPath"),
                 &format!("volume {} is a {kind}", volume["name"]),
             );
         }
@@ -99,7 +113,9 @@ pub fn problems(object: &Value) -> Vec<String> {
     for container in items(&spec["containers"]).chain(items(&spec["initContainers"])) {
         let found = container_problems(
             container,
-            items(&spec["containers"]).any(|one| one == container),
+            !matches!(object["kind"].as_str(), Some("Job" | "CronJob"))
+                && items(&spec["containers"]).any(|one| one == container),
+            privileged,
         );
         problems.extend(
             found
@@ -110,7 +126,7 @@ pub fn problems(object: &Value) -> Vec<String> {
     problems
 }
 
-fn container_problems(container: &Value, serves: bool) -> Vec<String> {
+fn container_problems(container: &Value, serves: bool, privileged: bool) -> Vec<String> {
     let mut problems = Vec::new();
     let mut ask = |good: bool, problem: &str| {
         if !good {
@@ -132,11 +148,11 @@ fn container_problems(container: &Value, serves: bool) -> Vec<String> {
         "must drop ALL capabilities",
     );
     ask(
-        items(&context["capabilities"]["add"]).next().is_none(),
+        items(&context["capabilities"]["add"]).all(|one| privileged && one == "NET_RAW"),
         "must not add capabilities",
     );
     ask(
-        items(&container["ports"]).all(|port| port["hostPort"].is_null()),
+        privileged || items(&container["ports"]).all(|port| port["hostPort"].is_null()),
         "must not take ports of the host",
     );
     ask(
@@ -157,6 +173,12 @@ fn container_problems(container: &Value, serves: bool) -> Vec<String> {
         ask(
             !serves || !container[probe].is_null(),
             &format!("must have a {probe}"),
+        );
+    }
+    for mount in items(&container["volumeMounts"]) {
+        ask(
+            mount["mountPropagation"] != "Bidirectional",
+            "must not mount anything for the node",
         );
     }
     for variable in items(&container["env"]) {

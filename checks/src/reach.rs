@@ -1,53 +1,129 @@
 //! Who is configured to call whom, held against the network policies: a call must be let out by those of the caller and let in by those
 //! of the one that is called. Without it a deployment is well formed and silent.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{manifests, pods};
 
 /// The calls that a deployment is configured to make and its policies do not allow.
 #[must_use]
 pub fn problems(objects: &[Value]) -> Vec<String> {
-    let pods: Vec<Pod> = objects.iter().filter_map(Pod::of).collect();
+    let pods: Vec<Pod> = objects
+        .iter()
+        .filter_map(|object| Pod::of(object, objects))
+        .collect();
     let mut problems = Vec::new();
     for caller in &pods {
-        let mut addresses = calls(caller.template, objects);
+        let mut addresses = calls(caller.namespace, caller.template, objects);
         addresses.sort();
         addresses.dedup();
         for (host, port) in addresses {
-            let Some((called, port)) = answers(objects, &pods, &host, &port) else {
-                // `manifests::fit_problems` tells of those that nobody answers.
-                continue;
+            let mut problem = |who: &Pod, direction: &str, port: &dyn std::fmt::Display| {
+                problems.push(format!(
+                    "{} is configured to call {host} at {port}: no policy of {} allows it ({direction})",
+                    caller.name, who.name
+                ));
             };
-            for (who, other, direction) in [(caller, called, "Egress"), (called, caller, "Ingress")]
-            {
-                if !allowed(objects, who, other, direction, &port) {
-                    problems.push(format!(
-                        "{} is configured to call {host} at {}: no policy of {} allows it ({direction})",
-                        caller.name, port.number, who.name
-                    ));
+            match answers(objects, &pods, caller.namespace, &host, &port) {
+                Some(Answer::Pod(called, port)) => {
+                    if !allowed(objects, caller, &called.peer(), "Egress", &port) {
+                        problem(caller, "Egress", &port.number);
+                    }
+                    // No policy governs who uses the network of its node.
+                    if !called.of_the_node()
+                        && !allowed(objects, called, &caller.peer(), "Ingress", &port)
+                    {
+                        problem(called, "Ingress", &port.number);
+                    }
                 }
+                Some(Answer::Elsewhere(namespace)) => {
+                    let number = port.parse().unwrap_or(0);
+                    let peer = Peer {
+                        namespace: &namespace,
+                        of_namespace: json!({ NAMESPACE: namespace }),
+                        of_pod: None,
+                        of_the_node: false,
+                    };
+                    let port = Port {
+                        number,
+                        name: String::new(),
+                    };
+                    if !allowed(objects, caller, &peer, "Egress", &port) {
+                        problem(caller, "Egress", &port.number);
+                    }
+                }
+                // `manifests::fit_problems` tells of those that nobody answers.
+                None => {}
             }
         }
     }
     problems
 }
 
+/// The label that every namespace has by itself.
+const NAMESPACE: &str = "kubernetes.io/metadata.name";
+
 struct Pod<'a> {
     name: &'a str,
+    namespace: &'a str,
+    of_namespace: Value,
     template: &'a Value,
 }
 
 impl<'a> Pod<'a> {
-    fn of(object: &'a Value) -> Option<Self> {
+    fn of(object: &'a Value, objects: &[Value]) -> Option<Self> {
         let template = pods::template(object)?;
         let name = object["metadata"]["name"].as_str()?;
-        Some(Self { name, template })
+        let namespace = manifests::namespace(object);
+        let own = objects.iter().find(|object| {
+            object["kind"] == "Namespace" && object["metadata"]["name"] == namespace
+        });
+        let mut of_namespace = own.map_or(Value::Null, |own| own["metadata"]["labels"].clone());
+        if !of_namespace.is_object() {
+            of_namespace = json!({});
+        }
+        of_namespace[NAMESPACE] = namespace.into();
+        Some(Self {
+            name,
+            namespace,
+            of_namespace,
+            template,
+        })
     }
 
     fn labels(&self) -> &'a Value {
         &self.template["metadata"]["labels"]
     }
+
+    fn of_the_node(&self) -> bool {
+        self.template["spec"]["hostNetwork"] == true
+    }
+
+    fn peer(&self) -> Peer<'_> {
+        Peer {
+            namespace: self.namespace,
+            of_namespace: self.of_namespace.clone(),
+            of_pod: Some(self.labels()),
+            of_the_node: self.of_the_node(),
+        }
+    }
+}
+
+/// The other side of a connection, as a policy sees it.
+struct Peer<'a> {
+    namespace: &'a str,
+    of_namespace: Value,
+    /// Not known of one outside of the deployment.
+    of_pod: Option<&'a Value>,
+    /// It has an address of its node, which only a block names.
+    of_the_node: bool,
+}
+
+/// Who answers at an address.
+enum Answer<'a> {
+    Pod(&'a Pod<'a>, Port),
+    /// Something in a namespace that is not part of the deployment.
+    Elsewhere(String),
 }
 
 /// A port of a pod, by both of its names.
@@ -57,17 +133,19 @@ struct Port {
 }
 
 /// Host and port of everything that a pod is told to call: in its arguments, its environment and the files of its `ConfigMap`s.
-fn calls(template: &Value, objects: &[Value]) -> Vec<(String, String)> {
+fn calls(namespace: &str, template: &Value, objects: &[Value]) -> Vec<(String, String)> {
     let mut texts = pods::urls(template);
     for source in pods::sources(template) {
         let files = objects
             .iter()
-            .filter(|object| manifests::name(object) == source)
+            .filter(|object| {
+                manifests::namespace(object) == namespace && manifests::name(object) == source
+            })
             .filter_map(|object| object["data"].as_object());
         for (name, text) in files.flatten() {
             let text = text.as_str().unwrap_or_default();
             if name == "prometheus.yml" {
-                texts.extend(manifests::scraped_text(text));
+                texts.extend(manifests::scraped_text(text).into_iter().flatten());
             }
             // Dashboards and rules are full of links for people.
             let told = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
@@ -93,19 +171,34 @@ fn address(text: &str) -> Option<(String, String)> {
     Some((host.to_owned(), port.to_owned()))
 }
 
-/// The pod behind a service's address, and its port there.
+/// Who is behind a service's address, and its port there.
 fn answers<'a>(
     objects: &[Value],
     pods: &'a [Pod<'a>],
+    own: &str,
     host: &str,
     port: &str,
-) -> Option<(&'a Pod<'a>, Port)> {
-    let service = objects
-        .iter()
-        .find(|object| object["kind"] == "Service" && object["metadata"]["name"] == host)?;
-    let pod = pods
-        .iter()
-        .find(|pod| manifests::chosen(&service["spec"]["selector"], pod.labels()))?;
+) -> Option<Answer<'a>> {
+    let (namespace, name) = manifests::service_of(own, host);
+    let service = objects.iter().find(|object| {
+        object["kind"] == "Service"
+            && object["metadata"]["name"] == name
+            && manifests::namespace(object) == namespace
+    })?;
+    if let Some(alias) = service["spec"]["externalName"].as_str() {
+        let (elsewhere, _) = manifests::service_of(own, alias);
+        let ours = objects
+            .iter()
+            .any(|object| manifests::namespace(object) == elsewhere);
+        return if ours {
+            answers(objects, pods, own, alias, port)
+        } else {
+            Some(Answer::Elsewhere(elsewhere.to_owned()))
+        };
+    }
+    let pod = pods.iter().find(|pod| {
+        pod.namespace == namespace && manifests::chosen(&service["spec"]["selector"], pod.labels())
+    })?;
     let entry = items(&service["spec"]["ports"]).find(|entry| {
         port.parse() == Ok(entry["port"].as_u64().unwrap_or(0)) || entry["name"] == port
     })?;
@@ -120,27 +213,40 @@ fn answers<'a>(
         .find(|own| own["name"] == *target || own["containerPort"] == *target)?;
     let number = own["containerPort"].as_u64()?;
     let name = own["name"].as_str().unwrap_or_default().to_owned();
-    Some((pod, Port { number, name }))
+    Some(Answer::Pod(pod, Port { number, name }))
 }
 
 /// Whether a policy of `who` lets a connection with `other` pass.
-fn allowed(objects: &[Value], who: &Pod, other: &Pod, direction: &str, port: &Port) -> bool {
+fn allowed(objects: &[Value], who: &Pod, other: &Peer, direction: &str, port: &Port) -> bool {
     let (rules, peers) = match direction {
         "Egress" => ("egress", "to"),
         _ => ("ingress", "from"),
     };
     let policies = objects.iter().filter(|object| {
-        object["kind"] == "NetworkPolicy" && selects(&object["spec"]["podSelector"], who.labels())
+        object["kind"] == "NetworkPolicy"
+            && manifests::namespace(object) == who.namespace
+            && selects(&object["spec"]["podSelector"], who.labels())
     });
+    let meant = |peer: &Value| {
+        if !peer["ipBlock"].is_null() {
+            return other.of_the_node;
+        }
+        let of_namespace = if peer["namespaceSelector"].is_null() {
+            other.namespace == who.namespace
+        } else {
+            selects(&peer["namespaceSelector"], &other.of_namespace)
+        };
+        of_namespace
+            && !other.of_the_node
+            && (peer["podSelector"].is_null()
+                || other
+                    .of_pod
+                    .is_some_and(|labels| selects(&peer["podSelector"], labels)))
+    };
     policies
         .flat_map(|policy| items(&policy["spec"][rules]))
         .any(|rule| {
-            let peer = rule[peers].is_null()
-                || items(&rule[peers]).any(|peer| {
-                    peer["namespaceSelector"].is_null()
-                        && !peer["podSelector"].is_null()
-                        && selects(&peer["podSelector"], other.labels())
-                });
+            let peer = rule[peers].is_null() || items(&rule[peers]).any(meant);
             let open = rule["ports"].is_null()
                 || items(&rule["ports"])
                     .any(|one| one["port"] == port.number || one["port"] == port.name.as_str());

@@ -58,6 +58,9 @@ fn the_example_for_rds_has_the_form_of_yace_and_brings_what_alerts_and_panels_as
     let path = root().join("examples/yace-rds.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     let config: Config = serde_saphyr::from_str(&text).unwrap();
+    // kustomize reads no file outside of a component's folder.
+    let of_kubernetes = root().join("kustomize/components/cloudwatch/yace.yaml");
+    assert_eq!(std::fs::read_to_string(of_kubernetes).unwrap(), text);
     assert_eq!(config.api_version, "v1alpha1");
     assert!(
         config

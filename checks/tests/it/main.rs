@@ -9,6 +9,7 @@ mod circles;
 mod cloud;
 mod conventions;
 mod dashboards;
+mod deployments;
 mod docs;
 mod inventory;
 mod lab;

@@ -35,7 +35,8 @@ pub struct Settings<'a> {
 pub enum Target {
     /// At `host:port`.
     At(String),
-    /// At each address that the DNS of the cluster gives for the port `http` of this service.
+    /// At each address that the DNS of the cluster gives for the port `http` of this service, in the namespace of Prometheus or in
+    /// `sotp-SERVICE`, where a component puts it that gives it a right over its node.
     Pods(String),
 }
 
@@ -153,14 +154,15 @@ impl Table {
                       # and no right in the cluster.",
             ..containers()
         };
-        settings.text(&self.service, &self.inventory(), |service| {
+        let text = settings.text(&self.service, &self.inventory(), |service| {
             let app = service.app.as_ref()?;
             Some(if service.pods {
                 Target::Pods(app.clone())
             } else {
                 Target::At(format!("{app}:{}", service.port))
             })
-        })
+        });
+        text + COMPONENTS
     }
 
     /// The inventory service in containers.
@@ -169,6 +171,34 @@ impl Table {
         format!("http://inventory:{port}")
     }
 }
+
+/// What components of kustomize bring: as long as one is not there, its name is unknown to the DNS, which is no target and no error.
+const COMPONENTS: &str = r#"  # node_exporter of each node of the cluster: the component node-exporter.
+  - job_name: "cluster-node"
+    dns_sd_configs:
+      - names: [node-exporter.sotp-nodes]
+        type: A
+        port: 9100
+    relabel_configs:
+      # As the hosts of the inventory, so that the same alerts and panels hold.
+      - target_label: job
+        replacement: node
+      - target_label: role
+        replacement: cluster-node
+      - source_labels: [__address__]
+        regex: '(.*):\d+'
+        target_label: device
+  # YACE for CloudWatch: the component cloudwatch. Each metric costs a call.
+  - job_name: "cloudwatch"
+    scrape_interval: 1m
+    dns_sd_configs:
+      - names: [cloudwatch]
+        type: A
+        port: 5000
+    relabel_configs:
+      - target_label: instance
+        replacement: cloudwatch
+"#;
 
 fn containers() -> Settings<'static> {
     Settings {
@@ -191,7 +221,7 @@ fn job(name: &str, target: &Target) -> String {
         // `ping-0.ping.NAMESPACE.svc.cluster.local:19427` is `ping-0:19427` to people.
         Target::Pods(service) => format!(
             "  # Every pod of the StatefulSet, by its stable name.\n  - job_name: {name}\n    dns_sd_configs:\n      \
-             - names: [_http._tcp.{service}]\n        type: SRV\n        refresh_interval: 15s\n    relabel_configs:\n      \
+             - names: [_http._tcp.{service}, _http._tcp.{service}.sotp-{service}]\n        type: SRV\n        refresh_interval: 15s\n    relabel_configs:\n      \
              - source_labels: [__address__]\n        regex: '([^.]+)\\..*:(\\d+)'\n        target_label: instance\n        \
              replacement: $1:$2\n"
         ),
