@@ -516,6 +516,16 @@ mod tests {
                 "loki: [{name: a, url: 'http://x'}]\nwebhooks: [{name: b, url: 'http://y', events: [nonsense]}]",
                 "webhooks[0].events: expected kinds of events",
             ),
+            (
+                "loki: [{name: a, url: 'http://x'}]\nwebhooks: [{name: b, url: 'http://y', events: [login], \
+                 basic_auth: {username: u, password_file: nowhere}}]",
+                "webhooks[0].basic_auth.password_file: expected a readable file",
+            ),
+            (
+                "loki: [{name: a, url: 'http://x'}]\nwebhooks: [{name: b, url: 'http://y', events: [login], \
+                 bearer_token_file: t, basic_auth: {username: u, password_file: p}}]",
+                "webhooks[0].basic_auth: expected basic_auth or bearer_token_file, not both",
+            ),
             ("unknown: 1", "unknown"),
         ] {
             let error = Config::parse(text, Path::new("x.yaml"))

@@ -124,13 +124,7 @@ impl Client {
         if let Some(tenant) = tenant {
             request = request.header("X-Scope-OrgID", tenant);
         }
-        request = match &self.authentication {
-            Authentication::None => request,
-            Authentication::Basic { user, password } => {
-                request.basic_auth(user, Some(password.current().reveal()))
-            }
-            Authentication::Bearer(token) => request.bearer_auth(token.current().reveal()),
-        };
+        request = self.authentication.apply(request);
         match request.send().await {
             Ok(response) => read_answer(response).await,
             Err(error) => {

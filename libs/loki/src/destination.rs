@@ -25,6 +25,19 @@ pub enum Authentication {
     Bearer(Arc<SecretFile>),
 }
 
+impl Authentication {
+    /// The request with what shows who the client is, as the file of the secret is now.
+    pub fn apply(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match self {
+            Self::None => request,
+            Self::Basic { user, password } => {
+                request.basic_auth(user, Some(password.current().reveal()))
+            }
+            Self::Bearer(token) => request.bearer_auth(token.current().reveal()),
+        }
+    }
+}
+
 /// When a batch is sent.
 #[derive(Debug, Clone)]
 pub struct Batching {

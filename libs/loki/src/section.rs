@@ -129,18 +129,11 @@ impl Section {
         }
         let mut to = Destination::new(&self.name, &self.url);
         to.tenant.clone_from(&self.tenant);
-        to.authentication = match (&self.basic_auth, &self.bearer_token_file) {
-            (None, None) => Authentication::None,
-            (Some(basic), None) => Authentication::Basic {
-                user: basic.username.clone(),
-                password: secret("basic_auth.password_file", base, &basic.password_file)?,
-            },
-            (None, Some(file)) => Authentication::Bearer(secret("bearer_token_file", base, file)?),
-            (Some(_), Some(_)) => {
-                let message = "expected basic_auth or bearer_token_file, not both";
-                return Err(wrong("basic_auth", message));
-            }
-        };
+        to.authentication = Authentication::open(
+            self.basic_auth.as_ref(),
+            self.bearer_token_file.as_deref(),
+            base,
+        )?;
         to.ca_file = self.ca_file.as_ref().map(near);
         to.identity_files = match (&self.cert_file, &self.key_file) {
             (None, None) => None,
@@ -175,6 +168,31 @@ impl Section {
         to.limits.streams = self.max_streams.unwrap_or(to.limits.streams);
         to.limits.line_bytes = self.max_line_bytes.unwrap_or(to.limits.line_bytes);
         Ok(to)
+    }
+}
+
+impl Authentication {
+    /// What the keys `basic_auth` and `bearer_token_file` of a section say; relative paths begin at `base`.
+    ///
+    /// # Errors
+    /// When both are there, or a file with a secret cannot be read.
+    pub fn open(
+        basic: Option<&BasicAuth>,
+        bearer: Option<&Path>,
+        base: &Path,
+    ) -> Result<Self, Wrong> {
+        match (basic, bearer) {
+            (None, None) => Ok(Self::None),
+            (Some(basic), None) => Ok(Self::Basic {
+                user: basic.username.clone(),
+                password: secret("basic_auth.password_file", base, &basic.password_file)?,
+            }),
+            (None, Some(file)) => Ok(Self::Bearer(secret("bearer_token_file", base, file)?)),
+            (Some(_), Some(_)) => {
+                let message = "expected basic_auth or bearer_token_file, not both";
+                Err(("basic_auth".to_owned(), message.to_owned()))
+            }
+        }
     }
 }
 

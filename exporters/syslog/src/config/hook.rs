@@ -1,4 +1,4 @@
-//! Who is told of events: the checked section `webhooks`.
+//! Who is notified of events: the checked section `webhooks`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ pub struct Hook {
     pub name: String,
     /// Where to post.
     pub url: toolkit::SecretUrl,
-    /// The kinds of events that it is told.
+    /// The kinds of events that it is notified of.
     pub events: Vec<&'static str>,
     /// The key of the signature.
     pub secret: Option<Arc<SecretFile>>,
-    /// The bearer token.
-    pub token: Option<Arc<SecretFile>>,
+    /// How it knows who calls.
+    pub authentication: loki::Authentication,
     /// Certificates that the server's must descend from.
     pub ca_file: Option<PathBuf>,
     /// How long one call may take.

@@ -136,12 +136,18 @@ pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> 
     let time = |given: Option<toolkit::config::Duration>, default| {
         given.map_or(Duration::from_secs(default), |given| *given)
     };
+    let authentication = loki::Authentication::open(
+        raw.basic_auth.as_ref(),
+        raw.bearer_token_file.as_deref(),
+        base,
+    )
+    .map_err(|(field, message)| (path(&field), message))?;
     Ok(Hook {
         name: raw.name,
         url: raw.url,
         events,
         secret: secret("secret_file", raw.secret_file)?,
-        token: secret("bearer_token_file", raw.bearer_token_file)?,
+        authentication,
         ca_file: raw.ca_file.map(|file| base.join(file)),
         timeout: time(raw.timeout, 5),
         retry_for: time(raw.retry_for, 600),

@@ -198,7 +198,10 @@ pub(super) struct RawWebhook {
     /// File with the secret that signs the body (X-SOTP-Signature).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) secret_file: Option<PathBuf>,
-    /// File with a bearer token; it is read again when it changes.
+    /// A user with a password in a file, which is read again when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) basic_auth: Option<loki::BasicAuth>,
+    /// File with a bearer token, in place of a user; it is read again when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) bearer_token_file: Option<PathBuf>,
     /// Certificates that the server's descends from; else those of the system.

@@ -55,9 +55,7 @@ impl Client {
             let signature = sign(secret.current().reveal().as_bytes(), event.body.as_bytes());
             request = request.header("x-sotp-signature", format!("sha256={signature}"));
         }
-        if let Some(token) = &hook.token {
-            request = request.bearer_auth(token.current().reveal());
-        }
+        request = hook.authentication.apply(request);
         let answer = request.body(event.body.clone()).send().await.ok()?;
         Some(answer.status().as_u16())
     }

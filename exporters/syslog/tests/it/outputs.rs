@@ -232,11 +232,12 @@ async fn receiver(failures: usize) -> (u16, Calls) {
 #[tokio::test]
 async fn events_call_who_asked_for_them_even_while_loki_is_away() {
     let (port, calls) = receiver(2).await;
+    let (with_user, calls_with_user) = receiver(0).await;
     let world = World::prepared("").await;
     std::fs::write(world.path("key"), "Jefe\n").unwrap();
     std::fs::write(world.path("token"), "sesame\n").unwrap();
     world.configure(&format!(
-        "{BOTH}\nwebhooks:\n  - {{name: configurations, url: 'http://127.0.0.1:{port}/changed', events: [configuration_change], secret_file: key, bearer_token_file: token, interval: 60s}}"
+        "{BOTH}\nwebhooks:\n  - {{name: configurations, url: 'http://127.0.0.1:{port}/changed', events: [configuration_change], secret_file: key, bearer_token_file: token, interval: 60s}}\n  - {{name: user, url: 'http://127.0.0.1:{with_user}/', events: [configuration_change], basic_auth: {{username: sotp, password_file: token}}, interval: 60s}}"
     ));
     let mut world = world;
     world
@@ -270,6 +271,17 @@ async fn events_call_who_asked_for_them_even_while_loki_is_away() {
         )),
         "{head}"
     );
+    metric(
+        &world,
+        "syslog_webhook_calls_total",
+        &[("webhook", "user")],
+        |v| v == 1.0,
+    )
+    .await;
+    let head = calls_with_user.lock().unwrap()[0].0.clone();
+    // base64 of sotp:sesame; the head is in lower case here.
+    let expected = "authorization: basic c290cdpzzxnhbwu=";
+    assert!(head.contains(expected), "{head}");
     for (name, expected) in [
         ("event", "configuration_change"),
         ("device", "r1"),
