@@ -3,6 +3,7 @@
 mod alloy;
 mod promtail;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -30,6 +31,8 @@ pub struct Converted {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) message_bytes: Option<String>,
     pub(crate) idle: Option<String>,
+    /// The labels that were made, each with where it is now.
+    labels: BTreeMap<String, Now>,
     /// What could not be carried over, one sentence each.
     pub notes: Vec<String>,
 }
@@ -39,6 +42,14 @@ pub struct Converted {
 /// # Errors
 /// What is wrong with it.
 pub fn convert(text: &str) -> Result<Converted, String> {
+    let relay = |line: &str| {
+        ["module(load=", "$ModLoad", "@version:", "*.* "]
+            .iter()
+            .any(|begins| line.starts_with(begins))
+    };
+    if text.lines().any(relay) {
+        return Err("rsyslog and syslog-ng are not converted: they stay in front and send here (docs/syslog.md, Relays in front)".to_owned());
+    }
     let alloy = text.lines().any(|line| {
         let line = line.trim_start();
         line.starts_with("loki.source.syslog") || line.starts_with("loki.write")
@@ -51,12 +62,57 @@ pub fn convert(text: &str) -> Result<Converted, String> {
     if converted.listeners.is_empty() {
         return Err("expected a syslog listener (Promtail: scrape_configs[].syslog, Alloy: loki.source.syslog)".to_owned());
     }
-    if converted.endpoints.is_empty() {
-        converted
-            .notes
-            .push("no Loki was found: add one under `loki`".to_owned());
-    }
+    converted.mend();
     Ok(converted)
+}
+
+/// Where a label is now, and what stands for `{label="…"}` in a query.
+type Now = (&'static str, &'static str);
+
+const DEVICE: Now = (
+    "label device, by the inventory; the name in the header is metadata hostname",
+    "{device=\"…\"}",
+);
+
+/// Where a label is now: by what it was made of, else by its own name.
+fn now(source: &str, label: &str) -> Now {
+    let source = source
+        .trim_start_matches("__syslog_message_")
+        .trim_start_matches("__syslog_");
+    match (source, label) {
+        ("hostname" | "connection_hostname", _)
+        | ("", "host" | "hostname" | "instance" | "device" | "node" | "nodename" | "router") => {
+            DEVICE
+        }
+        ("severity", _) | ("", "severity" | "level") => (
+            "label severity, with the words of syslog",
+            "{severity=\"…\"}",
+        ),
+        ("facility", _) | ("", "facility") => {
+            ("metadata facility", "{job=\"syslog\"} | facility=\"…\"")
+        }
+        ("app_name", _) | ("", "app" | "application" | "app_name" | "appname" | "process") => {
+            ("metadata process", "{job=\"syslog\"} | process=\"…\"")
+        }
+        ("proc_id", _) | ("", "pid" | "proc_id") => {
+            ("metadata pid", "{job=\"syslog\"} | pid=\"…\"")
+        }
+        ("msg_id", _) | ("", "msgid" | "msg_id") => {
+            ("metadata mnemonic", "{job=\"syslog\"} | mnemonic=\"…\"")
+        }
+        ("connection_ip_address", _) | ("", "ip" | "source_ip" | "remote_addr") => {
+            ("metadata source_ip", "{job=\"syslog\"} | source_ip=\"…\"")
+        }
+        ("", "job") => ("label job, always syslog", "{job=\"syslog\"}"),
+        _ if source.starts_with("sd_") => (
+            "metadata field_NAME, for each parameter of structured data",
+            "{job=\"syslog\"} | field_NAME=\"…\"",
+        ),
+        _ => (
+            "no label; what the line says is metadata by the translation, whose device it is says the inventory",
+            "{job=\"syslog\"} |= \"…\"",
+        ),
+    }
 }
 
 /// Why a setting of a listener has no counterpart, for both programs.
@@ -107,28 +163,79 @@ fn stage_reason(name: &str) -> &'static str {
     }
 }
 
-/// Where a label that a rule made is now.
-fn label_reason(label: &str, action: &str) -> &'static str {
-    match (action, label) {
-        ("drop" | "keep", _) => "nothing is dropped here: filter in the query",
-        (_, "host" | "hostname" | "instance" | "device") => {
-            "the label is `device`, by the inventory; the name in the header is metadata (hostname)"
-        }
-        (_, "severity" | "level") => "the label is `severity`, with the words of syslog",
-        (_, "facility") => "it is metadata (facility)",
-        (_, "app" | "application" | "app_name" | "appname" | "process") => {
-            "it is metadata (process)"
-        }
-        (_, "ip" | "source_ip" | "remote_addr") => "it is metadata (source_ip)",
-        _ => "labels come from the inventory, fields from the translation",
-    }
-}
-
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 impl Converted {
+    /// Makes whole what was left out, or means nothing here, with a note.
+    fn mend(&mut self) {
+        for listener in &mut self.listeners {
+            if listener.udp && listener.tls.take().is_some() {
+                self.notes.push(format!(
+                    "tls_config of {} is left out: TLS is spoken over TCP only",
+                    listener.address
+                ));
+            }
+        }
+        for endpoint in &mut self.endpoints {
+            if !endpoint.url.is_empty() && !endpoint.url.contains("://") {
+                self.notes
+                    .push(format!("{} has no scheme: http was taken", endpoint.url));
+                endpoint.url.insert_str(0, "http://");
+            }
+        }
+        if self.endpoints.is_empty() {
+            self.notes.push(
+                "no Loki was found: the address under `loki` stands for yours, write it there"
+                    .to_owned(),
+            );
+            self.endpoints.push(Endpoint {
+                url: "http://127.0.0.1:3100/loki/api/v1/push".to_owned(),
+                fields: Vec::new(),
+            });
+        }
+    }
+
+    /// Notes a rule that makes a label of others, or drops lines.
+    fn rule(&mut self, place: &str, action: &str, source: &str, label: &str) {
+        match action {
+            "drop" | "keep" => self.notes.push(format!(
+                "{place} ({action} by {source}) is not carried over: nothing is dropped here, filter in the query"
+            )),
+            _ if label.is_empty() || label.starts_with("__") => self.notes.push(format!(
+                "{place} ({action}) is not carried over: labels come from the inventory, fields from the translation"
+            )),
+            _ => self.label(source, label),
+        }
+    }
+
+    fn label(&mut self, source: &str, label: &str) {
+        self.labels.insert(label.to_owned(), now(source, label));
+    }
+
+    /// Where each label of old is now, and how a query reads: a table, empty when there were none.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut rows = vec![("label of old", "now", "in a query")];
+        rows.extend(
+            self.labels
+                .iter()
+                .map(|(label, now)| (&**label, now.0, now.1)),
+        );
+        let width = |get: fn(&(&str, &str, &str)) -> usize| rows.iter().map(get).max().unwrap_or(0);
+        let (first, second) = (
+            width(|r| r.0.chars().count()),
+            width(|r| r.1.chars().count()),
+        );
+        let mut out = String::new();
+        for (label, now, query) in rows.iter().filter(|_| !self.labels.is_empty()) {
+            // Writing into a string cannot fail.
+            let _ = writeln!(out, "{label:first$}  {now:second$}  {query}");
+        }
+        out
+    }
+
     /// Takes limits of a listener, of which we have one for all: the first, with a note about others.
     fn limit(&mut self, bytes: Option<String>, idle: Option<String>) {
         for (name, kept, new) in [

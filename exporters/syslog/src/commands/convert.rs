@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// Writes our configuration to standard output and what it lacks to standard error.
+/// Writes our configuration to standard output; what it lacks and where labels are now to standard error.
 pub(super) fn convert(file: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let mut converted =
@@ -13,6 +13,13 @@ pub(super) fn convert(file: &Path) -> anyhow::Result<()> {
     let yaml = converted.checked();
     for note in &converted.notes {
         writeln!(std::io::stderr(), "note: {note}")?;
+    }
+    let table = converted.table();
+    if !table.is_empty() {
+        writeln!(
+            std::io::stderr(),
+            "note: where the labels of old are now:\n{table}"
+        )?;
     }
     // What this program would refuse is not printed.
     let yaml = yaml.map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;

@@ -1,12 +1,20 @@
 //! Alloy's blocks: `name "label" { key = value … }`.
 
-use super::{Converted, Endpoint, Listener, label_reason, reason, stage_reason};
+use super::{Converted, Endpoint, Listener, reason, stage_reason};
+
+/// The value of an attribute.
+#[derive(Debug, Default)]
+struct Value {
+    /// The value, when it is a plain one.
+    plain: Option<String>,
+    /// The texts of a list, or the keys of an object.
+    inner: Vec<String>,
+}
 
 #[derive(Debug, Default)]
 struct Block {
     name: String,
-    /// Name and value; none for a value that is not a plain one.
-    attributes: Vec<(String, Option<String>)>,
+    attributes: Vec<(String, Value)>,
     blocks: Vec<Block>,
 }
 
@@ -15,7 +23,13 @@ impl Block {
         self.attributes
             .iter()
             .find(|a| a.0 == key)
-            .and_then(|a| a.1.clone())
+            .and_then(|a| a.1.plain.clone())
+    }
+
+    /// The texts of a list, or the keys of an object.
+    fn items(&self, key: &str) -> &[String] {
+        let found = self.attributes.iter().find(|a| a.0 == key);
+        found.map_or(&[], |a| &a.1.inner)
     }
 
     fn has(&self, key: &str) -> bool {
@@ -36,7 +50,7 @@ impl Block {
                     "{place}.{key} is not carried over: {}",
                     reason(key)
                 ));
-            } else if value.is_none() {
+            } else if value.plain.is_none() && value.inner.is_empty() {
                 into.push(format!(
                     "{place}.{key} is an expression: write its value by hand"
                 ));
@@ -147,14 +161,13 @@ fn block(
     }
 }
 
-/// One value; none when it is not a plain one, such as a list, an object or an expression.
-fn value(
-    tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>,
-) -> Result<Option<String>, String> {
+/// One value; it is no plain one when it is a list, an object or an expression.
+fn value(tokens: &mut std::iter::Peekable<std::vec::IntoIter<Token>>) -> Result<Value, String> {
     const OPERATORS: [char; 13] = [
         '+', '*', '/', '%', '^', '=', '!', '<', '>', '&', '|', '(', '[',
     ];
     let mut plain = None;
+    let mut inner = Vec::new();
     let mut parts = 0;
     loop {
         let first = tokens.next().ok_or("expected a value")?;
@@ -166,15 +179,22 @@ fn value(
                 let literal = word.parse::<f64>().is_ok() || word == "true" || word == "false";
                 plain = literal.then(|| word.clone());
             }
-            Token::Sign('{' | '[' | '(') => {
+            Token::Sign(bracket @ ('{' | '[' | '(')) => {
                 parts += 1;
                 let mut open = 1;
                 while open > 0 {
-                    match tokens.next() {
-                        None => return Err("expected a closing bracket".to_owned()),
-                        Some(Token::Sign('{' | '[' | '(')) => open += 1,
-                        Some(Token::Sign('}' | ']' | ')')) => open -= 1,
-                        Some(_) => {}
+                    let token = tokens.next().ok_or("expected a closing bracket")?;
+                    match token {
+                        Token::Sign('{' | '[' | '(') => open += 1,
+                        Token::Sign('}' | ']' | ')') => open -= 1,
+                        Token::Text(text) | Token::Word(text)
+                            if open == 1
+                                && (*bracket == '['
+                                    || tokens.peek() == Some(&Token::Sign('='))) =>
+                        {
+                            inner.push(text);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -194,7 +214,8 @@ fn value(
             _ => break,
         }
     }
-    Ok(plain.filter(|_| parts == 1))
+    let plain = plain.filter(|_| parts == 1);
+    Ok(Value { plain, inner })
 }
 
 pub(super) fn read(text: &str) -> Result<Converted, String> {
@@ -207,6 +228,12 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
             "loki.write" => write(component, &mut found),
             "loki.process" => {
                 for stage in &component.blocks {
+                    if matches!(&*stage.name, "stage.labels" | "stage.static_labels") {
+                        for label in stage.items("values") {
+                            found.label("", label);
+                        }
+                        continue;
+                    }
                     found.notes.push(format!(
                         "loki.process {} is not carried over: {}",
                         stage.name,
@@ -214,14 +241,14 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
                     ));
                 }
             }
-            "loki.relabel" => {
+            place @ ("loki.relabel" | "discovery.relabel") => {
                 for rule in component.inner("rule") {
-                    let label = rule.get("target_label").unwrap_or_default();
-                    let action = rule.get("action").unwrap_or_else(|| "replace".to_owned());
-                    found.notes.push(format!(
-                        "loki.relabel rule ({action}, label {label:?}) is not carried over: {}",
-                        label_reason(&label, &action)
-                    ));
+                    found.rule(
+                        &format!("{place} rule"),
+                        rule.get("action").as_deref().unwrap_or("replace"),
+                        &rule.items("source_labels").join(", "),
+                        &rule.get("target_label").unwrap_or_default(),
+                    );
                 }
             }
             other => found.notes.push(format!("{other} is not carried over")),
@@ -245,9 +272,18 @@ fn source(component: &Block, found: &mut Converted) {
             listener.get("max_message_length"),
             listener.get("idle_timeout"),
         );
+        for label in listener.items("labels") {
+            found.label("", label);
+        }
         listener.note_others(
             "loki.source.syslog listener",
-            &["address", "protocol", "max_message_length", "idle_timeout"],
+            &[
+                "address",
+                "protocol",
+                "max_message_length",
+                "idle_timeout",
+                "labels",
+            ],
             &["tls_config"],
             &mut found.notes,
         );

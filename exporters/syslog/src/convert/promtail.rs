@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Converted, Endpoint, Listener, label_reason, reason, stage_reason};
+use super::{Converted, Endpoint, Listener, reason, stage_reason};
 
 /// What is carried over of a listener.
-const LISTENER: [&str; 5] = [
+const LISTENER: [&str; 6] = [
+    "labels",
     "listen_address",
     "listen_protocol",
     "max_message_length",
@@ -68,6 +69,9 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
             text_of(&syslog["max_message_length"]),
             text_of(&syslog["idle_timeout"]),
         );
+        for label in others(&syslog["labels"], &[]) {
+            found.label("", label);
+        }
         for key in others(syslog, &LISTENER) {
             found.notes.push(format!(
                 "scrape_configs[{at}].syslog.{key} is not carried over: {}",
@@ -82,6 +86,12 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
         }
         for (number, stage) in list(&job["pipeline_stages"]).iter().enumerate() {
             for name in others(stage, &[]) {
+                if matches!(name, "labels" | "static_labels") {
+                    for label in others(&stage[name], &[]) {
+                        found.label("", label);
+                    }
+                    continue;
+                }
                 found.notes.push(format!(
                     "scrape_configs[{at}].pipeline_stages[{number}].{name} is not carried over: {}",
                     stage_reason(name)
@@ -89,12 +99,15 @@ pub(super) fn read(text: &str) -> Result<Converted, String> {
             }
         }
         for (number, rule) in list(&job["relabel_configs"]).iter().enumerate() {
-            let label = rule["target_label"].as_str().unwrap_or_default();
-            let action = rule["action"].as_str().unwrap_or("replace");
-            found.notes.push(format!(
-                "scrape_configs[{at}].relabel_configs[{number}] ({action}, label {label:?}) is not carried over: {}",
-                label_reason(label, action)
-            ));
+            let text = |key: &str| rule[key].as_str().unwrap_or_default();
+            let sources = list(&rule["source_labels"]);
+            let sources: Vec<&str> = sources.iter().filter_map(Value::as_str).collect();
+            found.rule(
+                &format!("scrape_configs[{at}].relabel_configs[{number}]"),
+                rule["action"].as_str().unwrap_or("replace"),
+                &sources.join(", "),
+                text("target_label"),
+            );
         }
         for key in others(
             job,

@@ -55,9 +55,7 @@ fn both_are_carried_over_and_what_is_not_is_said() {
             1,
             0,
             vec![
-                "labels is not",
                 "label_structured_data is not",
-                "relabel_configs[0] (replace, label \"host\") is not carried over: the label is `device`",
                 "no syslog listener",
                 "external_labels",
                 "server is not",
@@ -67,10 +65,7 @@ fn both_are_carried_over_and_what_is_not_is_said() {
             ALLOY,
             1,
             1,
-            vec![
-                "listener.labels",
-                "loki.process stage.drop is not carried over: nothing is dropped here",
-            ],
+            vec!["loki.process stage.drop is not carried over: nothing is dropped here"],
         ),
     ] {
         let converted = convert(text).unwrap();
@@ -175,13 +170,82 @@ fn what_is_printed_is_taken_by_our_own_check() {
         "{:?}",
         converted.notes
     );
-    let alone = PROMTAIL.split("clients:").next().unwrap().to_owned()
-        + "scrape_configs: [{job_name: syslog, syslog: {listen_address: ':1514'}}]\n";
-    let error = convert(&alone).unwrap().checked().unwrap_err();
-    assert!(
-        error.contains("loki: expected at least one destination"),
-        "{error}"
-    );
+    for (clients, note, url) in [
+        (
+            "",
+            "no Loki was found",
+            "http://127.0.0.1:3100/loki/api/v1/push",
+        ),
+        (
+            "clients: [{url: 'loki:3100/loki/api/v1/push'}]\n",
+            "has no scheme: http was taken",
+            "http://loki:3100/loki/api/v1/push",
+        ),
+    ] {
+        let text = format!(
+            "{clients}scrape_configs: [{{job_name: a, syslog: {{listen_address: ':1514', listen_protocol: udp, \
+             tls_config: {{cert_file: a, key_file: b}}}}}}]\n"
+        );
+        let mut converted = convert(&text).unwrap();
+        let config = Config::parse(&converted.checked().unwrap(), Path::new("converted.yaml"));
+        assert_eq!(config.unwrap().loki[0].url, url);
+        for note in [note, "tls_config of :1514 is left out"] {
+            assert!(
+                converted.notes.iter().any(|n| n.contains(note)),
+                "{:?}",
+                converted.notes
+            );
+        }
+    }
+}
+
+#[test]
+fn a_table_says_where_each_label_is_now() {
+    for (text, rows) in [
+        (
+            PROMTAIL.replace(
+                "    relabel_configs:\n",
+                "    pipeline_stages: [{labels: {level: , peer: }}]\n    relabel_configs:\n      - {source_labels: [__syslog_message_app_name], target_label: unit}\n",
+            ),
+            vec![
+                ("host", "label device", "{device="),
+                ("job", "label job", "{job="),
+                ("level", "label severity", "{severity="),
+                ("peer", "no label", "|= "),
+                ("unit", "metadata process", "| process="),
+            ],
+        ),
+        (
+            ALLOY.to_owned()
+                + "loki.relabel \"r\" { rule {\n source_labels = [\"__syslog_connection_ip_address\"]\n target_label = \"from\" } }\n\
+                   loki.process \"l\" { stage.labels { values = { facility = \"\", } } }\n",
+            vec![
+                ("component", "no label", "|= "),
+                ("facility", "metadata facility", "| facility="),
+                ("from", "metadata source_ip", "| source_ip="),
+                ("n", "no label", "|= "),
+            ],
+        ),
+    ] {
+        let table = convert(&text).unwrap().table();
+        let lines: Vec<&str> = table.lines().skip(1).collect();
+        assert_eq!(lines.len(), rows.len(), "{table}");
+        for (line, (label, now, query)) in lines.iter().zip(rows) {
+            assert!(line.starts_with(&format!("{label} ")), "{line}");
+            assert!(line.contains(now) && line.contains(query), "{line}");
+        }
+    }
+}
+
+#[test]
+fn relays_are_told_to_stay_in_front() {
+    for text in [
+        "module(load=\"imudp\")\n*.* @@loki:1514\n",
+        "@version: 4.8\nsource s_net { network(); };\n",
+    ] {
+        let error = convert(text).unwrap_err();
+        assert!(error.contains("stay in front"), "{error}");
+    }
 }
 
 #[test]
@@ -193,8 +257,7 @@ fn stages_and_filters_are_named() {
     let converted = convert(&staged).unwrap();
     for note in [
         "pipeline_stages[0].drop is not carried over: nothing is dropped here",
-        "pipeline_stages[1].labels is not carried over: our labels are",
-        "relabel_configs[0] (drop, label \"\") is not carried over: nothing is dropped here",
+        "relabel_configs[0] (drop by __syslog_message_severity) is not carried over: nothing is dropped here",
     ] {
         assert!(
             converted.notes.iter().any(|n| n.contains(note)),
