@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::openapi::{self, Call};
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use inventory::edit::Kind;
 use inventory::sd::Job;
@@ -124,7 +125,15 @@ async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
         Action::Change => api.outcome(&request).await,
         Action::Inventory => {
             let inventory = api.feed.current();
-            reply::tagged(&request, inventory.version(), || inventory.json().to_vec())
+            let mut answer =
+                reply::tagged(&request, inventory.version(), || inventory.json().to_vec());
+            // The first reading of a file has nothing to be compared with; who follows us has.
+            if api.editor.is_some() || api.feed.health().changes > 1 {
+                let name = HeaderName::from_static(inventory::CHECKED);
+                let headers = answer.headers_mut();
+                headers.insert(name, HeaderValue::from_static("true"));
+            }
+            answer
         }
         Action::Status => status(&api),
         Action::Schema => response::new(

@@ -56,7 +56,11 @@ impl toolkit::Service for Service {
         }
         let feed = match &editor {
             Some(editor) => editor.store.feed().clone(),
-            None => Feed::open(Source::File(flags.source)).await.map_err(bad)?,
+            None => {
+                let guard = flags.guard.guard();
+                let feed = Feed::open_guarded(Source::File(flags.source), guard);
+                feed.await.map_err(bad)?
+            }
         };
         let store = editor.as_ref().map(|editor| Arc::clone(&editor.store));
         app.collect(Series::new(feed.clone()));
@@ -140,7 +144,7 @@ async fn look(feed: Feed, store: Option<Arc<Store>>) -> Result<bool, String> {
     };
     let before = feed.current();
     let mut held = store.hold().await;
-    let settled = blocking(move || held.settle()).await;
+    let settled = blocking(move || held.confirm()).await;
     settled.map_err(|error| chain(&error))?;
     Ok(!Arc::ptr_eq(&before, &feed.current()))
 }
@@ -169,6 +173,7 @@ async fn editor(flags: &Flags, live: &Live<Config>) -> anyhow::Result<Opened> {
         file: flags.source.clone(),
         branch: editing.branch.clone(),
         audit: Some(audit.clone()),
+        guard: flags.guard.guard(),
     };
     match blocking(move || Store::open(Arc::new(Real), options)).await {
         Ok(store) => {

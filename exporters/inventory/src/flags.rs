@@ -17,6 +17,8 @@ pub struct Flags {
         help_heading = "Inventory"
     )]
     pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) guard: devices::GuardFlags,
     /// Prints the JSON Schema of the inventory file and exits.
     #[arg(
         long = "inventory.print-schema",

@@ -20,7 +20,7 @@ use std::time::Duration;
 use access::audit::{Audit, Outcome, Pending, Record as Audited};
 use access::edit::Action;
 use inventory::edit::Book;
-use inventory::{Document, Feed, Inventory};
+use inventory::{Document, Feed, Guard, Inventory};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Notify, watch};
 use toolkit::chain;
@@ -100,6 +100,8 @@ pub(crate) struct Options {
     pub(crate) branch: String,
     /// Where it is recorded what is taken over from others.
     pub(crate) audit: Option<Audit>,
+    /// What holds back a file that lost many devices at once.
+    pub(crate) guard: Guard,
 }
 
 pub(crate) struct Store {
@@ -132,6 +134,7 @@ pub(crate) struct State {
     stamp: Option<Stamp>,
     /// Why the content of the file is bad.
     bad: Option<String>,
+    guard: Guard,
     /// Whether the file could not be written after the last change.
     behind: bool,
     journal: Journal,

@@ -153,6 +153,7 @@ fn row(index: usize) -> Row {
     let row = Row {
         labels,
         says_address: false,
+        zone: None,
         spec: Spec {
             profile: Arc::new(profile),
             address: Some(address),

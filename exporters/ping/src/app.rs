@@ -256,6 +256,7 @@ impl Control {
         let (commands, view, wanted) = match &config.peer {
             Some(peer) if peer.kind != Kind::Blackbox => {
                 let (commands, view) = self.peers.update(peer, &names, probe.down_after);
+                self.interfaces = peer.targets.iter().any(|target| target.zone().is_some());
                 (commands, view, peer.wanted_names())
             }
             _ => {

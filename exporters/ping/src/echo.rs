@@ -11,9 +11,9 @@
 //! | 16–19 | sequence number, of which the ICMP header carries the low 16 bits |
 //! | 20– | filler that depends on the position alone |
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use netio::option::Family;
+use netio::option::{self, Family};
 use surge_ping::{Icmpv4Packet, Icmpv6Packet};
 
 /// Bytes of the ICMP echo header.
@@ -53,6 +53,32 @@ impl Mode {
             Self::Raw => socket2::Type::RAW,
         }
     }
+}
+
+/// Where a request to `address` goes that leaves by the interface of this number: the kernel wants a link-local address of IPv6 with its
+/// scope (RFC 4007), and takes it from no control message.
+#[must_use]
+pub fn destination(address: IpAddr, interface: u32) -> SocketAddr {
+    match address {
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => {
+            SocketAddrV6::new(ip, 0, 0, interface).into()
+        }
+        ip => SocketAddr::new(ip, 0),
+    }
+}
+
+/// A link-local address of IPv6 as it is written with its zone, such as `fe80::1%eth0`.
+#[must_use]
+pub fn zoned(text: &str) -> Option<(Ipv6Addr, &str)> {
+    let (address, zone) = text.split_once('%')?;
+    let address = address.parse::<Ipv6Addr>().ok()?;
+    (address.is_unicast_link_local() && !zone.is_empty()).then_some((address, zone))
+}
+
+/// The number of the interface `name`. While it is missing, no interface has the number: requests are refused, and not sent elsewhere.
+#[must_use]
+pub fn interface(name: &str) -> u32 {
+    option::interface_index(name).unwrap_or(i32::MAX as u32)
 }
 
 /// Appends an echo request of `HEADER_BYTES + size` bytes; `size` below [`TAG_BYTES`] is taken as that.

@@ -3,7 +3,7 @@
 //! A target that is followed anyway is answered from what is known of it, without a packet; any other one is sent one
 //! request.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use toolkit::prometheus::{IntCounterVec, Opts, Registry};
 use toolkit::{Live, Request, Response, web};
 
 use crate::config::{Config, Dns, Module};
-use crate::echo::Mode;
+use crate::echo::{self, Mode};
 use crate::resolve;
 use crate::targets::{Row, View};
 
@@ -199,16 +199,16 @@ impl Prober {
     ) {
         let began = Instant::now();
         let view = self.view.load_full();
-        let address = match known(&view, &asked.target, module) {
-            Some(address) => Ok(address),
-            None => {
-                self.resolve(&asked.target, module, &config.dns, report)
-                    .await
-            }
+        let target = match known(&view, &asked.target, module) {
+            Some(target) => Ok(target),
+            None => self
+                .resolve(&asked.target, module, &config.dns, report)
+                .await
+                .map(|address| (address, 0)),
         };
         outcome.lookup = began.elapsed();
-        let address = match address {
-            Ok(address) => address,
+        let (address, interface) = match target {
+            Ok(target) => target,
             Err(why) => {
                 report.say(format!("no address: {why}"));
                 self.answered.with_label_values(&["own_request"]).inc();
@@ -218,7 +218,11 @@ impl Prober {
         outcome.address = Some(address);
         outcome.resolve = outcome.lookup;
         report.say(format!("address {address}"));
-        let row = view.at(address).filter(|row| fits(row, module));
+        let mut rows = view.at(address);
+        let row = rows.find(|row| {
+            fits(row, module)
+                && scope_of(address, row.spec.profile.out.interface) == scope_of(address, interface)
+        });
         // One that is down is asked anew: what is remembered on the way of the requests that follow it may be what is wrong.
         if let Some(failures) = row.and_then(|row| from_followed(row, outcome))
             && outcome.success
@@ -232,7 +236,8 @@ impl Prober {
         }
         self.answered.with_label_values(&["own_request"]).inc();
         let size = module.size.unwrap_or(config.probe.size);
-        match fresh::echo(address, self.mode, module, size, deadline, outcome).await {
+        let to = echo::destination(address, interface);
+        match fresh::echo(to, self.mode, module, size, deadline, outcome).await {
             Ok(()) => report.say("reply received"),
             Err(error) => report.say(format!("{error:#}")),
         }
@@ -290,17 +295,27 @@ fn families(module: &Module) -> impl Iterator<Item = Family> {
         .flatten()
 }
 
-/// The address of a target given as number, or by a name that is followed.
-fn known(view: &View, target: &str, module: &Module) -> Option<IpAddr> {
+/// The address of a target given as number, or by a name that is followed, and the number of the interface that it is on, 0 for any.
+fn known(view: &View, target: &str, module: &Module) -> Option<(IpAddr, u32)> {
     if let Ok(address) = target.parse() {
-        return Some(address);
+        return Some((address, 0));
+    }
+    if let Some((address, zone)) = echo::zoned(target) {
+        return Some((address.into(), echo::interface(zone)));
     }
     families(module).find_map(|family| {
         let mut rows = view.named(target);
-        rows.find(|row| row.spec.profile.family == family)?
-            .spec
-            .address
+        let spec = &rows.find(|row| row.spec.profile.family == family)?.spec;
+        Some((spec.address?, spec.profile.out.interface))
     })
+}
+
+/// The scope of a destination, 0 for none.
+fn scope_of(address: IpAddr, interface: u32) -> u32 {
+    match echo::destination(address, interface) {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => 0,
+    }
 }
 
 /// The target is probed as the module asks for, and often enough.

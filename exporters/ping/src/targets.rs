@@ -10,6 +10,7 @@ use netio::option::Family;
 use toolkit::{Encoder, Labels};
 
 use crate::config::Probe;
+use crate::echo;
 use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
 use crate::tally::Tally;
 
@@ -39,6 +40,8 @@ pub struct Row {
     pub labels: Labels,
     /// The address is one of the labels.
     pub says_address: bool,
+    /// The zone of a link-local address.
+    pub zone: Option<Text>,
     /// How it is probed.
     pub spec: Spec,
     /// Its counters.
@@ -51,7 +54,11 @@ impl Row {
         match self.spec.address.filter(|_| !self.says_address) {
             None => out.sample(&self.labels, 1_u64),
             Some(address) => {
-                let address = Labels::new([("address", address.to_string())]);
+                let address = match &self.zone {
+                    Some(zone) => format!("{address}%{zone}"),
+                    None => address.to_string(),
+                };
+                let address = Labels::new([("address", address)]);
                 out.sample_with(&self.labels, &address, 1_u64);
             }
         }
@@ -83,10 +90,12 @@ pub struct View {
 }
 
 impl View {
-    /// The target at this address; of several, any one.
-    pub fn at(&self, address: IpAddr) -> Option<&Row> {
-        let found = self.by_address.binary_search_by_key(&address, |at| at.0);
-        self.rows.get(self.by_address.get(found.ok()?)?.1 as usize)
+    /// The targets at this address: one, unless it is pinged in several ways.
+    pub fn at(&self, address: IpAddr) -> impl Iterator<Item = &Row> {
+        let first = self.by_address.partition_point(|at| at.0 < address);
+        let there = self.by_address.get(first..).unwrap_or_default().iter();
+        let there = there.take_while(move |at| at.0 == address);
+        there.filter_map(|&(_, place)| self.rows.get(place as usize))
     }
 
     /// The targets of the device with this name or DNS name.
@@ -198,7 +207,7 @@ impl Directory {
                     family,
                     timing: probe.timing(ping),
                     size: ping.size_bytes.map_or(probe.size, usize::from),
-                    out: outgoing(ping, probe, family),
+                    out: outgoing(ping, device.zone.as_ref(), probe, family),
                 };
                 let spec = Spec {
                     profile: self.profiles.shared(profile),
@@ -233,6 +242,7 @@ impl Directory {
             let row = Row {
                 labels: draft.labels,
                 says_address: draft.says_address,
+                zone: device_zone(draft.device, &draft.key),
                 spec: entry.spec.clone(),
                 tally: Arc::clone(&entry.tally),
             };
@@ -355,9 +365,16 @@ fn name_of(device: &Device) -> Option<&Text> {
 }
 
 /// What the requests of a target ask of the kernel.
-fn outgoing(ping: &inventory::Ping, probe: &Probe, family: Family) -> Outgoing {
+fn outgoing(
+    ping: &inventory::Ping,
+    zone: Option<&Text>,
+    probe: &Probe,
+    family: Family,
+) -> Outgoing {
     let dscp = ping.dscp.unwrap_or(probe.dscp);
-    let interface = ping.interface.as_deref().or(probe.interface.as_deref());
+    let zone = zone.filter(|_| family == Family::V6).map(|zone| &**zone);
+    let interface = zone.or(ping.interface.as_deref());
+    let interface = interface.or(probe.interface.as_deref());
     Outgoing {
         hop_limit: ping.ttl.or(probe.ttl),
         traffic_class: (dscp > 0).then_some(dscp << 2),
@@ -365,10 +382,7 @@ fn outgoing(ping: &inventory::Ping, probe: &Probe, family: Family) -> Outgoing {
             Family::V4 => ping.source_ipv4.or(probe.source_ipv4).map(IpAddr::V4),
             Family::V6 => ping.source_ipv6.or(probe.source_ipv6).map(IpAddr::V6),
         },
-        // No interface has the largest number: while it is missing, requests are refused, and not sent elsewhere.
-        interface: interface.map_or(0, |name| {
-            netio::option::interface_index(name).unwrap_or(i32::MAX as u32)
-        }),
+        interface: interface.map_or(0, echo::interface),
         mark: ping.mark.or(probe.mark),
     }
 }
@@ -376,18 +390,21 @@ fn outgoing(ping: &inventory::Ping, probe: &Probe, family: Family) -> Outgoing {
 /// Some target has an interface of its own: its number may change.
 pub fn names_interfaces(inventory: &Inventory, probe: &Probe) -> bool {
     let own = |device: &Device| {
-        device
-            .ping
-            .as_ref()
-            .is_some_and(|ping| ping.interface.is_some())
+        let ping = device.ping.as_ref();
+        ping.is_some_and(|ping| ping.interface.is_some() || device.zone.is_some())
     };
     probe.interface.is_some() || inventory.devices().iter().any(own)
+}
+
+/// The zone of the address that the target of this key is at.
+fn device_zone(device: &Device, key: &Key) -> Option<Text> {
+    device.zone.clone().filter(|_| key.family == Family::V6)
 }
 
 fn dns_name(device: &Device) -> Option<&Text> {
     match &device.address {
         Address::Dns(name) => Some(name),
-        Address::Ip(_) => None,
+        Address::Ip(_) | Address::Scoped(..) => None,
     }
 }
 

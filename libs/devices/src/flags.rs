@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use inventory::{Feed, InvalidSource, Source, UrlOptions};
+use inventory::{Feed, Guard, InvalidSource, Source, UrlOptions};
 use toolkit::App;
 
 use crate::{Readiness, follow};
@@ -66,6 +66,49 @@ pub struct Flags {
         help_heading = "Inventory"
     )]
     cache_file: Option<PathBuf>,
+    #[command(flatten)]
+    guard: GuardFlags,
+}
+
+/// How many devices may go at once: the same flag at every service that reads an inventory.
+#[derive(Debug, Clone, Copy, clap::Args)]
+#[group(skip)]
+pub struct GuardFlags {
+    /// Share of the devices that may vanish from the inventory at once, 0 to 1: what takes more of ten or more, or all, is held back until
+    /// it stands unchanged for a minute or is confirmed by POST /-/reload. 1 takes everything.
+    #[arg(
+        long = "inventory.shrink-limit",
+        env = "SOTP_INVENTORY_SHRINK_LIMIT",
+        value_name = "SHARE",
+        default_value_t = Guard::DEFAULT_LIMIT,
+        value_parser = share,
+        help_heading = "Inventory"
+    )]
+    limit: f64,
+}
+
+impl Default for GuardFlags {
+    fn default() -> Self {
+        Self {
+            limit: Guard::DEFAULT_LIMIT,
+        }
+    }
+}
+
+impl GuardFlags {
+    /// The guard that it asks for.
+    #[must_use]
+    pub fn guard(self) -> Guard {
+        Guard::new(self.limit)
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 impl Flags {
@@ -100,7 +143,8 @@ impl Flags {
     /// As [`Flags::source`] and [`Feed::open`], with the name of the flag.
     pub async fn open(&self) -> anyhow::Result<Feed> {
         let source = self.source().context("--inventory.source")?;
-        Feed::open(source).await.context("--inventory.source")
+        let feed = Feed::open_guarded(source, self.guard.guard());
+        feed.await.context("--inventory.source")
     }
 
     /// Opens the source and [follows](follow) it; the service is ready once there is an inventory.

@@ -34,6 +34,12 @@ impl Collect for Health {
         );
         out.sample(none, u64::from(health.up));
         out.family(
+            "sotp_inventory_source_shrunk",
+            Kind::Gauge,
+            "Whether the inventory lost so many devices at once that it is held back (1): most often a file that was emptied.",
+        );
+        out.sample(none, u64::from(health.shrunk));
+        out.family(
             "sotp_inventory_source_last_success_timestamp_seconds",
             Kind::Gauge,
             "When the inventory was last found good, new or unchanged; 0 before the first time.",
@@ -95,6 +101,23 @@ mod tests {
             let line = format!("\nsotp_inventory_source_{line}\n");
             assert!(mended.contains(&line), "{line} is not in {mended}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_emptied_file_is_held_back_and_told() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.join("inventory.yaml");
+        std::fs::write(&file, "devices: [{name: r1, address: 192.0.2.1}]").unwrap();
+        let feed = Feed::open(Source::File(file.clone())).await.unwrap();
+        assert!(page(&feed).contains("\nsotp_inventory_source_shrunk 0\n"));
+        std::fs::write(&file, "").unwrap();
+        assert!(feed.refresh().await.is_err());
+        let held = page(&feed);
+        for line in ["up 0", "shrunk 1", "changes_total 1"] {
+            let line = format!("\nsotp_inventory_source_{line}\n");
+            assert!(held.contains(&line), "{line} is not in {held}");
+        }
+        assert_eq!(feed.current().devices().len(), 1);
     }
 
     #[tokio::test]

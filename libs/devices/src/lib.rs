@@ -4,6 +4,7 @@
 //! --inventory.source ─► Flags ─► Feed ─► the service asks feed.current() and waits for feed.changed()
 //!                                  ├───► task "inventory", which reads the source again
 //!                                  ├───► gate "inventory" of /-/ready
+//!                                  ├───► POST /-/reload looks at it, and confirms what was held back
 //!                                  └───► sotp_inventory_source_* at /metrics
 //! ```
 //!
@@ -14,10 +15,10 @@
 mod flags;
 mod health;
 
-use inventory::{Device, Feed};
+use inventory::{Device, Error, Feed};
 use toolkit::{App, Labels, OnEnd};
 
-pub use flags::Flags;
+pub use flags::{Flags, GuardFlags};
 pub use health::Health;
 
 /// Whether a service is ready before it has ever had an inventory.
@@ -32,6 +33,18 @@ pub enum Readiness {
 /// Keeps `feed` up to date in a supervised task, and shows how the source stands at `/metrics`.
 pub fn follow(app: &mut App, feed: &Feed, readiness: Readiness) {
     app.collect(Health::new(feed.clone()));
+    let looked = feed.clone();
+    app.reload(move || {
+        let feed = looked.clone();
+        async move {
+            match feed.refresh().await {
+                Ok(changed) => Ok(changed),
+                Err(error @ Error::Shrunk { .. }) => Err(error.to_string()),
+                // It was told in the log, and the series tell it on.
+                Err(_) => Ok(false),
+            }
+        }
+    });
     let gate = (readiness == Readiness::WaitsForInventory).then(|| app.gate("inventory"));
     if let Some(gate) = gate.as_ref().filter(|_| feed.health().loaded) {
         gate.open();

@@ -129,7 +129,7 @@ pub struct DeviceEntry {
     /// Name, unique among devices; the `device` label of every series.
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), length(max = 128))]
     pub name: String,
-    /// Main address: IPv4, IPv6 or DNS name. Without it, that of `addresses` (IPv4 first).
+    /// Main address: IPv4, IPv6 (a link-local one with its zone, `fe80::1%eth0`) or DNS name. Without it, that of `addresses` (IPv4 first).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub address: Option<String>,
@@ -195,9 +195,9 @@ pub struct AddressesEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "ipv4"))]
     pub ipv4: Option<String>,
-    /// IPv6 address.
+    /// IPv6 address; a link-local one with its zone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("format" = "ipv6"))]
+    #[schemars(length(max = 64))]
     pub ipv6: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! Following a source: the last good inventory, always.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
@@ -13,12 +13,17 @@ use crate::source::{InvalidSource, Source};
 
 mod cache;
 mod file;
+mod guard;
 mod url;
+
+pub use guard::Guard;
 
 /// Time from one look at a file to the next.
 const FILE_PERIOD: Duration = Duration::from_millis(500);
 /// Time from one question to the service to the next.
 const URL_PERIOD: Duration = Duration::from_secs(1);
+/// The header by which the service says that it compared the inventory with the one before: nobody need do so again.
+pub const CHECKED: &str = "x-sotp-inventory-checked";
 /// Longest time between two questions after errors.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
@@ -36,6 +41,20 @@ struct Shared {
     live: watch::Sender<Arc<Inventory>>,
     health: Mutex<Health>,
     reader: tokio::sync::Mutex<Reader>,
+    guarded: Mutex<Guarded>,
+}
+
+/// The guard, and what it holds back.
+struct Guarded {
+    guard: Guard,
+    held: Option<Box<Inventory>>,
+}
+
+impl Guarded {
+    fn forget(&mut self) {
+        self.guard.forget();
+        self.held = None;
+    }
 }
 
 enum Reader {
@@ -47,7 +66,11 @@ enum Reader {
 /// What one look at a source found.
 enum Seen {
     New(Box<Inventory>),
+    /// New, and compared with the one before by the service that answered.
+    Checked(Box<Inventory>),
     Same,
+    /// Another content, which somebody may still be writing.
+    Writing,
     /// The bad content that was reported before.
     StillBad,
 }
@@ -64,6 +87,8 @@ pub struct Health {
     pub up: bool,
     /// When the source was last read or found unchanged.
     pub last_success: Option<SystemTime>,
+    /// Whether the source holds far fewer devices than before, which are held back by a [`Guard`].
+    pub shrunk: bool,
     /// Why the last look failed; `None` after a success.
     pub last_error: Option<String>,
     /// Looks that failed since the start.
@@ -83,6 +108,14 @@ impl Feed {
     /// # Errors
     /// A file that cannot be read or is not valid; a URL or options that can never work.
     pub async fn open(source: Source) -> Result<Self, Error> {
+        Self::open_guarded(source, Guard::default()).await
+    }
+
+    /// As [`Feed::open`], with a guard of one's own against the loss of devices.
+    ///
+    /// # Errors
+    /// As [`Feed::open`].
+    pub async fn open_guarded(source: Source, guard: Guard) -> Result<Self, Error> {
         let reader = match &source {
             Source::File(path) => Reader::File(file::Reader::new(path.clone())),
             Source::Url { url, options } => {
@@ -91,11 +124,11 @@ impl Feed {
                 Reader::Url(Box::new(reader))
             }
         };
-        let feed = Self::new(source, reader);
+        let feed = Self::new(source, reader, guard);
         match &feed.shared.source {
             Source::File(_) => {
                 let seen = feed.see(true).await?;
-                feed.noted(seen);
+                feed.noted(seen, true).await?;
             }
             Source::Url { options, .. } => {
                 if let (Err(_), Some(path)) = (feed.refresh().await, &options.cache_file) {
@@ -109,7 +142,11 @@ impl Feed {
     /// A feed of one inventory that never changes, for tests and one-shot commands.
     #[must_use]
     pub fn fixed(inventory: Inventory) -> Self {
-        let feed = Self::new(Source::File("(fixed)".into()), Reader::Fixed);
+        let feed = Self::new(
+            Source::File("(fixed)".into()),
+            Reader::Fixed,
+            Guard::default(),
+        );
         feed.succeeded(Some(inventory));
         feed
     }
@@ -117,7 +154,7 @@ impl Feed {
     /// A feed that somebody else writes with [`Feed::publish`] and [`Feed::refuse`]: an editor of the inventory.
     #[must_use]
     pub fn written(source: Source, inventory: Inventory) -> Self {
-        let feed = Self::new(source, Reader::Fixed);
+        let feed = Self::new(source, Reader::Fixed, Guard::default());
         feed.succeeded(Some(inventory));
         feed
     }
@@ -132,7 +169,7 @@ impl Feed {
         self.failed(error);
     }
 
-    fn new(source: Source, reader: Reader) -> Self {
+    fn new(source: Source, reader: Reader, guard: Guard) -> Self {
         let (sender, live) = watch::channel(Arc::new(Inventory::default()));
         let health = Health {
             source: source.to_string(),
@@ -145,6 +182,7 @@ impl Feed {
                 live: sender,
                 health: Mutex::new(health),
                 reader,
+                guarded: Mutex::new(Guarded { guard, held: None }),
             }),
             live,
         }
@@ -182,7 +220,8 @@ impl Feed {
             .clone()
     }
 
-    /// Looks at the source now, whatever was seen before; answers whether the inventory changed.
+    /// Looks at the source now, whatever was seen before; answers whether the inventory changed. What was held back for its few devices
+    /// is confirmed by it.
     ///
     /// # Errors
     /// Why the source could not be read; the last good inventory stays.
@@ -218,13 +257,19 @@ impl Feed {
     }
 
     async fn look(&self, force: bool) -> Result<bool, Error> {
-        match self.see(force).await {
-            Ok(seen) => Ok(self.noted(seen)),
+        let noted = match self.see(force).await {
+            Ok(seen) => self.noted(seen, force).await,
             Err(error) => {
-                self.failed(&error);
+                self.guarded().forget();
                 Err(error)
             }
-        }
+        };
+        noted.inspect_err(|error| self.failed(error))
+    }
+
+    fn guarded(&self) -> MutexGuard<'_, Guarded> {
+        let guarded = self.shared.guarded.lock();
+        guarded.unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn see(&self, force: bool) -> Result<Seen, Error> {
@@ -235,12 +280,52 @@ impl Feed {
         }
     }
 
-    fn noted(&self, seen: Seen) -> bool {
-        match seen {
-            Seen::New(inventory) => self.succeeded(Some(*inventory)),
-            Seen::Same => self.succeeded(None::<Inventory>),
-            Seen::StillBad => false,
+    /// Takes over what was seen, unless too many devices are gone; answers whether the inventory changed.
+    async fn noted(&self, seen: Seen, confirmed: bool) -> Result<bool, Error> {
+        match self.admitted(seen, confirmed)? {
+            Seen::New(inventory) | Seen::Checked(inventory) => Ok(self.taken(inventory).await),
+            Seen::Same => Ok(self.succeeded(None::<Inventory>)),
+            Seen::StillBad | Seen::Writing => Ok(false),
         }
+    }
+
+    /// What was seen, or what the guard held back of it until now.
+    fn admitted(&self, seen: Seen, confirmed: bool) -> Result<Seen, Error> {
+        let mut guarded = self.guarded();
+        let new = match seen {
+            Seen::New(new) => new,
+            Seen::Same => match guarded.held.take() {
+                Some(held) => held,
+                None => return Ok(Seen::Same),
+            },
+            Seen::Checked(_) => {
+                guarded.forget();
+                return Ok(seen);
+            }
+            Seen::StillBad | Seen::Writing => return Ok(seen),
+        };
+        let health = self.health();
+        if health.loaded {
+            let before = self.current();
+            let guard = &mut guarded.guard;
+            if let Err(error) = guard.admit(&health.source, &before, &new, confirmed) {
+                guarded.held = Some(new);
+                return Err(error);
+            }
+        }
+        guarded.held = None;
+        Ok(Seen::New(new))
+    }
+
+    /// Makes `inventory` the current one, and that of the next start where there is a cache file; answers whether it is another one.
+    async fn taken(&self, inventory: Box<Inventory>) -> bool {
+        if let Source::Url { options, .. } = &self.shared.source
+            && let Some(path) = &options.cache_file
+            && let Err(error) = cache::write(path, inventory.json()).await
+        {
+            tracing::warn!(cache = %path.display(), error = %error, "inventory cache file not written");
+        }
+        self.succeeded(Some(*inventory))
     }
 
     /// Notes a success; answers whether the content is another one.
@@ -269,6 +354,7 @@ impl Feed {
             }
             health.loaded = true;
             health.up = true;
+            health.shrunk = false;
             health.last_success = Some(SystemTime::now());
         }
         match changed {
@@ -286,13 +372,20 @@ impl Feed {
             .health
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        health.failures += 1;
         health.up = false;
+        health.shrunk = matches!(error, Error::Shrunk { .. });
+        // Looked at again and again while it stands, it is one failure.
+        if !health.shrunk || health.last_error.as_ref() != Some(&reason) {
+            health.failures += 1;
+        }
         if health.last_error.as_ref() != Some(&reason) {
             let source = &health.source;
             if matches!(
                 error,
-                Error::Invalid(_) | Error::TooLarge { .. } | Error::NotText { .. }
+                Error::Invalid(_)
+                    | Error::TooLarge { .. }
+                    | Error::NotText { .. }
+                    | Error::Shrunk { .. }
             ) {
                 // Somebody must mend it.
                 tracing::error!(

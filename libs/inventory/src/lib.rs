@@ -26,7 +26,7 @@ mod source;
 mod text;
 
 pub use document::{Desired, Document, Family, Records};
-pub use feed::{Feed, Health};
+pub use feed::{CHECKED, Feed, Guard, Health};
 pub use model::{
     Address, Device, Devices, Inventory, MAX_BYTES, MAX_CREDENTIALS, MAX_DEVICES, MAX_GROUPS,
     MAX_SITES, Mqtt, Ping, Ports, Senders, Site, Snmp, Ssh, Window,

@@ -44,6 +44,8 @@ pub(crate) struct Index {
     pub(crate) by_dns: HashMap<Text, usize>,
     pub(crate) flow_sources: HashMap<IpAddr, usize>,
     pub(crate) syslog_sources: HashMap<IpAddr, usize>,
+    /// Some address belongs to several devices.
+    pub(crate) shared: bool,
 }
 
 /// A checked site.
@@ -97,6 +99,9 @@ pub struct Device {
     /// IPv6 address, when one is given as a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipv6: Option<Ipv6Addr>,
+    /// Interface of the probing host that `ipv6` is on, when that is link-local and written with a zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Text>,
     /// Name of the site; empty when not given.
     pub site: Text,
     /// Role; empty when not given.
@@ -144,6 +149,8 @@ pub struct Device {
 pub enum Address {
     /// IPv4 or IPv6 address.
     Ip(IpAddr),
+    /// Link-local IPv6 address, and the interface of the probing host that it is on.
+    Scoped(Ipv6Addr, Text),
     /// DNS name, in lower case and without the final dot.
     Dns(Text),
 }
@@ -152,6 +159,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(ip) => ip.fmt(f),
+            Self::Scoped(ip, zone) => write!(f, "{ip}%{zone}"),
             Self::Dns(name) => f.write_str(name),
         }
     }
@@ -182,7 +190,7 @@ impl Address {
     #[must_use]
     pub fn with_port(&self, port: u16) -> String {
         match self {
-            Self::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+            Self::Ip(IpAddr::V6(_)) | Self::Scoped(..) => format!("[{self}]:{port}"),
             address => format!("{address}:{port}"),
         }
     }
@@ -446,17 +454,19 @@ impl Inventory {
         self.site_by_name.get(name).map(|index| &self.sites[*index])
     }
 
-    /// The device that has the address `ip`.
+    /// The device that has the address `ip`; the first of several.
     #[must_use]
     pub fn by_ip(&self, ip: IpAddr) -> Option<&Device> {
         self.at(self.index.by_ip.get(&ip))
     }
 
-    /// The device at `host`: an IP address or a DNS name, in any case.
+    /// The device at `host`: an IP address, one with a zone as it is written there, or a DNS name, in any case. Of several devices at one
+    /// address, which are pinged in different ways, it is the first.
     #[must_use]
     pub fn by_address(&self, host: &str) -> Option<&Device> {
         match host.parse() {
             Ok(ip) => self.by_ip(ip),
+            Err(_) if host.contains('%') => self.at(self.index.by_dns.get(host)),
             Err(_) => {
                 let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
                 self.at(self.index.by_dns.get(&*name))

@@ -7,6 +7,8 @@ pub(crate) use yaml::shown;
 
 pub(crate) const MAX_NAME: usize = 64;
 pub(crate) const MAX_DEVICE_NAME: usize = 128;
+/// `IFNAMSIZ` of Linux without the final NUL.
+pub(crate) const MAX_INTERFACE: usize = 15;
 const MAX_DNS_NAME: usize = 253;
 const MAX_DNS_LABEL: usize = 63;
 
@@ -68,6 +70,20 @@ pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
         )
     })?;
     usable(IpAddr::V4(address)).map(|()| address)
+}
+
+/// A link-local IPv6 address with its zone (RFC 4007 section 11): the interface of the probing host that it is on. `None` without one.
+pub(crate) fn zoned(text: &str) -> Option<Result<(Ipv6Addr, &str), String>> {
+    let (address, zone) = text.split_once('%')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    Some(if !address.is_unicast_link_local() {
+        Err(format!(
+            "\"{}\" has a zone; expected one with a link-local address (fe80::/10) only",
+            shown(text)
+        ))
+    } else {
+        name(zone, MAX_INTERFACE).map(|()| (address, zone))
+    })
 }
 
 pub(crate) fn ipv6(text: &str) -> Result<Ipv6Addr, String> {

@@ -33,8 +33,29 @@ pub(crate) fn decode<T: DeserializeOwned>(
 ) -> Option<T> {
     let mut mistakes = Vec::new();
     let value = yaml::decode(node, text, path, &RULES, &mut mistakes);
-    for mistake in mistakes {
+    for mut mistake in mistakes {
+        if let Some(hint) = hint(&mistake) {
+            mistake.message.push_str(hint);
+        }
         problems.push(mistake.into());
     }
     value
+}
+
+/// Where a secret belongs that somebody wrote into the inventory.
+fn hint(mistake: &yaml::Mistake) -> Option<&'static str> {
+    let key = mistake.message.strip_prefix("unknown key \"")?;
+    let key = key.split('"').next()?;
+    let section = mistake.path.rsplit('.').next()?;
+    match (section, key) {
+        ("snmp", "community" | "version" | "username" | "password" | "v3" | "security_level") => {
+            Some(
+                "; communities and users stand in sotp-snmp's --config.file, under auths, and auth names one of them",
+            )
+        }
+        ("ssh", "username" | "user" | "password" | "key" | "private_key") => Some(
+            "; users and keys stand with the service that logs in, under credentials, and credentials names one of them",
+        ),
+        _ => None,
+    }
 }

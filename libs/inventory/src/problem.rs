@@ -35,6 +35,18 @@ pub enum Error {
         /// The file or URL.
         origin: String,
     },
+    /// Far fewer devices than before; [`Guard`](crate::Guard) holds them back.
+    #[error(
+        "{origin}: {after} devices, and there were {before}: held back until this stands unchanged for a minute or is confirmed (POST /-/reload)"
+    )]
+    Shrunk {
+        /// The file or URL.
+        origin: String,
+        /// Devices in force.
+        before: usize,
+        /// Devices in the source.
+        after: usize,
+    },
     /// A source that cannot work, whatever the network does.
     #[error("inventory source {source_name}: {reason}")]
     Source {

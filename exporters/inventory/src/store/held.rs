@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, RwLockReadGuard};
+use std::time::Duration;
 
 use access::edit::Action;
 use inventory::edit::{Applied, Book, Change, Edit, Positions, Rewritten, changes, diff};
@@ -19,6 +20,10 @@ use super::{Stamp, State, Store, StoreError, disk_error, git, hex};
 
 /// Entries that a commit message names one by one.
 const NAMED: usize = 100;
+/// How long a file that was written just now must stay as it is before it counts.
+const STILL: Duration = Duration::from_millis(50);
+/// Times that this is waited for; then what stands there counts.
+const STILL_LOOKS: usize = 20;
 /// Longest answer that is kept for a repeated request, in bytes.
 const KEPT_BODY: usize = 8 * 1024;
 
@@ -120,17 +125,27 @@ impl Held {
         self.settle()
     }
 
+    /// [`Held::settle`], by somebody who wants what was held back.
+    pub(crate) fn confirm(&mut self) -> Result<(), StoreError> {
+        self.state.stamp = None;
+        self.look(true)
+    }
+
     /// Takes over what a person wrote into the file since the last look.
     pub(crate) fn settle(&mut self) -> Result<(), StoreError> {
+        self.look(false)
+    }
+
+    fn look(&mut self, confirmed: bool) -> Result<(), StoreError> {
         let path = self.store.options.file.clone();
         let stamp = Stamp::of(&path);
-        if stamp.is_some() && stamp == self.state.stamp {
+        if stamp.is_some() && stamp == self.state.stamp && !self.state.guard.is_due() {
             return match &self.state.bad {
                 Some(why) => Err(StoreError::BadFile(why.clone())),
                 None => Ok(()),
             };
         }
-        let result = self.take_over(&path);
+        let result = self.take_over(&path, confirmed);
         match &result {
             Ok(()) => {
                 self.state.bad = None;
@@ -171,23 +186,40 @@ impl Held {
         result
     }
 
-    fn take_over(&mut self, path: &Path) -> Result<(), StoreError> {
+    fn take_over(&mut self, path: &Path, confirmed: bool) -> Result<(), StoreError> {
         if !path.exists() {
             return Err(StoreError::Inventory(inventory::Error::Read {
                 path: path.display().to_string(),
                 source: io::Error::from(io::ErrorKind::NotFound),
             }));
         }
-        let text = self.read()?;
+        let mut text = self.read()?;
         if hex(&Sha256::digest(text.as_bytes())) == self.state.text {
+            self.state.guard.forget();
             return Ok(());
         }
         // Who writes a file empties it first, and is not done: the next look sees what it became.
         let now = Timestamp::now().as_second();
-        if text.is_empty() && Stamp::of(path).is_none_or(|stamp| now - stamp.0[4] <= 2) {
+        let fresh = Stamp::of(path).is_none_or(|stamp| now - stamp.0[4] <= 2);
+        if text.is_empty() && fresh && !confirmed {
             return Ok(());
         }
+        // Nor is one done who has written a part of it: what stands there counts when it stays.
+        for _ in 0..STILL_LOOKS {
+            if !fresh {
+                break;
+            }
+            std::thread::sleep(STILL);
+            let before = std::mem::replace(&mut text, self.read()?);
+            if before == text {
+                break;
+            }
+        }
         let prepared = self.prepare_text(&text)?;
+        let state = &mut *self.state;
+        let (before, after) = (&state.inventory, &prepared.inventory);
+        let origin = path.display().to_string();
+        state.guard.admit(&origin, before, after, confirmed)?;
         let message = match prepared.edits.len() {
             0 => "Edit comments by hand".to_owned(),
             1 => format!(

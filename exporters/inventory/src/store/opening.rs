@@ -65,7 +65,7 @@ impl Store {
             Journal::open(Arc::clone(&disk), &private).map_err(disk_error("the journal"))?;
         let head = git.head()?;
         let watched = git.watched()?;
-        let opening = Opening::new(&git, head, journal, &options.file)?;
+        let opening = Opening::new(&git, head, journal, &options)?;
         let (mut state, known) = opening.replay(&git, records)?;
         let feed_of = Source::File(options.file.clone());
         let bytes = disk
@@ -133,6 +133,7 @@ impl Store {
             match held.begin(begins) {
                 // Told already: it is taken over as soon as it can be.
                 Err(StoreError::Disk { .. }) if !begins => {}
+                Err(StoreError::BadFile(_)) if held.state.guard.is_holding() => {}
                 begun => begun?,
             }
         }
@@ -157,8 +158,9 @@ impl Opening {
         git: &Git,
         head: Option<String>,
         journal: Journal,
-        file: &Path,
+        options: &Options,
     ) -> Result<Self, StoreError> {
+        let file = &options.file;
         let (mut text, mut keys, mut number) = (String::new(), Keys::default(), 0);
         let mut made = HashSet::new();
         if let Some(head) = &head {
@@ -196,6 +198,7 @@ impl Opening {
             text: sum.clone(),
             stamp: None,
             bad: None,
+            guard: options.guard.clone(),
             behind: false,
             journal,
             pending: VecDeque::new(),

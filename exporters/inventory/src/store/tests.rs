@@ -137,6 +137,7 @@ impl Case {
 
     fn options(&self) -> Options {
         Options {
+            guard: Guard::default(),
             file: self.file(),
             branch: "main".to_owned(),
             audit: None,
@@ -440,4 +441,58 @@ fn two_sides_are_merged_and_none_is_lost() {
         matches!(store.push(&remote), Err(StoreError::Git(_))),
         "a push must not take their side away"
     );
+}
+
+/// A folder with twenty devices whose store was opened before.
+fn twenty() -> Case {
+    let case = Case::new();
+    let store = case.open(Arc::new(Real)).unwrap();
+    for number in 1..20 {
+        change(&store, put(&format!("d{number}"), number)).unwrap();
+    }
+    store.flush().unwrap();
+    case
+}
+
+fn held_back(store: &Arc<Store>) -> bool {
+    let mut held = store.try_hold();
+    let refused =
+        matches!(held.settle(), Err(StoreError::BadFile(why)) if why.contains("held back"));
+    refused && held.store.feed.health().shrunk && names(store).len() == 20
+}
+
+#[test]
+fn an_emptied_or_half_written_file_is_held_back_until_it_is_confirmed_also_over_a_restart() {
+    let case = twenty();
+    let whole = std::fs::read_to_string(case.file()).unwrap();
+    let half: String = whole
+        .lines()
+        .take(8)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let store = case.open(Arc::new(Real)).unwrap();
+    for bad in ["devices: []\n", half.as_str()] {
+        std::fs::write(case.file(), bad).unwrap();
+        assert!(held_back(&store), "{bad}");
+        // Nobody changes anything over it, and it is not the next version.
+        assert!(matches!(
+            change(&store, put("x", 99)),
+            Err(StoreError::BadFile(_))
+        ));
+        std::fs::write(case.file(), &whole).unwrap();
+        store.try_hold().settle().unwrap();
+        assert!(!store.feed.health().shrunk && names(&store).len() == 20);
+    }
+    std::fs::write(case.file(), &half).unwrap();
+    assert!(held_back(&store));
+    drop(store);
+    let store = case.open(Arc::new(Real)).unwrap();
+    assert!(held_back(&store), "after a restart");
+    store.try_hold().confirm().unwrap();
+    assert!(names(&store).len() < 10 && !store.feed.health().shrunk);
+    // Who deletes by the API means it.
+    for name in names(&store) {
+        change(&store, Edit::Delete(Kind::Device, name)).unwrap();
+    }
+    assert_eq!(names(&store).len(), 0);
 }

@@ -163,7 +163,12 @@ fn inventory(peer: &Peer, usual: Option<&Target>, left: &mut Vec<String>) -> Str
         let host = target
             .name()
             .map_or_else(|| target.host.clone(), |name| name.to_string());
-        let host = target.address().map_or(host, |address| address.to_string());
+        let host = target
+            .address()
+            .map_or(host, |address| match target.zone() {
+                Some(zone) => format!("{address}%{zone}"),
+                None => address.to_string(),
+            });
         let excluded = match (target.address(), target.families) {
             (Some(address), Families::V4) => address.is_ipv6(),
             (Some(address), Families::V6) => address.is_ipv4(),

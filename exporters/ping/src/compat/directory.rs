@@ -11,6 +11,7 @@ use toolkit::Labels;
 
 use super::{Families, Kind, Peer, Target};
 use crate::account::Timing;
+use crate::echo;
 use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
 use crate::tally::Tally;
 use crate::targets::{Names, Row, Rows, View, WantedNames, phase};
@@ -83,6 +84,7 @@ impl Directory {
                 let row = Row {
                     labels,
                     says_address: true,
+                    zone: None,
                     spec: entry.spec.clone(),
                     tally: Arc::clone(&entry.tally),
                 };
@@ -155,13 +157,17 @@ fn profile(target: &Target, family: Family, down_after: u32) -> ProbeProfile {
             traffic_class: (target.tos > 0).then_some(target.tos),
             source: target.source,
             mark: target.mark,
+            interface: target.zone().map_or(0, echo::interface),
             ..Outgoing::default()
         },
     }
 }
 
 fn labels(peer: &Peer, target: &Target, address: IpAddr) -> Labels {
-    let ip = address.to_string();
+    let ip = match target.zone() {
+        Some(zone) => format!("{address}%{zone}"),
+        None => address.to_string(),
+    };
     let source = target
         .source
         .map(|source| source.to_string())

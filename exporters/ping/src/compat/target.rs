@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Target;
+use crate::echo;
 
 /// Shortest and longest interval.
 pub(super) const INTERVAL: (Duration, Duration) =
@@ -20,7 +21,9 @@ pub(super) fn check_host(host: &str) -> Result<(), String> {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let name = host.strip_suffix('.').unwrap_or(host);
-    let good = host.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(label));
+    let good = host.parse::<IpAddr>().is_ok()
+        || echo::zoned(host).is_some()
+        || (name.len() <= 253 && name.split('.').all(label));
     good.then_some(())
         .ok_or_else(|| format!("{host:?} is no host, expected an address or a DNS name"))
 }

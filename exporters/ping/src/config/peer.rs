@@ -8,6 +8,8 @@ use inventory::Text;
 use netio::option::Family;
 use serde::Serialize;
 
+use crate::echo;
+
 /// The program that is stood in for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum, Serialize)]
 #[value(rename_all = "snake_case")]
@@ -148,7 +150,13 @@ pub struct Target {
 impl Target {
     /// The address, when it is written as a number.
     pub fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
+        let zoned = || echo::zoned(&self.host).map(|(address, _)| address.into());
+        self.host.parse().ok().or_else(zoned)
+    }
+
+    /// The interface that a link-local address is on, when it is written with it.
+    pub fn zone(&self) -> Option<&str> {
+        echo::zoned(&self.host).map(|(_, zone)| zone)
     }
 
     /// The DNS name, when it is one, as resolvers are asked for it.

@@ -1,6 +1,6 @@
 //! One socket at work: batches of requests out, replies, stamps and errors in.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use netio::control::{Control, Origin};
@@ -136,7 +136,7 @@ impl Lane {
         let identifier = self.port.identifier ^ (u16::from(other_identifier) * OTHER);
         let (family, token) = (self.port.family, self.token);
         self.out.push(
-            SocketAddr::new(address, 0),
+            echo::destination(address, profile.out.interface),
             |to| echo::encode_request(to, family, identifier, token, tag, profile.size),
             |to| profile.out.append(to, family),
         );

@@ -40,6 +40,7 @@ fn row(counters: &Counters) -> Row {
     let row = Row {
         labels,
         says_address: false,
+        zone: None,
         spec: crate::engine::Spec {
             profile: Arc::new(profile),
             address: Some("198.18.0.1".parse().unwrap()),

@@ -26,7 +26,7 @@ const IP_HEADER: usize = 60;
 
 /// Sends one request and waits for its answer until `deadline`.
 pub(super) async fn echo(
-    address: IpAddr,
+    to: SocketAddr,
     mode: Mode,
     module: &Module,
     size: usize,
@@ -34,6 +34,7 @@ pub(super) async fn echo(
     outcome: &mut Outcome,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
+    let address = to.ip();
     let family = match address {
         IpAddr::V4(_) => Family::V4,
         IpAddr::V6(_) => Family::V6,
@@ -48,7 +49,7 @@ pub(super) async fn echo(
     };
     let mut batch = SendBatch::new();
     batch.push(
-        SocketAddr::new(address, 0),
+        to,
         |bytes| bytes.extend_from_slice(&request),
         |control| out.append(control, family),
     );

@@ -93,6 +93,7 @@ fn followed(counters: &Counters, interval: u64) -> View {
     let row = Row {
         labels: Labels::none().clone(),
         says_address: true,
+        zone: None,
         spec: Spec {
             profile: Arc::new(profile),
             address: Some(address),

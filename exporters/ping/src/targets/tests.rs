@@ -45,6 +45,42 @@ fn summary(update: &(Vec<Command>, View)) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
+fn a_link_local_address_is_asked_through_its_interface() {
+    let inventory = inventory(
+        "devices:\n\
+         - {name: zoned, address: 'fe80::1%lo'}\n\
+         - {name: named, address: 'fe80::2', ping: {interface: lo}}\n\
+         - {name: gone, address: 'fe80::1%nowhere0'}\n\
+         - {name: both, address: 198.18.0.1, addresses: {ipv6: 'fe80::3%lo'}}\n",
+    );
+    assert!(names_interfaces(&inventory, &PROBE));
+    let (_, view) = Directory::default().update(&inventory, &PROBE, &Names::new());
+    let lo = echo::interface("lo");
+    let interfaces: Vec<u32> = view
+        .rows
+        .iter()
+        .map(|row| row.spec.profile.out.interface)
+        .collect();
+    assert_eq!(interfaces, [lo, lo, i32::MAX as u32, 0, lo]);
+    let to = |row: &Row| {
+        let address = row.spec.address.unwrap();
+        echo::destination(address, row.spec.profile.out.interface).to_string()
+    };
+    assert_eq!(to(&view.rows[0]), format!("[fe80::1%{lo}]:0"));
+    assert_eq!(to(&view.rows[1]), format!("[fe80::2%{lo}]:0"));
+    assert_eq!(to(&view.rows[3]), "198.18.0.1:0");
+    let mut out = Encoder::new(toolkit::Format::Text);
+    out.family("x", toolkit::Kind::Info, "x");
+    view.rows.iter().for_each(|row| row.info(&mut out));
+    let page = String::from_utf8(out.finish()).unwrap();
+    for address in ["fe80::1%lo", "fe80::2", "fe80::1%nowhere0", "198.18.0.1"] {
+        assert!(page.contains(&format!("address=\"{address}\"")), "{page}");
+    }
+    // One address on two links is two targets.
+    assert_eq!(view.at("fe80::1".parse().unwrap()).count(), 2);
+}
+
+#[test]
 fn each_family_of_a_device_is_a_target() {
     let inventory = inventory(
         "sites: [{name: lab}]\n\

@@ -1,6 +1,5 @@
 //! What the binary says on the command line, and how it refuses to start.
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::service::Files;
@@ -12,42 +11,6 @@ fn run(args: &[&str]) -> Output {
         .env("COLUMNS", "120")
         .output()
         .unwrap()
-}
-
-fn golden(name: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata")
-        .join(name);
-    if std::env::var_os("SOTP_BLESS").is_some() {
-        std::fs::write(&path, found).unwrap();
-    }
-    assert_eq!(
-        found,
-        std::fs::read_to_string(&path).unwrap(),
-        "{name}: SOTP_BLESS=1 writes the new one"
-    );
-}
-
-#[test]
-fn help_is_as_in_the_golden_file() {
-    let output = run(&["--help"]);
-    assert!(output.status.success());
-    // The flags that every service has are the toolkit's to test.
-    let help = String::from_utf8(output.stdout).unwrap();
-    let (about, rest) = help.split_once("Options:\n").unwrap();
-    let own = &rest[rest.find("Inventory:\n").unwrap()..];
-    golden("help.txt", &format!("{about}{own}"));
-}
-
-#[test]
-fn the_default_configuration_is_printed() {
-    let output = run(&["--config.print-default"]);
-    assert!(output.status.success());
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("default.yaml");
-    assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
-        std::fs::read_to_string(file).unwrap()
-    );
 }
 
 #[test]

@@ -15,9 +15,9 @@ use crate::problem::Problems;
 const MOST: usize = 200;
 
 /// `old` after `edits`, which have made `document` of its document. `None` where that takes the whole check: for other
-/// entries than devices, for many edits, and for anything that is wrong, so that all of it can be told.
+/// entries than devices, for many edits, where devices share an address, and for anything that is wrong, so that all of it can be told.
 pub(crate) fn amend(old: &Inventory, document: &Document, edits: &[Edit]) -> Option<Inventory> {
-    if edits.len() > MOST || old.devices.len() + edits.len() > MAX_DEVICES {
+    if old.index.shared || edits.len() > MOST || old.devices.len() + edits.len() > MAX_DEVICES {
         return None;
     }
     let mut new = Inventory {

@@ -21,6 +21,7 @@ struct Addresses {
     main: Address,
     ipv4: Option<std::net::Ipv4Addr>,
     ipv6: Option<std::net::Ipv6Addr>,
+    zone: Option<Text>,
 }
 
 impl Checker<'_> {
@@ -110,6 +111,7 @@ impl Checker<'_> {
             address: addresses.main,
             ipv4: addresses.ipv4,
             ipv6: addresses.ipv6,
+            zone: addresses.zone,
         })
     }
 
@@ -119,19 +121,33 @@ impl Checker<'_> {
         let mut ipv4 = of_family
             .ipv4
             .and_then(|ip| self.noted(|| format!("{path}.addresses.ipv4"), names::ipv4(&ip)));
-        let mut ipv6 = of_family
-            .ipv6
-            .and_then(|ip| self.noted(|| format!("{path}.addresses.ipv6"), names::ipv6(&ip)));
+        let mut zone = None;
+        let mut scoped = |text: &str| {
+            let read = names::zoned(text)?;
+            Some(read.map(|(ip, of)| {
+                zone = Some(Text::from(of));
+                ip
+            }))
+        };
+        let mut ipv6 = of_family.ipv6.and_then(|ip| {
+            let read = scoped(&ip).unwrap_or_else(|| names::ipv6(&ip));
+            self.noted(|| format!("{path}.addresses.ipv6"), read)
+        });
         let at = || format!("{path}.address");
         let main = match &entry.address {
-            Some(address) => match address.parse::<IpAddr>() {
-                Ok(_) => Address::Ip(self.noted(at, names::ip(address))?),
-                Err(_) => Address::Dns(self.noted(at, names::dns(address))?.into()),
+            Some(address) => match (address.parse::<IpAddr>(), scoped(address)) {
+                (Ok(_), _) => Address::Ip(self.noted(at, names::ip(address))?),
+                (Err(_), Some(read)) => {
+                    let ip = self.noted(at, read)?;
+                    Address::Scoped(ip, zone.clone()?)
+                }
+                (Err(_), None) => Address::Dns(self.noted(at, names::dns(address))?.into()),
             },
-            None => match (ipv4, ipv6) {
-                (Some(ip), _) => Address::Ip(ip.into()),
-                (None, Some(ip)) => Address::Ip(ip.into()),
-                (None, None) => {
+            None => match (ipv4, ipv6, &zone) {
+                (Some(ip), ..) => Address::Ip(ip.into()),
+                (None, Some(ip), Some(zone)) => Address::Scoped(ip, zone.clone()),
+                (None, Some(ip), None) => Address::Ip(ip.into()),
+                (None, None, _) => {
                     if given == [false, false] {
                         let message =
                             "no address; expected address, or addresses with ipv4 or ipv6";
@@ -146,7 +162,7 @@ impl Checker<'_> {
                 .replace(ip)
                 .filter(|other| *other != ip)
                 .map(IpAddr::V4),
-            Address::Ip(IpAddr::V6(ip)) => ipv6
+            Address::Ip(IpAddr::V6(ip)) | Address::Scoped(ip, _) => ipv6
                 .replace(ip)
                 .filter(|other| *other != ip)
                 .map(IpAddr::V6),
@@ -158,7 +174,12 @@ impl Checker<'_> {
                 format!("{main} differs from {other} under addresses; expected the same"),
             );
         }
-        Some(Addresses { main, ipv4, ipv6 })
+        Some(Addresses {
+            main,
+            ipv4,
+            ipv6,
+            zone,
+        })
     }
 
     fn device_ping(

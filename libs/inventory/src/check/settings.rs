@@ -26,8 +26,6 @@ const MAX_WINDOWS: usize = 32;
 const MAX_PORTS: usize = 32;
 const MAX_SOURCES: usize = 16;
 const MAX_TOPICS: usize = 16;
-/// `IFNAMSIZ` of Linux without the final NUL.
-const MAX_INTERFACE: usize = 15;
 
 /// Checked values; `None` where nothing was said.
 #[derive(Clone, Default)]
@@ -282,7 +280,7 @@ impl Checker<'_> {
         let ttl = number("ttl", entry.ttl.map(u16::from), 1, 255);
         let burst = number("burst", entry.burst, 1, MAX_BURST);
         let interface = entry.interface.as_ref().and_then(|name| {
-            let result = names::name(name, MAX_INTERFACE);
+            let result = names::name(name, names::MAX_INTERFACE);
             self.noted(|| format!("{path}.interface"), result)?;
             Some(self.text(name))
         });

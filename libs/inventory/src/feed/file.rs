@@ -22,6 +22,8 @@ pub(super) struct Reader {
     stamp: Option<Stamp>,
     read_at: Instant,
     seen: Option<([u8; 32], bool)>,
+    /// Content that was found once: it counts when the next look finds it too, since an editor may be writing it.
+    fresh: Option<[u8; 32]>,
 }
 
 /// What changes when the file is written or replaced.
@@ -60,6 +62,7 @@ impl Reader {
             stamp: None,
             read_at: Instant::now(),
             seen: None,
+            fresh: None,
         }
     }
 
@@ -87,6 +90,11 @@ impl Reader {
             .is_some_and(|(known, good)| known == checksum && (good || !force))
         {
             return Ok(self.same());
+        }
+        if !force && self.fresh != Some(checksum) {
+            self.fresh = Some(checksum);
+            self.stamp = None;
+            return Ok(Seen::Writing);
         }
         let result = parse(bytes, self.path.display().to_string()).await;
         self.seen = Some((checksum, result.is_ok()));
@@ -120,4 +128,42 @@ fn read(path: &Path, known: Option<Stamp>) -> Result<Option<(Stamp, Vec<u8>)>, E
     let stamp = Stamp::of(&file.metadata().map_err(failed)?);
     let bytes = bounded(file, path)?;
     Ok(Some((stamp, bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::TempDir;
+
+    use super::*;
+
+    async fn look(reader: &mut Reader) -> Option<usize> {
+        match reader.look(false).await.unwrap() {
+            Seen::New(inventory) => Some(inventory.devices().len()),
+            Seen::Same | Seen::Writing => None,
+            Seen::Checked(_) | Seen::StillBad => panic!("a good file"),
+        }
+    }
+
+    /// An editor that writes in place lets every look find it longer.
+    #[tokio::test]
+    async fn a_file_counts_when_two_looks_in_a_row_found_the_same() {
+        let dir = TempDir::new().unwrap();
+        let text = |devices: u8| {
+            let device = |n| format!("- {{name: d{n}, address: 192.0.2.{n}}}\n");
+            let devices: String = (1..=devices).map(device).collect();
+            format!("devices:\n{devices}")
+        };
+        let path = dir.write("inventory.yaml", text(5)).unwrap();
+        let mut reader = Reader::new(path.clone());
+        assert!(matches!(reader.look(true).await.unwrap(), Seen::New(_)));
+        for devices in [2, 3, 4] {
+            std::fs::write(&path, text(devices)).unwrap();
+            assert_eq!(look(&mut reader).await, None, "{devices}");
+        }
+        assert_eq!(look(&mut reader).await, Some(4));
+        assert_eq!(look(&mut reader).await, None, "taken already");
+        // Who asks by name gets what stands there.
+        std::fs::write(&path, text(3)).unwrap();
+        assert!(matches!(reader.look(true).await.unwrap(), Seen::New(_)));
+    }
 }

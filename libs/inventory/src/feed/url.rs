@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
 
-use super::{Seen, cache, chain, parse};
+use super::{CHECKED, Seen, chain, parse};
 use crate::model::MAX_BYTES;
 use crate::problem::Error;
 use crate::source::{InvalidSource, UrlOptions, endpoint};
@@ -55,15 +55,19 @@ impl Reader {
             status => return Err(self.refused(format!("the answer is {status}; expected 200 OK"))),
         }
         let etag = response.headers().get(ETAG).cloned();
+        let checked = response
+            .headers()
+            .get(CHECKED)
+            .is_some_and(|value| value == "true");
         let body = self.body(response).await?;
         let inventory = parse(body, self.url.to_string()).await?;
         self.etag = etag;
-        if let Some(path) = &self.options.cache_file
-            && let Err(error) = cache::write(path, inventory.json()).await
-        {
-            tracing::warn!(cache = %path.display(), error = %error, "inventory cache file not written");
-        }
-        Ok(Seen::New(Box::new(inventory)))
+        let inventory = Box::new(inventory);
+        Ok(if checked {
+            Seen::Checked(inventory)
+        } else {
+            Seen::New(inventory)
+        })
     }
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, Error> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
-use inventory::{Error, Feed, Inventory, Source, UrlOptions};
+use inventory::{Error, Feed, Guard, Inventory, Source, UrlOptions};
 use proptest::prelude::*;
 use server::Server;
 use testkit::{TempDir, eventually};
@@ -176,6 +176,106 @@ proptest! {
             }
         });
     }
+}
+
+fn many(devices: std::ops::RangeInclusive<u8>) -> String {
+    let device = |number| format!("- {{name: d{number}, address: 192.0.2.{number}}}\n");
+    let devices: String = devices.map(device).collect();
+    format!("devices:\n{devices}")
+}
+
+/// An editor that empties the file and writes it again, or writes it in pieces, takes no device away.
+#[tokio::test]
+async fn a_file_that_is_emptied_or_half_written_takes_no_device_away() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.write("inventory.yaml", many(1..=20)).unwrap();
+    let feed = Feed::open(Source::File(path.clone())).await.unwrap();
+    let task = follow(&feed);
+    for bad in ["", "devices: []\n", &many(1..=3)] {
+        std::fs::write(&path, bad).unwrap();
+        eventually(SEEN * 3, || async {
+            anyhow::ensure!(feed.health().shrunk, "{:?}", feed.health());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let health = feed.health();
+        assert_eq!((names(&feed).len(), health.up), (20, false));
+        let told = health.last_error.unwrap();
+        assert!(told.contains("and there were 20: held back"), "{told}");
+        // Another content is taken, and so is the old one.
+        std::fs::write(&path, many(1..=20)).unwrap();
+        eventually(SEEN * 3, || async {
+            anyhow::ensure!(feed.health().up, "{:?}", feed.health());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        assert!(!feed.health().shrunk);
+    }
+    assert_eq!(
+        feed.health().failures,
+        3,
+        "one for each, however often it was looked at"
+    );
+    task.abort();
+}
+
+/// A reload is somebody's word for it.
+#[tokio::test]
+async fn fewer_devices_are_taken_when_they_are_confirmed() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.write("inventory.yaml", many(1..=20)).unwrap();
+    let feed = Feed::open(Source::File(path.clone())).await.unwrap();
+    std::fs::write(&path, many(1..=2)).unwrap();
+    let error = feed.refresh().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Shrunk {
+                before: 20,
+                after: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(names(&feed).len(), 20);
+    assert!(feed.refresh().await.unwrap());
+    assert_eq!(names(&feed).len(), 2);
+    // With a limit of its own nothing is held back.
+    let open = Feed::open_guarded(Source::File(path.clone()), Guard::new(1.0));
+    let open = open.await.unwrap();
+    std::fs::write(&path, "").unwrap();
+    assert!(open.refresh().await.unwrap());
+    assert_eq!(names(&open).len(), 0);
+}
+
+/// What sotp-inventory has compared already is not held back a second time; what another server answers is.
+#[tokio::test]
+async fn a_service_that_empties_its_inventory_is_believed_when_it_has_checked_it() {
+    let server = Server::start().await;
+    server.answer(200, json(1), "\"one\"");
+    let dir = TempDir::new().unwrap();
+    let cache = dir.join("cache.json");
+    let options = UrlOptions {
+        cache_file: Some(cache.clone()),
+        ..UrlOptions::default()
+    };
+    let feed = Feed::open(server.source(options)).await.unwrap();
+    let empty = Inventory::parse("devices: []", Path::new("t")).unwrap();
+    let empty = String::from_utf8(empty.json().to_vec()).unwrap();
+    server.answer(200, empty.clone(), "\"two\"");
+    let error = feed.refresh().await.unwrap_err();
+    assert!(matches!(error, Error::Shrunk { .. }), "{error}");
+    assert_eq!(
+        std::fs::read_to_string(&cache).unwrap(),
+        json(1),
+        "nor kept"
+    );
+    server.answer_checked(200, empty, "\"three\"");
+    assert!(feed.refresh().await.unwrap());
+    assert_eq!(names(&feed).len(), 0);
 }
 
 #[tokio::test]

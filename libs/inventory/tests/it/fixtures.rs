@@ -121,6 +121,20 @@ jobs.bad.yaml:8:49: devices[0].mqtt.topics[1]: "a+" is not an MQTT topic filter;
 jobs.bad.yaml:8:55: devices[0].mqtt.topics[2]: "" is not an MQTT topic filter; expected one like site/+/temperature or site/#"#,
     ),
     (
+        "one-address",
+        r#"one-address.bad.yaml:3:25: devices[1].address: the address 192.0.2.1 is taken by devices[0].address on line 2; expected each once
+one-address.bad.yaml:5:25: devices[3].address: the address 192.0.2.1 is taken by devices[2].address on line 4; expected each once"#,
+    ),
+    (
+        "zones",
+        r#"zones.bad.yaml:2:24: devices[0].address: "2001:db8::1%eth0" has a zone; expected one with a link-local address (fe80::/10) only
+zones.bad.yaml:3:24: devices[1].address: "" is not a name; expected 1 to 15 ASCII letters, digits, ".", "_" or "-", the first a letter or digit
+zones.bad.yaml:4:24: devices[2].address: "an-interface-too-long" is not a name; expected 1 to 15 ASCII letters, digits, ".", "_" or "-", the first a letter or digit
+zones.bad.yaml:6:24: devices[4].address: the address fe80::1%eth0 is taken by devices[3].address on line 5; expected each once
+zones.bad.yaml:7:24: devices[5].address: "192.0.2.1%eth0" is not an address; expected an IPv4 address, an IPv6 address or a DNS name
+zones.bad.yaml:8:33: devices[6].addresses.ipv6: "2001:db8::1%eth0" has a zone; expected one with a link-local address (fe80::/10) only"#,
+    ),
+    (
         "key-twice",
         r#"key-twice.bad.yaml:4:5: duplicate key "name"; expected each once"#,
     ),
@@ -218,8 +232,8 @@ sources-twice.bad.yaml:13:5: devices[3].syslog.sources: the syslog source 198.51
         "unknown-keys",
         r#"unknown-keys.bad.yaml:1:1: unknown key "site"; expected one of sites, groups, devices, credentials
 unknown-keys.bad.yaml:4:5: sites[0]: unknown key "regoin"; expected one of name, region, latitude, longitude
-unknown-keys.bad.yaml:8:12: devices[0].snmp: unknown key "community"; expected one of enabled, module, auth, port
-unknown-keys.bad.yaml:8:31: devices[0].snmp: unknown key "version"; expected one of enabled, module, auth, port"#,
+unknown-keys.bad.yaml:8:12: devices[0].snmp: unknown key "community"; expected one of enabled, module, auth, port; communities and users stand in sotp-snmp's --config.file, under auths, and auth names one of them
+unknown-keys.bad.yaml:8:31: devices[0].snmp: unknown key "version"; expected one of enabled, module, auth, port; communities and users stand in sotp-snmp's --config.file, under auths, and auth names one of them"#,
     ),
     (
         "unknown-references",

@@ -106,6 +106,30 @@ fn devices_are_found_by_every_address() {
 }
 
 #[test]
+fn a_zone_is_part_of_a_link_local_address() {
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/testdata/zones.good.yaml"
+    ));
+    let inventory = Inventory::parse(&text.unwrap(), Path::new("zones")).unwrap();
+    let named = |host: &str| {
+        inventory
+            .by_address(host)
+            .map(|device| device.name.to_string())
+    };
+    assert_eq!(named("fe80::1%eth0").as_deref(), Some("left"));
+    assert_eq!(named("fe80::1%eth1").as_deref(), Some("right"));
+    assert_eq!(named("fe80::2%eth0").as_deref(), Some("both"));
+    assert_eq!(named("fe80::1").as_deref(), Some("bare"));
+    assert_eq!(named("fe80::2"), None, "on which interface?");
+    let left = inventory.device("left").unwrap();
+    assert_eq!(left.zone.as_deref(), Some("eth0"));
+    assert_eq!(left.address.to_string(), "fe80::1%eth0");
+    assert_eq!(left.address.with_port(161), "[fe80::1%eth0]:161");
+    assert_eq!(left.ip(Family::Ipv6), Some(ip("fe80::1")));
+}
+
+#[test]
 fn families_follow_the_addresses_unless_told() {
     let text = "groups: [{name: six, defaults: {ping: {families: [ipv6, ipv4]}}}]\ndevices:\n\
         - {name: four, address: 192.0.2.1}\n\

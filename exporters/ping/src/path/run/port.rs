@@ -1,6 +1,6 @@
 //! The sockets of the traces: one for each family and flow, and one for each family that measures sizes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use netio::receive::{Datagram, ReceiveBatch};
 use netio::send::SendBatch;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::echo::Token;
+use crate::echo::{self, Token};
 use crate::path::trace::Answer;
 use crate::path::wire::{self, Told};
 
@@ -102,7 +102,7 @@ impl Port {
         let label = self.flow_label;
         self.out.clear();
         self.out.push(
-            SocketAddr::new(to, 0),
+            echo::destination(to, out.interface),
             |bytes| wire::encode(bytes, family, token, flow, sequence, size),
             |control| {
                 out.append(control, family);

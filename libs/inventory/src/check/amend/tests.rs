@@ -12,7 +12,7 @@ const START: &str = "sites: [{name: a}, {name: b}]\ngroups: [{name: g, defaults:
 /// An edit of one of few devices, sites and groups, so that they meet; some of them are not valid.
 fn edit() -> impl Strategy<Value = (bool, Edit)> {
     let put = |kind: Kind, text: String| Edit::Put(Entry::parse(kind, &text).unwrap());
-    let device = (0_u8..8, 0_u8..12, 0_u8..4, 0_u8..6).prop_map(move |(name, ip, site, more)| {
+    let device = (0_u8..8, 0_u8..14, 0_u8..4, 0_u8..8).prop_map(move |(name, ip, site, more)| {
         let site = ["", ", site: a", ", site: b", ", site: none"][usize::from(site)];
         let more = [
             "",
@@ -21,11 +21,15 @@ fn edit() -> impl Strategy<Value = (bool, Edit)> {
             ", flow: {sources: [10.1.0.1]}",
             ", syslog: {sources: [10.1.0.1, 10.1.0.1]}",
             ", addresses: {ipv6: \"2001:db8::1\"}",
+            ", ping: {dscp: 46}",
+            ", ping: {size_bytes: 1400}",
         ][usize::from(more)];
         let address = match ip {
             9 => "r.example.net".to_owned(),
             10 => "R.example.net.".to_owned(),
             11 => "10.0.0.999.".to_owned(),
+            12 => "\"fe80::1%eth0\"".to_owned(),
+            13 => "\"fe80::1%eth1\"".to_owned(),
             ip => format!("10.0.0.{ip}"),
         };
         put(

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use inventory::{Source, UrlOptions};
+use inventory::{CHECKED, Source, UrlOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -12,6 +12,7 @@ struct State {
     status: u16,
     body: String,
     tag: String,
+    checked: bool,
     heads: Vec<String>,
 }
 
@@ -79,6 +80,13 @@ impl Server {
     pub(crate) fn answer(&self, status: u16, body: String, tag: &str) {
         let mut state = self.state.lock().unwrap();
         (state.status, state.body, state.tag) = (status, body, tag.to_owned());
+        state.checked = false;
+    }
+
+    /// As [`Server::answer`], by a service that has compared it with what it answered before.
+    pub(crate) fn answer_checked(&self, status: u16, body: String, tag: &str) {
+        self.answer(status, body, tag);
+        self.state.lock().unwrap().checked = true;
     }
 
     /// The heads of all requests, names in lower case.
@@ -111,8 +119,9 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex
             (state.status, &*state.body)
         };
         let answer = format!(
-            "HTTP/1.1 {status} x\r\netag: {}\r\nlocation: /\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {status} x\r\netag: {}\r\n{CHECKED}: {}\r\nlocation: /\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             state.tag,
+            state.checked,
             body.len()
         );
         state.heads.push(head);
