@@ -60,9 +60,11 @@ async fn targets_come_and_go_with_the_file() {
     let dir = TempDir::new().unwrap();
     let path = dir.write("inventory.yaml", inventory(&[1, 2])).unwrap();
     let binary = env!("CARGO_BIN_EXE_sotp-inventory");
-    let service = Process::spawn(binary, [format!("--inventory.source={}", path.display())])
-        .await
-        .unwrap();
+    let flags = [
+        format!("--inventory.source={}", path.display()),
+        "--inventory.shrink-limit=1".to_owned(),
+    ];
+    let service = Process::spawn(binary, flags).await.unwrap();
     let at = service.address();
     let job = |name: &str, page: &str| {
         format!(
