@@ -125,10 +125,6 @@ impl toolkit::Service for Service {
     }
 
     async fn build(flags: Flags, config: Live<Checked>, app: &mut App) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            !flags.systemd_socket,
-            "--web.systemd-socket: sockets of systemd are not taken; name an address with --web.listen-address"
-        );
         let max_memory = usize::try_from(flags.max_memory.0).unwrap_or(usize::MAX);
         let budget = Budget::new(max_memory);
         let settings = Settings {

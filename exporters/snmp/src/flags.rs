@@ -153,9 +153,8 @@ pub struct Flags {
     /// Where lines of traps go.
     #[command(flatten)]
     pub lines: crate::traps::lines::LineFlags,
-    /// Takes the sockets that systemd listens on in place of --web.listen-address. Not served: with it, only a check of the configuration
-    /// runs.
-    #[arg(long = "web.systemd-socket", hide = true)]
+    /// Serves on the sockets that a socket unit of systemd passes on, in place of --web.listen-address.
+    #[arg(long = "web.systemd-socket", help_heading = "Web server")]
     pub systemd_socket: bool,
     /// Seconds taken off the scrape timeout that Prometheus names.
     #[arg(
@@ -220,12 +219,15 @@ const SWITCHES: [&str; 3] = [
 /// Turns the forms of the command line that only snmp_exporter has into those of the toolkit.
 ///
 /// `--config.file` may be repeated and may be a pattern there; the toolkit takes one file, so the first stays and the others are answered,
-/// for [`Flags::further_files`]. `--dry-run` becomes `--config.check`, `--no-snmp.wrap-large-counters` a value. Bounds of the web server that would hold a
+/// for [`Flags::further_files`]. `--dry-run` becomes `--config.check`, `--no-snmp.wrap-large-counters` a value, `--web.systemd-socket` a listen address in place of every
+/// other. Bounds of the web server that would hold a
 /// fleet back are raised unless they are given.
 #[must_use]
 pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<String>) {
     let mut out: Vec<OsString> = Vec::new();
     let mut files: Vec<String> = Vec::new();
+    let args: Vec<OsString> = args.into_iter().collect();
+    let systemd = args.iter().any(|arg| arg == "--web.systemd-socket");
     let mut args = args.into_iter();
     while let Some(arg) = args.next() {
         let text = arg.to_string_lossy().into_owned();
@@ -238,6 +240,12 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<
             files.push(value.to_owned());
         } else if text == "--dry-run" {
             out.push("--config.check".into());
+        } else if text == "--web.systemd-socket" {
+            out.push("--web.listen-address=systemd".into());
+        } else if systemd && text == "--web.listen-address" {
+            args.next();
+        } else if systemd && text.starts_with("--web.listen-address=") {
+            // systemd has bound what there is.
         } else if [
             "--no-dry-run",
             "--web.config.file=",

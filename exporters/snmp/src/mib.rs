@@ -1,6 +1,7 @@
 //! MIBs (SMIv1, RFC 1155 and 1212; SMIv2, RFC 2578 to 2580): objects by name, read from folders of MIB files.
 
 mod object;
+mod source;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use mib_rs::{DiagnosticConfig, LoadError, Loader, Mib, ResolverStrictness, Sever
 pub use object::{Access, Kind, Object};
 
 use crate::oid::Oid;
+use source::Lenient;
 
 /// The largest MIB file that is read; vendors' largest have a few megabytes.
 const LARGEST: u64 = 32 << 20;
@@ -126,7 +128,7 @@ impl Mibs {
         let mib = Loader::new()
             .resolver_strictness(ResolverStrictness::Permissive)
             .diagnostic_config(lenient())
-            .source(mib_rs::source::memory(name, text))
+            .source(Box::new(Lenient(mib_rs::source::memory(name, text))))
             .load()
             .map_err(|error| MibError::Read(error.to_string()))?;
         Ok(Self::of(&mib))
@@ -303,7 +305,7 @@ fn source(folder: &Path) -> std::io::Result<Box<dyn mib_rs::source::Source>> {
             )));
         }
     }
-    mib_rs::source::dir(folder)
+    Ok(Box::new(Lenient(mib_rs::source::dir(folder)?)))
 }
 
 fn missing(name: &str, folders: &[PathBuf]) -> MibError {

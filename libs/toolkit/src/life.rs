@@ -187,11 +187,7 @@ fn live<S: Service>(
     let (reloader, config) =
         Reloader::start(paths, own.clone(), config, web_config, Arc::clone(&metrics));
     let reloader = Arc::new(reloader);
-    let bound = flags
-        .listen(&identity)
-        .iter()
-        .map(|address| listen::bind(address))
-        .collect::<Result<Vec<_>, _>>()?;
+    let bound = listen::bind_all(&flags.listen(&identity))?;
     // Before the service writes anything: on a full disk there may be room for this alone.
     let port_file = PortFile::write(flags, &bound)?;
     let (spawner, failures) = Spawner::new(main.handle().clone(), &registry)?;

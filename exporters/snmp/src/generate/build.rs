@@ -486,4 +486,43 @@ END
             assert_eq!(oid.as_deref(), Some("1.3.6.1.4.1.99990.0.7"), "{walk}");
         }
     }
+
+    /// What net-snmp makes of them: PowerNet-MIB's index with two commas, DELL-NETWORKING-CHASSIS-MIB's type made from DisplayString, a
+    /// hexadecimal string that is no hardware address (snmp_exporter #1624's neighbours), and an address that says its size.
+    #[test]
+    fn indexes_and_types_are_those_of_net_snmp() {
+        let text = r#"U-MIB DEFINITIONS ::= BEGIN
+IMPORTS MODULE-IDENTITY, OBJECT-TYPE, IpAddress, Integer32, enterprises FROM SNMPv2-SMI
+  DisplayString, TEXTUAL-CONVENTION FROM SNMPv2-TC;
+u MODULE-IDENTITY LAST-UPDATED "202601010000Z" ORGANIZATION "u" CONTACT-INFO "u" DESCRIPTION "u" ::= { enterprises 99991 }
+Day ::= TEXTUAL-CONVENTION STATUS current DESCRIPTION "u" SYNTAX DisplayString
+Mac ::= TEXTUAL-CONVENTION DISPLAY-HINT "1x:" STATUS current DESCRIPTION "u" SYNTAX OCTET STRING (SIZE (6))
+Wwn ::= TEXTUAL-CONVENTION DISPLAY-HINT "1x:" STATUS current DESCRIPTION "u" SYNTAX OCTET STRING (SIZE (8))
+rows OBJECT-TYPE SYNTAX SEQUENCE OF Row MAX-ACCESS not-accessible STATUS current DESCRIPTION "u" ::= { u 1 }
+row OBJECT-TYPE SYNTAX Row MAX-ACCESS not-accessible STATUS current DESCRIPTION "u" INDEX { rowWwn, rowMac, , rowAddress } ::= { rows 1 }
+Row ::= SEQUENCE { rowWwn Wwn, rowMac Mac, rowAddress IpAddress, rowDay Day }
+rowWwn OBJECT-TYPE SYNTAX Wwn MAX-ACCESS read-only STATUS current DESCRIPTION "u" ::= { row 1 }
+rowMac OBJECT-TYPE SYNTAX Mac MAX-ACCESS read-only STATUS current DESCRIPTION "u" ::= { row 2 }
+rowAddress OBJECT-TYPE SYNTAX IpAddress (SIZE (4)) MAX-ACCESS read-only STATUS current DESCRIPTION "u" ::= { row 3 }
+rowDay OBJECT-TYPE SYNTAX Day MAX-ACCESS read-only STATUS current DESCRIPTION "u" ::= { row 4 }
+END
+"#;
+        let mibs = Mibs::of_text("U-MIB", text.as_bytes()).unwrap();
+        let input: ModuleInput = yaml::parse("walk: [rows]", &yaml::Rules::CONFIGURATION).unwrap();
+        let module = module(&mibs, &input).unwrap().module;
+        let day = module.metrics.iter().find(|one| one.name == "rowDay");
+        let day = day.unwrap();
+        assert_eq!(day.kind, "OctetString");
+        let indexes: Vec<_> = (day.indexes.iter())
+            .map(|index| (index.labelname.as_str(), index.kind, index.fixed_size))
+            .collect();
+        assert_eq!(
+            indexes,
+            [
+                ("rowWwn", IndexType::OctetString, 8),
+                ("rowMac", IndexType::PhysAddress48, 6),
+                ("rowAddress", IndexType::InetAddressIpv4, 0),
+            ]
+        );
+    }
 }

@@ -47,7 +47,7 @@ pub struct Object {
     pub kind: Kind,
     /// Name of its textual convention, or nothing.
     pub convention: String,
-    /// DISPLAY-HINT, its own or that of its convention (RFC 2579 §3.1).
+    /// DISPLAY-HINT of its convention (RFC 2579 §3.1).
     pub hint: String,
     /// Access.
     pub access: Access,
@@ -90,12 +90,12 @@ impl Object {
             return Some(made);
         };
         made.description = one_line(object.description());
-        made.hint = object.effective_display_hint().to_owned();
         if let Some(kind) = object.ty() {
-            made.convention = kind
-                .effective_tc()
-                .map(|convention| convention.name().to_owned())
-                .unwrap_or_default();
+            if let Some(convention) = kind.effective_tc() {
+                convention.name().clone_into(&mut made.convention);
+                // That of the convention that it is made from counts no more, as in net-snmp.
+                convention.display_hint().clone_into(&mut made.hint);
+            }
             made.kind = match kind.effective_base() {
                 BaseType::Integer32
                 | BaseType::Unsigned32
@@ -129,7 +129,8 @@ impl Object {
             .iter()
             .map(|one| (one.value, one.label.clone()))
             .collect();
-        if let [only] = object.effective_sizes()
+        if made.kind == Kind::Octets
+            && let [only] = object.effective_sizes()
             && let (Some(min), Some(max)) = (only.min.as_i64(), only.max.as_i64())
             && min == max
         {

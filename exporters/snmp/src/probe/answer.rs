@@ -162,30 +162,43 @@ type PerModule = fn(&ModuleStats, Duration, Duration) -> f64;
 fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, told: &Told<'_>) {
     let (stats, failures) = (told.stats, told.failures.as_slice());
     let (began, walked) = told.times;
-    let families: [(&str, &str, PerModule); 5] = [
+    // The short help is ours: with the other, answers of small devices would be larger than those of snmp_exporter.
+    let families: [(&str, [&str; 2], PerModule); 5] = [
         (
             "snmp_scrape_duration_seconds",
-            "Total SNMP time scrape took (walk and processing).",
+            [
+                "Total SNMP time scrape took (walk and processing).",
+                "Time of the scrape.",
+            ],
             |_, took, _| took.as_secs_f64(),
         ),
         (
             "snmp_scrape_packets_retried",
-            "Packets retried for get, bulkget, and walk.",
+            [
+                "Packets retried for get, bulkget, and walk.",
+                "Requests sent again.",
+            ],
             |stats, _, _| stats.again as f64,
         ),
         (
             "snmp_scrape_packets_sent",
-            "Packets sent for get, bulkget, and walk; including retries.",
+            [
+                "Packets sent for get, bulkget, and walk; including retries.",
+                "Requests sent.",
+            ],
             |stats, _, _| stats.sent as f64,
         ),
         (
             "snmp_scrape_pdus_returned",
-            "PDUs returned from get, bulkget, and walk.",
+            [
+                "PDUs returned from get, bulkget, and walk.",
+                "Values returned.",
+            ],
             |stats, _, _| stats.values as f64,
         ),
         (
             "snmp_scrape_walk_duration_seconds",
-            "Time SNMP walk/bulkwalk took.",
+            ["Time SNMP walk/bulkwalk took.", "Time of the requests."],
             |_, _, walked| walked.as_secs_f64(),
         ),
     ];
@@ -228,7 +241,7 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, told: &Told<'_>) {
         }
         out.head(
             "snmp_scrape_complete",
-            "Whether everything the module asks for was collected.",
+            "Whether nothing is missing.",
             "gauge",
         );
         for (label, _, complete) in &labels {
@@ -263,7 +276,7 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, told: &Told<'_>) {
         }
     }
     for (name, help, value) in families {
-        out.head(name, help, "gauge");
+        out.head(name, help[usize::from(!rules.strict)], "gauge");
         for (label, stats, _) in &labels {
             out.sample(name, label, value(stats, took, walked));
         }

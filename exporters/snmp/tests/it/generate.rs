@@ -145,6 +145,84 @@ fn it_writes_what_debians_generator_writes() {
     assert_eq!(ours.len(), theirs.len());
 }
 
+/// Everything that decides what a module asks and shows, in an order of its own.
+fn meaning(text: &str, name: &str) -> String {
+    let mut config = config::parse(text, Path::new("snmp.yml"), Options::default()).unwrap();
+    let mut module = config.modules.remove(name).unwrap();
+    module.metrics.sort_by(|one, other| one.oid.cmp(&other.oid));
+    let numbers = (module.metrics.iter_mut())
+        .flat_map(|metric| &mut metric.indexes)
+        .filter(|index| index.kind == config::module::IndexType::Number);
+    // A range of one number, which net-snmp takes for a size: a number has none.
+    numbers.for_each(|index| index.fixed_size = 0);
+    format!("{module:#?}")
+}
+
+/// The newest snmp_exporter's generator and ours, module by module of its generator.yml.
+///
+/// It needs a checkout of snmp_exporter whose `generator/` is built, as `SNMP_EXPORTER`, and `MIBDIRS`: the folders of MIBs, with colons
+/// between them, as net-snmp takes them. Each module takes seconds, since each reads the MIBs anew.
+#[test]
+fn every_module_of_the_newest_generator_is_the_same() {
+    let (Some(checkout), Ok(folders)) =
+        (std::env::var_os("SNMP_EXPORTER"), std::env::var("MIBDIRS"))
+    else {
+        testkit::skip("SNMP_EXPORTER and MIBDIRS do not name a built generator and MIBs");
+        return;
+    };
+    let theirs = Path::new(&checkout).join("generator");
+    let text = std::fs::read_to_string(theirs.join("generator.yml")).unwrap();
+    let whole: serde_json::Value = yaml::parse(&text, &yaml::Rules::CONFIGURATION).unwrap();
+    let (mut same, mut lacking, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, module) in whole["modules"].as_object().unwrap() {
+        let place = TempDir::new().unwrap();
+        // JSON is YAML.
+        let one = serde_json::json!({"auths": {"public_v2": {}}, "modules": {name: module}});
+        let input = place.path().join("generator.yml");
+        std::fs::write(&input, one.to_string()).unwrap();
+        let made = |program: &Path, flags: &[&str], to: &str, before: &[&str]| {
+            let to = place.path().join(to);
+            let done = Command::new(program)
+                .args(before)
+                .arg("generate")
+                .args(["-g".as_ref(), input.as_os_str()])
+                .args(["-o".as_ref(), to.as_os_str()])
+                .args(flags)
+                .output()
+                .unwrap();
+            std::fs::read_to_string(to).map_err(|_| said(&done))
+        };
+        let Ok(reference) = made(
+            &theirs.join("generator"),
+            &[],
+            "theirs.yml",
+            &["--no-fail-on-parse-errors", "--snmp.mibopts=eu"],
+        ) else {
+            lacking.push(name.as_str());
+            continue;
+        };
+        let dirs = folders.split(':').flat_map(|folder| ["-m", folder]);
+        let ours = made(
+            Path::new(EXPORTER),
+            &dirs.collect::<Vec<_>>(),
+            "ours.yml",
+            &[],
+        );
+        let list = match ours {
+            Ok(ours) if meaning(&ours, name) == meaning(&reference, name) => &mut same,
+            Ok(_) => &mut other,
+            Err(said) => {
+                eprintln!("{name}: {said}");
+                &mut other
+            }
+        };
+        list.push(name.as_str());
+    }
+    eprintln!("the same: {}", same.join(" "));
+    eprintln!("without all of its MIBs: {}", lacking.join(" "));
+    assert!(other.is_empty() && !same.is_empty(), "other: {other:#?}");
+}
+
 #[test]
 fn newer_keys_filters_and_auths_are_taken() {
     let place = TempDir::new().unwrap();

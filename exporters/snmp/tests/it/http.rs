@@ -379,3 +379,55 @@ fn files_are_checked_from_the_command_line() {
         "{text}"
     );
 }
+
+/// As snmp_exporter with `--web.systemd-socket`: the socket that the service manager has bound, and no other.
+#[tokio::test]
+async fn a_socket_of_systemd_is_taken_in_place_of_addresses() {
+    let (listener, other) = (
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let address = listener.local_addr().unwrap();
+    let taken = other.local_addr().unwrap();
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.join("snmp.yml"), YML).unwrap();
+    let mut command = std::process::Command::new("sh");
+    // sd_listen_fds(3): descriptors from 3 on, for the process that LISTEN_PID names.
+    command
+        .args([
+            "-c",
+            r#"export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&0 </dev/null"#,
+            "sh",
+        ])
+        .arg(env!("CARGO_BIN_EXE_sotp-snmp"))
+        .args(["--web.systemd-socket"])
+        .arg(format!("--web.listen-address={taken}"))
+        .arg(format!("--config.file={}", dir.join("snmp.yml").display()))
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let answered = testkit::eventually(Duration::from_secs(30), || async {
+        let answer = testkit::client()
+            .get(format!("http://{address}/-/healthy"))
+            .timeout(Duration::from_secs(5))
+            .send()
+            .await?;
+        anyhow::ensure!(answer.status() == 200);
+        Ok(())
+    });
+    let answered = answered.await;
+    let _ = child.kill();
+    let _ = child.wait();
+    answered.unwrap();
+    // Without a socket it does not start.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sotp-snmp"))
+        .arg("--web.systemd-socket")
+        .arg(format!("--config.file={}", dir.join("snmp.yml").display()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("listen address systemd: no socket"),
+        "{said}"
+    );
+}

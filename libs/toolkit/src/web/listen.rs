@@ -12,11 +12,15 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Connections the kernel holds before we accept them; `net.core.somaxconn` may lower it.
 const BACKLOG: i32 = 4096;
 
+/// The listen address that means the sockets of sd_listen_fds(3).
+const SYSTEMD: &str = "systemd";
+
 /// A bound socket that does not answer yet.
 #[derive(Debug)]
 pub(crate) enum Bound {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    /// With the path that is removed at the end, where it is ours.
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 impl fmt::Display for Bound {
@@ -26,7 +30,11 @@ impl fmt::Display for Bound {
                 Ok(address) => write!(f, "{address}"),
                 Err(error) => write!(f, "unknown ({error})"),
             },
-            Self::Unix(_, path) => write!(f, "unix:{}", path.display()),
+            Self::Unix(_, Some(path)) => write!(f, "unix:{}", path.display()),
+            Self::Unix(listener, None) => match listener.local_addr() {
+                Ok(address) => write!(f, "unix:{address:?}"),
+                Err(error) => write!(f, "unknown ({error})"),
+            },
         }
     }
 }
@@ -34,7 +42,7 @@ impl fmt::Display for Bound {
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
-    #[error("listen address {0:?}: expected HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH")]
+    #[error("listen address {0:?}: expected HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or systemd")]
     Address(String),
     #[error("listen address {address}: {operation} failed")]
     Socket {
@@ -46,12 +54,17 @@ pub(crate) enum ListenError {
     NotASocket(String),
     #[error("listen address unix:{0}: another process listens there")]
     InUse(String),
+    #[error(
+        "listen address systemd: no socket was passed on: expected to be started by a socket unit"
+    )]
+    NoneGiven,
 }
 
 /// Takes what has the form of a listen address, before anything is bound.
 pub(crate) fn form(address: &str) -> Result<String, String> {
     let good = match address.strip_prefix("unix:") {
         Some(path) => !path.is_empty(),
+        None if address == SYSTEMD => true,
         None => address.rsplit_once(':').is_some_and(|(host, port)| {
             let bare = host
                 .strip_prefix('[')
@@ -63,12 +76,62 @@ pub(crate) fn form(address: &str) -> Result<String, String> {
     if good {
         Ok(address.to_owned())
     } else {
-        Err("expected HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH".to_owned())
+        Err("expected HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or systemd".to_owned())
     }
 }
 
+/// Binds every address.
+pub(crate) fn bind_all(addresses: &[String]) -> Result<Vec<Bound>, ListenError> {
+    let mut bound = Vec::new();
+    for address in addresses {
+        if address == SYSTEMD {
+            bound.extend(given()?);
+        } else {
+            bound.push(bind(address)?);
+        }
+    }
+    Ok(bound)
+}
+
+/// The sockets that systemd has bound for this process (sd_listen_fds(3)): TCP, or Unix, which systemd removes itself.
+fn given() -> Result<Vec<Bound>, ListenError> {
+    let failed = |operation| {
+        move |source| ListenError::Socket {
+            address: SYSTEMD.to_owned(),
+            operation,
+            source,
+        }
+    };
+    let mut sockets = listenfd::ListenFd::from_env();
+    let mut bound = Vec::new();
+    for at in 0..sockets.len() {
+        let one = match sockets.take_tcp_listener(at) {
+            Ok(Some(tcp)) => {
+                tcp.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
+                Bound::Tcp(tcp)
+            }
+            Ok(None) => continue,
+            Err(_) => {
+                let Some(unix) = sockets
+                    .take_unix_listener(at)
+                    .map_err(failed("a socket that listens"))?
+                else {
+                    continue;
+                };
+                unix.set_nonblocking(true).map_err(failed("O_NONBLOCK"))?;
+                Bound::Unix(unix, None)
+            }
+        };
+        bound.push(one);
+    }
+    if bound.is_empty() {
+        return Err(ListenError::NoneGiven);
+    }
+    Ok(bound)
+}
+
 /// Binds one address.
-pub(crate) fn bind(address: &str) -> Result<Bound, ListenError> {
+fn bind(address: &str) -> Result<Bound, ListenError> {
     if let Some(path) = address.strip_prefix("unix:") {
         return unix(Path::new(path));
     }
@@ -161,7 +224,7 @@ fn unix(path: &Path) -> Result<Bound, ListenError> {
     listener
         .set_nonblocking(true)
         .map_err(failed("O_NONBLOCK"))?;
-    Ok(Bound::Unix(listener, path.to_owned()))
+    Ok(Bound::Unix(listener, Some(path.to_owned())))
 }
 
 #[cfg(test)]
@@ -177,6 +240,7 @@ mod tests {
             "[::1]:9427",
             "[fe80::1%lo]:9427",
             "unix:/run/x",
+            "systemd",
         ] {
             assert_eq!(form(good).as_deref(), Ok(good));
         }

@@ -86,7 +86,9 @@ impl Server {
                             },
                         }
                     }
-                    let _ = std::fs::remove_file(path);
+                    if let Some(path) = path {
+                        let _ = std::fs::remove_file(path);
+                    }
                 });
             }
         }

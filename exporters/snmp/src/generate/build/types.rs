@@ -57,7 +57,7 @@ impl<'a> Types<'a> {
             _ => None,
         };
         let kind = by_convention
-            .or_else(|| by_hint(&object.hint))
+            .or_else(|| by_hint(object))
             .or(match object.kind {
                 Kind::Number => Some("gauge"),
                 Kind::Counter => Some("counter"),
@@ -70,9 +70,11 @@ impl<'a> Types<'a> {
     }
 }
 
-/// Hints that mean a type: that of hardware addresses, and text of some length (`255a`, `255t`).
-fn by_hint(hint: &str) -> Option<&'static str> {
-    if hint == "1x:" {
+/// Hints that mean a type: that of hardware addresses, which have six octets or do not say how many, and text of some length (`255a`,
+/// `255t`).
+fn by_hint(object: &Object) -> Option<&'static str> {
+    let hint = object.hint.as_str();
+    if hint == "1x:" && [0, 6].contains(&object.fixed_size) {
         return Some("PhysAddress48");
     }
     let digits = hint.strip_suffix(['a', 't'])?;
