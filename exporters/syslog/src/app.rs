@@ -10,13 +10,13 @@ use loki::{DeadLetters, Delivery};
 use spool::Queue;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd, Stop};
 
-use crate::books::{AtDestination, Books};
 use crate::config::Config;
 use crate::flags::Flags;
 use crate::handover;
 use crate::intake::{Intake, Waiting, now};
 use crate::listeners::Listeners;
 use crate::metrics::Series;
+use crate::statistics::{AtDestination, Statistics};
 use crate::translate::Translator;
 
 mod backlog;
@@ -51,15 +51,15 @@ impl toolkit::Service for Service {
         let (queue, recovery) = Queue::open(&config.spool_path, config.spool.clone())
             .with_context(|| format!("spool {}", config.spool_path.display()))?;
         tracing::info!(queued = ?recovery.queued, cut_bytes = recovery.cut, "queue opened");
-        let books = Arc::new(Books::new(config.spool.readers.clone()));
+        let statistics = Arc::new(Statistics::new(config.spool.readers.clone()));
         let given = taken.backlog.take();
-        if !given.is_some_and(|given| backlog::given(given, &recovery.queued, &books)) {
-            backlog::count(&queue, &books)?;
+        if !given.is_some_and(|given| backlog::given(given, &recovery.queued, &statistics)) {
+            backlog::count(&queue, &statistics)?;
         }
         let intake = Arc::new(Intake {
             max_bytes: config.spool.max_bytes,
             queue,
-            books,
+            statistics,
             feed: feed.clone(),
             config: live.clone(),
             waiting: Waiting::default(),
@@ -72,15 +72,15 @@ impl toolkit::Service for Service {
         // What is sent before there is an inventory would be lost if it were not taken.
         devices::follow(app, &feed, Readiness::Independent);
         let delivery = Delivery::new("syslog", intake.queue.clone(), Arc::new(dead), |index| {
-            let books = intake.books.clone();
-            Arc::new(AtDestination { books, index })
+            let statistics = intake.statistics.clone();
+            Arc::new(AtDestination { statistics, index })
         });
-        let tallies = Arc::default();
+        let webhook_counters = Arc::default();
         let outputs = Outputs {
             intake: intake.clone(),
             translator,
             delivery: delivery.clone(),
-            tallies: Arc::clone(&tallies),
+            webhook_counters: Arc::clone(&webhook_counters),
         };
         outputs.start(app)?;
         let listeners = Arc::new(Listeners::new(intake.clone(), app.spawner(), taken));
@@ -93,7 +93,7 @@ impl toolkit::Service for Service {
         app.collect(Series {
             intake,
             listeners,
-            webhooks: tallies,
+            webhooks: webhook_counters,
             restart_needed,
             started: now(),
         });

@@ -101,7 +101,7 @@ pub struct Config {
     pub forward: Vec<Forward>,
     /// Files that get every message as it was received.
     pub files: Vec<FileCopy>,
-    /// Who is told of events.
+    /// Who is notified of events.
     pub webhooks: Vec<Hook>,
     shown: String,
 }

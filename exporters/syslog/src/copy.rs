@@ -47,7 +47,7 @@ impl Sink {
 /// Bytes and messages written together at most.
 const TOGETHER: (usize, usize) = (512 << 10, 2_000);
 
-/// Copies until told to stop: reads, writes, acknowledges. A batch that was written in part is written again.
+/// Copies until it is stopped: reads, writes, acknowledges. A batch that was written in part is written again.
 ///
 /// # Errors
 /// When the queue cannot be read.

@@ -4,7 +4,7 @@
 //! with one descriptor each: the listening sockets, the open TCP connections with the bytes of a message that was begun,
 //! then how much of the queue is whose, then `done`. What arrives meanwhile waits in the kernel's buffers, which both
 //! processes hold. The old one ends, which frees the queue and the web address, and the new one goes on. TLS
-//! connections cannot change hands; they are closed and come again.
+//! connections cannot be handed over; they are closed and come again.
 
 mod give;
 pub mod sockets;

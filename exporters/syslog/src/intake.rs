@@ -14,18 +14,18 @@ use spool::{Entry, Queue, WhenFull};
 use tokio::sync::Notify;
 use toolkit::{Live, TokenBucket};
 
-use crate::books::{Account, Books, Dropped, Tally};
 use crate::config::Config;
 use crate::names::Names;
 use crate::record::{Received, TRUNCATED, Transport};
+use crate::statistics::{DeviceCounters, Dropped, Increments, Statistics};
 use crate::{header, text};
 
 /// What all receivers share.
 pub struct Intake {
     /// The queue.
     pub queue: Queue,
-    /// The accounts.
-    pub books: Arc<Books>,
+    /// The delivery statistics.
+    pub statistics: Arc<Statistics>,
     /// The devices.
     pub feed: Feed,
     /// The configuration that runs.
@@ -127,40 +127,40 @@ struct Item {
     bytes: usize,
     truncated: bool,
     transport: Transport,
-    /// Place among the lane's accounts.
-    account: usize,
+    /// Place among the batch's devices.
+    device: usize,
 }
 
-/// An account with what is not booked there yet: it is shared with other threads, so it is touched once for many
+/// Counters with what is not added to them yet: they are shared with other threads, so they are touched once for many
 /// messages.
 struct Open {
-    account: Arc<Account>,
-    tally: Tally,
+    counters: Arc<DeviceCounters>,
+    increments: Increments,
     counted: bool,
     /// What the device may send.
     bucket: Option<TokenBucket>,
 }
 
-/// The accounts that a lane has met.
+/// The devices that a batch has met.
 #[derive(Default)]
-struct Ledger {
+struct Devices {
     open: Vec<Open>,
-    /// By the address of the account in memory.
+    /// By the address of the counters in memory.
     places: HashMap<usize, usize>,
-    /// Those with something to book.
+    /// Those with something to add.
     counted: Vec<usize>,
 }
 
-impl Ledger {
-    fn place(&mut self, account: &Arc<Account>) -> usize {
+impl Devices {
+    fn place(&mut self, counters: &Arc<DeviceCounters>) -> usize {
         let open = &mut self.open;
         *self
             .places
-            .entry(Arc::as_ptr(account) as usize)
+            .entry(Arc::as_ptr(counters) as usize)
             .or_insert_with(|| {
                 open.push(Open {
-                    account: account.clone(),
-                    tally: Tally::default(),
+                    counters: counters.clone(),
+                    increments: Increments::default(),
                     counted: false,
                     bucket: None,
                 });
@@ -168,38 +168,38 @@ impl Ledger {
             })
     }
 
-    fn account(&self, place: usize) -> &Account {
-        &self.open[place].account
+    fn counters(&self, place: usize) -> &DeviceCounters {
+        &self.open[place].counters
     }
 
-    fn tally(&mut self, place: usize) -> &mut Tally {
+    fn increments(&mut self, place: usize) -> &mut Increments {
         let open = &mut self.open[place];
         if !open.counted {
             open.counted = true;
             self.counted.push(place);
         }
-        &mut open.tally
+        &mut open.increments
     }
 
-    fn book(&mut self) {
+    fn add_all(&mut self) {
         for place in self.counted.drain(..) {
             let open = &mut self.open[place];
-            open.account.book(&open.tally);
-            open.tally = Tally::default();
+            open.counters.add(&open.increments);
+            open.increments = Increments::default();
             open.counted = false;
         }
     }
 }
 
 /// One receiver's way into the queue: collects messages and appends them together.
-pub struct Lane {
+pub struct Batch {
     intake: Arc<Intake>,
     inventory: Arc<Inventory>,
     names: Names,
     config: Arc<Config>,
     arena: Vec<u8>,
     items: Vec<Item>,
-    ledger: Ledger,
+    devices: Devices,
     /// By address, for senders that the inventory knows by it.
     known: HashMap<IpAddr, usize>,
     /// The last of them: messages of one sender often follow each other.
@@ -207,11 +207,11 @@ pub struct Lane {
     fill: f64,
 }
 
-/// Addresses remembered by one lane.
+/// Addresses remembered by one batch.
 const REMEMBERED: usize = 50_000;
 
-impl Lane {
-    /// A new lane.
+impl Batch {
+    /// A new batch.
     #[must_use]
     pub fn new(intake: Arc<Intake>) -> Self {
         let inventory = intake.feed.current();
@@ -222,7 +222,7 @@ impl Lane {
             inventory,
             arena: Vec::new(),
             items: Vec::new(),
-            ledger: Ledger::default(),
+            devices: Devices::default(),
             known: HashMap::new(),
             last: None,
             fill: 0.0,
@@ -241,7 +241,8 @@ impl Lane {
         self.items.is_empty()
     }
 
-    fn account(&mut self, source: IpAddr, bytes: &[u8]) -> usize {
+    /// The place of the device that a message is from.
+    fn device(&mut self, source: IpAddr, bytes: &[u8]) -> usize {
         if let Some((last, place)) = self.last
             && last == source
         {
@@ -256,8 +257,8 @@ impl Lane {
         let device = self
             .intake
             .device(&self.inventory, &self.names, source, bytes, relays);
-        let account = self.intake.books.account(device.unwrap_or_default());
-        let place = self.ledger.place(&account);
+        let counters = self.intake.statistics.counters(device.unwrap_or_default());
+        let place = self.devices.place(&counters);
         // An address that is one device's is remembered; a relay's or an unknown one may carry any name.
         let fixed = !relay
             && self
@@ -280,12 +281,12 @@ impl Lane {
         stamp: u64,
         flags: u8,
     ) {
-        let account = self.account(source.ip().to_canonical(), bytes);
+        let device = self.device(source.ip().to_canonical(), bytes);
         let start = self.arena.len();
         Received {
             transport,
             flags,
-            device: &self.ledger.account(account).device,
+            device: &self.devices.counters(device).device,
             source,
             bytes,
         }
@@ -297,7 +298,7 @@ impl Lane {
             bytes: bytes.len(),
             truncated: flags & TRUNCATED != 0,
             transport,
-            account,
+            device,
         });
     }
 
@@ -315,7 +316,7 @@ impl Lane {
             self.config = config;
             self.known.clear();
             self.last = None;
-            for open in &mut self.ledger.open {
+            for open in &mut self.devices.open {
                 open.bucket = None;
             }
         }
@@ -328,7 +329,7 @@ impl Lane {
         if self.items.is_empty() {
             return true;
         }
-        let _booking = intake.books.booking();
+        let _updating = intake.statistics.updating();
         self.refuse_greedy();
         let config = &self.config;
         let policy = |transport| {
@@ -348,19 +349,19 @@ impl Lane {
                 payload: &self.arena[item.range.clone()],
             })
             .collect();
-        let books = &intake.books;
-        let appended = intake
-            .queue
-            .append(&entries, &mut |eviction| book_eviction(books, &eviction));
+        let statistics = &intake.statistics;
+        let appended = intake.queue.append(&entries, &mut |eviction| {
+            count_eviction(statistics, &eviction);
+        });
         let mut done = appended.done;
         let mut dropped = appended.dropped.iter().peekable();
         for (at, item) in self.items.iter().enumerate().take(done) {
-            let tally = self.ledger.tally(item.account);
-            tally.receive(item.transport, item.bytes, item.stamp, item.truncated);
+            let increments = self.devices.increments(item.device);
+            increments.receive(item.transport, item.bytes, item.stamp, item.truncated);
             if dropped.next_if(|d| **d == at).is_some() {
-                tally.drop_one(Dropped::Full);
+                increments.drop_one(Dropped::Full);
             } else {
-                tally.queue_one();
+                increments.queue_one();
             }
         }
         if let Some(error) = appended.error {
@@ -371,13 +372,13 @@ impl Lane {
                 .get(done)
                 .filter(|item| item.transport == Transport::Udp)
             {
-                let tally = self.ledger.tally(item.account);
-                tally.receive(item.transport, item.bytes, item.stamp, item.truncated);
-                tally.drop_one(Dropped::Storage);
+                let increments = self.devices.increments(item.device);
+                increments.receive(item.transport, item.bytes, item.stamp, item.truncated);
+                increments.drop_one(Dropped::Storage);
                 done += 1;
             }
         }
-        self.ledger.book();
+        self.devices.add_all();
         let all = done == self.items.len();
         if all {
             self.items.clear();
@@ -399,16 +400,16 @@ impl Lane {
         let (total, waiting) = if self.fill < 0.5 {
             (0, 0)
         } else {
-            let accounts = self.intake.books.all();
+            let devices = self.intake.statistics.all();
             let recent = now().saturating_sub(60_000_000_000);
-            let queued: i64 = accounts
+            let queued: i64 = devices
                 .iter()
-                .filter_map(|a| a.outlets.first())
+                .filter_map(|a| a.destinations.first())
                 .map(|o| o.queued.load(Relaxed))
                 .sum();
             (
                 queued,
-                accounts
+                devices
                     .iter()
                     .filter(|a| a.last.load(Relaxed) > recent)
                     .count(),
@@ -418,7 +419,7 @@ impl Lane {
             WhenFull::ByClass { keep, .. } => Some(keep),
             _ => None,
         };
-        let ledger = &mut self.ledger;
+        let devices = &mut self.devices;
         self.items.retain(|item| {
             // A stream is slowed down by not being read; only a datagram must be refused.
             if item.transport != Transport::Udp {
@@ -428,34 +429,37 @@ impl Lane {
             // apart. What is urgent is spared by the share, which is about others, and not by the limit, which is about the device.
             let over = limit.is_some_and(|(rate, burst)| {
                 let now = Instant::now();
-                let bucket = &mut ledger.open[item.account].bucket;
+                let bucket = &mut devices.open[item.device].bucket;
                 let bucket = bucket.get_or_insert_with(|| TokenBucket::full(rate, burst, now));
                 !bucket.take(1.0, now)
             });
-            let queued = ledger
-                .account(item.account)
-                .outlets
+            let queued = devices
+                .counters(item.device)
+                .destinations
                 .first()
                 .map_or(0, |o| o.queued.load(Relaxed));
             let spared = urgent.is_some_and(|keep| item.class <= keep);
             let greedy = !over && !spared && waiting > 1 && total > 1_000 && queued * 2 > total;
             if over || greedy {
-                let tally = ledger.tally(item.account);
-                tally.receive(item.transport, item.bytes, item.stamp, item.truncated);
-                tally.drop_one(if over { Dropped::Rate } else { Dropped::Share });
+                let increments = devices.increments(item.device);
+                increments.receive(item.transport, item.bytes, item.stamp, item.truncated);
+                increments.drop_one(if over { Dropped::Rate } else { Dropped::Share });
             }
             !(over || greedy)
         });
     }
 }
 
-fn book_eviction(books: &Books, eviction: &spool::Eviction<'_>) {
-    let account = books.account(crate::record::device(eviction.record.payload));
-    if let Some(at) = books.destinations.iter().position(|d| d == eviction.reader)
-        && let Some(outlet) = account.outlets.get(at)
+fn count_eviction(statistics: &Statistics, eviction: &spool::Eviction<'_>) {
+    let counters = statistics.counters(crate::record::device(eviction.record.payload));
+    if let Some(at) = statistics
+        .destinations
+        .iter()
+        .position(|d| d == eviction.reader)
+        && let Some(counts) = counters.destinations.get(at)
     {
-        outlet.queued.fetch_sub(1, Relaxed);
-        outlet.evicted.fetch_add(1, Relaxed);
+        counts.queued.fetch_sub(1, Relaxed);
+        counts.evicted.fetch_add(1, Relaxed);
     }
 }
 

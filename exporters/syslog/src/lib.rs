@@ -3,7 +3,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod app;
-pub mod books;
 pub mod commands;
 pub mod config;
 pub mod convert;
@@ -20,6 +19,7 @@ pub mod names;
 pub mod proxy;
 pub mod record;
 pub mod render;
+pub mod statistics;
 pub mod stream;
 pub mod text;
 pub mod tls;

@@ -62,7 +62,7 @@ pub struct Listeners {
     pub unfinished: Arc<Unfinished>,
 }
 
-/// Runs one listener until it or the service is told to stop.
+/// Runs one listener until it or the service is stopped.
 fn supervise<K, T, F>(
     spawner: &Spawner,
     name: &'static str,
@@ -172,12 +172,12 @@ impl Listeners {
                 while let Some(socket) = self.take(Kind::UdpOwn, &udp.address.to_string()) {
                     listener.adopt_own(socket.into())?;
                 }
-                while let Some(socket) = self.take(Kind::UdpApart, &udp.address.to_string()) {
-                    listener.adopt_apart(socket.into())?;
+                while let Some(socket) = self.take(Kind::UdpByAddress, &udp.address.to_string()) {
+                    listener.adopt_by_address(socket.into())?;
                 }
                 // Several sockets are for the kernel to choose from.
                 if udp.sockets == 1 {
-                    listener.keep_apart();
+                    listener.keep_by_address();
                 }
                 let limit = listener.kernel().limit;
                 tracing::info!(address = %listener.address(), receive_buffer_bytes = limit, "listening for datagrams");
@@ -311,7 +311,7 @@ impl Listeners {
     }
 
     /// Ends all of them for another process: what the kernel holds stays there. Gives the sockets and the connections
-    /// that can change hands.
+    /// that can be handed over.
     pub async fn give(&self) -> Given {
         let mut given = Given::default();
         let (udp, tcp, unix) = {
@@ -367,8 +367,8 @@ impl Listeners {
             for own in listener.own_descriptors() {
                 given.socket(Kind::UdpOwn, configured.to_string(), own);
             }
-            for apart in listener.apart_descriptors() {
-                given.socket(Kind::UdpApart, configured.to_string(), apart);
+            for by_address in listener.by_address_descriptors() {
+                given.socket(Kind::UdpByAddress, configured.to_string(), by_address);
             }
         }
         given

@@ -9,18 +9,18 @@ use crate::intake::Intake;
 use crate::listeners::Listeners;
 use crate::stream::Counts;
 use crate::udp::Kernel;
-use crate::webhooks::{Tallies, Tally};
+use crate::webhooks::{HookCounters, WebhookCounters};
 
 mod devices;
 
 /// Everything that is exported.
 pub struct Series {
-    /// The intake with its books.
+    /// The intake with its statistics.
     pub intake: Arc<Intake>,
     /// What is listened on.
     pub listeners: Arc<Listeners>,
     /// The webhooks' counts.
-    pub webhooks: Arc<Tallies>,
+    pub webhooks: Arc<WebhookCounters>,
     /// Whether the configuration has changes that wait for the next start.
     pub restart_needed: Arc<AtomicBool>,
     /// When the service started, nanoseconds since 1970.
@@ -70,7 +70,7 @@ impl Series {
         out.family(
             "syslog_kernel_dropped_total",
             Kind::Counter,
-            "Datagrams that the kernel dropped for want of room in the socket's buffer.",
+            "Datagrams that the kernel dropped for lack of room in the socket's buffer.",
         );
         for (labels, kernel) in &measured {
             out.sample(labels, kernel.dropped);
@@ -94,7 +94,7 @@ impl Series {
         out.family(
             "syslog_own_sockets",
             Kind::Gauge,
-            "Loud senders that have a socket and a buffer of their own.",
+            "Heavy senders that have a socket and a buffer of their own.",
         );
         for (labels, kernel) in &measured {
             out.sample(labels, kernel.own);
@@ -149,7 +149,7 @@ impl Series {
             return;
         }
         #[rustfmt::skip]
-        let columns: [Column<Tally>; 4] = [
+        let columns: [Column<HookCounters>; 4] = [
             column!("syslog_webhook_calls_total", Counter, "Events that a webhook took.", called),
             column!("syslog_webhook_queued", Gauge, "Events that wait for a webhook.", queued),
             column!("syslog_webhook_merged_total", Counter, "Events not called because of one for the same device and kind just before.", merged),
@@ -157,21 +157,21 @@ impl Series {
         ];
         for (name, kind, help, get) in columns {
             out.family(name, kind, help);
-            for (webhook, tally) in &all {
-                out.sample(&Labels::new([("webhook", webhook)]), get(tally));
+            for (webhook, counters) in &all {
+                out.sample(&Labels::new([("webhook", webhook)]), get(counters));
             }
         }
         out.family(
             "syslog_webhook_dropped_total",
             Kind::Counter,
-            "Events that a webhook was not told, by reason.",
+            "Events that a webhook was not notified of, by reason.",
         );
-        for (webhook, tally) in &all {
+        for (webhook, counters) in &all {
             let labels = Labels::new([("webhook", webhook)]);
             for (reason, count) in [
-                ("queue_full", &tally.full),
-                ("expired", &tally.expired),
-                ("refused", &tally.refused),
+                ("queue_full", &counters.full),
+                ("expired", &counters.expired),
+                ("refused", &counters.refused),
             ] {
                 out.sample(&labels.with("reason", reason), count.load(Relaxed));
             }

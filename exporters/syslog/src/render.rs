@@ -10,10 +10,10 @@ use loki::{Line, Render, Shared};
 use spool::Record;
 use toolkit::Live;
 
-use crate::books::{Account, Books};
 use crate::config::Config;
 use crate::header::{self, FACILITIES, Form, Header, SEVERITIES};
 use crate::record::{Received, TRUNCATED, Transport, UNFINISHED};
+use crate::statistics::{DeviceCounters, Statistics};
 use crate::text;
 use crate::translate::{Translator, generic_fields};
 
@@ -32,8 +32,8 @@ pub struct Lines {
     pub translator: Arc<Translator>,
     /// The devices, for site and role.
     pub feed: Feed,
-    /// The accounts; only one destination's renderer counts.
-    pub books: Option<Arc<Books>>,
+    /// The delivery statistics; only one destination's renderer counts.
+    pub statistics: Option<Arc<Statistics>>,
     live: Live<Config>,
     config: Arc<Config>,
     inventory: Arc<Inventory>,
@@ -57,16 +57,16 @@ struct Known {
     name: String,
     /// The labels that all its messages bear.
     labels: Line,
-    account: Option<Arc<Account>>,
+    counters: Option<Arc<DeviceCounters>>,
 }
 
 impl Lines {
-    /// A renderer; with `books` it counts.
+    /// A renderer; with `statistics` it counts.
     #[must_use]
     pub fn new(
         translator: Arc<Translator>,
         feed: Feed,
-        books: Option<Arc<Books>>,
+        statistics: Option<Arc<Statistics>>,
         config: Live<Config>,
     ) -> Self {
         let nobody = IpAddr::from([0, 0, 0, 0]);
@@ -74,7 +74,7 @@ impl Lines {
             translator,
             inventory: feed.current(),
             feed,
-            books,
+            statistics,
             config: config.current(),
             live: config,
             counted: 0,
@@ -111,7 +111,10 @@ impl Lines {
                 self.devices.push(Known {
                     name: name.to_owned(),
                     labels,
-                    account: self.books.as_ref().map(|books| books.account(name)),
+                    counters: self
+                        .statistics
+                        .as_ref()
+                        .map(|statistics| statistics.counters(name)),
                 });
                 self.places.insert(name.to_owned(), self.devices.len() - 1);
                 self.devices.len() - 1
@@ -125,17 +128,17 @@ impl Lines {
         match &mut self.events {
             Some((same, kind, count)) if *same == device && *kind == event => *count += 1,
             _ => {
-                self.book_events();
+                self.count_events();
                 self.events = Some((device, event, 1));
             }
         }
     }
 
-    fn book_events(&mut self) {
+    fn count_events(&mut self) {
         if let Some((device, event, count)) = self.events.take()
-            && let Some(account) = self.devices.get(device).and_then(|d| d.account.as_ref())
+            && let Some(counters) = self.devices.get(device).and_then(|d| d.counters.as_ref())
         {
-            *account
+            *counters
                 .events
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -206,7 +209,7 @@ impl Render for Lines {
         let inventory = self.feed.current();
         if !Arc::ptr_eq(&inventory, &self.inventory) {
             self.inventory = inventory;
-            self.book_events();
+            self.count_events();
             self.devices.clear();
             self.places.clear();
         }
@@ -214,7 +217,7 @@ impl Render for Lines {
     }
 
     fn end(&mut self) {
-        self.book_events();
+        self.count_events();
     }
 
     fn render(&mut self, record: Record<'_>, line: &mut Line) {
@@ -228,7 +231,7 @@ impl Render for Lines {
         let header = header::parse(&text);
         let device = self.device(received.device);
         let known = &self.devices[device];
-        let account = known.account.as_deref();
+        let counters = known.counters.as_deref();
         let severity = usize::from(header.severity());
         let translation = self.translator.translate(&header);
         let event = translation
@@ -265,15 +268,15 @@ impl Render for Lines {
         }
         let stamp = i64::try_from(record.stamp).unwrap_or(i64::MAX);
         let mut zone = i64::from(self.config.zone);
-        // Unknown senders share an account, and hardly a zone.
-        let own = account.filter(|a| !a.device.is_empty());
-        if let (Some(account), Some(time)) = (own, header.time.filter(|t| t.zone_open())) {
-            zone += account.zone.offset();
+        // Unknown senders share their counters, and hardly a zone.
+        let own = counters.filter(|a| !a.device.is_empty());
+        if let (Some(counters), Some(time)) = (own, header.time.filter(|t| t.zone_open())) {
+            zone += counters.zone.offset();
             if record.seq >= self.counted
                 && let Some(at) = time.resolve(stamp, self.config.zone)
             {
                 let skew = (at - stamp) / 1_000_000_000;
-                zone = i64::from(self.config.zone) + account.zone.follow(skew);
+                zone = i64::from(self.config.zone) + counters.zone.follow(skew);
             }
         }
         let zone = i32::try_from(zone).unwrap_or(self.config.zone);
@@ -311,22 +314,25 @@ impl Render for Lines {
             }
         }
         if record.seq >= self.counted
-            && let Some(account) = account
+            && let Some(counters) = counters
         {
             self.counted = record.seq + 1;
-            account.severities[severity].fetch_add(1, Relaxed);
+            counters.severities[severity].fetch_add(1, Relaxed);
             if translation.is_none() {
-                account.unknown.fetch_add(1, Relaxed);
+                counters.unknown.fetch_add(1, Relaxed);
             }
             if header.form == Form::Raw {
-                account.raw.fetch_add(1, Relaxed);
+                counters.raw.fetch_add(1, Relaxed);
             }
             if let Some(sequence) = header.sequence.filter(|_| !received.device.is_empty()) {
-                let counting = self.books.as_ref().map_or(0, |books| books.counting());
-                account.follow(sequence, account.given_up(counting));
+                let counting = self
+                    .statistics
+                    .as_ref()
+                    .map_or(0, |statistics| statistics.counting());
+                counters.follow(sequence, counters.given_up(counting));
             }
             if let Some((_, at)) = clock {
-                account.skew.store((at - stamp) / 1_000_000, Relaxed);
+                counters.skew.store((at - stamp) / 1_000_000, Relaxed);
             }
             if let Some(event) = event {
                 self.event(device, event);

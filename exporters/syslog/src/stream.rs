@@ -16,7 +16,7 @@ use toolkit::Stop;
 use crate::config::Bounds;
 use crate::framing::{Framing, Skip};
 use crate::handover::sockets::Connection;
-use crate::intake::{Intake, Lane};
+use crate::intake::{Batch, Intake};
 use crate::record::Transport;
 use crate::tls::Tls;
 
@@ -78,32 +78,32 @@ pub struct Settings {
 
 /// Ways into the queue for connections to take turns with: few of them are at work at a time.
 #[derive(Default)]
-struct Lanes(Mutex<Vec<Lane>>);
+struct Batches(Mutex<Vec<Batch>>);
 
-/// Lanes that are kept for the next.
-const KEPT_LANES: usize = 16;
+/// Batches that are kept for the next.
+const KEPT_BATCHES: usize = 16;
 
-impl Lanes {
-    fn kept(&self) -> MutexGuard<'_, Vec<Lane>> {
+impl Batches {
+    fn kept(&self) -> MutexGuard<'_, Vec<Batch>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, intake: &Arc<Intake>) -> Lane {
+    fn take(&self, intake: &Arc<Intake>) -> Batch {
         let kept = self.kept().pop();
         match kept {
-            Some(mut lane) => {
-                lane.refresh();
-                lane
+            Some(mut batch) => {
+                batch.refresh();
+                batch
             }
-            None => Lane::new(intake.clone()),
+            None => Batch::new(intake.clone()),
         }
     }
 
     /// Takes it back; it must be empty.
-    fn give_back(&self, lane: Lane) {
+    fn give_back(&self, batch: Batch) {
         let mut kept = self.kept();
-        if lane.is_empty() && kept.len() < KEPT_LANES {
-            kept.push(lane);
+        if batch.is_empty() && kept.len() < KEPT_BATCHES {
+            kept.push(batch);
         }
     }
 }
@@ -124,7 +124,7 @@ pub struct Streams {
     leaving: AtomicBool,
     running: AtomicBool,
     unfinished: Arc<Unfinished>,
-    lanes: Lanes,
+    batches: Batches,
 }
 
 /// An open connection, counted as long as it lives.
@@ -180,7 +180,7 @@ impl Streams {
             leaving: AtomicBool::new(false),
             running: AtomicBool::new(false),
             unfinished,
-            lanes: Lanes::default(),
+            batches: Batches::default(),
         }
     }
 
@@ -189,12 +189,12 @@ impl Streams {
         lock(&self.arrived).push(connection);
     }
 
-    /// From now on a stop means that connections change hands where they can.
+    /// From now on a stop means that connections are handed over where they can be.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::Release);
     }
 
-    /// Waits until the listener has ended after a stop; gives the connections that can change hands.
+    /// Waits until the listener has ended after a stop; gives the connections that can be handed over.
     pub async fn left(&self) -> Vec<Connection> {
         for _ in 0..2_000 {
             if !self.running.load(Ordering::Acquire) {
@@ -226,7 +226,7 @@ impl Streams {
         });
     }
 
-    /// Accepts until told to stop, then waits until every connection has ended.
+    /// Accepts until it is stopped, then waits until every connection has ended.
     ///
     /// # Errors
     /// When the listener fails.
@@ -358,7 +358,7 @@ impl Streams {
     ) {
         let connection = shared(source, Transport::Tcp, framing);
         let way = Way {
-            hands: Some(&self.leaving),
+            leaving: Some(&self.leaving),
             ..self.way(bounds)
         };
         if receive(&mut socket, &connection, &way, &intake, stop).await == End::Leaving
@@ -380,8 +380,8 @@ impl Streams {
         Way {
             bounds,
             unfinished: &self.unfinished,
-            lanes: &self.lanes,
-            hands: None,
+            batches: &self.batches,
+            leaving: None,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Datagrams: batched receive on threads of their own, so that nothing else delays them.
 //!
-//! Senders share a socket and its buffer until one of them is loud. That one is given a connected socket, whose buffer
-//! is its own: however much it sends, what others sent finds room. An address that is loud from ever new ports is given
+//! Senders share a socket and its buffer until one of them is heavy. That one is given a connected socket, whose buffer
+//! is its own: however much it sends, what others sent finds room. An address that is heavy from ever new ports is given
 //! one of a few sockets kept for that.
 
-mod apart;
-mod inlet;
-mod loud;
+mod by_address;
+mod heavy;
+mod measured;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -18,17 +18,17 @@ use std::time::{Duration, Instant};
 use netio::receive::{Queue, ReceiveBatch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::intake::{Intake, Lane, now};
+use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, Transport};
-use apart::Apart;
-use inlet::{Inlet, Level};
-use loud::{Found, Loud};
+use by_address::ByAddress;
+use heavy::{Found, HeavySenders};
+use measured::{Level, MeasuredSocket};
 
 /// Longest UDP payload.
 const LONGEST: usize = 65_535;
 /// Messages appended together, and taken from one socket before the next has its turn.
 const TOGETHER: usize = 2_048;
-/// Loud senders that have a socket of their own.
+/// Heavy senders that have a socket of their own.
 const OWN: usize = 8;
 /// A sender that was silent for so long gives its socket to another one.
 const SILENT: Duration = Duration::from_secs(600);
@@ -48,15 +48,15 @@ pub struct Kernel {
     pub bytes: u64,
     /// That limit.
     pub limit: u64,
-    /// Loud senders with a socket of their own.
+    /// Heavy senders with a socket of their own.
     pub own: usize,
 }
 
-/// A bound UDP socket, with those of its loud senders.
+/// A bound UDP socket, with those of its heavy senders.
 pub struct Listener {
-    shared: Arc<Inlet>,
-    own: Mutex<Vec<Arc<Inlet>>>,
-    apart: Mutex<Apart>,
+    shared: Arc<MeasuredSocket>,
+    own: Mutex<Vec<Arc<MeasuredSocket>>>,
+    by_address: Mutex<ByAddress>,
     /// Drops of sockets that are closed.
     before: AtomicU64,
     address: SocketAddr,
@@ -80,7 +80,7 @@ impl Listener {
     /// # Errors
     /// When it cannot be bound.
     pub fn bind(address: SocketAddr, buffer: u32) -> io::Result<Self> {
-        Self::new(Inlet::bind(address, buffer)?, buffer)
+        Self::new(MeasuredSocket::bind(address, buffer)?, buffer)
     }
 
     /// Takes a socket that is bound already.
@@ -88,15 +88,15 @@ impl Listener {
     /// # Errors
     /// When it is not bound.
     pub fn adopt(socket: UdpSocket, buffer: u32) -> io::Result<Self> {
-        Self::new(Inlet::adopt(socket, buffer)?, buffer)
+        Self::new(MeasuredSocket::adopt(socket, buffer)?, buffer)
     }
 
-    fn new(shared: Inlet, buffer: u32) -> io::Result<Self> {
+    fn new(shared: MeasuredSocket, buffer: u32) -> io::Result<Self> {
         Ok(Self {
             address: shared.address()?,
             shared: Arc::new(shared),
             own: Mutex::default(),
-            apart: Mutex::default(),
+            by_address: Mutex::default(),
             before: AtomicU64::new(0),
             buffer: AtomicU32::new(buffer),
             leaving: AtomicBool::new(false),
@@ -104,51 +104,53 @@ impl Listener {
         })
     }
 
-    /// Takes a loud sender's socket from another process.
+    /// Takes a heavy sender's socket from another process.
     ///
     /// # Errors
     /// When it is not bound.
     pub fn adopt_own(&self, socket: UdpSocket) -> io::Result<()> {
-        let inlet = Inlet::adopt(socket, self.buffer.load(Ordering::Relaxed))?;
-        self.own().push(Arc::new(inlet));
+        let socket = MeasuredSocket::adopt(socket, self.buffer.load(Ordering::Relaxed))?;
+        self.own().push(Arc::new(socket));
         Ok(())
     }
 
-    /// Takes a loud address's socket from another process.
+    /// Takes a heavy address's socket from another process.
     ///
     /// # Errors
     /// When it is not bound.
-    pub fn adopt_apart(&self, socket: UdpSocket) -> io::Result<()> {
+    pub fn adopt_by_address(&self, socket: UdpSocket) -> io::Result<()> {
         let buffer = self.buffer.load(Ordering::Relaxed);
-        self.apart().adopt(socket, buffer)
+        self.by_address().adopt(socket, buffer)
     }
 
-    /// Keeps sockets for loud addresses, unless there are some. The socket must be the first on its address.
-    pub fn keep_apart(&self) {
-        let mut apart = self.apart();
-        if apart.inlets().next().is_none() {
+    /// Keeps sockets for heavy addresses, unless there are some. The socket must be the first on its address.
+    pub fn keep_by_address(&self) {
+        let mut by_address = self.by_address();
+        if by_address.sockets().next().is_none() {
             let buffer = self.buffer.load(Ordering::Relaxed);
-            match Apart::beside(&self.shared, self.address, buffer) {
-                Ok(kept) => *apart = kept,
+            match ByAddress::beside(&self.shared, self.address, buffer) {
+                Ok(kept) => *by_address = kept,
                 // The address was bound by somebody who does not share it.
                 Err(error) => {
-                    tracing::debug!(%error, address = %self.address, "loud addresses cannot have sockets of their own");
+                    tracing::debug!(%error, address = %self.address, "heavy addresses cannot have sockets of their own");
                 }
             }
         }
     }
 
-    /// Lets the kernel choose among this and further sockets on the same address: none is kept for a loud address now.
+    /// Lets the kernel choose among this and further sockets on the same address: none is kept for a heavy address now.
     pub fn share_with_others(&self) {
-        self.apart().end(&self.shared);
+        self.by_address().end(&self.shared);
     }
 
-    fn own(&self) -> MutexGuard<'_, Vec<Arc<Inlet>>> {
+    fn own(&self) -> MutexGuard<'_, Vec<Arc<MeasuredSocket>>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn apart(&self) -> MutexGuard<'_, Apart> {
-        self.apart.lock().unwrap_or_else(PoisonError::into_inner)
+    fn by_address(&self) -> MutexGuard<'_, ByAddress> {
+        self.by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for another receive buffer.
@@ -157,11 +159,11 @@ impl Listener {
     /// The kernel's.
     pub fn set_buffer(&self, bytes: u32) -> io::Result<()> {
         self.buffer.store(bytes, Ordering::Relaxed);
-        for inlet in self.own().iter() {
-            inlet.set_buffer(bytes)?;
+        for socket in self.own().iter() {
+            socket.set_buffer(bytes)?;
         }
-        for inlet in self.apart().inlets() {
-            inlet.set_buffer(bytes)?;
+        for socket in self.by_address().sockets() {
+            socket.set_buffer(bytes)?;
         }
         self.shared.set_buffer(bytes)
     }
@@ -189,17 +191,23 @@ impl Listener {
         self.shared.descriptor()
     }
 
-    /// Further descriptors of the loud senders' sockets.
+    /// Further descriptors of the heavy senders' sockets.
     #[must_use]
     pub fn own_descriptors(&self) -> Vec<io::Result<OwnedFd>> {
-        self.own().iter().map(|inlet| inlet.descriptor()).collect()
+        self.own()
+            .iter()
+            .map(|socket| socket.descriptor())
+            .collect()
     }
 
-    /// Further descriptors of the sockets kept for loud addresses, in their order.
+    /// Further descriptors of the sockets kept for heavy addresses, in their order.
     #[must_use]
-    pub fn apart_descriptors(&self) -> Vec<io::Result<OwnedFd>> {
-        let apart = self.apart();
-        apart.inlets().map(|inlet| inlet.descriptor()).collect()
+    pub fn by_address_descriptors(&self) -> Vec<io::Result<OwnedFd>> {
+        let by_address = self.by_address();
+        by_address
+            .sockets()
+            .map(|socket| socket.descriptor())
+            .collect()
     }
 
     /// Where it listens.
@@ -211,12 +219,12 @@ impl Listener {
     /// Asks the kernel for drops and levels.
     #[must_use]
     pub fn kernel(&self) -> Kernel {
-        let (own, apart) = (self.own(), self.apart());
+        let (own, by_address) = (self.own(), self.by_address());
         let mut kernel = Kernel {
             dropped: self.before.load(Ordering::Relaxed),
             bytes: 0,
             limit: 0,
-            own: own.len() + apart.given(),
+            own: own.len() + by_address.given(),
         };
         let shared = std::iter::once(&self.shared);
         for Level {
@@ -225,8 +233,8 @@ impl Listener {
             limit,
         } in shared
             .chain(own.iter())
-            .chain(apart.inlets())
-            .map(|inlet| inlet.measure())
+            .chain(by_address.sockets())
+            .map(|socket| socket.measure())
         {
             kernel.dropped += dropped;
             // Compared as fractions of their limits.
@@ -239,70 +247,71 @@ impl Listener {
         kernel
     }
 
-    /// Gives loud senders and addresses a socket of their own, as many as there may be.
-    fn part(&self, loud: Found, inlets: &mut Vec<(Arc<Inlet>, Instant)>) {
-        let rest = self.part_senders(&loud.senders, inlets);
-        for source in loud.addresses.into_iter().chain(rest) {
-            self.part_address(source, inlets);
+    /// Gives heavy senders and addresses a socket of their own, as many as there may be.
+    fn separate(&self, heavy: Found, sockets: &mut Vec<(Arc<MeasuredSocket>, Instant)>) {
+        let rest = self.separate_senders(&heavy.senders, sockets);
+        for source in heavy.addresses.into_iter().chain(rest) {
+            self.separate_address(source, sockets);
         }
     }
 
     /// Gives an address one of the sockets kept for that, if one is free.
-    fn part_address(&self, source: IpAddr, inlets: &[(Arc<Inlet>, Instant)]) {
-        let silent = |inlet: &Arc<Inlet>| {
-            let heard = inlets.iter().find(|(other, _)| Arc::ptr_eq(other, inlet));
+    fn separate_address(&self, source: IpAddr, sockets: &[(Arc<MeasuredSocket>, Instant)]) {
+        let silent = |socket: &Arc<MeasuredSocket>| {
+            let heard = sockets.iter().find(|(other, _)| Arc::ptr_eq(other, socket));
             heard.is_none_or(|(_, heard)| heard.elapsed() > SILENT)
         };
-        let mut apart = self.apart();
-        let before = apart.given();
-        match apart.give(&self.shared, source, silent) {
-            Ok(true) if apart.given() > before => {
-                tracing::info!(%source, address = %self.address, "a loud address has a socket of its own");
+        let mut by_address = self.by_address();
+        let before = by_address.given();
+        match by_address.give(&self.shared, source, silent) {
+            Ok(true) if by_address.given() > before => {
+                tracing::info!(%source, address = %self.address, "a heavy address has a socket of its own");
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(%source, %error, "a loud address cannot have a socket of its own");
+                tracing::debug!(%source, %error, "a heavy address cannot have a socket of its own");
             }
         }
     }
 
-    /// Gives loud senders a socket of their own; gives the addresses of those for whom there was none.
-    fn part_senders(
+    /// Gives heavy senders a socket of their own; gives the addresses of those for whom there was none.
+    fn separate_senders(
         &self,
-        loud: &[SocketAddr],
-        inlets: &mut Vec<(Arc<Inlet>, Instant)>,
+        heavy: &[SocketAddr],
+        sockets: &mut Vec<(Arc<MeasuredSocket>, Instant)>,
     ) -> Vec<IpAddr> {
-        for (at, &sender) in loud.iter().enumerate() {
-            let rest = || loud[at..].iter().map(SocketAddr::ip).collect();
-            if inlets
+        for (at, &sender) in heavy.iter().enumerate() {
+            let rest = || heavy[at..].iter().map(SocketAddr::ip).collect();
+            if sockets
                 .iter()
-                .any(|(inlet, _)| inlet.sender() == Some(sender))
+                .any(|(socket, _)| socket.sender() == Some(sender))
             {
                 continue;
             }
             let mut own = self.own();
             if own.len() >= OWN {
-                let silent = |(inlet, heard): &(Arc<Inlet>, Instant)| {
-                    inlet.sender().is_some() && heard.elapsed() > SILENT
+                let silent = |(socket, heard): &(Arc<MeasuredSocket>, Instant)| {
+                    socket.sender().is_some() && heard.elapsed() > SILENT
                 };
-                let Some(at) = inlets.iter().position(silent) else {
+                let Some(at) = sockets.iter().position(silent) else {
                     return rest();
                 };
-                let (inlet, _) = inlets.remove(at);
-                own.retain(|o| !Arc::ptr_eq(o, &inlet));
+                let (socket, _) = sockets.remove(at);
+                own.retain(|o| !Arc::ptr_eq(o, &socket));
                 self.before
-                    .fetch_add(inlet.measure().dropped, Ordering::Relaxed);
+                    .fetch_add(socket.measure().dropped, Ordering::Relaxed);
             }
-            match Inlet::connect(self.address, sender, self.buffer.load(Ordering::Relaxed)) {
-                Ok(inlet) => {
-                    let inlet = Arc::new(inlet);
-                    tracing::info!(%sender, address = %self.address, "a loud sender has a socket of its own");
-                    own.push(inlet.clone());
-                    inlets.push((inlet, Instant::now()));
+            match MeasuredSocket::connect(self.address, sender, self.buffer.load(Ordering::Relaxed))
+            {
+                Ok(socket) => {
+                    let socket = Arc::new(socket);
+                    tracing::info!(%sender, address = %self.address, "a heavy sender has a socket of its own");
+                    own.push(socket.clone());
+                    sockets.push((socket, Instant::now()));
                 }
                 // The address was bound by somebody who does not share it: everybody stays in one buffer.
                 Err(error) => {
-                    tracing::debug!(%sender, %error, "a loud sender cannot have a socket of its own");
+                    tracing::debug!(%sender, %error, "a heavy sender cannot have a socket of its own");
                     return rest();
                 }
             }
@@ -315,21 +324,25 @@ impl Listener {
     /// # Errors
     /// When a socket fails.
     pub fn run(&self, intake: Arc<Intake>, stop: &AtomicBool) -> io::Result<()> {
-        let mut batch = ReceiveBatch::new(LONGEST);
-        let mut lane = Lane::new(intake);
+        let mut received = ReceiveBatch::new(LONGEST);
+        let mut batch = Batch::new(intake);
         self.running.store(true, Ordering::Release);
         let running = Running(&self.running);
         if let Err(error) = netio::thread::set_nice(NICE) {
             tracing::debug!(%error, "receiving has no priority over other work");
         }
         let begin = Instant::now();
-        let mut loud = Loud::new(begin);
-        let mut inlets = vec![(self.shared.clone(), begin)];
-        inlets.extend(self.own().iter().map(|inlet| (inlet.clone(), begin)));
-        inlets.extend(self.apart().inlets().map(|inlet| (inlet.clone(), begin)));
+        let mut heavy = HeavySenders::new(begin);
+        let mut sockets = vec![(self.shared.clone(), begin)];
+        sockets.extend(self.own().iter().map(|socket| (socket.clone(), begin)));
+        sockets.extend(
+            self.by_address()
+                .sockets()
+                .map(|socket| (socket.clone(), begin)),
+        );
         loop {
             let stopping = stop.load(Ordering::Acquire);
-            if self.leaving.load(Ordering::Acquire) && lane.is_empty() {
+            if self.leaving.load(Ordering::Acquire) && batch.is_empty() {
                 drop(running);
                 while !stop.load(Ordering::Acquire) {
                     std::thread::sleep(Duration::from_millis(20));
@@ -338,13 +351,13 @@ impl Listener {
             }
             let mut waiting = true;
             let mut all = true;
-            for (inlet, heard) in &mut inlets {
-                let (taken, emptied) = self.take(inlet, &mut batch, &mut lane, &mut loud)?;
+            for (socket, heard) in &mut sockets {
+                let (taken, emptied) = self.take(socket, &mut received, &mut batch, &mut heavy)?;
                 waiting &= emptied;
                 if taken > 0 {
                     *heard = Instant::now();
                 }
-                all = lane.flush();
+                all = batch.flush();
                 if !all {
                     break;
                 }
@@ -357,13 +370,13 @@ impl Listener {
                 std::thread::sleep(Duration::from_millis(5));
                 continue;
             }
-            let found = loud.judge(Instant::now());
-            self.part(found, &mut inlets);
+            let found = heavy.judge(Instant::now());
+            self.separate(found, &mut sockets);
             if waiting {
                 std::thread::sleep(self.pause());
-                let mut fds: Vec<PollFd<'_>> = inlets
+                let mut fds: Vec<PollFd<'_>> = sockets
                     .iter()
-                    .map(|(inlet, _)| PollFd::new(inlet.fd(), PollFlags::POLLIN))
+                    .map(|(socket, _)| PollFd::new(socket.fd(), PollFlags::POLLIN))
                     .collect();
                 let _ = poll(&mut fds, PollTimeout::from(50u8));
             }
@@ -379,27 +392,27 @@ impl Listener {
     /// Takes what one socket has, up to a bound; gives how much that was and whether it has no more.
     fn take(
         &self,
-        inlet: &Inlet,
-        batch: &mut ReceiveBatch,
-        lane: &mut Lane,
-        loud: &mut Loud,
+        socket: &MeasuredSocket,
+        received: &mut ReceiveBatch,
+        batch: &mut Batch,
+        heavy: &mut HeavySenders,
     ) -> io::Result<(usize, bool)> {
         let mut taken = 0;
-        while taken < TOGETHER && lane.len() < TOGETHER {
-            let count = match batch.receive(inlet.fd(), Queue::Data) {
+        while taken < TOGETHER && batch.len() < TOGETHER {
+            let count = match received.receive(socket.fd(), Queue::Data) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // An ICMP error about something this socket never sent.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                 Err(error) => return Err(error),
             };
-            for datagram in batch.datagrams() {
+            for datagram in received.datagrams() {
                 let stamp = datagram.control.stamp.map_or_else(now, |s| s.0);
                 let source = datagram.address.unwrap_or(self.address);
                 let flags = if datagram.truncated { TRUNCATED } else { 0 };
-                lane.push(datagram.payload, source, Transport::Udp, stamp, flags);
-                if inlet.sender() != Some(source) {
-                    loud.note(source);
+                batch.push(datagram.payload, source, Transport::Udp, stamp, flags);
+                if socket.sender() != Some(source) {
+                    heavy.note(source);
                 }
             }
             taken += count;

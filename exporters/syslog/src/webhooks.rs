@@ -18,18 +18,18 @@ use spool::{Batch, Reader, Record};
 use tokio::sync::mpsc;
 use toolkit::{Live, Stop};
 
-use crate::books::Books;
 use crate::config::{Config, Hook};
 use crate::header::{self, SEVERITIES};
 use crate::intake::now;
 use crate::record::Received;
 use crate::render::Lines;
+use crate::statistics::Statistics;
 use crate::text;
 use crate::translate::Translator;
 
 /// What became of events, by webhook.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct HookCounters {
     /// Answered with success.
     pub called: AtomicU64,
     /// Waiting.
@@ -46,21 +46,21 @@ pub struct Tally {
     pub failed: AtomicU64,
 }
 
-/// The tallies of all webhooks, by name.
+/// The counters of all webhooks, by name.
 #[derive(Debug, Default)]
-pub struct Tallies(Mutex<HashMap<String, Arc<Tally>>>);
+pub struct WebhookCounters(Mutex<HashMap<String, Arc<HookCounters>>>);
 
-impl Tallies {
-    /// The tally of a webhook.
+impl WebhookCounters {
+    /// The counters of a webhook.
     #[must_use]
-    pub fn of(&self, name: &str) -> Arc<Tally> {
+    pub fn of(&self, name: &str) -> Arc<HookCounters> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(name.to_owned()).or_default().clone()
     }
 
     /// All of them in order of names.
     #[must_use]
-    pub fn all(&self) -> Vec<(String, Arc<Tally>)> {
+    pub fn all(&self) -> Vec<(String, Arc<HookCounters>)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = all.iter().map(|(n, t)| (n.clone(), t.clone())).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
@@ -86,41 +86,44 @@ pub struct Shared {
     /// The configuration that runs.
     pub config: Live<Config>,
     /// The counts.
-    pub tallies: Arc<Tallies>,
-    /// The accounts.
-    pub books: Arc<Books>,
-    /// Books what was looked at.
+    pub webhook_counters: Arc<WebhookCounters>,
+    /// The delivery statistics.
+    pub statistics: Arc<Statistics>,
+    /// Counts what was looked at.
     pub watch: Arc<Watch>,
 }
 
-type Callers = Vec<(Hook, mpsc::Sender<Event>, Arc<Tally>)>;
+type Callers = Vec<(Hook, mpsc::Sender<Event>, Arc<HookCounters>)>;
 
-fn callers(hooks: &[Hook], tallies: &Tallies) -> Result<Callers, loki::ClientError> {
+fn callers(
+    hooks: &[Hook],
+    webhook_counters: &WebhookCounters,
+) -> Result<Callers, loki::ClientError> {
     let mut all = Callers::new();
     for hook in hooks {
         let (sender, receiver) = mpsc::channel(hook.queue);
-        let tally = tallies.of(&hook.name);
+        let counters = webhook_counters.of(&hook.name);
         let client = call::Client::new(hook)?;
         // It ends by itself when the sender is dropped and everything that waits was dealt with.
-        tokio::spawn(call::run(client, hook.clone(), receiver, tally.clone()));
-        all.push((hook.clone(), sender, tally));
+        tokio::spawn(call::run(client, hook.clone(), receiver, counters.clone()));
+        all.push((hook.clone(), sender, counters));
     }
     Ok(all)
 }
 
-/// Finds events and hands them to their webhooks until told to stop.
+/// Finds events and hands them to their webhooks until it is stopped.
 ///
 /// # Errors
 /// When the queue cannot be read, or a webhook cannot be set up.
 pub async fn run(mut reader: Reader, shared: &Shared, stop: &Stop) -> anyhow::Result<()> {
     let mut live = shared.config.clone();
     let mut hooks = live.current().webhooks.clone();
-    let mut callers = callers(&hooks, &shared.tallies)?;
+    let mut callers = callers(&hooks, &shared.webhook_counters)?;
     let mut batch = Batch::default();
     let mut counting = Lines::new(
         shared.translator.clone(),
         shared.feed.clone(),
-        Some(shared.books.clone()),
+        Some(shared.statistics.clone()),
         shared.config.clone(),
     );
     let mut line = Line::default();
@@ -133,7 +136,7 @@ pub async fn run(mut reader: Reader, shared: &Shared, stop: &Stop) -> anyhow::Re
                 () = live.changed() => {
                     let new = live.current().webhooks.clone();
                     if format!("{new:?}") != format!("{hooks:?}") {
-                        callers = self::callers(&new, &shared.tallies)?;
+                        callers = self::callers(&new, &shared.webhook_counters)?;
                         hooks = new;
                     }
                 }
@@ -174,10 +177,10 @@ fn offer(record: &Record<'_>, shared: &Shared, callers: &Callers) {
         return;
     };
     let kind = found.rule.event;
-    for (hook, sender, tally) in callers.iter().filter(|c| c.0.events.contains(&kind)) {
+    for (hook, sender, counters) in callers.iter().filter(|c| c.0.events.contains(&kind)) {
         let age = Duration::from_nanos(now().saturating_sub(record.stamp));
         if age > hook.retry_for {
-            tally.expired.fetch_add(1, Relaxed);
+            counters.expired.fetch_add(1, Relaxed);
             continue;
         }
         let inventory = shared.feed.current();
@@ -204,10 +207,10 @@ fn offer(record: &Record<'_>, shared: &Shared, callers: &Callers) {
             stamp: record.stamp,
             body: body.to_string(),
         };
-        tally.queued.fetch_add(1, Relaxed);
+        counters.queued.fetch_add(1, Relaxed);
         if sender.try_send(event).is_err() {
-            tally.queued.fetch_sub(1, Relaxed);
-            tally.full.fetch_add(1, Relaxed);
+            counters.queued.fetch_sub(1, Relaxed);
+            counters.full.fetch_add(1, Relaxed);
         }
     }
 }

@@ -13,7 +13,7 @@ use spool::Record;
 /// One entry of the file, which is one line of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// When it was parked, RFC 3339.
+    /// When it was dead-lettered, RFC 3339.
     pub time: String,
     /// The destination that would not take it.
     pub destination: String,

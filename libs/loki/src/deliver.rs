@@ -1,4 +1,4 @@
-//! Sending one batch until every record of it is stored or parked.
+//! Sending one batch until every record of it is stored or dead-lettered.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,12 +43,12 @@ pub enum State<'a> {
     Holding(&'a str),
 }
 
-/// Is told what happens to records and requests.
+/// Is notified of what happens to records and requests.
 pub trait Observer: Send + Sync {
     /// Records are stored.
     fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>);
     /// A record is in the dead-letter file.
-    fn parked(&self, record: &Record<'_>, reason: &str);
+    fn dead_lettered(&self, record: &Record<'_>, reason: &str);
     /// A request was answered (or not), with the status code or the kind of failure.
     fn answered(&self, code: &str, took: Duration, body_bytes: usize, lines: usize);
     /// The state may have changed.
@@ -60,9 +60,9 @@ pub trait Observer: Send + Sync {
 /// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every record is stored or parked.
+    /// Every record is stored or dead-lettered.
     Done,
-    /// It was told to stop before that.
+    /// It was stopped before that.
     Stopped,
 }
 
@@ -119,7 +119,7 @@ impl Deliverer {
         answers
     }
 
-    /// Goes on from the answers to a batch's requests until every record is stored or parked.
+    /// Goes on from the answers to a batch's requests until every record is stored or dead-lettered.
     pub(crate) async fn settle<R: Render>(
         &mut self,
         records: &[Record<'_>],
@@ -145,13 +145,13 @@ impl Deliverer {
         }
         let outcome = self.park(records, &letters, stop).await;
         if outcome == Outcome::Done {
-            let mut parked = letters.iter().map(|l| l.0).collect::<Vec<_>>();
-            parked.sort_unstable();
+            let mut dead_lettered = letters.iter().map(|l| l.0).collect::<Vec<_>>();
+            dead_lettered.sort_unstable();
             let stored = records.iter().enumerate();
-            let stored = stored.filter(|(at, _)| parked.binary_search(at).is_err());
+            let stored = stored.filter(|(at, _)| dead_lettered.binary_search(at).is_err());
             self.observer.stored(&mut stored.map(|(_, record)| record));
             for (at, letter) in &letters {
-                self.observer.parked(&records[*at], &letter.reason);
+                self.observer.dead_lettered(&records[*at], &letter.reason);
             }
         }
         let (streams, restamped, coarsened) = ready.streams;

@@ -21,7 +21,7 @@ pub trait Records: Send + Sync {
     /// Records are stored by the destination.
     fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>);
     /// A record is in the dead-letter file.
-    fn parked(&self, record: &Record<'_>, reason: &str);
+    fn dead_lettered(&self, record: &Record<'_>, reason: &str);
 }
 
 /// A queue with its dead letters and what is known of each of its readers.
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Delivery {
 }
 
 impl Delivery {
-    /// Of a queue whose series begin with `prefix`; `records` gives who books the records of a reader, by its place.
+    /// Of a queue whose series begin with `prefix`; `records` gives who counts the records of a reader, by its place.
     #[must_use]
     pub fn new(
         prefix: &'static str,
@@ -150,8 +150,8 @@ impl Observer for Watch {
         self.records.stored(records);
     }
 
-    fn parked(&self, record: &Record<'_>, reason: &str) {
-        self.records.parked(record, reason);
+    fn dead_lettered(&self, record: &Record<'_>, reason: &str) {
+        self.records.dead_lettered(record, reason);
     }
 
     fn answered(&self, code: &str, took: Duration, body_bytes: usize, lines: usize) {

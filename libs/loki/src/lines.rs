@@ -24,12 +24,12 @@ const DEAD_BYTES: u64 = 16 << 20;
 #[derive(Clone)]
 pub struct Lines {
     queue: Queue,
-    tally: Tally,
+    results: ResultCounters,
 }
 
 /// `PREFIX_lines_total{result}`.
 #[derive(Clone)]
-struct Tally(IntCounterVec);
+struct ResultCounters(IntCounterVec);
 
 impl std::fmt::Debug for Lines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -76,14 +76,14 @@ impl Lines {
         let refused = path.join("refused.jsonl");
         let dead = DeadLetters::open(&refused, DEAD_BYTES);
         let dead = dead.with_context(|| refused.display().to_string())?;
-        let tally = Tally::new(prefix, app.registry())?;
-        let records: Arc<dyn Records> = Arc::new(tally.clone());
+        let results = ResultCounters::new(prefix, app.registry())?;
+        let records: Arc<dyn Records> = Arc::new(results.clone());
         let delivery = Delivery::new(prefix, queue.clone(), Arc::new(dead), |_| {
             Arc::clone(&records)
         });
         deliver(app, live, section, READER, render, &delivery)?;
         app.collect(delivery);
-        Ok(Self { queue, tally })
+        Ok(Self { queue, results })
     }
 
     /// Puts a record into the queue; whether it is there now. The oldest ones are given up when there is no room.
@@ -97,23 +97,23 @@ impl Lines {
         };
         let mut given_up = 0;
         let appended = self.queue.append(&[entry], &mut |_| given_up += 1);
-        self.tally.add("given_up", given_up);
+        self.results.add("given_up", given_up);
         let kept = appended.accepted == 1;
-        self.tally.add(if kept { "queued" } else { "failed" }, 1);
+        self.results.add(if kept { "queued" } else { "failed" }, 1);
         kept
     }
 }
 
-impl Tally {
+impl ResultCounters {
     fn new(prefix: &str, registry: &Registry) -> anyhow::Result<Self> {
         let help = "Lines by what became of them: queued, stored in Loki, refused by it, given_up for lack of room, failed to be queued.";
         let opts = Opts::new(format!("{prefix}_lines_total"), help);
-        let tally = Self(IntCounterVec::new(opts, &["result"])?);
+        let results = Self(IntCounterVec::new(opts, &["result"])?);
         for result in ["queued", "stored", "refused", "given_up", "failed"] {
-            tally.add(result, 0);
+            results.add(result, 0);
         }
-        registry.register(Box::new(tally.0.clone()))?;
-        Ok(tally)
+        registry.register(Box::new(results.0.clone()))?;
+        Ok(results)
     }
 
     fn add(&self, result: &str, count: u64) {
@@ -121,12 +121,12 @@ impl Tally {
     }
 }
 
-impl Records for Tally {
+impl Records for ResultCounters {
     fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
         self.add("stored", records.map(|_| 1).sum());
     }
 
-    fn parked(&self, _: &Record<'_>, _: &str) {
+    fn dead_lettered(&self, _: &Record<'_>, _: &str) {
         self.add("refused", 1);
     }
 }

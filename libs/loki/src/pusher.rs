@@ -70,7 +70,7 @@ impl<R: Render + 'static> Pusher<R> {
         })
     }
 
-    /// Delivers until told to stop. After [`Notify::notify_one`] on `stop` the request under way is finished; if
+    /// Delivers until it is stopped. After [`Notify::notify_one`] on `stop` the request under way is finished; if
     /// its answer is a success and more is waiting, that stays in the queue. A queue's reader is opened again to go on.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl<R: Render + 'static> Pusher<R> {
     }
 }
 
-/// Sends dead letters again. What is refused again is appended to `dead`. Gives how many were stored and parked.
+/// Sends dead letters again. What is refused again is appended to `dead`. Gives how many were stored and dead-lettered.
 ///
 /// # Errors
 /// When the destination's certificates, address or headers are not right, or a letter is not well-formed.

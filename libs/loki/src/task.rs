@@ -60,8 +60,8 @@ where
                     }
                 };
                 let mut pusher = task.pusher(&destination)?;
-                let (told, handing_over) = (Notify::new(), task.delivery.handing_over());
-                let run = pusher.run(&told);
+                let (stopped, handing_over) = (Notify::new(), task.delivery.handing_over());
+                let run = pusher.run(&stopped);
                 tokio::pin!(run);
                 let patience = loop {
                     tokio::select! {
@@ -76,7 +76,7 @@ where
                         () = handing_over.requested() => break HURRY,
                     }
                 };
-                told.notify_one();
+                stopped.notify_one();
                 let _ = tokio::time::timeout(patience, run).await;
                 if handing_over.is_requested() {
                     stop.requested().await;

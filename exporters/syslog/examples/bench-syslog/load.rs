@@ -1,4 +1,4 @@
-//! Numbered messages, sent at a rate, and the account of which of them arrived.
+//! Numbered messages, sent at a rate, and the counters of which of them arrived.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

@@ -138,7 +138,7 @@ impl Service {
         }
     }
 
-    /// What was dropped by us and by the kernel, and whether the books balance.
+    /// What was dropped by us and by the kernel, and whether the statistics balance.
     pub(crate) async fn losses(&self) -> serde_json::Value {
         let metrics = self.metrics().await;
         let sum = |name: &str| metrics.sum(name, &[]);
@@ -151,7 +151,7 @@ impl Service {
         serde_json::json!({
             "kernel_dropped": sum("syslog_kernel_dropped_total"),
             "dropped": sum("syslog_messages_dropped_total"),
-            "books_balance": came == went,
+            "balanced": came == went,
         })
     }
 }

@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use anyhow::Context as _;
 use spool::{Batch, Queue};
 
-use crate::books::Books;
 use crate::handover::sockets::Backlog;
 use crate::record;
+use crate::statistics::Statistics;
 
-/// Books what the process before this one said of the queue; false when the queue says otherwise.
-pub(super) fn given(given: Backlog, queued: &[u64], books: &Books) -> bool {
-    let width = books.destinations.len();
+/// Restores what the process before this one said of the queue; false when the queue says otherwise.
+pub(super) fn given(given: Backlog, queued: &[u64], statistics: &Statistics) -> bool {
+    let width = statistics.destinations.len();
     let total = |at: usize| {
         given
             .values()
@@ -24,29 +24,29 @@ pub(super) fn given(given: Backlog, queued: &[u64], books: &Books) -> bool {
         && (0..width).all(|at| total(at) == queued[at]);
     if agrees {
         for (device, counts) in given {
-            book(books, &device, &counts);
+            restore(statistics, &device, &counts);
         }
     }
     agrees
 }
 
-fn book(books: &Books, device: &str, counts: &[u64]) {
-    let account = books.account(device);
+fn restore(statistics: &Statistics, device: &str, counts: &[u64]) {
+    let counters = statistics.counters(device);
     let most = counts.iter().copied().max().unwrap_or(0);
-    account.recovered.store(most, Relaxed);
-    for (outlet, count) in account.outlets.iter().zip(counts) {
-        outlet.queued.store(count.cast_signed(), Relaxed);
+    counters.recovered.store(most, Relaxed);
+    for (counts, count) in counters.destinations.iter().zip(counts) {
+        counts.queued.store(count.cast_signed(), Relaxed);
         // What another destination had already stored in the earlier run is delivered there.
-        outlet.delivered.store(most - count, Relaxed);
+        counts.delivered.store(most - count, Relaxed);
     }
 }
 
-/// Books what is in the queue by reading it.
-pub(super) fn count(queue: &Queue, books: &Books) -> anyhow::Result<()> {
-    let width = books.destinations.len();
+/// Counts what is in the queue by reading it.
+pub(super) fn count(queue: &Queue, statistics: &Statistics) -> anyhow::Result<()> {
+    let width = statistics.destinations.len();
     let mut all = Backlog::new();
     let mut batch = Batch::default();
-    for (at, name) in books.destinations.iter().enumerate() {
+    for (at, name) in statistics.destinations.iter().enumerate() {
         let mut counts: HashMap<String, u64> = HashMap::new();
         let mut reader = queue.reader(name)?;
         loop {
@@ -72,7 +72,7 @@ pub(super) fn count(queue: &Queue, books: &Books) -> anyhow::Result<()> {
         }
     }
     for (device, counts) in &all {
-        book(books, device, counts);
+        restore(statistics, device, counts);
     }
     Ok(())
 }

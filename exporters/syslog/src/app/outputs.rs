@@ -11,7 +11,7 @@ use crate::copy::{self, Sink};
 use crate::intake::Intake;
 use crate::render::Lines;
 use crate::translate::Translator;
-use crate::webhooks::{self, Tallies};
+use crate::webhooks::{self, WebhookCounters};
 
 /// What the tasks share.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(super) struct Outputs {
     pub(super) intake: Arc<Intake>,
     pub(super) translator: Arc<Translator>,
     pub(super) delivery: Arc<Delivery>,
-    pub(super) tallies: Arc<Tallies>,
+    pub(super) webhook_counters: Arc<WebhookCounters>,
 }
 
 impl Outputs {
@@ -55,7 +55,7 @@ impl Outputs {
                 Lines::new(
                     this.translator.clone(),
                     intake.feed.clone(),
-                    counts.then(|| intake.books.clone()),
+                    counts.then(|| intake.statistics.clone()),
                     intake.config.clone(),
                 )
             },
@@ -124,8 +124,8 @@ impl Outputs {
                     translator: this.translator.clone(),
                     feed: this.intake.feed.clone(),
                     config: this.intake.config.clone(),
-                    books: this.intake.books.clone(),
-                    tallies: this.tallies.clone(),
+                    statistics: this.intake.statistics.clone(),
+                    webhook_counters: this.webhook_counters.clone(),
                     watch,
                 };
                 let reader = this.intake.queue.reader(EVENTS_READER)?;

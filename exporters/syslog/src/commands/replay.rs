@@ -15,15 +15,15 @@ use crate::render::Lines;
 use crate::translate::Translator;
 
 #[derive(Default)]
-struct Tally(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64);
+struct Increments(std::sync::atomic::AtomicU64, std::sync::atomic::AtomicU64);
 
-impl Observer for Tally {
+impl Observer for Increments {
     fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
         let count = records.count() as u64;
         self.0
             .fetch_add(count, std::sync::atomic::Ordering::Relaxed);
     }
-    fn parked(&self, _: &Record<'_>, _: &str) {
+    fn dead_lettered(&self, _: &Record<'_>, _: &str) {
         self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
     fn answered(&self, _: &str, _: Duration, _: usize, _: usize) {}
@@ -49,7 +49,7 @@ pub(super) fn replay(config: &Path, devices: &devices::Flags, file: &Path) -> an
         let mut beside = file.as_os_str().to_owned();
         beside.push(".refused");
         let dead = Arc::new(DeadLetters::open(Path::new(&beside), u64::MAX)?);
-        let tally = Arc::new(Tally::default());
+        let increments = Arc::new(Increments::default());
         for destination in &config.loki {
             let own: Vec<_> = letters
                 .iter()
@@ -66,15 +66,15 @@ pub(super) fn replay(config: &Path, devices: &devices::Flags, file: &Path) -> an
                 destination.clone(),
                 &own,
                 lines,
-                tally.clone(),
+                increments.clone(),
                 dead.clone(),
             )
             .await
             .map_err(anyhow::Error::from_boxed)?;
         }
         let (stored, refused) = (
-            tally.0.load(std::sync::atomic::Ordering::Relaxed),
-            tally.1.load(std::sync::atomic::Ordering::Relaxed),
+            increments.0.load(std::sync::atomic::Ordering::Relaxed),
+            increments.1.load(std::sync::atomic::Ordering::Relaxed),
         );
         let other = letters.len() as u64 - stored - refused;
         writeln!(

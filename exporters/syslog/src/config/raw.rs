@@ -37,7 +37,7 @@ pub(super) struct Raw {
     pub(super) forward: Vec<RawForward>,
     /// Copies of everything, byte for byte, in files, as in {name: archive, path: /var/log/network.log, max_bytes: 100MiB, keep: 5}.
     pub(super) files: Vec<RawFile>,
-    /// Who is told of events, by a POST of JSON, as in {name: archive, url: "https://archive.example.net/changed", events:
+    /// Who is notified of events, by a POST of JSON, as in {name: archive, url: "https://archive.example.net/changed", events:
     /// [configuration_change]}.
     pub(super) webhooks: Vec<RawWebhook>,
 }

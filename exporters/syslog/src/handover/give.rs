@@ -108,12 +108,13 @@ async fn give(peer: &Socket, listeners: &Listeners, intake: &Arc<Intake>, output
 }
 
 fn backlog(intake: &Intake) -> Backlog {
-    let count =
-        |outlet: &crate::books::Outlet| u64::try_from(outlet.queued.load(Relaxed)).unwrap_or(0);
-    let all = intake.books.all();
-    let counts = all.iter().map(|account| {
-        let queued: Vec<u64> = account.outlets.iter().map(count).collect();
-        (account.device.clone(), queued)
+    let count = |counts: &crate::statistics::DestinationCounters| {
+        u64::try_from(counts.queued.load(Relaxed)).unwrap_or(0)
+    };
+    let all = intake.statistics.all();
+    let counts = all.iter().map(|counters| {
+        let queued: Vec<u64> = counters.destinations.iter().map(count).collect();
+        (counters.device.clone(), queued)
     });
     counts
         .filter(|(_, queued)| queued.iter().any(|q| *q > 0))

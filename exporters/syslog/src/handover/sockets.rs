@@ -1,4 +1,4 @@
-//! What changes hands.
+//! What is handed over.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,10 +14,11 @@ use crate::framing::Skip;
 pub enum Kind {
     /// A bound UDP socket.
     Udp,
-    /// A UDP socket of one loud sender.
+    /// A UDP socket of one heavy sender.
     UdpOwn,
-    /// A UDP socket kept for a loud address.
-    UdpApart,
+    /// A UDP socket kept for a heavy address.
+    #[serde(rename = "udp_apart")]
+    UdpByAddress,
     /// A listening TCP socket.
     Tcp,
     /// A bound Unix datagram socket.

@@ -1,4 +1,4 @@
-//! The series of devices: the books, what the messages say, and who is silent.
+//! The series of devices: the statistics, what the messages say, and who is silent.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,23 +7,23 @@ use std::sync::{Arc, PoisonError};
 use toolkit::{Encoder, Kind, Labels};
 
 use super::{Column, Series, column, signed};
-use crate::books::{Account, Dropped, PARKED};
 use crate::header::SEVERITIES;
 use crate::intake::now;
 use crate::record::Transport;
+use crate::statistics::{DEAD_LETTER_REASONS, DeviceCounters, Dropped};
 
 impl Series {
-    fn labels(&self, account: &Account) -> Labels {
+    fn labels(&self, counters: &DeviceCounters) -> Labels {
         let inventory = self.intake.feed.current();
-        match inventory.device(&account.device) {
+        match inventory.device(&counters.device) {
             Some(device) => devices::labels(device),
             None => Labels::new([
                 (
                     "device",
-                    if account.device.is_empty() {
+                    if counters.device.is_empty() {
                         "unknown"
                     } else {
-                        &*account.device
+                        &*counters.device
                     },
                 ),
                 ("site", ""),
@@ -33,9 +33,9 @@ impl Series {
     }
 
     pub(super) fn devices(&self, out: &mut Encoder) {
-        let books = &self.intake.books;
-        let _audit = books.audit();
-        let accounts: Vec<(Labels, Arc<Account>)> = books
+        let statistics = &self.intake.statistics;
+        let _consistent = statistics.consistent();
+        let devices: Vec<(Labels, Arc<DeviceCounters>)> = statistics
             .all()
             .into_iter()
             .map(|a| (self.labels(&a), a))
@@ -46,16 +46,16 @@ impl Series {
             Kind::Counter,
             "Messages received, by way.",
         );
-        for (labels, account) in &accounts {
+        for (labels, counters) in &devices {
             for transport in Transport::ALL {
-                let count = load(&account.received[transport as usize]);
+                let count = load(&counters.received[transport as usize]);
                 if count > 0 {
                     out.sample(&labels.with("transport", transport.name()), count);
                 }
             }
         }
         #[rustfmt::skip]
-        let plain: [Column<Account>; 6] = [
+        let plain: [Column<DeviceCounters>; 6] = [
             column!("syslog_received_bytes_total", Counter, "Bytes received.", bytes),
             column!("syslog_messages_recovered_total", Counter, "Messages found in the queue at the start.", recovered),
             column!("syslog_messages_truncated_total", Counter, "Messages that were longer than the limit and were cut.", truncated),
@@ -65,8 +65,8 @@ impl Series {
         ];
         for (name, kind, help, get) in plain {
             out.family(name, kind, help);
-            for (labels, account) in &accounts {
-                out.sample(labels, get(account));
+            for (labels, counters) in &devices {
+                out.sample(labels, get(counters));
             }
         }
         out.family(
@@ -74,9 +74,9 @@ impl Series {
             Kind::Counter,
             "Messages not taken, by reason.",
         );
-        for (labels, account) in &accounts {
+        for (labels, counters) in &devices {
             for reason in Dropped::ALL {
-                let count = load(&account.dropped[reason as usize]);
+                let count = load(&counters.dropped[reason as usize]);
                 if count > 0 {
                     out.sample(&labels.with("reason", reason.name()), count);
                 }
@@ -87,8 +87,8 @@ impl Series {
             Kind::Counter,
             "Messages by severity.",
         );
-        for (labels, account) in &accounts {
-            for (severity, count) in SEVERITIES.iter().zip(&account.severities) {
+        for (labels, counters) in &devices {
+            for (severity, count) in SEVERITIES.iter().zip(&counters.severities) {
                 if load(count) > 0 {
                     out.sample(&labels.with("severity", severity), load(count));
                 }
@@ -99,8 +99,8 @@ impl Series {
             Kind::Counter,
             "Translated messages by kind of event.",
         );
-        for (labels, account) in &accounts {
-            for (event, count) in account
+        for (labels, counters) in &devices {
+            for (event, count) in counters
                 .events
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -130,13 +130,15 @@ impl Series {
         .enumerate()
         {
             out.family(name, kind, help);
-            for (labels, account) in &accounts {
-                for (destination, outlet) in books.destinations.iter().zip(&account.outlets) {
+            for (labels, counters) in &devices {
+                for (destination, counts) in
+                    statistics.destinations.iter().zip(&counters.destinations)
+                {
                     let labels = labels.with("destination", destination);
                     match at {
-                        0 => out.sample(&labels, load(&outlet.delivered)),
-                        1 => out.sample(&labels, signed(outlet.queued.load(Relaxed))),
-                        _ => out.sample(&labels, load(&outlet.evicted)),
+                        0 => out.sample(&labels, load(&counts.delivered)),
+                        1 => out.sample(&labels, signed(counts.queued.load(Relaxed))),
+                        _ => out.sample(&labels, load(&counts.evicted)),
                     }
                 }
             }
@@ -146,9 +148,10 @@ impl Series {
             Kind::Counter,
             "Messages in the dead-letter file, by reason.",
         );
-        for (labels, account) in &accounts {
-            for (destination, outlet) in books.destinations.iter().zip(&account.outlets) {
-                for (reason, count) in PARKED.iter().zip(&outlet.parked) {
+        for (labels, counters) in &devices {
+            for (destination, counts) in statistics.destinations.iter().zip(&counters.destinations)
+            {
+                for (reason, count) in DEAD_LETTER_REASONS.iter().zip(&counts.dead_lettered) {
                     if load(count) > 0 {
                         out.sample(
                             &labels
@@ -165,9 +168,9 @@ impl Series {
             Kind::Gauge,
             "The device's clock minus ours at its last message.",
         );
-        for (labels, account) in &accounts {
-            let skew = account.skew.load(Relaxed);
-            if skew != i64::MIN && !account.device.is_empty() {
+        for (labels, counters) in &devices {
+            let skew = counters.skew.load(Relaxed);
+            if skew != i64::MIN && !counters.device.is_empty() {
                 out.sample(labels, signed(skew) / 1_000.0);
             }
         }
@@ -176,17 +179,17 @@ impl Series {
             Kind::Gauge,
             "Seconds east of the configured zone of a device's clock that names no zone, guessed from its skew.",
         );
-        for (labels, account) in &accounts {
-            let skew = account.skew.load(Relaxed);
-            if skew != i64::MIN && !account.device.is_empty() {
-                out.sample(labels, signed(account.zone.offset()));
+        for (labels, counters) in &devices {
+            let skew = counters.skew.load(Relaxed);
+            if skew != i64::MIN && !counters.device.is_empty() {
+                out.sample(labels, signed(counters.zone.offset()));
             }
         }
-        self.silent(out, &accounts);
+        self.silent(out, &devices);
     }
 
-    fn silent(&self, out: &mut Encoder, accounts: &[(Labels, Arc<Account>)]) {
-        let last: HashMap<&str, u64> = accounts
+    fn silent(&self, out: &mut Encoder, devices: &[(Labels, Arc<DeviceCounters>)]) {
+        let last: HashMap<&str, u64> = devices
             .iter()
             .map(|(_, a)| (a.device.as_str(), a.last.load(Relaxed)))
             .collect();

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
 use toolkit::Stop;
 
-use super::Lanes;
+use super::Batches;
 use super::unfinished::{Connection, Unfinished};
 use crate::config::Bounds;
-use crate::intake::{Intake, Lane, now};
+use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, UNFINISHED};
 
 /// Bytes read from a connection at once.
@@ -31,9 +31,9 @@ thread_local! {
 pub(super) struct Way<'a> {
     pub(super) bounds: &'a Bounds,
     pub(super) unfinished: &'a Unfinished,
-    pub(super) lanes: &'a Lanes,
+    pub(super) batches: &'a Batches,
     /// When set at a stop, the connection goes to another process as it is.
-    pub(super) hands: Option<&'a AtomicBool>,
+    pub(super) leaving: Option<&'a AtomicBool>,
 }
 
 /// How the reading of a connection ended.
@@ -71,30 +71,30 @@ pub(super) async fn receive(
     let mut draining: Option<Instant> = None;
     // What is left when the sender goes away or falls silent, as it is.
     let rest = async |flags| {
-        let mut lane = way.lanes.take(intake);
+        let mut batch = way.batches.take(intake);
         if let Some(rest) = connection.framing().rest() {
-            lane.push(rest, source, transport, now(), flags);
+            batch.push(rest, source, transport, now(), flags);
         }
-        flush(&mut lane, intake).await;
-        way.lanes.give_back(lane);
+        flush(&mut batch, intake).await;
+        way.batches.give_back(batch);
     };
     loop {
-        let mut lane = way.lanes.take(intake);
+        let mut batch = way.batches.take(intake);
         let stamp = now();
         let midway = {
             let mut framing = connection.framing();
             while let Some(frame) = framing.next_frame() {
                 let flags = if frame.truncated { TRUNCATED } else { 0 };
-                lane.push(frame.bytes, source, transport, stamp, flags);
+                batch.push(frame.bytes, source, transport, stamp, flags);
             }
             let held = framing.settle();
             let midway = framing.is_midway();
             drop(framing);
-            place.hold(held, !lane.is_empty(), &mut lane);
+            place.hold(held, !batch.is_empty(), &mut batch);
             midway
         };
-        flush(&mut lane, intake).await;
-        way.lanes.give_back(lane);
+        flush(&mut batch, intake).await;
+        way.batches.give_back(batch);
         if draining.is_some_and(|since| since.elapsed() > DRAIN) {
             break;
         }
@@ -114,7 +114,7 @@ pub(super) async fn receive(
         let read = tokio::select! {
             read = next => read,
             () = stop.requested(), if draining.is_none() => {
-                if way.hands.is_some_and(|leaving| leaving.load(Ordering::Acquire)) {
+                if way.leaving.is_some_and(|leaving| leaving.load(Ordering::Acquire)) {
                     return End::Leaving;
                 }
                 // Take what has arrived, wait no longer for more.
@@ -133,8 +133,8 @@ pub(super) async fn receive(
     End::Closed
 }
 
-pub(super) async fn flush(lane: &mut Lane, intake: &Intake) {
-    if lane.flush() {
+pub(super) async fn flush(batch: &mut Batch, intake: &Intake) {
+    if batch.flush() {
         return;
     }
     let _waiting = intake.waiting();
@@ -142,7 +142,7 @@ pub(super) async fn flush(lane: &mut Lane, intake: &Intake) {
         let space = intake.queue.space();
         tokio::pin!(space);
         space.as_mut().enable();
-        if lane.flush() {
+        if batch.flush() {
             return;
         }
         // The pause is for a storage that refuses: no room is made then, but it may recover.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::framing::Framing;
-use crate::intake::{Lane, now};
+use crate::intake::{Batch, now};
 use crate::record::{Transport, UNFINISHED};
 
 /// What the connections of all listeners hold of unfinished messages.
@@ -91,8 +91,8 @@ impl Unfinished {
 }
 
 impl Place<'_> {
-    /// Books the bytes that the connection holds now; `progress`: it has ended a message since. What must make room is taken into `lane`.
-    pub(super) fn hold(&mut self, bytes: usize, progress: bool, lane: &mut Lane) {
+    /// Notes the bytes that the connection holds now; `progress`: it has ended a message since. What must make room is taken into `batch`.
+    pub(super) fn hold(&mut self, bytes: usize, progress: bool, batch: &mut Batch) {
         let mut table = self.unfinished.table();
         let known = table.remove(self.number).is_some();
         if bytes == 0 {
@@ -110,14 +110,14 @@ impl Place<'_> {
             let Some(held) = table.remove(oldest) else {
                 break;
             };
-            // One that is being read just now books what it has left right after.
+            // One that is being read just now notes what it has left right after.
             let Ok(mut framing) = held.connection.framing.try_lock() else {
                 continue;
             };
             if let Some(begun) = framing.cut() {
                 self.unfinished.cut.fetch_add(1, Relaxed);
                 let (source, transport) = (held.connection.source, held.connection.transport);
-                lane.push(&begun, source, transport, now(), UNFINISHED);
+                batch.push(&begun, source, transport, now(), UNFINISHED);
             }
         }
         table.bytes += bytes;

@@ -12,7 +12,7 @@ use tokio::net::UnixDatagram;
 use toolkit::Stop;
 
 use super::connection::flush;
-use crate::intake::{Intake, Lane, now};
+use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, Transport};
 
 /// A Unix datagram socket such as `/dev/log`.
@@ -91,7 +91,7 @@ impl UnixSocket {
         self.socket.as_fd().try_clone_to_owned()
     }
 
-    /// Receives until told to stop.
+    /// Receives until it is stopped.
     ///
     /// # Errors
     /// When the socket fails.
@@ -108,10 +108,10 @@ impl UnixSocket {
     async fn receive(&self, intake: Arc<Intake>, limit: usize, stop: Stop) -> io::Result<()> {
         let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let mut buffer = vec![0; limit + 1];
-        let mut lane = Lane::new(intake.clone());
-        let push = |lane: &mut Lane, buffer: &[u8], length: usize| {
+        let mut batch = Batch::new(intake.clone());
+        let push = |batch: &mut Batch, buffer: &[u8], length: usize| {
             let flags = if length > limit { TRUNCATED } else { 0 };
-            lane.push(
+            batch.push(
                 &buffer[..length.min(limit)],
                 nobody,
                 Transport::Unix,
@@ -123,23 +123,23 @@ impl UnixSocket {
             tokio::select! {
                 received = self.socket.recv(&mut buffer) => {
                     let length = received?;
-                    push(&mut lane, &buffer, length);
+                    push(&mut batch, &buffer, length);
                 }
                 () = stop.requested() => break,
             }
-            while lane.len() < 256
+            while batch.len() < 256
                 && let Ok(length) = self.socket.try_recv(&mut buffer)
             {
-                push(&mut lane, &buffer, length);
+                push(&mut batch, &buffer, length);
             }
-            flush(&mut lane, &intake).await;
+            flush(&mut batch, &intake).await;
         }
         while !self.leaving.load(Ordering::Acquire)
             && let Ok(length) = self.socket.try_recv(&mut buffer)
         {
-            push(&mut lane, &buffer, length);
+            push(&mut batch, &buffer, length);
         }
-        flush(&mut lane, &intake).await;
+        flush(&mut batch, &intake).await;
         Ok(())
     }
 }

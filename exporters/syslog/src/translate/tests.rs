@@ -274,7 +274,7 @@ fn a_source_and_a_destination_are_addresses_in_every_fixture() {
     assert!(!found.fields.iter().any(|f| f.0 == "source"));
 }
 
-/// Header truth on a corpus that is built from every rule's example and several heads around it: what was put in
+/// Header truth on a corpus that is built from every rule's example and several headers around it: what was put in
 /// must be found, but for the misreadings that `tests/golden/misread-rules.txt` lists.
 #[test]
 fn headers_are_true_on_a_corpus_of_more_than_a_thousand_lines() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{Event, Tally};
+use super::{Event, HookCounters};
 use crate::config::Hook;
 use crate::intake::now;
 
@@ -77,7 +77,7 @@ pub(super) async fn run(
     client: Client,
     hook: Hook,
     mut events: mpsc::Receiver<Event>,
-    tally: Arc<Tally>,
+    counters: Arc<HookCounters>,
 ) {
     let mut last: HashMap<(String, &'static str), Instant> = HashMap::new();
     while let Some(event) = events.recv().await {
@@ -86,9 +86,9 @@ pub(super) async fn run(
             .get(&same)
             .is_some_and(|at| at.elapsed() < hook.interval);
         let count = if recent {
-            &tally.merged
+            &counters.merged
         } else {
-            match deliver(&client, &hook, &event, &tally).await {
+            match deliver(&client, &hook, &event, &counters).await {
                 Ok(()) => {
                     if last.len() >= REMEMBERED {
                         last.retain(|_, at| at.elapsed() < hook.interval);
@@ -96,19 +96,24 @@ pub(super) async fn run(
                     if last.len() < REMEMBERED {
                         last.insert(same, Instant::now());
                     }
-                    &tally.called
+                    &counters.called
                 }
-                Err(refused) if refused => &tally.refused,
-                Err(_) => &tally.expired,
+                Err(refused) if refused => &counters.refused,
+                Err(_) => &counters.expired,
             }
         };
         count.fetch_add(1, Relaxed);
-        tally.queued.fetch_sub(1, Relaxed);
+        counters.queued.fetch_sub(1, Relaxed);
     }
 }
 
 /// Tries until it is taken; the error says whether it was refused, else its time is over.
-async fn deliver(client: &Client, hook: &Hook, event: &Event, tally: &Tally) -> Result<(), bool> {
+async fn deliver(
+    client: &Client,
+    hook: &Hook,
+    event: &Event,
+    counters: &HookCounters,
+) -> Result<(), bool> {
     const LONGEST: Duration = Duration::from_secs(30);
     let mut pause = Duration::from_millis(500);
     loop {
@@ -126,7 +131,7 @@ async fn deliver(client: &Client, hook: &Hook, event: &Event, tally: &Tally) -> 
                 return Err(true);
             }
         }
-        tally.failed.fetch_add(1, Relaxed);
+        counters.failed.fetch_add(1, Relaxed);
         let age = Duration::from_nanos(now().saturating_sub(event.stamp));
         if age + pause > hook.retry_for {
             tracing::warn!(

@@ -83,7 +83,7 @@ async fn a_device_that_fills_the_queue_gives_way_to_the_others() {
     let world = World::new(&config("by_severity")).await;
     world.loki.always(Some(Misbehave::Status(503, "away")));
     send(&world, "127.0.0.2:0", "r2", "quiet", 5).await;
-    send(&world, "127.0.0.1:0", "r1", "loud", 8_000).await;
+    send(&world, "127.0.0.1:0", "r1", "heavy", 8_000).await;
     send(&world, "127.0.0.2:0", "r2", "still quiet", 500).await;
     let samples = world.balanced().await;
     let dropped = |labels: &[(&str, &str)]| samples.sum("syslog_messages_dropped_total", labels);

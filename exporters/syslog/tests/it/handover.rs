@@ -24,7 +24,7 @@ async fn an_upgrade_under_load_loses_and_doubles_nothing() {
         let mut sent = 0u32;
         while !told.load(Ordering::Relaxed) {
             for _ in 0..20 {
-                // One loud by its port, one by its address alone: both are given sockets that change hands too.
+                // One heavy by its port, one by its address alone: both are given sockets that are handed over too.
                 let fresh = from("127.0.0.2:0");
                 for sender in [&socket, &fresh] {
                     let text = format!("<13>datagram {sent} end");

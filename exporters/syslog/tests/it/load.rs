@@ -1,4 +1,4 @@
-//! Many connections, senders that misbehave, one that is too loud, a certificate that changes under load.
+//! Many connections, senders that misbehave, one that sends too much, a certificate that changes under load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -121,14 +121,16 @@ impl World {
                 + sum("syslog_messages_queued")
                 + sum("syslog_messages_evicted_total")
                 + sum("syslog_messages_dead_lettered_total");
-            assert_eq!(came, went, "the books of {device}");
+            assert_eq!(came, went, "the statistics of {device}");
         }
-        // The queue counts itself, a moment after the books were read: under load the two meet at one of the next scrapes.
+        // The queue counts itself, a moment after the statistics were read: under load the two meet at one of the next scrapes.
         testkit::eventually(Duration::from_secs(5), || async {
             let samples = self.process().scrape().await?;
             let queued = samples.sum("syslog_messages_queued", &[]);
             let kept = samples.sum("syslog_spool_messages", &[]);
-            anyhow_like(queued == kept, || format!("books {queued}, queue {kept}"))
+            anyhow_like(queued == kept, || {
+                format!("statistics {queued}, queue {kept}")
+            })
         })
         .await
         .unwrap();
@@ -335,11 +337,13 @@ async fn poison_is_parked_and_replayed() {
     }
     world.stored(199).await;
     eventually(Duration::from_secs(10), || async {
-        let parked = world
+        let dead_lettered = world
             .balanced()
             .await
             .sum("syslog_messages_dead_lettered_total", &[("device", "r1")]);
-        anyhow_like(parked == 1.0, || format!("{parked} parked"))
+        anyhow_like(dead_lettered == 1.0, || {
+            format!("{dead_lettered} dead-lettered")
+        })
     })
     .await
     .unwrap();

@@ -123,7 +123,7 @@ impl World {
         assert_eq!(found(), count, "no more than was sent");
     }
 
-    /// The samples, after the books were held to balance.
+    /// The samples, after the statistics were held to balance.
     pub(crate) async fn balanced(&self) -> Samples {
         let samples = self.process().scrape().await.unwrap();
         let destinations: Vec<String> = samples
@@ -143,7 +143,7 @@ impl World {
                     + own("syslog_messages_queued")
                     + own("syslog_messages_evicted_total")
                     + own("syslog_messages_dead_lettered_total");
-                assert_eq!(came, went, "the books of {device} for {destination}");
+                assert_eq!(came, went, "the statistics of {device} for {destination}");
             }
         }
         samples

@@ -47,7 +47,7 @@ impl Render for Plain {
 #[derive(Default)]
 struct Seen {
     stored: u64,
-    parked: HashMap<String, u64>,
+    dead_lettered: HashMap<String, u64>,
     codes: HashMap<String, u64>,
     states: Vec<String>,
     restamped: u64,
@@ -60,12 +60,12 @@ impl Observer for Watch {
     fn stored(&self, records: &mut dyn Iterator<Item = &Record<'_>>) {
         self.0.lock().unwrap().stored += records.count() as u64;
     }
-    fn parked(&self, _: &Record<'_>, reason: &str) {
+    fn dead_lettered(&self, _: &Record<'_>, reason: &str) {
         *self
             .0
             .lock()
             .unwrap()
-            .parked
+            .dead_lettered
             .entry(reason.to_owned())
             .or_default() += 1;
     }
@@ -248,7 +248,10 @@ async fn one_poison_line_in_ten_thousand_costs_one_line_and_can_be_replayed() {
     );
     {
         let seen = world.seen();
-        assert_eq!((seen.stored, seen.parked.values().sum::<u64>()), (9_999, 1));
+        assert_eq!(
+            (seen.stored, seen.dead_lettered.values().sum::<u64>()),
+            (9_999, 1)
+        );
         assert!(
             world.loki.requests() < 40,
             "{} requests to find one line",
@@ -419,7 +422,7 @@ async fn limits_are_held_before_sending() {
         "Loki had nothing to refuse"
     );
     assert_eq!(
-        world.seen().parked,
+        world.seen().dead_lettered,
         HashMap::from([
             ("line_too_long".to_owned(), 1),
             ("invalid_labels".to_owned(), 1)

@@ -73,7 +73,7 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn stored(&self, _: &mut dyn Iterator<Item = &Record<'_>>) {}
-    fn parked(&self, _: &Record<'_>, _: &str) {}
+    fn dead_lettered(&self, _: &Record<'_>, _: &str) {}
     fn answered(&self, _: &str, _: Duration, _: usize, _: usize) {}
     fn state(&self, _: State<'_>) {}
     fn streams(&self, _: usize, _: u64, _: u64) {}

@@ -1,4 +1,4 @@
-//! A sender so loud that it fills any buffer, and one beside it that must not notice.
+//! A sender so heavy that it fills any buffer, and one beside it that must not notice.
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use nix::sys::signal::Signal;
 
 use crate::world::{World, from, metric};
 
-/// Messages a second that the loud one sends at least.
-const LOUD: u64 = 60_000;
+/// Messages a second that the heavy one sends at least.
+const HEAVY: u64 = 60_000;
 
-/// From which ports the loud one sends.
+/// From which ports the heavy one sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ports {
     /// From one.
@@ -22,7 +22,7 @@ enum Ports {
     New,
 }
 
-/// Sends at a rate from an address until told to stop; gives the rate, and counts the messages meanwhile.
+/// Sends at a rate from an address until it is stopped; gives the rate, and counts the messages meanwhile.
 fn noise(
     to: std::net::SocketAddr,
     ports: Ports,
@@ -35,7 +35,7 @@ fn noise(
         let begin = Instant::now();
         let mut sent = 0;
         while !stop.load(Ordering::Relaxed) {
-            let due = (begin.elapsed().as_secs_f64() * LOUD as f64) as u64;
+            let due = (begin.elapsed().as_secs_f64() * HEAVY as f64) as u64;
             while ports == Ports::New && sent < due && !stop.load(Ordering::Relaxed) {
                 let fresh = from("127.0.0.1:0");
                 sent += u64::from(fresh.send_to(b"<13>noise noise", to).is_ok());
@@ -74,7 +74,7 @@ async fn a_loud_address_that_sends_each_message_from_a_new_port_takes_no_room_of
 }
 
 async fn beside(ports: Ports) {
-    // A buffer for some two hundred datagrams: the loud one fills it in four milliseconds.
+    // A buffer for some two hundred datagrams: the heavy one fills it in four milliseconds.
     let world = World::new(
         "listen: {udp: [{address: '127.0.0.1:0', receive_buffer_bytes: 131072}], tcp: []}",
     )
@@ -116,7 +116,7 @@ async fn beside(ports: Ports) {
     let rate = noise.join().unwrap();
     world.stored("<13>word", words).await;
     let sent = count.load(Ordering::Relaxed) as f64;
-    // Whatever the loud one lost is known to a datagram.
+    // Whatever the heavy one lost is known to a datagram.
     let dropped = || async {
         let samples = world.process().scrape().await.unwrap();
         samples.sum("syslog_kernel_dropped_total", &[])

@@ -1,4 +1,4 @@
-//! The accounts: for each device, what was received and what became of it. They balance at every scrape:
+//! Delivery statistics: for each device, what was received and what became of it. They balance at every scrape:
 //! received + recovered = dropped + delivered + queued + dead-lettered + evicted, for each destination.
 
 use std::collections::{BTreeMap, HashMap};
@@ -38,7 +38,7 @@ impl Dropped {
 }
 
 /// Reasons for dead letters, as labels.
-pub const PARKED: [&str; 9] = [
+pub const DEAD_LETTER_REASONS: [&str; 9] = [
     "line_too_long",
     "invalid_labels",
     "too_far_behind",
@@ -52,20 +52,20 @@ pub const PARKED: [&str; 9] = [
 
 /// What became of a device's messages at one destination.
 #[derive(Debug, Default)]
-pub struct Outlet {
+pub struct DestinationCounters {
     /// Stored there.
     pub delivered: AtomicU64,
     /// Waiting.
     pub queued: AtomicI64,
     /// Given up to make room, or for age.
     pub evicted: AtomicU64,
-    /// In the dead-letter file, by [`PARKED`].
-    pub parked: [AtomicU64; PARKED.len()],
+    /// In the dead-letter file, by [`DEAD_LETTER_REASONS`].
+    pub dead_lettered: [AtomicU64; DEAD_LETTER_REASONS.len()],
 }
 
-/// What one receiver counted of one device and has not booked yet.
+/// What one receiver counted of one device and has not added yet.
 #[derive(Debug, Default, Clone)]
-pub struct Tally {
+pub struct Increments {
     received: [u64; 4],
     bytes: u64,
     truncated: u64,
@@ -74,7 +74,7 @@ pub struct Tally {
     last: u64,
 }
 
-impl Tally {
+impl Increments {
     /// Counts a received message.
     pub fn receive(&mut self, transport: Transport, bytes: usize, stamp: u64, truncated: bool) {
         self.received[transport as usize] += 1;
@@ -100,9 +100,9 @@ fn add(count: &AtomicU64, more: u64) {
     }
 }
 
-/// The account of one device.
+/// The counters of one device.
 #[derive(Debug)]
-pub struct Account {
+pub struct DeviceCounters {
     /// The device's name; empty for all senders that the inventory does not know.
     pub device: String,
     /// Messages received, by transport.
@@ -124,7 +124,7 @@ pub struct Account {
     /// Messages by event type.
     pub events: Mutex<BTreeMap<&'static str, u64>>,
     /// For each destination.
-    pub outlets: Vec<Outlet>,
+    pub destinations: Vec<DestinationCounters>,
     /// Nanoseconds since 1970 of the last message; 0: none yet.
     pub last: AtomicU64,
     /// The device's clock minus ours, milliseconds; `i64::MIN`: not known.
@@ -139,8 +139,8 @@ pub struct Account {
     explained: AtomicU64,
 }
 
-impl Account {
-    fn new(device: &str, outlets: usize) -> Self {
+impl DeviceCounters {
+    fn new(device: &str, destinations: usize) -> Self {
         Self {
             device: device.to_owned(),
             received: Default::default(),
@@ -152,7 +152,9 @@ impl Account {
             unknown: AtomicU64::new(0),
             severities: Default::default(),
             events: Mutex::default(),
-            outlets: (0..outlets).map(|_| Outlet::default()).collect(),
+            destinations: (0..destinations)
+                .map(|_| DestinationCounters::default())
+                .collect(),
             last: AtomicU64::new(0),
             skew: AtomicI64::new(i64::MIN),
             zone: Zone::default(),
@@ -162,20 +164,20 @@ impl Account {
         }
     }
 
-    /// Books what one receiver counted.
-    pub fn book(&self, tally: &Tally) {
-        for (count, more) in self.received.iter().zip(tally.received) {
+    /// Adds what one receiver counted.
+    pub fn add(&self, increments: &Increments) {
+        for (count, more) in self.received.iter().zip(increments.received) {
             add(count, more);
         }
-        for (count, more) in self.dropped.iter().zip(tally.dropped) {
+        for (count, more) in self.dropped.iter().zip(increments.dropped) {
             add(count, more);
         }
-        add(&self.bytes, tally.bytes);
-        add(&self.truncated, tally.truncated);
-        self.last.fetch_max(tally.last, Relaxed);
-        if tally.queued > 0 {
-            for outlet in &self.outlets {
-                outlet.queued.fetch_add(tally.queued, Relaxed);
+        add(&self.bytes, increments.bytes);
+        add(&self.truncated, increments.truncated);
+        self.last.fetch_max(increments.last, Relaxed);
+        if increments.queued > 0 {
+            for counts in &self.destinations {
+                counts.queued.fetch_add(increments.queued, Relaxed);
             }
         }
     }
@@ -184,7 +186,10 @@ impl Account {
     #[must_use]
     pub fn given_up(&self, reader: usize) -> u64 {
         let dropped: u64 = self.dropped.iter().map(|count| count.load(Relaxed)).sum();
-        let evicted = self.outlets.get(reader).map(|o| o.evicted.load(Relaxed));
+        let evicted = self
+            .destinations
+            .get(reader)
+            .map(|o| o.evicted.load(Relaxed));
         dropped + evicted.unwrap_or(0)
     }
 
@@ -237,51 +242,48 @@ impl Zone {
     }
 }
 
-/// All accounts.
+/// The counters of all devices.
 #[derive(Debug)]
-pub struct Books {
+pub struct Statistics {
     /// The names of the destinations.
     pub destinations: Vec<String>,
     gate: RwLock<()>,
-    accounts: RwLock<HashMap<String, Arc<Account>>>,
+    devices: RwLock<HashMap<String, Arc<DeviceCounters>>>,
 }
 
-impl Books {
-    /// Empty books for some destinations.
+impl Statistics {
+    /// Empty statistics for some destinations.
     #[must_use]
     pub fn new(destinations: Vec<String>) -> Self {
         Self {
             destinations,
             gate: RwLock::default(),
-            accounts: RwLock::default(),
+            devices: RwLock::default(),
         }
     }
 
-    /// Held while a booking is made that moves a message from one count to another.
-    pub fn booking(&self) -> RwLockReadGuard<'_, ()> {
+    /// Held while a message is moved from one count to another.
+    pub fn updating(&self) -> RwLockReadGuard<'_, ()> {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Held while the books are read as a whole.
-    pub fn audit(&self) -> RwLockWriteGuard<'_, ()> {
+    /// Held while the statistics are read as a whole.
+    pub fn consistent(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The account of a device; only devices of the inventory have one, all others share the one with an empty name.
+    /// The counters of a device; only devices of the inventory have one, all others share the one with an empty name.
     #[must_use]
-    pub fn account(&self, device: &str) -> Arc<Account> {
-        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = accounts.get(device) {
-            return account.clone();
+    pub fn counters(&self, device: &str) -> Arc<DeviceCounters> {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = devices.get(device) {
+            return counters.clone();
         }
-        drop(accounts);
-        let mut accounts = self
-            .accounts
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        accounts
+        drop(devices);
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        devices
             .entry(device.to_owned())
-            .or_insert_with(|| Arc::new(Account::new(device, self.destinations.len())))
+            .or_insert_with(|| Arc::new(DeviceCounters::new(device, self.destinations.len())))
             .clone()
     }
 
@@ -292,11 +294,11 @@ impl Books {
         self.destinations.iter().position(own).unwrap_or(0)
     }
 
-    /// All accounts in order of names.
+    /// The counters of all devices in order of names.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Account>> {
-        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = accounts.values().cloned().collect();
+    pub fn all(&self) -> Vec<Arc<DeviceCounters>> {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = devices.values().cloned().collect();
         all.sort_by(|a, b| a.device.cmp(&b.device));
         all
     }
@@ -308,11 +310,11 @@ mod tests {
 
     #[test]
     fn a_gap_in_the_devices_count_is_the_paths_but_for_what_was_given_up_here() {
-        let books = Books::new(vec!["main".to_owned()]);
-        let account = books.account("r1");
+        let statistics = Statistics::new(vec!["main".to_owned()]);
+        let counters = statistics.counters("r1");
         let lost = |sequence| {
-            account.follow(sequence, account.given_up(books.counting()));
-            account.path_lost.load(Relaxed)
+            counters.follow(sequence, counters.given_up(statistics.counting()));
+            counters.path_lost.load(Relaxed)
         };
         assert_eq!(
             [lost(5), lost(6), lost(9), lost(9), lost(8)],
@@ -323,10 +325,10 @@ mod tests {
             [lost(1), lost(2), lost(500_000), lost(500_001)],
             [2, 2, 2, 2]
         );
-        let mut tally = Tally::default();
-        (0..5).for_each(|_| tally.drop_one(Dropped::Full));
-        account.book(&tally);
-        account.outlets[0].evicted.fetch_add(2, Relaxed);
+        let mut increments = Increments::default();
+        (0..5).for_each(|_| increments.drop_one(Dropped::Full));
+        counters.add(&increments);
+        counters.destinations[0].evicted.fetch_add(2, Relaxed);
         assert_eq!([lost(500_006), lost(500_010), lost(500_012)], [2, 2, 3]);
     }
 

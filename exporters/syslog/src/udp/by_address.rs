@@ -1,48 +1,53 @@
-//! Sockets for loud addresses: a device that sends from ever new ports cannot be told by its port.
+//! Sockets for heavy addresses: a device that sends from ever new ports cannot be told by its port.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use super::inlet::Inlet;
+use super::measured::MeasuredSocket;
 
-/// Loud addresses that have a socket of their own.
+/// Heavy addresses that have a socket of their own.
 const PLACES: u32 = 4;
 
-/// The sockets behind the first one of a group, each for one loud address.
+/// The sockets behind the first one of a group, each for one heavy address.
 #[derive(Default)]
-pub(super) struct Apart {
+pub(super) struct ByAddress {
     /// In the order of the group, from its second place.
-    places: Vec<(Arc<Inlet>, Option<IpAddr>)>,
+    places: Vec<(Arc<MeasuredSocket>, Option<IpAddr>)>,
     /// The kernel chooses; the sockets are among those it chooses from.
     ended: bool,
 }
 
-impl Apart {
+impl ByAddress {
     /// Binds the sockets beside the one that all others share.
-    pub(super) fn beside(shared: &Inlet, address: SocketAddr, buffer: u32) -> io::Result<Self> {
+    pub(super) fn beside(
+        shared: &MeasuredSocket,
+        address: SocketAddr,
+        buffer: u32,
+    ) -> io::Result<Self> {
         // First of all everything goes to the shared one: the kernel would spread senders over all of them.
         netio::steer::by_source(shared.fd(), &[])?;
-        let places = (0..PLACES).map(|_| Ok((Arc::new(Inlet::bind(address, buffer)?), None)));
+        let places =
+            (0..PLACES).map(|_| Ok((Arc::new(MeasuredSocket::bind(address, buffer)?), None)));
         Ok(Self {
             places: places.collect::<io::Result<_>>()?,
             ended: false,
         })
     }
 
-    /// Takes a socket from another process; who is loud shows again.
+    /// Takes a socket from another process; who is heavy shows again.
     pub(super) fn adopt(&mut self, socket: UdpSocket, buffer: u32) -> io::Result<()> {
-        let inlet = Inlet::adopt(socket, buffer)?;
-        self.places.push((Arc::new(inlet), None));
+        let socket = MeasuredSocket::adopt(socket, buffer)?;
+        self.places.push((Arc::new(socket), None));
         Ok(())
     }
 
-    pub(super) fn inlets(&self) -> impl Iterator<Item = &Arc<Inlet>> {
-        self.places.iter().map(|(inlet, _)| inlet)
+    pub(super) fn sockets(&self) -> impl Iterator<Item = &Arc<MeasuredSocket>> {
+        self.places.iter().map(|(socket, _)| socket)
     }
 
     /// Gives the choice of the socket back to the kernel.
-    pub(super) fn end(&mut self, shared: &Inlet) {
+    pub(super) fn end(&mut self, shared: &MeasuredSocket) {
         if !self.ended && !self.places.is_empty() {
             self.ended = true;
             self.places.iter_mut().for_each(|place| place.1 = None);
@@ -60,9 +65,9 @@ impl Apart {
     /// Gives an address a socket that nobody has, or one whose address is silent. False: there is none.
     pub(super) fn give(
         &mut self,
-        shared: &Inlet,
+        shared: &MeasuredSocket,
         source: IpAddr,
-        silent: impl Fn(&Arc<Inlet>) -> bool,
+        silent: impl Fn(&Arc<MeasuredSocket>) -> bool,
     ) -> io::Result<bool> {
         if self.places.iter().any(|p| p.1 == Some(source)) {
             return Ok(true);

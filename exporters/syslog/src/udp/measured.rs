@@ -9,7 +9,7 @@ use netio::option;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// A bound UDP socket, measured.
-pub(super) struct Inlet {
+pub(super) struct MeasuredSocket {
     socket: UdpSocket,
     /// The one sender it is for; none: everybody who has no socket of their own.
     sender: Option<SocketAddr>,
@@ -29,7 +29,7 @@ pub(super) struct Level {
     pub(super) limit: u64,
 }
 
-impl Inlet {
+impl MeasuredSocket {
     /// Binds a socket that may share its address with others.
     pub(super) fn bind(address: SocketAddr, buffer: u32) -> io::Result<Self> {
         let socket = fresh(address)?;
@@ -56,15 +56,15 @@ impl Inlet {
     pub(super) fn adopt(socket: UdpSocket, buffer: u32) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         option::report_receive_timestamps(socket.as_fd())?;
-        let inlet = Self {
+        let socket = Self {
             sender: socket.peer_addr().ok(),
             socket,
             dropped: AtomicU64::new(0),
             level: AtomicU64::new(0),
             limit: AtomicU64::new(0),
         };
-        inlet.set_buffer(buffer)?;
-        Ok(inlet)
+        socket.set_buffer(buffer)?;
+        Ok(socket)
     }
 
     pub(super) fn set_buffer(&self, bytes: u32) -> io::Result<()> {
