@@ -92,8 +92,8 @@ pub struct Rule {
     pub example: &'static str,
     /// Further messages that it is for.
     pub examples: Vec<&'static str>,
-    /// Messages that look alike and are not for it.
-    pub misses: Vec<&'static str>,
+    /// Messages that look alike and are not for it, each with the key that it is sent under.
+    pub misses: Vec<(&'static str, &'static str)>,
 }
 
 /// A translated message.

@@ -118,6 +118,10 @@ pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
                 Some(b'\'') if rest[1..].contains('\'') => {
                     rest[1..].split('\'').next().unwrap_or_default()
                 }
+                // Check Point's log exporter.
+                _ if text.starts_with("time=") && text.contains("|hostname=") => {
+                    rest.split('|').next().unwrap_or(rest)
+                }
                 _ => rest.split([' ', ',', ';']).next().unwrap_or(rest),
             });
         }

@@ -73,6 +73,10 @@ pub(super) fn candidates<T>(
                     offer(&["FG-", kind, "-", part], &mut take)
                 })
                 .or_else(|| {
+                    value(header.message, "sys")?;
+                    offer(&["UTM-", value(header.message, "sub")?], &mut take)
+                })
+                .or_else(|| {
                     let kind = value(header.message, "log_type")?;
                     offer(&["SFOS-", kind], &mut take)
                 })
@@ -115,6 +119,8 @@ pub(super) fn candidates<T>(
         && let Some(kind) = value(header.message, "logtype")
     {
         return offer(&["SNS-", kind], &mut take);
+    } else if header.form == Form::KeyValue && header.message.contains("|hostname=") {
+        return take("@CheckPoint");
     }
     if header.form == Form::Meraki {
         return offer(&["MERAKI-", header.process?], &mut take);
@@ -136,7 +142,10 @@ fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) 
         .find(|&i| bytes[i - 1] == b'-' && bytes[i].is_ascii_digit() && bytes[i + 1] == b'-');
     if let Some(at) = at {
         let (before, behind) = (&name[..at - 1], &name[at + 2..]);
-        if before.starts_with("ASA") || before.starts_with("FTD") || before.starts_with("PIX") {
+        if ["ASA", "FTD", "PIX", "FWSM", "NGIPS"]
+            .iter()
+            .any(|name| before.starts_with(name))
+        {
             // Cisco numbers them by class: 713 and three more digits are about VPN.
             return offer(&["ASA-", behind]).or_else(|| offer(&["ASA-", behind.get(..3)?, "*"]));
         }

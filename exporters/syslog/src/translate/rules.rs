@@ -1,5 +1,6 @@
 //! Reading the rule files: `key | event | text | sentence | example`, and `vendor NAME TITLE` for what follows. The event `-` is
-//! none. Below a rule, `+ TEXT` is a further message that it is for and `- TEXT` one that it must not take.
+//! none. Below a rule, `+ TEXT` is a further message that it is for and `- TEXT` one that it must not take; `-{KEY} TEXT` is
+//! one of another key, for a rule that takes whatever its own key has.
 
 use super::pattern::{Pattern, Text};
 use super::{EVENTS, Rule};
@@ -85,15 +86,23 @@ fn parse(
                 .ok_or_else(|| wrong("expected vendor NAME TITLE"))?;
             continue;
         }
-        if let Some(fixture) = line.strip_prefix("+ ").or_else(|| line.strip_prefix("- ")) {
+        if line.starts_with(['+', '-']) {
             if group.is_empty() {
                 return Err(wrong("expected a rule above"));
             }
+            let fixture = line
+                .get(2..)
+                .ok_or_else(|| wrong("expected + TEXT, - TEXT or -{KEY} TEXT"))?;
             for rule in &mut group {
-                if line.starts_with('+') {
-                    rule.examples.push(fixture);
-                } else {
-                    rule.misses.push(fixture);
+                match &line[..2] {
+                    "+ " => rule.examples.push(fixture),
+                    "- " => rule.misses.push((rule.key, fixture)),
+                    "-{" => rule.misses.push(
+                        fixture
+                            .split_once("} ")
+                            .ok_or_else(|| wrong("expected -{KEY} TEXT"))?,
+                    ),
+                    _ => return Err(wrong("expected + TEXT, - TEXT or -{KEY} TEXT")),
                 }
             }
             continue;

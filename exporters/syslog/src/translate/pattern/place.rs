@@ -21,6 +21,8 @@ pub(in crate::translate) enum Kind {
     Peer,
     /// A user's name: one word.
     User,
+    /// A user's name that may have spaces, where something else ends it.
+    Name,
     /// A port, 0 to 65535, or the name of a service.
     Port,
     /// Digits.
@@ -92,7 +94,7 @@ impl Kind {
 
     /// Whether any text may stand here.
     pub(super) fn open(&self) -> bool {
-        matches!(self, Self::Any | Self::Text)
+        matches!(self, Self::Any | Self::Text | Self::Name)
     }
 
     /// Whether a value that starts so can still become one that fits.
@@ -103,7 +105,7 @@ impl Kind {
     /// How far a value that begins here can reach.
     pub(super) fn reach(&self, text: &str) -> usize {
         let end = text.bytes().position(|b| match self {
-            Self::Any | Self::Text => false,
+            Self::Any | Self::Text | Self::Name => false,
             Self::Number => !b.is_ascii_digit(),
             Self::Port => !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')),
             Self::Address | Self::Mac | Self::Hash => {
@@ -133,6 +135,8 @@ impl Kind {
         }
         match self {
             Self::Any | Self::Text => true,
+            // Firewalls write other things where a user would stand.
+            Self::Name => value != "No Authentication Required" && !value.starts_with("x-fwd-for:"),
             Self::Address => address(value),
             Self::Interface => interface(value),
             Self::Peer => {

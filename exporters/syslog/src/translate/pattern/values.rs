@@ -61,7 +61,8 @@ impl Taken {
         };
         let kind = |name: &str| match Kind::of(name) {
             // Names have spaces where they stand in quotes.
-            Kind::User | Kind::State | Kind::Peer if !field.contains('/') => Kind::Text,
+            Kind::User if !field.contains('/') => Kind::Name,
+            Kind::State | Kind::Peer if !field.contains('/') => Kind::Text,
             kind => kind,
         };
         Ok(Self {
@@ -99,6 +100,10 @@ impl Taken {
         }
         let mut fits = true;
         if let [(name, kind)] = &self.parts[..] {
+            // Protocols without ports have port 0.
+            if *kind == Kind::Port && found == "0" {
+                return !self.needed;
+            }
             fits = kind.accepts(found);
             if fits && *name != "_" {
                 let value = if decode {
@@ -134,7 +139,9 @@ impl Taken {
                 };
                 rest = behind;
                 if kind.accepts(part) {
-                    fields.push((name, Cow::Borrowed(part)));
+                    if *name != "_" {
+                        fields.push((name, Cow::Borrowed(part)));
+                    }
                 } else if number == 0 {
                     fits = false;
                 }
@@ -242,14 +249,28 @@ impl Reading {
     }
 }
 
-/// Whether the fields that were found are as the rule wants them.
-fn conditions(taken: &[Taken], fields: &Fields<'_>) -> bool {
+/// Whether the fields that were found are as the rule wants them; `user=duser` makes a user of the `duser`.
+fn conditions(taken: &[Taken], fields: &mut Fields<'_>) -> bool {
     taken.iter().all(|taken| {
-        let found = fields.iter().find(|f| f.0 == taken.key).map(|f| &*f.1);
-        match found {
-            Some(found) => !taken.absent && taken.begins_right(found),
-            None => taken.absent || !taken.needed,
+        let found = fields.iter().find(|f| f.0 == taken.key);
+        let Some((_, value)) = found else {
+            return taken.absent || !taken.needed;
+        };
+        if taken.absent || !taken.begins_right(value) {
+            return false;
         }
+        let [(name, kind)] = &taken.parts[..] else {
+            return true;
+        };
+        if *name == taken.key {
+            return true;
+        }
+        let fits = kind.accepts(value);
+        if fits && !fields.iter().any(|f| f.0 == *name) {
+            let value = value.clone();
+            fields.push((name, value));
+        }
+        fits || !taken.needed
     })
 }
 
