@@ -212,6 +212,12 @@ impl Config {
             refresh: *names.refresh,
         });
         let base = origin.parent().unwrap_or(Path::new(""));
+        if let Some(names) = &names {
+            names.prometheus.client(base).map_err(|wrong| {
+                let path = format!("interface_names.prometheus.{}", wrong.key);
+                at(path, wrong.message)
+            })?;
+        }
         let loki = raw
             .loki
             .as_ref()
@@ -297,6 +303,11 @@ mod tests {
         for (text, place, expected) in [
             ("window: 60", "window", "such as 250ms, 1.5s, 1m30s or 1h"),
             ("window: 2h", "window", "expected 1s to 1h"),
+            (
+                "interface_names: {prometheus: {url: 'http://u:hunter2@p'}}",
+                "interface_names.prometheus.url",
+                "without user and password",
+            ),
             ("top: {hold: 0}", "top.hold", "expected 1s to 24h"),
             ("top: {rows: 0}", "top.rows", "expected 1 to 100"),
             (
@@ -309,7 +320,7 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(
-                error.contains(place) && error.contains(expected),
+                error.contains(place) && error.contains(expected) && !error.contains("hunter2"),
                 "{text}: {error}"
             );
         }

@@ -496,6 +496,10 @@ mod tests {
                 "loki[0].url: expected an http or https address",
             ),
             (
+                "forward: [{name: a, url: 'tcp://u:hunter2@127.0.0.1:514'}]",
+                "forward[0].url: expected udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT, found \"tcp://<secret>@127.0.0.1:514\"",
+            ),
+            (
                 "limits: {message_bytes: 5}",
                 "limits.message_bytes: 5 is out of bounds, expected 480 to 200000",
             ),

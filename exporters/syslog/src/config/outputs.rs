@@ -28,7 +28,7 @@ pub(super) fn forward(at: usize, raw: RawForward, base: &Path) -> Checked<Forwar
             path("url"),
             format!(
                 "expected udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT, found {:?}",
-                raw.url
+                toolkit::without_passwords(&raw.url)
             ),
         )
     };
@@ -36,7 +36,8 @@ pub(super) fn forward(at: usize, raw: RawForward, base: &Path) -> Checked<Forwar
     let (host, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
     let port: u16 = port.parse().map_err(|_| wrong())?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() {
+    // A login has no place in syslog, and would be shown with the address.
+    if host.is_empty() || host.contains('@') {
         return Err(wrong());
     }
     let way = match scheme {
