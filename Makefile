@@ -37,7 +37,7 @@ up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network
 which-devices:
 	@echo "say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)" >&2; exit 64
 
-tables: ## what is written from lab/services.toml: three prometheus.yml and the tables of the documents
+tables: ## what is written from lab/services.toml: the prometheus.yml files and the tables of the documents
 	SOTP_UPDATE=1 $(CARGO) test -q -p sotp-checks --test it table::what_is_written
 
 reference: ## what is written from the code: docs/reference/ and the default configurations

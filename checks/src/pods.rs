@@ -105,6 +105,10 @@ pub fn problems(object: &Value, level: Level) -> Vec<String> {
             volume["secret"].is_null() || volume["secret"]["defaultMode"] == 0o440,
             "a mounted secret must have defaultMode 0440",
         );
+        ask(
+            volume["secret"].is_null() || context["fsGroup"].is_u64(),
+            "a mounted secret needs an fsGroup, or its pod cannot read it",
+        );
     }
     ask(
         items(&spec["containers"]).next().is_some(),

@@ -27,6 +27,10 @@ pub fn written(root: &Path, table: &Table) -> anyhow::Result<Vec<(PathBuf, Strin
             root.join("kustomize/stack/prometheus/prometheus.yml"),
             table.of_kubernetes(),
         ),
+        (
+            root.join("kustomize/components/tls/prometheus.yml"),
+            table.of_kubernetes_with_tls(),
+        ),
     ];
     let parts = [
         ("README.md", "services", readme(table)),

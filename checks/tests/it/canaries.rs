@@ -229,9 +229,12 @@ fn secrets(dir: &TempDir) {
 /// The program, held against its sources once.
 fn program(name: &str) -> PathBuf {
     static KNOWN: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap();
-    let path = known.entry(name.to_owned());
-    path.or_insert_with(|| services::program(name)).clone()
+    if let Some(path) = KNOWN.lock().unwrap().get(name) {
+        return path.clone();
+    }
+    let path = services::program(name);
+    KNOWN.lock().unwrap().insert(name.to_owned(), path.clone());
+    path
 }
 
 /// A file of devices, for a service that needs one.

@@ -9,6 +9,8 @@ use sotp_checks::{manifests, reach, root, tools};
 /// The versions of Kubernetes that are supported upstream, by their last minor release.
 const VERSIONS: [&str; 3] = ["1.35", "1.36", "1.37"];
 const OVERLAY: &str = "kustomize/overlays/all-in-one";
+const PRODUCTION: &str = "kustomize/overlays/production";
+const OVERLAYS: [&str; 2] = [OVERLAY, PRODUCTION];
 
 fn kubectl() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -61,14 +63,17 @@ fn every_folder_builds_to_the_same_each_time_and_keeps_the_rules() {
 
 #[test]
 fn the_overlay_fits_together() {
-    let problems = manifests::fit_problems(&objects(&root().join(OVERLAY)));
-    assert_eq!(problems, Vec::<String>::new());
+    for overlay in OVERLAYS {
+        let problems = manifests::fit_problems(&objects(&root().join(overlay)));
+        assert_eq!(problems, Vec::<String>::new(), "{overlay}");
+    }
 }
 
 #[test]
 fn whoever_is_configured_to_call_a_service_is_let_out_and_in() {
-    let objects = objects(&root().join(OVERLAY));
+    let [objects, production] = OVERLAYS.map(|overlay| objects(&root().join(overlay)));
     assert_eq!(reach::problems(&objects), Vec::<String>::new());
+    assert_eq!(reach::problems(&production), Vec::<String>::new());
     // Each way in is needed: without the policy of Loki nobody reaches it.
     let closed: Vec<Value> = objects
         .into_iter()
@@ -147,17 +152,223 @@ fn validate(file: &Path) -> Option<Vec<anyhow::Result<String>>> {
     }
 }
 
+/// Kinds of cert-manager, which are not Kubernetes' own.
+fn is_of_cert_manager(object: &Value) -> bool {
+    object["apiVersion"] == "cert-manager.io/v1"
+}
+
 #[test]
-fn the_overlay_passes_the_strict_schemas() {
-    let (text, objects) = manifests::build(kubectl(), &root().join(OVERLAY)).unwrap();
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overlay.yaml");
-    std::fs::write(&file, text).unwrap();
-    for verdict in validate(&file).unwrap_or_default() {
-        assert_eq!(
-            verdict.unwrap().matches("passed for resource").count(),
-            objects.len()
-        );
+fn the_overlays_pass_the_strict_schemas() {
+    for overlay in OVERLAYS {
+        let mut objects = objects(&root().join(overlay));
+        objects.retain(|object| !is_of_cert_manager(object));
+        let texts = objects.iter().map(|object| format!("---\n{object}\n"));
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overlay.yaml");
+        std::fs::write(&file, texts.collect::<String>()).unwrap();
+        for verdict in validate(&file).unwrap_or_default() {
+            assert_eq!(
+                verdict.unwrap().matches("passed for resource").count(),
+                objects.len(),
+                "{overlay}"
+            );
+        }
     }
+}
+
+/// What must be true of the overlay for a cluster that matters, beyond what all keep.
+fn production_problems(objects: &[Value]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let certificates: Vec<&Value> = objects
+        .iter()
+        .filter(|object| object["kind"] == "Certificate")
+        .collect();
+    let services = |name: &str| {
+        let named = objects.iter().filter(|object| object["kind"] == "Service");
+        named.filter(|it| it["metadata"]["name"] == name).count()
+    };
+    for object in objects {
+        let name = manifests::name(object);
+        let Some(pod) = sotp_checks::pods::template(object) else {
+            let plain = object["data"].as_object().into_iter().flatten();
+            for (file, text) in plain.filter(|_| !name.contains("dashboards")) {
+                let text = text.as_str().unwrap_or_default();
+                let lines = text.lines().filter(|line| !line.trim().starts_with('#'));
+                let plain = lines.filter(|line| {
+                    let called = line.split("http://").skip(1);
+                    let host = |at: &str| at.split([':', '/']).next().map(str::to_owned);
+                    called.filter_map(host).any(|host| services(&host) > 0)
+                });
+                problems.extend(plain.map(|line| format!("{name} {file}: without TLS: {line}")));
+            }
+            continue;
+        };
+        let text = pod.to_string();
+        let plain = text.matches("http://").count() - text.matches("http://tempo:4318").count();
+        if plain > 0 {
+            problems.push(format!("{name}: calls somebody without TLS"));
+        }
+        let own = object["metadata"]["name"].as_str().unwrap();
+        if !text.contains(&format!("\"secretName\":\"{own}-tls\"")) {
+            problems.push(format!("{name}: has no certificate of its own"));
+        }
+        let served = ["/etc/sotp-web/web", "http-tls-client-auth=Require"];
+        if own != "grafana" && !served.iter().any(|it| text.contains(it)) {
+            problems.push(format!("{name}: serves without TLS"));
+        }
+        let wanted = certificates.iter().any(|certificate| {
+            certificate["spec"]["secretName"] == format!("{own}-tls")
+                && certificate["spec"]["dnsNames"][0] == own
+                && services(own) == 1
+        });
+        if !wanted {
+            problems.push(format!(
+                "{name}: no certificate for its service is asked for"
+            ));
+        }
+        let containers = ["containers", "initContainers"];
+        let all = containers
+            .iter()
+            .flat_map(|kind| pod["spec"][kind].as_array());
+        for container in all.flatten() {
+            let image = container["image"].as_str().unwrap();
+            let digest = image
+                .split_once("@sha256:")
+                .map_or("", |(_, digest)| digest);
+            if digest.len() != 64 {
+                problems.push(format!("{name}: {image} is no digest"));
+            }
+        }
+    }
+    problems
+}
+
+#[test]
+fn in_production_every_part_has_its_certificate_and_every_image_its_digest() {
+    let mut objects = objects(&root().join(PRODUCTION));
+    assert_eq!(production_problems(&objects), Vec::<String>::new());
+    // Each rule sees what it is for.
+    for object in &mut objects {
+        if manifests::name(object) == "Deployment/rum" {
+            let container = &mut object["spec"]["template"]["spec"]["containers"][0];
+            container["image"] = json!("sotp/rum:0.1.0");
+            container["env"] = json!([]);
+            object["spec"]["template"]["spec"]["volumes"] = json!([]);
+            object["metadata"]["name"] = json!("other");
+        }
+        if manifests::name(object) == "ConfigMap/rum-config" {
+            object["data"] = json!({"rum.yaml": "loki: {url: 'http://loki:3100'}"});
+        }
+    }
+    let problems = production_problems(&objects).join("\n");
+    for expected in [
+        "Deployment/other: has no certificate of its own",
+        "Deployment/other: serves without TLS",
+        "Deployment/other: no certificate for its service is asked for",
+        "Deployment/other: sotp/rum:0.1.0 is no digest",
+        "ConfigMap/rum-config rum.yaml: without TLS: loki: {url: 'http://loki:3100'}",
+    ] {
+        assert!(problems.contains(expected), "{expected} in {problems}");
+    }
+}
+
+/// A configuration with TLS is the one without it, but for the addresses and the files of the certificate.
+#[test]
+fn the_configurations_with_tls_are_those_without() {
+    let component = root().join("kustomize/components/tls/config");
+    let bare = |text: &str| {
+        let text = text
+            .replace("https://", "http://")
+            .replace("    secureJsonData:\n", "")
+            .replace(", ca_file: /etc/sotp-tls/ca.crt, cert_file: /etc/sotp-tls/tls.crt, key_file: /etc/sotp-tls/tls.key", "");
+        let lines = text.lines().filter(|line| {
+            !line.contains("/etc/sotp-tls/") && !line.trim_start().starts_with("tlsAuth")
+        });
+        // With or without quotes it is the same text.
+        lines.collect::<Vec<_>>().join("\n").replace('\'', "")
+    };
+    let mut count = 0;
+    for entry in std::fs::read_dir(&component).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let app = name.trim_end_matches(".yaml");
+        let plain = match name {
+            "datasources.yaml" => "dashboards/provisioning/datasources/sotp.yaml".to_owned(),
+            _ => format!("kustomize/apps/{app}/{name}"),
+        };
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        let (tls, plain) = (read(&path), read(&root().join(plain)));
+        assert_ne!(tls, plain, "{name}");
+        assert_eq!(bare(&tls), bare(&plain), "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 8);
+}
+
+/// Each service takes its configuration and its web configuration of the component, with certificates where they will lie.
+#[test]
+fn the_services_take_their_configurations_with_tls() {
+    let dir = testkit::TempDir::new().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["x".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap().pem();
+    let tls = [
+        ("ca.crt", &certificate),
+        ("tls.crt", &certificate),
+        ("tls.key", &key.serialize_pem()),
+    ];
+    for (name, pem) in tls {
+        dir.write(name, pem).unwrap();
+    }
+    let place = |text: &str| {
+        text.replace("/etc/sotp-tls", &dir.path().display().to_string())
+            .replace("/etc/sotp/secrets/", &format!("{}/", dir.path().display()))
+    };
+    dir.write("known_hosts", "").unwrap();
+    dir.write("inventory.yaml", "devices: []\n").unwrap();
+    let objects = objects(&root().join(PRODUCTION));
+    let file = |map: &str, file: &str| {
+        let named = |object: &&Value| manifests::name(object) == format!("ConfigMap/{map}");
+        let map = objects.iter().find(named)?;
+        Some(map["data"][file].as_str()?.to_owned())
+    };
+    let mut count = 0;
+    for object in &objects {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let Some(pod) = sotp_checks::pods::template(object) else {
+            continue;
+        };
+        let env = pod["spec"]["containers"][0]["env"].as_array();
+        let web = env
+            .into_iter()
+            .flatten()
+            .find(|it| it["name"] == "SOTP_WEB_CONFIG_FILE");
+        let Some(web) = web else { continue };
+        let web = web["value"].as_str().unwrap().rsplit('/').next().unwrap();
+        let web = dir
+            .write("web.yaml", place(&file("web-config", web).unwrap()))
+            .unwrap();
+        let mut check =
+            std::process::Command::new(testkit::services::program(&format!("sotp-{name}")));
+        check
+            .arg("--config.check")
+            .arg(format!("--web.config.file={}", web.display()));
+        let config = file(&format!("{name}-config"), &format!("{name}.yaml"));
+        if let Some(config) = config {
+            let config = dir.write("config.yaml", place(&config)).unwrap();
+            check.arg(format!("--config.file={}", config.display()));
+        }
+        if name == "inventory" {
+            check.arg(format!(
+                "--inventory.source={}",
+                dir.join("inventory.yaml").display()
+            ));
+        }
+        let said = check.current_dir(dir.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success(), "{name}: {text}");
+        count += 1;
+    }
+    assert_eq!(count, 11);
 }
 
 #[test]
@@ -258,7 +469,7 @@ fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
 fn each_fault_of_a_pod_is_found() {
     assert_eq!(pod(|_| {}), Vec::<String>::new());
     type Change = fn(&mut Value);
-    let faults: [(&str, Change); 17] = [
+    let faults: [(&str, Change); 18] = [
         ("hostNetwork", |pod| {
             pod["spec"]["hostNetwork"] = json!(true);
         }),
@@ -287,6 +498,9 @@ fn each_fault_of_a_pod_is_found() {
         ("defaultMode 0440", |pod| {
             pod["spec"]["volumes"] =
                 json!([{"name": "v", "secret": {"secretName": "s", "optional": true}}]);
+        }),
+        ("needs an fsGroup", |pod| {
+            pod["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "s"}}]);
         }),
         ("allowPrivilegeEscalation", |pod| {
             pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] =

@@ -149,20 +149,30 @@ impl Table {
     /// The file of Kubernetes.
     #[must_use]
     pub fn of_kubernetes(&self) -> String {
+        self.of_cluster() + COMPONENTS
+    }
+
+    /// The same without the jobs of components.
+    fn of_cluster(&self) -> String {
         let settings = Settings {
             comment: "# Written by `make tables`. Devices are known by the services that measure them; Prometheus itself needs no list of them\n\
                       # and no right in the cluster.",
             ..containers()
         };
-        let text = settings.text(&self.service, &self.inventory(), |service| {
+        settings.text(&self.service, &self.inventory(), |service| {
             let app = service.app.as_ref()?;
             Some(if service.pods {
                 Target::Pods(app.clone())
             } else {
                 Target::At(format!("{app}:{}", service.port))
             })
-        });
-        text + COMPONENTS
+        })
+    }
+
+    /// The file of Kubernetes where our own parts speak TLS to each other (`kustomize/components/tls`).
+    #[must_use]
+    pub fn of_kubernetes_with_tls(&self) -> String {
+        with_tls(&self.of_cluster()) + COMPONENTS
     }
 
     /// The inventory service in containers.
@@ -209,6 +219,51 @@ fn containers() -> Settings<'static> {
         alertmanager: "alertmanager:9093".to_owned(),
         others: Vec::new(),
     }
+}
+
+/// The certificate with which Prometheus calls, and the authority of those whom it calls.
+const TLS: &str = "{ca_file: /etc/sotp-tls/ca.crt, cert_file: /etc/sotp-tls/tls.crt, key_file: /etc/sotp-tls/tls.key";
+
+/// The same file with TLS wherever one of our own parts is called.
+fn with_tls(plain: &str) -> String {
+    let mut text = String::new();
+    for line in plain.lines() {
+        let (line, tls) = match line {
+            "    - static_configs:" => (
+                "    - scheme: https".to_owned(),
+                format!("      tls_config: {TLS}}}\n      static_configs:\n"),
+            ),
+            // node_exporter of a host is none of our own.
+            "  - job_name: \"node\"" => (line.to_owned(), String::new()),
+            _ if line.starts_with("  - job_name: ") => (
+                line.to_owned(),
+                format!("    scheme: https\n    tls_config: {TLS}}}\n"),
+            ),
+            _ if line.contains("- url: \"http://") => (
+                line.replace("http://", "https://"),
+                format!("        tls_config: {TLS}}}\n"),
+            ),
+            _ => (line.to_owned(), String::new()),
+        };
+        text.push_str(&line);
+        text.push('\n');
+        text.push_str(&tls);
+        // A pod has the certificate of its service, whatever its own name is.
+        let service = text
+            .trim_end()
+            .rsplit_once("names: [_http._tcp.")
+            .filter(|(_, end)| !end.contains('\n'));
+        if let Some((before, name)) = service
+            && let Some(at) = before.rfind(TLS)
+        {
+            let name = format!(
+                ", server_name: {}",
+                name.split([',', ']']).next().unwrap_or_default()
+            );
+            text.insert_str(at + TLS.len(), &name);
+        }
+    }
+    text
 }
 
 fn job(name: &str, target: &Target) -> String {
@@ -337,6 +392,35 @@ mod tests {
             );
         }
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Each job but that of the hosts' node_exporter, each list of devices, and Alertmanager; a pod by the name of its service.
+    #[test]
+    fn with_tls_all_of_our_own_are_called_by_it() {
+        let table = Table::ours().unwrap();
+        let (plain, tls) = (table.of_cluster(), table.of_kubernetes_with_tls());
+        assert_eq!(tls.matches(COMPONENTS).count(), 1, "as they are");
+        let tls = tls.trim_end_matches(COMPONENTS);
+        let count = |text: &str, what: &str| text.matches(what).count();
+        assert!(!tls.contains("http://"), "{tls}");
+        assert_eq!(
+            count(tls, "scheme: https"),
+            count(&plain, "- job_name: ") - 1 + 1
+        );
+        assert_eq!(
+            count(tls, TLS),
+            count(tls, "scheme: https") + count(&plain, "- url: ")
+        );
+        assert!(tls.contains("- job_name: \"node\"\n    http_sd_configs:"));
+        let pods = table.service.iter().filter(|service| service.pods);
+        for service in pods {
+            let job = format!("job_name: \"{}\"", service.job);
+            let (_, rest) = tls.split_once(&job).unwrap();
+            let own = rest.split("job_name").next().unwrap();
+            let name = service.app.as_deref().unwrap();
+            assert_eq!(count(own, &format!(", server_name: {name}}}")), 1, "{own}");
+        }
+        assert_eq!(count(tls, "server_name"), count(&plain, "type: SRV"));
     }
 
     #[test]
