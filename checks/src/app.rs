@@ -205,7 +205,8 @@ fn copy(sources: &Path, work: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn hashed(files: &[PathBuf]) -> anyhow::Result<u64> {
+/// What files are called and hold, in one number.
+pub(crate) fn hashed(files: &[PathBuf]) -> anyhow::Result<u64> {
     let mut hasher = DefaultHasher::new();
     for file in files {
         file.hash(&mut hasher);

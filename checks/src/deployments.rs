@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::manifests;
+use crate::app::hashed;
+use crate::{files, manifests};
 
 /// One of them, as kustomize builds it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Deployment {
     /// The path of the overlay or of the component.
     pub name: String,
@@ -41,11 +43,31 @@ pub fn folders(root: &Path, folder: &str) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// All of them, built side by side; `scratch` takes an overlay for each component.
+/// All of them, built side by side. Tests are processes: `scratch` keeps what the first has built for the others, until a manifest changes.
 ///
 /// # Errors
 /// kustomize refuses one.
 pub fn all(root: &Path, kubectl: &Path, scratch: &Path) -> anyhow::Result<Vec<Deployment>> {
+    std::fs::create_dir_all(scratch)?;
+    let lock = std::fs::File::create(scratch.join("lock"))?;
+    lock.lock().context("lock")?;
+    let mut sources = vec![kubectl.to_owned()];
+    for folder in ["kustomize", "dashboards", "alerts"] {
+        sources.extend(files(&root.join(folder), "")?);
+    }
+    let (content, kept) = (hashed(&sources)?, scratch.join("kept.json"));
+    if let Ok(text) = std::fs::read(&kept)
+        && let Ok((of, all)) = serde_json::from_slice::<(u64, Vec<Deployment>)>(&text)
+        && of == content
+    {
+        return Ok(all);
+    }
+    let all = built(root, kubectl, scratch)?;
+    std::fs::write(&kept, serde_json::to_vec(&(content, &all))?)?;
+    Ok(all)
+}
+
+fn built(root: &Path, kubectl: &Path, scratch: &Path) -> anyhow::Result<Vec<Deployment>> {
     let mut folders_of = Vec::new();
     for overlay in folders(root, "kustomize/overlays")? {
         let name = format!("kustomize/overlays/{overlay}");

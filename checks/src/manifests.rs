@@ -156,10 +156,21 @@ pub fn fit_problems(objects: &[Value]) -> Vec<String> {
             problems.push(format!("{}: selects no pod", name(object)));
         }
     }
-    let there: BTreeSet<(&str, String)> = objects
+    let mut there: BTreeSet<(&str, String)> = objects
         .iter()
         .map(|object| (namespace(object), name(object)))
         .collect();
+    for set in objects {
+        let claims = set["spec"]["volumeClaimTemplates"].as_array();
+        for claim in claims.into_iter().flatten() {
+            let claim = claim["metadata"]["name"].as_str().unwrap_or_default();
+            for replica in 0..set["spec"]["replicas"].as_u64().unwrap_or(1) {
+                let of = set["metadata"]["name"].as_str().unwrap_or_default();
+                let name = format!("PersistentVolumeClaim/{claim}-{of}-{replica}");
+                there.insert((namespace(set), name));
+            }
+        }
+    }
     for (object, pod) in &pods {
         let (owner, own) = (name(object), namespace(object));
         for needed in pods::sources(pod) {

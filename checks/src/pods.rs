@@ -66,9 +66,17 @@ pub fn problems(object: &Value, level: Level) -> Vec<String> {
             &format!("{host} must not be true"),
         );
     }
-    ask(context["runAsNonRoot"] == true, "runAsNonRoot must be true");
+    // A capability that Kubernetes adds is in effect for root only.
+    let raw = privileged
+        && items(&spec["containers"])
+            .flat_map(|one| items(&one["securityContext"]["capabilities"]["add"]))
+            .any(|one| one == "NET_RAW");
     ask(
-        context["runAsUser"].as_u64().is_some_and(|user| user > 0),
+        raw || context["runAsNonRoot"] == true,
+        "runAsNonRoot must be true",
+    );
+    ask(
+        raw || context["runAsUser"].as_u64().is_some_and(|user| user > 0),
         "runAsUser must be a user that is not 0",
     );
     ask(

@@ -9,7 +9,7 @@ use serde_json::Value;
 use services::{Devices, Service, Table};
 
 use crate::crates::Crates;
-use crate::{dashboards, files};
+use crate::{dashboards, files, operator};
 
 /// Programs of ours that are no services.
 const TOOLS: [&str; 4] = ["sotp-audit", "sotp-checks", "sotp-fuzz", "sotp-lab"];
@@ -30,6 +30,10 @@ pub fn written(root: &Path, table: &Table) -> anyhow::Result<Vec<(PathBuf, Strin
         (
             root.join("kustomize/components/tls/prometheus.yml"),
             table.of_kubernetes_with_tls(),
+        ),
+        (
+            root.join("kustomize/components/prometheus-operator/rules.yaml"),
+            operator::rules(root)?,
         ),
     ];
     let parts = [

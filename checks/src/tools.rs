@@ -73,6 +73,42 @@ fn install(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.join("bin"))
 }
 
+/// The folder under `target/` with the packages of npm that `checks/crds` pins: the types of custom resources.
+///
+/// # Errors
+/// There is no npm, or the registry cannot be reached and nothing was installed before.
+pub fn crds(root: &Path) -> anyhow::Result<PathBuf> {
+    let (sources, folder) = (root.join("checks/crds"), root.join("target/checks/crds"));
+    std::fs::create_dir_all(&folder)?;
+    let lock = std::fs::File::create(folder.with_extension("lock"))?;
+    lock.lock().context("crds.lock")?;
+    let pins = std::fs::read_to_string(sources.join("package-lock.json"))?;
+    for name in [
+        "package.json",
+        "package-lock.json",
+        "tsconfig.json",
+        "check.js",
+    ] {
+        std::fs::copy(sources.join(name), folder.join(name)).context(name)?;
+    }
+    let marker = folder.join("pins");
+    if std::fs::read_to_string(&marker).is_ok_and(|found| found == pins) {
+        return Ok(folder);
+    }
+    let place = folder.display().to_string();
+    let install = [
+        "ci",
+        "--prefix",
+        &place,
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+    ];
+    run("npm", &install)?;
+    std::fs::write(&marker, pins)?;
+    Ok(folder)
+}
+
 /// The kubectl to build manifests with: the pinned one, else that of the system.
 #[must_use]
 pub fn kubectl(root: &Path) -> PathBuf {

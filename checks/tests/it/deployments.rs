@@ -3,39 +3,47 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use services::Table;
 use sotp_checks::deployments::{self, Deployment};
-use sotp_checks::{manifests, reach, root, tools};
+use sotp_checks::programs::{self, Ours};
+use sotp_checks::{manifests, reach, root, schemas, tools};
 
-fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+fn scratch() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("deployments")
 }
 
-fn all(test: &str) -> Vec<Deployment> {
+fn all() -> Vec<Deployment> {
     let root = root();
-    deployments::all(&root, &tools::kubectl(&root), &scratch(test)).unwrap()
+    deployments::all(&root, &tools::kubectl(&root), &scratch()).unwrap()
 }
 
 fn find<'a>(all: &'a [Deployment], name: &str) -> &'a Deployment {
     all.iter().find(|one| one.name == name).unwrap()
 }
 
+fn of_kind<'a>(one: &'a Deployment, kind: &str) -> impl Iterator<Item = &'a Value> {
+    one.objects
+        .iter()
+        .filter(move |object| object["kind"] == kind)
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
 #[test]
 fn each_keeps_the_rules_fits_together_and_reaches_what_it_calls() {
-    let all = all("rules");
     let mut problems = Vec::new();
-    for one in &all {
+    for one in all() {
         let found = [
             manifests::problems(&one.objects),
             manifests::fit_problems(&one.objects),
             reach::problems(&one.objects),
+            programs::problems(&one.objects, &root()).unwrap(),
         ];
-        problems.extend(
-            found
-                .iter()
-                .flatten()
-                .map(|problem| format!("{}: {problem}", one.name)),
-        );
+        let found = found.iter().flatten();
+        problems.extend(found.map(|problem| format!("{}: {problem}", one.name)));
     }
     assert_eq!(problems, Vec::<String>::new());
 }
@@ -43,14 +51,12 @@ fn each_keeps_the_rules_fits_together_and_reaches_what_it_calls() {
 /// A component changes what it stands on, and the page tells of it.
 #[test]
 fn each_component_does_something_and_is_documented() {
-    let all = all("something");
+    let all = all();
     let page = std::fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
     for folder in ["components", "overlays"] {
         for name in deployments::folders(&root(), &format!("kustomize/{folder}")).unwrap() {
-            assert!(
-                page.contains(&format!("`{name}`")),
-                "docs/kubernetes.md says nothing of {name}"
-            );
+            let told = page.contains(&format!("| `{name}` |"));
+            assert!(told, "docs/kubernetes.md says nothing of {name}");
             if folder == "components" {
                 let with = find(&all, &format!("kustomize/components/{name}"));
                 let without = find(&all, deployments::below(&name));
@@ -63,37 +69,413 @@ fn each_component_does_something_and_is_documented() {
 /// What a component asks of a node lies in a namespace of its own; that of all others stays restricted.
 #[test]
 fn the_namespace_of_the_suite_is_restricted_in_each() {
-    for one in all("restricted") {
-        let spaces: BTreeMap<&str, &Value> = one
-            .objects
-            .iter()
-            .filter(|object| object["kind"] == "Namespace")
-            .map(|object| {
-                let level = &object["metadata"]["labels"]["pod-security.kubernetes.io/enforce"];
-                (object["metadata"]["name"].as_str().unwrap(), level)
-            })
+    for one in all() {
+        let level = |object: &Value| {
+            object["metadata"]["labels"]["pod-security.kubernetes.io/enforce"].clone()
+        };
+        let spaces: BTreeMap<&str, Value> = of_kind(&one, "Namespace")
+            .map(|object| (object["metadata"]["name"].as_str().unwrap(), level(object)))
             .collect();
         assert_eq!(spaces["sotp"], "restricted", "{}", one.name);
         for object in &one.objects {
-            let named = manifests::namespace(object);
             assert!(
-                object["kind"] == "Namespace" || spaces.contains_key(named) || named == "argocd",
-                "{}: {} lies in {named:?}",
+                object["kind"] == "Namespace" || spaces.contains_key(manifests::namespace(object)),
+                "{}: {} lies in {:?}",
                 one.name,
-                manifests::name(object)
+                manifests::name(object),
+                manifests::namespace(object)
             );
         }
-        let denied: BTreeSet<&str> = one
-            .objects
-            .iter()
-            .filter(|object| manifests::name(object) == "NetworkPolicy/default-deny")
+        let denied: BTreeSet<&str> = of_kind(&one, "NetworkPolicy")
+            .filter(|object| object["metadata"]["name"] == "default-deny")
             .map(manifests::namespace)
             .collect();
+        let spaces = spaces.into_keys().collect();
         assert_eq!(
-            denied,
-            spaces.into_keys().collect(),
+            denied, spaces,
             "{}: a namespace without a policy that denies",
             one.name
         );
     }
+}
+
+/// Each object of each deployment once.
+fn objects() -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    all()
+        .into_iter()
+        .flat_map(|one| one.objects)
+        .filter(|object| seen.insert(object.to_string()))
+        .collect()
+}
+
+#[test]
+fn the_strict_schemas_of_three_versions_accept_all_of_them() {
+    let root = root();
+    if let Err(error) = tools::python(&root) {
+        testkit::skip(format_args!(
+            "kubernetes-validate cannot be installed here: {error:#}"
+        ));
+        return;
+    }
+    let objects = objects();
+    let known: Vec<&Value> = objects
+        .iter()
+        .filter(|one| !schemas::is_custom(one))
+        .collect();
+    assert!(known.len() > 150, "{}", known.len());
+    let problems = schemas::built_in(&root, &known, &scratch()).unwrap();
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn the_strict_schemas_refuse_a_field_that_is_not_there_and_a_kind_that_is_unknown() {
+    let root = root();
+    if tools::python(&root).is_err() {
+        testkit::skip(format_args!("kubernetes-validate cannot be installed here"));
+        return;
+    }
+    let named = |api: &str, kind: &str, spec: Value| json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}, "spec": spec});
+    let field = named("v1", "Service", json!({"prots": []}));
+    let old = named("policy/v1beta1", "PodDisruptionBudget", json!({}));
+    let good = named("v1", "Service", json!({"ports": [{"port": 1}]}));
+    let scratch = scratch().join("refused");
+    let problems = schemas::built_in(&root, &[&field, &old, &good], &scratch).unwrap();
+    assert_eq!(problems.len(), 2 * schemas::VERSIONS.len(), "{problems:?}");
+    assert!(
+        problems[0].contains("'prots' was unexpected"),
+        "{problems:?}"
+    );
+    assert!(
+        problems[1].contains("there is no policy/v1beta1"),
+        "{problems:?}"
+    );
+}
+
+/// Why the types cannot be had here.
+fn without_types() -> Option<String> {
+    tools::crds(&root()).err().map(|error| format!("{error:#}"))
+}
+
+#[test]
+fn the_types_of_their_projects_accept_every_custom_resource() {
+    if let Some(why) = without_types() {
+        testkit::skip(format_args!("the types cannot be installed here: {why}"));
+        return;
+    }
+    let root = root();
+    let mut objects = objects();
+    objects.extend(
+        manifests::build(
+            &tools::kubectl(&root),
+            &root.join("kustomize/gitops/argocd"),
+        )
+        .unwrap()
+        .1,
+    );
+    // Of it there are no types: `gitops::`.
+    objects.retain(|one| schemas::is_custom(one) && one["kind"] != "ImageUpdater");
+    let kinds: BTreeSet<&str> = objects
+        .iter()
+        .filter_map(|one| one["kind"].as_str())
+        .collect();
+    for kind in [
+        "Application",
+        "ExternalSecret",
+        "PrometheusRule",
+        "ScrapeConfig",
+        "SecretStore",
+        "ServiceMonitor",
+    ] {
+        assert!(kinds.contains(kind), "{kind} is not among {kinds:?}");
+    }
+    let problems = schemas::custom(&root, &objects.iter().collect::<Vec<_>>(), &scratch()).unwrap();
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn the_types_of_their_projects_refuse_a_bad_value_and_a_field_that_is_not_there() {
+    if let Some(why) = without_types() {
+        testkit::skip(format_args!("the types cannot be installed here: {why}"));
+        return;
+    }
+    let secret = |spec: Value| json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "x"}, "spec": spec});
+    let objects = [
+        secret(json!({"refreshIntervall": "1h"})),
+        secret(json!({"target": {"deletionPolicy": "Sometimes"}})),
+        secret(json!({"refreshInterval": "1h"})),
+    ];
+    let problems = schemas::custom(
+        &root(),
+        &objects.iter().collect::<Vec<_>>(),
+        &scratch().join("refused"),
+    )
+    .unwrap();
+    assert!(
+        problems
+            .iter()
+            .any(|one| one.contains("'\"refreshIntervall\"' does not exist")),
+        "{problems:?}"
+    );
+    assert!(
+        problems
+            .iter()
+            .any(|one| one.contains("ExternalSecret/x: ") && one.contains("deletionPolicy")),
+        "{problems:?}"
+    );
+    assert!(
+        !problems.iter().any(|one| one.contains("objects.ts(6")),
+        "{problems:?}"
+    );
+}
+
+/// Our programs take their flags and files as the manifests give them, and none that is off by a letter.
+#[test]
+fn our_programs_take_the_configuration_of_their_manifests() {
+    let table = Table::ours().unwrap();
+    let folder = scratch().join("configurations");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut checked = BTreeSet::new();
+    for one in all() {
+        // With certificates: `manifests::the_services_take_their_configurations_with_tls`.
+        if of_kind(&one, "Certificate").next().is_some() {
+            continue;
+        }
+        for ours in Ours::of(&one.objects, &table) {
+            let mut arguments = Vec::new();
+            for (number, argument) in ours.arguments().enumerate() {
+                let (flag, value) = argument.split_once('=').unwrap_or((argument, ""));
+                if let Some(text) = ours.file(value) {
+                    let file = folder.join(format!(
+                        "{}-{}-{number}",
+                        one.name.replace('/', "-"),
+                        ours.program
+                    ));
+                    std::fs::write(&file, text).unwrap();
+                    arguments.push(format!("{flag}={}", file.display()));
+                } else {
+                    arguments.push(argument.to_owned());
+                }
+            }
+            arguments.push("--config.check".to_owned());
+            // Most overlays give a program what another gives it too.
+            let content: Vec<&str> = ours
+                .arguments()
+                .filter_map(|argument| ours.file(argument.split_once('=')?.1))
+                .collect();
+            if !checked.insert((
+                ours.program.clone(),
+                ours.arguments().collect::<Vec<_>>().join(" "),
+                content.concat(),
+            )) {
+                continue;
+            }
+            let program = testkit::services::program(&ours.program);
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            tools::run(&program, &arguments)
+                .unwrap_or_else(|error| panic!("{}: {error:#}", one.name));
+        }
+    }
+    let programs: BTreeSet<&String> = checked.iter().map(|(program, ..)| program).collect();
+    let expected = table
+        .service
+        .iter()
+        .filter(|service| service.app.is_some())
+        .count();
+    assert_eq!(programs.len(), expected, "{programs:?}");
+}
+
+#[test]
+fn a_flag_a_port_and_a_key_that_a_program_does_not_know_are_found() {
+    let pod = json!({"kind": "Pod", "metadata": {"name": "x"}, "spec": {
+        "volumes": [{"name": "v", "configMap": {"name": "c"}}],
+        "containers": [{
+            "image": "registry.example/sotp/syslog:1.0.0", "args": ["--config.file=/etc/sotp/syslog.yaml", "--config.fiel=/x"],
+            "env": [{"name": "SOTP_NO_SUCH", "value": "1"}, {"name": "OTHER", "value": "1"}],
+            "ports": [{"name": "http", "containerPort": 19515}, {"name": "a", "containerPort": 5514}, {"name": "b", "containerPort": 551}],
+            "volumeMounts": [{"name": "v", "mountPath": "/etc/sotp"}]}]}});
+    let config = json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"syslog.yaml":
+        "listen: {udp: [{address: ':5514', adress: x}]}\nlisten_: 1\nspool: {path: /data}\n"}});
+    let problems = programs::problems(&[pod, config], &root()).unwrap();
+    assert_eq!(
+        problems,
+        [
+            "Pod/x: /etc/sotp/syslog.yaml: sotp-syslog has no key listen.udp.[].adress",
+            "Pod/x: /etc/sotp/syslog.yaml: sotp-syslog has no key listen_",
+            "Pod/x: sotp-syslog has no flag --config.fiel",
+            "Pod/x: sotp-syslog has no variable SOTP_NO_SUCH",
+            "Pod/x: sotp-syslog does not listen on 19515",
+            "Pod/x: sotp-syslog does not listen on 551",
+        ]
+    );
+}
+
+/// Every dashboard and every rule that there is is in what is applied.
+#[test]
+fn every_dashboard_and_every_rule_is_shipped() {
+    let all = all();
+    for one in &all {
+        let data = |map: &str, name: &str| {
+            of_kind(one, "ConfigMap")
+                .find(|object| object["metadata"]["name"] == map)
+                .map(|object| object["data"][name].clone())
+        };
+        let shipped = |folder: &str, ending: &str, map: &str| {
+            for file in sotp_checks::files(&root().join(folder), ending).unwrap() {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let name = file.file_name().unwrap().to_str().unwrap();
+                let object = format!("sotp-{}", name.trim_end_matches(".yaml"));
+                // The operator has the rules as objects of its own.
+                let rule =
+                    of_kind(one, "PrometheusRule").find(|rule| rule["metadata"]["name"] == *object);
+                if let Some(rule) = rule {
+                    let spec: Value = serde_saphyr::from_str(&text).unwrap();
+                    // kustomize folds long lines anew.
+                    let bare = |spec: &Value| spec.to_string().replace("\\n", "").replace(' ', "");
+                    assert_eq!(bare(&rule["spec"]), bare(&spec), "{}: {name}", one.name);
+                } else {
+                    assert_eq!(data(map, name), Some(text.into()), "{}: {name}", one.name);
+                }
+            }
+        };
+        shipped("dashboards/network", ".json", "grafana-dashboards-network");
+        shipped("alerts/rules", ".yaml", "prometheus-rules");
+    }
+}
+
+/// Whatever keeps data has a backup, but for those whose data are for object storage.
+#[test]
+fn every_volume_has_a_backup_or_a_reason_to_have_none() {
+    let all = all();
+    let one = find(&all, "kustomize/components/backup-s3");
+    let saved: BTreeSet<&str> = of_kind(one, "CronJob")
+        .flat_map(|job| items(&job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]))
+        .filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str())
+        .collect();
+    let mut claims: BTreeSet<String> = of_kind(one, "PersistentVolumeClaim")
+        .map(|claim| claim["metadata"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    for set in of_kind(one, "StatefulSet") {
+        for claim in items(&set["spec"]["volumeClaimTemplates"]) {
+            let (claim, set) = (
+                claim["metadata"]["name"].as_str().unwrap(),
+                set["metadata"]["name"].as_str().unwrap(),
+            );
+            claims.insert(format!("{claim}-{set}-0"));
+        }
+    }
+    let engines = ["data-loki-0", "data-prometheus-0", "data-tempo-0"].map(str::to_owned);
+    for claim in &claims {
+        assert!(
+            saved.contains(&**claim) != engines.contains(claim),
+            "{claim}"
+        );
+    }
+    for claim in saved {
+        assert!(claims.contains(claim), "{claim} is no volume");
+    }
+}
+
+/// Each secret that a pod mounts comes from Vault.
+#[test]
+fn every_secret_that_is_mounted_comes_from_vault() {
+    let all = all();
+    let one = find(&all, "kustomize/components/external-secrets");
+    let brought: BTreeSet<&str> = of_kind(one, "ExternalSecret")
+        .filter_map(|secret| secret["spec"]["target"]["name"].as_str())
+        .collect();
+    let mounted: BTreeSet<&str> = one
+        .objects
+        .iter()
+        .filter_map(sotp_checks::pods::template)
+        .flat_map(|pod| items(&pod["spec"]["volumes"]))
+        .filter_map(|volume| volume["secret"]["secretName"].as_str())
+        .collect();
+    assert_eq!(brought, mounted);
+}
+
+/// The jobs of the operator's kinds are those of `prometheus.yml`.
+#[test]
+fn the_operator_scrapes_what_prometheus_would() {
+    let all = all();
+    let one = find(&all, "kustomize/components/prometheus-operator");
+    let text =
+        std::fs::read_to_string(root().join("kustomize/stack/prometheus/prometheus.yml")).unwrap();
+    let config: Value = serde_saphyr::from_str(&text).unwrap();
+    let mut compared = 0;
+    for job in items(&config["scrape_configs"]).filter(|job| !job["http_sd_configs"].is_null()) {
+        let mut renamed = BTreeMap::new();
+        for (key, value) in job.as_object().unwrap() {
+            renamed.insert(key.as_str(), value.clone());
+        }
+        let there = of_kind(one, "ScrapeConfig")
+            .find(|config| config["spec"]["jobName"] == renamed["job_name"])
+            .unwrap();
+        let camel = |text: String| {
+            text.replace("source_labels", "sourceLabels")
+                .replace("target_label", "targetLabel")
+                .replace("inventory:", "inventory.sotp:")
+                .replace("\"snmp:", "\"snmp.sotp:")
+        };
+        assert_eq!(
+            there["spec"]["relabelings"].to_string(),
+            camel(renamed["relabel_configs"].to_string())
+        );
+        assert_eq!(
+            there["spec"]["httpSDConfigs"].to_string(),
+            camel(renamed["http_sd_configs"].to_string())
+        );
+        assert_eq!(
+            there["spec"]["metricsPath"],
+            renamed.get("metrics_path").cloned().unwrap_or_default()
+        );
+        compared += 1;
+    }
+    assert_eq!(compared, of_kind(one, "ScrapeConfig").count());
+    let monitor = of_kind(one, "ServiceMonitor").next().unwrap();
+    let relabel: Vec<&Value> = items(&monitor["spec"]["endpoints"][0]["relabelings"]).collect();
+    let table = Table::ours().unwrap();
+    let mut pods = Vec::new();
+    for service in table.service.iter().filter(|service| service.app.is_some()) {
+        let app = service.app.as_deref().unwrap();
+        let renamed = relabel.iter().any(|one| {
+            one["regex"] == app && one["targetLabel"] == "job" && one["replacement"] == service.job
+        });
+        assert_eq!(renamed, app != service.job, "{app}");
+        if service.pods {
+            pods.push(app);
+        }
+    }
+    let named = format!("(?:{});([^;]+);.*:(\\d+)", pods.join("|"));
+    assert!(
+        relabel.iter().any(|one| one["regex"] == named.as_str()),
+        "{named}"
+    );
+}
+
+/// Components that change the same things still build together and keep the rules.
+#[test]
+fn components_can_be_combined() {
+    let root = root();
+    let components = [
+        "backup-s3",
+        "cloudwatch",
+        "expose-hostport",
+        "external-secrets",
+        "linkerd",
+        "mqtt",
+        "node-exporter",
+        "ping-raw",
+    ];
+    let folder = deployments::overlay(
+        &root,
+        &scratch(),
+        "kustomize/overlays/all-in-one",
+        &components,
+    )
+    .unwrap();
+    let (_, objects) = manifests::build(&tools::kubectl(&root), &folder).unwrap();
+    assert_eq!(manifests::problems(&objects), Vec::<String>::new());
+    assert_eq!(manifests::fit_problems(&objects), Vec::<String>::new());
+    assert_eq!(reach::problems(&objects), Vec::<String>::new());
 }
