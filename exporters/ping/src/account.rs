@@ -149,6 +149,11 @@ impl Account {
         tally.write(|writer| log.failed(sequence, reason, now, writer))
     }
 
+    /// An answer came from another address than was asked: it answers nothing.
+    pub fn elsewhere(&mut self) {
+        self.tally.write(|writer| writer.elsewhere());
+    }
+
     /// The ICMP error of this type and code has ended a request.
     pub fn told(&mut self, kind: u8, code: u8) {
         self.tally.write(|writer| writer.told(kind, code));

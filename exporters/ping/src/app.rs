@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use inventory::{Feed, Inventory};
 use tokio::sync::{Mutex, Notify, watch};
-use toolkit::{App, ConfigError, Configuration as _, Identity, Live, OnEnd, Stop};
+use toolkit::{App, BadInput, ConfigError, Configuration as _, Identity, Live, OnEnd, Stop};
 
 use crate::compat::{self, Kind, Peer, Windows};
 use crate::config::Config;
@@ -50,14 +50,33 @@ impl toolkit::Service for Service {
         compat::parse(kind, &flags.of_peer, text, origin)
     }
 
+    fn check(flags: &Flags, config: &Config) -> Result<Option<String>, BadInput> {
+        let kind = config.peer.as_ref().map(|peer| peer.kind);
+        match has_inventory(flags, kind)? {
+            true => flags.devices.check().map(Some),
+            false => Ok(None),
+        }
+    }
+
     async fn build(flags: Flags, config: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let now = config.current();
-        let mode = if flags.raw_sockets {
-            Mode::Raw
-        } else {
-            now.sockets.mode
+        let asked = match flags.raw_sockets {
+            true => Some(Mode::Raw),
+            false => now.sockets.mode,
         };
-        let sockets = Sockets::open(mode, now.sockets.receive_buffer_bytes)?;
+        let sockets = Sockets::open(asked, now.sockets.receive_buffer_bytes)?;
+        let mode = sockets.mode();
+        tracing::info!(
+            mode = mode.name(),
+            why = match (asked, mode) {
+                (Some(_), _) => "configured",
+                (None, Mode::Unprivileged) =>
+                    "net.ipv4.ping_group_range has the group of this process",
+                (None, Mode::Raw) =>
+                    "net.ipv4.ping_group_range lacks the group of this process, which has CAP_NET_RAW",
+            },
+            "ICMP sockets"
+        );
         let modes = sockets.modes();
         let kind = now.peer.as_ref().map(|peer| peer.kind);
         let feed = feed(&flags, kind, app).await?;
@@ -152,21 +171,23 @@ impl toolkit::Service for Service {
     }
 }
 
+/// Whether targets come from an inventory: not in the place of another prober, unless it is one that is asked by URL and the flag is given.
+fn has_inventory(flags: &Flags, kind: Option<Kind>) -> Result<bool, BadInput> {
+    match (flags.devices.given(), kind) {
+        (Some(_), Some(Kind::SmokepingProber | Kind::PingExporter)) => Err(BadInput(
+            "--inventory.source: with --compat the targets are those of the other prober's configuration".into(),
+        )),
+        (given, kind) => Ok(kind.is_none() || given.is_some()),
+    }
+}
+
 /// The inventory: that of the flag, else the file of the default name; none is needed to stand in for another prober.
 async fn feed(flags: &Flags, kind: Option<Kind>, app: &mut App) -> anyhow::Result<Feed> {
-    match (flags.devices.given(), kind) {
-        (Some(_), Some(Kind::SmokepingProber | Kind::PingExporter)) => {
-            anyhow::bail!(
-                "--inventory.source: with --compat the targets are those of the other prober's configuration"
-            )
-        }
-        (None, Some(_)) => {
-            let nothing = Inventory::parse("devices: []", Path::new("no inventory"))?;
-            return Ok(Feed::fixed(nothing));
-        }
-        (_, None | Some(Kind::Blackbox)) => {}
+    if has_inventory(flags, kind)? {
+        return flags.devices.follow(app).await;
     }
-    flags.devices.follow(app).await
+    let nothing = Inventory::parse("devices: []", Path::new("no inventory"))?;
+    Ok(Feed::fixed(nothing))
 }
 
 /// Adds the series of the prober that is stood in for.

@@ -1,6 +1,7 @@
-//! What the program does beside the service: `convert`, and the flags of other programs in compatibility mode.
+//! What the program does beside the service: `convert`, a ping of some addresses, and the flags of other programs in compatibility mode.
 
 pub mod convert;
+pub mod once;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,6 +23,11 @@ pub fn main() -> ExitCode {
     };
     if args.first().is_some_and(|first| first == "convert") {
         return convert::run(args.into_iter().skip(1));
+    }
+    let stands_in = std::env::var_os("SOTP_PING_COMPAT").is_some_and(|name| !name.is_empty());
+    let is_flag = |arg: &String| arg.starts_with("--compat");
+    if once::is_asked(&args) && !stands_in && !args.iter().any(is_flag) {
+        return once::run(&args);
     }
     let split = flags::asked(&args).and_then(|(kind, rest)| match kind {
         None => Ok((

@@ -5,7 +5,7 @@ use std::path::Path as FilePath;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toolkit::config::{DurationIn, Keys, Ranged};
 use toolkit::{ConfigError, Configuration};
 
@@ -104,14 +104,22 @@ impl Probe {
     }
 }
 
-/// Which of the optional series there are.
+/// How many series a target has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Series {
+    /// Those that dashboards and alerts use, about half of them.
+    Usual,
+    /// All of them: round trips in buckets twice as fine, the histograms of delay variation and loss bursts, TTL, DSCP and MOS.
+    Full,
+}
+
+/// Which series there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
-    /// `ping_delay_variation_seconds`.
-    pub delay_variation: bool,
-    /// `ping_loss_burst_requests`.
-    pub loss_bursts: bool,
+    /// Series of a target.
+    pub series: Series,
     /// `ping_rtt_seconds` as a native histogram beside the classic one, for who asks for protobuf.
     pub native_histogram: bool,
 }
@@ -119,8 +127,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self {
-            delay_variation: true,
-            loss_bursts: true,
+            series: Series::Usual,
             native_histogram: true,
         }
     }
@@ -150,8 +157,8 @@ impl Default for Pacing {
 /// How the sockets are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sockets {
-    /// Unprivileged or raw.
-    pub mode: Mode,
+    /// Unprivileged or raw; `None`: the first of them that may be had.
+    pub mode: Option<Mode>,
     /// Bytes of receive buffer to ask for.
     pub receive_buffer_bytes: u32,
 }
@@ -181,13 +188,21 @@ struct Raw {
     dns: RawDns,
     /// Requests a second to the targets of one prefix at most. What is too much waits its turn.
     pacing: RawPacing,
-    /// Series that can be left out: each is a histogram of some ten lines per target.
+    /// How much a scrape is told of each target.
     metrics: Metrics,
     /// The path to each target: its hops, its length, its identity, its MTU. Off by default, since it adds traffic.
     path: path::RawPath,
     /// What `/probe` can be asked for with `&module=NAME`, in the form of blackbox_exporter. When this section is written, `icmp` is there
     /// only if it is in it.
+    #[serde(deserialize_with = "module::or_default")]
     modules: module::RawModules,
+}
+
+/// A list or mapping with nothing in it, also when nothing stands after its key.
+pub(crate) fn or_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    from: D,
+) -> Result<T, D::Error> {
+    Option::<T>::deserialize(from).map(Option::unwrap_or_default)
 }
 
 impl Default for Raw {
@@ -260,6 +275,8 @@ impl Default for RawProbe {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum RawMode {
+    /// Unprivileged where they may be had, else raw; the log tells which at the start.
+    Auto,
     /// Needs a group inside net.ipv4.ping_group_range.
     Unprivileged,
     /// Needs CAP_NET_RAW.
@@ -278,7 +295,7 @@ struct RawSockets {
 impl Default for RawSockets {
     fn default() -> Self {
         Self {
-            mode: RawMode::Unprivileged,
+            mode: RawMode::Auto,
             receive_buffer_bytes: Ranged::of(4 << 20),
         }
     }
@@ -288,6 +305,7 @@ impl Default for RawSockets {
 #[serde(deny_unknown_fields, default)]
 struct RawDns {
     /// Servers to ask, as address or address:port; empty: those of the system, and /etc/hosts.
+    #[serde(deserialize_with = "or_empty")]
     servers: Vec<String>,
     /// Time to wait for a server.
     timeout: DurationIn<100, 60_000>,
@@ -419,8 +437,9 @@ impl Config {
             },
             sockets: Sockets {
                 mode: match raw.sockets.mode {
-                    RawMode::Unprivileged => Mode::Unprivileged,
-                    RawMode::Raw => Mode::Raw,
+                    RawMode::Auto => None,
+                    RawMode::Unprivileged => Some(Mode::Unprivileged),
+                    RawMode::Raw => Some(Mode::Raw),
                 },
                 receive_buffer_bytes: raw.sockets.receive_buffer_bytes.get(),
             },
@@ -485,9 +504,16 @@ mod tests {
     fn the_reference_page_is_written_from_the_code() {
         let package = FilePath::new(env!("CARGO_MANIFEST_DIR"));
         let series = std::fs::read_to_string(package.join("tests/golden/metrics.txt")).unwrap();
+        let full = std::fs::read_to_string(package.join("tests/golden/full.txt")).unwrap();
         let page = toolkit::reference::page::<crate::app::Service>(
             Some(&Config::keys()),
-            &[("Series", &series)],
+            &[
+                ("Series", &series),
+                (
+                    "Further series of a target with `metrics: {series: full}`",
+                    &full,
+                ),
+            ],
         );
         testkit::golden::hold(&package.join("../../docs/reference/ping.md"), &page);
     }
@@ -508,7 +534,7 @@ mod tests {
                     dns: {servers: [192.0.2.1, '[2001:db8::1]:5353'], timeout: 1s, min_ttl: 1m, max_ttl: 1h}\n";
         let config = parse(text).unwrap();
         assert_eq!(config.probe.interval, Duration::from_millis(250));
-        assert_eq!(config.sockets.mode, Mode::Raw);
+        assert_eq!(config.sockets.mode, Some(Mode::Raw));
         assert_eq!(config.dns.servers[0], "192.0.2.1:53".parse().unwrap());
         assert_eq!(config.dns.max_ttl, Duration::from_secs(3_600));
     }

@@ -47,6 +47,15 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// As the configuration and the series name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unprivileged => "unprivileged",
+            Self::Raw => "raw",
+        }
+    }
+
     fn socket_type(self) -> socket2::Type {
         match self {
             Self::Unprivileged => socket2::Type::DGRAM,

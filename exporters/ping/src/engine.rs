@@ -25,7 +25,7 @@ mod table;
 
 use run::Common;
 use shards::Shards;
-use socket::Port;
+pub(crate) use socket::Port;
 pub use socket::{OpenError, Sockets};
 pub use stats::Stats;
 pub use table::{ProbeProfile, ProbeProfiles, Spec};

@@ -7,11 +7,10 @@ use netio::option::Family;
 use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind, Labels, Live, Native};
 
 use crate::clock::Source;
-use crate::config::Config;
-use crate::config::peer;
+use crate::config::{self, Config, peer};
 use crate::echo::Mode;
 use crate::engine::Stats;
-use crate::engine::stats::{Unmatched, place};
+use crate::engine::stats::{SEND_ERRORS, Unmatched, place};
 use crate::reason::Reason;
 use crate::resolve::Ages;
 use crate::tally::{BOUNDS_NANOS, Counters, NATIVE_SCHEMA, State, native_zero_threshold};
@@ -26,6 +25,7 @@ pub struct Metrics {
     modes: Vec<(Family, Labels)>,
     reasons: Vec<Labels>,
     buckets: Buckets,
+    usual: Buckets,
     variation: Buckets,
     bursts: Buckets,
     config: Live<Config>,
@@ -42,16 +42,11 @@ impl Metrics {
         ages: Arc<Ages>,
     ) -> Self {
         let modes = modes.iter().map(|&(family, mode)| {
-            let mode = match mode {
-                Mode::Unprivileged => "unprivileged",
-                Mode::Raw => "raw",
-            };
             (
                 family,
-                Labels::new([("family", family_label(family)), ("mode", mode)]),
+                Labels::new([("family", family_label(family)), ("mode", mode.name())]),
             )
         });
-        let bounds: Vec<f64> = BOUNDS_NANOS.iter().map(|&nanos| seconds(nanos)).collect();
         Self {
             view,
             stats,
@@ -60,7 +55,8 @@ impl Metrics {
                 .iter()
                 .map(|r| Labels::new([("reason", r.label())]))
                 .collect(),
-            buckets: Buckets::new(&bounds),
+            buckets: bounds_at(&EVERY),
+            usual: bounds_at(&USUAL),
             variation: quality::variation_buckets(),
             bursts: quality::burst_buckets(),
             config,
@@ -72,7 +68,8 @@ impl Metrics {
 /// Counter families of a target: name, help, value.
 pub(crate) type CounterFamily = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const COUNTERS: [CounterFamily; 10] = [
+/// Counters of every target.
+const COUNTERS: [CounterFamily; 6] = [
     ("ping_requests_total", "Echo requests made.", |c| c.requests),
     (
         "ping_responses_total",
@@ -99,6 +96,10 @@ const COUNTERS: [CounterFamily; 10] = [
         "Further answers to answered requests.",
         |c| c.duplicates,
     ),
+];
+
+/// Further ones, when all series are asked for.
+const FURTHER: [CounterFamily; 4] = [
     (
         "ping_corrupt_responses_total",
         "Answers with another content or length than was sent.",
@@ -145,9 +146,10 @@ impl Collect for Metrics {
             }
         };
         let rows: Vec<(&Row, Counters)> = view.rows.iter().map(read).collect();
-        self.targets(&rows, out);
-        self.round_trips(&rows, &natives, out);
-        self.quality(&rows, wanted, out);
+        let full = wanted.series == config::Series::Full;
+        self.targets(&rows, full, out);
+        self.round_trips(&rows, &natives, full, out);
+        self.quality(&rows, full, out);
         out.family(
             "ping_target_info",
             Kind::Info,
@@ -179,7 +181,7 @@ impl Collect for Metrics {
 }
 
 impl Metrics {
-    fn targets(&self, rows: &[(&Row, Counters)], out: &mut Encoder) {
+    fn targets(&self, rows: &[(&Row, Counters)], full: bool, out: &mut Encoder) {
         out.family(
             "ping_up",
             Kind::Gauge,
@@ -201,7 +203,8 @@ impl Metrics {
             let unasked = counters.state == State::Unasked;
             out.sample(&row.labels, u64::from(unasked));
         }
-        for (name, help, value) in COUNTERS {
+        let further = FURTHER.iter().filter(|_| full);
+        for (name, help, value) in COUNTERS.iter().chain(further) {
             out.family(name, Kind::Counter, help);
             for (row, counters) in rows {
                 out.sample(&row.labels, value(counters));
@@ -220,6 +223,14 @@ impl Metrics {
             }
         }
         out.family(
+            "ping_other_address_responses_total",
+            Kind::Counter,
+            "Answers that came from another address than was asked, and so answer nothing; there once the target has sent one.",
+        );
+        for (row, counters) in rows.iter().filter(|(_, counters)| counters.elsewhere > 0) {
+            out.sample(&row.labels, counters.elsewhere);
+        }
+        out.family(
             "ping_in_flight",
             Kind::Gauge,
             "Requests that wait for their answer.",
@@ -234,8 +245,13 @@ impl Metrics {
         &self,
         rows: &[(&Row, Counters)],
         natives: &[(u64, Vec<(i32, u64)>)],
+        full: bool,
         out: &mut Encoder,
     ) {
+        let (places, bounds) = match full {
+            true => (&EVERY[..], &self.buckets),
+            false => (&USUAL[..], &self.usual),
+        };
         out.family(
             "ping_rtt_seconds",
             Kind::Histogram,
@@ -243,9 +259,9 @@ impl Metrics {
         );
         for (at, (row, counters)) in rows.iter().enumerate() {
             let total = Decimal::<9>(counters.sum_nanos);
-            let counts = cumulative(counters.buckets);
+            let counts = counts_at(places, &counters.buckets);
             let Some((zero_count, buckets)) = natives.get(at) else {
-                out.histogram(&row.labels, &self.buckets, &counts, total);
+                out.histogram(&row.labels, bounds, &counts, total);
                 continue;
             };
             let native = Native {
@@ -254,7 +270,7 @@ impl Metrics {
                 zero_count: *zero_count,
                 buckets,
             };
-            out.histogram_native(&row.labels, &self.buckets, &counts, total, &native);
+            out.histogram_native(&row.labels, bounds, &counts, total, &native);
         }
         out.family(
             "ping_last_rtt_seconds",
@@ -347,6 +363,18 @@ impl Metrics {
             out.family(name, Kind::Counter, help);
             out.sample(none, cell.get());
         }
+        out.family(
+            "ping_send_errors_total",
+            Kind::Counter,
+            "Requests that this host did not send, by the error of the system call: nothing is known of their targets.",
+        );
+        for which in [Family::V4, Family::V6] {
+            let errors = SEND_ERRORS.iter().zip(&stats.send_errors[place(which)]);
+            for ((_, name), count) in errors {
+                let labels = [("family", family_label(which)), ("errno", name)];
+                out.sample(&Labels::new(labels), count.get());
+            }
+        }
         let family = |family| Labels::new([("family", family_label(family))]);
         out.family(
             "ping_socket_dropped_total",
@@ -381,6 +409,32 @@ impl Metrics {
             out.sample(&family(which), stats.buffered[place(which)].1.get());
         }
     }
+}
+
+/// The places of all bounds of the round trips.
+const EVERY: [usize; BOUNDS_NANOS.len()] = {
+    let mut places = [0; BOUNDS_NANOS.len()];
+    let mut at = 0;
+    while at < places.len() {
+        places[at] = at;
+        at += 1;
+    }
+    places
+};
+/// Those of the usual ones: 0.2, 0.8, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 409.6 ms and 1.6384 s, closest where most networks are.
+const USUAL: [usize; 10] = [2, 4, 6, 7, 8, 9, 10, 11, 13, 15];
+
+/// The bounds at these places of [`BOUNDS_NANOS`].
+pub(crate) fn bounds_at(places: &[usize]) -> Buckets {
+    let bounds: Vec<f64> = places.iter().map(|&at| seconds(BOUNDS_NANOS[at])).collect();
+    Buckets::new(&bounds)
+}
+
+/// How many round trips are within each of these bounds, and how many there are.
+pub(crate) fn counts_at(places: &[usize], buckets: &[u64; BOUNDS_NANOS.len() + 1]) -> Vec<u64> {
+    let sums = cumulative(*buckets);
+    let all = sums.last().copied();
+    places.iter().map(|&at| sums[at]).chain(all).collect()
 }
 
 fn cumulative<const N: usize>(counts: [u64; N]) -> [u64; N] {

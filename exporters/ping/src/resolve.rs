@@ -120,6 +120,20 @@ struct State {
     /// Lookups of other families than were asked for, which are under way, are not the last.
     again: bool,
     asked: bool,
+    /// It was told that the name has never resolved.
+    told: bool,
+}
+
+impl State {
+    fn of(resolved: Resolved) -> Self {
+        Self {
+            wanted: (false, false),
+            resolved,
+            again: false,
+            asked: false,
+            told: false,
+        }
+    }
 }
 
 /// What is known of all names, and which is asked for next.
@@ -134,12 +148,7 @@ struct States {
 impl States {
     /// Those of names that were known before, which are asked for anew.
     fn from_known(names: &Names) -> Self {
-        let state = |resolved: &Resolved| State {
-            wanted: (false, false),
-            resolved: resolved.clone(),
-            again: false,
-            asked: false,
-        };
+        let state = |resolved: &Resolved| State::of(resolved.clone());
         Self {
             of: names
                 .iter()
@@ -159,12 +168,8 @@ impl States {
             stays
         });
         for (name, &wanted) in wanted {
-            let state = self.of.entry(name.clone()).or_insert_with(|| State {
-                wanted: (false, false),
-                resolved: Resolved::default(),
-                again: false,
-                asked: false,
-            });
+            let state = self.of.entry(name.clone());
+            let state = state.or_insert_with(|| State::of(Resolved::default()));
             if state.wanted != wanted {
                 state.wanted = wanted;
                 state.again = state.asked;
@@ -211,6 +216,15 @@ impl States {
             ages.set(name, since.as_secs());
         }
         report(name, &state.resolved, &resolved);
+        let never = !resolved.resolvable && resolved.all.is_empty();
+        if never && !std::mem::replace(&mut state.told, true) {
+            tracing::warn!(
+                name = &**name,
+                v4 = ?outcome.v4,
+                v6 = ?outcome.v6,
+                "name does not resolve and never has: nothing is probed of it"
+            );
+        }
         self.news |= state.resolved != resolved;
         self.queue
             .put(name, Instant::now() + pause, outcome.has_failed());

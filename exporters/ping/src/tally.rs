@@ -86,6 +86,8 @@ pub struct Counters {
     pub duplicates: u64,
     /// Answers whose content or length is not what was sent.
     pub corrupt: u64,
+    /// Answers that came from another address than was asked.
+    pub elsewhere: u64,
     /// Answers that came after the answer to a later request (RFC 4737).
     pub reordered: u64,
     /// Hop limit of the last answer as it arrived; 0 before the first.
@@ -197,7 +199,8 @@ mod key {
     pub(super) const DSCP_CHANGES: u8 = 5;
     pub(super) const BURST_REQUESTS_SUM: u8 = 6;
     pub(super) const ICMP_ERROR: u8 = 7;
-    pub(super) const ERRORS: u8 = 8;
+    pub(super) const ELSEWHERE: u8 = 8;
+    pub(super) const ERRORS: u8 = 9;
     pub(super) const BUCKETS: u8 = ERRORS + Reason::ALL.len() as u8;
     pub(super) const VARIATION: u8 = BUCKETS + BOUNDS_NANOS.len() as u8 + 1;
     pub(super) const BURSTS: u8 = VARIATION + VARIATION_NANOS.len() as u8 + 1;
@@ -353,6 +356,11 @@ impl Writer<'_> {
     /// An answer came that is not what was sent.
     pub fn corrupt(&mut self) {
         self.count(key::CORRUPT, 1);
+    }
+
+    /// An answer came from another address than was asked.
+    pub fn elsewhere(&mut self) {
+        self.count(key::ELSEWHERE, 1);
     }
 
     /// An answer came after that of a later request.
@@ -552,6 +560,7 @@ impl Counters {
             key::DSCP_CHANGES => Some(&mut self.reply_dscp_changes),
             key::BURST_REQUESTS_SUM => Some(&mut self.burst_requests),
             key::ICMP_ERROR => Some(&mut self.icmp_error),
+            key::ELSEWHERE => Some(&mut self.elsewhere),
             key::ERRORS..key::BUCKETS => self.errors.get_mut(at(key::ERRORS)),
             key::BUCKETS..key::VARIATION => self.buckets.get_mut(at(key::BUCKETS)),
             key::VARIATION..key::BURSTS => self.variation.get_mut(at(key::VARIATION)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use inventory::{Feed, Guard, InvalidSource, Source, UrlOptions};
-use toolkit::App;
+use toolkit::{App, BadInput};
 
 use crate::{Readiness, follow};
 
@@ -145,6 +145,29 @@ impl Flags {
         let source = self.source().context("--inventory.source")?;
         let feed = Feed::open_guarded(source, self.guard.guard());
         feed.await.context("--inventory.source")
+    }
+
+    /// Reads the source once, for `--config.check`; answers a line on what was found good.
+    ///
+    /// # Errors
+    /// What is wrong with the flags or the file; a URL that does not answer, or with a bad inventory.
+    pub fn check(&self) -> Result<String, BadInput> {
+        let bad = |error: anyhow::Error| BadInput(format!("{error:#}"));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.map_err(|error| bad(error.into()))?;
+        let feed = runtime.block_on(self.open()).map_err(bad)?;
+        let (health, inventory) = (feed.health(), feed.current());
+        match health.last_error {
+            None => Ok(format!(
+                "{}: inventory is good: {} devices, {} sites",
+                health.source,
+                inventory.devices().len(),
+                inventory.sites().len()
+            )),
+            Some(why) => Err(BadInput(format!("--inventory.source: {why}"))),
+        }
     }
 
     /// Opens the source and [follows](follow) it; the service is ready once there is an inventory.

@@ -23,6 +23,7 @@ const PROBERS: [&str; 7] = ["http", "tcp", "icmp", "dns", "grpc", "unix", "webso
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
+    #[serde(deserialize_with = "crate::config::or_empty")]
     modules: BTreeMap<String, RawModule>,
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use toolkit::prometheus::Registry;
-use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind as Type, Labels, Live, Native};
+use toolkit::{Collect, Decimal, Encoder, Format, Kind as Type, Labels, Live, Native};
 
 use super::{Kind, Peer, Windows};
 use crate::config::Config;
 use crate::engine::Stats;
-use crate::metrics::CounterFamily;
+use crate::metrics::{CounterFamily, bounds_at, counts_at};
 use crate::reason::Reason;
-use crate::tally::{BOUNDS_NANOS, Counters, NATIVE_SCHEMA, native_zero_threshold};
+use crate::tally::{Counters, NATIVE_SCHEMA, native_zero_threshold};
 use crate::targets::{Row, View};
 
 /// The counters of a target, and its native histogram where the format has such ones: the zero bucket, and the others by index.
@@ -147,17 +147,9 @@ impl Series {
             Type::Histogram,
             "Round-trip times of the answered requests.",
         );
-        let bounds: Vec<f64> = peer
-            .style
-            .buckets
-            .iter()
-            .map(|&at| BOUNDS_NANOS[at] as f64 / 1e9)
-            .collect();
-        let buckets = Buckets::new(&bounds);
+        let buckets = bounds_at(&peer.style.buckets);
         for (row, (counters, native)) in rows {
-            let up_to = |place: usize| counters.buckets[..=place].iter().sum::<u64>();
-            let mut counts: Vec<u64> = peer.style.buckets.iter().map(|&at| up_to(at)).collect();
-            counts.push(counters.buckets.iter().sum());
+            let counts = counts_at(&peer.style.buckets, &counters.buckets);
             let sum = Decimal::<9>(counters.sum_nanos);
             let Some((zero_count, filled)) = native else {
                 out.histogram(&row.labels, &buckets, &counts, sum);

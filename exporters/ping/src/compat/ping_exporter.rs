@@ -31,11 +31,11 @@ struct File {
     options: Choices,
 }
 
-/// A host, or a mapping with `host` in which everything else is a label.
+/// A host; or a mapping with `host`, in which everything else is a label; or one of a host to its labels, as its releases up to 1.1 have it.
 #[derive(Debug)]
-enum Entry {
-    Host(String),
-    Labelled(BTreeMap<String, String>),
+struct Entry {
+    host: Option<String>,
+    labels: BTreeMap<String, String>,
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -49,15 +49,30 @@ impl<'de> Deserialize<'de> for Entry {
             }
 
             fn visit_str<E: serde::de::Error>(self, host: &str) -> Result<Entry, E> {
-                Ok(Entry::Host(host.to_owned()))
+                Ok(Entry {
+                    host: Some(host.to_owned()),
+                    labels: BTreeMap::new(),
+                })
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Entry, M::Error> {
-                let mut fields = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    fields.insert(name, value);
+                let mut entry = Entry {
+                    host: None,
+                    labels: BTreeMap::new(),
+                };
+                while let Some(name) = map.next_key::<String>()? {
+                    // No label has such a name.
+                    if name.contains(['.', ':', '-']) && entry.host.is_none() {
+                        let labels: Option<BTreeMap<String, String>> = map.next_value()?;
+                        entry.labels.extend(labels.unwrap_or_default());
+                        entry.host = Some(name);
+                    } else if name == "host" {
+                        entry.host = Some(map.next_value()?);
+                    } else {
+                        entry.labels.insert(name, map.next_value()?);
+                    }
                 }
-                Ok(Entry::Labelled(fields))
+                Ok(entry)
             }
         }
         from.deserialize_any(Either)
@@ -167,23 +182,14 @@ fn read(file: &File, options: &Options) -> Result<Config, Wrong> {
     let mut targets = Vec::new();
     for (number, written) in file.targets.iter().flatten().enumerate() {
         let path = format!("targets[{number}]");
-        let (host, labels) = match written {
-            Entry::Host(host) => (host, BTreeMap::new()),
-            Entry::Labelled(fields) => {
-                let mut labels = fields.clone();
-                labels.remove("host");
-                let host = fields.get("host");
-                (
-                    host.ok_or_else(|| (path.clone(), "no key host".to_owned()))?,
-                    labels,
-                )
-            }
-        };
+        let host = written.host.as_ref();
+        let host = host.ok_or_else(|| (path.clone(), "no key host".to_owned()))?;
+        let labels = &written.labels;
         check_host(host).map_err(at(&path))?;
-        for (name, value) in &labels {
+        for (name, value) in labels {
             check_label(name, value, &LABELS).map_err(at(&path))?;
         }
-        targets.push(entry(host, labels));
+        targets.push(entry(host, labels.clone()));
     }
     if targets.is_empty() {
         for host in &options.hosts {

@@ -678,3 +678,63 @@ fn the_flags_say_in_whose_form_the_file_is_read() {
     assert_eq!(hosts(SMOKEPING)[..2], ["192.0.2.9", "core.example.org"]);
     assert_eq!(hosts(Config::DEFAULT), ["192.0.2.9"], "without a file");
 }
+
+/// The file that its package brings, and that of its manual: sections of which everything is a comment, labels below the host.
+#[test]
+fn files_of_ping_exporters_own_are_read() {
+    let packaged = "targets:\n- 127.0.0.1\n\ndns:\n  # nameserver: 192.0.2.53\n\n  # refresh: 2m45s\n\nping:\n  interval:     2s # How often\n  history-size: 42\noptions:\n";
+    let read = |text: &str| {
+        let config = parse(
+            Kind::PingExporter,
+            &Options::default(),
+            text,
+            Path::new("peer.yml"),
+        );
+        config.map_err(|error| error.to_string())
+    };
+    let config = read(packaged).unwrap();
+    let peer = config.peer.unwrap();
+    assert_eq!(peer.targets.len(), 1);
+    assert_eq!(peer.targets[0].interval, std::time::Duration::from_secs(2));
+    assert_eq!(peer.style.history, 42);
+    for empty in ["", "targets:\n", "targets:\ndns:\nping:\noptions:\n"] {
+        assert!(read(empty).unwrap().peer.unwrap().targets.is_empty());
+    }
+
+    let labelled = "targets:\n- 192.0.2.7\n- google.example: {asn: 15169, rack: 1.10}\n- '2001:db8::7':\n    site: east\n- edge.example:\n- {site: west, host: core}\n";
+    let peer = read(labelled).unwrap().peer.unwrap();
+    let of = |at: usize| {
+        let target: &Target = &peer.targets[at];
+        let labels = target
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        format!("{} {}", target.host, labels.collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(of(1), "google.example asn=15169 rack=1.10");
+    assert_eq!(of(2), "2001:db8::7 site=east");
+    assert_eq!(of(3), "edge.example ");
+    assert_eq!(of(4), "core site=west");
+    let wrong = read("targets:\n- {site: west}\n").unwrap_err();
+    assert!(wrong.contains("no key host"), "{wrong}");
+}
+
+/// Sections with nothing in them are as if they were not there, in every file.
+#[test]
+fn empty_sections_are_empty() {
+    let read = |kind, text: &str| parse(kind, &Options::default(), text, Path::new("peer.yml"));
+    let smokeping = "targets:\n- hosts:\n  host: 192.0.2.1\n  interval:\n  network:\n  size:\n  source:\n  tos:\n  labels:\n";
+    let config = read(Kind::SmokepingProber, smokeping).unwrap();
+    assert_eq!(config.peer.unwrap().targets[0].size, 56);
+    let blackbox = "modules:\n  icmp:\n    prober: icmp\n    timeout:\n    icmp:\n  web:\n    prober: http\n    http:\n";
+    let config = read(Kind::Blackbox, blackbox).unwrap();
+    assert!(config.modules["icmp"].fallback);
+    for empty in ["", "modules:\n"] {
+        assert!(read(Kind::Blackbox, empty).unwrap().modules.is_empty());
+    }
+    let ours = "probe:\nsockets:\ndns:\npacing:\nmetrics:\npath:\n  tags:\nmodules:\n";
+    let config = Config::parse(ours, Path::new("ping.yaml")).unwrap();
+    let default = Config::parse("", Path::new("ping.yaml")).unwrap();
+    assert_eq!((config.probe, config.dns), (default.probe, default.dns));
+    assert_eq!(config.modules, default.modules);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netio::option::Family;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toolkit::config::{DurationIn, Ranged};
 
 use super::MAX_SIZE;
@@ -35,6 +35,12 @@ pub type Modules = BTreeMap<String, Module>;
 
 /// `modules:` as written.
 pub(super) type RawModules = BTreeMap<String, RawModule>;
+
+/// With nothing after its key the section is as if it were not there.
+pub(super) fn or_default<'de, D: Deserializer<'de>>(from: D) -> Result<RawModules, D::Error> {
+    let read = Option::<RawModules>::deserialize(from)?;
+    Ok(read.unwrap_or_else(default_modules))
+}
 
 pub(super) fn default_modules() -> RawModules {
     RawModules::from([("icmp".to_owned(), RawModule::default())])

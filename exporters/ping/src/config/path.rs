@@ -46,6 +46,7 @@ pub(super) struct RawPath {
     /// Whether paths are followed.
     enabled: bool,
     /// Devices with one of these tags; every device when empty.
+    #[serde(deserialize_with = "super::or_empty")]
     tags: Vec<String>,
     /// Time from trace to trace of a target.
     interval: DurationIn<1_000, 86_400_000>,

@@ -174,6 +174,9 @@ impl Lane {
                         continue;
                     }
                     let now = context.clock.now().mono;
+                    context
+                        .stats
+                        .refused(self.port.family, error.raw_os_error());
                     self.say(&error, now);
                     if let Some(tag) = self.waiting.get(first)
                         && let Some(target) = context.table.get(tag.target, tag.generation)
@@ -250,7 +253,14 @@ impl Lane {
             for reply in self.replies.datagrams() {
                 match judge(&self.port, self.token, &reply, context.table) {
                     Ok(answer) => self.answers.push(answer),
-                    Err(why) => context.stats.unmatched(why),
+                    Err((why, tag)) => {
+                        context.stats.unmatched(why);
+                        let target =
+                            tag.and_then(|tag| context.table.get(tag.target, tag.generation));
+                        if let Some(target) = target.filter(|_| why == Unmatched::WrongSource) {
+                            target.account.elsewhere();
+                        }
+                    }
                 }
             }
             // The kernel queued the transmit stamp of each of these before the reply.
@@ -409,22 +419,22 @@ fn looped(headers: &mut usize, token: Token, packet: &[u8]) -> Option<Tag> {
     Some(tag)
 }
 
-/// What a received packet answers.
+/// What a received packet answers, or why it answers nothing, and the tag that it bears all the same.
 fn judge(
     port: &Port,
     token: Token,
     datagram: &netio::receive::Datagram<'_>,
     table: &Table,
-) -> Result<(Tag, Answer), Unmatched> {
-    let reply =
-        decode_reply(port.family, port.mode, datagram.payload).ok_or(Unmatched::Malformed)?;
-    let tag = decode_tag(token, reply.payload).ok_or(Unmatched::Foreign)?;
+) -> Result<(Tag, Answer), (Unmatched, Option<Tag>)> {
+    let reply = decode_reply(port.family, port.mode, datagram.payload)
+        .ok_or((Unmatched::Malformed, None))?;
+    let tag = decode_tag(token, reply.payload).ok_or((Unmatched::Foreign, None))?;
     let address = datagram.address.map(|address| address.ip());
     let sizes = table
         .expected(tag, address)
         .map_err(|unexpected| match unexpected {
-            Unexpected::Removed => Unmatched::Removed,
-            Unexpected::WrongSource => Unmatched::WrongSource,
+            Unexpected::Removed => (Unmatched::Removed, None),
+            Unexpected::WrongSource => (Unmatched::WrongSource, Some(tag)),
         })?;
     let content = sizes
         .iter()

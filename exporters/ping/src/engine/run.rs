@@ -229,7 +229,7 @@ impl Loop {
                 Family::V6 => v6,
             };
             let made = lanes.request(event.number, address, opener.as_ref(), &mut context);
-            if !made.unwrap_or_else(|| refuse(event.number, &mut context)) {
+            if !made.unwrap_or_else(|| refuse(event.number, family, &mut context)) {
                 self.common.stats.skipped.add(1);
             }
             // Not before the next one is due, unless that is later.
@@ -377,7 +377,9 @@ fn stride(rate: f64, closest: u64) -> u64 {
 }
 
 /// Counts a request of a family that this host has not.
-fn refuse(number: u32, context: &mut LaneContext<'_>) -> bool {
+fn refuse(number: u32, family: Family, context: &mut LaneContext<'_>) -> bool {
+    /// "Address family not supported by protocol" on Linux.
+    const EAFNOSUPPORT: i32 = 97;
     let moment = context.clock.now();
     let Some((target, _)) = context.table.by_number(number) else {
         return false;
@@ -388,6 +390,7 @@ fn refuse(number: u32, context: &mut LaneContext<'_>) -> bool {
     target
         .account
         .failed(sequence, crate::reason::Reason::NoRoute, moment.mono);
+    context.stats.refused(family, Some(EAFNOSUPPORT));
     true
 }
 

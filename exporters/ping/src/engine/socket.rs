@@ -11,10 +11,10 @@ use crate::echo::Mode;
 /// One ICMP socket.
 #[derive(Debug)]
 pub struct Port {
-    pub(super) family: Family,
-    pub(super) mode: Mode,
+    pub(crate) family: Family,
+    pub(crate) mode: Mode,
     /// The identifier of requests of a raw socket; the kernel writes its own for the other kind.
-    pub(super) identifier: u16,
+    pub(crate) identifier: u16,
     descriptor: OwnedFd,
 }
 
@@ -27,8 +27,8 @@ impl AsFd for Port {
 /// The sockets of the process: one per family that this host has, and more when they are needed.
 #[derive(Debug)]
 pub struct Sockets {
-    pub(super) v4: Option<Port>,
-    pub(super) v6: Option<Port>,
+    pub(crate) v4: Option<Port>,
+    pub(crate) v6: Option<Port>,
     pub(super) opener: Opener,
 }
 
@@ -55,6 +55,17 @@ impl Opener {
 /// Why no socket could be opened. One line, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Both kinds refused.
+    #[error(
+        "no ICMP sockets: for unprivileged ones group {group} is not in net.ipv4.ping_group_range (\"{range}\"), for raw ones CAP_NET_RAW is \
+         missing: run `sysctl -w net.ipv4.ping_group_range=\"0 2147483647\"`, or grant the capability (`setcap cap_net_raw+ep`)"
+    )]
+    Neither {
+        /// Effective group of the process.
+        group: String,
+        /// The setting of this network namespace.
+        range: String,
+    },
     /// `SOCK_DGRAM` refused.
     #[error(
         "no unprivileged ICMP sockets for group {group} (net.ipv4.ping_group_range is \"{range}\"): run `sysctl -w \
@@ -88,11 +99,31 @@ pub enum OpenError {
 }
 
 impl Sockets {
-    /// Opens one socket per family. A family this kernel has not is left out. Needs a tokio runtime around it.
+    /// Opens one socket per family, of the kind `mode`, or else unprivileged ones where they may be had and raw ones where not. A family this
+    /// kernel has not is left out. Needs a tokio runtime around it.
     ///
     /// # Errors
-    /// [`OpenError`]: `mode` cannot be had, and no other is taken in its place.
-    pub fn open(mode: Mode, receive_buffer_bytes: u32) -> Result<Self, OpenError> {
+    /// [`OpenError`]: `mode` cannot be had, and no other is taken in its place; or neither can.
+    pub fn open(mode: Option<Mode>, receive_buffer_bytes: u32) -> Result<Self, OpenError> {
+        if let Some(mode) = mode {
+            return Self::open_as(mode, receive_buffer_bytes);
+        }
+        let (group, range) = match Self::open_as(Mode::Unprivileged, receive_buffer_bytes) {
+            Err(OpenError::Unprivileged { group, range }) => (group, range),
+            other => return other,
+        };
+        match Self::open_as(Mode::Raw, receive_buffer_bytes) {
+            Err(OpenError::Raw) => Err(OpenError::Neither { group, range }),
+            other => other,
+        }
+    }
+
+    /// The kind that was opened.
+    pub fn mode(&self) -> Mode {
+        self.opener.mode
+    }
+
+    fn open_as(mode: Mode, receive_buffer_bytes: u32) -> Result<Self, OpenError> {
         let runtime = tokio::runtime::Handle::current();
         let opener = Opener {
             mode,

@@ -44,6 +44,21 @@ impl Unmatched {
     }
 }
 
+/// Errors of the system call that sends, by number and name; the last is any other.
+pub const SEND_ERRORS: [(i32, &str); 11] = [
+    (1, "EPERM"),
+    (13, "EACCES"),
+    (19, "ENODEV"),
+    (22, "EINVAL"),
+    (90, "EMSGSIZE"),
+    (97, "EAFNOSUPPORT"),
+    (99, "EADDRNOTAVAIL"),
+    (101, "ENETUNREACH"),
+    (105, "ENOBUFS"),
+    (113, "EHOSTUNREACH"),
+    (0, "other"),
+];
+
 /// A number that the threads of the engine write and others read.
 #[derive(Debug, Default)]
 pub struct Cell(AtomicU64);
@@ -93,6 +108,8 @@ pub struct Stats {
     pub paced: Cell,
     /// Changes of the identifier that the requests of a target bear.
     pub identifier_changes: Cell,
+    /// Requests of a family, IPv4 and IPv6, that this host did not send, by the error: places of [`SEND_ERRORS`].
+    pub send_errors: [[Cell; SEND_ERRORS.len()]; 2],
     /// Steps of the real-time clock.
     pub clock_steps: Cell,
     /// Round trips by [`Source`].
@@ -108,6 +125,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// A request was not sent for the error of this number.
+    pub(super) fn refused(&self, family: Family, errno: Option<i32>) {
+        let known = SEND_ERRORS
+            .iter()
+            .position(|(number, _)| Some(*number) == errno);
+        self.send_errors[place(family)][known.unwrap_or(SEND_ERRORS.len() - 1)].add(1);
+    }
+
     pub(super) fn unmatched(&self, why: Unmatched) {
         self.unmatched[why as usize].add(1);
     }

@@ -3,7 +3,6 @@
 use toolkit::{Buckets, Decimal, Encoder, Kind};
 
 use super::{Metrics, cumulative, seconds};
-use crate::config;
 use crate::mos::mos;
 use crate::tally::{BURST_REQUESTS, Counters, VARIATION_NANOS};
 use crate::targets::Row;
@@ -43,12 +42,18 @@ const GAUGES: [GaugeFamily; 4] = [
 ];
 
 impl Metrics {
-    pub(super) fn quality(
-        &self,
-        rows: &[(&Row, Counters)],
-        wanted: config::Metrics,
-        out: &mut Encoder,
-    ) {
+    pub(super) fn quality(&self, rows: &[(&Row, Counters)], full: bool, out: &mut Encoder) {
+        out.family(
+            "ping_jitter_seconds",
+            Kind::Gauge,
+            "Difference between the round trips of neighbouring answered requests, smoothed as RFC 3550 section 6.4.1 does it.",
+        );
+        for (row, counters) in rows.iter().filter(|(_, counters)| counters.responses > 1) {
+            out.sample(&row.labels, Decimal::<9>(counters.smooth_variation_nanos));
+        }
+        if !full {
+            return;
+        }
         for (name, help, value) in GAUGES {
             out.family(name, Kind::Gauge, help);
             for (row, counters) in rows {
@@ -57,29 +62,25 @@ impl Metrics {
                 }
             }
         }
-        if wanted.delay_variation {
-            out.family(
-                "ping_delay_variation_seconds",
-                Kind::Histogram,
-                "Differences between the round trips of neighbouring answered requests.",
-            );
-            for (row, counters) in rows {
-                let sum = Decimal::<9>(counters.variation_sum_nanos);
-                let counts = cumulative(counters.variation);
-                out.histogram(&row.labels, &self.variation, &counts, sum);
-            }
+        out.family(
+            "ping_delay_variation_seconds",
+            Kind::Histogram,
+            "Differences between the round trips of neighbouring answered requests.",
+        );
+        for (row, counters) in rows {
+            let sum = Decimal::<9>(counters.variation_sum_nanos);
+            let counts = cumulative(counters.variation);
+            out.histogram(&row.labels, &self.variation, &counts, sum);
         }
-        if wanted.loss_bursts {
-            out.family(
-                "ping_loss_burst_requests",
-                Kind::Histogram,
-                "Runs of requests without an answer that an answer has ended, by their length in requests; there once a request was lost or failed.",
-            );
-            let lossy = |counters: &Counters| counters.lost + counters.failed_requests() > 0;
-            for (row, counters) in rows.iter().filter(|(_, counters)| lossy(counters)) {
-                let counts = cumulative(counters.bursts);
-                out.histogram(&row.labels, &self.bursts, &counts, counters.burst_requests);
-            }
+        out.family(
+            "ping_loss_burst_requests",
+            Kind::Histogram,
+            "Runs of requests without an answer that an answer has ended, by their length in requests; there once a request was lost or failed.",
+        );
+        let lossy = |counters: &Counters| counters.lost + counters.failed_requests() > 0;
+        for (row, counters) in rows.iter().filter(|(_, counters)| lossy(counters)) {
+            let counts = cumulative(counters.bursts);
+            out.histogram(&row.labels, &self.bursts, &counts, counters.burst_requests);
         }
         out.family(
             "ping_mos",

@@ -6,9 +6,13 @@ use super::*;
 use crate::targets::Rows;
 
 fn rendered(view: View) -> String {
+    rendered_with(view, "metrics: {series: full}\n")
+}
+
+fn rendered_with(view: View, config: &str) -> String {
     let modes = [(Family::V4, Mode::Unprivileged), (Family::V6, Mode::Raw)];
     let view = Arc::new(ArcSwap::from_pointee(view));
-    let config = Config::parse("", Path::new("ping.yaml")).unwrap();
+    let config = Config::parse(config, Path::new("ping.yaml")).unwrap();
     let ages = Arc::new(Ages::default());
     ages.set(&"n.example.org".into(), 1_700_000_000);
     let metrics = Metrics::new(view, Arc::default(), &modes, Live::fixed(config), ages);
@@ -154,4 +158,44 @@ fn reasons_and_bursts_begin_with_the_target_that_has_them() {
         "ping_errors_total{{{labels},reason=\"no_route\"}} 1\n"
     )));
     assert_eq!(failed.matches("ping_errors_total{").count(), 2);
+}
+
+/// What dashboards and alerts use is half of it.
+#[test]
+fn the_usual_series_are_half_of_all_and_agree_with_them() {
+    let page = |config: &str| {
+        let mut rows = Rows::default();
+        for number in 0..100 {
+            let mut counters = Counters {
+                requests: 600,
+                hop_limit: 61,
+                reply_dscp: 1,
+                state: State::Up,
+                ..Counters::default()
+            };
+            for nanos in 0..599 {
+                counters.observe(number * 100_000 + nanos * 1_000);
+            }
+            rows.add(row(&counters), []);
+        }
+        rendered_with(rows.view(), config)
+    };
+    let of_targets = |page: &str| -> Vec<String> {
+        let lines = page.lines().filter(|line| line.contains("device="));
+        lines.map(str::to_owned).collect()
+    };
+    let (usual, full) = (page(""), page("metrics: {series: full}\n"));
+    let bytes = |lines: &[String]| lines.iter().map(String::len).sum::<usize>();
+    let (usual, full) = (of_targets(&usual), of_targets(&full));
+    assert!(
+        2 * bytes(&usual) <= bytes(&full),
+        "{} of {} bytes, {} of {} lines",
+        bytes(&usual),
+        bytes(&full),
+        usual.len(),
+        full.len()
+    );
+    let full: std::collections::HashSet<String> = full.into_iter().collect();
+    let other: Vec<&String> = usual.iter().filter(|line| !full.contains(*line)).collect();
+    assert!(other.is_empty(), "{other:?}");
 }

@@ -1,6 +1,7 @@
 //! The loop that follows paths: sockets, time, and the rate that all traces share.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -133,6 +134,59 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Follows the path to one address once, for as long as `limit` and not `stopped`; `None` when it did not come to an end.
+///
+/// # Errors
+/// The kernel refuses unprivileged ICMP sockets.
+pub(crate) fn once(
+    address: IpAddr,
+    out: Outgoing,
+    limit: Duration,
+    stopped: impl Fn() -> bool,
+) -> anyhow::Result<Option<Flow>> {
+    let settings = Settings {
+        enabled: true,
+        mtu: false,
+        rate: 200,
+        ..Settings::default()
+    };
+    let family = match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    };
+    let key = Key {
+        device: "once".into(),
+        family,
+        record: None,
+    };
+    let target = Target {
+        key: key.clone(),
+        labels: toolkit::Labels::none().clone(),
+        address,
+        out,
+        tally: Arc::default(),
+    };
+    let shared = Arc::new(Shared::default());
+    let mut follower = Follower::new(settings, Port::all(1)?, Arc::clone(&shared));
+    follower.keep(&[target]);
+    let began = Instant::now();
+    for state in follower.states.values_mut() {
+        state.due = began;
+    }
+    while began.elapsed() < limit && !stopped() {
+        follower.tick(Instant::now());
+        let flow = shared
+            .reports()
+            .get(&key)
+            .and_then(|report| report.flows.first().cloned());
+        if let Some(flow) = flow.filter(|flow| flow.traces > 0) {
+            return Ok(Some(flow));
+        }
+        std::thread::sleep(BUSY);
+    }
+    Ok(None)
 }
 
 struct Follower {

@@ -16,6 +16,8 @@ fn run(args: &[&str]) -> Output {
 #[test]
 fn a_bad_configuration_is_refused_with_its_place() {
     let dir = testkit::TempDir::new().unwrap();
+    let devices = dir.write("inventory.yaml", "devices: []\n").unwrap();
+    let devices = format!("--inventory.source={}", devices.display());
     for (text, code, said) in [
         ("probe: {interval: 500ms}\n", 0, ""),
         (
@@ -27,10 +29,35 @@ fn a_bad_configuration_is_refused_with_its_place() {
     ] {
         dir.write("ping.yaml", text).unwrap();
         let path = format!("--config.file={}", dir.join("ping.yaml").display());
-        let output = run(&["--config.check", &path]);
+        let output = run(&["--config.check", &path, &devices]);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{text}: {error}");
         assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+/// What it would probe is a part of it.
+#[test]
+fn a_check_reads_the_inventory_that_would_be_used() {
+    let dir = testkit::TempDir::new().unwrap();
+    let good = dir.write("good.yaml", "devices: [{name: r1, address: 192.0.2.1}]\n");
+    let bad = dir.write("bad.yaml", "devices: [{name: r1}]\n");
+    let (good, bad) = (good.unwrap(), bad.unwrap());
+    for (source, code, said) in [
+        (good.display().to_string(), 0, "good: 1 devices, 0 sites"),
+        (bad.display().to_string(), 64, "devices[0]: no address"),
+        (
+            "/nowhere/inventory.yaml".into(),
+            64,
+            "/nowhere/inventory.yaml",
+        ),
+        ("http://127.0.0.1:1".into(), 64, "--inventory.source"),
+    ] {
+        let output = run(&["--config.check", &format!("--inventory.source={source}")]);
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert_eq!(output.status.code(), Some(code), "{source}: {told}");
+        assert!(told.contains(said), "{source}: {told}");
     }
 }
 
@@ -75,6 +102,12 @@ fn without_permission_it_says_what_to_do_in_one_line() {
     }
     namespace::allow_groups("1 0");
     let (status, error) = Files::new("devices: []\n", "").run(&namespace);
+    assert_eq!(status.code(), Some(1), "{error}");
+    assert!(error.contains("no ICMP sockets: "), "{error}");
+    assert!(error.contains("CAP_NET_RAW is missing"), "{error}");
+
+    let unprivileged = "sockets: {mode: unprivileged}\n";
+    let (status, error) = Files::new("devices: []\n", unprivileged).run(&namespace);
     assert_eq!(status.code(), Some(1), "{error}");
     let line = error
         .lines()

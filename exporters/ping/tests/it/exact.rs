@@ -9,6 +9,9 @@ use crate::responder::{Act, Responder, Truth};
 use crate::service::{Files, errors, of};
 use testkit::namespace::{self, ip};
 
+/// Every series there is.
+const FULL: &str = "metrics: {series: full}\n";
+
 /// What happens at each address: its last byte, and the acts in turn.
 const RULES: [(u8, &[Act]); 11] = [
     (1, &[Act::Answer]),
@@ -85,7 +88,7 @@ async fn stuck(test: &str, flags: &[&str]) {
     ip("route add 198.18.50.0/24 dev rig0");
     let responder = Responder::start(tun, |_, _| Act::Stuck);
     let device = "- {name: far, address: 198.18.50.1, ping: {interval: 100ms, timeout: 300ms}}";
-    let files = Files::new(&format!("devices:\n{device}\n"), "");
+    let files = Files::new(&format!("devices:\n{device}\n"), FULL);
     let service = if flags.is_empty() {
         files.start_as_nobody(&namespace, flags).await
     } else {
@@ -124,7 +127,7 @@ async fn exactly(test: &str, threads: &str) {
     ip("route add 198.18.50.0/24 dev rig0");
     let responder = Responder::start(tun, rule);
 
-    let files = Files::new(&inventory("100ms"), "");
+    let files = Files::new(&inventory("100ms"), FULL);
     let service = files
         .start_as_nobody(&namespace, &["--ping.threads", threads])
         .await;
@@ -227,5 +230,10 @@ fn check(last: u8, truth: &Truth, samples: &Samples) {
         counted("ping_corrupt_responses_total"),
         corrupt,
         "{device}: corrupt"
+    );
+    assert_eq!(
+        counted("ping_other_address_responses_total"),
+        done(&[Act::Elsewhere]),
+        "{device}: from another address"
     );
 }

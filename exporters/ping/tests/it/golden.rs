@@ -15,6 +15,12 @@ fn the_command_line_is_that_of_the_golden_files() {
     golden().command_line();
 }
 
+fn golden_file(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+}
+
 /// A device behind routers, over a path that is cut, in both families; one by name, and one to which no route leads.
 #[tokio::test]
 async fn the_series_are_those_of_the_golden_file() {
@@ -46,4 +52,45 @@ async fn the_series_are_those_of_the_golden_file() {
         .metrics("metrics.txt", &needed, page)
         .await
         .unwrap();
+}
+
+/// What there is beyond the usual series: no dashboard and no alert may use it.
+#[tokio::test]
+async fn the_further_series_are_those_of_their_golden_file() {
+    let test = "golden::the_further_series_are_those_of_their_golden_file";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let _net = path::net();
+    let files = Files::new(path::DEVICES, "metrics: {series: full}\n");
+    let service = files.start(&namespace).await;
+    service
+        .until("answers", |samples| {
+            samples.sum("ping_responses_total", &[]) >= 4.0
+        })
+        .await;
+    ip("link set a0 down");
+    let usual = std::fs::read_to_string(golden_file("metrics.txt")).unwrap();
+    let known: Vec<&str> = usual
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next())
+        .collect();
+    let page = async || {
+        let page = service.page("/metrics").await;
+        let further = page.lines().filter(|line| {
+            let name = line
+                .trim_start_matches("# HELP ")
+                .trim_start_matches("# TYPE ");
+            let name = name.split(['{', ' ']).next().unwrap_or_default();
+            let is = |known: &&str| name.strip_prefix(*known).is_some_and(is_part);
+            !known.iter().any(is)
+        });
+        anyhow::Ok(further.map(|line| format!("{line}\n")).collect::<String>())
+    };
+    let needed = ["ping_mos{", "ping_loss_burst_requests"];
+    golden().metrics("full.txt", &needed, page).await.unwrap();
+}
+
+fn is_part(rest: &str) -> bool {
+    ["", "_bucket", "_sum", "_count"].contains(&rest)
 }

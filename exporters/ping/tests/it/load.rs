@@ -27,7 +27,7 @@ async fn threads_and_sockets_share_the_targets_and_a_reload_loses_nothing() {
     };
     let files = Files::new(
         &inventory(1..31, 0, "20ms"),
-        "sockets: {receive_buffer_bytes: 65536}\n",
+        "sockets: {receive_buffer_bytes: 65536}\nmetrics: {series: full}\n",
     );
     let service = files
         .start_as_nobody(&namespace, &["--ping.threads=2"])

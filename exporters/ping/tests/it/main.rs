@@ -13,6 +13,7 @@ mod load;
 mod names;
 mod native;
 mod network;
+mod once;
 mod path;
 mod probe;
 mod responder;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::service::{Files, errors, of};
 use testkit::namespace::{self, Peer, ip};
 
-const FAST: &str = "probe: {interval: 100ms, timeout: 400ms}\n";
+const FAST: &str = "probe: {interval: 100ms, timeout: 400ms}\nmetrics: {series: full}\n";
 
 /// `v0` here, `v1` there, both families.
 fn link() -> Peer {
@@ -298,6 +298,87 @@ async fn a_prober_that_loses_its_own_link_knows_nothing() {
         })
         .await;
     assert_eq!(samples.value("ping_unasked", &far), Some(0.0));
+}
+
+/// A link-local address is asked through the interface of its zone, or of `ping.interface`, with both kinds of sockets.
+#[tokio::test]
+async fn a_link_local_neighbour_answers_through_its_interface() {
+    let test = "network::a_link_local_neighbour_answers_through_its_interface";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let peer = link();
+    peer.ip("-6 address add fe80::2/64 dev v1 nodad");
+    ip("-6 address add fe80::1/64 dev v0 nodad");
+    let inventory = "devices:\n\
+        - {name: zoned, address: 'fe80::2%v0'}\n\
+        - {name: named, address: 'fe80::2', ping: {interface: v0}}\n\
+        - {name: wrong, address: 'fe80::2%lo'}\n";
+    let answers = |samples: &testkit::Samples| {
+        ["zoned", "named"]
+            .iter()
+            .all(|device| of(samples, "ping_responses_total", device, "ipv6") >= 3.0)
+    };
+    let files = Files::new(inventory, FAST);
+    let service = files.start(&namespace).await;
+    let samples = service.until("three answers each", answers).await;
+    assert_eq!(of(&samples, "ping_responses_total", "wrong", "ipv6"), 0.0);
+    let page = service.page("/metrics").await;
+    assert!(page.contains("address=\"fe80::2%v0\""), "{page}");
+    for (target, success) in [("fe80::2%25v0", 1), ("fe80::2%25lo", 0), ("zoned", 1)] {
+        let page = format!("/probe?target={target}&module=icmp");
+        let page = service.page(&page).await;
+        let line = format!("\nprobe_success {success}\n");
+        assert!(page.contains(&line), "{target}: {page}");
+    }
+    drop(service);
+    let raw = files.start_privileged(&["--ping.raw-sockets"]).await;
+    raw.until("three answers each", answers).await;
+}
+
+/// One address under two names, asked in two ways: each has its own counters.
+#[tokio::test]
+async fn one_address_is_asked_in_two_ways() {
+    let Some(namespace) = namespace::enter("network::one_address_is_asked_in_two_ways") else {
+        return;
+    };
+    let inventory = "devices:\n\
+        - {name: small, address: 127.0.0.1}\n\
+        - {name: large, address: 127.0.0.1, ping: {size_bytes: 1400, dscp: 46}}\n";
+    let service = Files::new(inventory, FAST).start(&namespace).await;
+    let samples = service
+        .until("three answers each", |samples| {
+            ["small", "large"]
+                .iter()
+                .all(|device| of(samples, "ping_responses_total", device, "ipv4") >= 3.0)
+        })
+        .await;
+    assert_eq!(of(&samples, "ping_reply_dscp", "large", "ipv4"), 46.0);
+    assert_eq!(of(&samples, "ping_reply_dscp", "small", "ipv4"), 0.0);
+    assert_eq!(
+        of(&samples, "ping_corrupt_responses_total", "small", "ipv4"),
+        0.0
+    );
+}
+
+/// The service itself decides which sockets it can have, and says so.
+#[tokio::test]
+async fn without_the_group_raw_sockets_are_taken_where_they_may_be_had() {
+    let test = "network::without_the_group_raw_sockets_are_taken_where_they_may_be_had";
+    let Some(_namespace) = namespace::enter(test) else {
+        return;
+    };
+    namespace::allow_groups("1 0");
+    let service = Files::new("devices: [{name: self, address: 127.0.0.1}]\n", FAST)
+        .start_privileged(&[])
+        .await;
+    let samples = service
+        .until("an answer", |samples| {
+            of(samples, "ping_responses_total", "self", "ipv4") >= 1.0
+        })
+        .await;
+    let raw = [("family", "ipv4"), ("mode", "raw")];
+    assert_eq!(samples.value("ping_socket_mode_info", &raw), Some(1.0));
 }
 
 #[tokio::test]

@@ -18,13 +18,18 @@ async fn a_burst_is_as_many_requests_as_asked_for_and_no_more() {
                      - {name: many, address: 127.0.0.3, ping: {interval: 10ms}}\n";
     let files = Files::new(inventory, "");
     let service = files.start(&namespace).await;
-    let many = |samples: &testkit::Samples| {
-        of(samples, "ping_responses_total", "many", "ipv4") >= 300.0
-            && of(samples, "ping_responses_total", "five", "ipv4") >= 5.0
-    };
+    let many =
+        |samples: &testkit::Samples| of(samples, "ping_responses_total", "many", "ipv4") >= 300.0;
     let samples = service.until("three seconds of them", many).await;
     let responses = |device| of(&samples, "ping_responses_total", device, "ipv4");
-    assert_eq!((responses("five"), responses("one")), (5.0, 1.0));
+    // What a busy machine had no time for was left out, and not made up for.
+    let skipped = samples.sum("ping_requests_skipped_total", &[]);
+    assert!(
+        responses("five") == 5.0 || responses("five") < 5.0 && skipped > 0.0,
+        "{} {skipped}",
+        responses("five")
+    );
+    assert_eq!(responses("one"), 1.0);
 }
 
 #[tokio::test]

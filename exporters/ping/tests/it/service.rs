@@ -115,6 +115,16 @@ impl Files {
         Service::start(command, self.clone()).await
     }
 
+    /// Runs the program with these arguments alone to its end: its exit code, and what it wrote.
+    pub(crate) fn ping(&self, namespace: &Namespace, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.bare(namespace).args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+
     /// Runs the service to its end: how it ended and what it wrote on standard error.
     pub(crate) fn run(&self, namespace: &Namespace) -> (ExitStatus, String) {
         self.run_with(namespace, &[])
