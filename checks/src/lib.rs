@@ -30,6 +30,7 @@ pub mod reach;
 pub mod runner;
 pub mod schemas;
 pub mod series;
+pub mod shards;
 pub mod table;
 pub mod tools;
 pub mod variables;

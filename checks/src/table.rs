@@ -9,7 +9,7 @@ use serde_json::Value;
 use services::{Devices, Service, Table};
 
 use crate::crates::Crates;
-use crate::{dashboards, files, operator};
+use crate::{dashboards, files, operator, shards};
 
 /// Programs of ours that are no services.
 const TOOLS: [&str; 4] = ["sotp-audit", "sotp-checks", "sotp-fuzz", "sotp-lab"];
@@ -36,6 +36,11 @@ pub fn written(root: &Path, table: &Table) -> anyhow::Result<Vec<(PathBuf, Strin
             operator::rules(root)?,
         ),
     ];
+    for index in 0..shards::COUNT {
+        let folder = format!("kustomize/overlays/scale-out/shard-{index}");
+        let text = shards::collector(&table.of_kubernetes(), index, shards::COUNT);
+        written.push((root.join(folder).join("prometheus.yml"), text));
+    }
     let parts = [
         ("README.md", "services", readme(table)),
         ("docs/stack.md", "services", ports(table)),

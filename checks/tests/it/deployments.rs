@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use services::Table;
 use sotp_checks::deployments::{self, Deployment};
 use sotp_checks::programs::{self, Ours};
-use sotp_checks::{manifests, reach, root, schemas, tools};
+use sotp_checks::{manifests, reach, root, schemas, shards, tools};
 
 fn scratch() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("deployments")
@@ -451,6 +451,93 @@ fn the_operator_scrapes_what_prometheus_would() {
         relabel.iter().any(|one| one["regex"] == named.as_str()),
         "{named}"
     );
+}
+
+/// The collectors of `scale-out` together ask for what one Prometheus would, each device once, and `promtool` takes their files.
+#[test]
+fn the_collectors_share_the_devices_and_ask_for_all_else_once() {
+    let all = all();
+    let one = find(&all, "kustomize/overlays/scale-out");
+    let whole = Table::ours().unwrap().of_kubernetes();
+    let jobs = |text: &str| {
+        let config: Value = serde_saphyr::from_str(text).unwrap();
+        let jobs = items(&config["scrape_configs"]);
+        jobs.map(|job| {
+            (
+                job["job_name"].as_str().unwrap().to_owned(),
+                job.to_string(),
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for index in 0..shards::COUNT {
+        let map = format!("prometheus-config-shard-{index}");
+        let map = of_kind(one, "ConfigMap").find(|object| object["metadata"]["name"] == *map);
+        let text = map.unwrap()["data"]["prometheus.yml"].as_str().unwrap();
+        let file = scratch().join(format!("collector-{index}.yml"));
+        std::fs::write(&file, text).unwrap();
+        let file = file.display().to_string();
+        tools::run(
+            "promtool",
+            &["check", "config", "--agent", "--lint=all", &file],
+        )
+        .unwrap();
+        for (name, job) in jobs(text) {
+            let listed = job.contains("http_sd_configs");
+            let share = format!("?shard={index}&of={}", shards::COUNT);
+            assert_eq!(job.matches(&share).count(), usize::from(listed), "{job}");
+            // But for its share and its own exporter it is the job of the one that does all.
+            let own = format!("-shard-{index}:");
+            asked
+                .entry(name)
+                .or_default()
+                .push(job.replace(&share, "").replace(&own, ":"));
+        }
+        let there = |kind: &str, name: &str| {
+            let name = format!("{name}-shard-{index}");
+            assert!(
+                of_kind(one, kind).any(|object| object["metadata"]["name"] == *name),
+                "{name}"
+            );
+        };
+        there("StatefulSet", "prometheus");
+        there("Deployment", "snmp");
+    }
+    assert_eq!(
+        of_kind(one, "StatefulSet")
+            .filter(|set| manifests::name(set).contains("prometheus"))
+            .count(),
+        usize::from(shards::COUNT)
+    );
+    for (name, job) in jobs(&whole) {
+        let times = match name.as_str() {
+            "snmp" | "snmp-exporter" | "node" | "prometheus" => usize::from(shards::COUNT),
+            _ => 1,
+        };
+        let found = asked.remove(&name).unwrap_or_default();
+        assert_eq!(found.len(), times, "{name}");
+        for one in found.iter().filter(|_| name != "prometheus") {
+            assert_eq!(*one, job, "{name}");
+        }
+    }
+    assert!(asked.is_empty(), "{asked:?}");
+}
+
+/// Configurations that stand twice, once with other addresses, differ in nothing else.
+#[test]
+fn the_configurations_of_scale_out_are_those_of_the_base_but_for_mimir() {
+    for name in ["forecast", "netflow", "remediator", "reporter"] {
+        let read = |path: String| std::fs::read_to_string(root().join(path)).unwrap();
+        let scaled = read(format!("kustomize/overlays/scale-out/config/{name}.yaml"));
+        let base = read(format!("kustomize/apps/{name}/{name}.yaml"));
+        assert_ne!(scaled, base);
+        assert_eq!(
+            scaled.replace("http://mimir:80/prometheus", "http://prometheus:9090"),
+            base,
+            "{name}"
+        );
+    }
 }
 
 /// Components that change the same things still build together and keep the rules.
