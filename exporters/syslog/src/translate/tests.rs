@@ -96,6 +96,7 @@ fn lined(vendor: &str, key: &str, text: &str) -> String {
         ),
         "netscreen" => format!("{head} fw: NetScreen device_id=r1  [Root]{key}: {text}"),
         "linux" if key == "pam" => format!("{head} login[7]: {text}"),
+        "marvell" => format!("{head} %{key}: {text}"),
         "procurve" if key.starts_with('@') => format!("{head} 00999 {}:  {text}", &key[1..]),
         "procurve" => format!("{head} {key} mgr: {text}"),
         "check_point" => format!("<134>1 2026-11-14T08:30:56Z r1 CheckPoint 19710 - {text}"),
