@@ -1,3 +1,4 @@
-//! What the program does beside the service: `sotp-snmp generate`.
+//! What the program does beside the service: `sotp-snmp generate` and `sotp-snmp discover`.
 
+pub mod discover;
 pub mod generate;

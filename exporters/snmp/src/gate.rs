@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::config::Auth;
 use crate::engine::Target;
+use crate::probe::Neighbor;
 
 /// SNMP's own port, for devices of which the inventory does not say another one.
 const PORT: u16 = 161;
@@ -59,7 +60,34 @@ pub enum Denied {
     NotFor(String),
 }
 
+/// The most neighbours of a device that are told.
+const NEIGHBORS: usize = 50;
+
 impl Gate {
+    /// The neighbours that are no devices of the inventory, at most fifty; none without an inventory.
+    #[must_use]
+    pub fn unwatched(&self, neighbors: Vec<Neighbor>) -> Vec<Neighbor> {
+        let Some(feed) = &self.devices else {
+            return Vec::new();
+        };
+        let inventory = feed.current();
+        let named = |name: &str| {
+            let host = name.split('.').next().unwrap_or(name);
+            let mut devices = inventory.devices().iter();
+            devices.any(|device| {
+                device.name.eq_ignore_ascii_case(name) || device.name.eq_ignore_ascii_case(host)
+            })
+        };
+        let watched = |one: &Neighbor| {
+            one.name.as_deref().is_some_and(named)
+                || (one.addresses.iter()).any(|address| inventory.by_ip(*address).is_some())
+        };
+        let mut strangers: Vec<Neighbor> = neighbors;
+        strangers.retain(|one| !watched(one));
+        strangers.truncate(NEIGHBORS);
+        strangers
+    }
+
     /// Devices of an inventory and networks may be asked; everything, when there is neither or when `any` is set.
     #[must_use]
     pub fn new(devices: Option<Feed>, networks: Vec<IpNet>, any: bool) -> Self {

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod codec;
 pub mod commands;
 pub mod config;
+pub mod discover;
 pub mod engine;
 pub mod expose;
 pub mod flags;

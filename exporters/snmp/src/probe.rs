@@ -6,9 +6,11 @@ mod cache;
 mod collect;
 mod counters;
 mod filter;
+mod identity;
 mod keep;
 mod line;
 mod memory;
+mod neighbors;
 mod pack;
 mod plan;
 mod proof;
@@ -20,11 +22,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use answer::Told;
+use answer::Summary;
 pub use answer::{Answer, Outcome};
 use collect::{Collected, collect};
+pub use identity::{Identity, identify};
 use line::Line;
 pub use memory::Memory;
+pub use neighbors::Neighbor;
 pub use proof::Shortcut;
 pub use request::{Ask, Refusal};
 use tokio::sync::Semaphore;
@@ -110,6 +114,20 @@ pub struct Rules {
     pub protobuf: bool,
 }
 
+impl Rules {
+    /// Nothing kept, nothing carried on.
+    pub const PLAIN: Self = Self {
+        strict: false,
+        wrap: true,
+        refuse_partial: false,
+        failure_as_series: false,
+        show_modules: false,
+        keep: Duration::ZERO,
+        carry: false,
+        protobuf: false,
+    };
+}
+
 /// Times and counts of one module.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ModuleStats {
@@ -166,10 +184,15 @@ pub async fn run(
         show_modules: chosen_by_device,
         ..rules
     };
+    let unwatched = if rules.strict {
+        Vec::new()
+    } else {
+        prober.gate.unwatched(neighbors::of(&collected.table))
+    };
     let small = collected.table.len() < SMALL;
     let room = prober.budget.claim();
     let work = move || {
-        let answer = write(&ready, &ask, collected, rules, (times, room));
+        let answer = write(&ready, &ask, (collected, &unwatched), rules, (times, room));
         if gzip { answer.packed() } else { answer }
     };
     let answer = if small {
@@ -200,7 +223,7 @@ fn ask_modules(answer: &Answer) -> impl Iterator<Item = (&str, Duration)> {
 fn write(
     ready: &Ready,
     ask: &Ask,
-    collected: Collected,
+    (collected, unwatched): (Collected, &[Neighbor]),
     rules: Rules,
     (times, room): ((Instant, Duration), Claim),
 ) -> Answer {
@@ -258,11 +281,12 @@ fn write(
     failures.sort();
     failures.dedup();
     drop((table, claims));
-    let told = Told {
+    let summary = Summary {
         stats: &stats,
         failures,
         off: &off,
+        unwatched,
         times,
     };
-    Answer::new(ask, rules, answered, rendered, told)
+    Answer::new(ask, rules, answered, rendered, summary)
 }

@@ -305,7 +305,7 @@ pub struct SnmpEntry {
     /// Whether the device is collected (default true).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Module of the SNMP exporter, or several with commas between them (default `if_mib`).
+    /// Module of the SNMP exporter, or several with commas between them (default `auto`: those that fit the device).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._,-]*$"), length(max = 256))]
     pub module: Option<String>,

@@ -1,12 +1,22 @@
 //! CSV: a header line, then one device a line. Lists inside a field have spaces or `;` between their values.
 
 use inventory::Inventory;
-use inventory::document::{AddressesEntry, DeviceEntry};
+use inventory::document::{AddressesEntry, DeviceEntry, SnmpEntry};
 
 use super::{Read, some};
 
-const COLUMNS: [&str; 9] = [
-    "name", "address", "ipv4", "ipv6", "site", "role", "platform", "groups", "tags",
+const COLUMNS: [&str; 11] = [
+    "name",
+    "address",
+    "ipv4",
+    "ipv6",
+    "site",
+    "role",
+    "platform",
+    "groups",
+    "tags",
+    "snmp_module",
+    "snmp_auth",
 ];
 
 pub(super) fn read(text: &str, read: &mut Read) {
@@ -87,6 +97,11 @@ pub(super) fn read(text: &str, read: &mut Read) {
             ipv4: field("ipv4"),
             ipv6: field("ipv6"),
         };
+        let snmp = SnmpEntry {
+            module: field("snmp_module"),
+            auth: field("snmp_auth"),
+            ..SnmpEntry::default()
+        };
         let device = DeviceEntry {
             name,
             address: field("address"),
@@ -96,6 +111,7 @@ pub(super) fn read(text: &str, read: &mut Read) {
             platform: field("platform"),
             groups: list("groups"),
             tags: list("tags"),
+            snmp: (snmp != SnmpEntry::default()).then_some(snmp),
             ..DeviceEntry::default()
         };
         read.devices.push((line, device));
@@ -124,6 +140,12 @@ pub(super) fn write(inventory: &Inventory) -> String {
             &device.platform,
             &join(&device.groups),
             &join(&device.tags),
+            device.snmp.as_ref().map_or("", |snmp| &*snmp.module),
+            device
+                .snmp
+                .as_ref()
+                .and_then(|snmp| snmp.auth.as_deref())
+                .unwrap_or_default(),
         ]);
     }
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()

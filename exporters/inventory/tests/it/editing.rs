@@ -692,9 +692,9 @@ async fn lists_of_other_systems_come_in_after_a_preview_and_go_out_again() {
     for (format, body, device, expected) in [
         (
             "csv",
-            "name,address,site,tags\nc1,192.0.2.41,brno,\"a b\"\n",
+            "name,address,site,tags,snmp_module,snmp_auth\nc1,192.0.2.41,brno,\"a b\",\"if_mib,bgp\",lab\n",
             "c1",
-            json!({"name": "c1", "address": "192.0.2.41", "site": "brno", "tags": ["a", "b"]}),
+            json!({"name": "c1", "address": "192.0.2.41", "site": "brno", "tags": ["a", "b"], "snmp": {"module": "if_mib,bgp", "auth": "lab"}}),
         ),
         (
             "oxidized",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Ask, ModuleStats, Rules, Shortcut};
+use super::{Ask, ModuleStats, Neighbor, Rules, Shortcut};
 use crate::budget::Claim;
 use crate::expose::{self, Page};
 use crate::reason::Reason;
@@ -43,11 +43,13 @@ pub struct Answer {
 }
 
 /// What is told of a scrape beside its series.
-pub(super) struct Told<'a> {
+pub(super) struct Summary<'a> {
     pub(super) stats: &'a [ModuleStats],
     pub(super) failures: Vec<Outcome>,
     /// What is not done for the target any more.
     pub(super) off: &'a [Shortcut],
+    /// Neighbours that are no devices of the inventory.
+    pub(super) unwatched: &'a [Neighbor],
     /// When it began, and how long the target was asked.
     pub(super) times: (Instant, Duration),
 }
@@ -71,9 +73,9 @@ impl Answer {
         rules: Rules,
         answered: bool,
         rendered: Rendered,
-        told: Told<'_>,
+        summary: Summary<'_>,
     ) -> Self {
-        let failures = &told.failures;
+        let failures = &summary.failures;
         let nothing = !answered || (rendered.series == 0 && !failures.is_empty());
         let refused = !failures.is_empty()
             && (rules.strict || rules.refuse_partial || nothing)
@@ -88,7 +90,7 @@ impl Answer {
             (status, error_text(&ask.target, failures).into())
         } else {
             let mut body = rendered.page;
-            per_scrape(&mut body, ask, rules, &told);
+            per_scrape(&mut body, ask, rules, &summary);
             (200, held(body))
         };
         Self {
@@ -97,8 +99,8 @@ impl Answer {
             packed: false,
             protobuf: !refused && rules.protobuf,
             modules: ask.modules.clone(),
-            took: told.times.0.elapsed(),
-            failures: told.failures,
+            took: summary.times.0.elapsed(),
+            failures: summary.failures,
         }
     }
 
@@ -159,9 +161,9 @@ fn error_text(target: &str, failures: &[Outcome]) -> String {
 
 type PerModule = fn(&ModuleStats, Duration, Duration) -> f64;
 
-fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, told: &Told<'_>) {
-    let (stats, failures) = (told.stats, told.failures.as_slice());
-    let (began, walked) = told.times;
+fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
+    let (stats, failures) = (summary.stats, summary.failures.as_slice());
+    let (began, walked) = summary.times;
     // The short help is ours: with the other, answers of small devices would be larger than those of snmp_exporter.
     let families: [(&str, [&str; 2], PerModule); 5] = [
         (
@@ -252,17 +254,31 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, told: &Told<'_>) {
             );
         }
     }
-    if !rules.strict && !told.off.is_empty() {
+    if !rules.strict && !summary.off.is_empty() {
         out.head(
             "snmp_scrape_shortcut_off",
             "What is not left out any more for this device, because it contradicted what that rests on.",
             "gauge",
         );
-        for shortcut in told.off {
+        for shortcut in summary.off {
             let mut label = String::new();
             expose::label("shortcut", shortcut.name(), &mut label);
             out.sample("snmp_scrape_shortcut_off", &label, 1.0);
         }
+    }
+    if !summary.unwatched.is_empty() {
+        out.head(
+            "snmp_neighbor_unwatched",
+            "A neighbour that the device names and the inventory does not have.",
+            "gauge",
+        );
+    }
+    for one in summary.unwatched {
+        let mut label = String::new();
+        expose::label("neighbor", &one.called(), &mut label);
+        label.push(',');
+        expose::label("protocol", one.protocol, &mut label);
+        out.sample("snmp_neighbor_unwatched", &label, 1.0);
     }
     let took = began.elapsed();
     if rules.show_modules {

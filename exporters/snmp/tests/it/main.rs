@@ -4,6 +4,7 @@
 mod beside;
 mod bounds;
 mod created;
+mod discover;
 mod fixtures;
 mod frugal;
 mod generate;

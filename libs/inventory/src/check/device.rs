@@ -12,7 +12,7 @@ use crate::names;
 use crate::text::Text;
 
 const MAX_MEMBERSHIPS: usize = 16;
-const SNMP_MODULE: &str = "if_mib";
+const SNMP_MODULE: &str = "auto";
 const SNMP_PORT: u16 = 161;
 const SSH_PORT: u16 = 22;
 
