@@ -1,5 +1,7 @@
 //! Small readers that the others share: each takes text and gives what it found with the text behind it.
 
+use memchr::memmem::Finder;
+
 /// `<N>` with N up to 191.
 pub(super) fn priority(text: &str) -> Option<(u8, &str)> {
     let inner = text.strip_prefix('<')?;
@@ -96,10 +98,15 @@ pub(super) fn tag(text: &str) -> Option<(&str, Option<&str>, &str)> {
 
 /// The value of `key` in `key=value key="value" key:"value"` text, without quotes.
 pub(crate) fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    value_by(text, &Finder::new(key))
+}
+
+/// The same with a key that is searched often.
+pub(crate) fn value_by<'a>(text: &'a str, key: &Finder<'_>) -> Option<&'a str> {
     let mut from = 0;
-    while let Some(at) = memchr::memmem::find(&text.as_bytes()[from..], key.as_bytes()) {
+    while let Some(at) = key.find(&text.as_bytes()[from..]) {
         let start = from + at;
-        let behind = start + key.len();
+        let behind = start + key.needle().len();
         from = behind;
         let boundary = start == 0
             || matches!(

@@ -79,7 +79,7 @@ pub(super) fn facility_and_level(word: &str) -> Option<u8> {
 
 /// IOS-XR writes the place without a space before the time: `LC/0/2/CPU0:Jul  7 20:16:14`.
 pub(super) fn node(text: &str) -> Option<&str> {
-    let colon = text.bytes().take(40).position(|b| b == b':')?;
+    let colon = memchr::memchr(b':', &text.as_bytes()[..text.len().min(40)])?;
     // It ends with the number of the processor.
     if !text.as_bytes()[..colon].last()?.is_ascii_digit() {
         return None;

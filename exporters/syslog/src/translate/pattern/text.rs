@@ -94,6 +94,12 @@ impl Text {
 
     /// Compares the whole message; a place takes the least that fits its type and lets the rest follow.
     pub(super) fn matches<'a>(&self, message: &'a str, fields: &mut Fields<'a>) -> bool {
+        // Most rules of a key are ruled out by the words at their end.
+        if let Some(Piece::Literal(text, _)) = self.0.last()
+            && !message.ends_with(*text)
+        {
+            return false;
+        }
         let mut tries = TRIES;
         self.step(0, 0, message, fields, &mut tries)
     }
@@ -144,6 +150,10 @@ impl Text {
         let mut from = at;
         while *tries > 0 {
             let Some(offset) = finder.find(&message.as_bytes()[from..]) else {
+                // A place before this one that takes more only leaves less to find them in.
+                if from == at {
+                    *tries = 0;
+                }
                 return false;
             };
             *tries -= 1;

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::header::scan::value;
+use memchr::memmem::Finder;
+
+use crate::header::scan::value_by;
 use crate::header::vendor::pipes;
 
 use super::{Fields, Kind};
@@ -28,6 +30,7 @@ pub(in crate::translate) enum Reading {
 pub(in crate::translate) struct Taken {
     parts: Vec<(&'static str, Kind)>,
     key: &'static str,
+    finder: Box<Finder<'static>>,
     column: usize,
     begins: Vec<&'static str>,
     /// Whether the rule matches only with it.
@@ -42,6 +45,7 @@ impl Taken {
             return Ok(Self {
                 parts: Vec::new(),
                 key: "",
+                finder: Box::new(Finder::new("")),
                 column: 0,
                 begins: Vec::new(),
                 needed: false,
@@ -68,6 +72,7 @@ impl Taken {
         Ok(Self {
             parts: field.split('/').map(|name| (name, kind(name))).collect(),
             key,
+            finder: Box::new(Finder::new(key)),
             column,
             begins: begins.split('|').filter(|word| !word.is_empty()).collect(),
             needed: must || !begins.is_empty(),
@@ -224,7 +229,7 @@ impl Reading {
                 let structured = message.starts_with('[');
                 taken.iter().all(|t| match &t.says {
                     Some(words) => message.contains(&**words),
-                    None => t.take(value(message, t.key), fields, structured),
+                    None => t.take(value_by(message, &t.finder), fields, structured),
                 }) && !fields.is_empty()
             }
             Self::Listed => {
@@ -235,7 +240,8 @@ impl Reading {
             }
             Self::Columns => {
                 let mut found = [""; 48];
-                for (place, cell) in found.iter_mut().zip(cells(message)) {
+                let most = taken.iter().map(|t| t.column + 1).max().unwrap_or(0);
+                for (place, cell) in found.iter_mut().zip(cells(message).take(most)) {
                     *place = cell;
                 }
                 taken
@@ -393,7 +399,7 @@ pub(in crate::translate) fn cells(text: &str) -> impl Iterator<Item = &str> {
                 (&inner[..end], inner.get(end + 1..).unwrap_or_default())
             }
             None => {
-                let end = text.find(',').unwrap_or(text.len());
+                let end = memchr::memchr(b',', text.as_bytes()).unwrap_or(text.len());
                 (&text[..end], &text[end..])
             }
         };
