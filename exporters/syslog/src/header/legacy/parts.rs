@@ -80,8 +80,9 @@ pub(super) fn facility_and_level(word: &str) -> Option<u8> {
 /// IOS-XR writes the place without a space before the time: `LC/0/2/CPU0:Jul  7 20:16:14`.
 pub(super) fn node(text: &str) -> Option<&str> {
     let colon = memchr::memchr(b':', &text.as_bytes()[..text.len().min(40)])?;
-    // It ends with the number of the processor.
-    if !text.as_bytes()[..colon].last()?.is_ascii_digit() {
+    // It ends with the number of the processor, behind those of the shelf.
+    let before = &text.as_bytes()[..colon];
+    if !before.last()?.is_ascii_digit() || memchr::memchr(b'/', before).is_none() {
         return None;
     }
     let (place, behind) = text.split_at(colon);

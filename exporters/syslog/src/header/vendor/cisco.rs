@@ -110,13 +110,8 @@ fn viptela<'a>(name: &'a str, header: &mut Header<'a>) {
 
 /// The digit between two dashes, or the first part for ASA's `ASA-6-302015`.
 pub(super) fn severity_of(name: &str) -> Option<u8> {
-    let mut parts = name.split('-').skip(1).peekable();
-    while let Some(part) = parts.next() {
-        if let [digit @ b'0'..=b'7'] = part.as_bytes()
-            && parts.peek().is_some()
-        {
-            return Some(digit - b'0');
-        }
-    }
-    None
+    let levels = name.as_bytes().windows(3);
+    levels
+        .filter(|window| window[0] == b'-' && window[2] == b'-')
+        .find_map(|window| (b'0'..=b'7').contains(&window[1]).then(|| window[1] - b'0'))
 }
