@@ -12,7 +12,7 @@ FUZZ    ?=
 TIME    ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ demo: build $(if $(DEMO),app-page) ## a real network of routers, watched; DEMO=o
 up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network: make up INVENTORY=my.yaml
 	$(BIN)/sotp-lab stack install --no-lab
 	$(BIN)/sotp-lab stack up --inventory $(INVENTORY)
+
+cluster: ## the whole on a cluster of this machine, made with k3d or kind: build, load, apply, wait, show Grafana
+	$(CARGO) run -q -p sotp-checks --bin sotp-cluster
 
 which-devices:
 	@echo "say which devices: make up INVENTORY=my.yaml (docs/inventory.md shows the format)" >&2; exit 64

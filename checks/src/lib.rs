@@ -13,6 +13,7 @@ pub mod advisories;
 pub mod alerts;
 pub mod app;
 pub mod circles;
+pub mod cluster;
 pub mod conventions;
 pub mod crates;
 pub mod dashboards;
