@@ -12,6 +12,7 @@ use http::header::{CONTENT_DISPOSITION, HeaderValue};
 use jiff::{Timestamp, Zoned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use toolkit::web::response;
 use toolkit::{App, Request, Response};
 
@@ -33,6 +34,8 @@ pub struct Api {
     pub jobs: Jobs,
     /// Where it is asked for; nobody may where there is none.
     pub edits: Option<EditService>,
+    /// Places of those who read the folder of the reports.
+    pub readers: Arc<Semaphore>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,12 +158,25 @@ impl Api {
             }
             _ => {}
         }
-        // Reading a folder may wait for the disk.
-        let read = tokio::task::spawn_blocking(move || match call {
+        // Reading a folder may wait for the disk. A reading holds its place to its end, also when its client has gone.
+        let place = Arc::clone(&self.readers).acquire_owned().await;
+        let read = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            self.read(call, &request)
+        });
+        match read.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(refusal)) => refusal.response(),
+            Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR).response(),
+        }
+    }
+
+    fn read(&self, call: Call, request: &Request) -> Result<Response, Refusal> {
+        match call {
             Call::Reports => self.reports(),
-            Call::Report => self.report(&request),
-            Call::File => self.file(&request),
-            Call::Job => self.job(&request),
+            Call::Report => self.report(request),
+            Call::File => self.file(request),
+            Call::Job => self.job(request),
             Call::Jobs => Ok(response::json(
                 StatusCode::OK,
                 &JobList {
@@ -172,11 +188,6 @@ impl Api {
                 "application/json",
                 document::document(),
             )),
-        });
-        match read.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(refusal)) => refusal.response(),
-            Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR).response(),
         }
     }
 

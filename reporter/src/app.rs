@@ -7,6 +7,7 @@ use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
 use anyhow::Context as _;
+use tokio::sync::Semaphore;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd};
 
 use crate::api::{self, Api};
@@ -54,6 +55,7 @@ impl toolkit::Service for Service {
             reporter: Arc::clone(&reporter),
             jobs: Jobs::default(),
             edits,
+            readers: Arc::new(Semaphore::new(READERS)),
         });
         api::register(app, &api);
         app.spawn("reports", OnEnd::Restart, move |stop| {
@@ -63,6 +65,9 @@ impl toolkit::Service for Service {
         Ok(())
     }
 }
+
+/// Requests that read the folder of the reports at a time.
+const READERS: usize = 4;
 
 /// Where reports are asked for, where the configuration says who may.
 fn edits(config: &Live<Config>) -> anyhow::Result<Option<EditService>> {

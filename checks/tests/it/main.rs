@@ -16,6 +16,7 @@ mod docs;
 mod gitops;
 mod inventory;
 mod lab;
+mod limits;
 mod manifests;
 mod mosquitto;
 mod panels;

@@ -20,6 +20,11 @@ use crate::totals::{Device, TopBounds};
 const MOST_SESSIONS_EACH: usize = 256;
 /// Most sessions in all.
 const MOST_SESSIONS: usize = 16_384;
+/// Most octets that the sessions of one exporter hold together: sets that wait for templates, templates, sampling rates. Whoever sends in the
+/// name of a device, which over UDP anybody can, takes no more.
+const MOST_BYTES_EACH: usize = 8 << 20;
+/// Most octets that all sessions hold together.
+const MOST_BYTES: usize = 64 << 20;
 /// A session that says nothing for so long is forgotten.
 const SESSION_LIFE: Duration = Duration::from_secs(3 * 3_600);
 /// Most strangers whose address is remembered for the page.
@@ -144,6 +149,37 @@ pub struct Collector {
     pub strangers: (u64, BTreeMap<IpAddr, u64>),
     last: Vec<Table>,
     began: Instant,
+    held: Held,
+}
+
+/// Octets that sessions hold, of each exporter and in all.
+#[derive(Debug, Default)]
+struct Held {
+    each: HashMap<IpAddr, usize>,
+    all: usize,
+}
+
+impl Held {
+    /// What a session of this exporter that holds `own` may hold.
+    fn room(&self, address: IpAddr, own: usize) -> usize {
+        let each = self.each.get(&address).copied().unwrap_or(0);
+        let room = MOST_BYTES_EACH.saturating_sub(each);
+        room.min(MOST_BYTES.saturating_sub(self.all)) + own
+    }
+
+    fn change(&mut self, address: IpAddr, before: usize, after: usize) {
+        let each = self.each.entry(address).or_default();
+        *each = (*each + after).saturating_sub(before);
+        self.all = (self.all + after).saturating_sub(before);
+    }
+
+    fn of(streams: &HashMap<Key, Stream>) -> Self {
+        let mut held = Self::default();
+        for (key, stream) in streams {
+            held.change(key.address, 0, stream.session.held());
+        }
+        held
+    }
 }
 
 impl Collector {
@@ -160,6 +196,7 @@ impl Collector {
             strangers: (0, BTreeMap::new()),
             last: Vec::new(),
             began: Instant::now(),
+            held: Held::default(),
         }
     }
 
@@ -173,6 +210,7 @@ impl Collector {
         };
         self.exporters.retain(|name, _| wanted(name));
         self.streams.retain(|_, stream| wanted(&stream.device));
+        self.held = Held::of(&self.streams);
         for device in self
             .inventory
             .devices()
@@ -249,6 +287,8 @@ impl Collector {
             .iter()
             .find(|rule| rule.prefix.contains(&address))
             .map(|rule| rule.one_in);
+        let before = stream.session.held();
+        stream.session.limit(self.held.room(address, before));
         take(
             datagram,
             stream,
@@ -257,6 +297,7 @@ impl Collector {
             configured,
             (now, unix_seconds),
         );
+        self.held.change(address, before, stream.session.held());
     }
 
     fn stranger(&mut self, address: IpAddr) {
@@ -300,7 +341,8 @@ impl Collector {
             .filter(|(other, _)| alike(other))
             .map(|(_, stream)| &stream.session)
             .collect();
-        let session = Session::inherit(&others);
+        let session = Session::inherit(&others, self.held.room(key.address, 0));
+        self.held.change(key.address, 0, session.held());
         self.streams.insert(
             key,
             Stream {
@@ -315,6 +357,7 @@ impl Collector {
         let Some(stream) = self.streams.remove(&key) else {
             return;
         };
+        self.held.change(key.address, stream.session.held(), 0);
         if let Some(exporter) = self.exporters.get_mut(&stream.device) {
             exporter.health.ended.add(key.protocol, &stream.session);
         }
@@ -335,6 +378,11 @@ impl Collector {
         for key in silent {
             self.end(key);
         }
+        // Also of those that say nothing more.
+        for stream in self.streams.values_mut() {
+            stream.session.give_up(now);
+        }
+        self.held = Held::of(&self.streams);
     }
 
     /// Ends the window, which was so long; its tables are [`Collector::last_tables`] from now on. Devices without traffic have none.
@@ -445,4 +493,75 @@ fn sum(sums: &mut Sums, told: Told) {
     sums.bad_templates += u64::from(told.bad_templates);
     sums.withdrawals += u64::from(told.withdrawals);
     sums.replayed_sets += u64::from(told.replayed_sets);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sets of NetFlow 9 without a template, and templates of many fields, from ever another port in the name of a device.
+    #[test]
+    fn what_is_sent_in_the_name_of_a_device_holds_a_bounded_amount() {
+        let inventory = Inventory::parse(
+            "devices:\n  - {name: r1, address: 192.0.2.1, flow: {}}\n  - {name: r2, address: 192.0.2.2, flow: {}}\n",
+            std::path::Path::new("inventory.yaml"),
+        );
+        let top = TopBounds {
+            rows: 1,
+            keys: 1_000,
+            hold: Duration::from_secs(60),
+        };
+        let applications = Applications::new(std::iter::empty()).unwrap();
+        let mut collector = Collector::new(Arc::new(applications), Vec::new(), top);
+        collector.follow(Arc::new(inventory.unwrap()));
+        let head = |sequence: u32| {
+            let mut head = vec![0, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+            head.extend(sequence.to_be_bytes());
+            head.extend([0, 0, 0, 1]);
+            head
+        };
+        let set = |id: u16, content: &[u8]| {
+            let mut set = id.to_be_bytes().to_vec();
+            set.extend((content.len() as u16 + 4).to_be_bytes());
+            set.extend(content);
+            set
+        };
+        // A template of 4,000 fields, each of one octet that is looked at.
+        let template = |id: u16| {
+            let mut fields = id.to_be_bytes().to_vec();
+            fields.extend(4_000_u16.to_be_bytes());
+            fields.extend([0, 4, 0, 1].repeat(4_000));
+            set(0, &fields)
+        };
+        let mut now = Instant::now();
+        for port in 1..=40 {
+            for sequence in 0..10 {
+                let datagram = match sequence % 2 {
+                    0 => [head(sequence), set(400, &[0; 60_000])].concat(),
+                    _ => [head(sequence), template(256 + sequence as u16)].concat(),
+                };
+                let from = SocketAddr::from(([192, 0, 2, 1], port));
+                collector.datagram(from, &datagram, now, 0.0);
+            }
+        }
+        let real = |collector: &Collector| Held::of(&collector.streams).all;
+        assert!(
+            (MOST_BYTES_EACH / 2..=MOST_BYTES_EACH).contains(&real(&collector)),
+            "{}",
+            real(&collector)
+        );
+        assert_eq!(collector.held.all, real(&collector));
+        let (ended, levels) = collector.sessions()["r1"];
+        assert!(ended.dropped_sets > 0 && levels.waiting_bytes > 0);
+        // Another exporter has its own room.
+        let other = SocketAddr::from(([192, 0, 2, 2], 1));
+        let datagram = [head(1), set(400, &[0; 60_000])].concat();
+        collector.datagram(other, &datagram, now, 0.0);
+        assert_eq!(collector.sessions()["r2"].1.waiting_bytes, 60_000);
+        // What waits is given up although nobody sends any more.
+        now += crate::session::LONGEST_WAIT;
+        collector.tick(now);
+        assert_eq!(collector.sessions()["r1"].1.waiting_bytes, 0);
+        assert_eq!(collector.held.all, real(&collector));
+    }
 }

@@ -29,6 +29,9 @@ pub struct Session {
     pub(crate) sequence: Sequence,
     waiting: Vec<Waiting>,
     waiting_bytes: usize,
+    template_bytes: usize,
+    /// What it may hold, where others leave less than [`MOST_WAITING_BYTES`] and its templates need; see [`Session::held`].
+    room: Option<usize>,
     /// Sets that began to wait.
     pub kept_sets: u64,
     /// Sets that were given up: no room, or no template came.
@@ -50,11 +53,35 @@ impl Session {
 
     /// Takes a template over, in place of one with the same id; `false` when there are too many.
     pub(crate) fn define(&mut self, id: u16, template: Arc<Template>) -> bool {
-        if self.templates.len() >= MOST_TEMPLATES && !self.templates.contains_key(&id) {
+        let before = self.templates.get(&id).map(|known| known.bytes());
+        if before.is_none() && self.templates.len() >= MOST_TEMPLATES {
             return false;
         }
+        let held = self.held() - before.unwrap_or(0) + template.bytes();
+        if self.room.is_some_and(|room| held > room) {
+            return false;
+        }
+        self.template_bytes = self.template_bytes - before.unwrap_or(0) + template.bytes();
         self.templates.insert(id, template);
         true
+    }
+
+    /// Takes a sampling rate over, if there is room for it.
+    pub(crate) fn learn(&mut self, sampler: Option<u64>, interface: u32, rate: Option<u32>) {
+        if self.room.is_none_or(|room| self.held() < room) {
+            self.samplers.learn(sampler, interface, rate);
+        }
+    }
+
+    /// Octets that it holds: sets that wait, templates and sampling rates.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.waiting_bytes + self.template_bytes + self.samplers.bytes()
+    }
+
+    /// From now on it holds no more than this; what it holds already stays.
+    pub(crate) fn limit(&mut self, room: usize) {
+        self.room = Some(room);
     }
 
     /// Templates that are known.
@@ -72,7 +99,10 @@ impl Session {
     /// Keeps a set until its template comes; without room the set is given up, not one that waits already.
     pub(crate) fn keep(&mut self, template: u16, content: &[u8], now: Instant) {
         self.give_up(now);
-        if self.waiting_bytes + content.len() > MOST_WAITING_BYTES {
+        let room = self
+            .room
+            .map_or(usize::MAX, |room| room.saturating_sub(self.held()));
+        if self.waiting_bytes + content.len() > MOST_WAITING_BYTES || content.len() > room {
             self.dropped_sets += 1;
             return;
         }
@@ -96,7 +126,8 @@ impl Session {
         ready.into_iter().map(|set| set.content).collect()
     }
 
-    fn give_up(&mut self, now: Instant) {
+    /// Gives up what has waited too long.
+    pub(crate) fn give_up(&mut self, now: Instant) {
         let before = self.waiting.len();
         self.waiting
             .retain(|set| now.saturating_duration_since(set.since) < LONGEST_WAIT);
@@ -107,8 +138,12 @@ impl Session {
     }
 
     /// Takes over what other sessions of the same exporter and domain agree on: an exporter that restarts often sends from another port.
-    pub(crate) fn inherit(others: &[&Self]) -> Self {
-        let mut fresh = Self::default();
+    /// It holds no more than `room`.
+    pub(crate) fn inherit(others: &[&Self], room: usize) -> Self {
+        let mut fresh = Self {
+            room: Some(room),
+            ..Self::default()
+        };
         for other in others {
             for (id, template) in &other.templates {
                 let agreed = others.iter().all(|other| {
@@ -122,7 +157,9 @@ impl Session {
                 }
             }
         }
-        if let [one] = others {
+        if let [one] = others
+            && fresh.held() + one.samplers.bytes() <= room
+        {
             fresh.samplers = one.samplers.clone();
         }
         fresh
@@ -138,6 +175,11 @@ pub(crate) struct Samplers {
 }
 
 impl Samplers {
+    /// Octets that they hold, about.
+    fn bytes(&self) -> usize {
+        (self.by_id.len() + self.by_interface.len()) * 32
+    }
+
     /// Takes the rate of an options record over: that of a sampler, of an interface, or of the whole domain.
     pub(crate) fn learn(&mut self, sampler: Option<u64>, interface: u32, rate: Option<u32>) {
         let Some(rate) = rate else { return };

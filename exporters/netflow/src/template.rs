@@ -139,6 +139,7 @@ impl Template {
         }
         if !variable {
             steps.retain(|step| step.field != Field::Skip && step.length > 0);
+            steps.shrink_to_fit();
         }
         Some(Self {
             steps,
@@ -146,6 +147,11 @@ impl Template {
             variable,
             options,
         })
+    }
+
+    /// Octets that it holds, with its place in a table.
+    pub(crate) fn bytes(&self) -> usize {
+        self.steps.len() * std::mem::size_of::<Step>() + 128
     }
 
     /// Takes the records of a set apart; what is shorter than a record at its end is padding. Answers how many there were, or that one

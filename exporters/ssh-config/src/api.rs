@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use ssh::Structure;
+use tokio::sync::Semaphore;
 use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{App, Request, Response};
@@ -61,11 +62,19 @@ const CALLS: &[Call<Answer>] = &[
     Call::get("/api/v1/openapi.json", Answer::OpenApi, "This interface as an OpenAPI document"),
 ];
 
+/// Requests that read the archive at a time. A reading holds its place to its end, also when its client has gone; who waits for a place and
+/// goes is not read for.
+const READERS: usize = 4;
+
 /// Registers every call.
 pub(crate) fn register(app: &mut App, shared: &Arc<Shared>, edits: Option<EditService>) {
-    let shared = Arc::clone(shared);
+    let api = Api {
+        shared: Arc::clone(shared),
+        readers: Arc::new(Semaphore::new(READERS)),
+        edits,
+    };
     openapi::register(app, CALLS, move |call, request| {
-        answer(call, Arc::clone(&shared), edits.clone(), request)
+        answer(call, api.clone(), request)
     });
     for call in CALLS {
         if call.method == Method::GET && !call.path.contains('{') {
@@ -74,19 +83,26 @@ pub(crate) fn register(app: &mut App, shared: &Arc<Shared>, edits: Option<EditSe
     }
 }
 
-async fn answer(
-    call: Answer,
+#[derive(Clone)]
+struct Api {
     shared: Arc<Shared>,
+    readers: Arc<Semaphore>,
     edits: Option<EditService>,
-    request: Request,
-) -> Response {
+}
+
+async fn answer(call: Answer, api: Api, request: Request) -> Response {
+    let Api {
+        shared,
+        readers,
+        edits,
+    } = api;
     match call {
         Answer::Devices => of_all(shared, request, devices).await,
         Answer::Violations => of_all(shared, request, violations).await,
-        Answer::Versions => of_device(shared, request, versions).await,
-        Answer::Configuration => of_device(shared, request, configuration).await,
-        Answer::Difference => of_device(shared, request, difference).await,
-        Answer::Rules => of_device(shared, request, rules).await,
+        Answer::Versions => of_device(shared, readers, request, versions).await,
+        Answer::Configuration => of_device(shared, readers, request, configuration).await,
+        Answer::Difference => of_device(shared, readers, request, difference).await,
+        Answer::Rules => of_device(shared, readers, request, rules).await,
         Answer::Collect => collect(shared, edits, request).await,
         Answer::Change => change(edits, &request).await,
         Answer::Event => events::take(&shared, &request),
@@ -132,6 +148,7 @@ async fn of_all<T: Serialize>(
 
 async fn of_device(
     shared: Arc<Shared>,
+    readers: Arc<Semaphore>,
     request: Request,
     answer: fn(&Shared, &Request, &str) -> Result<Response, Refusal>,
 ) -> Response {
@@ -145,7 +162,12 @@ async fn of_device(
     if let Err(refusal) = permitted(&shared, &request, &object).await {
         return refusal.response();
     }
-    let answered = tokio::task::spawn_blocking(move || answer(&shared, &request, &name)).await;
+    let place = readers.acquire_owned().await;
+    let answered = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        answer(&shared, &request, &name)
+    });
+    let answered = answered.await;
     match answered {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refusal.response(),

@@ -110,9 +110,7 @@ fn data(
     let options = template.options;
     let (count, whole) = template.records(content, |record| {
         if options {
-            session
-                .samplers
-                .learn(record.sampler, record.input, record.rate());
+            session.learn(record.sampler, record.input, record.rate());
         } else {
             told.flows += emit(record, session, each);
         }

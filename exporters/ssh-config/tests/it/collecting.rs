@@ -340,3 +340,47 @@ async fn changed_host_key_is_refused_and_shows() {
     )
     .await;
 }
+
+/// Twenty ask for the history and go while git stands still: four threads wait for it, not twenty.
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_read() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    let world = World::new().await;
+    let process = world.start().await;
+    series(&process, "sshconfig_up", R1, 1.0).await;
+    let path = "/api/v1/devices/r1/versions";
+    asked(&process, path).await;
+    let status = |pid: &str, field: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let value = text.lines().find_map(|line| line.strip_prefix(field));
+        value.unwrap_or_default().trim().to_owned()
+    };
+    let own = process.pid().to_string();
+    let git = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .find_map(|it| {
+            let pid = it.file_name().into_string().ok()?;
+            let reads = std::fs::read_to_string(it.path().join("cmdline"))
+                .ok()?
+                .contains("cat-file");
+            (reads && status(&pid, "PPid:") == own).then_some(pid)
+        });
+    let git = Pid::from_raw(git.expect("git reads for it").parse().unwrap());
+    let threads = || status(&own, "Threads:").parse::<usize>().unwrap();
+    kill(git, Signal::SIGSTOP).unwrap();
+    let before = threads();
+    let many = (0..20).map(|_| {
+        let request = testkit::client().get(process.url(path));
+        let request = request.basic_auth("alice", Some("reads"));
+        tokio::spawn(request.timeout(Duration::from_secs(2)).send())
+    });
+    for one in many.collect::<Vec<_>>() {
+        assert!(one.await.unwrap().is_err(), "git stands still");
+    }
+    let after = threads();
+    kill(git, Signal::SIGCONT).unwrap();
+    assert!(after <= before + 8, "{before} threads became {after}");
+    asked(&process, path).await;
+}
