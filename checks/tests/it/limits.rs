@@ -261,7 +261,7 @@ fn no_container_has_less_memory_than_its_service_may_need() {
         Vec::<String>::new(),
         "compose.yaml"
     );
-    let less = given.into_iter().map(|(name, _)| (name, 1)).collect();
+    let less = given.into_keys().map(|name| (name, 1)).collect();
     assert_eq!(too_little(&page, &less).len(), all().len());
 }
 
