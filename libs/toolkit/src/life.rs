@@ -81,6 +81,7 @@ pub fn main_from<S: Service>(
         let _ = std::io::stdout().write_all(S::Config::DEFAULT.as_bytes());
         return ExitCode::SUCCESS;
     }
+    keep_private();
     // Clients of the service take the process' provider of cryptography; with one named nothing is left to guess. An error says that
     // there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -220,6 +221,15 @@ fn live<S: Service>(
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What the process writes, and what it starts writes, is for its user to change and for its group to read: queues, journals and archives
+/// hold what others must not see. A umask that takes more stays.
+fn keep_private() {
+    use nix::sys::stat::{Mode, umask};
+    let mask = Mode::S_IWGRP | Mode::S_IRWXO;
+    let before = umask(mask);
+    umask(before | mask);
 }
 
 async fn build<S: Service>(

@@ -393,3 +393,12 @@ async fn head_without_end_does_not_hold_up_the_end() {
         began.elapsed()
     );
 }
+
+#[tokio::test]
+async fn what_is_written_is_for_the_user_and_the_group_alone() {
+    let service = start(&[]).await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let mask = u32::from_str_radix(mask.unwrap().trim(), 8).unwrap();
+    assert_eq!(mask & 0o027, 0o027, "{mask:o}");
+}
