@@ -28,7 +28,7 @@ enum Command {
     Status(Status),
     /// Run a command in a router, in a host, or in the root of the box.
     Exec(Exec),
-    /// Cut a link, or make it slow or lossy.
+    /// Cut a link as a cable is cut, shut its ports, or make it slow or lossy.
     Break(Break),
     /// Restore one link, or all.
     Heal(Heal),
@@ -107,6 +107,9 @@ struct Break {
     name: Name,
     /// The link, as `r1-r2`.
     link: String,
+    /// Do not cut the cable, so that both ports report down, but set both ports administratively down, as somebody with a login would.
+    #[arg(long, conflicts_with_all = ["delay", "loss"])]
+    shut: bool,
     /// Do not cut it, but delay each packet by this many milliseconds, each way.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=5_000))]
     delay: Option<u32>,
@@ -213,6 +216,9 @@ fn run_in(exec: &Exec) -> anyhow::Result<ExitCode> {
 
 fn cut(args: &Break) -> anyhow::Result<()> {
     let lab = lab::Lab::open(&args.name.name)?;
+    if args.shut {
+        return Ok(lab.shut_link(&args.link)?);
+    }
     if args.delay.is_none() && args.loss.is_none() {
         return Ok(lab.break_link(&args.link)?);
     }

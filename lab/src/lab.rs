@@ -234,11 +234,17 @@ impl Lab {
         Ok(command)
     }
 
-    /// Cuts a link, named as `r1-r2`: sets both ends down.
+    /// Cuts the cable of a link, named as `r1-r2`: both ports lose their carrier, and stay as they were configured.
     pub(crate) fn break_link(&self, link: &str) -> Result<(), Error> {
-        self.order(&Request::Break {
+        self.order(&Request::Cut {
             link: link.to_owned(),
-            shape: None,
+        })
+    }
+
+    /// Sets both ports of a link administratively down.
+    pub(crate) fn shut_link(&self, link: &str) -> Result<(), Error> {
+        self.order(&Request::Shut {
+            link: link.to_owned(),
         })
     }
 
@@ -254,8 +260,8 @@ impl Lab {
             .iter()
             .find(|status| status.name == name)
             .and_then(|status| status.shape);
-        let shape = Some(change(now.unwrap_or_default()));
-        self.order(&Request::Break {
+        let shape = change(now.unwrap_or_default());
+        self.order(&Request::Shape {
             link: link.to_owned(),
             shape,
         })

@@ -64,6 +64,8 @@ pub(crate) enum Request {
     Status,
     /// One end of a link.
     Link { interface: String, up: bool },
+    /// The carrier of one end of a link in user space.
+    Carrier { interface: String, on: bool },
     /// Netem on one interface.
     Shape { interface: String, shape: Shape },
     /// One echo request.
@@ -146,6 +148,10 @@ fn answer(spec: &Spec, supervisor: &Supervisor, request: Request) -> anyhow::Res
                 // The kernel drops a host's route with its interface.
                 run_ip(&host_routes(spec))?;
             }
+        }
+        Request::Carrier { interface, on } => {
+            let state = if on { "on" } else { "off" };
+            run_ip(&format!("link set dev {interface} carrier {state}\n"))?;
         }
         Request::Shape { interface, shape } => kernel::netem(&interface, shape)?,
         Request::Reach { address } => {

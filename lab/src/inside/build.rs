@@ -39,10 +39,18 @@ pub(crate) enum Request {
     Status,
     /// The process of each node.
     Processes,
-    /// Cuts a link, or changes what it does to packets.
-    Break {
+    /// Cuts the cable of a link.
+    Cut {
         link: String,
-        shape: Option<Shape>,
+    },
+    /// Sets both ports of a link down.
+    Shut {
+        link: String,
+    },
+    /// Changes what a link does to packets.
+    Shape {
+        link: String,
+        shape: Shape,
     },
     /// Restores one link, or all.
     Heal {
@@ -262,14 +270,15 @@ impl Network {
         match request {
             Request::Status => return Ok(Answer::Status(self.status())),
             Request::Processes => return Ok(Answer::Processes(self.processes.clone())),
-            Request::Break { link, shape: None } => {
-                self.find(&link)?;
-                self.set_up(&link, false)?;
+            Request::Cut { link } => {
+                self.cable(&link, false)?;
+                self.set_link_up(&link, false)?;
             }
-            Request::Break {
-                link,
-                shape: Some(shape),
-            } => self.shape(&link, Some(shape))?,
+            Request::Shut { link } => {
+                self.ports(&link, false)?;
+                self.set_link_up(&link, false)?;
+            }
+            Request::Shape { link, shape } => self.shape(&link, Some(shape))?,
             Request::Heal { link: Some(link) } => self.heal(&link)?,
             Request::Heal { link: None } => {
                 for link in &self.topology.links {
@@ -298,12 +307,37 @@ impl Network {
         if now.as_ref().is_some_and(|now| now.shape != link.shape) {
             self.shape(name, link.shape)?;
         }
-        self.set_up(name, true)
+        self.cable(name, true)?;
+        self.ports(name, true)?;
+        self.set_link_up(name, true)
     }
 
-    fn set_up(&self, name: &str, up: bool) -> anyhow::Result<()> {
+    /// The cable of a link, in place or cut.
+    fn cable(&self, name: &str, in_place: bool) -> anyhow::Result<()> {
         let link = self.find(name)?;
-        self.ends(link, |_, interface| node::Request::Link { interface, up })?;
+        let medium = self.link(&link.name).map(|now| now.medium);
+        if medium == Some(Medium::Tun) {
+            return self.ends(link, |_, interface| node::Request::Carrier {
+                interface,
+                on: in_place,
+            });
+        }
+        let index = self
+            .topology
+            .links
+            .iter()
+            .position(|one| one.name == link.name);
+        network::plug(index.unwrap_or_default(), in_place)
+    }
+
+    /// The ports at both ends of a link, up or administratively down.
+    fn ports(&self, name: &str, up: bool) -> anyhow::Result<()> {
+        let link = self.find(name)?;
+        self.ends(link, |_, interface| node::Request::Link { interface, up })
+    }
+
+    fn set_link_up(&self, name: &str, up: bool) -> anyhow::Result<()> {
+        let link = self.find(name)?;
         if let Some(now) = self.link(&link.name) {
             self.set_link(LinkStatus { up, ..now });
         }

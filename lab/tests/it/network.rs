@@ -257,6 +257,11 @@ fn the_wan_delays_and_loses_what_its_topology_says() {
     assert!((150.0..=200.0).contains(&healed), "{healed} ms");
 
     assert!(net.lab(&["break", "hq-ny"]).status.success());
+    let port = net.exec("ny", &["ip", "-oneline", "link", "show", "to-hq"]);
+    assert!(
+        port.contains("NO-CARRIER") && port.contains(",UP>"),
+        "{port}"
+    );
     // The long way, over Singapore: 80 + 110 ms, twice.
     eventually("the long way to ny", 20 * SECOND, || {
         match net.echo("box", "198.18.0.2") {

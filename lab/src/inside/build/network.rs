@@ -83,7 +83,7 @@ pub(super) fn links(
 ) -> anyhow::Result<HashMap<String, LinkStatus>> {
     let mut batch = String::new();
     let mut links = HashMap::new();
-    for link in &topology.links {
+    for (index, link) in topology.links.iter().enumerate() {
         let medium = match link.shape {
             None => Medium::Veth,
             Some(_) if netem => Medium::Netem,
@@ -91,9 +91,10 @@ pub(super) fn links(
         };
         let (a, b) = (&topology.nodes[link.a].name, &topology.nodes[link.b].name);
         if medium != Medium::Tun {
-            batch.push_str(&format!(
-                "link add name to-{b} netns {} type veth peer name to-{a} netns {}\n",
-                pids[link.a], pids[link.b]
+            batch.push_str(&cable(
+                index,
+                (&format!("to-{b}"), pids[link.a]),
+                (&format!("to-{a}"), pids[link.b]),
             ));
         }
         let status = LinkStatus {
@@ -142,6 +143,36 @@ pub(super) fn links(
         std::thread::spawn(move || child.wait());
     }
     Ok(links)
+}
+
+/// A link that can be cut as a cable is: two pairs of virtual Ethernet interfaces and a bridge between, which passes everything on. Of one pair alone
+/// the kernel takes the carrier only with an end that is set down.
+fn cable(index: usize, a: (&str, u32), b: (&str, u32)) -> String {
+    let mut batch = format!(
+        "link add name cable{index} type bridge mcast_snooping 0 group_fwd_mask 65528\n\
+         link set dev cable{index} addrgenmode none\n"
+    );
+    for (half, (interface, pid)) in halves(index).into_iter().zip([a, b]) {
+        batch.push_str(&format!(
+            "link add name {half} type veth peer name {interface} netns {pid}\n\
+             link set dev {half} addrgenmode none\n\
+             link set dev {half} master cable{index} up\n"
+        ));
+    }
+    batch.push_str(&format!("link set dev cable{index} up\n"));
+    batch
+}
+
+/// The two ends of a cable that are in the box's root.
+fn halves(index: usize) -> [String; 2] {
+    ["a", "b"].map(|half| format!("cable{index}{half}"))
+}
+
+/// Cuts the cable of a link or splices it: both ports lose their carrier or have it again.
+pub(super) fn plug(index: usize, in_place: bool) -> anyhow::Result<()> {
+    let state = if in_place { "up" } else { "down" };
+    let lines = halves(index).map(|half| format!("link set dev {half} {state}\n"));
+    run_ip(&lines.concat())
 }
 
 fn wire_log(state: &State, link: &str) -> std::path::PathBuf {

@@ -419,6 +419,18 @@ pub(super) fn links_break_and_heal_and_syslog_tells(net: &Net) {
         ],
         5 * SECOND,
     );
+    // A cable that is cut leaves both ports as they shall be, without a carrier; ports that are shut say so of themselves.
+    let port = |node: &str, port: &str| net.exec(node, &["ip", "-oneline", "link", "show", port]);
+    for (node, peer) in [("r3", "to-h2"), ("h2", "to-r3")] {
+        let said = port(node, peer);
+        assert!(
+            said.contains("<NO-CARRIER,BROADCAST,MULTICAST,UP>"),
+            "{said}"
+        );
+    }
+    assert!(net.lab(&["break", "r3-h2", "--shut"]).status.success());
+    let shut = port("r3", "to-h2");
+    assert!(shut.contains("<BROADCAST,MULTICAST>"), "{shut}");
     let healed = net.lab(&["heal", "r3-h2"]);
     assert!(healed.status.success(), "{}", said(&healed));
     net.assert_echo("box", "198.18.0.102", 5 * SECOND);
