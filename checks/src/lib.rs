@@ -32,6 +32,7 @@ pub mod runner;
 pub mod schemas;
 pub mod series;
 pub mod shards;
+pub mod sizing;
 pub mod table;
 pub mod tools;
 pub mod variables;

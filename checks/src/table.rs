@@ -9,7 +9,7 @@ use serde_json::Value;
 use services::{Devices, Service, Table};
 
 use crate::crates::Crates;
-use crate::{dashboards, files, operator, shards};
+use crate::{dashboards, files, operator, shards, sizing};
 
 /// Programs of ours that are no services.
 const TOOLS: [&str; 4] = ["sotp-audit", "sotp-checks", "sotp-fuzz", "sotp-lab"];
@@ -46,6 +46,7 @@ pub fn written(root: &Path, table: &Table) -> anyhow::Result<Vec<(PathBuf, Strin
         ("docs/stack.md", "services", ports(table)),
         ("docs/architecture.md", "services", map(table)),
         ("docs/dashboards.md", "dashboards", boards(root)?),
+        ("docs/sizing.md", "sizing", sizing::table(root)?),
     ];
     for (file, name, text) in parts {
         let path = root.join(file);

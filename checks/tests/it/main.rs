@@ -21,6 +21,7 @@ mod manifests;
 mod mosquitto;
 mod panels;
 mod paths;
+mod retention;
 mod rum;
 mod runner;
 mod series;

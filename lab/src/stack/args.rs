@@ -73,7 +73,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub(crate) scrape_interval: u64,
     /// How long Prometheus keeps samples, as Prometheus writes it.
-    #[arg(long, value_name = "TIME", default_value = "15d")]
+    #[arg(long, value_name = "TIME", default_value = "100d")]
     pub(crate) retention: String,
     /// Which log lines reach the terminal; the log files get all of them.
     #[arg(long, value_enum, default_value_t = Show::All)]
