@@ -7,6 +7,7 @@
 //! connections cannot be handed over; they are closed and come again.
 
 mod give;
+pub mod leaving;
 pub mod sockets;
 mod take;
 

@@ -334,11 +334,11 @@ impl Listeners {
             (udp, tcp, unix)
         };
         for (streams, stop) in &tcp {
-            streams.leave();
+            streams.leaving.leave();
             stop.trigger();
         }
         for (socket, stop) in &unix {
-            socket.leave();
+            socket.leaving.leave();
             stop.trigger();
         }
         for (streams, _) in &tcp {
@@ -350,7 +350,7 @@ impl Listeners {
             );
         }
         for (socket, _) in &unix {
-            socket.left().await;
+            socket.leaving.left().await;
             given.socket(
                 Kind::Unix,
                 socket.path().display().to_string(),
@@ -359,10 +359,10 @@ impl Listeners {
         }
         // Datagrams last: their buffer is the only room they have.
         for (_, listener) in &udp {
-            listener.leave();
+            listener.leaving.leave();
         }
         for (configured, listener) in udp {
-            listener.left().await;
+            listener.leaving.left().await;
             given.socket(Kind::Udp, configured.to_string(), listener.descriptor());
             for own in listener.own_descriptors() {
                 given.socket(Kind::UdpOwn, configured.to_string(), own);

@@ -1,5 +1,6 @@
 //! The series of the service.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -51,6 +52,16 @@ macro_rules! column {
 }
 pub(crate) use column;
 
+/// Shows each column, with a sample for each row.
+fn families<T, R: Borrow<T>>(out: &mut Encoder, columns: &[Column<T>], rows: &[(Labels, R)]) {
+    for (name, kind, help, get) in columns {
+        out.family(name, *kind, help);
+        for (labels, row) in rows {
+            out.sample(labels, get(row.borrow()));
+        }
+    }
+}
+
 impl Series {
     fn kernel(&self, out: &mut Encoder) {
         let listeners = self.listeners.udp();
@@ -67,38 +78,14 @@ impl Series {
                 )
             })
             .collect();
-        out.family(
-            "syslog_kernel_dropped_total",
-            Kind::Counter,
-            "Datagrams that the kernel dropped for lack of room in the socket's buffer.",
-        );
-        for (labels, kernel) in &measured {
-            out.sample(labels, kernel.dropped);
-        }
-        out.family(
-            "syslog_kernel_buffer_bytes",
-            Kind::Gauge,
-            "What waits in the socket's buffer, with the kernel's own overhead; of several that which is nearest to its limit.",
-        );
-        for (labels, kernel) in &measured {
-            out.sample(labels, kernel.bytes);
-        }
-        out.family(
-            "syslog_kernel_buffer_limit_bytes",
-            Kind::Gauge,
-            "Where the kernel begins to drop.",
-        );
-        for (labels, kernel) in &measured {
-            out.sample(labels, kernel.limit);
-        }
-        out.family(
-            "syslog_own_sockets",
-            Kind::Gauge,
-            "Heavy senders that have a socket and a buffer of their own.",
-        );
-        for (labels, kernel) in &measured {
-            out.sample(labels, kernel.own);
-        }
+        #[rustfmt::skip]
+        let columns: [Column<Kernel>; 4] = [
+            ("syslog_kernel_dropped_total", Kind::Counter, "Datagrams that the kernel dropped for lack of room in the socket's buffer.", |of| of.dropped),
+            ("syslog_kernel_buffer_bytes", Kind::Gauge, "What waits in the socket's buffer, with the kernel's own overhead; of several that which is nearest to its limit.", |of| of.bytes),
+            ("syslog_kernel_buffer_limit_bytes", Kind::Gauge, "Where the kernel begins to drop.", |of| of.limit),
+            ("syslog_own_sockets", Kind::Gauge, "Heavy senders that have a socket and a buffer of their own.", |of| of.own as u64),
+        ];
+        families(out, &columns, &measured);
         #[rustfmt::skip]
         let counters: [Column<Counts>; 5] = [
             column!("syslog_connections", Gauge, "Open connections.", open),
@@ -107,17 +94,15 @@ impl Series {
             column!("syslog_tls_handshakes_failed_total", Counter, "TLS handshakes that failed.", handshakes_failed),
             column!("syslog_proxy_headers_failed_total", Counter, "PROXY protocol headers that were wrong.", proxy_failed),
         ];
-        let streams = self.listeners.counts();
-        for (name, kind, help, get) in counters {
-            out.family(name, kind, help);
-            for (at, (transport, counts)) in streams.iter().enumerate() {
-                let labels = Labels::new([
-                    ("transport", (*transport).to_owned()),
-                    ("socket", at.to_string()),
-                ]);
-                out.sample(&labels, get(counts));
-            }
-        }
+        let streams = self.listeners.counts().into_iter().enumerate();
+        let streams = streams.map(|(at, (transport, counts))| {
+            let labels = Labels::new([
+                ("transport", transport.to_owned()),
+                ("socket", at.to_string()),
+            ]);
+            (labels, counts)
+        });
+        families(out, &counters, &streams.collect::<Vec<_>>());
     }
 
     fn unfinished(&self, out: &mut Encoder) {
@@ -144,7 +129,10 @@ impl Series {
         );
         let needed = self.restart_needed.load(Relaxed);
         out.sample(Labels::none(), u64::from(needed));
-        let all = self.webhooks.all();
+        let all = self.webhooks.all().into_iter();
+        let all: Vec<_> = all
+            .map(|(webhook, counters)| (Labels::new([("webhook", webhook)]), counters))
+            .collect();
         if all.is_empty() {
             return;
         }
@@ -155,19 +143,13 @@ impl Series {
             column!("syslog_webhook_merged_total", Counter, "Events not called because of one for the same device and kind just before.", merged),
             column!("syslog_webhook_attempts_failed_total", Counter, "Calls that failed and were tried again or given up.", failed),
         ];
-        for (name, kind, help, get) in columns {
-            out.family(name, kind, help);
-            for (webhook, counters) in &all {
-                out.sample(&Labels::new([("webhook", webhook)]), get(counters));
-            }
-        }
+        families(out, &columns, &all);
         out.family(
             "syslog_webhook_dropped_total",
             Kind::Counter,
             "Events that a webhook was not notified of, by reason.",
         );
-        for (webhook, counters) in &all {
-            let labels = Labels::new([("webhook", webhook)]);
+        for (labels, counters) in &all {
             for (reason, count) in [
                 ("queue_full", &counters.full),
                 ("expired", &counters.expired),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::Ordering::{self, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use toolkit::Stop;
 
 use crate::config::Bounds;
 use crate::framing::{Framing, Skip};
+use crate::handover::leaving::Leaving;
 use crate::handover::sockets::Connection;
 use crate::intake::{Batch, Intake};
 use crate::record::Transport;
@@ -121,8 +122,8 @@ pub struct Streams {
     arrived: Mutex<Vec<Connection>>,
     /// Connections for another process.
     gone: Mutex<Vec<Connection>>,
-    leaving: AtomicBool,
-    running: AtomicBool,
+    /// How it ends for another process.
+    pub leaving: Leaving,
     unfinished: Arc<Unfinished>,
     batches: Batches,
 }
@@ -177,8 +178,7 @@ impl Streams {
             counts: Arc::default(),
             arrived: Mutex::default(),
             gone: Mutex::default(),
-            leaving: AtomicBool::new(false),
-            running: AtomicBool::new(false),
+            leaving: Leaving::default(),
             unfinished,
             batches: Batches::default(),
         }
@@ -189,19 +189,9 @@ impl Streams {
         lock(&self.arrived).push(connection);
     }
 
-    /// From now on a stop means that connections are handed over where they can be.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Release);
-    }
-
-    /// Waits until the listener has ended after a stop; gives the connections that can be handed over.
+    /// The connections that can be handed over, when it has left.
     pub async fn left(&self) -> Vec<Connection> {
-        for _ in 0..2_000 {
-            if !self.running.load(Ordering::Acquire) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        self.leaving.left().await;
         std::mem::take(&mut *lock(&self.gone))
     }
 
@@ -234,7 +224,7 @@ impl Streams {
         if stop.is_requested() {
             return Ok(());
         }
-        self.running.store(true, Ordering::Release);
+        let _running = self.leaving.run();
         let mut connections = tokio::task::JoinSet::new();
         let arrived = std::mem::take(&mut *lock(&self.arrived));
         for connection in arrived {
@@ -288,7 +278,6 @@ impl Streams {
             });
         }
         while connections.join_next().await.is_some() {}
-        self.running.store(false, Ordering::Release);
         Ok(())
     }
 

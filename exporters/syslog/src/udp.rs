@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use netio::receive::{Queue, ReceiveBatch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::handover::leaving::Leaving;
 use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, Transport};
 use by_address::ByAddress;
@@ -61,17 +62,8 @@ pub struct Listener {
     before: AtomicU64,
     address: SocketAddr,
     buffer: AtomicU32,
-    leaving: AtomicBool,
-    running: AtomicBool,
-}
-
-/// Says that a receiver runs, as long as it lives.
-struct Running<'a>(&'a AtomicBool);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
+    /// How it ends for another process.
+    pub leaving: Leaving,
 }
 
 impl Listener {
@@ -99,8 +91,7 @@ impl Listener {
             by_address: Mutex::default(),
             before: AtomicU64::new(0),
             buffer: AtomicU32::new(buffer),
-            leaving: AtomicBool::new(false),
-            running: AtomicBool::new(false),
+            leaving: Leaving::default(),
         })
     }
 
@@ -166,21 +157,6 @@ impl Listener {
             socket.set_buffer(bytes)?;
         }
         self.shared.set_buffer(bytes)
-    }
-
-    /// Tells the receiver to end and leave what the kernel holds to another process.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Release);
-    }
-
-    /// Waits until the receiver has ended.
-    pub async fn left(&self) {
-        for _ in 0..2_000 {
-            if !self.running.load(Ordering::Acquire) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
     }
 
     /// A further descriptor of the socket that senders share.
@@ -326,8 +302,7 @@ impl Listener {
     pub fn run(&self, intake: Arc<Intake>, stop: &AtomicBool) -> io::Result<()> {
         let mut received = ReceiveBatch::new(LONGEST);
         let mut batch = Batch::new(intake);
-        self.running.store(true, Ordering::Release);
-        let running = Running(&self.running);
+        let running = self.leaving.run();
         if let Err(error) = netio::thread::set_nice(NICE) {
             tracing::debug!(%error, "receiving has no priority over other work");
         }
@@ -342,7 +317,7 @@ impl Listener {
         );
         loop {
             let stopping = stop.load(Ordering::Acquire);
-            if self.leaving.load(Ordering::Acquire) && batch.is_empty() {
+            if self.leaving.is_leaving() && batch.is_empty() {
                 drop(running);
                 while !stop.load(Ordering::Acquire) {
                     std::thread::sleep(Duration::from_millis(20));

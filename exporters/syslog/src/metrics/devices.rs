@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use toolkit::{Encoder, Kind, Labels};
 
-use super::{Column, Series, column, signed};
+use super::{Column, Series, column, families, signed};
 use crate::header::SEVERITIES;
 use crate::intake::now;
 use crate::record::Transport;
@@ -63,12 +63,7 @@ impl Series {
             column!("syslog_messages_unknown_total", Counter, "Messages that no rule translates.", unknown),
             column!("syslog_lost_before_us_total", Counter, "Messages that the device counted and that did not arrive.", path_lost),
         ];
-        for (name, kind, help, get) in plain {
-            out.family(name, kind, help);
-            for (labels, counters) in &devices {
-                out.sample(labels, get(counters));
-            }
-        }
+        families(out, &plain, &devices);
         out.family(
             "syslog_messages_dropped_total",
             Kind::Counter,

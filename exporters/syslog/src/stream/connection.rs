@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use toolkit::Stop;
 use super::Batches;
 use super::unfinished::{Connection, Unfinished};
 use crate::config::Bounds;
+use crate::handover::leaving::Leaving;
 use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, UNFINISHED};
 
@@ -33,7 +33,7 @@ pub(super) struct Way<'a> {
     pub(super) unfinished: &'a Unfinished,
     pub(super) batches: &'a Batches,
     /// When set at a stop, the connection goes to another process as it is.
-    pub(super) leaving: Option<&'a AtomicBool>,
+    pub(super) leaving: Option<&'a Leaving>,
 }
 
 /// How the reading of a connection ended.
@@ -114,7 +114,7 @@ pub(super) async fn receive(
         let read = tokio::select! {
             read = next => read,
             () = stop.requested(), if draining.is_none() => {
-                if way.leaving.is_some_and(|leaving| leaving.load(Ordering::Acquire)) {
+                if way.leaving.is_some_and(Leaving::is_leaving) {
                     return End::Leaving;
                 }
                 // Take what has arrived, wait no longer for more.

@@ -5,13 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::net::UnixDatagram;
 use toolkit::Stop;
 
 use super::connection::flush;
+use crate::handover::leaving::Leaving;
 use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, Transport};
 
@@ -19,8 +18,8 @@ use crate::record::{TRUNCATED, Transport};
 pub struct UnixSocket {
     socket: UnixDatagram,
     path: PathBuf,
-    leaving: AtomicBool,
-    running: AtomicBool,
+    /// How it ends for another process.
+    pub leaving: Leaving,
 }
 
 impl UnixSocket {
@@ -48,8 +47,7 @@ impl UnixSocket {
         Self {
             socket,
             path,
-            leaving: AtomicBool::new(false),
-            running: AtomicBool::new(false),
+            leaving: Leaving::default(),
         }
     }
 
@@ -68,21 +66,6 @@ impl UnixSocket {
         &self.path
     }
 
-    /// From now on a stop leaves what the kernel holds to another process.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Release);
-    }
-
-    /// Waits until the receiver has ended after a stop.
-    pub async fn left(&self) {
-        for _ in 0..2_000 {
-            if !self.running.load(Ordering::Acquire) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
     /// A further descriptor of the socket.
     ///
     /// # Errors
@@ -99,10 +82,8 @@ impl UnixSocket {
         if stop.is_requested() {
             return Ok(());
         }
-        self.running.store(true, Ordering::Release);
-        let result = self.receive(intake, limit, stop).await;
-        self.running.store(false, Ordering::Release);
-        result
+        let _running = self.leaving.run();
+        self.receive(intake, limit, stop).await
     }
 
     async fn receive(&self, intake: Arc<Intake>, limit: usize, stop: Stop) -> io::Result<()> {
@@ -134,7 +115,7 @@ impl UnixSocket {
             }
             flush(&mut batch, &intake).await;
         }
-        while !self.leaving.load(Ordering::Acquire)
+        while !self.leaving.is_leaving()
             && let Ok(length) = self.socket.try_recv(&mut buffer)
         {
             push(&mut batch, &buffer, length);
@@ -146,7 +127,7 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        if !*self.leaving.get_mut() {
+        if !self.leaving.is_leaving() {
             let _ = std::fs::remove_file(&self.path);
         }
     }

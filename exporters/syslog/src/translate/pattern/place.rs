@@ -147,24 +147,6 @@ impl Kind {
                             || matches!(b, b'.' | b':' | b'-' | b'_' | b'/' | b'@' | b'%')
                     })
             }
-            Self::User => {
-                !matches!(*last, b',' | b';' | b':')
-                    && bytes.iter().all(|b| {
-                        *b > b' '
-                            && !matches!(
-                                b,
-                                b'(' | b')'
-                                    | b'['
-                                    | b']'
-                                    | b'"'
-                                    | b'\''
-                                    | b'{'
-                                    | b'}'
-                                    | b'='
-                                    | b'|'
-                            )
-                    })
-            }
             Self::Port => port(value),
             Self::Number => bytes.iter().all(u8::is_ascii_digit),
             Self::Mac => mac(bytes),
@@ -175,7 +157,7 @@ impl Kind {
                         b.is_ascii_alphanumeric() || matches!(b, b'-' | b',' | b'.' | b'_')
                     })
             }
-            Self::Word => {
+            Self::User | Self::Word => {
                 !matches!(*last, b',' | b';' | b':')
                     && bytes.iter().all(|b| {
                         *b > b' '
