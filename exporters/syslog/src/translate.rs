@@ -146,7 +146,7 @@ impl Translator {
         // Structured data may be all that a message has.
         let message = match header.message.trim_end_matches([' ', '\t']) {
             "" => header.structured,
-            message => message,
+            message => key::level_in_front(header).map_or(message, |(_, text)| text.trim_end()),
         };
         let bare = header.message.is_empty();
         let likely = key::likely_vendor(header);

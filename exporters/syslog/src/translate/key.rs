@@ -125,14 +125,32 @@ pub(super) fn candidates<T>(
     if header.form == Form::Meraki {
         return offer(&["MERAKI-", header.process?], &mut take);
     }
-    let process = header.process?.trim_start_matches('/');
+    let process = header.process.or_else(|| Some(level_in_front(header)?.0))?;
+    let process = process.trim_start_matches('/');
     let found = offer(&["@", process], &mut take).or_else(|| {
         // `fpc3`, `port02`, `filterlog`: cards and ports are counted.
         let kind = process.trim_end_matches(|c: char| c.is_ascii_digit());
         (kind.len() < process.len()).then(|| offer(&["@", kind], &mut take))?
     });
+    let found = found.or_else(|| LEVELS.contains(&process).then(|| take("@level"))?);
     // Every program that lets people in speaks through PAM.
     found.or_else(|| header.message.starts_with("pam_").then(|| take("pam"))?)
+}
+
+/// What D-Link switches write where others write a program.
+const LEVELS: [&str; 9] = [
+    "EMER", "ALER", "CRIT", "ERRO", "WARN", "NOTI", "NOTICE", "INFO", "DEBG",
+];
+
+/// D-Link switches write the level where others write a program, and the text behind it: `INFO(6) Port 1 link down`.
+pub(super) fn level_in_front<'a>(header: &Header<'a>) -> Option<(&'a str, &'a str)> {
+    if header.process.is_some() || header.mnemonic.is_some() {
+        return None;
+    }
+    let (level, rest) = header.message.split_once('(')?;
+    let text = rest.get(1..)?.strip_prefix(") ")?;
+    let plain = (3..=5).contains(&level.len()) && level.bytes().all(|b| b.is_ascii_uppercase());
+    (plain && rest.starts_with(|c: char| c.is_ascii_digit())).then_some((level, text))
 }
 
 /// `LINK-3-UPDOWN` as `LINK-UPDOWN`, `FTD-6-302013` as `ASA-302013`, `SNMP-WARNING-linkDown-2004` as `linkDown`.

@@ -136,7 +136,10 @@ impl Kind {
         match self {
             Self::Any | Self::Text => true,
             // Firewalls write other things where a user would stand.
-            Self::Name => value != "No Authentication Required" && !value.starts_with("x-fwd-for:"),
+            Self::Name => {
+                !matches!(value, "No Authentication Required" | "N/A")
+                    && !value.starts_with("x-fwd-for:")
+            }
             Self::Address => address(value),
             Self::Interface => interface(value),
             Self::Peer => {
