@@ -10,9 +10,10 @@ INVENTORY ?=
 SYSLOG  ?=
 FUZZ    ?=
 TIME    ?= 60
+SOAK    ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster demo up test lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster demo up test soak lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -64,6 +65,9 @@ test: ## everything CI runs; installs what the tests talk to
 	$(MAKE) style
 	$(call PHASE,tests)
 	target/debug/sotp-tests target/tests.json --phases target/phases.txt
+
+soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire
+	$(BIN)/sotp-lab demo --once --no-install --name soak --steps cut --idle $(SOAK) --busy $$(nproc)
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test it -- conventions:: audit::

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::interrupt::Interrupt;
 use crate::topology::{SHIPPED, Shape, Topology};
 use crate::{demo, inside, lab, sensors, stack, traffic};
 
@@ -182,6 +183,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn up(args: Up) -> anyhow::Result<()> {
+    let interrupt = Interrupt::listen()?;
     let options = lab::Options {
         name: args.name.name,
         topology: args.topology,
@@ -192,11 +194,12 @@ fn up(args: Up) -> anyhow::Result<()> {
             lab::Life::Detached
         },
         user_space_links: args.links == Links::Tun,
+        interrupt: interrupt.clone(),
     };
     let lab = lab::up(&options)?;
     print!("{}", lab.status_table()?);
     if args.foreground {
-        lab.wait();
+        lab.wait(&interrupt)?;
     }
     Ok(())
 }

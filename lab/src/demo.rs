@@ -1,8 +1,9 @@
 //! The lab and the stack together, as one show: a network of routers, watched, with a link to cut.
 
 mod history;
+mod idle;
 mod jobs;
-mod news;
+pub(crate) mod news;
 mod once;
 mod show;
 mod steps;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::interrupt::Interrupt;
 use crate::lab::{self, Lab, Life};
 use crate::stack::output::Show;
 use crate::stack::{Common, Download, runtime};
@@ -47,6 +49,12 @@ struct Flags {
     /// With --once: the same, while the alert of the step cut fires.
     #[arg(long, value_name = "CMD", requires = "once")]
     while_firing: Vec<String>,
+    /// With --once: before the first step nothing happens for so long, --while-up counted, and the demo fails if an alert fires in that time.
+    #[arg(long, value_name = "SECONDS", requires = "once", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    idle: Option<u64>,
+    /// With --idle: so many threads that keep processors busy meanwhile.
+    #[arg(long, value_name = "THREADS", requires = "idle", default_value_t = 0)]
+    busy: usize,
     /// With --once: write the steps and their evidence as JSON too.
     #[arg(long, value_name = "FILE", requires = "once")]
     timeline: Option<PathBuf>,
@@ -93,10 +101,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         doctor::packages(
             &runtime.block_on(doctor::wanted(programs, scope)),
-            false,
+            args.once,
             scope,
         )?;
-        runtime.block_on(doctor::downloads(programs, &args.download, false))?;
+        runtime.block_on(doctor::downloads(programs, &args.download, args.once))?;
     }
     // What can be wrong is found before anything is built.
     let found = runtime.block_on(stack::plan::find(&args.common))?;
@@ -104,15 +112,24 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.once {
         scenario(&args)?;
     }
+    // Until here there is nothing that could be left.
+    let interrupt = Interrupt::listen()?;
     eprintln!("building the network {}", args.topology);
-    let lab = lab::up(&lab::Options {
+    let lab = match lab::up(&lab::Options {
         name: args.name.clone(),
         topology: args.topology.clone(),
         deadline: Duration::from_secs(args.deadline),
         life: Life::Attached,
         user_space_links: false,
-    })?;
-    let result = runtime.block_on(show::run(&args, &lab, &found, &home));
+        interrupt: interrupt.clone(),
+    }) {
+        Err(lab::Error::Interrupted(_)) => {
+            let code = runtime.block_on(show::interrupted(&args, &interrupt));
+            return Ok(ExitCode::from(code));
+        }
+        lab => lab?,
+    };
+    let result = runtime.block_on(show::run(&args, &lab, &found, &home, &interrupt));
     // The lab ends in any case; the first error is the one to tell.
     let ended = end(lab);
     let code = result?;

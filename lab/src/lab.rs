@@ -21,12 +21,15 @@ pub(crate) use start::up;
 
 use crate::credentials::Credentials;
 use crate::inside::{Answer, BoxStatus, Request};
+use crate::interrupt::Interrupt;
 use crate::line;
 use crate::topology::{self, Shape, Topology};
 use state::{Running, State};
 
 /// How long the box may take for one order.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Time between two looks at whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long the kernel may take to end everything in the box.
 const END: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) life: Life,
     /// Links with delay and loss run in user space even where the kernel has netem.
     pub(crate) user_space_links: bool,
+    /// What ends it while it is built.
+    pub(crate) interrupt: Interrupt,
 }
 
 /// Why something with a lab did not work.
@@ -96,6 +101,8 @@ pub(crate) enum Error {
         #[source]
         source: std::io::Error,
     },
+    #[error("the lab {0} was to end before it was up")]
+    Interrupted(String),
     #[error("the lab {0} did not end in time")]
     StillThere(String),
 }
@@ -304,13 +311,20 @@ impl Lab {
         routers.map(|node| inventory::sensor(&node.name)).collect()
     }
 
-    /// Returns when the lab ends, by `down` or by accident.
-    pub(crate) fn wait(mut self) {
+    /// Returns when the lab ends, by `down` or by accident, or has been ended since `interrupt` came.
+    pub(crate) fn wait(mut self, interrupt: &Interrupt) -> Result<(), Error> {
         if let Some(keeper) = &mut self.keeper {
             // Waiting would close it, and with it the box.
             let _lifeline = keeper.stdin.take();
-            let _ = keeper.wait();
+            while !interrupt.came() {
+                if matches!(keeper.try_wait(), Ok(None)) {
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
+                return Ok(());
+            }
         }
+        self.down()
     }
 
     /// Ends the lab and returns when nothing of it is left.

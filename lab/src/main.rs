@@ -9,6 +9,7 @@ mod doctor;
 mod files;
 mod icmp;
 mod inside;
+mod interrupt;
 mod kernel;
 mod lab;
 mod line;

@@ -5,6 +5,7 @@ mod daemons;
 mod frr;
 mod linkwatch;
 pub(crate) mod place;
+mod processors;
 mod protocols;
 #[cfg(test)]
 mod tests;

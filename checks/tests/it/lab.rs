@@ -68,6 +68,9 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
             "panels",
             "--steps",
             "cut",
+            // As long as the panels take, or a little longer: nothing happens meanwhile, so nothing may fire. `make soak` has the whole.
+            "--idle",
+            "60",
             "--timeline",
         ])
         .arg(&timeline);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::interrupt::Interrupt;
 use anyhow::Context;
 use history::{Device, End, Instances, Link, Network, Period, Stream};
 
@@ -22,7 +23,11 @@ const PLATFORM: [&str; 2] = ["linux", "frr"];
 ///
 /// # Errors
 /// There is no promtool, or it could not make the blocks.
-pub(super) async fn write(setting: &Setting<'_>, topology: &Topology) -> anyhow::Result<()> {
+pub(super) async fn write(
+    setting: &Setting<'_>,
+    topology: &Topology,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
     let promtool = promtool(&setting.found.prometheus.path)
         .context("no promtool beside Prometheus or on PATH")?;
     let (data, scratch) = (setting.state.join("prometheus"), scratch());
@@ -32,9 +37,11 @@ pub(super) async fn write(setting: &Setting<'_>, topology: &Topology) -> anyhow:
     let network = network(topology, setting.inside);
     let period = Period::until(jiff::Timestamp::now());
     let begun = std::time::Instant::now();
-    let folder = scratch.clone();
+    let (folder, interrupt) = (scratch.clone(), interrupt.clone());
     let written = tokio::task::spawn_blocking(move || {
-        history::write(&network, period, &promtool, &data, &folder)
+        history::write(&network, period, &promtool, &data, &folder, || {
+            interrupt.came()
+        })
     })
     .await;
     // Should it stay, it lies where the system sweeps.

@@ -1,4 +1,4 @@
-//! What happens while the demo stays, in plain lines on the terminal: alerts that come and go, and what the remediator does about them.
+//! What happens while the stack runs, in plain lines on the terminal: alerts that come and go, and what the remediator does about them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const JOBS: usize = 50;
 type Known = BTreeMap<String, String>;
 
 /// Says what happens, for ever. What does not answer says nothing new.
-pub(super) async fn follow(setting: &Setting<'_>) -> std::convert::Infallible {
+pub(crate) async fn follow(setting: &Setting<'_>) -> std::convert::Infallible {
     let client = http::local();
     let alerts_url = format!("{}/api/v2/alerts", setting.url("alertmanager"));
     let jobs_url = format!(

@@ -1,5 +1,10 @@
 //! The story from its beginning to its table.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::idle::{Busy, idle};
 use super::steps::STEPS;
 use super::story::{HOOK, Stage, Step, one};
 use super::timeline::{table, write};
@@ -10,10 +15,16 @@ use super::watch;
 /// # Errors
 /// A step failed, or a command of the user's did.
 pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
+    let busy = Busy::new(stage.args.busy);
     watch::calm(stage).await?;
+    let calm = Instant::now();
     for command in &stage.args.while_up {
         stage.hook(command, HOOK).await?;
     }
+    if let Some(seconds) = stage.args.idle {
+        idle(stage, calm, Duration::from_secs(seconds)).await?;
+    }
+    drop(busy);
     let chosen = &stage.args.steps;
     let chosen = |step: &&Step| chosen.is_empty() || chosen.iter().any(|name| name == step.name);
     let mut entries = Vec::new();

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::Stage;
 use super::{Flags, history, news, once, watch};
+use crate::interrupt::Interrupt;
 use crate::lab::Lab;
 use crate::node::COLLECTOR_ACCOUNT;
 use crate::stack::Ssh;
@@ -21,7 +21,7 @@ use crate::stack::plan::{self, Found, Plan, Ports, Setting, usual_ports};
 use crate::stack::status::{self, State, States};
 use crate::stack::table::{Row, render};
 use crate::stack::{forward, ports, tell};
-use crate::topology::COLLECTOR_SYSLOG;
+use crate::topology::{COLLECTOR_SYSLOG, Link, Topology};
 
 /// Time for everything to become ready; Grafana's first start is the slowest.
 const READY: Duration = Duration::from_secs(90);
@@ -39,9 +39,8 @@ pub(super) async fn run(
     lab: &Lab,
     found: &Found,
     home: &Home,
+    interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let state = folder(lab)?;
     // A folder of its own: it becomes a git repository when somebody changes a device in Grafana.
     let network = state.join("network");
@@ -82,9 +81,12 @@ pub(super) async fn run(
         doubles: args.once,
     };
     if !args.no_history
-        && let Err(error) = history::write(&setting, lab.topology()).await
+        && let Err(error) = history::write(&setting, lab.topology(), interrupt).await
     {
         eprintln!("no demonstration history: {error:#}");
+    }
+    if interrupt.came() {
+        return Ok(ExitCode::from(interrupted(args, interrupt).await));
     }
     let plan = plan::write(&setting)?;
     for line in tell::moved_ports(&setting, &plan) {
@@ -137,13 +139,17 @@ pub(super) async fn run(
     };
     let result = tokio::select! {
         result = work => result.map(|()| ExitCode::SUCCESS),
-        // An interrupted scenario has proved nothing.
-        _ = interrupt.recv() => Ok(ExitCode::from(if args.once { 130 } else { 0 })),
-        _ = terminate.recv() => Ok(ExitCode::from(if args.once { 143 } else { 0 })),
+        code = interrupted(args, interrupt) => Ok(ExitCode::from(code)),
     };
     eprintln!("ending the stack");
     stack.end().await;
     result
+}
+
+/// Waits until it is to end, and gives the status for that: a demo that stays ends so as it should, a scenario has proved nothing.
+pub(super) async fn interrupted(args: &Flags, interrupt: &Interrupt) -> u8 {
+    let code = interrupt.wait().await;
+    if args.once { code } else { 0 }
 }
 
 /// The folder of the stack, in the lab's own so that it goes with it.
@@ -177,7 +183,7 @@ fn to_try(args: &Flags, lab: &Lab) -> Vec<Row> {
     let me = std::env::args()
         .next()
         .unwrap_or_else(|| "sotp-lab".to_owned());
-    let (name, link) = (&args.name, &args.link);
+    let (name, link) = (&args.name, cut(lab.topology(), &args.link));
     let row = |what: &str, command: String, note: &str| Row::new(what, "", command, note);
     let exec = format!("{me} exec --name {name}");
     let mut rows = vec![
@@ -217,6 +223,21 @@ fn to_try(args: &Flags, lab: &Lab) -> Vec<Row> {
         "",
     ));
     rows
+}
+
+/// The link to cut: the one that was named if there is such a one, else one to a host, so that somebody is missed.
+fn cut<'a>(topology: &'a Topology, named: &'a str) -> &'a str {
+    let to_host = |link: &&Link| {
+        [link.a, link.b]
+            .iter()
+            .any(|end| !topology.nodes[*end].is_router())
+    };
+    let links = &topology.links;
+    topology
+        .link(named)
+        .or_else(|| links.iter().rev().find(to_host))
+        .or_else(|| links.first())
+        .map_or(named, |link| &link.name)
 }
 
 /// The inner half of the launcher. It ends when its standard input does.
@@ -313,4 +334,21 @@ fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::SHIPPED;
+
+    #[test]
+    fn the_hint_names_a_link_of_the_topology() {
+        for (name, text) in SHIPPED {
+            let topology = Topology::parse(text, name).unwrap();
+            let link = cut(&topology, "r3-h2");
+            assert!(topology.link(link).is_some(), "{name}: {link}");
+            let expected = if name == "triangle" { "r3-h2" } else { link };
+            assert_eq!(link, expected);
+        }
+    }
 }

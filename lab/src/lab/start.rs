@@ -16,6 +16,8 @@ use crate::files::{file, tail};
 use crate::inside::{Event, InBox, RELEASE};
 use crate::topology::{self, Topology};
 
+/// Time between two looks at whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
 /// How much longer than its own deadline the box may take to say so.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -63,6 +65,10 @@ pub(crate) fn up(options: &Options) -> Result<Lab, Error> {
             let _ = child.kill();
             let _ = child.wait();
             let _ = fs::remove_file(state.running_file());
+            if matches!(error, Error::Interrupted(_)) {
+                // Nobody will look at its logs.
+                let _ = state.remove();
+            }
             Err(error)
         }
     }
@@ -153,9 +159,14 @@ fn follow(
     let lines = read_lines(child);
     let end = Instant::now() + options.deadline + GRACE;
     loop {
-        let event = match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        if options.interrupt.came() {
+            return Err(Error::Interrupted(options.name.clone()));
+        }
+        let rest = end.saturating_duration_since(Instant::now());
+        let event = match lines.recv_timeout(rest.min(LOOK)) {
             Ok(line) => serde_json::from_str(&line)
                 .unwrap_or_else(|_| Event::Failed(format!("the box says {line:?}"))),
+            Err(RecvTimeoutError::Timeout) if rest > LOOK => continue,
             Err(RecvTimeoutError::Timeout) => Event::Failed("the box does not answer".to_owned()),
             Err(RecvTimeoutError::Disconnected) => {
                 let status = child

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use super::frr::LOG_COMMANDS;
 use super::place::softflowd_arguments;
-use super::{Spec, place, protocols};
+use super::{Spec, place, processors, protocols};
 use crate::files;
 use crate::supervise::{Daemon, Supervisor};
 use crate::topology::{Kind, Node};
@@ -53,6 +53,7 @@ pub(super) fn start(
     if let Kind::Router { flow, .. } = &node.kind {
         let at = place::of(&node.name);
         let wait = |name: &str, answers: &dyn Fn() -> bool| wait(spec, name, deadline, answers);
+        processors::keep(&at, supervisor)?;
         // The logger first, so that it hears the others; then snmpd, which FRR's modules look for once.
         supervisor.keep(daemon(
             "rsyslogd",

@@ -1,6 +1,7 @@
 //! Finding the programs of others, and downloading those that are missing and pinned.
 
-use std::io::IsTerminal;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 
 use super::args::{Download, Programs};
@@ -15,13 +16,7 @@ pub(crate) const ALL: [&Kind; 5] = [&PROMETHEUS, &ALERTMANAGER, &GRAFANA, &LOKI,
 impl Programs {
     /// The folder that is searched first and that downloads go to.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
-        let cache = || {
-            let xdg = std::env::var_os("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute());
-            let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-            xdg.or_else(home).map(|base| base.join("sotp/stack"))
-        };
+        let cache = || cache().map(|base| base.join("sotp/stack"));
         let folder = self.stack_dir.clone().or_else(cache)?;
         std::path::absolute(folder).ok()
     }
@@ -109,17 +104,68 @@ impl Download {
 }
 
 /// Whether the user says yes. Without a terminal nobody can be asked: root, as in CI and images, means yes; for an
-/// ordinary user it is no.
+/// ordinary user it is no. A "no" is remembered, and the same is not asked again.
 pub(crate) fn agreed(question: &str) -> bool {
     if !std::io::stdin().is_terminal() {
         return nix::unistd::geteuid().is_root();
     }
+    let refusals = cache().map(|cache| Refusals(cache.join("sotp/refused")));
+    if let Some(refusals) = refusals.as_ref().filter(|all| all.has(question)) {
+        let file = refusals.0.display();
+        eprintln!("{question} You said no before; to be asked again, remove {file}");
+        return false;
+    }
     eprint!("{question} [Y/n] ");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer).unwrap_or(0);
-    read > 0
-        && matches!(
-            answer.trim().to_ascii_lowercase().as_str(),
-            "" | "y" | "yes"
-        )
+    let answer = answer.trim().to_ascii_lowercase();
+    let yes = read > 0 && matches!(answer.as_str(), "" | "y" | "yes");
+    if let Some(refusals) = refusals.filter(|_| read > 0 && !yes) {
+        // Where it cannot be kept it is asked again.
+        let _ = refusals.add(question);
+    }
+    yes
+}
+
+/// Where programs keep what can be had again.
+fn cache() -> Option<PathBuf> {
+    let xdg = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    xdg.or_else(home)
+}
+
+/// Questions that were answered with no, one a line of a file.
+struct Refusals(PathBuf);
+
+impl Refusals {
+    fn has(&self, question: &str) -> bool {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        text.lines().any(|line| line == question)
+    }
+
+    fn add(&self, question: &str) -> std::io::Result<()> {
+        if let Some(folder) = self.0.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;
+        writeln!(file, "{question}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_no_is_remembered_for_the_same_question() {
+        let folder = testkit::TempDir::new().unwrap();
+        let refusals = Refusals(folder.join("cache/refused"));
+        assert!(!refusals.has("Download Grafana?"));
+        refusals.add("Download Grafana?").unwrap();
+        refusals.add("Download Loki?").unwrap();
+        assert!(refusals.has("Download Grafana?") && refusals.has("Download Loki?"));
+        assert!(!refusals.has("Download Tempo?"));
+    }
 }

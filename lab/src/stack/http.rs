@@ -37,6 +37,12 @@ pub(crate) async fn answers(client: &Client, url: &str) -> bool {
     matches!(client.get(url).send().await, Ok(answer) if answer.status().is_success())
 }
 
+/// What `url` answers, when it answers 2xx.
+pub(crate) async fn text(client: &Client, url: &str) -> Option<String> {
+    let answer = client.get(url).send().await.ok()?;
+    answer.error_for_status().ok()?.text().await.ok()
+}
+
 fn provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -19,6 +19,8 @@ pub(crate) async fn rows(setting: &Setting<'_>, states: &States) -> Vec<Row> {
             break;
         }
     }
+    let (alertmanager, silences) =
+        alertmanager_page(http::text(&client, &format!("{}/", setting.url("alertmanager"))).await);
     let found = setting.found;
     let mut rows = Vec::new();
     let mut add = |name: &str, what: &str, version: &str, path: &str, look: &str| {
@@ -54,8 +56,8 @@ pub(crate) async fn rows(setting: &Setting<'_>, states: &States) -> Vec<Row> {
         "alertmanager",
         "Alertmanager",
         &found.alertmanager.version,
-        "/",
-        "active alerts, silences",
+        alertmanager,
+        silences,
     );
     for (service, _) in &found.services {
         add(
@@ -88,6 +90,17 @@ pub(crate) async fn rows(setting: &Setting<'_>, states: &States) -> Vec<Row> {
     rows
 }
 
+/// Where Alertmanager shows its alerts, by its first page: Debian's package has no other, and says so there.
+fn alertmanager_page(first: Option<String>) -> (&'static str, &'static str) {
+    match first {
+        Some(page) if !page.contains("<script") => (
+            "/api/v2/alerts",
+            "active alerts, as JSON: this build of Alertmanager has no screens",
+        ),
+        _ => ("/", "active alerts, silences"),
+    }
+}
+
 /// A row for each part that could not be found.
 fn missing(found: &Found) -> Vec<Row> {
     let parts = [
@@ -114,4 +127,20 @@ pub(crate) fn moved_ports(setting: &Setting, plan: &Plan) -> Vec<String> {
         (wanted != port).then(|| format!("port {wanted} is taken: {name} is at {port}"))
     };
     plan.processes.iter().filter_map(moved).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alertmanager_without_screens_is_looked_at_by_its_api() {
+        let page = |text: &str| alertmanager_page(Some(text.to_owned())).0;
+        assert_eq!(
+            page("<p>does not include a web application.</p>"),
+            "/api/v2/alerts"
+        );
+        assert_eq!(page("<script src=\"script.js\"></script>"), "/");
+        assert_eq!(alertmanager_page(None).0, "/");
+    }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::args::Up;
@@ -15,6 +14,8 @@ use super::plan::{self, Found, Ports, Setting};
 use super::services::{INVENTORY, SNMP};
 use super::state::{self, State};
 use super::{inner, ports, table, tell};
+use crate::demo::news;
+use crate::interrupt::Interrupt;
 
 /// Time for everything to become ready; Grafana's first start is the slowest.
 const READY: Duration = Duration::from_secs(90);
@@ -26,8 +27,7 @@ const CAP_NET_RAW: u32 = 13;
 /// # Errors
 /// A check failed, or a needed part did not become ready.
 pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let interrupt = Interrupt::listen()?;
     let found = plan::find(&up.common).await?;
     let home = Home::find(up.common.home.as_deref())?;
     let inventory = std::path::absolute(&up.inventory)?;
@@ -77,15 +77,14 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
             )
         );
         println!(
-            "\n  Logs and data are in {}. Ctrl-C ends all of it.\n",
+            "\n  Logs and data are in {}. Ctrl-C ends all of it. What happens from now on:\n",
             state.folder().display()
         );
         anyhow::Ok(())
     };
     let result = tokio::select! {
-        result = async { show.await?; std::future::pending().await } => result,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+        result = async { show.await?; match news::follow(&setting).await {} } => result,
+        _ = interrupt.wait() => Ok(()),
     };
     supervisor.end(inner::END).await;
     result.map(|()| ExitCode::SUCCESS)

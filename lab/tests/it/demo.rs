@@ -161,7 +161,42 @@ fn a_killed_demo_leaves_no_process() {
     show.mark.assert_gone(Duration::from_secs(20));
 }
 
-/// A demo that stays, up to its table.
+/// While the network is built, the history is written, the stack starts and the table is there: some seconds each, since all of it is real.
+#[test]
+fn a_demo_that_is_interrupted_at_any_moment_leaves_nothing() {
+    let _machine = among_others();
+    let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let mut random = u64::from(seed.subsec_nanos());
+    let signals = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGTERM];
+    for (round, span) in [1_000, 4_000, 8_000, 14_000].into_iter().enumerate() {
+        // A linear congruential generator will do.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let moment = Duration::from_millis(span / 2 + (random >> 33) % (span / 2));
+        let signal = signals[round % signals.len()];
+        let mut show = Show::begin("test-moment", &[]);
+        std::thread::sleep(moment);
+        show.signal(signal);
+        let status = ended(&mut show.child, Duration::from_secs(60));
+        let about = format!("{signal} after {moment:?}: {status}: {}", show.out());
+        // One that came before it listened ended it by itself.
+        assert!(
+            status.code() == Some(0) || moment < Duration::from_secs(2),
+            "{about}"
+        );
+        show.mark.assert_gone(Duration::from_secs(10));
+        assert!(
+            !show.folder.join("sotp-lab/test-moment").exists(),
+            "{about}"
+        );
+        let scratch = show.folder.join("tmp").read_dir().unwrap().flatten();
+        let scratch: Vec<_> = scratch.map(|entry| entry.file_name()).collect();
+        assert!(scratch.is_empty(), "{scratch:?}: {about}");
+    }
+}
+
+/// A demo that stays.
 struct Show {
     child: Child,
     folder: TempDir,
@@ -169,8 +204,10 @@ struct Show {
 }
 
 impl Show {
-    fn start(name: &str, flags: &[&str]) -> Self {
+    /// One that has only just been started.
+    fn begin(name: &str, flags: &[&str]) -> Self {
         let (mark, folder) = (Mark::new(), TempDir::new().unwrap());
+        std::fs::create_dir(folder.join("tmp")).unwrap();
         let out = File::create(folder.join("out")).unwrap();
         let child = Command::new(LAB)
             .args(["demo", "--no-install", "--name", name])
@@ -180,16 +217,22 @@ impl Show {
             .env(Mark::KEY, mark.word())
             .env("XDG_RUNTIME_DIR", folder.path())
             .env("SOTP_STACK_DIR", folder.join("none"))
+            .env("TMPDIR", folder.join("tmp"))
             .stdin(Stdio::null())
             .stdout(out.try_clone().unwrap())
             .stderr(out)
             .spawn()
             .unwrap();
-        let mut show = Self {
+        Self {
             child,
             folder,
             mark,
-        };
+        }
+    }
+
+    /// One up to its table.
+    fn start(name: &str, flags: &[&str]) -> Self {
+        let mut show = Self::begin(name, flags);
         eventually("the table", Duration::from_secs(120), || {
             let out = show.out();
             assert!(show.child.try_wait().unwrap().is_none(), "it ended: {out}");

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::series::{World, all};
 use crate::{Network, Period};
@@ -10,6 +11,9 @@ use crate::{Network, Period};
 /// What one text and so one block covers, in seconds: the longest that a Prometheus which keeps 100 days makes by itself, so that it has
 /// nothing to rewrite. Its blocks begin at multiples of it.
 const BLOCK: i64 = 162 * 3_600;
+
+/// Time between two looks at a promtool.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Why there is no history.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +27,9 @@ pub enum Error {
     /// promtool said no.
     #[error("promtool tsdb create-blocks-from openmetrics: {0}")]
     Refused(String),
+    /// It was to stop.
+    #[error("it was stopped")]
+    Stopped,
 }
 
 /// What was written.
@@ -35,7 +42,7 @@ pub struct Summary {
 }
 
 /// Writes the history of a network into Prometheus' data folder, which no Prometheus may be using. `scratch` is a folder for the texts,
-/// which are gone afterwards; a few hundred megabytes at a time.
+/// which are gone afterwards; a few hundred megabytes at a time. It stops soon after `stop` says so.
 ///
 /// # Errors
 /// A file cannot be written, or promtool is not there or does not make the blocks.
@@ -45,6 +52,7 @@ pub fn write(
     promtool: &Path,
     data: &Path,
     scratch: &Path,
+    stop: impl Fn() -> bool,
 ) -> Result<Summary, Error> {
     let world = World::new(network, period);
     let mut series = all(network, period);
@@ -54,6 +62,9 @@ pub fn write(
     let mut from = period.from;
     let mut text = String::new();
     while from <= period.to {
+        if stop() {
+            return Err(Error::Stopped);
+        }
         let to = ((from.div_euclid(BLOCK) + 1) * BLOCK).min(period.to + 1);
         text.clear();
         for one in &mut series {
@@ -64,14 +75,14 @@ pub fn write(
         let file = scratch.join(format!("history-{from}.txt"));
         std::fs::write(&file, &text).map_err(|error| Error::File(file.clone(), error))?;
         if running.len() >= at_once {
-            running.remove(0).end()?;
+            running.remove(0).end(&stop)?;
         }
         running.push(Making::start(promtool, file, data)?);
         // The next minute after the end, whatever second a block ends at.
         from += (to - from + crate::STEP - 1) / crate::STEP * crate::STEP;
     }
     for making in running {
-        making.end()?;
+        making.end(&stop)?;
     }
     Ok(Summary {
         series: series.len(),
@@ -92,6 +103,8 @@ impl Making {
             // Debian's promtool takes it without listing it.
             .arg(format!("--max-block-duration={}h", BLOCK / 3_600))
             .args([&file, data])
+            // What it leaves when it is ended goes with the folder.
+            .env("TMPDIR", file.parent().unwrap_or(data))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -103,7 +116,16 @@ impl Making {
         })
     }
 
-    fn end(mut self) -> Result<(), Error> {
+    fn end(mut self, stop: &impl Fn() -> bool) -> Result<(), Error> {
+        while let Some(child) = &mut self.child {
+            if stop() {
+                return Err(Error::Stopped);
+            }
+            if child.try_wait().map_err(Error::Run)?.is_some() {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
         let Some(child) = self.child.take() else {
             return Ok(());
         };

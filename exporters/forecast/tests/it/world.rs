@@ -57,7 +57,15 @@ fn history() -> &'static TempDir {
         let (data, scratch) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         let period = Period::until(jiff::Timestamp::now());
         let promtool = "promtool".as_ref();
-        history::write(&network(), period, promtool, data.path(), scratch.path()).unwrap();
+        history::write(
+            &network(),
+            period,
+            promtool,
+            data.path(),
+            scratch.path(),
+            || false,
+        )
+        .unwrap();
         data
     })
 }

@@ -72,6 +72,7 @@ async fn a_real_prometheus_answers_rates_and_availability_with_season_outage_and
         "promtool".as_ref(),
         data.path(),
         scratch.path(),
+        || false,
     )
     .unwrap();
     println!("{written:?} in {:?}", begun.elapsed());
