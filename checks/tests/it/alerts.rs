@@ -85,8 +85,9 @@ fn every_alert_is_shown_silent_firing_and_silent_again() {
 }
 
 /// Where one event is the fault: what is gone stays gone, and nobody would see it again.
-const SINGLE: [&str; 10] = [
+const SINGLE: [&str; 11] = [
     "AuditWritesFail",
+    "InventoryShrunk",
     "MqttSeriesRefused",
     "NetflowKernelDrops",
     "RemediationNeedsPeople",
