@@ -55,6 +55,12 @@ pub fn all(root: &Path, kubectl: &Path, scratch: &Path) -> anyhow::Result<Vec<De
     for folder in ["kustomize", "dashboards", "alerts"] {
         sources.extend(files(&root.join(folder), "")?);
     }
+    let folders = overlays(root, scratch)?;
+    sources.extend(
+        folders
+            .iter()
+            .map(|(_, folder)| folder.join("kustomization.yaml")),
+    );
     let (content, kept) = (hashed(&sources)?, scratch.join("kept.json"));
     if let Ok(text) = std::fs::read(&kept)
         && let Ok((of, all)) = serde_json::from_slice::<(u64, Vec<Deployment>)>(&text)
@@ -62,23 +68,28 @@ pub fn all(root: &Path, kubectl: &Path, scratch: &Path) -> anyhow::Result<Vec<De
     {
         return Ok(all);
     }
-    let all = built(root, kubectl, scratch)?;
+    let all = built(kubectl, &folders)?;
     std::fs::write(&kept, serde_json::to_vec(&(content, &all))?)?;
     Ok(all)
 }
 
-fn built(root: &Path, kubectl: &Path, scratch: &Path) -> anyhow::Result<Vec<Deployment>> {
-    let mut folders_of = Vec::new();
+/// The folder of each.
+fn overlays(root: &Path, scratch: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
     for overlay in folders(root, "kustomize/overlays")? {
         let name = format!("kustomize/overlays/{overlay}");
-        folders_of.push((name.clone(), root.join(name)));
+        found.push((name.clone(), root.join(name)));
     }
     for component in folders(root, "kustomize/components")? {
         let folder = overlay(root, scratch, below(&component), &[&component])?;
-        folders_of.push((format!("kustomize/components/{component}"), folder));
+        found.push((format!("kustomize/components/{component}"), folder));
     }
+    Ok(found)
+}
+
+fn built(kubectl: &Path, folders: &[(String, PathBuf)]) -> anyhow::Result<Vec<Deployment>> {
     std::thread::scope(|scope| {
-        let builds: Vec<_> = folders_of
+        let builds: Vec<_> = folders
             .iter()
             .map(|(name, folder)| scope.spawn(move || (name, manifests::build(kubectl, folder))))
             .collect();

@@ -540,6 +540,31 @@ fn the_configurations_of_scale_out_are_those_of_the_base_but_for_mimir() {
     }
 }
 
+/// What node_exporter of the component is told, Debian's knows: a flag that is not there would end it at its start.
+#[test]
+fn node_exporter_knows_its_flags() {
+    if !tools::on_path("prometheus-node-exporter") {
+        testkit::skip(format_args!("no prometheus-node-exporter"));
+        return;
+    }
+    // It prints its flags on standard error.
+    let help = tools::run("sh", &["-c", "prometheus-node-exporter --help 2>&1"]).unwrap();
+    let flags: BTreeSet<&str> = help
+        .split([' ', '=', '\n'])
+        .filter(|word| word.starts_with("--"))
+        .collect();
+    let all = all();
+    let one = find(&all, "kustomize/components/node-exporter");
+    let set = of_kind(one, "DaemonSet").next().unwrap();
+    let arguments = &set["spec"]["template"]["spec"]["containers"][0]["args"];
+    for argument in items(arguments) {
+        let flag = argument.as_str().unwrap().split('=').next().unwrap();
+        let known = flags.contains(&*flag.replace("--no-", "--"));
+        assert!(known, "{flag} is not among {flags:?}");
+    }
+    assert!(items(arguments).count() > 5 && !flags.contains("--path.rootf"));
+}
+
 /// Components that change the same things still build together and keep the rules.
 #[test]
 fn components_can_be_combined() {

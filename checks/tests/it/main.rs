@@ -4,6 +4,7 @@
 mod alerts;
 mod app;
 mod audit;
+mod backup;
 mod canaries;
 mod circles;
 mod cloud;

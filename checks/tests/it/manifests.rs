@@ -391,9 +391,9 @@ fn every_inventory_that_is_shipped_is_one() {
     }
 }
 
-/// A pod that keeps every rule, changed by `change`.
-fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
-    let mut pod = json!({
+/// A pod that keeps every rule.
+fn good() -> Value {
+    json!({
         "kind": "Pod", "metadata": {"name": "x", "labels": {"app": "x"}},
         "spec": {
             "automountServiceAccountToken": false,
@@ -404,7 +404,12 @@ fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
                 "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"memory": "1Mi"}}
             }]
         }
-    });
+    })
+}
+
+/// The same, changed by `change`.
+fn pod(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let mut pod = good();
     change(&mut pod);
     manifests::problems(&[pod])
 }
@@ -482,6 +487,127 @@ fn each_fault_of_a_pod_is_found() {
             "expected `{expected}` in {problems:?}"
         );
     }
+}
+
+/// What a privileged namespace is for, and no more.
+#[test]
+fn a_privileged_namespace_allows_the_node_and_net_raw_and_nothing_else() {
+    let level = |level: &str, change: &dyn Fn(&mut Value)| {
+        let space = json!({"kind": "Namespace", "metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/enforce": level}}});
+        let mut pod = good();
+        pod["metadata"]["namespace"] = json!("n");
+        change(&mut pod);
+        manifests::problems(&[space, pod])
+    };
+    let of_the_node = |pod: &mut Value| {
+        pod["spec"]["hostNetwork"] = json!(true);
+        pod["spec"]["volumes"] = json!([{"name": "v", "hostPath": {"path": "/"}}]);
+        pod["spec"]["containers"][0]["ports"] = json!([{"containerPort": 1, "hostPort": 1}]);
+    };
+    let capability = |pod: &mut Value, name: &str| {
+        pod["spec"]["containers"][0]["securityContext"]["capabilities"]["add"] = json!([name]);
+        pod["spec"]["securityContext"]["runAsNonRoot"] = json!(false);
+        pod["spec"]["securityContext"]["runAsUser"] = json!(0);
+    };
+    assert_eq!(level("privileged", &of_the_node), Vec::<String>::new());
+    assert_eq!(level("restricted", &of_the_node).len(), 3);
+    assert_eq!(
+        level("privileged", &|pod| capability(pod, "NET_RAW")),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        level("restricted", &|pod| capability(pod, "NET_RAW")).len(),
+        3
+    );
+    // Another capability, or root without one.
+    assert_eq!(
+        level("privileged", &|pod| capability(pod, "SYS_ADMIN")).len(),
+        3
+    );
+    let root = |pod: &mut Value| pod["spec"]["securityContext"]["runAsUser"] = json!(0);
+    assert_eq!(level("privileged", &root).len(), 1);
+    let mounts = |pod: &mut Value| {
+        pod["spec"]["containers"][0]["volumeMounts"] =
+            json!([{"mountPath": "/a", "mountPropagation": "Bidirectional"}]);
+    };
+    assert_eq!(level("privileged", &mounts).len(), 1);
+    // The level of another namespace is not this one's.
+    let mut other = good();
+    other["metadata"]["namespace"] = json!("m");
+    of_the_node(&mut other);
+    let space = json!({"kind": "Namespace", "metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+    assert_eq!(manifests::problems(&[space, other]).len(), 3);
+}
+
+/// A call into another namespace, by the name of the service there or by an alias.
+#[test]
+fn a_call_into_another_namespace_must_be_let_out_and_in() {
+    let pod = |name: &str, space: &str, url: &str| {
+        json!({"kind": "Pod", "metadata": {"name": name, "namespace": space, "labels": {"app": name}}, "spec": {
+            "containers": [{"args": [format!("--url={url}")], "ports": [{"name": "http", "containerPort": 80}]}]}})
+    };
+    let service = json!({"kind": "Service", "metadata": {"name": "b", "namespace": "two"},
+        "spec": {"selector": {"app": "b"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}});
+    let alias = json!({"kind": "Service", "metadata": {"name": "alias", "namespace": "one"},
+        "spec": {"type": "ExternalName", "externalName": "b.two.svc.cluster.local"}});
+    let policy = |space: &str,
+                  app: &str,
+                  kind: &str,
+                  rules: &str,
+                  peers: &str,
+                  of: &str,
+                  to: &str| {
+        json!({"kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": space}, "spec": {
+            "podSelector": {"matchLabels": {"app": app}}, "policyTypes": [kind],
+            rules: [{peers: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": of}}, "podSelector": {"matchLabels": {"app": to}}}],
+                     "ports": [{"port": "http"}]}]}})
+    };
+    let out = policy("one", "a", "Egress", "egress", "to", "two", "b");
+    let into = policy("two", "b", "Ingress", "ingress", "from", "one", "a");
+    let elsewhere = policy("two", "b", "Ingress", "ingress", "from", "three", "a");
+    for url in ["http://b.two:80", "http://alias:80"] {
+        let of = |policies: &[&Value]| {
+            let mut all = vec![
+                pod("a", "one", url),
+                pod("b", "two", ""),
+                service.clone(),
+                alias.clone(),
+            ];
+            all.extend(policies.iter().map(|one| (*one).clone()));
+            assert_eq!(manifests::fit_problems(&all), Vec::<String>::new());
+            reach::problems(&all).len()
+        };
+        assert_eq!(of(&[&out, &into]), 0, "{url}");
+        assert_eq!(of(&[&out]), 1, "{url}");
+        assert_eq!(of(&[&into]), 1, "{url}");
+        assert_eq!(of(&[&out, &elsewhere]), 1, "{url}");
+    }
+    // Without the service the alias leads nowhere, and so does the name.
+    let all = [
+        pod("a", "one", "http://b.two:80"),
+        pod("b", "two", ""),
+        alias.clone(),
+    ];
+    assert_eq!(
+        manifests::fit_problems(&all),
+        [
+            "Service/alias: there is no b.two.svc.cluster.local",
+            "Pod/a: no service answers at b.two:80"
+        ]
+    );
+    // A namespace that nobody knows here is somebody else's, and asks to be let out all the same.
+    let foreign = json!({"kind": "Service", "metadata": {"name": "alias", "namespace": "one"},
+        "spec": {"type": "ExternalName", "externalName": "b.far.svc.cluster.local"}});
+    let free = json!({"kind": "NetworkPolicy", "metadata": {"name": "p", "namespace": "one"}, "spec": {
+        "podSelector": {}, "policyTypes": ["Egress"],
+        "egress": [{"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "far"}}}]}]}});
+    let caller = pod("a", "one", "http://alias:80");
+    assert_eq!(
+        manifests::fit_problems(&[caller.clone(), foreign.clone()]),
+        Vec::<String>::new()
+    );
+    assert_eq!(reach::problems(&[caller.clone(), foreign.clone()]).len(), 1);
+    assert_eq!(reach::problems(&[caller, foreign, free]).len(), 0);
 }
 
 #[test]
