@@ -72,7 +72,7 @@
 //! Damage in front of intact records costs the records that it touches: the reader goes on with the next
 //! intact one, says how many are missing, exactly, as their numbers tell, and counts them. It searches 32 MiB
 //! behind the damage and makes checksums of at most 512 MiB; what is not found so is the rest of the segment.
-//! Damage to the last record of the last segment, while the queue is closed, is a torn write to all
+//! Damage to the length of the last record of all, while the queue is closed, is a torn write to all
 //! appearance: it is cut off.
 //!
 //! If an acknowledgement is ahead of the last record (power was lost between the

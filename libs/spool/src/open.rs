@@ -197,6 +197,12 @@ fn close_ends(segments: &mut VecDeque<Segment>, recovery: &mut Recovery) -> Resu
         let next = cursor.skip(&*last.file, last.end, None, last.length);
         match next.map_err(storage_error)? {
             Some(next) => last.end = next,
+            // A write that was torn is not there to its end: this one is, and damaged. Its number stays taken.
+            None if cursor.is_last(last.length) => {
+                last.end += 1;
+                cursor = Cursor::new(last.length);
+                break;
+            }
             None => break,
         }
     }

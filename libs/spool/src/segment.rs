@@ -201,6 +201,12 @@ impl Cursor {
         )
     }
 
+    /// Whether the next record, intact or not, ends at `limit` by its length; what is there of it was read before.
+    pub(crate) fn is_last(&self, limit: u64) -> bool {
+        let extent = record::extent(&self.block[self.at..]);
+        self.block.len() - self.at >= record::HEADER && self.offset() + extent as u64 == limit
+    }
+
     /// Goes on behind the damaged record `seq`: the number of the next intact one, none when there is none before `limit`. `end` is the
     /// number behind the last record, when it is known.
     pub(crate) fn skip(
