@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use agent::{Agent, serve};
 use anyhow::Context as _;
-use sotp_snmp::agent::{Agent, serve};
+
+#[path = "../tests/it/agent.rs"]
+mod agent;
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);

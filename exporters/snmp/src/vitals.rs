@@ -5,7 +5,8 @@
 //! | `sotp_device_cpu_ratio{cpu}` | HOST-RESOURCES-MIB hrProcessorLoad, CISCO-PROCESS-MIB cpmCPUTotal5minRev, JUNIPER-MIB jnxOperatingCPU, else UCD-SNMP-MIB ssCpuIdle |
 //! | `sotp_device_memory_size_bytes{pool}`, `sotp_device_memory_used_bytes{pool}` | HOST-RESOURCES-MIB storage of type RAM, UCD-SNMP-MIB, CISCO-MEMORY-POOL-MIB |
 //! | `sotp_device_memory_used_ratio{pool}` | the two above, else JUNIPER-MIB jnxOperatingBuffer |
-//! | `sotp_device_temperature_celsius{sensor}` | ENTITY-SENSOR-MIB, CISCO-ENVMON-MIB, JUNIPER-MIB, MIKROTIK-MIB, LM-SENSORS-MIB |
+//! | `sotp_device_temperature_celsius{sensor}` | ENTITY-SENSOR-MIB, CISCO-ENTITY-SENSOR-MIB, CISCO-ENVMON-MIB, JUNIPER-MIB, MIKROTIK-MIB, LM-SENSORS-MIB |
+//! | `sotp_device_temperature_threshold_celsius{sensor,severity}` | CISCO-ENTITY-SENSOR-MIB entSensorThresholdTable, CISCO-ENVMON-MIB |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::value::{Table, Value};
 
 mod vendor;
 
-use vendor::{EntitySensor, Memory, Name, vendors};
+use vendor::{EntitySensor, Memory, Name, Temperature, vendors};
 
 /// The name of the module.
 pub const NAME: &str = "vitals";
@@ -64,6 +65,7 @@ pub fn render(table: &Table, out: &mut Page) -> usize {
             ratio.insert(pool.clone(), used / size);
         }
     }
+    let (temperature, limits) = read.temperature();
     let families = [
         (
             "sotp_device_cpu_ratio",
@@ -93,7 +95,7 @@ pub fn render(table: &Table, out: &mut Page) -> usize {
             "sotp_device_temperature_celsius",
             "Temperature of a sensor.",
             "sensor",
-            read.temperature(),
+            temperature,
         ),
     ];
     let mut count = 0;
@@ -108,6 +110,18 @@ pub fn render(table: &Table, out: &mut Page) -> usize {
             out.sample(name, &labels, *number);
             count += 1;
         }
+    }
+    if !limits.is_empty() {
+        let help = "Temperature of a sensor that its device takes for too high.";
+        out.head("sotp_device_temperature_threshold_celsius", help, "gauge");
+    }
+    for ((sensor, severity), limit) in &limits {
+        let mut labels = String::new();
+        expose::label("sensor", sensor, &mut labels);
+        labels.push(',');
+        expose::label("severity", severity, &mut labels);
+        out.sample("sotp_device_temperature_threshold_celsius", &labels, *limit);
+        count += 1;
     }
     count
 }
@@ -248,27 +262,57 @@ impl Reader<'_> {
         Some((whole * unit, (busy - spare).max(0.0) * unit))
     }
 
-    fn temperature(&self) -> Series {
-        let mut series = Series::new();
+    /// Temperatures, and what is too much by sensor and severity.
+    fn temperature(&self) -> (Series, BTreeMap<(String, String), f64>) {
+        let (mut series, mut limits) = (Series::new(), BTreeMap::new());
         for one in vendors().iter().flat_map(|vendor| &vendor.temperature) {
-            let all: Series = self
-                .numbers(&one.value, &one.name)
-                .into_iter()
-                .filter_map(|(index, value)| {
-                    let celsius = match &one.entity_sensor {
-                        Some(sensor) => value * self.scale(sensor, &index)?,
-                        None => value / one.divisor.unwrap_or(1.0),
-                    };
-                    let absent = one.zero_is_absent
-                        && (celsius == 0.0 || !(-60.0..=250.0).contains(&celsius));
-                    (!absent).then(|| (self.name(&one.name, &index), celsius))
-                })
-                .collect();
+            let mut all = Series::new();
+            for (index, value) in self.numbers(&one.value, &one.name) {
+                let factor = match &one.entity_sensor {
+                    Some(sensor) => self.scale(sensor, &index),
+                    None => Some(1.0 / one.divisor.unwrap_or(1.0)),
+                };
+                let Some(factor) = factor else { continue };
+                let celsius = value * factor;
+                if one.zero_is_absent && (celsius == 0.0 || !(-60.0..=250.0).contains(&celsius)) {
+                    continue;
+                }
+                let name = self.name(&one.name, &index);
+                for (severity, limit) in self.limits(one, &index) {
+                    let limit = limit * factor;
+                    if limit > 0.0 && limit <= 250.0 {
+                        let known = limits.entry((name.clone(), severity)).or_insert(limit);
+                        *known = known.min(limit);
+                    }
+                }
+                all.insert(name, celsius);
+            }
             for (name, celsius) in all {
                 series.entry(name).or_insert(celsius);
             }
         }
-        series
+        (series, limits)
+    }
+
+    /// What is too much for a sensor, by severity and in its unit.
+    fn limits(&self, one: &Temperature, index: &[u32]) -> Vec<(String, f64)> {
+        let critical = (one.critical.as_ref())
+            .and_then(|column| self.number(column, index))
+            .map(|limit| ("critical".to_owned(), limit));
+        let Some(table) = &one.thresholds else {
+            return critical.into_iter().collect();
+        };
+        let row = table.value.join(index);
+        let rows = self.table.below(row.ids()).filter_map(|(at, entry)| {
+            let own = at.behind(table.value.ids().len());
+            let relation = self.number(&table.relation, &own)?;
+            let severity = self.number(&table.severity, &own)?;
+            let upper = table.upper.iter().any(|one| f64::from(*one) == relation);
+            let named = (table.severities.iter()).find(|(one, _)| f64::from(**one) == severity);
+            let (_, name) = named.filter(|_| upper)?;
+            Some((name.clone(), text::number(&entry.value, false)))
+        });
+        critical.into_iter().chain(rows).collect()
     }
 
     /// What the value of a sensor is to be multiplied with; none when it measures something else or does not work.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sotp_snmp::agent::Agent;
+use crate::agent::Agent;
 
 /// Sizes of the devices that are scraped one at a time.
 pub(crate) const SIZES: [u32; 3] = [2, 48, 1000];

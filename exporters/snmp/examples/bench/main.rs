@@ -5,6 +5,8 @@
 //! gave, ratios are theirs over ours. Arguments choose parts: `one`, `at-once`, `fleet`; without any, all are measured. `alone` leaves the
 //! other exporter out.
 
+#[path = "../../tests/it/agent.rs"]
+mod agent;
 mod agents;
 mod exporter;
 mod many;

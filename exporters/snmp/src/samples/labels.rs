@@ -9,7 +9,7 @@ use super::text;
 use crate::config::{EnumValues, Index, Lookup};
 use crate::expose;
 use crate::oid::Oid;
-use crate::value::Table;
+use crate::value::{Table, Value};
 
 /// How rows of one kind get their labels; many metrics share one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,7 +115,8 @@ impl Shape {
             kind = combined_name(kind, text::number(subtype, true) as i64).unwrap_or(kind);
         }
         let number = text::whole(value);
-        let shown = if kind == "EnumAsInfo" && !lookup.enum_values.is_empty() {
+        let named_kind = kind == "EnumAsInfo" && !lookup.enum_values.is_empty();
+        let shown = if named_kind && !matches!(value, Value::Null) {
             named(&lookup.enum_values, number)
         } else {
             text::label(table, value, kind, &lookup.display_hint)

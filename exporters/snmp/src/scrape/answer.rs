@@ -9,6 +9,8 @@ use crate::value::{Raw, Table};
 pub(super) struct Answer<'a> {
     pub(super) values: Vec<(std::ops::Range<usize>, Raw<'a>)>,
     pub(super) cut: Option<Reason>,
+    /// The name of that value, when it is the value alone that cannot be read.
+    pub(super) unread: Option<std::ops::Range<usize>>,
 }
 
 impl<'a> Answer<'a> {
@@ -18,6 +20,7 @@ impl<'a> Answer<'a> {
         let mut answer = Self {
             values: Vec::with_capacity(64),
             cut: None,
+            unread: None,
         };
         let mut varbinds = codec::Varbinds::new(pdu.varbinds);
         while let Some(varbind) = varbinds.next_named() {
@@ -40,6 +43,7 @@ impl<'a> Answer<'a> {
                 None if unwanted() => answer.values.push((start..names.len(), Raw::Null)),
                 None => {
                     answer.cut = Some(Reason::Decode);
+                    answer.unread = Some(start..names.len());
                     break;
                 }
             }

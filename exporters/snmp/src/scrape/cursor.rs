@@ -39,6 +39,8 @@ pub(super) struct Walk {
     tallest: u32,
     /// Ask with GETNEXT for one instance.
     pub(super) single: bool,
+    /// Values that could not be read and were passed over.
+    pub(super) unread: u32,
     /// Where answers ended whose names did not increase: an agent that comes to one of them again goes in a circle.
     pub(super) turned: HashSet<Vec<u32>>,
 }
@@ -76,6 +78,7 @@ impl Cursor {
             rows: 0,
             tallest: 0,
             single: false,
+            unread: 0,
             turned: HashSet::new(),
         };
         Self {
@@ -142,6 +145,7 @@ impl Cursor {
             rows: 0,
             tallest,
             single: false,
+            unread: 0,
             turned: HashSet::new(),
         };
         Some(Self {

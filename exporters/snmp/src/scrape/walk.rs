@@ -8,6 +8,9 @@ use crate::oid::{self, Oid};
 use crate::reason::Reason;
 use crate::value::Raw;
 
+/// The most values of a walk that cannot be read and are passed over.
+const UNREAD: u32 = 8;
+
 impl Scrape {
     pub(super) fn walked(
         &mut self,
@@ -59,6 +62,12 @@ impl Scrape {
                 }
             }
         }
+        if kept == 0
+            && let Some(unread) = &answer.unread
+            && let Some(after) = self.pass_over(cursor, &names[unread.clone()])
+        {
+            return after;
+        }
         if kept == 0 {
             return self.doubt(cursor, wrong.unwrap_or(Reason::BadAnswer));
         }
@@ -66,6 +75,23 @@ impl Scrape {
         self.pace.size(octets, kept);
         cursor.trust();
         After::Again
+    }
+
+    /// Passes over a value that cannot be read when it was asked for alone, and tells it. A few of a walk: each costs two requests.
+    fn pass_over(&mut self, cursor: &mut Cursor, name: &[u32]) -> Option<After> {
+        let alone = self.limits.v1;
+        let walk = cursor.as_walk_mut()?;
+        let column = walk.columns.front()?;
+        let ahead = name > walk.last.as_slice() && oid::within(name, column.ids());
+        if !(walk.single || alone) || !ahead || walk.unread >= UNREAD {
+            return None;
+        }
+        walk.unread += 1;
+        walk.rows += 1;
+        walk.last = name.to_vec();
+        cursor.trust();
+        self.fail(cursor.work, Reason::Decode);
+        Some(After::Again)
     }
 
     /// An answer whose names do not increase. A value may have been passed over, so one is asked for at a time; where the agent goes

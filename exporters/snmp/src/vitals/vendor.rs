@@ -1,5 +1,6 @@
 //! Where a vendor's devices say how busy, full and warm they are: data, one file a vendor, in `vitals/`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -99,6 +100,22 @@ pub(super) struct Temperature {
     #[serde(default)]
     pub(super) zero_is_absent: bool,
     pub(super) entity_sensor: Option<EntitySensor>,
+    /// The column with the value of a sensor that is too much.
+    pub(super) critical: Option<Oid>,
+    pub(super) thresholds: Option<Thresholds>,
+}
+
+/// A table of thresholds, each in the unit of its sensor, whose index it has in front of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Thresholds {
+    pub(super) value: Oid,
+    pub(super) relation: Oid,
+    /// The relations that mean too much.
+    pub(super) upper: Vec<u8>,
+    pub(super) severity: Oid,
+    /// The severities that count, by name.
+    pub(super) severities: BTreeMap<u8, String>,
 }
 
 /// What a row is called.
@@ -158,11 +175,17 @@ impl Vendor {
             .iter()
             .filter_map(|one| one.entity_sensor.as_ref())
             .flat_map(|one| [&one.sensor, &one.scale, &one.precision, &one.status]);
+        let critical = self.temperature.iter().map(|one| &one.critical);
+        let thresholds = (self.temperature.iter())
+            .filter_map(|one| one.thresholds.as_ref())
+            .flat_map(|one| [&one.value, &one.relation, &one.severity]);
         cpu.chain(memory)
             .chain(names)
+            .chain(critical)
             .flatten()
             .chain(more)
             .chain(values)
             .chain(sensors)
+            .chain(thresholds)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use sotp_snmp::agent::{self, Agent};
+use crate::agent::{self, Agent};
 use testkit::{Process, Samples, Spawn, TempDir};
 
 const CONFIG: &str = "auths: {core: {community: core-secret}, site: {community: site-secret, only_for: {sites: [ber1]}}}

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sotp_snmp::agent::Agent;
+use crate::agent::Agent;
 use testkit::protobuf::Timestamp;
 use testkit::{Process, Server, Spawn, eventually};
 

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use sotp_snmp::agent::{self, Agent};
+use crate::agent::{self, Agent};
 use testkit::{Samples, Spawn, TempDir};
 
 const EXPORTER: &str = env!("CARGO_BIN_EXE_sotp-snmp");

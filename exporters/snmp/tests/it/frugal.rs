@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sotp_snmp::agent::Agent;
+use crate::agent::Agent;
 use testkit::{Process, Samples, Spawn};
 
 /// A device whose objects can be changed while it answers.
@@ -439,15 +439,15 @@ async fn faults_in_what_is_asked_side_by_side_leave_the_scrape_complete() {
         let agent = Agent::with_interfaces(30).ticking();
         let mut buffer = [0; 4096];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            let Some(request) = sotp_snmp::agent::read(&buffer[..length]) else {
+            let Some(request) = crate::agent::read(&buffer[..length]) else {
                 continue;
             };
             let answer = agent.respond(&request);
             let several = request.tag == 0xa5 && request.oids.len() > 1;
             let answer = match turn.load(Ordering::Relaxed) {
-                0 if several => sotp_snmp::agent::response(&request, 5, 1, &[]),
-                1 if several => sotp_snmp::agent::response(&request, 1, 0, &[]),
-                2 if several => sotp_snmp::agent::response(&request, 0, 0, &[]),
+                0 if several => crate::agent::response(&request, 5, 1, &[]),
+                1 if several => crate::agent::response(&request, 1, 0, &[]),
+                2 if several => crate::agent::response(&request, 0, 0, &[]),
                 3 if several => {
                     // One row alone, as agents do that look at the first column only.
                     let mut one = request.clone();

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use sotp_snmp::agent::{self, Agent};
+use crate::agent::{self, Agent};
 use testkit::{Golden, Spawn};
 
 const EXPORTER: &str = env!("CARGO_BIN_EXE_sotp-snmp");

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use sotp_snmp::agent::{self, Agent, serve};
+use crate::agent::{self, Agent, serve};
 use testkit::{Process, Samples, Spawn, TempDir};
 
 const YML: &str = "auths: {public_v2: {}, other: {community: other}, v3: {version: 3, username: u, security_level: noAuthNoPriv}}

@@ -1,6 +1,7 @@
 //! The real binary against agents of the test, net-snmp, FRR, and beside Debian's snmp_exporter.
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
+mod agent;
 mod beside;
 mod bounds;
 mod created;

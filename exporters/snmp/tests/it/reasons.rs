@@ -6,8 +6,8 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use crate::agent::{self, Agent};
 use snmp2::asn1::AsnReader;
-use sotp_snmp::agent::{self, Agent};
 use sotp_snmp::codec::{push, push_integer};
 use sotp_snmp::oid;
 use testkit::{Process, Spawn, TempDir};

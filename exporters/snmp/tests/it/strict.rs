@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sotp_snmp::agent::Agent;
+use crate::agent::Agent;
 use testkit::{Process, Samples, Spawn, TempDir};
 
 const CONFIG: &str = "auths: {public_v2: {community: public}}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use sotp_snmp::agent::{Agent, serve};
+use crate::agent::{Agent, serve};
 use testkit::TempDir;
 
 const PROGRAM: &str = "/usr/bin/prometheus-snmp-exporter";

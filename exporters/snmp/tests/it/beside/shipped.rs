@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sotp_snmp::agent::Agent;
+use crate::agent::Agent;
 use sotp_snmp::codec::{push, push_integer};
 use sotp_snmp::config::{self, Config, Index, IndexType, Metric, Module, Options};
 use sotp_snmp::oid::{self, Oid};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sotp_snmp::agent::Agent;
+use crate::agent::Agent;
 use testkit::{Process, Spawn, TempDir};
 
 use super::peer::{Peer, body, difference, series, serving};

@@ -3,13 +3,19 @@
 //! Objects come from a recorded walk (`snmpwalk -On`, or `oid|tag|value` lines as snmprec files have them), or are made
 //! up: a device with so many interfaces.
 
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "a module of several programs, none of which uses all of it"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use snmp2::asn1::AsnReader;
 
-use crate::codec::{push, push_integer};
-use crate::oid::{self, Oid};
+use sotp_snmp::codec::{push, push_integer};
+use sotp_snmp::oid::{self, Oid};
 
 /// Largest answer that fits an Ethernet frame.
 pub const FRAME: usize = 1472;
@@ -366,7 +372,7 @@ pub fn response(request: &Request, status: i64, index: i64, varbinds: &[u8]) -> 
 
 fn echo(oids: &[Vec<u32>]) -> Vec<u8> {
     let names: Vec<&[u32]> = oids.iter().map(Vec::as_slice).collect();
-    crate::codec::varbinds(&names)
+    sotp_snmp::codec::varbinds(&names)
 }
 
 fn exception(oid: &[u32], tag: u8, list: &mut Vec<u8>) {
