@@ -26,6 +26,7 @@ mod retention;
 mod rum;
 mod runner;
 mod series;
+mod started;
 mod table;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
