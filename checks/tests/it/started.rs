@@ -112,7 +112,7 @@ fn our_services_live_and_listen_as_their_manifests_say() {
     let objects = manifests::build(&tools::kubectl(&root), &folder).unwrap().1;
     let table = Table::ours().unwrap();
     let mut started = Vec::new();
-    for service in table.service.iter() {
+    for service in &table.service {
         let Some(app) = service.app.as_deref() else {
             continue;
         };
