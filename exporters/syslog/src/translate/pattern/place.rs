@@ -137,7 +137,7 @@ impl Kind {
             Self::Any | Self::Text => true,
             // Firewalls write other things where a user would stand.
             Self::Name => {
-                !matches!(value, "No Authentication Required" | "N/A")
+                !matches!(value, "No Authentication Required" | "Not Found" | "N/A")
                     && !value.starts_with("x-fwd-for:")
             }
             Self::Address => address(value),
