@@ -510,3 +510,34 @@ async fn a_full_disk_does_not_keep_the_service_from_answering() {
     );
     recorded(&place, |record| record["verb"] == "inventory.edit_by_hand").await;
 }
+
+/// Where the source names another file by mistake, what is in that file stands nowhere.
+#[tokio::test]
+async fn a_wrong_file_is_not_quoted() {
+    let dir = testkit::TempDir::new().unwrap();
+    let path = dir.write("inventory.yaml", SMALL).unwrap();
+    let flag = format!("--inventory.source={}", path.display());
+    let process = testkit::Process::spawn(env!("CARGO_BIN_EXE_sotp-inventory"), [flag]);
+    let process = process.await.unwrap();
+    for wrong in [
+        "root:$6$hunter2:19000:0:99999:7:::\nbin:hunter2:1\n",
+        "hunter2",
+        "password: hunter2\nhunter2: x\n",
+        "- hunter2\n",
+        "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+        "{hunter2",
+    ] {
+        std::fs::write(&path, wrong).unwrap();
+        let (code, told) = process.post("/-/reload", "").await.unwrap();
+        assert_eq!(code, 500, "{wrong}: {told}");
+        let (_, status) = process.get("/api/v1/status").await.unwrap();
+        assert!(status.contains("inventory.yaml:"), "{status}");
+        for text in [told, status, process.log()] {
+            assert!(!text.contains("hunter2"), "{wrong}: {text}");
+        }
+    }
+    // One with a slip in it is told in full.
+    std::fs::write(&path, "devices: []\nsite: []\n").unwrap();
+    let (_, told) = process.post("/-/reload", "").await.unwrap();
+    assert!(told.contains("unknown key \"site\""), "{told}");
+}

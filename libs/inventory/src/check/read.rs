@@ -22,6 +22,17 @@ pub(super) struct Sound {
 pub(super) fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
     const KEYS: [&str; 4] = ["sites", "groups", "devices", "credentials"];
     match &root.value {
+        // Another file, perhaps one with secrets: what is in it is not told to those who may read what is wrong.
+        Value::Map(entries)
+            if !entries.is_empty()
+                && !entries.iter().any(|(key, _)| KEYS.contains(&&*key.name)) =>
+        {
+            let message = format!(
+                "this is no inventory; expected a mapping with some of {}",
+                KEYS.join(", ")
+            );
+            problems.push(Problem::new(root.at, String::new(), message));
+        }
         Value::Map(entries) => {
             for (key, _) in entries
                 .iter()
@@ -40,7 +51,7 @@ pub(super) fn read(root: &Node, text: &str, problems: &mut Problems) -> Read {
             let message = format!(
                 "expected a mapping with {}, found {}",
                 KEYS.join(", "),
-                root.describe(text, true)
+                root.describe(text, false)
             );
             problems.push(Problem::new(root.at, String::new(), message));
         }
