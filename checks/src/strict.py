@@ -1,10 +1,16 @@
 """Holds objects (JSON, a list, from the file named first) to the strict schemas of each version of Kubernetes named after it.
 
 Prints one line for each problem, and at the end how many objects were held to how many schemas."""
+import functools
 import json
 import sys
 
 import kubernetes_validate
+from kubernetes_validate import utils
+
+# It reads all definitions of a version for each object anew.
+utils.schema_contents = functools.cache(utils.schema_contents)
+utils.all_versions = functools.cache(utils.all_versions)
 
 objects = json.load(open(sys.argv[1], encoding="utf-8"))
 held = 0
