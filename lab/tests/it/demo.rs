@@ -168,7 +168,7 @@ fn a_demo_that_is_interrupted_at_any_moment_leaves_nothing() {
     let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let mut random = u64::from(seed.subsec_nanos());
     let signals = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGTERM];
-    for (round, span) in [1_000, 4_000, 8_000, 14_000].into_iter().enumerate() {
+    for (round, span) in [1_000, 3_000, 6_000, 10_000].into_iter().enumerate() {
         // A linear congruential generator will do.
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
