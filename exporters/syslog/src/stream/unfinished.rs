@@ -1,10 +1,11 @@
 //! Messages that were begun and not ended: what all connections hold of them together is bounded.
 //!
 //! When there is no room for another, that which was begun first, or has waited longest since its connection ended a message, is
-//! taken as it is, and the rest of it is skipped as it arrives. Who sends whole messages is done long before that.
+//! taken as it is, and the rest of it is skipped as it arrives. Who sends whole messages is done long before that. Where one address
+//! holds more than half of the room, the first of its own messages goes, so that it costs no other sender any.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,8 @@ struct Table {
     next: u64,
     /// In the order in which they were begun.
     held: BTreeMap<u64, Held>,
+    /// Bytes by the sender's address.
+    sources: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,9 @@ struct Held {
     bytes: usize,
     connection: Arc<Connection>,
 }
+
+/// How many are looked at for one of an address that holds more than half.
+const LOOKED_AT: usize = 256;
 
 /// A connection as its unfinished message needs it.
 #[derive(Debug)]
@@ -58,10 +64,40 @@ pub(super) struct Place<'a> {
 }
 
 impl Table {
+    fn insert(&mut self, number: u64, held: Held) {
+        self.bytes += held.bytes;
+        *self.sources.entry(held.source()).or_default() += held.bytes;
+        self.held.insert(number, held);
+    }
+
     fn remove(&mut self, number: u64) -> Option<Held> {
         let held = self.held.remove(&number)?;
         self.bytes -= held.bytes;
+        if let Some(bytes) = self.sources.get_mut(&held.source()) {
+            *bytes -= held.bytes;
+            if *bytes == 0 {
+                self.sources.remove(&held.source());
+            }
+        }
         Some(held)
+    }
+
+    /// Takes out the one that makes room: the first, or of an address that holds more than half, which is then never far behind.
+    fn make_room(&mut self, limit: usize) -> Option<Held> {
+        let heavy = |held: &Held| {
+            let bytes = self.sources.get(&held.source());
+            bytes.is_some_and(|bytes| bytes * 2 > limit)
+        };
+        let mut first = self.held.iter().take(LOOKED_AT);
+        let found = first.find(|(_, held)| heavy(held));
+        let number = *found.or_else(|| self.held.first_key_value())?.0;
+        self.remove(number)
+    }
+}
+
+impl Held {
+    fn source(&self) -> IpAddr {
+        self.connection.source.ip()
     }
 }
 
@@ -104,10 +140,7 @@ impl Place<'_> {
         }
         let limit = self.unfinished.limit.load(Relaxed);
         while table.bytes + bytes > limit {
-            let Some((&oldest, _)) = table.held.first_key_value() else {
-                break;
-            };
-            let Some(held) = table.remove(oldest) else {
+            let Some(held) = table.make_room(limit) else {
                 break;
             };
             // One that is being read just now notes what it has left right after.
@@ -120,9 +153,8 @@ impl Place<'_> {
                 batch.push(&begun, source, transport, now(), UNFINISHED);
             }
         }
-        table.bytes += bytes;
         let connection = self.connection.clone();
-        table.held.insert(self.number, Held { bytes, connection });
+        table.insert(self.number, Held { bytes, connection });
     }
 }
 

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_sends_much_is_loud() {
+    fn only_who_sends_much_is_heavy() {
         let begin = Instant::now();
         let mut heavy = HeavySenders::new(begin);
         let sender = |last: u8| SocketAddr::from(([192, 0, 2, last], 514));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_loud_that_sends_from_ever_new_ports() {
+    fn an_address_is_heavy_that_sends_from_ever_new_ports() {
         let begin = Instant::now();
         let mut heavy = HeavySenders::new(begin);
         for at in 0..10_000 {

@@ -64,12 +64,12 @@ fn noise(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_loud_sender_has_waiting_in_the_kernel_takes_no_room_of_another() {
+async fn what_a_heavy_sender_has_waiting_in_the_kernel_takes_no_room_of_another() {
     beside(Ports::One).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loud_address_that_sends_each_message_from_a_new_port_takes_no_room_of_another() {
+async fn a_heavy_address_that_sends_each_message_from_a_new_port_takes_no_room_of_another() {
     beside(Ports::New).await;
 }
 

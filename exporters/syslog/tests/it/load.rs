@@ -125,7 +125,7 @@ async fn dawdlers_hold_nobody_up_and_an_endless_line_takes_no_memory() {
 }
 
 #[tokio::test]
-async fn the_loudest_sender_this_machine_has_costs_another_none() {
+async fn the_heaviest_sender_this_machine_has_costs_another_none() {
     // Streams are made to wait, datagrams beyond the limit of their device are dropped and counted.
     let world = World::new(
         "listen: {udp: [{address: '127.0.0.1:0', sockets: 1, receive_buffer_bytes: 67108864}], tcp: []}\nlimits: {device_messages_per_second: 500, device_burst: 500}",

@@ -326,7 +326,7 @@ async fn loki_away_then_killed_then_back_loses_and_doubles_nothing() {
 }
 
 #[tokio::test]
-async fn poison_is_parked_and_replayed() {
+async fn poison_is_dead_lettered_and_replayed() {
     let mut world = World::new(UDP, "").await;
     world.loki.limits(|l| l.poison = Some("number 77 "));
     let socket = from("127.0.0.1:0");
