@@ -296,7 +296,7 @@ impl Site {
                 self.control.masked(),
             ),
             Page::Reload => self.reload().await,
-            Page::Metrics => match self.place(self.places.metrics()) {
+            Page::Metrics => match self.place(self.places.metrics(&asked.peer.address)) {
                 Ok(_place) => self.scrape.answer(&asked.parts.headers).await,
                 Err(refused) => *refused,
             },

@@ -53,12 +53,33 @@ pub(crate) struct Taken {
 
 #[derive(Debug)]
 struct Lanes {
-    metrics: Arc<Semaphore>,
-    anybody: Arc<Semaphore>,
+    metrics: Lane,
+    anybody: Lane,
     known: Arc<Semaphore>,
-    /// What one address may take of those for anybody.
+}
+
+/// Places of which one address cannot take all.
+#[derive(Debug)]
+struct Lane {
+    places: Arc<Semaphore>,
     of_one: usize,
     by_address: Arc<ByAddress>,
+}
+
+impl Lane {
+    /// So many for one address; in all a quarter more, and one at least.
+    fn new(of_one: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(of_one + of_one.div_ceil(4))),
+            of_one,
+            by_address: Arc::default(),
+        }
+    }
+
+    fn take(&self, peer: &str) -> Option<Taken> {
+        let share = Share::take(&self.by_address, line::network(peer), self.of_one)?;
+        take(&self.places, Some(share))
+    }
 }
 
 type ByAddress = Mutex<HashMap<Option<IpAddr>, usize>>;
@@ -99,23 +120,19 @@ impl Drop for Share {
 
 impl Places {
     pub(crate) fn new(flags: &Flags) -> Self {
-        let lane = |places| Arc::new(Semaphore::new(places));
         let most = flags.web_max_requests;
         Self((most > 0).then(|| Lanes {
-            metrics: lane(most),
-            // A quarter more than one address may take, and one at least.
-            anybody: lane(most + most.div_ceil(4)),
-            known: lane(RESERVED),
-            of_one: most,
-            by_address: Arc::default(),
+            metrics: Lane::new(most),
+            anybody: Lane::new(most),
+            known: Arc::new(Semaphore::new(RESERVED)),
         }))
     }
 
-    /// A place for the metrics; `None` when there is none.
-    pub(crate) fn metrics(&self) -> Option<Taken> {
+    /// A place for the metrics, asked for from `peer`; `None` when there is none.
+    pub(crate) fn metrics(&self, peer: &str) -> Option<Taken> {
         match &self.0 {
             None => Some(Taken::default()),
-            Some(lanes) => take(&lanes.metrics, None),
+            Some(lanes) => lanes.metrics.take(peer),
         }
     }
 
@@ -125,10 +142,8 @@ impl Places {
         let Some(lanes) = &self.0 else {
             return Some(Taken::default());
         };
-        let share = Share::take(&lanes.by_address, line::network(peer), lanes.of_one);
-        share
-            .and_then(|share| take(&lanes.anybody, Some(share)))
-            .or_else(|| known.then(|| take(&lanes.known, None)).flatten())
+        let place = lanes.anybody.take(peer);
+        place.or_else(|| known.then(|| take(&lanes.known, None)).flatten())
     }
 }
 
@@ -192,11 +207,18 @@ mod tests {
             places.service(true, one).is_none(),
             "theirs are bounded too"
         );
-        assert!(places.metrics().is_some());
-        drop((strangers, second, known));
+        let scrapes: Vec<_> = (0..2).map(|_| places.metrics(one)).collect();
+        assert!(scrapes.iter().all(Option::is_some));
+        assert!(places.metrics(one).is_none());
+        let prometheus = places.metrics(other);
+        assert!(prometheus.is_some(), "nor those of the metrics");
+        drop((strangers, second, known, scrapes, prometheus));
         assert!(places.service(false, one).is_some());
         let lanes = places.0.unwrap();
-        assert!(lanes.by_address.lock().unwrap().is_empty(), "given back");
+        assert!(
+            lanes.anybody.by_address.lock().unwrap().is_empty(),
+            "given back"
+        );
         let flags = Only::parse_from(["x", "--web.max-requests=0"]).flags;
         assert!(Places::new(&flags).service(false, one).is_some());
     }
