@@ -47,6 +47,9 @@ impl toolkit::Service for Service {
             Opened::Cannot(why) => (None, Some(why)),
         };
         if config.current().editing.is_some() {
+            if !flags.lock_reading {
+                app.open_to_readers(&["/sd/"]);
+            }
             let up = prometheus::IntGauge::new(
                 "sotp_inventory_store_up",
                 "Whether the store of changes could be opened; else the service answers and nothing can be changed.",
@@ -187,7 +190,7 @@ async fn editor(flags: &Flags, live: &Live<Config>) -> anyhow::Result<Opened> {
             Ok(Opened::Yes(Editor { store, edits }))
         }
         Err(StoreError::Inventory(error)) => Err(bad(error).into()),
-        Err(error @ (StoreError::Disk { .. } | StoreError::Git(_))) => {
+        Err(error @ (StoreError::Disk { .. } | StoreError::Git(_) | StoreError::Link(_))) => {
             // Who only reads is not left without an answer for it.
             let why = chain(&error);
             tracing::error!(

@@ -19,6 +19,15 @@ pub struct Flags {
     pub(crate) source: PathBuf,
     #[command(flatten)]
     pub(crate) guard: devices::GuardFlags,
+    /// Where the inventory is edited, asks for the password of a web user also for discovery (/sd/), metrics and health, which anybody may
+    /// read else.
+    #[arg(
+        long = "inventory.lock-reading",
+        env = "SOTP_INVENTORY_LOCK_READING",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Inventory"
+    )]
+    pub(crate) lock_reading: bool,
     /// Prints the JSON Schema of the inventory file and exits.
     #[arg(
         long = "inventory.print-schema",

@@ -162,11 +162,17 @@ impl Account {
     /// Counts as lost what has waited for the timeout at the monotonic time `now`. Answers when the next request in
     /// flight will have.
     pub fn expire(&mut self, now: u64) -> Option<u64> {
+        self.expire_unless(now, || false)
+    }
+
+    /// The same, where `blocked` tells whether this host itself kept the requests from leaving: they are lost, and say nothing about the
+    /// target.
+    pub fn expire_unless(&mut self, now: u64, blocked: impl Fn() -> bool) -> Option<u64> {
         let Self { tally, log } = self;
         if let Some(deadline) = log.deadline().filter(|deadline| *deadline > now) {
             return Some(deadline);
         }
-        (log.oldest != log.next).then(|| tally.write(|writer| log.expire(now, writer)))?
+        (log.oldest != log.next).then(|| tally.write(|writer| log.expire(now, writer, blocked)))?
     }
 
     /// The newest remembered request whose ICMP header carried `low`.
@@ -351,7 +357,12 @@ impl Log {
         Some(request.in_flight_since()?.saturating_add(self.timeout))
     }
 
-    fn expire(&mut self, now: u64, writer: &mut Writer<'_>) -> Option<u64> {
+    fn expire(
+        &mut self,
+        now: u64,
+        writer: &mut Writer<'_>,
+        blocked: impl Fn() -> bool,
+    ) -> Option<u64> {
         while self.oldest != self.next {
             let sequence = self.oldest;
             if let Some(deadline) = self.deadline() {
@@ -362,7 +373,11 @@ impl Log {
                     request.missed();
                 }
                 writer.lost();
-                self.failed_at(sequence, writer);
+                if blocked() {
+                    self.unasked_at(sequence, writer);
+                } else {
+                    self.failed_at(sequence, writer);
+                }
             }
             self.conclude(sequence, writer);
             self.oldest = sequence.wrapping_add(1);

@@ -14,6 +14,7 @@ use std::time::Instant;
 use crate::echo::Mode;
 use crate::tally::Tally;
 
+mod host;
 mod lane;
 mod lanes;
 mod pace;
@@ -99,6 +100,7 @@ impl Engine {
                 stats: Arc::default(),
                 pace: Arc::default(),
                 opener,
+                host: Arc::default(),
                 start: Instant::now(),
             },
             ended: Arc::new(ended),

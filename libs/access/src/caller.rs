@@ -1,7 +1,7 @@
 //! Who asks, and what they may do.
 //!
 //! A caller is known by the identity token that Grafana signs and forwards, by a verified client certificate or by a user of the web
-//! configuration, and by nothing else. [`Access`] is the checked policy: it finds the caller of a request, gives it a role, and
+//! configuration; or, where that is asked for, as whoever asks from this machine itself; and by nothing else. [`Access`] is the checked policy: it finds the caller of a request, gives it a role, and
 //! decides whether the role may do a [`Verb`] to an [`Object`]. Whatever is not known, not configured or cannot be found out is
 //! refused.
 
@@ -69,13 +69,20 @@ pub enum Via {
     ClientCertificate,
     /// A user of the web configuration, by password.
     WebUser,
+    /// From this machine itself, without a proof.
+    Loopback,
     /// Nobody asked: the service itself, on its schedule.
     Service,
 }
 
 impl Via {
     /// Every way by which a request can come.
-    pub const ALL: [Self; 3] = [Self::GrafanaToken, Self::ClientCertificate, Self::WebUser];
+    pub const ALL: [Self; 4] = [
+        Self::GrafanaToken,
+        Self::ClientCertificate,
+        Self::WebUser,
+        Self::Loopback,
+    ];
 
     /// Its name in audit and metrics.
     #[must_use]
@@ -84,6 +91,7 @@ impl Via {
             Self::GrafanaToken => "grafana_token",
             Self::ClientCertificate => "client_certificate",
             Self::WebUser => "web_user",
+            Self::Loopback => "loopback",
             Self::Service => "service",
         }
     }

@@ -161,6 +161,16 @@ pub fn receive_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
         .or_else(|_| set(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, &value))
 }
 
+/// The same for what waits to be sent: packets whose next hop is not known yet are in it, for seconds where that does not answer.
+///
+/// # Errors
+/// The kernel's answer to the second, ordinary request.
+pub fn send_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    let value = i32::try_from(bytes).unwrap_or(i32::MAX).to_ne_bytes();
+    set(socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &value)
+        .or_else(|_| set(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, &value))
+}
+
 /// What a socket's buffers hold (`SO_MEMINFO`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {

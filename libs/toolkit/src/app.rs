@@ -42,6 +42,7 @@ pub struct App {
     pub(crate) spawner: Spawner,
     pub(crate) looks: Vec<Look>,
     pub(crate) wrong_logins: Vec<OnWrongLogin>,
+    pub(crate) open_paths: Vec<&'static str>,
 }
 
 /// Somebody who gave a user of the web configuration, or one that is none, and a wrong password.
@@ -79,6 +80,7 @@ impl App {
             spawner,
             looks: Vec::new(),
             wrong_logins: Vec::new(),
+            open_paths: Vec::new(),
         }
     }
 
@@ -123,6 +125,13 @@ impl App {
             title: title.into(),
             text: text.into(),
         });
+    }
+
+    /// Lets whoever gives no password read health, readiness, metrics and what stands below these paths (`/sd/`), although the web
+    /// configuration has users: they are there for changes. A password that is given must be right.
+    pub fn open_to_readers(&mut self, below: &[&'static str]) {
+        self.open_paths = ["/-/healthy", "/-/ready"].into_iter().collect();
+        self.open_paths.extend(below);
     }
 
     /// Adds what `/-/reload` reads again beside the configuration: `look` tells whether it had changed, or what is wrong with it, which

@@ -258,6 +258,7 @@ fn serve<S: Service>(
         gates,
         looks,
         wrong_logins,
+        open_paths,
         ..
     } = app;
     anyhow::ensure!(
@@ -281,6 +282,7 @@ fn serve<S: Service>(
         reloading: Arc::default(),
         looks,
         wrong_logins,
+        open_paths,
         web_config: reloader.web_config(),
         metrics: Arc::clone(metrics),
         limits: Limits::new(flags),

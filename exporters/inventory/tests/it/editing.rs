@@ -761,3 +761,87 @@ async fn lists_of_other_systems_come_in_after_a_preview_and_go_out_again() {
     }
     assert_eq!(import("excel", "", "", "").await.status, 400);
 }
+
+/// Web users are there for changes: who only reads discovery, metrics and health needs no password, unless it is asked for.
+#[tokio::test]
+async fn web_users_lock_changes_and_what_else_is_asked_for() {
+    let mut place = Place::new(SMALL);
+    for locked in [false, true] {
+        if locked {
+            place.extra = vec!["--inventory.lock-reading".to_owned()];
+        }
+        let service = place.start().await;
+        let anybody = reqwest::Client::builder().no_proxy().build().unwrap();
+        let ask = async |path: &str| {
+            let answer = anybody.get(service.process.url(path)).send().await.unwrap();
+            answer.status().as_u16()
+        };
+        let expected = if locked { 401 } else { 200 };
+        for path in [
+            "/sd/ping",
+            "/sd/snmp?shard=0&of=2",
+            "/metrics",
+            "/-/healthy",
+            "/-/ready",
+        ] {
+            assert_eq!(ask(path).await, expected, "{path} {locked}");
+        }
+        for path in [
+            "/",
+            "/config",
+            "/api/v1/devices",
+            "/api/v1/inventory",
+            "/sd",
+            "/metrics/x",
+        ] {
+            assert_eq!(ask(path).await, 401, "{path} {locked}");
+        }
+        let url = service.process.url("/sd/ping");
+        let wrong = anybody.get(&url).basic_auth("bob", Some("wrong"));
+        assert_eq!(wrong.send().await.unwrap().status(), 401, "{locked}");
+        let posted = anybody.post(&url).send().await.unwrap();
+        assert_eq!(posted.status(), 401, "{locked}");
+    }
+}
+
+/// A machine of one person: whoever asks from it may change the inventory, and nobody whose request was handed on.
+#[tokio::test]
+async fn from_this_machine_the_inventory_is_edited_without_a_password_where_that_is_configured() {
+    let place = Place::new(SMALL);
+    let config = format!(
+        "access: {{loopback: operator}}\naudit: {{folder: {}}}\n",
+        place.dir.join("audit").display()
+    );
+    place.dir.write("config.yaml", config).unwrap();
+    let process = testkit::Process::spawn(
+        crate::support::BINARY,
+        [
+            format!("--inventory.source={}", place.file().display()),
+            format!("--config.file={}", place.dir.join("config.yaml").display()),
+        ],
+    );
+    let process = process.await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let add = |name: &str| {
+        let body = json!({"name": name, "address": format!("{name}.example.net")});
+        client.post(process.url("/api/v1/devices")).json(&body)
+    };
+    let answer = add("r3").send().await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+    assert!(place.text().contains("r3.example.net"));
+    for (field, value) in [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("forwarded", "for=192.0.2.1"),
+        ("host", "evil.example:19870"),
+        ("origin", "http://evil.example"),
+        ("x-grafana-user", "admin"),
+    ] {
+        let answer = add("r4").header(field, value).send().await.unwrap();
+        assert!(
+            [401, 403].contains(&answer.status().as_u16()),
+            "{field}: {}",
+            answer.status()
+        );
+    }
+    assert!(!place.text().contains("r4.example.net"));
+}

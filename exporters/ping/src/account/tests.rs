@@ -409,3 +409,21 @@ fn a_change_of_the_hop_limit_is_counted() {
         (61, 2)
     );
 }
+
+#[test]
+fn what_is_lost_while_this_host_is_at_fault_says_nothing_about_the_target() {
+    let mut account = account(timing(1_000, 2_000), 1);
+    let mut lose = |from: u64, blocked: bool| {
+        for number in from..from + 3 {
+            account.sent(at(number * 1_000));
+        }
+        account.expire_unless(at((from + 20) * 1_000).mono, || blocked);
+        account.counters()
+    };
+    let unknown = lose(1, true);
+    assert_eq!((unknown.lost, unknown.state), (3, State::Unasked));
+    let down = lose(30, false);
+    assert_eq!((down.lost, down.state), (6, State::Down));
+    let unknown = lose(60, true);
+    assert_eq!((unknown.lost, unknown.state), (9, State::Unasked));
+}

@@ -9,6 +9,7 @@ use netio::receive::{Queue, ReceiveBatch};
 use netio::send::SendBatch;
 use socket2::SockRef;
 
+use super::host::Host;
 use super::socket::Port;
 use super::stats::{Stats, Unmatched, place};
 use super::table::{Table, Unexpected};
@@ -25,8 +26,6 @@ const OFFERS: usize = 3;
 const UNUSED: u64 = 150_000_000_000;
 /// What tells the two identifiers of a raw socket apart.
 const OTHER: u16 = 0x8000;
-/// Nanoseconds after which the same refusal is said again.
-const REPEAT: u64 = 60_000_000_000;
 /// Bytes of a reply beyond its payload: ICMP header, IPv4 header with options.
 const REPLY_HEADERS: usize = 8 + 60;
 /// Bytes read of an entry of the error queue: headers, tag and some.
@@ -53,8 +52,8 @@ pub(super) struct Lane {
     failures: Vec<Failure>,
     /// Monotonic time of the last request.
     used: Option<u64>,
-    /// Why the kernel refused a request last, and when that was said.
-    refusal: Option<(Option<i32>, u64)>,
+    /// Its buffer was full of requests that wait for their next hop.
+    crowded: bool,
 }
 
 /// What an ICMP error says of a request.
@@ -72,6 +71,7 @@ pub(super) struct LaneContext<'a> {
     pub(super) table: &'a mut Table,
     pub(super) clock: &'a mut Clock,
     pub(super) stats: &'a Stats,
+    pub(super) host: &'a Host,
 }
 
 impl Lane {
@@ -90,8 +90,13 @@ impl Lane {
             answers: Vec::new(),
             failures: Vec::new(),
             used: None,
-            refusal: None,
+            crowded: false,
         }
+    }
+
+    /// Whether its buffer was full of requests since the last look.
+    pub(super) fn take_crowded(&mut self) -> bool {
+        std::mem::take(&mut self.crowded)
     }
 
     /// There may be something to read.
@@ -174,10 +179,8 @@ impl Lane {
                         continue;
                     }
                     let now = context.clock.now().mono;
-                    context
-                        .stats
-                        .refused(self.port.family, error.raw_os_error());
-                    self.say(&error, now);
+                    context.stats.refused(self.port.family, &error, now);
+                    self.crowded |= error.kind() == std::io::ErrorKind::WouldBlock;
                     if let Some(tag) = self.waiting.get(first)
                         && let Some(target) = context.table.get(tag.target, tag.generation)
                     {
@@ -192,21 +195,6 @@ impl Lane {
         }
         self.out.clear();
         self.waiting.clear();
-    }
-
-    /// Says why the kernel refuses, once a change or a minute: of ten thousand targets it is the same.
-    fn say(&mut self, error: &std::io::Error, now: u64) {
-        let errno = error.raw_os_error();
-        let said = |(before, at): (Option<i32>, u64)| before == errno && now < at + REPEAT;
-        if !self.refusal.is_some_and(said) {
-            self.refusal = Some((errno, now));
-            tracing::warn!(
-                family = ?self.port.family,
-                errno,
-                %error,
-                "this host does not send echo requests: nothing is known of their targets"
-            );
-        }
     }
 
     /// Reads what came. Answers whether everything that waited was read.
@@ -322,12 +310,22 @@ impl Lane {
                     continue;
                 };
                 let address = datagram.address.map(|address| address.ip());
+                let at = read.get_or_insert_with(|| context.clock.now()).mono;
+                let here = reason == Reason::HostUnreachable
+                    && entry
+                        .offender
+                        .zip(address)
+                        .is_some_and(|(offender, target)| {
+                            context.host.is_at_fault(offender, target, at)
+                        });
+                let reason = if here { Reason::NoRoute } else { reason };
+                let local = here || entry.origin == Origin::Local;
                 match self.quoted(datagram.payload, address, context.table) {
                     Ok(tag) => self.failures.push(Failure {
                         tag,
                         reason,
-                        told: (entry.origin != Origin::Local).then_some((entry.kind, entry.code)),
-                        at: read.get_or_insert_with(|| context.clock.now()).mono,
+                        told: (!local).then_some((entry.kind, entry.code)),
+                        at,
                     }),
                     Err(why) => context.stats.unmatched(why),
                 }

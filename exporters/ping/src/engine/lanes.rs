@@ -113,6 +113,19 @@ impl Lanes {
         }
     }
 
+    /// Opens one more socket when the buffer of one is full of requests: those to neighbours that do not answer wait in it for seconds, and
+    /// must not keep the others from being asked.
+    pub(super) fn relieve(&mut self, opener: &Opener, stats: &Stats) {
+        let crowded = self.lanes.iter_mut().any(Lane::take_crowded);
+        let may = opener.mode() == Mode::Unprivileged && self.lanes.len() < MOST;
+        if crowded
+            && may
+            && let Ok(port) = opener.open(self.family)
+        {
+            self.add(port, stats);
+        }
+    }
+
     /// Makes a request of target `number`; a full batch is sent. With an opener it is to bear the other identifier. `None` when this host has not the family, else whether a request was
     /// made.
     pub(super) fn request(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use netio::option::Family;
 
 use super::Command;
+use super::host::Host;
 use super::lane::LaneContext;
 use super::lanes::Lanes;
 use super::pace;
@@ -53,6 +54,8 @@ pub(super) struct Common {
     pub(super) stats: Arc<Stats>,
     pub(super) pace: Arc<pace::Shared>,
     pub(super) opener: Opener,
+    /// The state of this host's own network.
+    pub(super) host: Arc<Host>,
     /// When all their clocks began.
     pub(super) start: Instant,
 }
@@ -144,13 +147,14 @@ impl Loop {
             common,
             ..
         } = self;
-        let stats = &common.stats;
+        let (stats, host) = (&common.stats, &common.host);
         (
             [v4, v6],
             LaneContext {
                 table,
                 clock,
                 stats,
+                host,
             },
         )
     }
@@ -178,11 +182,14 @@ impl Loop {
         self.measured = tick;
         if self.shard == 0 {
             self.common.pace.tidy(tick * TICK);
+            self.common.host.look(tick * TICK);
             self.common.stats.clock_steps.set(self.clock.steps().into());
         }
+        let opener = self.common.opener.clone();
         let (lanes, context) = self.parts();
         for lanes in lanes {
             lanes.measure(context.stats);
+            lanes.relieve(&opener, context.stats);
         }
     }
 
@@ -196,8 +203,9 @@ impl Loop {
         }
         let address = target.address;
         // What was lost meanwhile is counted on the way: most requests need no event of their own for their timeout.
+        let host = &self.common.host;
         let deadline = match all_read {
-            true => target.account.expire(now),
+            true => target.expire(now, host),
             false => Some(now + TICK),
         };
         let paced = address.is_some_and(|address| !self.common.pace.allows(address, now));
@@ -277,7 +285,7 @@ impl Loop {
         }
         target.expire_tick = None;
         let deadline = if all_read {
-            target.account.expire(now)
+            target.expire(now, &self.common.host)
         } else {
             Some(now + TICK)
         };
@@ -390,7 +398,8 @@ fn refuse(number: u32, family: Family, context: &mut LaneContext<'_>) -> bool {
     target
         .account
         .failed(sequence, crate::reason::Reason::NoRoute, moment.mono);
-    context.stats.refused(family, Some(EAFNOSUPPORT));
+    let error = std::io::Error::from_raw_os_error(EAFNOSUPPORT);
+    context.stats.refused(family, &error, moment.mono);
     true
 }
 

@@ -176,6 +176,7 @@ fn open(family: Family, mode: Mode, receive_buffer_bytes: u32) -> Result<Option<
 
     let borrowed = descriptor.as_fd();
     option::receive_buffer(borrowed, receive_buffer_bytes).map_err(failed("receive buffer"))?;
+    option::send_buffer(borrowed, receive_buffer_bytes).map_err(failed("send buffer"))?;
     option::report_errors(borrowed, family).map_err(failed("error queue"))?;
     option::report_hop_limit_and_class(borrowed, family).map_err(failed("hop limit"))?;
     let stamps = TransmitStamps {

@@ -45,8 +45,9 @@ impl Unmatched {
 }
 
 /// Errors of the system call that sends, by number and name; the last is any other.
-pub const SEND_ERRORS: [(i32, &str); 11] = [
+pub const SEND_ERRORS: [(i32, &str); 12] = [
     (1, "EPERM"),
+    (11, "EAGAIN"),
     (13, "EACCES"),
     (19, "ENODEV"),
     (22, "EINVAL"),
@@ -58,6 +59,9 @@ pub const SEND_ERRORS: [(i32, &str); 11] = [
     (113, "EHOSTUNREACH"),
     (0, "other"),
 ];
+
+/// Nanoseconds without an error after which it is told anew.
+const REPEAT: u64 = 60_000_000_000;
 
 /// A number that the threads of the engine write and others read.
 #[derive(Debug, Default)]
@@ -110,6 +114,8 @@ pub struct Stats {
     pub identifier_changes: Cell,
     /// Requests of a family, IPv4 and IPv6, that this host did not send, by the error: places of [`SEND_ERRORS`].
     pub send_errors: [[Cell; SEND_ERRORS.len()]; 2],
+    /// When the last of each of these was, monotonic; 0 for never.
+    refused_at: [[Cell; SEND_ERRORS.len()]; 2],
     /// Steps of the real-time clock.
     pub clock_steps: Cell,
     /// Round trips by [`Source`].
@@ -125,12 +131,25 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// A request was not sent for the error of this number.
-    pub(super) fn refused(&self, family: Family, errno: Option<i32>) {
+    /// A request was not sent for this error, at the monotonic time `now`. It is counted, and told when it begins: of ten thousand targets and
+    /// several threads it is the same.
+    pub(super) fn refused(&self, family: Family, error: &std::io::Error, now: u64) {
+        let errno = error.raw_os_error();
         let known = SEND_ERRORS
             .iter()
             .position(|(number, _)| Some(*number) == errno);
-        self.send_errors[place(family)][known.unwrap_or(SEND_ERRORS.len() - 1)].add(1);
+        let at = known.unwrap_or(SEND_ERRORS.len() - 1);
+        self.send_errors[place(family)][at].add(1);
+        let last = &self.refused_at[place(family)][at].0;
+        let last = last.swap(now.max(1), Ordering::Relaxed);
+        if last == 0 || now.saturating_sub(last) > REPEAT {
+            tracing::warn!(
+                ?family,
+                errno,
+                %error,
+                "this host does not send echo requests: nothing is known of their targets"
+            );
+        }
     }
 
     pub(super) fn unmatched(&self, why: Unmatched) {

@@ -9,6 +9,7 @@ use netio::control::Outgoing;
 use netio::option::Family;
 
 use super::Id;
+use super::host::Host;
 use crate::account::{Account, Timing};
 use crate::echo::Tag;
 use crate::tally::Tally;
@@ -94,6 +95,13 @@ pub(super) struct Target {
 const REST: u64 = 40_000_000_000;
 
 impl Target {
+    /// Counts as lost what has waited for the timeout at the monotonic time `now`; answers when the next request in flight will have.
+    pub(super) fn expire(&mut self, now: u64, host: &Host) -> Option<u64> {
+        let address = self.address;
+        let blocked = || address.is_some_and(|address| host.blocks(address, now));
+        self.account.expire_unless(now, blocked)
+    }
+
     /// Whether the identifier of its requests changes now: once it is down, and again after each rest. What a firewall or NAT on the way
     /// remembers wrongly of the one does not keep the target down for ever.
     pub(super) fn changes_identifier(&mut self, timing: &Timing) -> bool {

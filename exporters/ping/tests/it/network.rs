@@ -300,6 +300,53 @@ async fn a_prober_that_loses_its_own_link_knows_nothing() {
     assert_eq!(samples.value("ping_unasked", &far), Some(0.0));
 }
 
+/// The cable of the prober's own link is pulled, so that the interface stays up and has no carrier; then its gateway dies. Neither is the
+/// fault of a device behind it; a device on the link that does not answer is down.
+#[tokio::test]
+async fn a_link_without_carrier_and_a_dead_gateway_are_no_fault_of_the_devices_behind_them() {
+    let test = "network::a_link_without_carrier_and_a_dead_gateway_are_no_fault_of_the_devices_behind_them";
+    let Some(namespace) = namespace::enter(test) else {
+        return;
+    };
+    let gateway = link();
+    gateway.ip("address add 198.18.7.7/32 dev lo");
+    ip("route add 198.18.7.0/24 via 198.18.0.2");
+    let inventory = "devices:\n\
+        - {name: far, address: 198.18.7.7}\n\
+        - {name: near, address: 198.18.0.2}\n";
+    let service = Files::new(inventory, FAST).start(&namespace).await;
+    let state = |samples: &testkit::Samples, device: &str| {
+        let labels = [("device", device), ("family", "ipv4")];
+        let unasked = samples.value("ping_unasked", &labels) == Some(1.0);
+        (samples.value("ping_up", &labels), unasked)
+    };
+    let up = (Some(1.0), false);
+    let (unknown, down) = ((None, true), (Some(0.0), false));
+    let both = |wanted: (Option<f64>, bool)| {
+        move |samples: &testkit::Samples| {
+            ["far", "near"].map(|device| state(samples, device)) == [wanted; 2]
+        }
+    };
+    service.until("up", both(up)).await;
+    gateway.ip("link set v1 down");
+    service
+        .until("unknown without a carrier", both(unknown))
+        .await;
+    gateway.ip("link set v1 up");
+    service.until("up again", both(up)).await;
+
+    gateway.ip("address del 198.18.0.2/24 dev v1");
+    ip("neigh flush dev v0");
+    service
+        .until("unknown behind the gateway, which is down", |samples| {
+            state(samples, "far") == unknown && state(samples, "near") == down
+        })
+        .await;
+    gateway.ip("address add 198.18.0.2/24 dev v1");
+    gateway.ip("route add 198.18.0.1/32 dev v1");
+    service.until("up in the end", both(up)).await;
+}
+
 /// A link-local address is asked through the interface of its zone, or of `ping.interface`, with both kinds of sockets.
 #[tokio::test]
 async fn a_link_local_neighbour_answers_through_its_interface() {

@@ -1,6 +1,7 @@
 //! From a request to a caller, and from a caller to a decision.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use http::header::{HOST, ORIGIN};
@@ -22,6 +23,7 @@ pub struct Access {
     pub(super) grafana: Option<Grafana>,
     pub(super) web_users: BTreeMap<String, Role>,
     pub(super) certificates: BTreeMap<String, Role>,
+    pub(super) loopback: Option<Role>,
     pub(super) policy: Policy,
 }
 
@@ -122,7 +124,21 @@ impl Access {
             certificate: request.client_certificate(),
             user: request.user(),
         };
-        let caller = self.own(&credentials)?;
+        let caller = match (self.own(&credentials), self.loopback) {
+            (Ok(caller), _) => caller,
+            (Err(denied), Some(role)) if denied.reason() == "no_credentials" => {
+                if !is_local(request) {
+                    return Err(denied);
+                }
+                Caller {
+                    subject: "loopback".to_owned(),
+                    display: "loopback".to_owned(),
+                    role,
+                    via: Via::Loopback,
+                }
+            }
+            (Err(denied), _) => return Err(denied),
+        };
         if is_cross_site(request) {
             return Err(Denied::direct("cross_site"));
         }
@@ -170,6 +186,35 @@ impl Access {
     }
 }
 
+/// Whether a program of this machine asks for itself, and nobody says that it hands on what another one asked.
+fn is_local(request: &Request) -> bool {
+    const HANDED_ON: [&str; 5] = [
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-real-ip",
+    ];
+    let host = request.header("host");
+    let host = host.or(request.uri().authority().map(http::uri::Authority::as_str));
+    let handed_on = HANDED_ON.iter().any(|name| request.header(name).is_some());
+    !handed_on && is_loopback(request.peer(), host.unwrap_or_default())
+}
+
+/// Whether a connection from `peer` comes from a loopback address and asks for such an address or `localhost`: a page whose name was made to
+/// lead here asks for its own.
+fn is_loopback(peer: &str, host: &str) -> bool {
+    let address = peer.parse().map(|peer: SocketAddr| peer.ip());
+    let from = address.or_else(|_| peer.parse::<IpAddr>());
+    let Ok(asked) = host.parse::<http::uri::Authority>() else {
+        return false;
+    };
+    let name = asked.host().trim_matches(['[', ']']);
+    let address = name.parse::<IpAddr>();
+    let here = |address: IpAddr| address.to_canonical().is_loopback();
+    from.is_ok_and(here) && (name == "localhost" || address.is_ok_and(here))
+}
+
 /// What this server itself verified.
 struct Credentials<'a> {
     certificate: Option<&'a ClientCertificate>,
@@ -206,4 +251,28 @@ fn refused(denied: &Denied, request: &Request, caller: Option<&Caller>) {
         path = request.path(),
         "caller refused"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_that_asks_for_itself_is_loopback() {
+        for (peer, host, local) in [
+            ("127.0.0.1:40000", "127.0.0.1:19870", true),
+            ("127.0.0.1:40000", "localhost:19870", true),
+            ("[::1]:40000", "[::1]:19870", true),
+            ("[::ffff:127.0.0.1]:40000", "localhost", true),
+            ("192.0.2.7:40000", "127.0.0.1:19870", false),
+            ("127.0.0.1:40000", "evil.example:19870", false),
+            ("127.0.0.1:40000", "localhost.evil.example", false),
+            ("127.0.0.1:40000", "192.0.2.7:19870", false),
+            ("127.0.0.1:40000", "", false),
+            ("unix", "localhost", false),
+            ("", "localhost", false),
+        ] {
+            assert_eq!(is_loopback(peer, host), local, "{peer} {host}");
+        }
+    }
 }

@@ -20,6 +20,9 @@ pub struct AccessConfig {
     grafana: Option<GrafanaConfig>,
     /// Roles of users of the web configuration.
     web_users: BTreeMap<String, Role>,
+    /// Role of whoever asks from this machine itself, without a proof; nobody unless given. For a machine of one person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loopback: Option<Role>,
     /// Roles of client certificates, by their subject in the form of RFC 4514 or by an alternative name such as `dns:…` or `uri:…`.
     certificates: BTreeMap<String, Role>,
     /// Which role may do what to which device groups.
@@ -194,6 +197,7 @@ impl AccessConfig {
             grafana,
             web_users: self.web_users,
             certificates: self.certificates,
+            loopback: self.loopback,
             policy: Policy { rules },
         })
     }

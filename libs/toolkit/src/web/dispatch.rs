@@ -7,7 +7,8 @@ use std::time::{Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ALLOW, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -53,6 +54,8 @@ pub(crate) struct Site {
     pub(crate) looks: Vec<Look>,
     /// Who is notified of wrong passwords.
     pub(crate) wrong_logins: Vec<OnWrongLogin>,
+    /// What is read without a password, and the metrics with it; empty for nothing.
+    pub(crate) open_paths: Vec<&'static str>,
     pub(crate) web_config: LiveWebConfig,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -215,6 +218,9 @@ impl Site {
         let Some(auth) = &web_config.auth else {
             return Ok(None);
         };
+        if !parts.headers.contains_key(AUTHORIZATION) && self.is_open(parts) {
+            return Ok(None);
+        }
         // Waiting for a place to compare passwords is part of the time that a request may take.
         let checked =
             tokio::time::timeout(self.limits.request, auth.check(&parts.headers, peer)).await;
@@ -238,6 +244,15 @@ impl Site {
                 Err(refused)
             }
         }
+    }
+
+    /// Whether this is read without a password.
+    fn is_open(&self, parts: &Parts) -> bool {
+        let path = parts.uri.path();
+        let is = |open: &str| path == open || open.ends_with('/') && path.starts_with(open);
+        matches!(parts.method, Method::GET | Method::HEAD)
+            && !self.open_paths.is_empty()
+            && (path == self.telemetry || self.open_paths.iter().any(|open| is(open)))
     }
 
     async fn routed(
