@@ -88,14 +88,7 @@ fn the_whole_page_is_as_in_the_golden_file() {
     names.into_iter().for_each(|name| rows.add_name(name));
     let page = rendered(rows.view());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/metrics.txt");
-    if std::env::var_os("SOTP_BLESS").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    }
-    assert_eq!(
-        page,
-        std::fs::read_to_string(&path).unwrap(),
-        "SOTP_BLESS=1 writes the new one"
-    );
+    testkit::golden::hold(&path, &page);
 }
 
 #[test]
