@@ -296,12 +296,12 @@ pub fn prepare(args: impl IntoIterator<Item = OsString>) -> (Vec<OsString>, Vec<
     let further = paths.iter().skip(1);
     let further = further.map(|path| path.display().to_string());
     // Those that match nothing are told, unless there is nothing else: then the one who opens the first says so.
-    let told = if paths.is_empty() {
+    let missing = if paths.is_empty() {
         Vec::new()
     } else {
         unmatched
     };
-    (out, further.chain(told).collect())
+    (out, further.chain(missing).collect())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::mib::{self, Mibs};
 /// Exit status of bad usage or bad input (sysexits.h, EX_USAGE).
 const BAD_INPUT: u8 = 64;
 /// Problems of MIB files that are told one by one.
-const TOLD: usize = 50;
+const MOST_REPORTED: usize = 50;
 
 /// Makes snmp.yml out of MIBs and snmp_exporter's generator.yml.
 #[derive(Debug, Parser)]
@@ -72,8 +72,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match generate(&args) {
-        Ok(told) => {
-            for line in told {
+        Ok(messages) => {
+            for line in messages {
                 eprintln!("{line}");
             }
             ExitCode::SUCCESS
@@ -92,23 +92,26 @@ fn generate(args: &Args) -> Result<Vec<String>, String> {
         args.mibs_dir.clone()
     };
     let mibs = Mibs::load(&folders, None).map_err(|error| error.to_string())?;
-    let mut told: Vec<String> = mibs
+    let mut messages: Vec<String> = mibs
         .problems()
         .iter()
-        .take(TOLD)
+        .take(MOST_REPORTED)
         .map(|problem| problem.text.clone())
         .collect();
-    if mibs.problems().len() > TOLD {
-        told.push(format!("and {} more", mibs.problems().len() - TOLD));
+    if mibs.problems().len() > MOST_REPORTED {
+        messages.push(format!(
+            "and {} more",
+            mibs.problems().len() - MOST_REPORTED
+        ));
     }
     if args.fail_on_problems && mibs.problems().iter().any(|problem| problem.severe) {
-        return Err(format!("MIB files have problems:\n{}", told.join("\n")));
+        return Err(format!("MIB files have problems:\n{}", messages.join("\n")));
     }
     let origin = &args.generator_path;
     let text = std::fs::read_to_string(origin)
         .map_err(|error| format!("{}: {error}", origin.display()))?;
     let (made, warnings) = text_of(&text, origin, &mibs)?;
-    told.extend(warnings);
+    messages.extend(warnings);
     if args.output_path == Path::new("-") {
         print!("{made}");
     } else {
@@ -118,7 +121,7 @@ fn generate(args: &Args) -> Result<Vec<String>, String> {
             .and_then(|()| std::fs::rename(&beside, &args.output_path))
             .map_err(|error| format!("{}: {error}", args.output_path.display()))?;
     }
-    Ok(told)
+    Ok(messages)
 }
 
 /// The text of `snmp.yml`, and a sentence for everything that was left out.

@@ -166,15 +166,15 @@ impl Open {
             }
         }
         // A pending ICMP error of another target is told once by the next send on a shared socket.
-        let mut told = Ok(true);
+        let mut outcome = Ok(true);
         for _ in 0..4 {
             match self.socket.send_to(message, self.target).await {
-                Err(error) if pending(&error) => told = Err(error),
+                Err(error) if pending(&error) => outcome = Err(error),
                 other => return other.map(|_| true),
             }
         }
         // Said every time, it is about this target: there is no way to it.
-        told.or_else(|error| if no_way(&error) { Err(error) } else { Ok(true) })
+        outcome.or_else(|error| if no_way(&error) { Err(error) } else { Ok(true) })
     }
 }
 

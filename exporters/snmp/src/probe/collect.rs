@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::keep::{self, Found, Saver};
+use super::column_cache::{self, ColumnCache, Found};
 use super::plan::{Planned, Wanted};
 use super::proof::{Questions, Shortcut};
 use super::uptime::{SYS_UP_TIME, UpTime};
@@ -60,7 +60,7 @@ impl Collected {
         }
     }
 
-    /// Books what a session brought.
+    /// Counts what a session brought.
     fn add(&mut self, report: Report, planned: &Planned, views: &[Wanted<'_>]) {
         for (counts, owners) in report.outcome.counts.iter().zip(&planned.owners) {
             for owner in owners {
@@ -169,8 +169,8 @@ impl Frugal<'_> {
         let keeps = !self.rules.keep.is_zero()
             && version != 1
             && self.views.iter().all(|view| view.module.filters.is_empty());
-        let saver = keeps.then(|| {
-            Saver::new(
+        let column_cache = keeps.then(|| {
+            ColumnCache::new(
                 &memory.columns,
                 self.key.clone(),
                 &planned,
@@ -179,7 +179,10 @@ impl Frugal<'_> {
                 Arc::clone(&proof),
             )
         });
-        let stamps = saver.as_ref().map(Saver::stamps).unwrap_or_default();
+        let stamps = column_cache
+            .as_ref()
+            .map(ColumnCache::stamps)
+            .unwrap_or_default();
         let questions = if proof.asks() && !(stamps.is_empty() && counted.is_empty()) {
             let mut wanted = vec![Oid::new(SYS_UP_TIME)];
             if self.rules.protobuf && version != 1 {
@@ -192,11 +195,13 @@ impl Frugal<'_> {
         };
         let Questions { mut known, fresh } = questions;
         let room = QUESTIONS.saturating_sub(known.len() + fresh.len());
-        let checks = saver.as_ref().map_or_else(Vec::new, |one| one.checks(room));
+        let checks = column_cache
+            .as_ref()
+            .map_or_else(Vec::new, |one| one.checks(room));
         known.extend(checks.iter().map(|check| check.instance.clone()));
         let sizes = memory.sizes.get(&self.key).unwrap_or_default();
-        let (mut now, later) = match &saver {
-            Some(saver) => saver.part(planned.clone()),
+        let (mut now, later) = match &column_cache {
+            Some(column_cache) => column_cache.part(planned.clone()),
             None => (planned.clone(), Planned::default()),
         };
         let asks_own = !(known.is_empty() && fresh.is_empty());
@@ -212,8 +217,9 @@ impl Frugal<'_> {
             let given_up = proof.heard(collected.unheard, &fresh, has);
             self.end(given_up);
         }
-        let of =
-            |instance: &[u32]| keep::read(&Oid::new(instance), &collected.table, &collected.own);
+        let of = |instance: &[u32]| {
+            column_cache::read(&Oid::new(instance), &collected.table, &collected.own)
+        };
         let host_up_time = of(&counters::HOST_UP_TIME);
         let up = of(&SYS_UP_TIME).and_then(|hundredths| {
             Some(UpTime {
@@ -221,27 +227,31 @@ impl Frugal<'_> {
                 read,
             })
         });
-        if let Some(saver) = &saver {
+        if let Some(column_cache) = &column_cache {
             if let Some(up) = up {
-                proof.watch(&saver.read_stamps(&collected.table, &collected.own), up);
+                proof.watch(
+                    &column_cache.read_stamps(&collected.table, &collected.own),
+                    up,
+                );
             }
-            let (found, off) = saver.complete(&mut collected.table, &collected.own, &checks, up);
+            let (found, off) =
+                column_cache.complete(&mut collected.table, &collected.own, &checks, up);
             self.end(off);
             self.line.prober.metrics.kept(found.name());
             if found == Found::Changed {
-                saver.forget(&memory.columns);
+                column_cache.forget(&memory.columns);
                 let report = self.line.ask_planned(&later, sizes).await;
                 collected.add(report, &later, self.views);
             }
             collected.table.sort();
             if let Some(up) = up
-                && found != Found::Kept
+                && found != Found::Hit
                 && collected.failures.is_empty()
             {
                 let read = (&collected.table, &collected.own);
-                self.end(saver.learn(&memory.columns, read, &planned, up));
+                self.end(column_cache.learn(&memory.columns, read, &planned, up));
             }
-            if found != Found::Kept && collected.failures.is_empty() {
+            if found != Found::Hit && collected.failures.is_empty() {
                 let sizes = Sizes::of(&collected.table, version == 3);
                 let octets = sizes.octets_held();
                 memory.sizes.put(self.key.clone(), sizes, octets);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use quick_cache::sync;
 
 use super::cache::Cache;
+use super::column_cache::CachedColumns;
 use super::counters::Carried;
-use super::keep::Kept;
 use super::proof::Proof;
 use crate::engine::Key;
 use crate::scrape::Sizes;
@@ -25,7 +25,7 @@ pub struct Memory {
     /// How large the columns of a target were, by target and what is asked of it.
     pub sizes: Cache<Sizes>,
     /// Columns that need not be asked for again, by target and what is asked of it.
-    pub columns: Cache<Kept>,
+    pub columns: Cache<CachedColumns>,
     /// What targets have shown of themselves.
     proofs: sync::Cache<Key, Arc<Proof>>,
     /// Counters as they were last time, by target.

@@ -98,11 +98,11 @@ impl Scrape {
             return After::Done;
         };
         let mut names = std::mem::take(&mut self.names);
-        let mut sound = pdu.status == 0;
+        let mut valid = pdu.status == 0;
         let mut kept = 0;
-        if sound {
+        if valid {
             let answer = Answer::read(pdu, &mut names, &self.table);
-            sound = answer.cut.is_none() && !answer.values.is_empty();
+            valid = answer.cut.is_none() && !answer.values.is_empty();
             let lanes = rows.open.len();
             for (at, (name, value)) in answer.values.iter().enumerate() {
                 let lane = &mut rows.open[at % lanes];
@@ -114,13 +114,13 @@ impl Scrape {
                 let place = lane.until.as_ref().map(|until| name.cmp(until));
                 match value {
                     Raw::EndOfMibView => lane.ended = true,
-                    Raw::Missing => sound = false,
-                    _ if name <= lane.last.as_slice() => sound = false,
+                    Raw::Missing => valid = false,
+                    _ if name <= lane.last.as_slice() => valid = false,
                     _ if !inside => lane.ended = true,
-                    _ if place == Some(Ordering::Greater) => sound = false,
+                    _ if place == Some(Ordering::Greater) => valid = false,
                     _ => {
                         if self.table.insert_at(lane.place, name, *value).is_err() {
-                            sound = false;
+                            valid = false;
                         } else {
                             kept += 1;
                             self.works[lane.work].counts.values += 1;
@@ -132,9 +132,9 @@ impl Scrape {
                     }
                 }
                 if lane.ended && lane.rows < lane.expected {
-                    (lane.ended, sound) = (false, false);
+                    (lane.ended, valid) = (false, false);
                 }
-                if !sound {
+                if !valid {
                     break;
                 }
             }
@@ -147,7 +147,7 @@ impl Scrape {
         if rows.open.is_empty() {
             return After::Done;
         }
-        if sound {
+        if valid {
             return After::Again;
         }
         let open = std::mem::take(&mut rows.open);

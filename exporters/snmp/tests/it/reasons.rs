@@ -66,7 +66,7 @@ fn target(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Send + 'static) -> String 
 }
 
 /// An agent that spoils its answers.
-fn spoilt(answer: fn(&Agent, &agent::Request) -> Vec<u8>) -> String {
+fn corrupted(answer: fn(&Agent, &agent::Request) -> Vec<u8>) -> String {
     let device = Agent::with_interfaces(5);
     target(move |message| Some(answer(&device, &agent::read(message)?)))
 }
@@ -182,7 +182,7 @@ async fn each_fault_has_its_reason() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let healthy = || spoilt(Agent::respond);
+    let healthy = || corrupted(Agent::respond);
     let slow = target({
         let device = Agent::with_interfaces(2000);
         move |message| {
@@ -209,7 +209,7 @@ async fn each_fault_has_its_reason() {
             "non_increasing",
             format!(
                 "target={}",
-                spoilt(|_, request| agent::response(
+                corrupted(|_, request| agent::response(
                     request,
                     0,
                     0,
@@ -221,7 +221,7 @@ async fn each_fault_has_its_reason() {
             "decode",
             format!(
                 "target={}",
-                spoilt(|_, request| agent::response(
+                corrupted(|_, request| agent::response(
                     request,
                     0,
                     0,
@@ -233,7 +233,7 @@ async fn each_fault_has_its_reason() {
             "bad_answer",
             format!(
                 "target={}",
-                spoilt(|_, request| agent::response(request, 0, 0, &[]))
+                corrupted(|_, request| agent::response(request, 0, 0, &[]))
             ),
         ),
         (

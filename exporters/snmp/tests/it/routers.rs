@@ -21,9 +21,9 @@ const NEEDED: [&str; 6] = [
 const NOWHERE: &str = "198.18.79.1";
 
 /// A process that ends with the test.
-struct Kept(Child);
+struct Running(Child);
 
-impl Drop for Kept {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -33,7 +33,7 @@ impl Drop for Kept {
 /// A namespace with what runs in it, which ends with the test.
 struct Router {
     peer: Peer,
-    running: Vec<Kept>,
+    running: Vec<Running>,
     dir: TempDir,
 }
 
@@ -62,7 +62,7 @@ impl Router {
             .stderr(log)
             .spawn()
             .unwrap();
-        self.running.push(Kept(child));
+        self.running.push(Running(child));
     }
 
     /// Starts the daemons of a router.

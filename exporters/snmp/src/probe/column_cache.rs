@@ -24,7 +24,7 @@ use crate::scrape::Work;
 use crate::value::{Column, Table, Value};
 
 /// A part of the tree, the stamp of its last change, and which of its columns are kept beside those that are looked up.
-struct Guarded {
+struct StampedTable {
     below: &'static [u32],
     stamp: &'static [u32],
     also: Also,
@@ -37,33 +37,33 @@ enum Also {
     All,
 }
 
-const TABLES: [Guarded; 5] = [
+const TABLES: [StampedTable; 5] = [
     // ifIndex, ifType and ifPhysAddress beside names; ifTableLastChange.
-    Guarded {
+    StampedTable {
         below: &[1, 3, 6, 1, 2, 1, 2, 2, 1],
         stamp: &[1, 3, 6, 1, 2, 1, 31, 1, 5, 0],
         also: Also::Columns(&[1, 2, 3, 6]),
     },
     // ifName and ifConnectorPresent; ifTableLastChange. ifAlias is changed without it.
-    Guarded {
+    StampedTable {
         below: &[1, 3, 6, 1, 2, 1, 31, 1, 1, 1],
         stamp: &[1, 3, 6, 1, 2, 1, 31, 1, 5, 0],
         also: Also::Columns(&[1, 17]),
     },
     // ifStackStatus; ifStackLastChange.
-    Guarded {
+    StampedTable {
         below: &[1, 3, 6, 1, 2, 1, 31, 1, 2, 1],
         stamp: &[1, 3, 6, 1, 2, 1, 31, 1, 6, 0],
         also: Also::All,
     },
     // entPhysicalTable; entLastChangeTime (RFC 6933 §3).
-    Guarded {
+    StampedTable {
         below: &[1, 3, 6, 1, 2, 1, 47, 1, 1, 1, 1],
         stamp: &[1, 3, 6, 1, 2, 1, 47, 1, 4, 1, 0],
         also: Also::All,
     },
     // lldpRemTable; lldpStatsRemTablesLastChangeTime.
-    Guarded {
+    StampedTable {
         below: &[1, 0, 8802, 1, 1, 2, 1, 4, 1, 1],
         stamp: &[1, 0, 8802, 1, 1, 2, 1, 2, 1, 0],
         also: Also::All,
@@ -77,7 +77,7 @@ const IF_ALIAS: [u32; 11] = [1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 18];
 
 /// What is kept of one target for one set of modules.
 #[derive(Debug)]
-pub struct Kept {
+pub struct CachedColumns {
     since: Instant,
     up: Mutex<UpTime>,
     stamps: Vec<(Oid, u64)>,
@@ -93,35 +93,35 @@ pub struct Kept {
 }
 
 /// What one scrape may leave out.
-pub(super) struct Saver {
+pub(super) struct ColumnCache {
     key: Key,
     looked_up: BTreeSet<Oid>,
     stamps: BTreeSet<Oid>,
-    known: Option<Arc<Kept>>,
+    known: Option<Arc<CachedColumns>>,
     proof: Arc<Proof>,
 }
 
-impl Saver {
+impl ColumnCache {
     pub(super) fn new(
-        cache: &Cache<Kept>,
+        cache: &Cache<CachedColumns>,
         key: Key,
         planned: &Planned,
         views: &[Wanted<'_>],
         keep: Duration,
         proof: Arc<Proof>,
     ) -> Self {
-        let walked = |guarded: &&Guarded| {
+        let walked = |table_of_stamp: &&StampedTable| {
             planned
                 .works
                 .iter()
                 .filter(|work| !work.get)
                 .flat_map(|work| &work.oids)
-                .any(|oid| oid::within(oid.ids(), guarded.below))
+                .any(|oid| oid::within(oid.ids(), table_of_stamp.below))
         };
         let stamps = TABLES
             .iter()
             .filter(walked)
-            .map(|guarded| Oid::new(guarded.stamp))
+            .map(|table_of_stamp| Oid::new(table_of_stamp.stamp))
             .collect();
         let looked_up = views
             .iter()
@@ -189,7 +189,7 @@ impl Saver {
         up: Option<UpTime>,
     ) -> (Found, Vec<Shortcut>) {
         let Some(known) = &self.known else {
-            return (Found::Nothing, Vec::new());
+            return (Found::Miss, Vec::new());
         };
         if !up.is_some_and(|up| known.holds(table, own, up)) {
             return (Found::Changed, Vec::new());
@@ -214,7 +214,7 @@ impl Saver {
                 other => other,
             });
         }
-        (Found::Kept, Vec::new())
+        (Found::Hit, Vec::new())
     }
 
     /// What ends by a sample that is not as it was kept.
@@ -222,9 +222,11 @@ impl Saver {
         if let Some((column, _)) = &check.twin {
             return self.proof.apart(column);
         }
-        let below = |guarded: &&Guarded| oid::within(check.instance.ids(), guarded.below);
-        let guarded = TABLES.iter().find(below)?;
-        self.proof.broken(&Oid::new(guarded.stamp))
+        let below = |table_of_stamp: &&StampedTable| {
+            oid::within(check.instance.ids(), table_of_stamp.below)
+        };
+        let table_of_stamp = TABLES.iter().find(below)?;
+        self.proof.broken(&Oid::new(table_of_stamp.stamp))
     }
 
     /// The stamps that were read.
@@ -239,7 +241,7 @@ impl Saver {
     /// Remembers what a whole scrape brought. Gives what it contradicts.
     pub(super) fn learn(
         &self,
-        cache: &Cache<Kept>,
+        cache: &Cache<CachedColumns>,
         (table, own): (&Table, &Table),
         planned: &Planned,
         up: UpTime,
@@ -257,8 +259,9 @@ impl Saver {
             let under: Vec<Oid> = walked
                 .iter()
                 .filter(|oid| {
-                    let mut guards = TABLES.iter().filter(|one| one.stamp == stamp.0.ids());
-                    guards.any(|guarded| guarded.keeps(oid, &self.looked_up))
+                    let mut tables_of_stamp =
+                        TABLES.iter().filter(|one| one.stamp == stamp.0.ids());
+                    tables_of_stamp.any(|table_of_stamp| table_of_stamp.keeps(oid, &self.looked_up))
                 })
                 .map(|oid| (*oid).clone())
                 .collect();
@@ -315,9 +318,9 @@ impl Saver {
             None => false,
         });
         // One fetched column of each table shows whether its rows are still the same.
-        for guarded in &TABLES {
+        for table_of_stamp in &TABLES {
             let fetched = walked.iter().find_map(|oid| {
-                let there = oid::within(oid.ids(), guarded.below)
+                let there = oid::within(oid.ids(), table_of_stamp.below)
                     && !columns.contains(oid)
                     && !low.iter().any(|(low, _)| low == *oid);
                 let kept = there.then(|| anchor(oid)).flatten()?;
@@ -328,7 +331,7 @@ impl Saver {
         rows.sort();
         rows.dedup();
         let idle = few_idle(table, &mut low);
-        let kept = Kept {
+        let kept = CachedColumns {
             since: Instant::now(),
             up: Mutex::new(up),
             stamps,
@@ -344,7 +347,7 @@ impl Saver {
     }
 
     /// What is kept no longer holds.
-    pub(super) fn forget(&self, cache: &Cache<Kept>) {
+    pub(super) fn forget(&self, cache: &Cache<CachedColumns>) {
         cache.remove(&self.key);
     }
 }
@@ -365,9 +368,9 @@ const SAMPLE: usize = 900;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// There was nothing.
-    Nothing,
+    Miss,
     /// It completed the table.
-    Kept,
+    Hit,
     /// The target has changed.
     Changed,
 }
@@ -376,14 +379,14 @@ impl Found {
     /// The label value of its count.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "miss",
-            Self::Kept => "hit",
+            Self::Miss => "miss",
+            Self::Hit => "hit",
             Self::Changed => "changed",
         }
     }
 }
 
-impl Guarded {
+impl StampedTable {
     fn keeps(&self, column: &Oid, looked_up: &BTreeSet<Oid>) -> bool {
         let Some([number]) = column.ids().strip_prefix(self.below) else {
             return false;
@@ -396,7 +399,7 @@ impl Guarded {
     }
 }
 
-impl Kept {
+impl CachedColumns {
     fn has(&self, column: &Oid) -> bool {
         self.columns.contains(column) || self.low.iter().any(|(low, _)| low == column)
     }
