@@ -148,14 +148,15 @@ fn it_writes_what_debians_generator_writes() {
 /// Everything that decides what a module asks and shows, in an order of its own.
 fn meaning(text: &str, name: &str) -> String {
     let mut config = config::parse(text, Path::new("snmp.yml"), Options::default()).unwrap();
-    let mut module = config.modules.remove(name).unwrap();
+    config.modules.retain(|one, _| one == name);
+    let module = config.modules.get_mut(name).unwrap();
     module.metrics.sort_by(|one, other| one.oid.cmp(&other.oid));
     let numbers = (module.metrics.iter_mut())
         .flat_map(|metric| &mut metric.indexes)
         .filter(|index| index.kind == config::module::IndexType::Number);
     // A range of one number, which net-snmp takes for a size: a number has none.
     numbers.for_each(|index| index.fixed_size = 0);
-    format!("{module:#?}")
+    config.masked()
 }
 
 /// The newest snmp_exporter's generator and ours, module by module of its generator.yml.
