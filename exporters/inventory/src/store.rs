@@ -39,7 +39,7 @@ pub(crate) mod versions;
 
 use disk::Disk;
 use git::{Git, GitError};
-pub(crate) use held::{Held, Prepared, Signed, Snapshot};
+pub(crate) use held::{Prepared, Signed, Snapshot, StoreGuard};
 use journal::{Journal, Record};
 use keys::Keys;
 use merging::Standing;
@@ -186,9 +186,9 @@ impl Store {
     }
 
     /// Waits for its turn to change something.
-    pub(crate) async fn hold(self: &Arc<Self>) -> Held {
+    pub(crate) async fn hold(self: &Arc<Self>) -> StoreGuard {
         loop {
-            let held = Held {
+            let held = StoreGuard {
                 state: Arc::clone(&self.state).lock_owned().await,
                 store: Arc::clone(self),
             };
@@ -208,8 +208,8 @@ impl Store {
     }
 
     /// Waits for its turn, where that may block; in front of changes that wait for their commits.
-    fn hold_now(self: &Arc<Self>) -> Held {
-        Held {
+    fn hold_now(self: &Arc<Self>) -> StoreGuard {
+        StoreGuard {
             state: Arc::clone(&self.state).blocking_lock_owned(),
             store: Arc::clone(self),
         }
@@ -225,8 +225,8 @@ impl Store {
         self.committed.subscribe()
     }
 
-    fn try_hold(self: &Arc<Self>) -> Held {
-        Held {
+    fn try_hold(self: &Arc<Self>) -> StoreGuard {
+        StoreGuard {
             state: Arc::clone(&self.state)
                 .try_lock_owned()
                 .expect("nobody else has the store yet"),

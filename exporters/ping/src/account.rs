@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::clock::{Moment, Source};
 use crate::reason::Reason;
-use crate::tally::{Counters, Tally, Writer};
+use crate::tally::{Counters, SharedCounters, Writer};
 
 mod request;
 
@@ -79,14 +79,14 @@ pub enum Verdict {
 
 /// The book of one target.
 #[derive(Debug)]
-pub struct Account {
-    tally: Arc<Tally>,
+pub struct TargetCounters {
+    tally: Arc<SharedCounters>,
     log: Log,
 }
 
-impl Account {
+impl TargetCounters {
     /// An empty book whose first request has the sequence number `first`, and which is kept in `tally`.
-    pub fn new(timing: Timing, first: u32, tally: Arc<Tally>) -> Self {
+    pub fn new(timing: Timing, first: u32, tally: Arc<SharedCounters>) -> Self {
         let log = Log {
             timeout: timing.timeout,
             down_after: timing.down_after,

@@ -37,7 +37,7 @@ pub struct Tag {
     pub sequence: u32,
 }
 
-/// How the kernel context out what a socket receives.
+/// How the kernel hands out what a socket receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// `SOCK_DGRAM`: the kernel owns the identifier and the checksum; no privilege.

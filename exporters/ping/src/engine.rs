@@ -2,7 +2,7 @@
 //!
 //! A thread is lazy. It wakes at ticks at which something is due and otherwise a few times a second; replies wait
 //! in the socket with the kernel's stamps, so being late costs no accuracy. It talks to the rest through a bounded
-//! queue of commands, [`Tally`]s and [`Stats`], so that neither a scrape nor a resolver can delay it.
+//! queue of commands, [`SharedCounters`]s and [`Stats`], so that neither a scrape nor a resolver can delay it.
 //!
 //! There is one thread until the targets ask for more requests than one should make. What a target begins with it stays with: its thread
 //! alone sends its requests, reads their answers and writes its tally.
@@ -12,12 +12,12 @@ use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Instant;
 
 use crate::echo::Mode;
-use crate::tally::Tally;
+use crate::tally::SharedCounters;
 
 mod host;
-mod lane;
-mod lanes;
 mod pace;
+mod ping_socket;
+mod ping_sockets;
 mod run;
 mod shards;
 pub mod socket;
@@ -42,7 +42,7 @@ pub struct Id(pub u64);
 #[derive(Debug, Clone)]
 pub enum Command {
     /// Probe a target, or go on with another specification; its counters and the requests in flight stay.
-    Put(Id, Spec, Arc<Tally>),
+    Put(Id, Spec, Arc<SharedCounters>),
     /// Stop probing a target.
     Remove(Id),
     /// Keep to these rates.
@@ -138,7 +138,7 @@ impl Engine {
         &self.common.stats
     }
 
-    /// LaneContext over commands, which take effect in their order and, for each thread, together. Waits while a queue is full.
+    /// Hands over commands, which take effect in their order and, for each thread, together. Waits while a queue is full.
     ///
     /// # Errors
     /// [`Ended`].

@@ -245,16 +245,16 @@ struct More {
 /// writer never waits, whatever the readers do. It takes 184 bytes, and 112 for each twelve further buckets, reasons or rare events
 /// that have a count: a few for most targets, 2.3 kB for one that had all of them.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct SharedCounters {
     version: AtomicU64,
     words: [AtomicU64; WORDS],
     slots: [Slot; 9],
     more: OnceLock<Box<More>>,
 }
 
-/// A change of a [`Tally`] under way.
+/// A change of a [`SharedCounters`] under way.
 #[derive(Debug)]
-pub struct Writer<'a>(&'a Tally);
+pub struct Writer<'a>(&'a SharedCounters);
 
 impl Writer<'_> {
     fn get(&self, word: Word) -> u64 {
@@ -418,7 +418,7 @@ impl Writer<'_> {
     }
 }
 
-impl Tally {
+impl SharedCounters {
     /// Changes the counters; readers see all of it or nothing. Only one thread may write.
     pub fn write<T>(&self, change: impl FnOnce(&mut Writer<'_>) -> T) -> T {
         let version = self.version.load(Ordering::Relaxed);

@@ -12,7 +12,7 @@ use toolkit::{Encoder, Labels};
 use crate::config::Probe;
 use crate::echo;
 use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
-use crate::tally::Tally;
+use crate::tally::SharedCounters;
 
 /// What is known of one DNS name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,7 +45,7 @@ pub struct Row {
     /// How it is probed.
     pub spec: Spec,
     /// Its counters.
-    pub tally: Arc<Tally>,
+    pub tally: Arc<SharedCounters>,
 }
 
 impl Row {
@@ -154,7 +154,7 @@ struct Key {
 struct Entry {
     id: Id,
     spec: Spec,
-    tally: Arc<Tally>,
+    tally: Arc<SharedCounters>,
 }
 
 /// A target before it is known whether it is new.

@@ -16,7 +16,7 @@ use super::edits::{Api, Change, ChangeRequest, precondition};
 use super::history::{answered, ask, entry_of};
 use crate::config::verbs;
 use crate::store::merging::{Choice, Choices, Shown, Side, shown};
-use crate::store::{Held, StoreError};
+use crate::store::{StoreError, StoreGuard};
 
 /// Most entries of one conflict that are shown at a time, and that one call may name.
 const MOST: usize = 1_000;
@@ -103,7 +103,7 @@ enum Chosen {
     None(()),
 }
 
-fn meeting(held: &mut Held, side: Side) -> Result<Option<(Waiting, String)>, StoreError> {
+fn meeting(held: &mut StoreGuard, side: Side) -> Result<Option<(Waiting, String)>, StoreError> {
     let Some(meeting) = held.meeting(side)? else {
         return Ok(None);
     };

@@ -20,7 +20,7 @@ use toolkit::{Live, Request, Response};
 use crate::config::{Config, verbs};
 use crate::formats::Wrong;
 use crate::store::journal;
-use crate::store::{Held, Prepared, Signed, Store, blocking, git, hex};
+use crate::store::{Prepared, Signed, Store, StoreGuard, blocking, git, hex};
 
 /// Everything the API answers from.
 pub(crate) struct Api {
@@ -43,7 +43,7 @@ pub(crate) struct Editor {
 }
 
 /// Makes a change out of the state as it is when its turn has come.
-type WorkOut = Box<dyn FnOnce(&mut Held) -> Result<Change, Refusal> + Send>;
+type WorkOut = Box<dyn FnOnce(&mut StoreGuard) -> Result<Change, Refusal> + Send>;
 
 /// What the state is asked for, once it is this request's turn.
 pub(crate) struct ChangeRequest {
@@ -56,7 +56,7 @@ pub(crate) struct ChangeRequest {
 impl ChangeRequest {
     pub(crate) fn new(
         intend: impl FnOnce(&Document) -> Action + Send + 'static,
-        work_out: impl FnOnce(&mut Held) -> Result<Change, Refusal> + Send + 'static,
+        work_out: impl FnOnce(&mut StoreGuard) -> Result<Change, Refusal> + Send + 'static,
     ) -> Self {
         Self {
             intend: Box::new(intend),
@@ -209,7 +209,7 @@ impl Api {
 
 /// Makes the change: on disk and live when this returns.
 async fn commit(
-    mut held: Held,
+    mut held: StoreGuard,
     change: Change,
     granted: access::edit::Granted,
 ) -> Result<Done, Refusal> {

@@ -14,7 +14,7 @@ use toolkit::{Request, Response};
 use super::edits::{Api, Change, ChangeRequest, groups_of, precondition, tag, verbs_of};
 use super::refusal;
 use crate::config::verbs;
-use crate::store::{Held, StoreError};
+use crate::store::{StoreError, StoreGuard};
 
 /// The body as JSON, of one of the types that are taken.
 fn body(request: &Request, types: &[&str]) -> Result<Value, Refusal> {
@@ -74,7 +74,7 @@ fn about(kind: Kind, name: &str) -> String {
     format!("{}[{name}]", kind.list())
 }
 
-fn prepared(held: &mut Held, edit: Edit) -> Result<crate::store::Prepared, Refusal> {
+fn prepared(held: &mut StoreGuard, edit: Edit) -> Result<crate::store::Prepared, Refusal> {
     let about = about(edit.kind(), edit.name());
     held.prepare(vec![edit])
         .map_err(|error| refusal::store(&error, Some(&about)).into())
@@ -148,7 +148,7 @@ pub(crate) async fn add(api: Arc<Api>, request: Request, kind: Kind) -> Response
     .await
 }
 
-fn put(held: &mut Held, entry: Entry, new: bool) -> Result<Change, Refusal> {
+fn put(held: &mut StoreGuard, entry: Entry, new: bool) -> Result<Change, Refusal> {
     let (kind, name) = (entry.kind(), entry.name().to_owned());
     let prepared = prepared(held, Edit::Put(entry.clone()))?;
     let word = if new { "Add" } else { "Change" };
@@ -161,7 +161,7 @@ fn put(held: &mut Held, entry: Entry, new: bool) -> Result<Change, Refusal> {
     Ok(change)
 }
 
-fn current(held: &Held, kind: Kind, name: &str) -> Option<String> {
+fn current(held: &StoreGuard, kind: Kind, name: &str) -> Option<String> {
     held.document().entry(kind, name).as_ref().map(tag)
 }
 
@@ -288,7 +288,7 @@ pub(crate) async fn delete(api: Arc<Api>, request: Request, kind: Kind) -> Respo
 }
 
 /// A credential that devices or groups name stays.
-fn unused(held: &Held, name: &str) -> Result<(), Refusal> {
+fn unused(held: &StoreGuard, name: &str) -> Result<(), Refusal> {
     let users = super::lists::users(&held.document(), name);
     if users.is_empty() {
         return Ok(());

@@ -14,7 +14,7 @@ use super::edits::{Api, Change, ChangeRequest};
 use super::history::{answered, members};
 use crate::config::{Remote, verbs};
 use crate::store::merging::Side;
-use crate::store::{Held, StoreError, blocking};
+use crate::store::{StoreError, StoreGuard, blocking};
 
 /// The remote of the configuration.
 pub(crate) fn configured(api: &Api) -> Option<Remote> {
@@ -90,7 +90,7 @@ fn stated(api: &Api) -> Result<Stated, Refusal> {
 }
 
 /// Prepares to bring in a commit of the remote, with the message of the change.
-pub(crate) fn plan(held: &mut Held, theirs: &str) -> Result<Change, StoreError> {
+pub(crate) fn plan(held: &mut StoreGuard, theirs: &str) -> Result<Change, StoreError> {
     let short = theirs.get(..12).unwrap_or(theirs).to_owned();
     let prepared = match held.bring_in(Side::Remote, theirs)? {
         Some(prepared) => prepared,

@@ -9,7 +9,7 @@ use toolkit::chain;
 
 use super::git::Commit;
 use super::journal::Record;
-use super::{Held, MOST_PENDING, State, Store, StoreError, disk_error};
+use super::{MOST_PENDING, State, Store, StoreError, StoreGuard, disk_error};
 
 /// How often a flush follows a branch that others go on moving.
 const ROUNDS: usize = 8;
@@ -146,7 +146,7 @@ impl Store {
             }
             if looked {
                 // Not in line behind what only the flush below makes room for.
-                let held = Held {
+                let held = StoreGuard {
                     state: Arc::clone(&self.state).lock_owned().await,
                     store: Arc::clone(self),
                 };

@@ -65,12 +65,12 @@ pub(crate) struct Signed {
 }
 
 /// The store, held for one change. Nothing else changes meanwhile.
-pub(crate) struct Held {
+pub(crate) struct StoreGuard {
     pub(super) store: Arc<Store>,
     pub(super) state: OwnedMutexGuard<State>,
 }
 
-impl Held {
+impl StoreGuard {
     /// The document as it is now.
     pub(crate) fn document(&self) -> RwLockReadGuard<'_, Document> {
         self.store.document()
@@ -120,12 +120,12 @@ impl Held {
         Ok(String::from_utf8(bytes).map_err(|_| inventory::Error::NotText { origin })?)
     }
 
-    /// [`Held::settle`] for a look that changes nothing else.
+    /// [`StoreGuard::settle`] for a look that changes nothing else.
     pub(super) fn settled(mut self) -> Result<(), StoreError> {
         self.settle()
     }
 
-    /// [`Held::settle`], by somebody who wants what was held back.
+    /// [`StoreGuard::settle`], by somebody who wants what was held back.
     pub(crate) fn confirm(&mut self) -> Result<(), StoreError> {
         self.state.stamp = None;
         self.look(true)
@@ -263,7 +263,7 @@ impl Held {
         self.state.number
     }
 
-    /// As [`Held::prepare`], for a whole text.
+    /// As [`StoreGuard::prepare`], for a whole text.
     pub(crate) fn prepare_text(&mut self, text: &str) -> Result<Prepared, StoreError> {
         let (book, document, inventory) = Book::open(text, &self.store.options.file)?;
         let now = self.document();
@@ -306,7 +306,7 @@ impl Held {
         Ok(())
     }
 
-    /// [`Held::commit`] but for the file, which holds the text already.
+    /// [`StoreGuard::commit`] but for the file, which holds the text already.
     fn commit_steps(&mut self, prepared: Prepared, signed: &Signed) -> Result<(), StoreError> {
         let state = &mut *self.state;
         let number = state.number + 1;
@@ -381,7 +381,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// As [`Held::prepare`], for a store that is still in this state when it is made.
+    /// As [`StoreGuard::prepare`], for a store that is still in this state when it is made.
     pub(crate) fn prepare(&mut self, edits: Vec<Edit>) -> Result<Prepared, StoreError> {
         prepare(&self.book, &mut self.document, &self.inventory, edits)
     }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use toolkit::chain;
 
 use super::git::GitError;
-use super::{Held, Prepared, Signed, Signs, Stamp, Store, StoreError, git, hex};
+use super::{Prepared, Signed, Signs, Stamp, Store, StoreError, StoreGuard, git, hex};
 use crate::config::{Remote, verbs};
 
 /// Whose commits ours meet.
@@ -132,7 +132,7 @@ impl Choices {
     }
 }
 
-impl Held {
+impl StoreGuard {
     /// Prepares to bring in a commit of others; `None` when we have it. What stands in the way is noted, for people
     /// to see and to resolve.
     pub(crate) fn bring_in(

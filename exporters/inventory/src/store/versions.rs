@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::git::Logged;
-use super::{Held, Prepared, Store, StoreError};
+use super::{Prepared, Store, StoreError, StoreGuard};
 
 /// Commits that a question about history reads at most.
 const MOST_READ: usize = 2_000;
@@ -187,7 +187,7 @@ impl Store {
     }
 }
 
-impl Held {
+impl StoreGuard {
     /// Brings back a whole version, or one entry of it.
     pub(crate) fn prepare_restore(
         &mut self,

@@ -26,8 +26,8 @@ fn at(millis: u64) -> Moment {
     }
 }
 
-fn account(timing: Timing, first: u32) -> Account {
-    Account::new(timing, first, Arc::default())
+fn account(timing: Timing, first: u32) -> TargetCounters {
+    TargetCounters::new(timing, first, Arc::default())
 }
 
 fn answer(sequence: u32, received: Option<u64>, whole: bool) -> Answer {
@@ -280,7 +280,7 @@ fn what_never_left_this_host_says_nothing_about_the_target() {
     for number in 1..6 {
         account.sent(at(number * 100));
     }
-    let refused = |account: &mut Account, millis: u64, reason| {
+    let refused = |account: &mut TargetCounters, millis: u64, reason| {
         let sequence = account.sent(at(millis)).unwrap();
         account.failed(sequence, reason, at(millis).mono);
     };

@@ -18,7 +18,7 @@ use netio::option::Family;
 use netio::receive::{Queue, ReceiveBatch};
 use netio::send::SendBatch;
 
-use crate::account::{Account, Answer, Timing, Verdict};
+use crate::account::{Answer, TargetCounters, Timing, Verdict};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::echo::{self, Tag, Token};
@@ -26,7 +26,7 @@ use crate::engine::{Port, Sockets};
 use crate::path;
 use crate::reason::Reason;
 use crate::resolve;
-use crate::tally::{Counters, Tally};
+use crate::tally::{Counters, SharedCounters};
 
 /// From look to look at the sockets; the kernel's stamps make the round trips independent of it.
 const LOOK: Duration = Duration::from_millis(5);
@@ -239,15 +239,15 @@ struct Target {
     shown: String,
     address: IpAddr,
     out: Outgoing,
-    account: Account,
-    tally: Arc<Tally>,
+    account: TargetCounters,
+    tally: Arc<SharedCounters>,
     round_trips: Vec<u64>,
     reasons: BTreeMap<&'static str, u64>,
 }
 
 impl Target {
     fn new(name: &str, address: IpAddr, out: Outgoing, arguments: &Arguments) -> Self {
-        let tally: Arc<Tally> = Arc::default();
+        let tally: Arc<SharedCounters> = Arc::default();
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let timing = Timing {
             interval: nanos(arguments.interval),
@@ -263,7 +263,7 @@ impl Target {
             shown: format!("{address}{}", zone.unwrap_or_default()),
             address,
             out,
-            account: Account::new(timing, 1, Arc::clone(&tally)),
+            account: TargetCounters::new(timing, 1, Arc::clone(&tally)),
             tally,
             round_trips: Vec::new(),
             reasons: BTreeMap::new(),

@@ -13,7 +13,7 @@ use super::{Families, Kind, Peer, Target};
 use crate::account::Timing;
 use crate::echo;
 use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
-use crate::tally::Tally;
+use crate::tally::SharedCounters;
 use crate::targets::{Names, Row, Rows, View, WantedNames, phase};
 
 /// What tells targets apart; a setting that no series shows is no part of it, so that counters go on when it changes.
@@ -32,7 +32,7 @@ struct Key {
 struct Entry {
     id: Id,
     spec: Spec,
-    tally: Arc<Tally>,
+    tally: Arc<SharedCounters>,
 }
 
 /// All targets there are.

@@ -8,9 +8,9 @@ use netio::option::Family;
 
 use super::Command;
 use super::host::Host;
-use super::lane::LaneContext;
-use super::lanes::Lanes;
 use super::pace;
+use super::ping_socket::SocketContext;
+use super::ping_sockets::PingSockets;
 use super::socket::{Opener, Port};
 use super::stats::Stats;
 use super::table::{Change, Table};
@@ -62,8 +62,8 @@ pub(super) struct Common {
 
 /// The state of the thread.
 pub(super) struct Loop {
-    v4: Lanes,
-    v6: Lanes,
+    v4: PingSockets,
+    v6: PingSockets,
     table: Table,
     wheel: Wheel<Event>,
     /// Ticks from one wake-up to the next.
@@ -84,8 +84,8 @@ impl Loop {
         let token = Token::from(fastrand::u64(..).to_ne_bytes());
         let [v4, v6] = ports;
         Self {
-            v4: Lanes::new(Family::V4, v4, token, &common.stats),
-            v6: Lanes::new(Family::V6, v6, token, &common.stats),
+            v4: PingSockets::new(Family::V4, v4, token, &common.stats),
+            v6: PingSockets::new(Family::V6, v6, token, &common.stats),
             table: Table::default(),
             wheel: Wheel::new(common.start.elapsed().as_nanos() as u64 / TICK),
             stride: 1,
@@ -138,7 +138,7 @@ impl Loop {
         }
     }
 
-    fn parts(&mut self) -> ([&mut Lanes; 2], LaneContext<'_>) {
+    fn parts(&mut self) -> ([&mut PingSockets; 2], SocketContext<'_>) {
         let Self {
             v4,
             v6,
@@ -150,7 +150,7 @@ impl Loop {
         let (stats, host) = (&common.stats, &common.host);
         (
             [v4, v6],
-            LaneContext {
+            SocketContext {
                 table,
                 clock,
                 stats,
@@ -385,7 +385,7 @@ fn stride(rate: f64, closest: u64) -> u64 {
 }
 
 /// Counts a request of a family that this host has not.
-fn refuse(number: u32, family: Family, context: &mut LaneContext<'_>) -> bool {
+fn refuse(number: u32, family: Family, context: &mut SocketContext<'_>) -> bool {
     /// "Address family not supported by protocol" on Linux.
     const EAFNOSUPPORT: i32 = 97;
     let moment = context.clock.now();

@@ -10,9 +10,9 @@ use netio::option::Family;
 
 use super::Id;
 use super::host::Host;
-use crate::account::{Account, Timing};
+use crate::account::{TargetCounters, Timing};
 use crate::echo::Tag;
-use crate::tally::Tally;
+use crate::tally::SharedCounters;
 
 /// How a target is probed: what it shares with others, and what is its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl ProbeProfiles {
 pub(super) struct Target {
     pub(super) generation: u32,
     profile: u32,
-    pub(super) account: Account,
+    pub(super) account: TargetCounters,
     /// Monotonic nanoseconds of the next request.
     pub(super) next_send: u64,
     phase: u64,
@@ -235,7 +235,7 @@ impl Table {
         &mut self,
         id: Id,
         spec: &Spec,
-        tally: Arc<Tally>,
+        tally: Arc<SharedCounters>,
         now: u64,
     ) -> (u32, Change) {
         if let Some(&number) = self.by_id.get(&id) {
@@ -247,7 +247,7 @@ impl Table {
             generation: self.generations,
             profile: self.take_profile(*spec.profile),
             // A random start tells apart targets that share an address, also where routers quote only the header.
-            account: Account::new(timing, fastrand::u32(..), tally),
+            account: TargetCounters::new(timing, fastrand::u32(..), tally),
             next_send: now + spec.first(),
             phase: spec.phase,
             address: spec.address,

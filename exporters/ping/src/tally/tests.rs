@@ -31,7 +31,7 @@ impl Counters {
     }
 }
 
-impl Tally {
+impl SharedCounters {
     /// Makes `counters` what readers see; there is no native histogram of them.
     pub(crate) fn publish(&self, counters: &Counters) {
         let mut counters = *counters;
@@ -77,7 +77,7 @@ fn buckets_hold_their_upper_bound() {
         (100_000, 1),
         (u64::MAX, 20),
     ] {
-        let tally = Tally::default();
+        let tally = SharedCounters::default();
         tally.write(|writer| writer.answered(round_trip));
         assert_eq!(tally.read().buckets[bucket], 1, "{round_trip}");
     }
@@ -109,7 +109,7 @@ fn what_is_published_is_read() {
     for key in 0..key::NATIVE {
         *counters.by_key(key).unwrap() = next();
     }
-    let tally = Tally::default();
+    let tally = SharedCounters::default();
     assert_eq!(tally.read(), Counters::default());
     tally.publish(&counters);
     assert_eq!(tally.read(), counters);
@@ -121,7 +121,7 @@ fn what_is_published_is_read() {
 
 #[test]
 fn what_is_written_piece_by_piece_is_read_as_defined() {
-    let tally = Tally::default();
+    let tally = SharedCounters::default();
     let mut expected = Counters::default();
     for step in 0..400_u64 {
         let nanos = 1 << (step / 10);
@@ -162,7 +162,7 @@ fn what_is_written_piece_by_piece_is_read_as_defined() {
 
 #[test]
 fn memory_is_taken_for_what_has_a_count() {
-    let tally = Tally::default();
+    let tally = SharedCounters::default();
     for _ in 0..1_000 {
         tally.write(|writer| {
             writer.made();
@@ -184,7 +184,7 @@ fn memory_is_taken_for_what_has_a_count() {
         (chunks, more) = (chunks + 1, &chunk.next);
     }
     assert!((10..=20).contains(&chunks), "{chunks}");
-    assert_eq!((size_of::<Tally>(), size_of::<More>()), (184, 112));
+    assert_eq!((size_of::<SharedCounters>(), size_of::<More>()), (184, 112));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn native_buckets_are_those_of_their_schema() {
         1_000_000_001,
         63_000_000_000,
     ] {
-        let tally = Tally::default();
+        let tally = SharedCounters::default();
         tally.write(|writer| writer.answered(nanos));
         let (_, zero, native) = tally.read_native();
         let seconds = nanos as f64 / 1e9;
@@ -219,7 +219,7 @@ fn native_buckets_are_those_of_their_schema() {
 
 #[test]
 fn readers_never_see_half_a_write() {
-    let tally = Arc::new(Tally::default());
+    let tally = Arc::new(SharedCounters::default());
     let done = Arc::new(AtomicBool::new(false));
     let reader = std::thread::spawn({
         let (tally, done) = (tally.clone(), done.clone());

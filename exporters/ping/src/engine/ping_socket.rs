@@ -32,7 +32,7 @@ const REPLY_HEADERS: usize = 8 + 60;
 const ENTRY_BYTES: usize = 256;
 
 /// One socket with its buffers.
-pub(super) struct Lane {
+pub(super) struct PingSocket {
     port: Port,
     token: Token,
     out: SendBatch,
@@ -67,14 +67,14 @@ struct Failure {
 }
 
 /// What a lane works on.
-pub(super) struct LaneContext<'a> {
+pub(super) struct SocketContext<'a> {
     pub(super) table: &'a mut Table,
     pub(super) clock: &'a mut Clock,
     pub(super) stats: &'a Stats,
     pub(super) host: &'a Host,
 }
 
-impl Lane {
+impl PingSocket {
     pub(super) fn new(port: Port, token: Token) -> Self {
         Self {
             port,
@@ -120,7 +120,7 @@ impl Lane {
         number: u32,
         address: IpAddr,
         other_identifier: bool,
-        context: &mut LaneContext<'_>,
+        context: &mut SocketContext<'_>,
     ) -> bool {
         if self.out.is_empty() {
             self.moment = context.clock.now();
@@ -155,7 +155,7 @@ impl Lane {
     }
 
     /// Sends what is in the batch. What the kernel refuses has failed, with a reason.
-    pub(super) fn flush(&mut self, context: &mut LaneContext<'_>) {
+    pub(super) fn flush(&mut self, context: &mut SocketContext<'_>) {
         if self.out.is_empty() {
             return;
         }
@@ -198,7 +198,7 @@ impl Lane {
     }
 
     /// Reads what came. Answers whether everything that waited was read.
-    pub(super) fn receive(&mut self, context: &mut LaneContext<'_>) -> bool {
+    pub(super) fn receive(&mut self, context: &mut SocketContext<'_>) -> bool {
         let mut sources = [0; Source::ALL.len()];
         let all = self.read(context, &mut sources);
         self.count_failures(context);
@@ -211,7 +211,7 @@ impl Lane {
     /// `sources` counts round trips by what they were measured with.
     fn read(
         &mut self,
-        context: &mut LaneContext<'_>,
+        context: &mut SocketContext<'_>,
         sources: &mut [u64; Source::ALL.len()],
     ) -> bool {
         for round in 0..READS {
@@ -280,7 +280,7 @@ impl Lane {
     }
 
     /// Reads transmit stamps and ICMP errors.
-    fn read_entries(&mut self, context: &mut LaneContext<'_>) {
+    fn read_entries(&mut self, context: &mut SocketContext<'_>) {
         for _ in 0..READS {
             let count = match self.entries.receive(self.port.as_fd(), Queue::Error) {
                 Ok(0) => return,
@@ -339,7 +339,7 @@ impl Lane {
 
     /// Counts the failures read so far. An answer and an error about the same request come in by different queues, of which this
     /// process, when it is late, reads both at once: whoever answered has answered, so answers are counted first.
-    fn count_failures(&mut self, context: &mut LaneContext<'_>) {
+    fn count_failures(&mut self, context: &mut SocketContext<'_>) {
         for failure in self.failures.drain(..) {
             let Failure {
                 tag,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netio::option::Family;
 
-use super::lane::{Lane, LaneContext};
+use super::ping_socket::{PingSocket, SocketContext};
 use super::socket::{Opener, Port};
 use super::stats::{Stats, place};
 use crate::echo::{Mode, Token};
@@ -18,12 +18,12 @@ const DESCRIPTION: usize = 256;
 
 /// All sockets of one family; they take turns, batch by batch. An answer comes in by the socket its request left by, and every socket
 /// finds the same targets, so that it matters to nobody which one was taken.
-pub(super) struct Lanes {
+pub(super) struct PingSockets {
     family: Family,
     token: Token,
-    lanes: Vec<Lane>,
+    lanes: Vec<PingSocket>,
     /// One more, with another identifier, for targets that do not answer by the others; opened when there is the first.
-    other: Option<Box<Lane>>,
+    other: Option<Box<PingSocket>>,
     turn: usize,
     /// Requests of one batch: as many as the buffer of a socket holds answers and stamps of.
     batch: usize,
@@ -32,7 +32,7 @@ pub(super) struct Lanes {
     refused: bool,
 }
 
-impl Lanes {
+impl PingSockets {
     /// None at first, when this host has not the family.
     pub(super) fn new(family: Family, port: Option<Port>, token: Token, stats: &Stats) -> Self {
         let mut lanes = Self {
@@ -54,15 +54,15 @@ impl Lanes {
         self.lanes.extend(lane);
     }
 
-    fn lane(&self, port: Port, stats: &Stats) -> Lane {
+    fn lane(&self, port: Port, stats: &Stats) -> PingSocket {
         stats.sockets[place(self.family)].add(1);
-        let mut lane = Lane::new(port, self.token);
+        let mut lane = PingSocket::new(port, self.token);
         lane.fit(self.largest);
         lane
     }
 
     /// All of them.
-    fn each(&mut self) -> impl Iterator<Item = &mut Lane> {
+    fn each(&mut self) -> impl Iterator<Item = &mut PingSocket> {
         self.lanes.iter_mut().chain(self.other.as_deref_mut())
     }
 
@@ -86,7 +86,7 @@ impl Lanes {
 
     /// Opens further sockets when what comes in between two wake-ups, `packets` of them, does not fit the buffers of those there are.
     pub(super) fn widen(&mut self, packets: f64, opener: &Opener, stats: &Stats) {
-        let Some(limit) = self.lanes.first().and_then(Lane::limit) else {
+        let Some(limit) = self.lanes.first().and_then(PingSocket::limit) else {
             return;
         };
         let held = held(self.largest, limit);
@@ -116,7 +116,7 @@ impl Lanes {
     /// Opens one more socket when the buffer of one is full of requests: those to neighbours that do not answer wait in it for seconds, and
     /// must not keep the others from being asked.
     pub(super) fn relieve(&mut self, opener: &Opener, stats: &Stats) {
-        let crowded = self.lanes.iter_mut().any(Lane::take_crowded);
+        let crowded = self.lanes.iter_mut().any(PingSocket::take_crowded);
         let may = opener.mode() == Mode::Unprivileged && self.lanes.len() < MOST;
         if crowded
             && may
@@ -133,7 +133,7 @@ impl Lanes {
         number: u32,
         address: IpAddr,
         opener: Option<&Opener>,
-        context: &mut LaneContext<'_>,
+        context: &mut SocketContext<'_>,
     ) -> Option<bool> {
         if let Some(opener) = opener {
             self.open_other(opener, context.stats);
@@ -159,12 +159,12 @@ impl Lanes {
     }
 
     /// Sends what is in the batches.
-    pub(super) fn flush(&mut self, context: &mut LaneContext<'_>) {
+    pub(super) fn flush(&mut self, context: &mut SocketContext<'_>) {
         self.each().for_each(|lane| lane.flush(context));
     }
 
     /// Reads what came. Answers whether everything that waited was read.
-    pub(super) fn receive(&mut self, now: u64, context: &mut LaneContext<'_>) -> bool {
+    pub(super) fn receive(&mut self, now: u64, context: &mut SocketContext<'_>) -> bool {
         let mut all = true;
         for lane in self.each().filter(|lane| lane.is_used(now)) {
             all &= lane.receive(context);
