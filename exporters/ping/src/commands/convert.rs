@@ -114,6 +114,9 @@ pub fn convert(kind: Kind, text: &str, origin: &Path) -> Result<Converted, Confi
     };
     let mut left = Vec::new();
     let usual = peer.targets.first();
+    if kind != Kind::Blackbox {
+        left.extend(peer.warnings.iter().cloned());
+    }
     let inventory = inventory(peer, usual, &mut left);
     let mut written = String::from("# The configuration of sotp-ping (--config.file).\n");
     if let Some(usual) = usual {
@@ -188,9 +191,17 @@ fn inventory(peer: &Peer, usual: Option<&Target>, left: &mut Vec<String>) -> Str
             ));
             continue;
         }
-        if !hosts.insert(host.clone()) {
+        // As the inventory has it: what differs in one of these is a device of its own.
+        let way = (
+            host.clone(),
+            target.size,
+            target.tos >> 2,
+            target.source,
+            target.mark,
+        );
+        if !hosts.insert(way) {
             left.push(format!(
-                "{} a second time: a device is probed once",
+                "{} a second time, pinged in the same way: a device is probed once",
                 target.host
             ));
             continue;

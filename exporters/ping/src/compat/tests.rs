@@ -738,3 +738,23 @@ fn empty_sections_are_empty() {
     assert_eq!((config.probe, config.dns), (default.probe, default.dns));
     assert_eq!(config.modules, default.modules);
 }
+
+/// One host asked in two ways is two devices, and what is left out is told.
+#[test]
+fn a_host_that_is_asked_in_two_ways_is_two_devices() {
+    let text = "targets:\n- hosts: [192.0.2.1, 192.0.2.1]\n- {host: 192.0.2.1, tos: 184}\n- {host: 192.0.2.1, source: 192.0.2.9}\n";
+    let converted = convert::convert(Kind::SmokepingProber, text, Path::new("peer.yml")).unwrap();
+    let inventory = inventory::Inventory::parse(&converted.inventory, Path::new("inventory"));
+    assert_eq!(
+        inventory.unwrap().devices().len(),
+        3,
+        "{}",
+        converted.inventory
+    );
+    let twice = "192.0.2.1 stands there twice with the same labels: the first counts";
+    assert!(
+        converted.left.iter().any(|line| line == twice),
+        "{:?}",
+        converted.left
+    );
+}
