@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::config::Auth;
 use crate::engine::Target;
-use crate::probe::Neighbor;
+use crate::neighbors::Neighbor;
 
 /// SNMP's own port, for devices of which the inventory does not say another one.
 const PORT: u16 = 161;

@@ -22,6 +22,7 @@ pub mod gate;
 pub mod generate;
 pub mod metrics;
 pub mod mib;
+pub mod neighbors;
 pub mod oid;
 pub mod probe;
 pub mod reason;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::neighbors::{self, Neighbor};
 use super::{AUTO, Ask, Line, Prober, Ready, Rules, auto};
+use crate::neighbors::{self, Neighbor};
 use crate::oid::Oid;
 use crate::reason::Reason;
 use crate::samples::text;

@@ -36,13 +36,13 @@ impl Neighbor {
 }
 
 /// What is walked to hear of neighbours.
-pub(super) fn columns() -> Vec<Oid> {
+pub(crate) fn columns() -> Vec<Oid> {
     let all: [&[u32]; 4] = [&LLDP_NAME, &LLDP_ADDRESS, &OSPF_ROUTER, &BGP_ROUTER];
     all.into_iter().map(Oid::new).collect()
 }
 
 /// The neighbours in a table, as far as their columns were read.
-pub(super) fn of(table: &Table) -> Vec<Neighbor> {
+pub(crate) fn of(table: &Table) -> Vec<Neighbor> {
     let mut all: Vec<Neighbor> = Vec::new();
     let addresses: Vec<(Vec<u32>, IpAddr)> = table
         .below(&LLDP_ADDRESS)
