@@ -132,13 +132,19 @@ impl Taken {
                 return true;
             }
             // An address of IPv6 has colons of its own: the other parts stand behind it.
-            let count = found.matches(':').count();
+            // `tcp/https`
+            let between = if self.parts[0].0 == "protocol" {
+                '/'
+            } else {
+                ':'
+            };
+            let count = found.matches(between).count();
             let inner = (count + 1).saturating_sub(self.parts.len());
             let mut rest = Some(found);
             for (number, (name, kind)) in self.parts.iter().enumerate() {
                 let Some(text) = rest else { break };
                 let skip = if number == 0 { inner } else { 0 };
-                let (part, behind) = match text.match_indices(':').nth(skip) {
+                let (part, behind) = match text.match_indices(between).nth(skip) {
                     Some((at, _)) => (&text[..at], Some(&text[at + 1..])),
                     None => (text, None),
                 };
