@@ -25,7 +25,8 @@ async fn cut(play: &mut Play<'_>) -> anyhow::Result<()> {
     let failed = probe(device, &page(stage).await?)?.failed;
 
     play.trigger("the link is cut");
-    stage.lab.break_link(link)?;
+    // By its ports, so that the remediator hears of it too: its panels have something to show.
+    stage.lab.shut_link(link)?;
     until(play, "the first ping fails", |probe| probe.failed > failed).await?;
     until(play, "ping_up is 0 in the exporter", |probe| !probe.up).await?;
     alert.fires(play).await?;
