@@ -101,7 +101,17 @@ impl Text {
             return false;
         }
         let mut tries = TRIES;
-        self.step(0, 0, message, fields, &mut tries)
+        self.step(0, 0, message, fields, &mut tries) && !self.forged(message)
+    }
+
+    /// Whether what stands between a user and the source comes again: the name of a user who failed to log in is
+    /// anything that somebody typed, a false source too.
+    fn forged(&self, message: &str) -> bool {
+        self.0.windows(3).any(|three| {
+            matches!(three, [Piece::Place(user), Piece::Literal(words, finder), Piece::Place(source)]
+                if user.name == "user" && source.name == "source" && words.trim().len() > 1
+                    && finder.find_iter(message.as_bytes()).nth(1).is_some())
+        })
     }
 
     fn step<'a>(
