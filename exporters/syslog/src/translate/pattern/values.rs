@@ -125,7 +125,7 @@ impl Taken {
                 found.strip_suffix(')').and_then(|f| f.split_once('(')),
             ) {
                 for (name, kind, part) in [(first, one, before), (second, two, inner)] {
-                    if kind.accepts(part) {
+                    if *name != "_" && kind.accepts(part) {
                         fields.push((name, Cow::Borrowed(part)));
                     }
                 }
