@@ -61,7 +61,7 @@ pub(crate) async fn measure(exporter: &Exporter, agents: &Agents) -> anyhow::Res
     let mut out = Figures::default();
     let sizes = [
         (
-            400,
+            2000,
             [
                 "2 interfaces: requests of the first scrape",
                 "2 interfaces: requests",
