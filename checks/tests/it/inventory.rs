@@ -2,7 +2,6 @@
 //! real Prometheus, and shown by the queries of the dashboards; then gone from all of them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use inventory::Inventory;
@@ -12,8 +11,9 @@ use sotp_checks::prometheus::Prometheus;
 use sotp_checks::variables::{Values, names};
 use sotp_checks::{dashboards, root};
 use testkit::grafana::{Basic, Grafana, Setup, User};
+use testkit::lab::said;
 use testkit::services::program;
-use testkit::{Process, Server, Spawn, TempDir, client, eventually};
+use testkit::{Lab, Process, Server, Spawn, client, eventually};
 
 /// In our own services a change is everywhere within this time.
 const OURS: Duration = Duration::from_secs(5);
@@ -22,52 +22,13 @@ const THEIRS: Duration = Duration::from_secs(60);
 const ROUTER: &str = "r3";
 const INSIDE: &str = "SOTP_TEST_INSIDE_LAB";
 
-struct Lab {
-    program: PathBuf,
-    folder: TempDir,
-}
-
-impl Lab {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("timeout");
-        command
-            .args(["--kill-after=5", "240"])
-            .arg(&self.program)
-            .args([args[0], "--name", "editing"])
-            .args(&args[1..])
-            .env("XDG_RUNTIME_DIR", self.folder.path())
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = self.run(&["down"]);
-    }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-#[test]
-fn a_router_that_is_added_is_watched_and_one_that_is_deleted_is_not() {
-    let _alone = crate::alone();
-    let lab = Lab {
-        program: program("sotp-lab"),
-        folder: TempDir::new().unwrap(),
-    };
-    let up = lab.run(&["up", "--deadline", "90"]);
-    assert!(up.status.success(), "{}", said(&up));
+/// The scenario, in a lab that is calm.
+pub(crate) fn a_router_that_is_added_is_watched_and_one_that_is_deleted_is_not(lab: &Lab) {
     let listed = lab.run(&["inventory"]);
-    assert!(listed.status.success(), "{}", said(&listed));
     lab.folder.write("lab.yaml", &listed.stdout).unwrap();
-    let state = lab.folder.join("sotp-lab/editing/credentials.json");
+    let state = lab
+        .folder
+        .join(format!("sotp-lab/{}/credentials.json", lab.name()));
     std::fs::copy(state, lab.folder.join("credentials.json")).unwrap();
     // The rest goes on where the network is.
     let here = std::env::current_exe().unwrap();
@@ -84,7 +45,6 @@ fn a_router_that_is_added_is_watched_and_one_that_is_deleted_is_not() {
         "inventory::inside_the_lab",
         "--nocapture",
     ]);
-    assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("1 passed"), "{}", said(&output));
     for line in said(&output)
         .lines()
@@ -269,7 +229,7 @@ fn queries() -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "runs inside a lab, started by the other test of this file"]
+#[ignore = "runs inside a lab, started by the test of the triangle"]
 async fn inside_the_lab() {
     let Some(folder) = std::env::var_os(INSIDE).map(PathBuf::from) else {
         return;

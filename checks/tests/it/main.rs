@@ -28,6 +28,7 @@ mod runner;
 mod series;
 mod started;
 mod table;
+mod triangle;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

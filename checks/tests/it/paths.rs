@@ -1,57 +1,26 @@
 //! Paths over the routers of a real lab: hops as the topology has them, and the detour when a link is cut, as series, as a line of the log
 //! and as marks of the dashboard.
 
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sotp_checks::root;
 use sotp_checks::variables::Values;
-use testkit::TempDir;
+use testkit::Lab;
 use testkit::services::program;
 
-const NAME: &str = "paths";
 const CONFIG: &str = "probe: {interval: 200ms, timeout: 500ms}\n\
                       path: {enabled: true, interval: 2s, timeout: 500ms, max_hops: 10, rate: 200}\n";
 
 const SCRAPE: &str = "global: {scrape_interval: 1s}\n\
                       scrape_configs: [{job_name: ping, static_configs: [{targets: ['127.0.0.1:19427']}]}]\n";
 
-struct Lab {
-    folder: TempDir,
-    /// Running inside it.
-    children: Vec<Child>,
-}
+/// What is seen of paths in a lab.
+struct Seen<'a>(&'a Lab);
 
-impl Lab {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("timeout");
-        command
-            .args(["--kill-after=5", "150"])
-            .arg(program("sotp-lab"));
-        command.args([args[0], "--name", NAME]).args(&args[1..]);
-        command.env("XDG_RUNTIME_DIR", self.folder.path());
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let output = self.command(args).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{args:?}: {said}");
-        output
-    }
-
-    /// Starts a program inside the lab, which writes to this file.
-    fn start(&mut self, log: &str, argv: &[&str]) {
-        let log = std::fs::File::create(self.folder.join(log)).unwrap();
-        let mut command = self.command(&[&["exec", "box", "--"], argv].concat());
-        let child = command.stdout(Stdio::null()).stderr(log).spawn();
-        self.children.push(child.unwrap());
-    }
-
+impl Seen<'_> {
     /// The lines about changes of the path to `h2` so far.
     fn events(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(self.folder.join("service.log")).unwrap();
+        let log = std::fs::read_to_string(self.0.folder.join("service.log")).unwrap();
         let about = |line: &&str| line.contains("path changed") && line.contains("device=h2");
         log.lines().filter(about).map(str::to_owned).collect()
     }
@@ -60,17 +29,8 @@ impl Lab {
     fn marks(&self) -> Vec<(String, f64)> {
         let query = format!("query={}", mark_query());
         let url = "http://127.0.0.1:19090/api/v1/query";
-        let ask = [
-            "exec",
-            "box",
-            "--",
-            "curl",
-            "-sG",
-            "--data-urlencode",
-            &query,
-            url,
-        ];
-        let output = self.command(&ask).output().unwrap();
+        let ask = ["curl", "-sG", "--data-urlencode", &query, url];
+        let output = self.0.inside("box", &ask).output().unwrap();
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let series = answer["data"]["result"].as_array().cloned();
         let mark = |one: &serde_json::Value| {
@@ -97,15 +57,8 @@ impl Lab {
     fn until(&self, name: &str, what: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
-            let ask = [
-                "exec",
-                "box",
-                "--",
-                "curl",
-                "-s",
-                "http://127.0.0.1:19427/metrics",
-            ];
-            let output = self.command(&ask).output().unwrap();
+            let ask = ["curl", "-s", "http://127.0.0.1:19427/metrics"];
+            let output = self.0.inside("box", &ask).output().unwrap();
             let page = String::from_utf8(output.stdout).unwrap();
             let lines: Vec<&str> = page
                 .lines()
@@ -117,16 +70,6 @@ impl Lab {
             }
             assert!(Instant::now() < end, "{name}:\n{paths}");
             std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = self.command(&["down"]).output();
-        for child in &mut self.children {
-            let _ = child.kill();
-            let _ = child.wait();
         }
     }
 }
@@ -168,14 +111,8 @@ fn identity(page: &str) -> Option<&str> {
     line.split("path_id=\"").nth(1)?.split('"').next()
 }
 
-#[test]
-fn a_cut_link_of_the_triangle_is_another_path() {
-    let _alone = crate::alone();
-    let mut lab = Lab {
-        folder: TempDir::new().unwrap(),
-        children: Vec::new(),
-    };
-    lab.run(&["up", "--deadline", "60", "--topology", "triangle"]);
+/// The scenario, in a lab of the triangle that is calm.
+pub(crate) fn a_cut_link_of_the_triangle_is_another_path(lab: &mut Lab) {
     let inventory = lab.run(&["inventory"]).stdout;
     lab.folder
         .write("inventory.yaml", String::from_utf8(inventory).unwrap())
@@ -209,14 +146,15 @@ fn a_cut_link_of_the_triangle_is_another_path() {
     }
 
     // The box, r1, r3, h2: the target is the third.
-    let whole = lab.until("the short way", |page| {
+    let seen = Seen(lab);
+    let whole = seen.until("the short way", |page| {
         value(page, "ping_path_hops") == Some(3.0)
             && value(page, "ping_path_traces_total") >= Some(2.0)
     });
     assert_eq!(value(&whole, "ping_path_mtu_bytes"), Some(1500.0));
     let began = now_millis();
     lab.run(&["break", "r1-r3"]);
-    let cut = lab.until("the way over r2", |page| {
+    let cut = seen.until("the way over r2", |page| {
         value(page, "ping_path_hops") == Some(4.0)
     });
     assert!(
@@ -227,9 +165,9 @@ fn a_cut_link_of_the_triangle_is_another_path() {
     assert!(before >= 1.0, "{cut}");
     let detour = identity(&cut).unwrap();
     if marks {
-        lab.until_marked(detour, began);
+        seen.until_marked(detour, began);
     }
-    let events = lab.events();
+    let events = seen.events();
     assert!(
         events
             .iter()
@@ -238,7 +176,7 @@ fn a_cut_link_of_the_triangle_is_another_path() {
     );
     let began = now_millis();
     lab.run(&["heal", "r1-r3"]);
-    let healed = lab.until("the short way again", |page| {
+    let healed = seen.until("the short way again", |page| {
         identity(page) == identity(&whole)
     });
     assert!(
@@ -247,9 +185,9 @@ fn a_cut_link_of_the_triangle_is_another_path() {
     );
     let whole = identity(&whole).unwrap();
     if marks {
-        lab.until_marked(whole, began);
+        seen.until_marked(whole, began);
     }
-    let events = lab.events();
+    let events = seen.events();
     assert!(
         events
             .iter()

@@ -1,31 +1,23 @@
 //! A lab of a test: brought up by the real program, entered, and ended.
 
 use std::fmt::Display;
-use std::process::{Command, Output, Stdio};
+use std::ops::Deref;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::TempDir;
+use testkit::Lab;
+pub(crate) use testkit::lab::said;
 
 use crate::processes::{LAB, Mark, eventually};
 
-/// Longest life of one command of the program; it bounds every wait of its own.
-const PATIENCE_SECONDS: &str = "120";
-
-/// A running lab. Ended on drop.
+/// A lab whose processes are marked, so that a test finds any that are left.
 #[derive(Debug)]
 pub(crate) struct Net {
-    name: String,
-    /// Its state folder's parent.
-    pub(crate) folder: TempDir,
+    lab: Lab,
     pub(crate) mark: Mark,
     /// What `up` took.
     pub(crate) took: Duration,
-}
-
-/// What a command said on both outputs.
-pub(crate) fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 impl Net {
@@ -43,28 +35,16 @@ impl Net {
     /// A lab that is not up yet.
     pub(crate) fn prepare(name: &str) -> Self {
         Self {
-            name: name.to_owned(),
-            folder: TempDir::new().unwrap(),
+            lab: Lab::prepare(LAB.into(), name),
             mark: Mark::new(),
             took: Duration::ZERO,
         }
     }
 
-    /// A subcommand of the program, with this lab's name.
+    /// A subcommand of the program, with this lab's name and the mark.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("timeout");
-        command.args([
-            "--kill-after=5",
-            PATIENCE_SECONDS,
-            LAB,
-            args[0],
-            "--name",
-            &self.name,
-        ]);
-        command.args(&args[1..]).stdin(Stdio::null());
-        command
-            .env("XDG_RUNTIME_DIR", self.folder.path())
-            .env(Mark::KEY, self.mark.word());
+        let mut command = self.lab.command(args);
+        command.env(Mark::KEY, self.mark.word());
         command
     }
 
@@ -117,7 +97,7 @@ impl Net {
 
     /// A file of the state folder.
     pub(crate) fn state(&self, name: impl Display) -> String {
-        let file = self.folder.join(format!("sotp-lab/{}/{name}", self.name));
+        let file = self.folder.join(format!("sotp-lab/{}/{name}", self.name()));
         file.display().to_string()
     }
 
@@ -136,9 +116,10 @@ impl Net {
     }
 }
 
-impl Drop for Net {
-    fn drop(&mut self) {
-        // It may be down already.
-        let _ = self.lab(&["down"]);
+impl Deref for Net {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.lab
     }
 }

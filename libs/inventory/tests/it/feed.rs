@@ -323,7 +323,12 @@ async fn every_failure_of_a_service_leaves_the_last_good_inventory() {
         (404, String::new(), "404"),
         (302, String::new(), "302"),
         (200, "devices: {".to_owned(), ":1:"),
-        (200, "{\"device\": []}".to_owned(), "unknown key"),
+        (200, "{\"device\": []}".to_owned(), "this is no inventory"),
+        (
+            200,
+            "{\"devices\": {}, \"device\": []}".to_owned(),
+            "unknown key",
+        ),
         (200, huge, "33554432 bytes at most"),
     ] {
         server.answer(status, body, "\"bad\"");
@@ -337,7 +342,7 @@ async fn every_failure_of_a_service_leaves_the_last_good_inventory() {
     server.answer(200, json(3), "\"bad\"");
     assert!(feed.refresh().await.unwrap());
     assert_eq!(names(&feed), ["d3"]);
-    assert_eq!(feed.health().failures, 6);
+    assert_eq!(feed.health().failures, 7);
     server.stop();
     let error = feed.refresh().await.unwrap_err().to_string();
     assert!(error.contains("cannot fetch"), "{error}");
