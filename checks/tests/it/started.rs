@@ -184,9 +184,13 @@ fn mount(folder: &Path, pod: &Value, objects: &[Value], user: u32) {
     }
 }
 
-/// The ports that a process listens on, from its own view of the network: `tcp 19427`, `udp 5514`.
+/// The ports that a process listens on, from its own view of the network: `tcp 19427`, `udp 5514`. None before it has one of its own.
 fn listening(pid: u32) -> BTreeSet<String> {
     let mut ports = BTreeSet::new();
+    let network = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    if network(&pid.to_string()) == network("self") {
+        return ports;
+    }
     for (protocol, state) in [("tcp", "0A"), ("udp", "07")] {
         for family in ["", "6"] {
             let table = std::fs::read_to_string(format!("/proc/{pid}/net/{protocol}{family}"));
