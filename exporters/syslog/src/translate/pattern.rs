@@ -95,7 +95,11 @@ impl Pattern {
         fields.clear();
         match self {
             Self::Text(text) => text.matches(message, fields),
-            Self::Values(reading, taken) => reading.matches(taken, message, fields),
+            Self::Values(reading, taken) => {
+                let matches = reading.matches(taken, message, fields);
+                values::drop_ports_of_icmp(fields, taken);
+                matches
+            }
         }
     }
 }

@@ -136,10 +136,7 @@ impl Kind {
         match self {
             Self::Any | Self::Text => true,
             // Firewalls write other things where a user would stand.
-            Self::Name => {
-                !matches!(value, "No Authentication Required" | "Not Found" | "N/A")
-                    && !value.starts_with("x-fwd-for:")
-            }
+            Self::Name => !NOBODY.contains(&value) && !value.starts_with("x-fwd-for:"),
             Self::Address => address(value),
             Self::Interface => interface(value),
             Self::Peer => {
@@ -196,6 +193,17 @@ impl Kind {
         }
     }
 }
+
+/// What firewalls write where a user would stand.
+const NOBODY: [&str; 7] = [
+    "No Authentication Required",
+    "Not Found",
+    "N/A",
+    "Unknown",
+    "unknown",
+    "*****",
+    "(null)",
+];
 
 /// An address and nothing else.
 fn address(value: &str) -> bool {

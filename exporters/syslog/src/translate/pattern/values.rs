@@ -109,6 +109,10 @@ impl Taken {
             if *kind == Kind::Port && found == "0" {
                 return !self.needed;
             }
+            // A login at the console has no address.
+            if *name == "source" && !self.needed && matches!(found, "0.0.0.0" | "::") {
+                return true;
+            }
             fits = kind.accepts(found);
             if fits && *name != "_" {
                 let value = if decode {
@@ -212,6 +216,22 @@ const TAKEN: [&str; 28] = [
 ];
 /// Fields of an extension that are kept.
 const MOST: usize = 40;
+
+/// ICMP has types and codes where other protocols have ports.
+pub(super) fn drop_ports_of_icmp(fields: &mut Fields<'_>, taken: &[Taken]) {
+    let icmp = fields.iter().any(|(name, value)| {
+        *name == "protocol"
+            && ["1", "58", "icmp", "icmp6", "icmpv6", "ipv6-icmp"]
+                .iter()
+                .any(|icmp| value.eq_ignore_ascii_case(icmp))
+    });
+    if icmp {
+        fields.retain(|(name, _)| {
+            !matches!(*name, "sport" | "dport")
+                || taken.iter().any(|t| t.needed && t.parts[0].0 == *name)
+        });
+    }
+}
 
 impl Reading {
     pub(super) fn gives(self, name: &str) -> bool {
