@@ -142,8 +142,14 @@ impl Taken {
             } else {
                 ':'
             };
-            let count = found.matches(between).count();
-            let inner = (count + 1).saturating_sub(self.parts.len());
+            // Behind `192.0.2.7:50000:X0` a name may follow.
+            let first = found.split(between).next().unwrap_or(found);
+            let inner = if self.parts[0].1.accepts(first) {
+                0
+            } else {
+                let count = found.matches(between).count();
+                (count + 1).saturating_sub(self.parts.len())
+            };
             let mut rest = Some(found);
             for (number, (name, kind)) in self.parts.iter().enumerate() {
                 let Some(text) = rest else { break };
@@ -226,8 +232,9 @@ pub(super) fn drop_ports_of_icmp(fields: &mut Fields<'_>, taken: &[Taken]) {
                 .any(|icmp| value.eq_ignore_ascii_case(icmp))
     });
     if icmp {
-        fields.retain(|(name, _)| {
-            !matches!(*name, "sport" | "dport")
+        fields.retain(|(name, value)| {
+            let number = *name == "service" && value.bytes().all(|b| b.is_ascii_digit());
+            !(number || matches!(*name, "sport" | "dport"))
                 || taken.iter().any(|t| t.needed && t.parts[0].0 == *name)
         });
     }
