@@ -148,6 +148,7 @@ impl Translator {
             "" => header.structured,
             message => key::level_in_front(header).map_or(message, |(_, text)| text.trim_end()),
         };
+        let message = key::behind_part(header, message);
         let bare = header.message.is_empty();
         let likely = key::likely_vendor(header);
         key::candidates(header, |key| {

@@ -153,6 +153,32 @@ pub(super) fn level_in_front<'a>(header: &Header<'a>) -> Option<(&'a str, &'a st
     (plain && rest.starts_with(|c: char| c.is_ascii_digit())).then_some((level, text))
 }
 
+/// What Junos writes before the severity and the name of a message with `explicit-priority`: `%DAEMON-4-UI_COMMIT`.
+const JUNOS: [&str; 13] = [
+    "AUTH", "CHANGE", "CONFLICT", "CRON", "DAEMON", "DFC", "EXTERNAL", "FIREWALL", "FTP",
+    "INTERACT", "KERN", "PFE", "USER",
+];
+
+/// The text behind what Comware says of the part that speaks: `-MDC=1-Slot=2; Fan 1 failed.`
+pub(super) fn behind_part<'a>(header: &Header<'_>, message: &'a str) -> &'a str {
+    let part = || {
+        if header.form != Form::Vrp {
+            return None;
+        }
+        let (part, text) = message.strip_prefix('-')?.split_once("; ")?;
+        let known = part.split('-').all(|pair| {
+            pair.split_once('=').is_some_and(|(name, _)| {
+                matches!(
+                    name,
+                    "MDC" | "Context" | "Chassis" | "Slot" | "CPU" | "DevIP"
+                )
+            })
+        });
+        known.then_some(text)
+    };
+    part().unwrap_or(message)
+}
+
 /// `LINK-3-UPDOWN` as `LINK-UPDOWN`, `FTD-6-302013` as `ASA-302013`, `SNMP-WARNING-linkDown-2004` as `linkDown`.
 fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) -> Option<T> {
     let bytes = name.as_bytes();
@@ -172,7 +198,8 @@ fn without_severity<T>(name: &str, mut offer: impl FnMut(&[&str]) -> Option<T>) 
                 let facility = without_processor(before)?;
                 offer(&[facility, "-", behind]).or_else(|| offer(&[facility, "-*"]))
             })
-            .or_else(|| offer(&[before, "-*"]));
+            .or_else(|| offer(&[before, "-*"]))
+            .or_else(|| JUNOS.contains(&before).then(|| offer(&[behind]))?);
     }
     let mut parts = name.split('-');
     let (application, severity, event) = (parts.next()?, parts.next()?, parts.next()?);

@@ -609,6 +609,61 @@ fn no_sentence_of_a_fixture_contradicts_its_kind_or_itself() {
     );
 }
 
+/// What stands where a device has no value is told as none; a part in front of the text hides no message.
+#[test]
+fn an_absent_value_is_no_field_and_a_part_in_front_hides_nothing() {
+    let translator = Translator::built_in().unwrap();
+    for (line, kind, fields) in [
+        (
+            "<190>Jun 16 22:17:20 2026 sw1 %%10SHELL/6/SHELL_CMD: -Line=vty0-IPAddr=192.0.2.1-User=**; Command is shutdown",
+            "command",
+            "line=vty0 source=192.0.2.1 command=shutdown",
+        ),
+        (
+            "<190>Jun 16 22:17:20 2026 sw1 %%10SHELL/6/SHELL_CMD: -Line=vty0-IPAddr=**-User=op; Command is shutdown",
+            "command",
+            "line=vty0 user=op command=shutdown",
+        ),
+        (
+            "<187>Jun 16 22:17:20 2026 sw1 %%10DEV/2/FAN_FAILED: -MDC=1-Slot=2; Fan 1 failed.",
+            "environment",
+            "unit=1",
+        ),
+        (
+            "<187>Jun 16 22:17:20 2026 sw1 %%10DEV/2/FAN_FAILED: -Line=vty0; Fan 1 failed.",
+            "unknown",
+            "",
+        ),
+        (
+            "<190>Oct  6 13:50:24 cx1 log-proxyd[2872]: Event|5209|LOG_INFO|AMM|-|User op logged in from 192.0.2.5 through SSH session.",
+            "login",
+            "user=op source=192.0.2.5 service=SSH",
+        ),
+        (
+            "<28>Dec  8 15:59:15.541 2026 r1 rpd[7538]: %DAEMON-4-RPD_BGP_NEIGHBOR_STATE_CHANGED: BGP peer 192.0.2.3 (External AS 65324) changed state from Established to Idle (event BfdDown) (instance master)",
+            "bgp_neighbor",
+            "",
+        ),
+    ] {
+        let header = header::parse(line);
+        let found = translator.translate(&header);
+        assert_eq!(
+            found.as_ref().map_or("unknown", |f| f.rule.event),
+            kind,
+            "{line}"
+        );
+        if !fields.is_empty() {
+            let told: Vec<String> = found
+                .unwrap()
+                .fields
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            assert_eq!(told.join(" "), fields, "{line}");
+        }
+    }
+}
+
 #[test]
 fn every_rule_has_two_fixtures_and_a_near_miss() {
     let translator = Translator::built_in().unwrap();
