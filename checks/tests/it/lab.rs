@@ -70,7 +70,7 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
             "cut",
             // As long as the panels take, or a little longer: nothing happens meanwhile, so nothing may fire. `make soak` has the whole.
             "--idle",
-            "60",
+            "40",
             "--timeline",
         ])
         .arg(&timeline);
