@@ -68,10 +68,13 @@ async fn changes_and_refusals_are_counted_and_the_head_of_the_log_is_a_metric() 
     let nobody = send(service.json_by("mallory", "POST", "/api/v1/devices", &r2)).await;
     assert_eq!(nobody.status, 401, "{}", nobody.text);
 
-    // Begun and ended; each refusal is recorded soon after it is answered.
+    // Begun and ended; each refusal is recorded soon after it is answered, and the series tell of it once it is on disk.
     let begun = before.value("sotp_audit_head_sequence", &[]).unwrap();
     testkit::eventually(std::time::Duration::from_secs(10), || async {
+        let told = samples(&service).await;
+        let told = told.value("sotp_audit_head_sequence", &[]);
         anyhow::ensure!(newest(&place).0 == begun + 4.0, "{}", newest(&place).0);
+        anyhow::ensure!(told == Some(begun + 4.0), "{told:?}");
         Ok(())
     })
     .await
