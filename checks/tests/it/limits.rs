@@ -162,10 +162,8 @@ fn every_row_names_a_test_that_there_is_and_a_series_that_there_is() {
         let has_test = section.contains("| test |");
         for row in rows(section).iter().filter(|_| has_test) {
             count += 1;
-            let test = row
-                .last()
-                .map(|cell| cell.trim_matches('`'))
-                .unwrap_or_default();
+            let test = row.last().and_then(|cell| code(cell).next());
+            let test = test.unwrap_or_default();
             if !tests.contains(test) {
                 problems.push(format!("{title}: there is no test {test:?}"));
             }

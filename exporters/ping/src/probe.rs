@@ -261,26 +261,10 @@ impl Prober {
                 }
             }
         };
-        let mut last = anyhow::anyhow!("no record");
-        for family in families(module) {
-            let found = match family {
-                Family::V4 => resolver.ipv4_lookup(name).await,
-                Family::V6 => resolver.ipv6_lookup(name).await,
-            };
-            match found {
-                Ok(found) => {
-                    let mut addresses = found.answers().iter().filter_map(|r| r.data.ip_addr());
-                    if let Some(address) = addresses.next() {
-                        return Ok(address);
-                    }
-                }
-                Err(error) => {
-                    report.say(format!("{family:?}: {error}"));
-                    last = error.into();
-                }
-            }
-        }
-        Err(last)
+        resolve::first(&resolver, name, families(module), |family, why| {
+            report.say(format!("{family:?}: {why}"));
+        })
+        .await
     }
 }
 

@@ -9,6 +9,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use inventory::Text;
+use netio::option::Family;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -365,6 +366,35 @@ pub(crate) fn build(dns: &Dns) -> anyhow::Result<TokioResolver> {
     // When to ask again is decided here.
     options.cache_size = 0;
     Ok(builder.build()?)
+}
+
+/// The first address of a name in the first of these families that has one; `failed` is told why a family gave none.
+pub(crate) async fn first(
+    resolver: &TokioResolver,
+    name: &str,
+    families: impl IntoIterator<Item = Family>,
+    mut failed: impl FnMut(Family, &str),
+) -> anyhow::Result<IpAddr> {
+    let mut last = anyhow::anyhow!("no record");
+    for family in families {
+        let found = match family {
+            Family::V4 => resolver.ipv4_lookup(name).await,
+            Family::V6 => resolver.ipv6_lookup(name).await,
+        };
+        match found {
+            Ok(found) => {
+                let mut addresses = found.answers().iter().filter_map(|r| r.data.ip_addr());
+                if let Some(address) = addresses.next() {
+                    return Ok(address);
+                }
+            }
+            Err(error) => {
+                failed(family, &error.to_string());
+                last = error.into();
+            }
+        }
+    }
+    Err(last)
 }
 
 async fn lookup(resolver: &TokioResolver, name: &str, wanted: (bool, bool)) -> Outcome {

@@ -102,4 +102,16 @@ mod tests {
         logins.login("r1", "alice", now);
         assert_eq!(logins.candidates("r1", "sotp", now + LONGEST), None);
     }
+
+    #[test]
+    fn a_device_that_names_ever_new_users_fills_its_own_room_and_no_more() {
+        let (logins, now) = (Logins::default(), Instant::now());
+        for number in 0..10 * MOST {
+            logins.login("r1", &format!("u{number}"), now);
+        }
+        logins.login("r2", "alice", now);
+        let named = logins.candidates("r1", "sotp", now).unwrap();
+        assert_eq!(named.split(" or ").count(), MOST);
+        assert_eq!(logins.candidates("r2", "sotp", now).unwrap(), "alice");
+    }
 }

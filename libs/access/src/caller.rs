@@ -1,9 +1,9 @@
 //! Who asks, and what they may do.
 //!
 //! A caller is known by the identity token that Grafana signs and forwards, by a verified client certificate or by a user of the web
-//! configuration; or, where that is asked for, as whoever asks from this machine itself; and by nothing else. [`Access`] is the checked policy: it finds the caller of a request, gives it a role, and
-//! decides whether the role may do a [`Verb`] to an [`Object`]. Whatever is not known, not configured or cannot be found out is
-//! refused.
+//! configuration; or, where that is asked for, as whoever asks from this machine itself; and by nothing else. [`Access`] is the checked
+//! policy: it finds the caller of a request, gives it a role, and decides whether the role may do a [`Verb`] to an [`Object`]. Whatever is
+//! not known, not configured or cannot be found out is refused.
 
 mod access;
 mod config;

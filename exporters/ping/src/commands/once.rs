@@ -208,28 +208,13 @@ async fn targets(arguments: &Arguments) -> anyhow::Result<Vec<Target>> {
 async fn look_up(name: &str, arguments: &Arguments) -> anyhow::Result<IpAddr> {
     let dns = Config::parse("", std::path::Path::new("defaults"))?.dns;
     let resolver = resolve::build(&dns)?;
-    let mut last = None;
-    for family in [Family::V4, Family::V6] {
-        let found = match family {
-            Family::V4 if arguments.six => continue,
-            Family::V6 if arguments.four => continue,
-            Family::V4 => resolver.ipv4_lookup(name).await,
-            Family::V6 => resolver.ipv6_lookup(name).await,
-        };
-        match found {
-            Ok(found) => {
-                let mut addresses = found.answers().iter().filter_map(|r| r.data.ip_addr());
-                if let Some(address) = addresses.next() {
-                    return Ok(address);
-                }
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    match last {
-        Some(error) => Err(error).with_context(|| format!("{name}: no address")),
-        None => anyhow::bail!("{name}: no address"),
-    }
+    let families = [Family::V4, Family::V6].into_iter();
+    let wanted = families.filter(|family| match family {
+        Family::V4 => !arguments.six,
+        Family::V6 => !arguments.four,
+    });
+    let found = resolve::first(&resolver, name, wanted, |_, _| {}).await;
+    found.with_context(|| format!("{name}: no address"))
 }
 
 /// One address.

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use ipnet::IpNet;
 
+use super::{BAD_INPUT, arguments};
 use crate::budget::Budget;
 use crate::config::{self, Options};
 use crate::discover::{self, Search};
@@ -16,9 +17,6 @@ use crate::engine::{Engine, Settings};
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::probe::{Prober, Ready};
-
-/// Exit status of bad usage or bad input (sysexits.h, EX_USAGE).
-const BAD_INPUT: u8 = 64;
 
 /// Looks for devices and prints what the inventory could import; nothing is added.
 ///
@@ -53,14 +51,9 @@ struct Args {
 /// Runs it with the arguments behind `discover`.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let named = std::iter::once(OsString::from("sotp-snmp discover")).chain(args);
-    let args = match Args::try_parse_from(named) {
+    let args: Args = match arguments("sotp-snmp discover", args) {
         Ok(args) => args,
-        Err(error) => {
-            let bad = error.use_stderr();
-            let _ = error.print();
-            return ExitCode::from(if bad { BAD_INPUT } else { 0 });
-        }
+        Err(status) => return status,
     };
     match search(&args) {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,13 +10,12 @@ use clap::Parser;
 use serde::Deserialize;
 use yaml::Spanned;
 
+use super::{BAD_INPUT, arguments};
 use crate::config::{self, Options};
 use crate::generate::build::{self, Built};
 use crate::generate::input::ModuleInput;
 use crate::mib::{self, Mibs};
 
-/// Exit status of bad usage or bad input (sysexits.h, EX_USAGE).
-const BAD_INPUT: u8 = 64;
 /// Problems of MIB files that are told one by one.
 const MOST_REPORTED: usize = 50;
 
@@ -62,14 +61,9 @@ struct File {
 /// Runs it with the arguments behind `generate`.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let named = std::iter::once(OsString::from("sotp-snmp generate")).chain(args);
-    let args = match Args::try_parse_from(named) {
+    let args: Args = match arguments("sotp-snmp generate", args) {
         Ok(args) => args,
-        Err(error) => {
-            let bad = error.use_stderr();
-            let _ = error.print();
-            return ExitCode::from(if bad { BAD_INPUT } else { 0 });
-        }
+        Err(status) => return status,
     };
     match generate(&args) {
         Ok(messages) => {

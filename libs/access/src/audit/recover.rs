@@ -16,8 +16,8 @@ pub(super) struct Recovered {
     pub(super) events: Vec<Event>,
 }
 
-/// Locks the folder, reads its last two files, or more where the record that is expected is not in them, and opens the last one to go on. The record that is expected must be there, or be
-/// declared as lost.
+/// Locks the folder, reads its last two files, or more where the record that is expected is not in them, and opens the last one to go on.
+/// The record that is expected must be there, or be declared as lost.
 pub(super) fn open(
     folder: &Path,
     expected: Option<Anchor>,

@@ -247,3 +247,40 @@ fn fresh() -> String {
     let _ = ring::rand::SystemRandom::new().fill(&mut bytes);
     hex(&bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Via;
+
+    #[test]
+    fn the_last_thousand_changes_are_known_to_who_asked_for_them() {
+        let changes = Arc::<Changes>::default();
+        let caller = Caller {
+            subject: "user:3".to_owned(),
+            display: "alice".to_owned(),
+            role: Role::Operator,
+            via: Via::GrafanaToken,
+        };
+        let other = Caller {
+            subject: "user:4".to_owned(),
+            ..caller.clone()
+        };
+        let answer = Response::default();
+        let ids: Vec<String> = (0..MOST + 1)
+            .map(|_| {
+                let ticket = changes.open(&caller);
+                let id = ticket.id().to_owned();
+                ticket.done(&answer);
+                id
+            })
+            .collect();
+        assert_eq!(changes.told(&ids[0], &caller), None, "one too many");
+        let state = |caller| changes.told(&ids[1], caller).map(|told| told.state);
+        assert_eq!(
+            (state(&caller), state(&other)),
+            (Some(ChangeState::Done), None)
+        );
+        assert_eq!(changes.lock().by_id.len(), MOST);
+    }
+}
