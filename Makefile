@@ -59,10 +59,10 @@ test: ## everything CI runs; installs what the tests talk to
 	$(CARGO) build --workspace -q $(STARTED:%=--example %)
 	$(call PHASE,packages of Debian)
 	target/debug/sotp-lab stack install --tests --no-download
-	$(call PHASE,app in Grafana)
-	target/debug/sotp-app --test || [ $$? = 69 ]
-	$(call PHASE,format and lints and documentation)
-	$(MAKE) style
+	$(call PHASE,format and lints and documentation beside the app in Grafana)
+	@target/debug/sotp-app --test > target/app.log 2>&1 & app=$$!; \
+	$(MAKE) style; style=$$?; wait $$app; app=$$?; cat target/app.log; \
+	[ $$style = 0 ] && { [ $$app = 0 ] || [ $$app = 69 ]; }
 	$(call PHASE,tests)
 	target/debug/sotp-tests target/tests.json --phases target/phases.txt
 

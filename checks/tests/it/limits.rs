@@ -68,6 +68,7 @@ async fn start(name: &str, dir: &TempDir) -> Process {
     };
     let mut args = vec![
         "--log.level=debug".to_owned(),
+        "--log.format=json".to_owned(),
         format!("--web.max-connections={CONNECTIONS}"),
     ];
     if !config.is_empty() {
@@ -102,21 +103,10 @@ async fn every_route_of_every_service_has_a_row() {
     for name in all() {
         let dir = TempDir::new().unwrap();
         let process = start(&name, &dir).await;
-        let log = process.log();
-        let field = |line: &str, key: &str| {
-            let (_, rest) = line.split_once(&format!(" {key}="))?;
-            Some(rest.split(' ').next()?.trim_matches('"').to_owned())
-        };
-        let routes: BTreeSet<String> = log
-            .lines()
-            .filter(|line| line.contains(" msg=route "))
-            .filter_map(|line| {
-                Some(format!(
-                    "{} {}",
-                    field(line, "method")?,
-                    field(line, "path")?
-                ))
-            })
+        let routes = testkit::interface::routes(&process).await.unwrap();
+        let routes: BTreeSet<String> = routes
+            .into_iter()
+            .map(|(method, path)| format!("{method} {path}"))
             .collect();
         count += routes.len();
         let section = sections.get(&*name).copied().unwrap_or_default();

@@ -30,14 +30,9 @@ pub async fn routes(process: &Process) -> anyhow::Result<BTreeSet<Call>> {
         text.with_context(|| format!("no {key} in {line}"))
     };
     let routes = lines.iter().filter(|line| line["msg"] == "route");
-    let routes: BTreeSet<Call> = routes
+    routes
         .map(|line| Ok((text(line, "method")?, text(line, "path")?)))
-        .collect::<anyhow::Result<_>>()?;
-    anyhow::ensure!(
-        !routes.is_empty(),
-        "no route is logged; expected --log.level=debug --log.format=json"
-    );
-    Ok(routes)
+        .collect()
 }
 
 /// Every call of an OpenAPI document.

@@ -147,12 +147,11 @@ async fn one_damaged_byte_of_the_queue_costs_one_message_and_is_told() {
     world.stored("number", 999).await;
     assert!(!has(&world, "number 0 ") && has(&world, "number 1 "));
     metric(&world, "syslog_spool_damaged_total", &[], |v| v == 1.0).await;
-    let log = world.process().log();
-    let line = log
-        .lines()
-        .find(|l| l.contains("damaged records of the queue"));
+    let damage = "damaged records of the queue";
+    let line = world.process().logged(damage, Duration::from_secs(10));
+    let line = line.await.unwrap();
     assert!(
-        line.is_some_and(|l| l.contains("level=ERROR") && l.contains("records=1")),
-        "{log}"
+        line.contains("level=ERROR") && line.contains("records=1"),
+        "{line}"
     );
 }
