@@ -1,6 +1,6 @@
 //! What one scrape of the service with 10,000 targets costs, beside the `prometheus` crate with the same series, in the same run, in turns.
 //!
-//! The page is the service's own: every family it has, from tallies filled as a minute of probing would fill them; one target in ten has
+//! The page is the service's own: every family it has, from counters filled as a minute of probing would fill them; one target in ten has
 //! lost requests and one in a hundred failed ones. The crate gets what a reading of that page found. Prints a table and writes
 //! `target/bench/ping-page.json`. Processor time, the least of several turns.
 #![allow(
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use netio::option::Family;
 use prometheus::Encoder as _;
-use sotp_ping::account::Timing;
+use sotp_ping::accounting::Timing;
 use sotp_ping::config::Config;
 use sotp_ping::echo::Mode;
 use sotp_ping::engine::{ProbeProfile, Spec};
@@ -159,11 +159,11 @@ fn row(index: usize) -> Row {
             address: Some(address),
             phase: 0,
         },
-        tally: Arc::default(),
+        counters: Arc::default(),
     };
     let mut random = fastrand::Rng::with_seed(index as u64);
     let near = random.u64(200_000..80_000_000);
-    row.tally.write(|writer| {
+    row.counters.write(|writer| {
         for _ in 0..60 {
             writer.made();
             writer.answered(near + random.u64(..near / 10));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toolkit::config::{DurationIn, Keys, Ranged};
 use toolkit::{ConfigError, Configuration};
 
-use crate::account::Timing;
+use crate::accounting::Timing;
 use crate::echo::{Mode, TAG_BYTES};
 
 mod module;

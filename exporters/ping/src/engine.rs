@@ -1,18 +1,18 @@
-//! The loops that probe: threads that own the sockets, the timers and the accounts of their targets.
+//! The loops that probe: threads that own the sockets, the timers and the accounting of their targets.
 //!
 //! A thread is lazy. It wakes at ticks at which something is due and otherwise a few times a second; replies wait
 //! in the socket with the kernel's stamps, so being late costs no accuracy. It talks to the rest through a bounded
 //! queue of commands, [`SharedCounters`]s and [`Stats`], so that neither a scrape nor a resolver can delay it.
 //!
 //! There is one thread until the targets ask for more requests than one should make. What a target begins with it stays with: its thread
-//! alone sends its requests, reads their answers and writes its tally.
+//! alone sends its requests, reads their answers and writes its counters.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::time::Instant;
 
+use crate::counters::SharedCounters;
 use crate::echo::Mode;
-use crate::tally::SharedCounters;
 
 mod host;
 mod pace;

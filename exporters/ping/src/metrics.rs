@@ -8,12 +8,12 @@ use toolkit::{Buckets, Collect, Decimal, Encoder, Format, Kind, Labels, Live, Na
 
 use crate::clock::Source;
 use crate::config::{self, Config, peer};
+use crate::counters::{BOUNDS_NANOS, Counters, NATIVE_SCHEMA, State, native_zero_threshold};
 use crate::echo::Mode;
 use crate::engine::Stats;
 use crate::engine::stats::{SEND_ERRORS, Unmatched, place};
 use crate::reason::Reason;
 use crate::resolve::Ages;
-use crate::tally::{BOUNDS_NANOS, Counters, NATIVE_SCHEMA, State, native_zero_threshold};
 use crate::targets::{Row, View};
 
 mod quality;
@@ -138,11 +138,11 @@ impl Collect for Metrics {
         let read = |row| {
             let row: &Row = row;
             if native {
-                let (counters, zero, buckets) = row.tally.read_native();
+                let (counters, zero, buckets) = row.counters.read_native();
                 natives.push((zero, buckets));
                 (row, counters)
             } else {
-                (row, row.tally.read())
+                (row, row.counters.read())
             }
         };
         let rows: Vec<(&Row, Counters)> = view.rows.iter().map(read).collect();

@@ -16,7 +16,7 @@ use netio::option::Family;
 use toolkit::Labels;
 
 use crate::config::Path as Settings;
-use crate::tally::SharedCounters;
+use crate::counters::SharedCounters;
 use crate::targets::View;
 
 pub mod known;
@@ -50,7 +50,7 @@ pub struct Target {
     /// How it is probed; the hop limit is that of the trace.
     pub out: Outgoing,
     /// What becomes of the ordinary requests to it.
-    pub tally: Arc<SharedCounters>,
+    pub counters: Arc<SharedCounters>,
 }
 
 /// The targets of `view` whose device bears one of the tags; every one when no tag is named.
@@ -80,7 +80,7 @@ pub fn targets(settings: &Settings, inventory: &Inventory, view: &View) -> Vec<T
             labels: row.labels.clone(),
             address,
             out: row.spec.profile.out,
-            tally: Arc::clone(&row.tally),
+            counters: Arc::clone(&row.counters),
         })
     })
     .collect()

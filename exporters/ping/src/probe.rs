@@ -318,7 +318,7 @@ fn fits(row: &Row, module: &Module) -> bool {
 
 /// Takes the result of the newest request that came to an end; answers how many failed since the last answer, `None` when none has ended.
 fn from_followed(row: &Row, outcome: &mut Outcome) -> Option<u64> {
-    let counters = row.tally.read();
+    let counters = row.counters.read();
     if counters.requests == counters.in_flight {
         return None;
     }

@@ -10,9 +10,9 @@ use netio::option::Family;
 use toolkit::{Encoder, Labels};
 
 use crate::config::Probe;
+use crate::counters::SharedCounters;
 use crate::echo;
 use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
-use crate::tally::SharedCounters;
 
 /// What is known of one DNS name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,7 +45,7 @@ pub struct Row {
     /// How it is probed.
     pub spec: Spec,
     /// Its counters.
-    pub tally: Arc<SharedCounters>,
+    pub counters: Arc<SharedCounters>,
 }
 
 impl Row {
@@ -154,7 +154,7 @@ struct Key {
 struct Entry {
     id: Id,
     spec: Spec,
-    tally: Arc<SharedCounters>,
+    counters: Arc<SharedCounters>,
 }
 
 /// A target before it is known whether it is new.
@@ -244,7 +244,7 @@ impl Directory {
                 says_address: draft.says_address,
                 zone: device_zone(draft.device, &draft.key),
                 spec: entry.spec.clone(),
-                tally: Arc::clone(&entry.tally),
+                counters: Arc::clone(&entry.counters),
             };
             let names = [&draft.device.name].into_iter();
             rows.add(row, names.chain(dns_name(draft.device)));
@@ -288,7 +288,7 @@ impl Directory {
             let entry = Entry {
                 id,
                 spec: draft.spec.clone(),
-                tally: Arc::default(),
+                counters: Arc::default(),
             };
             commands.push(entry.put());
             draft.entry = Some(entry);
@@ -302,7 +302,7 @@ impl Directory {
 impl Entry {
     /// Tells the engine of it.
     fn put(&self) -> Command {
-        Command::Put(self.id, self.spec.clone(), Arc::clone(&self.tally))
+        Command::Put(self.id, self.spec.clone(), Arc::clone(&self.counters))
     }
 }
 

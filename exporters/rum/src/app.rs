@@ -14,7 +14,7 @@ use crate::exception::Shown;
 use crate::flags::Flags;
 use crate::metrics::{Series, lock};
 use crate::rate::Rate;
-use crate::tally::Tally;
+use crate::statistics::Statistics;
 
 /// The service.
 #[derive(Debug)]
@@ -38,10 +38,10 @@ impl toolkit::Service for Service {
 
     async fn build(_: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let config = live.current();
-        let tally = Arc::new(Mutex::new(Tally::new()));
-        lock(&tally).know(&config.apps);
+        let statistics = Arc::new(Mutex::new(Statistics::new()));
+        lock(&statistics).know(&config.apps);
         app.collect(Series {
-            tally: Arc::clone(&tally),
+            statistics: Arc::clone(&statistics),
             live: live.clone(),
         });
         let lines = match &config.loki {
@@ -57,7 +57,7 @@ impl toolkit::Service for Service {
         };
         let collector = Arc::new(Collector {
             live: live.clone(),
-            tally: Arc::clone(&tally),
+            statistics: Arc::clone(&statistics),
             rate: Rate::new(config.posts_per_second, Instant::now()),
             lines,
         });
@@ -73,19 +73,19 @@ impl toolkit::Service for Service {
                 async move { one.preflight(&request) }
             });
         }
-        applications(app, &live, &tally);
+        applications(app, &live, &statistics);
         Ok(())
     }
 }
 
 /// Knows of the applications that a new configuration names.
-fn applications(app: &mut App, live: &Live<Config>, tally: &Arc<Mutex<Tally>>) {
-    let (live, tally) = (live.clone(), Arc::clone(tally));
+fn applications(app: &mut App, live: &Live<Config>, statistics: &Arc<Mutex<Statistics>>) {
+    let (live, statistics) = (live.clone(), Arc::clone(statistics));
     app.spawn("applications", OnEnd::Restart, move |stop| {
-        let (mut live, tally) = (live.clone(), Arc::clone(&tally));
+        let (mut live, statistics) = (live.clone(), Arc::clone(&statistics));
         async move {
             loop {
-                lock(&tally).know(&live.current().apps);
+                lock(&statistics).know(&live.current().apps);
                 tokio::select! {
                     () = stop.requested() => return Ok(()),
                     () = live.changed() => {}

@@ -21,7 +21,7 @@ use crate::metrics::lock;
 use crate::payload::Payload;
 use crate::rate::Rate;
 use crate::route::route;
-use crate::tally::{Ending, Item, Tally};
+use crate::statistics::{Ending, Item, Statistics};
 use crate::vital::Vital;
 
 /// Seconds after which a browser may come again.
@@ -35,7 +35,7 @@ const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 /// Takes what browsers post.
 pub(crate) struct Collector {
     pub(crate) live: Live<Config>,
-    pub(crate) tally: Arc<Mutex<Tally>>,
+    pub(crate) statistics: Arc<Mutex<Statistics>>,
     pub(crate) rate: Rate,
     pub(crate) lines: Option<Lines>,
 }
@@ -79,14 +79,14 @@ impl Collector {
     /// A post.
     pub(crate) fn post(&self, request: &Request) -> Response {
         let Some(origin) = self.origin(request.headers()) else {
-            lock(&self.tally).ended(Ending::Origin);
+            lock(&self.statistics).ended(Ending::Origin);
             return vary(response::text(
                 StatusCode::FORBIDDEN,
                 "this origin is not named in origins",
             ));
         };
         let ending = self.take(request);
-        lock(&self.tally).ended(ending);
+        lock(&self.statistics).ended(ending);
         let (status, text) = match ending {
             Ending::Taken => (StatusCode::ACCEPTED, "taken"),
             Ending::Origin => (StatusCode::FORBIDDEN, "this origin is not named in origins"),
@@ -150,13 +150,13 @@ impl Collector {
     }
 
     fn count(&self, config: &Config, payload: &Payload) {
-        let mut tally = lock(&self.tally);
-        let app = tally.app(&payload.meta.app.name);
+        let mut statistics = lock(&self.statistics);
+        let app = statistics.app(&payload.meta.app.name);
         let route = route(&config.routes, &payload.meta.page.url);
-        let route = tally.route(&app, &route, config.most_routes);
+        let route = statistics.route(&app, &route, config.most_routes);
         for measurement in &payload.measurements {
             if measurement.kind != "web-vitals" {
-                tally.saw(Item::Measurement, 1);
+                statistics.saw(Item::Measurement, 1);
                 continue;
             }
             for vital in Vital::ALL {
@@ -165,18 +165,19 @@ impl Collector {
                 };
                 match vital.value(*told) {
                     Some(value) => {
-                        tally.saw(Item::WebVital, 1);
-                        tally.observe(vital, &app, &route, value);
+                        statistics.saw(Item::WebVital, 1);
+                        statistics.observe(vital, &app, &route, value);
                     }
-                    None => tally.saw(Item::Impossible, 1),
+                    None => statistics.saw(Item::Impossible, 1),
                 }
             }
         }
-        tally.saw(Item::Event, payload.events.len());
-        tally.saw(Item::Log, payload.logs.len());
-        tally.saw(Item::Exception, payload.exceptions.len());
-        *tally.exceptions.entry(Arc::clone(&app)).or_insert(0) += payload.exceptions.len() as u64;
-        drop(tally);
+        statistics.saw(Item::Event, payload.events.len());
+        statistics.saw(Item::Log, payload.logs.len());
+        statistics.saw(Item::Exception, payload.exceptions.len());
+        *statistics.exceptions.entry(Arc::clone(&app)).or_insert(0) +=
+            payload.exceptions.len() as u64;
+        drop(statistics);
         for exception in &payload.exceptions {
             let fault = Fault::new(exception, &payload.meta, &app, &route);
             if let Some(lines) = &self.lines

@@ -20,7 +20,7 @@ mod metrics;
 pub mod payload;
 mod rate;
 pub mod route;
-mod tally;
+mod statistics;
 pub mod vital;
 
 pub use app::Service;

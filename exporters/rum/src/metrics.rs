@@ -5,28 +5,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use toolkit::{Collect, Encoder, Kind, Labels, Live};
 
 use crate::config::Config;
-use crate::tally::{Ending, Item, Tally};
+use crate::statistics::{Ending, Item, Statistics};
 
 /// Locks it, also after a panic of another thread.
-pub(crate) fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
-    tally.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock(statistics: &Mutex<Statistics>) -> MutexGuard<'_, Statistics> {
+    statistics.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything that `/metrics` shows.
 pub(crate) struct Series {
-    pub(crate) tally: Arc<Mutex<Tally>>,
+    pub(crate) statistics: Arc<Mutex<Statistics>>,
     pub(crate) live: Live<Config>,
 }
 
 impl Collect for Series {
     fn collect(&self, out: &mut Encoder) {
-        let tally = lock(&self.tally);
+        let statistics = lock(&self.statistics);
         out.family(
             "rum_posts_total",
             Kind::Counter,
             "Posts of browsers, each by how it ended",
         );
-        for (ending, count) in Ending::ALL.iter().zip(tally.endings) {
+        for (ending, count) in Ending::ALL.iter().zip(statistics.endings) {
             out.sample(&Labels::new([("result", ending.as_str())]), count);
         }
         out.family(
@@ -34,7 +34,7 @@ impl Collect for Series {
             Kind::Counter,
             "What the posts held; only web vitals and exceptions are used",
         );
-        for (item, count) in Item::ALL.iter().zip(tally.items) {
+        for (item, count) in Item::ALL.iter().zip(statistics.items) {
             out.sample(&Labels::new([("kind", item.as_str())]), count);
         }
         out.family(
@@ -42,7 +42,7 @@ impl Collect for Series {
             Kind::Counter,
             "Faults of pages, by application",
         );
-        for (app, count) in &tally.exceptions {
+        for (app, count) in &statistics.exceptions {
             out.sample(&Labels::new([("app", app)]), *count);
         }
         out.family(
@@ -50,7 +50,7 @@ impl Collect for Series {
             Kind::Gauge,
             "Routes that are told apart, by application",
         );
-        for (app, count) in tally.routes() {
+        for (app, count) in statistics.routes() {
             out.sample(&Labels::new([("app", app)]), count);
         }
         out.family(
@@ -59,7 +59,7 @@ impl Collect for Series {
             "Most routes that are told apart of an application",
         );
         out.sample(Labels::none(), self.live.current().most_routes);
-        for (vital, buckets, all) in tally.vitals() {
+        for (vital, buckets, all) in statistics.vitals() {
             let (name, help) = vital.family();
             out.family(name, Kind::Histogram, help);
             for (labels, histogram) in all {

@@ -27,7 +27,7 @@ use crate::files::RUN;
 use crate::lab::state::State;
 use crate::line;
 use crate::topology::{End, Shape, interface_name};
-use impair::{Fate, Impairment};
+use impair::{Impairment, Outcome};
 
 /// Most packets in flight in one direction; what comes then is lost, as in a full queue.
 const IN_FLIGHT_MAX: usize = 10_000;
@@ -148,11 +148,11 @@ fn carry(
                 Ok(length) => {
                     let now_shape = *shape.lock().unwrap_or_else(PoisonError::into_inner);
                     match impairment.next(Instant::now(), now_shape) {
-                        Fate::Lost => count(&counters.lost),
-                        Fate::Delivered(_) if in_flight.len() >= IN_FLIGHT_MAX => {
+                        Outcome::Lost => count(&counters.lost),
+                        Outcome::Delivered(_) if in_flight.len() >= IN_FLIGHT_MAX => {
                             count(&counters.dropped);
                         }
-                        Fate::Delivered(due) => {
+                        Outcome::Delivered(due) => {
                             in_flight.push_back((due, buffer[..length].to_vec()));
                         }
                     }

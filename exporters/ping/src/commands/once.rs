@@ -18,15 +18,15 @@ use netio::option::Family;
 use netio::receive::{Queue, ReceiveBatch};
 use netio::send::SendBatch;
 
-use crate::account::{Answer, TargetCounters, Timing, Verdict};
+use crate::accounting::{Answer, TargetCounters, Timing, Verdict};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counters::{Counters, SharedCounters};
 use crate::echo::{self, Tag, Token};
 use crate::engine::{Port, Sockets};
 use crate::path;
 use crate::reason::Reason;
 use crate::resolve;
-use crate::tally::{Counters, SharedCounters};
 
 /// From look to look at the sockets; the kernel's stamps make the round trips independent of it.
 const LOOK: Duration = Duration::from_millis(5);
@@ -152,7 +152,7 @@ fn ping(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut all = true;
     let seen = interrupts.load(Ordering::Relaxed);
     for target in &pinger.targets {
-        let counters = target.tally.read();
+        let counters = target.counters.read();
         all &= counters.responses > 0;
         // Fewer than were asked for in the time that was given are too few.
         all &= arguments.deadline.is_none()
@@ -224,15 +224,15 @@ struct Target {
     shown: String,
     address: IpAddr,
     out: Outgoing,
-    account: TargetCounters,
-    tally: Arc<SharedCounters>,
+    accounting: TargetCounters,
+    counters: Arc<SharedCounters>,
     round_trips: Vec<u64>,
     reasons: BTreeMap<&'static str, u64>,
 }
 
 impl Target {
     fn new(name: &str, address: IpAddr, out: Outgoing, arguments: &Arguments) -> Self {
-        let tally: Arc<SharedCounters> = Arc::default();
+        let counters: Arc<SharedCounters> = Arc::default();
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let timing = Timing {
             interval: nanos(arguments.interval),
@@ -248,8 +248,8 @@ impl Target {
             shown: format!("{address}{}", zone.unwrap_or_default()),
             address,
             out,
-            account: TargetCounters::new(timing, 1, Arc::clone(&tally)),
-            tally,
+            accounting: TargetCounters::new(timing, 1, Arc::clone(&counters)),
+            counters,
             round_trips: Vec::new(),
             reasons: BTreeMap::new(),
         }
@@ -406,7 +406,7 @@ impl<'a> Pinger<'a> {
             let due = self.began + self.arguments.interval.saturating_mul(rounds);
             if u64::from(rounds) < count && now >= due {
                 for number in 0..self.targets.len() {
-                    if self.targets[number].tally.read().responses < wanted {
+                    if self.targets[number].counters.read().responses < wanted {
                         self.send(number)?;
                     }
                 }
@@ -420,7 +420,7 @@ impl<'a> Pinger<'a> {
                 .is_some_and(|time| self.began.elapsed() >= time);
             let done = match self.arguments.deadline {
                 Some(_) => {
-                    let answered = |target: &Target| target.tally.read().responses >= wanted;
+                    let answered = |target: &Target| target.counters.read().responses >= wanted;
                     self.targets.iter().all(answered)
                 }
                 None => u64::from(rounds) >= count && self.is_done(last_sent.elapsed()),
@@ -446,7 +446,7 @@ impl<'a> Pinger<'a> {
                 Some(nanos) => Duration::from_nanos(2 * nanos).max(self.arguments.interval),
                 None => self.arguments.timeout,
             };
-            target.tally.read().in_flight == 0 || since >= wait
+            target.counters.read().in_flight == 0 || since >= wait
         })
     }
 
@@ -459,7 +459,7 @@ impl<'a> Pinger<'a> {
         let size = usize::from(self.arguments.size);
         let target = &mut self.targets[number];
         let family = target.family();
-        let Some(sequence) = target.account.sent(moment) else {
+        let Some(sequence) = target.accounting.sent(moment) else {
             return Ok(());
         };
         let tag = Tag {
@@ -495,7 +495,7 @@ impl<'a> Pinger<'a> {
         self.out.say(&format!("sotp-ping: send: {error}"));
         let now = self.clock.now().mono;
         let target = &mut self.targets[number];
-        target.account.failed(sequence, reason, now);
+        target.accounting.failed(sequence, reason, now);
         *target.reasons.entry(reason.label()).or_default() += 1;
         Ok(())
     }
@@ -541,14 +541,14 @@ impl<'a> Pinger<'a> {
                 );
                 if from != Some(target.address) {
                     let from = from.map_or_else(|| "?".to_owned(), |from| from.to_string());
-                    target.account.elsewhere();
+                    target.accounting.elsewhere();
                     self.out.say(&format!(
                         "{bytes} bytes from {from}: icmp_seq={} (another address than was asked)",
                         tag.sequence
                     ));
                     continue;
                 }
-                let verdict = target.account.answered(
+                let verdict = target.accounting.answered(
                     Answer {
                         sequence: tag.sequence,
                         received: control.stamp.map(|stamp| stamp.0),
@@ -563,7 +563,7 @@ impl<'a> Pinger<'a> {
                     .map_or_else(String::new, |ttl| format!(" ttl={ttl}"));
                 let line = match verdict {
                     Verdict::Counted(_) => {
-                        let nanos = target.tally.read().last_nanos;
+                        let nanos = target.counters.read().last_nanos;
                         target.round_trips.push(nanos);
                         format!("{head}{ttl} time={} ms", time(nanos))
                     }
@@ -595,7 +595,7 @@ impl<'a> Pinger<'a> {
                     if let Some((tag, stamp)) = found
                         && let Some(target) = self.targets.get_mut(tag.target as usize)
                     {
-                        target.account.transmitted(tag.sequence, stamp.0, read);
+                        target.accounting.transmitted(tag.sequence, stamp.0, read);
                     }
                     continue;
                 }
@@ -617,10 +617,10 @@ impl<'a> Pinger<'a> {
                 let Some(target) = target else { continue };
                 let sequence = match quote.tag {
                     Some(tag) => Some(tag.sequence),
-                    None => target.account.by_low_bits(quote.sequence),
+                    None => target.accounting.by_low_bits(quote.sequence),
                 };
                 let Some(sequence) = sequence else { continue };
-                if let Verdict::Counted(_) = target.account.failed(sequence, reason, read.mono) {
+                if let Verdict::Counted(_) = target.accounting.failed(sequence, reason, read.mono) {
                     *target.reasons.entry(reason.label()).or_default() += 1;
                     if !self.arguments.quiet {
                         self.out.say(&told(&entry, sequence, reason));

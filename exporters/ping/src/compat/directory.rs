@@ -10,10 +10,10 @@ use netio::option::Family;
 use toolkit::Labels;
 
 use super::{Families, Kind, Peer, Target};
-use crate::account::Timing;
+use crate::accounting::Timing;
+use crate::counters::SharedCounters;
 use crate::echo;
 use crate::engine::{Command, Id, ProbeProfile, ProbeProfiles, Spec};
-use crate::tally::SharedCounters;
 use crate::targets::{Names, Row, Rows, View, WantedNames, phase};
 
 /// What tells targets apart; a setting that no series shows is no part of it, so that counters go on when it changes.
@@ -32,7 +32,7 @@ struct Key {
 struct Entry {
     id: Id,
     spec: Spec,
-    tally: Arc<SharedCounters>,
+    counters: Arc<SharedCounters>,
 }
 
 /// All targets there are.
@@ -68,16 +68,16 @@ impl Directory {
                 let entry = match before.remove(&key) {
                     Some(entry) if entry.spec == spec => entry,
                     Some(entry) => {
-                        let tally = Arc::clone(&entry.tally);
-                        commands.push(Command::Put(entry.id, spec.clone(), tally));
+                        let counters = Arc::clone(&entry.counters);
+                        commands.push(Command::Put(entry.id, spec.clone(), counters));
                         Entry { spec, ..entry }
                     }
                     None if self.entries.contains_key(&key) => continue,
                     None => {
                         self.next += 1;
-                        let (id, tally) = (Id(self.next), Arc::default());
-                        commands.push(Command::Put(id, spec.clone(), Arc::clone(&tally)));
-                        Entry { id, spec, tally }
+                        let (id, counters) = (Id(self.next), Arc::default());
+                        commands.push(Command::Put(id, spec.clone(), Arc::clone(&counters)));
+                        Entry { id, spec, counters }
                     }
                 };
                 let labels = labels(peer, target, address);
@@ -86,7 +86,7 @@ impl Directory {
                     says_address: true,
                     zone: None,
                     spec: entry.spec.clone(),
-                    tally: Arc::clone(&entry.tally),
+                    counters: Arc::clone(&entry.counters),
                 };
                 rows.add(row, [&Text::from(target.host.as_str())]);
                 self.entries.insert(key, entry);

@@ -8,10 +8,10 @@ use toolkit::{Collect, Decimal, Encoder, Format, Kind as Type, Labels, Live, Nat
 
 use super::{Kind, Peer, Windows};
 use crate::config::Config;
+use crate::counters::{Counters, NATIVE_SCHEMA, native_zero_threshold};
 use crate::engine::Stats;
 use crate::metrics::{CounterFamily, bounds_at, counts_at};
 use crate::reason::Reason;
-use crate::tally::{Counters, NATIVE_SCHEMA, native_zero_threshold};
 use crate::targets::{Row, View};
 
 /// The counters of a target, and its native histogram where the format has such ones: the zero bucket, and the others by index.
@@ -262,10 +262,10 @@ impl Collect for Series {
                 let native = out.format() == Format::Protobuf;
                 let read = |row: &Row| {
                     if native {
-                        let (counters, zero, buckets) = row.tally.read_native();
+                        let (counters, zero, buckets) = row.counters.read_native();
                         (counters, Some((zero, buckets)))
                     } else {
-                        (row.tally.read(), None)
+                        (row.counters.read(), None)
                     }
                 };
                 let rows: Vec<_> = view.rows.iter().map(|row| (row, read(row))).collect();

@@ -11,7 +11,7 @@ use toolkit::ConfigError;
 use super::target::{INTERVAL, MAX_SIZE, check_host, check_label, once};
 use super::{Families, Kind, Options, Peer, Style, Target};
 use crate::config::Config;
-use crate::tally::BOUNDS_NANOS;
+use crate::counters::BOUNDS_NANOS;
 use units::go;
 
 /// It never gives a request up; its histogram ends at 26.2 seconds.

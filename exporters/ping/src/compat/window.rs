@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::tally::Counters;
+use crate::counters::Counters;
 use crate::targets::{Row, View};
 
 /// What gauges say of the last results of a target.
@@ -98,7 +98,7 @@ impl Windows {
         for row in &view.rows {
             let key = key(row);
             let mut window = before.remove(&key).unwrap_or_default();
-            let counters = row.tally.read();
+            let counters = row.counters.read();
             // Another target may have come to be at the place of a removed one.
             if counters.responses < window.responses || counters.sum_nanos < window.sum {
                 window = Window::default();
@@ -116,7 +116,7 @@ impl Windows {
 }
 
 fn key(row: &Row) -> usize {
-    Arc::as_ptr(&row.tally) as usize
+    Arc::as_ptr(&row.counters) as usize
 }
 
 /// How often to look, so that one result at most is new in most looks.

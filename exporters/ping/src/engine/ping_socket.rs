@@ -13,7 +13,7 @@ use super::host::Host;
 use super::socket::Port;
 use super::stats::{Stats, Unmatched, place};
 use super::table::{Table, Unexpected};
-use crate::account::{Answer, Verdict};
+use crate::accounting::{Answer, Verdict};
 use crate::clock::{Clock, Moment, Source};
 use crate::echo::{self, Mode, Tag, Token, decode_quote, decode_reply, decode_tag, find_tag};
 use crate::reason::Reason;
@@ -129,7 +129,7 @@ impl PingSocket {
         let Some((target, profile)) = context.table.by_number(number) else {
             return false;
         };
-        let Some(sequence) = target.account.sent(self.moment) else {
+        let Some(sequence) = target.accounting.sent(self.moment) else {
             return false;
         };
         let tag = Tag {
@@ -185,7 +185,7 @@ impl PingSocket {
                         && let Some(target) = context.table.get(tag.target, tag.generation)
                     {
                         target
-                            .account
+                            .accounting
                             .failed(tag.sequence, Reason::of_refusal(&error), now);
                     }
                     first += 1;
@@ -246,7 +246,7 @@ impl PingSocket {
                         let target =
                             tag.and_then(|tag| context.table.get(tag.target, tag.generation));
                         if let Some(target) = target.filter(|_| why == Unmatched::WrongSource) {
-                            target.account.elsewhere();
+                            target.accounting.elsewhere();
                         }
                     }
                 }
@@ -257,7 +257,7 @@ impl PingSocket {
                 let Some(target) = context.table.get(tag.target, tag.generation) else {
                     continue;
                 };
-                match target.account.answered(answer, read) {
+                match target.accounting.answered(answer, read) {
                     Verdict::Counted(Some(source)) => sources[source as usize] += 1,
                     Verdict::Stale => context.stats.unmatched(Unmatched::Stale),
                     _ => {}
@@ -302,7 +302,7 @@ impl PingSocket {
                         (tag, target, datagram.control.stamp)
                     {
                         let read = *read.get_or_insert_with(|| context.clock.now());
-                        target.account.transmitted(tag.sequence, stamp.0, read);
+                        target.accounting.transmitted(tag.sequence, stamp.0, read);
                     }
                     continue;
                 }
@@ -351,11 +351,11 @@ impl PingSocket {
                 context.stats.unmatched(Unmatched::Removed);
                 continue;
             };
-            match target.account.failed(tag.sequence, reason, at) {
+            match target.accounting.failed(tag.sequence, reason, at) {
                 Verdict::Stale => context.stats.unmatched(Unmatched::Stale),
                 Verdict::Counted(_) => {
                     if let Some((kind, code)) = told {
-                        target.account.told(kind, code);
+                        target.accounting.told(kind, code);
                     }
                 }
                 _ => {}

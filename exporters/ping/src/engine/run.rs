@@ -330,8 +330,8 @@ impl Loop {
         let mut began = None;
         for command in commands {
             match command {
-                Command::Put(id, spec, tally) => {
-                    let (number, change) = self.table.put(id, &spec, tally, now);
+                Command::Put(id, spec, counters) => {
+                    let (number, change) = self.table.put(id, &spec, counters, now);
                     if change == Change::Timing {
                         self.schedule_send(number);
                         // Once at the old and once at the new timeout is harmless: nothing is lost before its time.
@@ -392,11 +392,11 @@ fn refuse(number: u32, family: Family, context: &mut SocketContext<'_>) -> bool 
     let Some((target, _)) = context.table.by_number(number) else {
         return false;
     };
-    let Some(sequence) = target.account.sent(moment) else {
+    let Some(sequence) = target.accounting.sent(moment) else {
         return false;
     };
     target
-        .account
+        .accounting
         .failed(sequence, crate::reason::Reason::NoRoute, moment.mono);
     let error = std::io::Error::from_raw_os_error(EAFNOSUPPORT);
     context.stats.refused(family, &error, moment.mono);

@@ -99,7 +99,7 @@ mod tests {
     use netio::option::Family;
 
     use super::*;
-    use crate::account::Timing;
+    use crate::accounting::Timing;
     use crate::engine::{Id, ProbeProfile, Spec};
 
     fn puts(ids: std::ops::Range<u64>, interval: u64) -> Vec<Command> {

@@ -10,9 +10,9 @@ use netio::option::Family;
 
 use super::Id;
 use super::host::Host;
-use crate::account::{TargetCounters, Timing};
+use crate::accounting::{TargetCounters, Timing};
+use crate::counters::SharedCounters;
 use crate::echo::Tag;
-use crate::tally::SharedCounters;
 
 /// How a target is probed: what it shares with others, and what is its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl ProbeProfiles {
 pub(super) struct Target {
     pub(super) generation: u32,
     profile: u32,
-    pub(super) account: TargetCounters,
+    pub(super) accounting: TargetCounters,
     /// Monotonic nanoseconds of the next request.
     pub(super) next_send: u64,
     phase: u64,
@@ -99,13 +99,13 @@ impl Target {
     pub(super) fn expire(&mut self, now: u64, host: &Host) -> Option<u64> {
         let address = self.address;
         let blocked = || address.is_some_and(|address| host.blocks(address, now));
-        self.account.expire_unless(now, blocked)
+        self.accounting.expire_unless(now, blocked)
     }
 
     /// Whether the identifier of its requests changes now: once it is down, and again after each rest. What a firewall or NAT on the way
     /// remembers wrongly of the one does not keep the target down for ever.
     pub(super) fn changes_identifier(&mut self, timing: &Timing) -> bool {
-        let failures = self.account.failures_in_a_row();
+        let failures = self.accounting.failures_in_a_row();
         if failures < timing.down_after {
             self.changed_at = 0;
             return false;
@@ -235,7 +235,7 @@ impl Table {
         &mut self,
         id: Id,
         spec: &Spec,
-        tally: Arc<SharedCounters>,
+        counters: Arc<SharedCounters>,
         now: u64,
     ) -> (u32, Change) {
         if let Some(&number) = self.by_id.get(&id) {
@@ -247,7 +247,7 @@ impl Table {
             generation: self.generations,
             profile: self.take_profile(*spec.profile),
             // A random start tells apart targets that share an address, also where routers quote only the header.
-            account: TargetCounters::new(timing, fastrand::u32(..), tally),
+            accounting: TargetCounters::new(timing, fastrand::u32(..), counters),
             next_send: now + spec.first(),
             phase: spec.phase,
             address: spec.address,
@@ -282,7 +282,7 @@ impl Table {
         };
         let mut change = Change::None;
         if old.timing != profile.timing {
-            target.account.retime(profile.timing);
+            target.accounting.retime(profile.timing);
             change = Change::Timing;
         }
         let rhythm = |timing: Timing| (timing.interval, timing.burst, timing.spacing);
@@ -394,7 +394,7 @@ impl Table {
     /// would wait for each.
     pub(super) fn warm(&self, numbers: impl Iterator<Item = u32>) {
         let slots = numbers.filter_map(|number| self.slots.get(number as usize));
-        let touched = slots.flatten().map(|target| target.account.touch());
+        let touched = slots.flatten().map(|target| target.accounting.touch());
         std::hint::black_box(touched.fold(0, u64::wrapping_add));
     }
 
@@ -440,7 +440,7 @@ impl Table {
     pub(super) fn by_quote(&self, address: IpAddr, low: u16) -> Option<Tag> {
         self.by_address.get(&address)?.iter().find_map(|number| {
             let target = self.slots.get(number as usize)?.as_ref()?;
-            let sequence = target.account.by_low_bits(low)?;
+            let sequence = target.accounting.by_low_bits(low)?;
             Some(Tag {
                 target: number,
                 generation: target.generation,
@@ -495,7 +495,7 @@ mod tests {
         assert_eq!(target.next_send, 250_000_000);
         assert_eq!(target.advance(&profile.timing, 260_000_000), 0);
         let sequence = target
-            .account
+            .accounting
             .sent(crate::clock::Moment::default())
             .unwrap();
         let tag = Tag {
@@ -508,7 +508,7 @@ mod tests {
         assert_eq!(moved, (number, Change::None));
         let (target, _) = table.by_number(number).unwrap();
         assert_eq!(
-            (target.next_send, target.account.counters().requests),
+            (target.next_send, target.accounting.counters().requests),
             (1_250_000_000, 1)
         );
         for (last, expected) in [
@@ -608,7 +608,7 @@ mod tests {
             let (number, _) = table.put(Id(id), &spec(1, SECOND), Arc::default(), 0);
             let (target, _) = table.by_number(number).unwrap();
             let sequence = target
-                .account
+                .accounting
                 .sent(crate::clock::Moment::default())
                 .unwrap();
             tags.push(Tag {

@@ -3,8 +3,8 @@
 use toolkit::{Buckets, Decimal, Encoder, Kind};
 
 use super::{Metrics, cumulative, seconds};
+use crate::counters::{BURST_REQUESTS, Counters, VARIATION_NANOS};
 use crate::mos::mos;
-use crate::tally::{BURST_REQUESTS, Counters, VARIATION_NANOS};
 use crate::targets::Row;
 
 pub(super) fn variation_buckets() -> Buckets {

@@ -31,7 +31,7 @@ fn row(counters: &Counters) -> Row {
     ]);
     let profile = crate::engine::ProbeProfile {
         family: Family::V4,
-        timing: crate::account::Timing {
+        timing: crate::accounting::Timing {
             burst: 1,
             spacing: 1_000_000_000,
             interval: 1_000_000_000,
@@ -50,9 +50,9 @@ fn row(counters: &Counters) -> Row {
             address: Some("198.18.0.1".parse().unwrap()),
             phase: 0,
         },
-        tally: Arc::default(),
+        counters: Arc::default(),
     };
-    row.tally.publish(counters);
+    row.counters.publish(counters);
     row
 }
 

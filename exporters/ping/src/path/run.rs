@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use toolkit::{Live, Stop, TokenBucket};
 
 use super::trace::{Answer, Trace};
-use super::wire::{Told, told};
+use super::wire::{Notice, told};
 use super::{Flow, Hop, Key, Report, Shared, Target};
 use crate::config::{Config, Path as Settings};
 use port::Port;
@@ -166,7 +166,7 @@ pub(crate) fn once(
         labels: toolkit::Labels::none().clone(),
         address,
         out,
-        tally: Arc::default(),
+        counters: Arc::default(),
     };
     let shared = Arc::new(Shared::default());
     let mut follower = Follower::new(settings, Port::all(1)?, Arc::clone(&shared));
@@ -264,7 +264,7 @@ impl Follower {
                     vain: 0,
                     active: None,
                     was_down: false,
-                    hop_limit_changes: target.tally.read().hop_limit_changes,
+                    hop_limit_changes: target.counters.read().hop_limit_changes,
                     target: target.clone(),
                 },
             };
@@ -296,7 +296,7 @@ impl Follower {
     /// Begins what is due.
     fn begin(&mut self, now: Instant) {
         for (key, state) in &mut self.states {
-            let counters = state.target.tally.read();
+            let counters = state.target.counters.read();
             let down = counters.failures >= 3;
             let changes = counters.hop_limit_changes;
             let trigger = if state.due <= now {
@@ -463,8 +463,14 @@ impl Follower {
     }
 
     /// Takes an answer; `false` when nobody waits for it.
-    fn take(&mut self, place: usize, sequence: u16, told: Told, stamp: Option<UnixNanos>) -> bool {
-        if told == Told::Nothing {
+    fn take(
+        &mut self,
+        place: usize,
+        sequence: u16,
+        told: Notice,
+        stamp: Option<UnixNanos>,
+    ) -> bool {
+        if told == Notice::Nothing {
             return true;
         }
         let Some(sent) = self.sent.remove(&(place, sequence)) else {
@@ -488,10 +494,10 @@ impl Follower {
             return true;
         };
         match (sent.purpose, told) {
-            (Purpose::Hop(_), Told::Answer(Answer::Reached(from))) if from != address => {
+            (Purpose::Hop(_), Notice::Answer(Answer::Reached(from))) if from != address => {
                 return false;
             }
-            (Purpose::Hop(hop), Told::Answer(answer)) => {
+            (Purpose::Hop(hop), Notice::Answer(answer)) => {
                 if let Some(trace) = active.traces.get_mut(sent.flow) {
                     trace.answered(hop, answer, nanos);
                 }
@@ -504,8 +510,8 @@ impl Follower {
             (Purpose::Size(size), told) => {
                 if let Some(mtu) = &mut active.mtu {
                     match told {
-                        Told::TooBig(fits) => mtu.too_big(size, fits),
-                        Told::Answer(Answer::Reached(from)) if from == address => mtu.fits(size),
+                        Notice::TooBig(fits) => mtu.too_big(size, fits),
+                        Notice::Answer(Answer::Reached(from)) if from == address => mtu.fits(size),
                         _ => mtu.silent(),
                     }
                 }

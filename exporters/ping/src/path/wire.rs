@@ -72,7 +72,7 @@ pub fn quoted(family: Family, token: Token, bytes: &[u8]) -> Option<u16> {
 
 /// What an entry of the error queue says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Notice {
     /// Somebody on the way answered.
     Answer(Answer),
     /// It is longer than this many bytes, which is all that fits.
@@ -84,19 +84,19 @@ pub enum Told {
 }
 
 /// Reads an entry of the error queue.
-pub fn told(entry: &QueueEntry) -> Told {
+pub fn told(entry: &QueueEntry) -> Notice {
     let by = |answer: fn(std::net::IpAddr) -> Answer| match entry.offender {
-        Some(offender) => Told::Answer(answer(offender)),
-        None => Told::Nothing,
+        Some(offender) => Notice::Answer(answer(offender)),
+        None => Notice::Nothing,
     };
     match (entry.origin, entry.kind, entry.code) {
-        (Origin::Icmp, 3, 4) | (Origin::Icmp6, 2, _) => Told::TooBig(entry.info),
+        (Origin::Icmp, 3, 4) | (Origin::Icmp6, 2, _) => Notice::TooBig(entry.info),
         (Origin::Icmp, 11, 0) | (Origin::Icmp6, 3, 0) => by(Answer::Expired),
         (Origin::Icmp, 3, _) | (Origin::Icmp6, 1, _) => by(Answer::Refused),
         // EMSGSIZE.
-        (Origin::Local, ..) if entry.errno == 90 => Told::TooBig(entry.info),
-        (Origin::Local, ..) => Told::NotSent,
-        _ => Told::Nothing,
+        (Origin::Local, ..) if entry.errno == 90 => Notice::TooBig(entry.info),
+        (Origin::Local, ..) => Notice::NotSent,
+        _ => Notice::Nothing,
     }
 }
 

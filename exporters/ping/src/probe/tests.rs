@@ -4,9 +4,9 @@ use toolkit::Labels;
 use toolkit::http::Method;
 
 use super::*;
-use crate::account::Timing;
+use crate::accounting::Timing;
+use crate::counters::{Counters, State};
 use crate::engine::{ProbeProfile, Spec};
-use crate::tally::{Counters, State};
 use crate::targets::Rows;
 
 fn asked(query: &str) -> Result<Asked, String> {
@@ -99,9 +99,9 @@ fn followed(counters: &Counters, interval: u64) -> View {
             address: Some(address),
             phase: 0,
         },
-        tally: Arc::default(),
+        counters: Arc::default(),
     };
-    row.tally.publish(counters);
+    row.counters.publish(counters);
     let mut rows = Rows::default();
     rows.add(row, &["r1".into()]);
     rows.view()

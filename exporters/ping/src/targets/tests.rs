@@ -123,11 +123,11 @@ fn only_what_changes_is_told_and_counters_go_on() {
     let update = directory.update(&second, &PROBE, &Names::new());
     assert_eq!(summary(&update).1, ["put 2 198.18.0.9", "put 3 198.18.0.3"]);
     assert!(
-        Arc::ptr_eq(&before.rows[0].tally, &update.1.rows[1].tally),
+        Arc::ptr_eq(&before.rows[0].counters, &update.1.rows[1].counters),
         "a, under a new site"
     );
     assert!(
-        Arc::ptr_eq(&before.rows[1].tally, &update.1.rows[0].tally),
+        Arc::ptr_eq(&before.rows[1].counters, &update.1.rows[0].counters),
         "b, at a new address"
     );
 
@@ -231,10 +231,10 @@ fn all_records_of_a_name_are_targets_of_their_own_and_come_and_go_by_themselves(
     }
     assert!(view.rows[0].says_address);
     assert_ne!(view.rows[0].spec.phase, view.rows[1].spec.phase);
-    let kept = Arc::clone(&view.rows[1].tally);
+    let kept = Arc::clone(&view.rows[1].counters);
     let (commands, view) = update(&["198.18.0.2", "198.18.0.3"]);
     assert_eq!(commands.len(), 3, "one more, two less");
-    assert!(Arc::ptr_eq(&kept, &view.rows[0].tally));
+    assert!(Arc::ptr_eq(&kept, &view.rows[0].counters));
 }
 
 #[test]

@@ -218,7 +218,7 @@ impl Service {
             .collect()
     }
 
-    /// Scrapes, and checks that the books of every target balance.
+    /// Scrapes, and checks that the counters of every target balance.
     pub(crate) async fn scrape(&self) -> Samples {
         let page = self.get("/metrics").await.expect("metrics");
         let samples = Samples::parse(&page).unwrap();

@@ -18,14 +18,14 @@ const ECHO: Duration = Duration::from_secs(1);
 
 /// What a whole network has: done and wanted of each kind, and the first thing that is missing.
 #[derive(Debug, Default)]
-struct Tally {
+struct Count {
     ospf: (usize, usize),
     bgp: (usize, usize),
     /// Node, daemon whose log tells most, and what is missing.
     missing: Option<(String, &'static str, String)>,
 }
 
-impl Tally {
+impl Count {
     fn miss(&mut self, node: &str, daemon: &'static str, text: String) {
         self.missing
             .get_or_insert_with(|| (node.to_owned(), daemon, text));
@@ -36,15 +36,15 @@ impl Tally {
 pub(super) fn wait(network: &Network, deadline: Instant) -> anyhow::Result<()> {
     let mut shown = (usize::MAX, usize::MAX);
     loop {
-        let tally = tally(&network.topology, &network.status());
-        if (tally.ospf.0, tally.bgp.0) != shown {
-            shown = (tally.ospf.0, tally.bgp.0);
-            let ((full, ospf), (established, bgp)) = (tally.ospf, tally.bgp);
+        let count = count(&network.topology, &network.status());
+        if (count.ospf.0, count.bgp.0) != shown {
+            shown = (count.ospf.0, count.bgp.0);
+            let ((full, ospf), (established, bgp)) = (count.ospf, count.bgp);
             progress(&format!(
                 "OSPF {full} of {ospf} full, BGP {established} of {bgp} established"
             ));
         }
-        let Some((node, daemon, text)) = tally.missing else {
+        let Some((node, daemon, text)) = count.missing else {
             break;
         };
         if Instant::now() > deadline {
@@ -60,8 +60,8 @@ pub(super) fn wait(network: &Network, deadline: Instant) -> anyhow::Result<()> {
     reach(network, deadline)
 }
 
-fn tally(topology: &Topology, status: &BoxStatus) -> Tally {
-    let mut tally = Tally::default();
+fn count(topology: &Topology, status: &BoxStatus) -> Count {
+    let mut count = Count::default();
     for (index, (node, now)) in topology.nodes.iter().zip(&status.nodes).enumerate() {
         let name = &node.name;
         for daemon in expected_daemons(node) {
@@ -70,7 +70,7 @@ fn tally(topology: &Topology, status: &BoxStatus) -> Tally {
                 .iter()
                 .any(|one| one.name == daemon && one.pid.is_some())
             {
-                tally.miss(name, daemon, format!("{name}: {daemon} does not run"));
+                count.miss(name, daemon, format!("{name}: {daemon} does not run"));
             }
         }
         if !node.is_router() {
@@ -80,14 +80,14 @@ fn tally(topology: &Topology, status: &BoxStatus) -> Tally {
             if !interface.peer.is_router() {
                 continue;
             }
-            tally.ospf.1 += 1;
+            count.ospf.1 += 1;
             let state = now.ospf.iter().find(|one| one.interface == interface.name);
             let state = state.map_or("not seen", |one| &one.state);
             if state == "Full" {
-                tally.ospf.0 += 1;
+                count.ospf.0 += 1;
             } else {
                 let peer = &interface.peer.name;
-                tally.miss(
+                count.miss(
                     name,
                     "ospfd",
                     format!("{name}: OSPF neighbour {peer} is {state}, not Full"),
@@ -96,15 +96,15 @@ fn tally(topology: &Topology, status: &BoxStatus) -> Tally {
             if node.asn().is_none() || interface.peer.asn().is_none() {
                 continue;
             }
-            tally.bgp.1 += 1;
+            count.bgp.1 += 1;
             let address = interface.peer_address.to_string();
             let state = now.bgp.iter().find(|one| one.address == address);
             let state = state.map_or("not seen", |one| &one.state);
             if state == "Established" {
-                tally.bgp.0 += 1;
+                count.bgp.0 += 1;
             } else {
                 let peer = &interface.peer.name;
-                tally.miss(
+                count.miss(
                     name,
                     "bgpd",
                     format!("{name}: BGP peer {peer} is {state}, not Established"),
@@ -112,7 +112,7 @@ fn tally(topology: &Topology, status: &BoxStatus) -> Tally {
             }
         }
     }
-    tally
+    count
 }
 
 /// Every host reaches the first host, and the box's root reaches every loopback.

@@ -6,7 +6,7 @@ use crate::topology::Shape;
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Outcome {
     Lost,
     /// Delivered then; never before the one ahead of it.
     Delivered(Instant),
@@ -37,16 +37,16 @@ impl Impairment {
     }
 
     /// The fate of the next packet, which comes now.
-    pub(super) fn next(&mut self, now: Instant, shape: Shape) -> Fate {
+    pub(super) fn next(&mut self, now: Instant, shape: Shape) -> Outcome {
         // Both are drawn always: the sequence must not depend on what came out before.
         let (loss, jitter) = (self.random.f64(), self.random.f64());
         if loss < shape.loss {
-            return Fate::Lost;
+            return Outcome::Lost;
         }
         let due = now + shape.delay + shape.jitter.mul_f64(jitter);
         let due = self.last.map_or(due, |last| due.max(last));
         self.last = Some(due);
-        Fate::Delivered(due)
+        Outcome::Delivered(due)
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
             .map(|packet| {
                 let now = start + Duration::from_millis(packet);
                 match impairment.next(now, SHAPE) {
-                    Fate::Lost => None,
-                    Fate::Delivered(due) => Some(due - start),
+                    Outcome::Lost => None,
+                    Outcome::Delivered(due) => Some(due - start),
                 }
             })
             .collect()

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::echo::{self, Token};
 use crate::path::trace::Answer;
-use crate::path::wire::{self, Told};
+use crate::path::wire::{self, Notice};
 
 /// Bytes read of a packet: enough to know it again.
 const READ: usize = 128;
@@ -128,10 +128,10 @@ impl Port {
     }
 
     /// The request that a received packet answers.
-    pub(super) fn reply(&self, datagram: &Datagram<'_>) -> Option<(u16, Told)> {
+    pub(super) fn reply(&self, datagram: &Datagram<'_>) -> Option<(u16, Notice)> {
         let from = datagram.address?.ip();
         let sequence = wire::reply(self.family, self.token, datagram.payload)?;
-        Some((sequence, Told::Answer(Answer::Reached(from))))
+        Some((sequence, Notice::Answer(Answer::Reached(from))))
     }
 
     /// The request that an entry of the error queue is about. This host quotes nothing of what it did not send itself: that is the

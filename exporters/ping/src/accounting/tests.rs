@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tally::State;
+use crate::counters::State;
 
 const MILLI: u64 = 1_000_000;
 const START: u64 = 1_700_000_000_000_000_000;
@@ -26,7 +26,7 @@ fn at(millis: u64) -> Moment {
     }
 }
 
-fn account(timing: Timing, first: u32) -> TargetCounters {
+fn accounting(timing: Timing, first: u32) -> TargetCounters {
     TargetCounters::new(timing, first, Arc::default())
 }
 
@@ -146,7 +146,7 @@ fn across(ends: &[End], sum: &mut Counters) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 2_000 }))]
 
-    /// Random replies, errors and losses, read in ticks of random length: the book balances after every event, and
+    /// Random replies, errors and losses, read in ticks of random length: the counters balance after every event, and
     /// in the end says what the definitions say, to the packet.
     #[test]
     fn every_schedule_is_counted_as_defined(
@@ -161,7 +161,7 @@ proptest! {
             .into_iter()
             .map(|events| events.into_iter().map(|(part, event)| (part * timeout / 1_000, event)).collect())
             .collect();
-        let mut account = account(timing(interval, timeout), first);
+        let mut accounting = accounting(timing(interval, timeout), first);
         let mut timeline: Vec<(u64, usize, Option<&Event>)> = Vec::new();
         for (number, events) in schedule.iter().enumerate() {
             let sent = number as u64 * interval;
@@ -177,22 +177,22 @@ proptest! {
         let mut sequences = Vec::new();
         for (when, number, event) in timeline {
             if when / tick != expired_at / tick {
-                account.expire(when / tick * tick * MILLI - 1);
+                accounting.expire(when / tick * tick * MILLI - 1);
                 expired_at = when;
             }
             match event {
-                None => sequences.push(account.sent(at(when)).unwrap()),
+                None => sequences.push(accounting.sent(at(when)).unwrap()),
                 Some(Event::Reply { whole }) => {
-                    account.answered(answer(sequences[number], Some(at(when).real), *whole), at(when));
+                    accounting.answered(answer(sequences[number], Some(at(when).real), *whole), at(when));
                 }
                 Some(Event::Error(reason)) => {
-                    account.failed(sequences[number], *reason, at(when).mono);
+                    accounting.failed(sequences[number], *reason, at(when).mono);
                 }
             }
-            balance(&account.counters());
+            balance(&accounting.counters());
         }
-        account.expire(cut * MILLI - u64::from(cut > 0));
-        balance(&account.counters());
+        accounting.expire(cut * MILLI - u64::from(cut > 0));
+        balance(&accounting.counters());
 
         let mut expected = Counters::default();
         let mut ends = Vec::new();
@@ -201,7 +201,7 @@ proptest! {
             ends.push(by_definition(events, timeout, cut - sent, &mut expected));
         }
         across(&ends, &mut expected);
-        let mut counted = account.counters();
+        let mut counted = accounting.counters();
         // These depend on the order among requests and have tests of their own.
         expected.last_nanos = counted.last_nanos;
         counted.reordered = 0;
@@ -217,168 +217,171 @@ proptest! {
         prop_assert_eq!(counted, expected);
     }
 
-    /// Whatever is said about whatever numbers, in whatever order: no panic, and the book balances.
+    /// Whatever is said about whatever numbers, in whatever order: no panic, and the counters balance.
     #[test]
     fn nonsense_keeps_the_balance(
         first: u32,
         events in vec((0_u8..5, any::<u32>(), 0_u64..2_000, any::<bool>()), 0..300),
     ) {
-        let mut account = account(timing(10, 100), first);
+        let mut accounting = accounting(timing(10, 100), first);
         for (kind, number, millis, whole) in events {
             let near = first.wrapping_add(number % 64);
             match kind {
-                0 => { let _ = account.sent(at(millis)); }
-                1 => { account.answered(answer(near, Some(number.into()), whole), at(millis)); }
-                2 => { account.failed(near, Reason::OtherIcmp, millis * MILLI); }
-                3 => { account.expire(millis * MILLI); }
-                _ => account.retime(timing(millis + 1, u64::from(number % 5_000) + 1)),
+                0 => { let _ = accounting.sent(at(millis)); }
+                1 => { accounting.answered(answer(near, Some(number.into()), whole), at(millis)); }
+                2 => { accounting.failed(near, Reason::OtherIcmp, millis * MILLI); }
+                3 => { accounting.expire(millis * MILLI); }
+                _ => accounting.retime(timing(millis + 1, u64::from(number % 5_000) + 1)),
             }
-            let _ = account.by_low_bits(number as u16);
-            balance(&account.counters());
+            let _ = accounting.by_low_bits(number as u16);
+            balance(&accounting.counters());
         }
     }
 }
 
 #[test]
 fn nothing_is_lost_before_its_timeout() {
-    let mut account = account(timing(1_000, 2_000), 0);
-    account.sent(at(0));
-    assert_eq!(account.expire(2_000 * MILLI - 1), Some(2_000 * MILLI));
+    let mut accounting = accounting(timing(1_000, 2_000), 0);
+    accounting.sent(at(0));
+    assert_eq!(accounting.expire(2_000 * MILLI - 1), Some(2_000 * MILLI));
     assert_eq!(
-        (account.counters().lost, account.counters().in_flight),
+        (accounting.counters().lost, accounting.counters().in_flight),
         (0, 1)
     );
-    assert_eq!(account.expire(2_000 * MILLI), None);
+    assert_eq!(accounting.expire(2_000 * MILLI), None);
     assert_eq!(
-        (account.counters().lost, account.counters().in_flight),
+        (accounting.counters().lost, accounting.counters().in_flight),
         (1, 0)
     );
 }
 
 #[test]
 fn three_failures_in_a_row_are_down_and_one_answer_is_up() {
-    let mut account = account(timing(1_000, 1_000), 0);
+    let mut accounting = accounting(timing(1_000, 1_000), 0);
     for number in 0..3 {
-        assert_eq!(account.counters().state, State::Unknown);
-        account.sent(at(number * 1_000));
-        account.expire((number + 1) * 1_000 * MILLI);
+        assert_eq!(accounting.counters().state, State::Unknown);
+        accounting.sent(at(number * 1_000));
+        accounting.expire((number + 1) * 1_000 * MILLI);
     }
-    assert_eq!(account.counters().state, State::Down);
-    assert_eq!(account.counters().failures, 3);
-    let sequence = account.sent(at(3_000)).unwrap();
-    account.answered(answer(sequence, None, true), at(3_001));
-    assert_eq!(account.counters().state, State::Up);
-    assert_eq!(account.counters().failures, 0);
+    assert_eq!(accounting.counters().state, State::Down);
+    assert_eq!(accounting.counters().failures, 3);
+    let sequence = accounting.sent(at(3_000)).unwrap();
+    accounting.answered(answer(sequence, None, true), at(3_001));
+    assert_eq!(accounting.counters().state, State::Up);
+    assert_eq!(accounting.counters().failures, 0);
 }
 
 #[test]
 fn what_never_left_this_host_says_nothing_about_the_target() {
-    let mut account = account(timing(100, 1_000), 0);
-    let sequence = account.sent(at(0)).unwrap();
-    account.answered(answer(sequence, None, true), at(1));
+    let mut accounting = accounting(timing(100, 1_000), 0);
+    let sequence = accounting.sent(at(0)).unwrap();
+    accounting.answered(answer(sequence, None, true), at(1));
     // Five are on their way when the link goes, and are lost after the first refusals.
     for number in 1..6 {
-        account.sent(at(number * 100));
+        accounting.sent(at(number * 100));
     }
-    let refused = |account: &mut TargetCounters, millis: u64, reason| {
-        let sequence = account.sent(at(millis)).unwrap();
-        account.failed(sequence, reason, at(millis).mono);
+    let refused = |accounting: &mut TargetCounters, millis: u64, reason| {
+        let sequence = accounting.sent(at(millis)).unwrap();
+        accounting.failed(sequence, reason, at(millis).mono);
     };
     for (number, before) in [(6, State::Up), (7, State::Up), (8, State::Up)] {
-        assert_eq!(account.counters().state, before);
+        assert_eq!(accounting.counters().state, before);
         let reason = if number == 7 {
             Reason::NotSent
         } else {
             Reason::NoRoute
         };
-        refused(&mut account, number * 100, reason);
+        refused(&mut accounting, number * 100, reason);
     }
-    assert_eq!(account.counters().state, State::Unasked);
-    account.expire(2_000 * MILLI);
-    let counters = account.counters();
+    assert_eq!(accounting.counters().state, State::Unasked);
+    accounting.expire(2_000 * MILLI);
+    let counters = accounting.counters();
     assert_eq!((counters.lost, counters.state), (5, State::Unasked));
     // One that was sent and lost is one failure, not three.
-    account.sent(at(2_000));
-    account.expire(3_100 * MILLI);
-    assert_eq!(account.counters().state, State::Unasked);
-    refused(&mut account, 3_200, Reason::NoRoute);
+    accounting.sent(at(2_000));
+    accounting.expire(3_100 * MILLI);
+    assert_eq!(accounting.counters().state, State::Unasked);
+    refused(&mut accounting, 3_200, Reason::NoRoute);
     for number in 0..3 {
-        account.sent(at(4_000 + number * 1_100));
-        account.expire((5_050 + number * 1_100) * MILLI);
+        accounting.sent(at(4_000 + number * 1_100));
+        accounting.expire((5_050 + number * 1_100) * MILLI);
     }
-    assert_eq!(account.counters().state, State::Down);
+    assert_eq!(accounting.counters().state, State::Down);
 }
 
 #[test]
 fn requests_lost_before_the_last_answer_do_not_bring_it_down() {
-    let mut account = account(timing(1_000, 5_000), 0);
+    let mut accounting = accounting(timing(1_000, 5_000), 0);
     for number in 0..5 {
-        account.sent(at(number * 1_000));
+        accounting.sent(at(number * 1_000));
     }
-    account.answered(answer(4, None, true), at(4_001));
-    account.expire(60_000 * MILLI);
-    assert_eq!(account.counters().lost, 4);
-    assert_eq!(account.counters().state, State::Up);
+    accounting.answered(answer(4, None, true), at(4_001));
+    accounting.expire(60_000 * MILLI);
+    assert_eq!(accounting.counters().lost, 4);
+    assert_eq!(accounting.counters().state, State::Up);
 }
 
 #[test]
 fn a_change_of_timing_keeps_counters_and_requests_in_flight() {
-    let mut account = account(timing(100, 1_000), u32::MAX - 3);
+    let mut accounting = accounting(timing(100, 1_000), u32::MAX - 3);
     for number in 0..6 {
-        account.sent(at(number * 100));
+        accounting.sent(at(number * 100));
     }
     for new in [timing(10, 4_000), timing(60_000, 1_000), timing(100, 1_000)] {
-        account.retime(new);
+        accounting.retime(new);
         assert_eq!(
-            (account.counters().requests, account.counters().in_flight),
+            (
+                accounting.counters().requests,
+                accounting.counters().in_flight
+            ),
             (6, 6)
         );
     }
     for number in 0..6_u32 {
         let sequence = (u32::MAX - 3).wrapping_add(number);
-        let verdict = account.answered(answer(sequence, None, true), at(600));
+        let verdict = accounting.answered(answer(sequence, None, true), at(600));
         assert_eq!(verdict, Verdict::Counted(Some(Source::Userland)));
     }
-    assert_eq!(account.counters().responses, 6);
+    assert_eq!(accounting.counters().responses, 6);
 }
 
 #[test]
 fn a_full_ring_makes_no_request_and_loses_none() {
-    let mut account = account(timing(1_000, 1_000), 0);
-    let made = std::iter::from_fn(|| account.sent(at(0)))
+    let mut accounting = accounting(timing(1_000, 1_000), 0);
+    let made = std::iter::from_fn(|| accounting.sent(at(0)))
         .take(1_000)
         .count();
     assert!((8..1_000).contains(&made));
-    assert_eq!(account.counters().in_flight, made as u64);
-    account.expire(1_000 * MILLI);
-    assert_eq!(account.counters().lost, made as u64);
-    assert!(account.sent(at(1_000)).is_some());
+    assert_eq!(accounting.counters().in_flight, made as u64);
+    accounting.expire(1_000 * MILLI);
+    assert_eq!(accounting.counters().lost, made as u64);
+    assert!(accounting.sent(at(1_000)).is_some());
 }
 
 #[test]
 fn low_bits_find_the_newest_request() {
-    let mut account = account(timing(1_000, 1_000), 0x0001_fffe);
+    let mut accounting = accounting(timing(1_000, 1_000), 0x0001_fffe);
     let sequences: Vec<_> = (0..4)
-        .map_while(|number| account.sent(at(number)))
+        .map_while(|number| accounting.sent(at(number)))
         .collect();
     for sequence in sequences {
-        assert_eq!(account.by_low_bits(sequence as u16), Some(sequence));
+        assert_eq!(accounting.by_low_bits(sequence as u16), Some(sequence));
     }
-    assert_eq!(account.by_low_bits(2), None);
-    assert_eq!(account.by_low_bits(0xfffd), None);
+    assert_eq!(accounting.by_low_bits(2), None);
+    assert_eq!(accounting.by_low_bits(0xfffd), None);
 }
 
 #[test]
 fn an_answer_behind_a_later_one_is_reordered() {
-    let mut account = account(timing(100, 1_000), u32::MAX);
+    let mut accounting = accounting(timing(100, 1_000), u32::MAX);
     for number in 0..4 {
-        account.sent(at(number * 100));
+        accounting.sent(at(number * 100));
     }
     let order = [0_u32, 2, 1, 1, 3];
     for back in order {
-        account.answered(answer(u32::MAX.wrapping_add(back), None, true), at(400));
+        accounting.answered(answer(u32::MAX.wrapping_add(back), None, true), at(400));
     }
-    let counters = account.counters();
+    let counters = accounting.counters();
     assert_eq!(
         (counters.responses, counters.reordered, counters.duplicates),
         (4, 1, 1)
@@ -387,13 +390,13 @@ fn an_answer_behind_a_later_one_is_reordered() {
 
 #[test]
 fn a_change_of_the_hop_limit_is_counted() {
-    let mut account = account(timing(100, 1_000), 0);
+    let mut accounting = accounting(timing(100, 1_000), 0);
     for (number, hop_limit) in [Some(61), Some(61), None, Some(60), Some(61)]
         .into_iter()
         .enumerate()
     {
-        let sequence = account.sent(at(number as u64 * 100)).unwrap();
-        account.answered(
+        let sequence = accounting.sent(at(number as u64 * 100)).unwrap();
+        accounting.answered(
             Answer {
                 hop_limit,
                 ..answer(sequence, None, true)
@@ -403,8 +406,8 @@ fn a_change_of_the_hop_limit_is_counted() {
     }
     assert_eq!(
         (
-            account.counters().hop_limit,
-            account.counters().hop_limit_changes
+            accounting.counters().hop_limit,
+            accounting.counters().hop_limit_changes
         ),
         (61, 2)
     );
@@ -412,13 +415,13 @@ fn a_change_of_the_hop_limit_is_counted() {
 
 #[test]
 fn what_is_lost_while_this_host_is_at_fault_says_nothing_about_the_target() {
-    let mut account = account(timing(1_000, 2_000), 1);
+    let mut accounting = accounting(timing(1_000, 2_000), 1);
     let mut lose = |from: u64, blocked: bool| {
         for number in from..from + 3 {
-            account.sent(at(number * 1_000));
+            accounting.sent(at(number * 1_000));
         }
-        account.expire_unless(at((from + 20) * 1_000).mono, || blocked);
-        account.counters()
+        accounting.expire_unless(at((from + 20) * 1_000).mono, || blocked);
+        accounting.counters()
     };
     let unknown = lose(1, true);
     assert_eq!((unknown.lost, unknown.state), (3, State::Unasked));

@@ -107,7 +107,7 @@ type Place = (Arc<str>, Arc<str>, Rating);
 
 /// Everything that is counted.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Statistics {
     pub(crate) endings: [u64; Ending::ALL.len()],
     pub(crate) items: [u64; Item::ALL.len()],
     /// Exceptions by application.
@@ -116,7 +116,7 @@ pub(crate) struct Tally {
     vitals: BTreeMap<Vital, (Buckets, BTreeMap<Place, Histogram>)>,
 }
 
-impl Tally {
+impl Statistics {
     pub(crate) fn new() -> Self {
         let vitals = Vital::ALL.map(|vital| (vital, (vital.buckets(), BTreeMap::new())));
         Self {
@@ -212,14 +212,14 @@ mod tests {
 
     #[test]
     fn applications_and_routes_beyond_those_that_there_is_room_for_are_other() {
-        let mut tally = Tally::new();
-        tally.know(&["shop".into()]);
-        assert_eq!(&*tally.app("shop"), "shop");
-        let app = tally.app("invented");
+        let mut statistics = Statistics::new();
+        statistics.know(&["shop".into()]);
+        assert_eq!(&*statistics.app("shop"), "shop");
+        let app = statistics.app("invented");
         assert_eq!(&*app, "other");
         let found: Vec<Arc<str>> = ["/a", "/b", "/c", "/a"]
             .iter()
-            .map(|route| tally.route(&app, route, 2))
+            .map(|route| statistics.route(&app, route, 2))
             .collect();
         let found: Vec<&str> = found.iter().map(|route| &**route).collect();
         assert_eq!(found, ["/a", "/b", "other", "/a"]);
@@ -227,12 +227,12 @@ mod tests {
 
     #[test]
     fn an_observation_is_in_its_bucket_and_all_above() {
-        let mut tally = Tally::new();
+        let mut statistics = Statistics::new();
         let (app, route): (Arc<str>, Arc<str>) = ("a".into(), "/".into());
         for value in [0.1, 0.1001, 50.0] {
-            tally.observe(Vital::Lcp, &app, &route, value);
+            statistics.observe(Vital::Lcp, &app, &route, value);
         }
-        let (_, buckets, all) = tally.vitals().next().unwrap();
+        let (_, buckets, all) = statistics.vitals().next().unwrap();
         assert_eq!(all.len(), 2);
         let (labels, good) = &all[0];
         assert_eq!(labels.as_str(), "app=\"a\",route=\"/\",rating=\"good\"");

@@ -77,9 +77,9 @@ fn buckets_hold_their_upper_bound() {
         (100_000, 1),
         (u64::MAX, 20),
     ] {
-        let tally = SharedCounters::default();
-        tally.write(|writer| writer.answered(round_trip));
-        assert_eq!(tally.read().buckets[bucket], 1, "{round_trip}");
+        let shared = SharedCounters::default();
+        shared.write(|writer| writer.answered(round_trip));
+        assert_eq!(shared.read().buckets[bucket], 1, "{round_trip}");
     }
     assert_eq!(BOUNDS_NANOS[19], 26_214_400_000);
 }
@@ -109,31 +109,31 @@ fn what_is_published_is_read() {
     for key in 0..key::NATIVE {
         *counters.by_key(key).unwrap() = next();
     }
-    let tally = SharedCounters::default();
-    assert_eq!(tally.read(), Counters::default());
-    tally.publish(&counters);
-    assert_eq!(tally.read(), counters);
+    let shared = SharedCounters::default();
+    assert_eq!(shared.read(), Counters::default());
+    shared.publish(&counters);
+    assert_eq!(shared.read(), counters);
     // Again, with the memory there already.
-    tally.publish(&counters);
-    assert_eq!(tally.read(), counters);
+    shared.publish(&counters);
+    assert_eq!(shared.read(), counters);
     assert!(counters.by_key(key::NATIVE).is_none());
 }
 
 #[test]
 fn what_is_written_piece_by_piece_is_read_as_defined() {
-    let tally = SharedCounters::default();
+    let shared = SharedCounters::default();
     let mut expected = Counters::default();
     for step in 0..400_u64 {
         let nanos = 1 << (step / 10);
-        tally.write(|writer| writer.made());
+        shared.write(|writer| writer.made());
         expected.requests += 1;
         match step % 4 {
             0 => {
-                tally.write(|writer| writer.answered(nanos));
+                shared.write(|writer| writer.answered(nanos));
                 expected.observe(nanos);
             }
             1 => {
-                tally.write(|writer| {
+                shared.write(|writer| {
                     writer.lost();
                     writer.varied(nanos);
                 });
@@ -141,19 +141,19 @@ fn what_is_written_piece_by_piece_is_read_as_defined() {
                 expected.vary(nanos);
             }
             2 => {
-                tally.write(|writer| writer.burst(step));
+                shared.write(|writer| writer.burst(step));
                 expected.in_flight += 1;
                 expected.burst(step);
             }
             _ => {
                 let reason = Reason::ALL[step as usize % Reason::ALL.len()];
-                tally.write(|writer| writer.failed(reason));
+                shared.write(|writer| writer.failed(reason));
                 expected.errors[reason.index()] += 1;
             }
         }
-        let (seen, zero, native) = tally.read_native();
+        let (seen, zero, native) = shared.read_native();
         assert_eq!(seen, expected);
-        assert_eq!(tally.read(), expected);
+        assert_eq!(shared.read(), expected);
         let count = zero + native.iter().map(|(_, count)| count).sum::<u64>();
         assert_eq!(seen.responses, count);
         assert!(native.is_sorted());
@@ -162,24 +162,24 @@ fn what_is_written_piece_by_piece_is_read_as_defined() {
 
 #[test]
 fn memory_is_taken_for_what_has_a_count() {
-    let tally = SharedCounters::default();
+    let shared = SharedCounters::default();
     for _ in 0..1_000 {
-        tally.write(|writer| {
+        shared.write(|writer| {
             writer.made();
             writer.answered(1_000_000);
             writer.varied(0);
             writer.seen(Some(64), Some(0));
         });
     }
-    assert!(tally.more.get().is_none());
+    assert!(shared.more.get().is_none());
     for octave in 0..64 {
         for eighth in 0..8 {
             let nanos = 1_u64 << octave;
-            tally.write(|writer| writer.answered(nanos + nanos / 8 * eighth));
+            shared.write(|writer| writer.answered(nanos + nanos / 8 * eighth));
         }
     }
     let mut chunks = 0;
-    let mut more = &tally.more;
+    let mut more = &shared.more;
     while let Some(chunk) = more.get() {
         (chunks, more) = (chunks + 1, &chunk.next);
     }
@@ -199,9 +199,9 @@ fn native_buckets_are_those_of_their_schema() {
         1_000_000_001,
         63_000_000_000,
     ] {
-        let tally = SharedCounters::default();
-        tally.write(|writer| writer.answered(nanos));
-        let (_, zero, native) = tally.read_native();
+        let shared = SharedCounters::default();
+        shared.write(|writer| writer.answered(nanos));
+        let (_, zero, native) = shared.read_native();
         let seconds = nanos as f64 / 1e9;
         if seconds <= native_zero_threshold() {
             assert_eq!((zero, native.len()), (1, 0));
@@ -219,14 +219,14 @@ fn native_buckets_are_those_of_their_schema() {
 
 #[test]
 fn readers_never_see_half_a_write() {
-    let tally = Arc::new(SharedCounters::default());
+    let shared = Arc::new(SharedCounters::default());
     let done = Arc::new(AtomicBool::new(false));
     let reader = std::thread::spawn({
-        let (tally, done) = (tally.clone(), done.clone());
+        let (shared, done) = (shared.clone(), done.clone());
         move || {
             let mut most = 0;
             while !done.load(Ordering::Relaxed) {
-                let (seen, zero, native) = tally.read_native();
+                let (seen, zero, native) = shared.read_native();
                 assert_eq!(seen.requests, seen.responses);
                 assert_eq!(seen.requests, seen.buckets.iter().sum::<u64>());
                 let count = zero + native.iter().map(|(_, count)| count).sum::<u64>();
@@ -238,7 +238,7 @@ fn readers_never_see_half_a_write() {
     });
     let writes = if cfg!(miri) { 300 } else { 200_000 };
     for number in 0..writes {
-        tally.write(|writer| {
+        shared.write(|writer| {
             writer.made();
             writer.answered(1 << (number / 5_000));
         });

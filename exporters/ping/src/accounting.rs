@@ -1,4 +1,4 @@
-//! The book of one target: events in, [`Counters`] out. No clock, no socket.
+//! The accounting of one target: events in, [`Counters`] out. No clock, no socket.
 //!
 //! Each request is in exactly one state, and each state has its counter, so that at any moment
 //! `requests = responses + lost + errors + in flight`:
@@ -15,8 +15,8 @@
 use std::sync::Arc;
 
 use crate::clock::{Moment, Source};
+use crate::counters::{Counters, SharedCounters, Writer};
 use crate::reason::Reason;
-use crate::tally::{Counters, SharedCounters, Writer};
 
 mod request;
 
@@ -77,16 +77,16 @@ pub enum Verdict {
     Stale,
 }
 
-/// The book of one target.
+/// The accounting of one target.
 #[derive(Debug)]
 pub struct TargetCounters {
-    tally: Arc<SharedCounters>,
+    counters: Arc<SharedCounters>,
     log: Log,
 }
 
 impl TargetCounters {
-    /// An empty book whose first request has the sequence number `first`, and which is kept in `tally`.
-    pub fn new(timing: Timing, first: u32, tally: Arc<SharedCounters>) -> Self {
+    /// Nothing counted yet; the first request has the sequence number `first`, and `counters` hold the numbers.
+    pub fn new(timing: Timing, first: u32, counters: Arc<SharedCounters>) -> Self {
         let log = Log {
             timeout: timing.timeout,
             down_after: timing.down_after,
@@ -98,23 +98,23 @@ impl TargetCounters {
             newest_unasked: None,
             burst: 0,
         };
-        Self { tally, log }
+        Self { counters, log }
     }
 
     /// The counters now.
     pub fn counters(&self) -> Counters {
-        self.tally.read()
+        self.counters.read()
     }
 
     /// Requests that ended without an answer since the newest answered one; those that never left this host are not among them.
     pub fn failures_in_a_row(&self) -> u32 {
-        self.tally.failures_in_a_row()
+        self.counters.failures_in_a_row()
     }
 
     /// Reads something of each piece of memory that the next event needs; what it answers means nothing.
     pub fn touch(&self) -> u64 {
         let oldest = self.log.find(self.log.oldest.wrapping_sub(1));
-        self.tally.touch() ^ oldest.map_or(0, Request::answered_in)
+        self.counters.touch() ^ oldest.map_or(0, Request::answered_in)
     }
 
     /// Goes on with another timing; all counters and remembered requests stay.
@@ -126,7 +126,7 @@ impl TargetCounters {
     /// a rate many times the configured one.
     pub fn sent(&mut self, moment: Moment) -> Option<u32> {
         let sequence = self.log.sent(moment)?;
-        self.tally.write(|writer| writer.made());
+        self.counters.write(|writer| writer.made());
         Some(sequence)
     }
 
@@ -139,24 +139,24 @@ impl TargetCounters {
 
     /// An answer was read at `read`.
     pub fn answered(&mut self, answer: Answer, read: Moment) -> Verdict {
-        let Self { tally, log } = self;
-        tally.write(|writer| log.answered(answer, read, writer))
+        let Self { counters, log } = self;
+        counters.write(|writer| log.answered(answer, read, writer))
     }
 
     /// Somebody said, and it was read at the monotonic time `now`, that the request will not be answered.
     pub fn failed(&mut self, sequence: u32, reason: Reason, now: u64) -> Verdict {
-        let Self { tally, log } = self;
-        tally.write(|writer| log.failed(sequence, reason, now, writer))
+        let Self { counters, log } = self;
+        counters.write(|writer| log.failed(sequence, reason, now, writer))
     }
 
     /// An answer came from another address than was asked: it answers nothing.
     pub fn elsewhere(&mut self) {
-        self.tally.write(|writer| writer.elsewhere());
+        self.counters.write(|writer| writer.elsewhere());
     }
 
     /// The ICMP error of this type and code has ended a request.
     pub fn told(&mut self, kind: u8, code: u8) {
-        self.tally.write(|writer| writer.told(kind, code));
+        self.counters.write(|writer| writer.told(kind, code));
     }
 
     /// Counts as lost what has waited for the timeout at the monotonic time `now`. Answers when the next request in
@@ -168,11 +168,12 @@ impl TargetCounters {
     /// The same, where `blocked` tells whether this host itself kept the requests from leaving: they are lost, and say nothing about the
     /// target.
     pub fn expire_unless(&mut self, now: u64, blocked: impl Fn() -> bool) -> Option<u64> {
-        let Self { tally, log } = self;
+        let Self { counters, log } = self;
         if let Some(deadline) = log.deadline().filter(|deadline| *deadline > now) {
             return Some(deadline);
         }
-        (log.oldest != log.next).then(|| tally.write(|writer| log.expire(now, writer, blocked)))?
+        (log.oldest != log.next)
+            .then(|| counters.write(|writer| log.expire(now, writer, blocked)))?
     }
 
     /// The newest remembered request whose ICMP header carried `low`.
@@ -184,7 +185,7 @@ impl TargetCounters {
     }
 }
 
-/// Room for a power of two of requests. Few of them are where the account is, and so in memory that is being read anyway.
+/// Room for a power of two of requests. Few of them are where the counters are, and so in memory that is being read anyway.
 #[derive(Debug)]
 enum Ring {
     Few([Request; *RING.start()]),
