@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod bounds;
 mod command;
 mod compat;
 mod exact;

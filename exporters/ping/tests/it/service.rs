@@ -185,6 +185,11 @@ impl Service {
         self.get(path).await.unwrap_or_else(|| panic!("{path}"))
     }
 
+    /// Where a page is.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{ADDRESS}{path}")
+    }
+
     /// The status a page is answered with.
     pub(crate) async fn status(&self, path: &str) -> u16 {
         let url = format!("http://{ADDRESS}{path}");
