@@ -1,6 +1,7 @@
 //! The real program, with a real Prometheus that has a history and a real mail server.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod bounds;
 mod crash;
 mod golden;
 mod mails;
