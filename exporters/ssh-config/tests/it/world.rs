@@ -22,8 +22,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::of(|device| device).await
+    }
+
+    /// With two devices that are changed before they start.
+    pub(crate) async fn of(change: impl Fn(Device) -> Device) -> Self {
         let device = |name: &str| {
-            Device::new(name, "sotp", "s3cretLogin").answer("show running-config", CONFIG)
+            change(Device::new(name, "sotp", "s3cretLogin").answer("show running-config", CONFIG))
         };
         let r1 = device("r1").start().await.unwrap();
         let r2 = device("r2")
