@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::proof::{Nobody, Proof};
 use crate::reach::Reached;
 use crate::runbook;
+use crate::silences::{Silenced, Silences, Unasked};
 
 /// Between two tries for the journal's lock.
 const LOCK: Duration = Duration::from_millis(500);
@@ -161,6 +162,7 @@ impl Work {
             clock: Arc::new(System),
             access: Arc::clone(&self.reached) as Arc<_>,
             proof: Arc::new(Configured(self.config.clone())),
+            silences: Arc::new(Configured(self.config.clone())),
             feed: self.feed.clone(),
             setup: Box::new(move || Arc::clone(&setup.current().setup)),
             metrics: Arc::clone(&self.metrics),
@@ -180,7 +182,7 @@ impl Work {
     }
 }
 
-/// The Prometheus that the configuration names now.
+/// The Prometheus and the Alertmanager that the configuration names now.
 struct Configured(Live<Config>);
 
 impl Proof for Configured {
@@ -192,6 +194,20 @@ impl Proof for Configured {
             match self.0.current().prometheus.clone() {
                 Some(prometheus) => prometheus.number(query).await,
                 None => Nobody.number(query).await,
+            }
+        })
+    }
+}
+
+impl Silences for Configured {
+    fn over<'a>(
+        &'a self,
+        labels: &'a std::collections::BTreeMap<String, String>,
+    ) -> futures_util::future::BoxFuture<'a, Result<Option<Silenced>, String>> {
+        Box::pin(async move {
+            match self.0.current().alertmanager.clone() {
+                Some(alertmanager) => alertmanager.over(labels).await,
+                None => Unasked.over(labels).await,
             }
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use access::caller::{Access, AccessConfig};
 use loki::{Destination, QueueSection};
-use promapi::Prometheus;
+use promapi::{Alertmanager, Prometheus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::{HostKeys, Masker, OnUnknown};
@@ -38,6 +38,9 @@ struct Raw {
     /// Numbers that runbooks prove things with.
     #[serde(skip_serializing_if = "Option::is_none")]
     prometheus: Option<promapi::Section>,
+    /// The Alertmanager whose silences hold repairs back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alertmanager: Option<promapi::Section>,
     /// Runbooks of your own; one of a built-in one's name takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     runbooks: Option<RawFolder>,
@@ -77,6 +80,7 @@ impl Default for Raw {
             events: None,
             journal: RawJournal::default(),
             prometheus: None,
+            alertmanager: None,
             runbooks: None,
             levels: Vec::new(),
             successes_before_auto: 3,
@@ -268,6 +272,8 @@ pub struct Config {
     pub journal: PathBuf,
     /// Prometheus.
     pub prometheus: Option<Prometheus>,
+    /// Alertmanager.
+    pub alertmanager: Option<Alertmanager>,
     /// What the engine goes by.
     pub setup: Arc<Setup>,
     /// How devices are reached.
@@ -379,6 +385,17 @@ impl Config {
                     })?)
                 }
             };
+        let alertmanager =
+            match &raw.alertmanager {
+                None => None,
+                Some(section) => {
+                    files_read.extend(section.files(base));
+                    let client = section.alertmanager(base);
+                    Some(client.map_err(|wrong| {
+                        at((format!("alertmanager.{}", wrong.key), wrong.message))
+                    })?)
+                }
+            };
         let setup = Setup {
             levels: raw
                 .levels
@@ -468,6 +485,7 @@ impl Config {
             senders,
             journal: base.join(&raw.journal.folder),
             prometheus,
+            alertmanager,
             setup: Arc::new(setup),
             reach: Arc::new(reach),
             editing,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::platform::{Fields, Platform};
+use crate::ports;
 use crate::proof::Proof;
 use crate::runbook::{Check, Runbook, Verdict, holds};
 use crate::session::Session;
@@ -297,7 +298,9 @@ async fn read(
         .ok_or("the device has no such thing")?;
     // The name is the device's own spelling, where its answer repeats it.
     match (fields.get("name"), values.get("port")) {
-        (Some(own), Some(port)) if own != port => Err(format!("the device calls it {own:?}")),
+        (Some(own), Some(port)) if !ports::same(own, port) => {
+            Err(format!("the device calls it {own:?}"))
+        }
         _ => Ok(fields),
     }
 }

@@ -24,6 +24,7 @@ use crate::proof::Proof;
 use crate::rails::{Rails, Subject};
 use crate::session::Access;
 use crate::setup::Setup;
+use crate::silences::Silences;
 
 /// The longest time between two looks at the journal.
 const LOOK: Duration = Duration::from_secs(1);
@@ -67,6 +68,8 @@ pub struct Parts {
     pub access: Arc<dyn Access>,
     /// Prometheus.
     pub proof: Arc<dyn Proof>,
+    /// Alertmanager's silences.
+    pub silences: Arc<dyn Silences>,
     /// The inventory.
     pub feed: Feed,
     /// What is in force.
@@ -155,7 +158,11 @@ impl Engine {
             }
         }
         starts.sort_by_key(|(at, _)| *at);
+        let firing = self.parts.journal.firing(since).await?;
         let mut rails = locked(&self.rails);
+        for (fingerprint, device, at) in firing {
+            rails.alert(&fingerprint, &device, true, at);
+        }
         for (at, subject) in starts {
             rails.recall(subject, at);
         }

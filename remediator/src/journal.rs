@@ -3,7 +3,7 @@
 //! One SQLite file in WAL mode with `synchronous=FULL`. One thread writes: it takes everything that waits, does it in one transaction
 //! and answers when that is on disk, so that many senders share one flush. A lock file beside the database keeps a second instance out.
 //!
-//! Tables, version 1 (`meta.version`): `alerts` (each alert of each webhook; `done` when its jobs are made), `jobs` (the latest value of
+//! Tables, version 2 (`meta.version`): `alerts` (each alert of each webhook; `done` when its jobs are made), `jobs` (the latest value of
 //! each, one open job for a key), `rows` (every change of a job, never changed), `hints` (changes by people that others reported),
 //! `commands` (console jobs), `switch` (whether everything is stopped).
 
@@ -106,6 +106,8 @@ pub struct Hint {
     pub source: String,
     /// What changed, for people and to find the port in.
     pub text: String,
+    /// Whether it tells of a change of the configuration without saying of what: any port may be meant.
+    pub anything: bool,
 }
 
 /// Whether everything is stopped.
@@ -258,6 +260,27 @@ impl Journal {
                 alerts.push(alert);
             }
             Ok(alerts)
+        })
+        .await
+    }
+
+    /// What fires since `since` by the last that was told of it: fingerprint, label `device`, when it was told.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn firing(&self, since: i64) -> Result<Vec<(String, String, i64)>, JournalError> {
+        self.read(move |db| {
+            // The other columns are those of the row that has the maximum.
+            let mut query = db.prepare(
+                "SELECT fingerprint, coalesce(json_extract(labels, '$.device'), ''), at, firing, max(seq) FROM alerts \
+                 WHERE done=1 AND at>=? GROUP BY fingerprint",
+            )?;
+            let rows = query.query_map([since], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, bool>(3)?))
+            })?;
+            let rows = rows.collect::<Result<Vec<_>, _>>()?;
+            let fires = rows.into_iter().filter(|(.., firing)| *firing);
+            Ok(fires.map(|(fingerprint, device, at, _)| (fingerprint, device, at)).collect())
         })
         .await
     }
@@ -445,8 +468,15 @@ impl Journal {
     pub async fn hint(&self, hint: Hint) -> Result<(), JournalError> {
         self.write(move |tx| {
             tx.execute(
-                "INSERT INTO hints(at, device, user, source, text) VALUES (?,?,?,?,?)",
-                params![hint.at, hint.device, hint.user, hint.source, hint.text],
+                "INSERT INTO hints(at, device, user, source, text, anything) VALUES (?,?,?,?,?,?)",
+                params![
+                    hint.at,
+                    hint.device,
+                    hint.user,
+                    hint.source,
+                    hint.text,
+                    hint.anything
+                ],
             )?;
             Ok(())
         })
@@ -461,9 +491,9 @@ impl Journal {
         let device = device.to_owned();
         self.read(move |db| {
             let mut query =
-                db.prepare_cached("SELECT at, device, user, source, text FROM hints WHERE device=? AND at>=? ORDER BY seq DESC LIMIT 200")?;
+                db.prepare_cached("SELECT at, device, user, source, text, anything FROM hints WHERE device=? AND at>=? ORDER BY seq DESC LIMIT 200")?;
             let rows = query.query_map(params![device, since], |row| {
-                Ok(Hint { at: row.get(0)?, device: row.get(1)?, user: row.get(2)?, source: row.get(3)?, text: row.get(4)? })
+                Ok(Hint { at: row.get(0)?, device: row.get(1)?, user: row.get(2)?, source: row.get(3)?, text: row.get(4)?, anything: row.get(5)? })
             })?;
             rows.map(|row| Ok(row?)).collect()
         })

@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 const REMEMBERED: usize = 200_000;
 /// Alerts that are remembered as firing at most.
 const FIRING: usize = 100_000;
-/// What counts as lately for cooldown: later starts are forgotten.
-const DAY: i64 = 24 * 3_600_000;
+/// What counts as lately for cooldown: later starts are forgotten. An alert that was not told again for so long fires no more: its
+/// `resolved` was lost.
+pub(crate) const DAY: i64 = 24 * 3_600_000;
+/// Beginnings of a target's alerts that lie so near to each other are one: each of a pair of Prometheus has its own.
+const TOGETHER: i64 = 15_000;
 
 /// A rail, as it is named in metrics and in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -179,7 +182,7 @@ struct Start {
 #[derive(Debug, Default)]
 pub struct Rails {
     starts: VecDeque<Start>,
-    firing: HashMap<String, String>,
+    firing: HashMap<String, (String, i64)>,
     begun: HashMap<String, VecDeque<i64>>,
 }
 
@@ -188,20 +191,25 @@ fn millis(time: Duration) -> i64 {
 }
 
 impl Rails {
-    /// Notes that an alert fires for a device, or does not any more.
-    pub fn alert(&mut self, fingerprint: &str, device: &str, firing: bool) {
+    /// Notes that an alert was told at `at` to fire for a device, or not to any more.
+    pub fn alert(&mut self, fingerprint: &str, device: &str, firing: bool, at: i64) {
         if !firing {
             self.firing.remove(fingerprint);
-        } else if self.firing.len() < FIRING || self.firing.contains_key(fingerprint) {
+            return;
+        }
+        if self.firing.len() >= FIRING {
+            self.firing.retain(|_, (_, told)| *told > at - DAY);
+        }
+        if self.firing.len() < FIRING || self.firing.contains_key(fingerprint) {
             self.firing
-                .insert(fingerprint.to_owned(), device.to_owned());
+                .insert(fingerprint.to_owned(), (device.to_owned(), at));
         }
     }
 
     /// Notes that an incident of a target began; the same one may be told of many times.
     pub fn incident(&mut self, key: &str, starts_at: i64) {
         let seen = self.begun.entry(key.to_owned()).or_default();
-        if !seen.contains(&starts_at) {
+        if !seen.iter().any(|at| (at - starts_at).abs() < TOGETHER) {
             seen.push_back(starts_at);
             if seen.len() > 100 {
                 seen.pop_front();
@@ -261,7 +269,8 @@ impl Rails {
                 Some(_) => {}
             }
         }
-        let hit: HashSet<&str> = self.firing.values().map(String::as_str).collect();
+        let told = self.firing.values().filter(|(_, at)| *at > now - DAY);
+        let hit: HashSet<&str> = told.map(|(device, _)| device.as_str()).collect();
         let share = hit.len() as f64 / devices.max(1) as f64;
         if hit.len() > usize::try_from(bounds.correlated_least).unwrap_or(usize::MAX)
             && share > bounds.correlated_share

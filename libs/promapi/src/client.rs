@@ -105,39 +105,57 @@ pub(crate) enum Authentication {
     Bearer(Arc<SecretFile>),
 }
 
+/// Requests to one server, with who asks and a bound on the answer.
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub(crate) client: reqwest::Client,
+    /// The address without a slash at its end.
+    pub(crate) url: String,
+    pub(crate) authentication: Authentication,
+    pub(crate) max_bytes: usize,
+}
+
+impl Http {
+    /// The status and the body.
+    pub(crate) async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<(u16, Vec<u8>), Error> {
+        let request = match &self.authentication {
+            Authentication::None => request,
+            Authentication::Basic { user, password } => {
+                request.basic_auth(user, Some(password.current().reveal()))
+            }
+            Authentication::Bearer(token) => request.bearer_auth(token.current().reveal()),
+        };
+        let mut response = request.send().await.map_err(unreachable)?;
+        let code = response.status().as_u16();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if body.len() + chunk.len() > self.max_bytes {
+                return Err(Error::TooLarge(self.max_bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((code, body))
+    }
+}
+
 /// A client of one server; made by [`Section::client`](crate::Section::client). Clones share its connections.
 #[derive(Clone)]
-pub struct Prometheus {
-    http: reqwest::Client,
-    api: String,
-    authentication: Authentication,
-    max_bytes: usize,
-}
+pub struct Prometheus(Http);
 
 impl std::fmt::Debug for Prometheus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prometheus")
-            .field("api", &self.api)
+            .field("url", &self.0.url)
             .finish_non_exhaustive()
     }
 }
 
 impl Prometheus {
-    pub(crate) fn new(
-        http: reqwest::Client,
-        url: &reqwest::Url,
-        authentication: Authentication,
-        max_bytes: usize,
-    ) -> Self {
-        let mut api = url.clone();
-        api.set_query(None);
-        api.set_fragment(None);
-        Self {
-            http,
-            api: format!("{}/api/v1", api.as_str().trim_end_matches('/')),
-            authentication,
-            max_bytes,
-        }
+    pub(crate) fn new(http: Http) -> Self {
+        Self(http)
     }
 
     /// The value of `query` at `at` (seconds since the epoch), now when it is `None`.
@@ -237,26 +255,12 @@ impl Prometheus {
             .finish();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let request = self
-            .http
-            .post(format!("{}/{path}", self.api))
+            .0
+            .client
+            .post(format!("{}/api/v1/{path}", self.0.url))
             .header(CONTENT_TYPE, form)
             .body(body);
-        let request = match &self.authentication {
-            Authentication::None => request,
-            Authentication::Basic { user, password } => {
-                request.basic_auth(user, Some(password.current().reveal()))
-            }
-            Authentication::Bearer(token) => request.bearer_auth(token.current().reveal()),
-        };
-        let mut response = request.send().await.map_err(unreachable)?;
-        let code = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > self.max_bytes {
-                return Err(Error::TooLarge(self.max_bytes));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let (code, body) = self.0.send(request).await?;
         // Prometheus tells with 400, 422 and 503 in the same frame what was wrong.
         let frame: Frame<T> = match serde_json::from_slice(&body) {
             Ok(frame) => frame,

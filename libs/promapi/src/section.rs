@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::SecretFile;
 
-use crate::client::{Authentication, Prometheus};
+use crate::alertmanager::Alertmanager;
+use crate::client::{Authentication, Http, Prometheus};
 
 /// Most bytes of an answer where the section names no bound.
 const MAX_BYTES: usize = 64 << 20;
@@ -113,6 +114,18 @@ impl Section {
     /// # Errors
     /// The first key that is wrong, or a file that cannot be read.
     pub fn client(&self, base: &Path) -> Result<Prometheus, Wrong> {
+        Ok(Prometheus::new(self.http(base)?))
+    }
+
+    /// The client of an Alertmanager at this address; file names are relative to `base`.
+    ///
+    /// # Errors
+    /// The first key that is wrong, or a file that cannot be read.
+    pub fn alertmanager(&self, base: &Path) -> Result<Alertmanager, Wrong> {
+        Ok(Alertmanager::new(self.http(base)?))
+    }
+
+    fn http(&self, base: &Path) -> Result<Http, Wrong> {
         let url = reqwest::Url::parse(&self.url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -166,10 +179,18 @@ impl Section {
             }
         };
         let authentication = self.authentication(base)?;
-        let http = builder
+        let client = builder
             .build()
             .map_err(|error| wrong("url", error.to_string()))?;
-        Ok(Prometheus::new(http, &url, authentication, self.max_bytes))
+        let mut url = url;
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Http {
+            client,
+            url: url.as_str().trim_end_matches('/').to_owned(),
+            authentication,
+            max_bytes: self.max_bytes,
+        })
     }
 
     fn authentication(&self, base: &Path) -> Result<Authentication, Wrong> {

@@ -17,8 +17,23 @@ use super::{Api, Kept, Taken};
 const TEXT: usize = 4_096;
 /// Who tells of changes, as a label.
 const SOURCE: &str = "syslog";
-/// Kinds of syslog events that say that a person changed something.
-const CHANGES: [&str; 2] = ["configuration_change", "privilege"];
+/// Kinds of syslog events that say that a person changed something; `command` is what AAA accounting tells.
+const CHANGES: [&str; 3] = ["configuration_change", "privilege", "command"];
+/// First words of commands that change nothing.
+const LOOKS: [&str; 12] = [
+    "show",
+    "sh",
+    "sho",
+    "display",
+    "ping",
+    "traceroute",
+    "terminal",
+    "dir",
+    "more",
+    "exit",
+    "end",
+    "enable",
+];
 
 impl Api {
     /// Alerts are on disk when 200 is answered; nothing else is done in the request.
@@ -133,9 +148,20 @@ fn read(event: &Value, now: i64) -> Option<Hint> {
     let at = ["received", "at", "time"]
         .iter()
         .find_map(|key| event[key].as_str()?.parse::<jiff::Timestamp>().ok());
-    if !CHANGES.contains(&event["event"].as_str().unwrap_or_default()) {
+    let kind = event["event"].as_str().unwrap_or_default();
+    if !CHANGES.contains(&kind) {
         return None;
     }
+    let field = |name: &str| event["fields"][name].as_str().unwrap_or_default().trim();
+    let (command, object) = (field("command"), field("object"));
+    let first = command.split_whitespace().next().unwrap_or_default();
+    if kind == "command" && (first.is_empty() || LOOKS.contains(&first)) {
+        return None;
+    }
+    // A line that was typed says what it is about, a commit or the end of a session of configuring does not.
+    let commits = first.is_empty() || first == "commit";
+    let numbered = object.contains(|c: char| c.is_ascii_digit());
+    let anything = kind == "configuration_change" && commits && !numbered;
     let user = text(&event["fields"]["user"]);
     let mut said = format!("{} {}", text(&event["sentence"]), text(&event["message"]));
     let mut end = TEXT.min(said.len());
@@ -150,6 +176,7 @@ fn read(event: &Value, now: i64) -> Option<Hint> {
         user,
         source: SOURCE.to_owned(),
         text: said,
+        anything,
     })
 }
 
@@ -177,5 +204,64 @@ mod tests {
         assert_eq!(read(&undated, 7).unwrap().at, 7);
         assert_eq!(read(&json!({"event": "configuration_change"}), 7), None);
         assert_eq!(read(&json!([]), 7), None);
+    }
+
+    #[test]
+    fn commit_may_mean_any_port_and_a_typed_line_only_the_one_that_it_names() {
+        let event = |kind: &str, fields: Value, message: &str| {
+            read(
+                &json!({"event": kind, "device": "r1", "fields": fields, "message": message}),
+                7,
+            )
+        };
+        for (kind, fields, message, anything) in [
+            (
+                "configuration_change",
+                json!({"user": "alice", "line": "vty0"}),
+                "Configured from console by alice on vty0",
+                Some(true),
+            ),
+            (
+                "configuration_change",
+                json!({"user": "alice", "command": "commit"}),
+                "User 'alice' requested 'commit' operation",
+                Some(true),
+            ),
+            (
+                "configuration_change",
+                json!({"user": "alice", "object": "device"}),
+                "device changed by alice",
+                Some(true),
+            ),
+            (
+                "configuration_change",
+                json!({"user": "alice", "object": "interfaces ge-0/0/1 unit 0"}),
+                "delete",
+                Some(false),
+            ),
+            (
+                "configuration_change",
+                json!({"command": "interface eth1"}),
+                "vty[1]@(config)# interface eth1",
+                Some(false),
+            ),
+            (
+                "command",
+                json!({"user": "alice", "command": "interface Ethernet1"}),
+                "cmd=interface Ethernet1",
+                Some(false),
+            ),
+            (
+                "command",
+                json!({"user": "alice", "command": "show version"}),
+                "cmd=show version",
+                None,
+            ),
+            ("command", json!({"user": "alice"}), "", None),
+            ("login", json!({"user": "alice"}), "", None),
+        ] {
+            let hint = event(kind, fields, message);
+            assert_eq!(hint.map(|hint| hint.anything), anything, "{kind} {message}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::decide::{self, Decision, Evidence, Plan};
 use crate::job::{Job, State};
 use crate::journal::{Hint, JournalError};
 use crate::platform::Platform;
+use crate::ports;
 use crate::rails::{Held, Rail};
 use crate::runbook::{Level, Runbook, Verdict};
 use crate::session::{AccessError, Account, Session};
@@ -22,6 +23,8 @@ use super::{Engine, locked, moved, subject};
 const FRESH: i64 = 30_000;
 /// How long a job waits that a rail holds back without a time of its own.
 const AGAIN: i64 = 5_000;
+/// After how long it is looked again whether a silence still holds.
+const SILENCED: i64 = 60_000;
 /// A change that somebody reports so near to our own is taken for ours.
 const OURS: i64 = 15_000;
 /// Most bytes of output that are kept.
@@ -104,7 +107,7 @@ impl Engine {
             return Ok(());
         };
         job.level = self.level(job, &bench).await?;
-        if let Some((held, why)) = self.held_back(job, &bench) {
+        if let Some((held, why)) = self.held_back(job, &bench).await {
             return self.hold(job, held, &why).await;
         }
         let lock = self.lock_of(&job.device);
@@ -219,22 +222,11 @@ impl Engine {
     }
 
     /// What holds the job back now; windows and the switch are looked at before every step too.
-    fn held_back(&self, job: &Job, bench: &Bench) -> Option<(Held, String)> {
+    async fn held_back(&self, job: &Job, bench: &Bench) -> Option<(Held, String)> {
+        if let Some(now) = self.hands_off(job, &bench.device).await {
+            return Some(now);
+        }
         let now = self.parts.clock.now();
-        if self.is_paused() {
-            let held = Held {
-                rail: Rail::Paused,
-                until: Some(now + AGAIN),
-            };
-            return Some((held, "everything is stopped".to_owned()));
-        }
-        if let Some((end, reason)) = window(&bench.device, now) {
-            let held = Held {
-                rail: Rail::Window,
-                until: Some(end),
-            };
-            return Some((held, format!("planned work ({reason})")));
-        }
         let devices = self.parts.feed.current().devices().len();
         let held = locked(&self.rails)
             .check(&bench.setup.bounds, &subject(job), devices, now)
@@ -243,6 +235,43 @@ impl Engine {
             held,
             format!("the rail {} holds it back", held.rail.as_str()),
         ))
+    }
+
+    /// The switch, planned work and silences: nothing may be begun while one of them holds.
+    async fn hands_off(&self, job: &Job, device: &Device) -> Option<(Held, String)> {
+        let now = self.parts.clock.now();
+        let held = |rail, until, why: String| {
+            let held = Held {
+                rail,
+                until: Some(until),
+            };
+            Some((held, why))
+        };
+        if self.is_paused() {
+            return held(
+                Rail::Paused,
+                now + AGAIN,
+                "everything is stopped".to_owned(),
+            );
+        }
+        if let Some((end, reason)) = window(device, now) {
+            return held(Rail::Window, end, format!("planned work ({reason})"));
+        }
+        if job.labels.is_empty() {
+            return None;
+        }
+        match self.parts.silences.over(&job.labels).await {
+            Ok(None) => None,
+            // It may be taken back before its end.
+            Ok(Some(silenced)) => {
+                let until = silenced.until.min(now + SILENCED);
+                held(Rail::Window, until.max(now + 1), silenced.why)
+            }
+            Err(error) => {
+                let why = format!("it cannot be told whether it is silenced: {error}");
+                held(Rail::Window, now + AGAIN, why)
+            }
+        }
     }
 
     /// Defers the job, or gives it to people when no time is worth waiting for.
@@ -287,10 +316,10 @@ impl Engine {
 
     /// Changes of this port by people, as sentences.
     fn by_people(&self, job: &Job, setup: &Setup, hints: &[Hint]) -> Vec<String> {
+        // Who changed the configuration without anybody saying what may have changed this port.
         let names_port = |hint: &&Hint| {
-            job.port
-                .as_deref()
-                .is_some_and(|port| names(&hint.text, port))
+            let names = |port| hint.anything || ports::named(&hint.text, port);
+            job.port.as_deref().is_some_and(names)
         };
         let rails = locked(&self.rails);
         let foreign = |hint: &&Hint| {
@@ -331,7 +360,7 @@ impl Engine {
         let _place = self.place().await;
         let lock = self.lock_of(&job.device);
         let alone = lock.lock().await;
-        if let Some((held, why)) = self.held_back(job, &bench) {
+        if let Some((held, why)) = self.held_back(job, &bench).await {
             return self.hold(job, held, &why).await;
         }
         let began = self.parts.clock.now();
@@ -430,13 +459,9 @@ impl Engine {
             Err(error) => return (Err(error.to_string()), output),
         };
         for step in &plan.steps {
-            if self.is_paused() {
-                self.parts.metrics.suppressed(Rail::Paused);
-                return (Err("everything was stopped".to_owned()), output);
-            }
-            if window(&bench.device, self.parts.clock.now()).is_some() {
-                self.parts.metrics.suppressed(Rail::Window);
-                return (Err("planned work began".to_owned()), output);
+            if let Some((held, why)) = self.hands_off(job, &bench.device).await {
+                self.parts.metrics.suppressed(held.rail);
+                return (Err(why), output);
             }
             tracing::info!(
                 job = job.id,
@@ -605,39 +630,9 @@ fn window(device: &Device, now: i64) -> Option<(i64, String)> {
     Some((window.end.as_millisecond(), window.reason.to_string()))
 }
 
-/// Whether a text names the port as a word of its own: `r2` is not in `r20`.
-fn names(text: &str, port: &str) -> bool {
-    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':');
-    let alone = |(at, _): (usize, &str)| {
-        let before = text[..at].chars().next_back().is_some_and(part);
-        // A full stop or colon behind it may end a sentence.
-        let behind = text[at + port.len()..].trim_start_matches(['.', ':', ',']);
-        let stopped = behind.len() < text.len() - at - port.len();
-        !before && (!behind.starts_with(part) || (stopped && behind.starts_with(' ')))
-    };
-    text.match_indices(port).any(alone)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn port_is_found_as_a_word() {
-        for (text, found) in [
-            ("interface r2", true),
-            ("shut r2.", true),
-            ("r2: down", true),
-            ("interface r20", false),
-            ("interface er2", false),
-            ("Gi0/r2", false),
-            ("r2.10", false),
-            ("r20 and r2", true),
-            ("", false),
-        ] {
-            assert_eq!(names(text, "r2"), found, "{text}");
-        }
-    }
 
     #[test]
     fn output_is_cut_between_characters() {

@@ -21,7 +21,7 @@ impl Engine {
         let alerts = self.parts.journal.open_alerts(TAKEN).await?;
         for alert in &alerts {
             let device = alert.labels.get("device").cloned().unwrap_or_default();
-            locked(&self.rails).alert(&alert.fingerprint, &device, alert.firing);
+            locked(&self.rails).alert(&alert.fingerprint, &device, alert.firing, alert.at);
             let jobs = if alert.firing {
                 self.jobs_of(alert).await?
             } else {

@@ -8,7 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::JournalError;
 
 /// The version that this program writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// What makes a journal of the version before one of the next: from 1 on.
+const CHANGES: [&str; 1] = ["ALTER TABLE hints ADD COLUMN anything INTEGER NOT NULL DEFAULT 0;"];
 
 const TABLES: &str = "
 CREATE TABLE meta(version INTEGER NOT NULL);
@@ -27,7 +30,7 @@ CREATE TABLE rows(
 CREATE INDEX rows_job ON rows(job);
 CREATE TABLE hints(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, device TEXT NOT NULL, user TEXT NOT NULL, source TEXT NOT NULL,
-  text TEXT NOT NULL);
+  text TEXT NOT NULL, anything INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX hints_device ON hints(device, at);
 CREATE TABLE commands(id TEXT PRIMARY KEY, updated INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE TABLE switch(id INTEGER PRIMARY KEY CHECK (id=1), body TEXT NOT NULL);
@@ -50,7 +53,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
             "BEGIN;{TABLES}INSERT INTO meta VALUES ({VERSION});COMMIT;"
         ))?;
     }
-    let found = connection.query_row("SELECT version FROM meta", [], |row| row.get(0))?;
+    let version = |connection: &Connection| {
+        connection.query_row("SELECT version FROM meta", [], |row| row.get(0))
+    };
+    let mut found: i64 = version(&connection)?;
+    while let Some(change) = usize::try_from(found - 1)
+        .ok()
+        .and_then(|from| CHANGES.get(from))
+    {
+        connection.execute_batch(&format!(
+            "BEGIN;{change}UPDATE meta SET version={};COMMIT;",
+            found + 1
+        ))?;
+        found = version(&connection)?;
+    }
     if found != VERSION {
         return Err(JournalError::Version {
             found,

@@ -121,9 +121,9 @@ fn nothing_starts_while_a_third_of_the_network_is_down() {
     let (bounds, mut rails) = (Bounds::default(), Rails::default());
     let now = 1_700_000_000_000;
     for device in 0..6_u8 {
-        rails.alert(&format!("f{device}"), &format!("d{device}"), true);
+        rails.alert(&format!("f{device}"), &format!("d{device}"), true, now);
         // Two alerts of one device are one device.
-        rails.alert(&format!("g{device}"), &format!("d{device}"), true);
+        rails.alert(&format!("g{device}"), &format!("d{device}"), true, now);
     }
     let held = Err(Held {
         rail: Rail::Correlated,
@@ -135,16 +135,45 @@ fn nothing_starts_while_a_third_of_the_network_is_down() {
         Ok(()),
         "six of a hundred are no outage"
     );
-    rails.alert("f0", "d0", false);
+    rails.alert("f0", "d0", false, now);
     assert_eq!(
         rails.check(&bounds, &subject(1, 1), 19, now),
         held,
         "its other alert still fires"
     );
-    rails.alert("g0", "d0", false);
+    rails.alert("g0", "d0", false, now);
     assert_eq!(
         rails.check(&bounds, &subject(1, 1), 19, now),
         Ok(()),
         "five devices never are"
     );
+}
+
+#[test]
+fn alert_whose_end_was_lost_holds_nothing_back_for_ever() {
+    let (bounds, mut rails) = (Bounds::default(), Rails::default());
+    let now = 1_700_000_000_000;
+    for device in 0..6_u8 {
+        rails.alert(&format!("f{device}"), &format!("d{device}"), true, now);
+    }
+    let rail = |at| {
+        rails
+            .check(&bounds, &subject(1, 1), 6, at)
+            .err()
+            .map(|held| held.rail)
+    };
+    assert_eq!(rail(now + DAY - 1), Some(Rail::Correlated));
+    assert_eq!(rail(now + DAY), None, "nobody told of it for a day");
+}
+
+#[test]
+fn each_of_a_pair_with_its_own_beginning_makes_no_flapping() {
+    let (bounds, mut rails) = (Bounds::default(), Rails::default());
+    let (subject, now) = (subject(1, 1), 1_700_000_000_000);
+    for n in 0..2 {
+        for peer in [0, 40, 14_000] {
+            rails.incident(&subject.key, now + n * 60_000 + peer);
+        }
+    }
+    assert_eq!(rails.check(&bounds, &subject, 10, now + 120_000), Ok(()));
 }

@@ -19,6 +19,7 @@ use sotp_remediator::rails::Bounds;
 use sotp_remediator::runbook::{Level, Runbooks};
 use sotp_remediator::session::{Access, AccessError, Account, Session};
 use sotp_remediator::setup::{LevelRule, Setup};
+use sotp_remediator::silences::{Silences, Unasked};
 use testkit::{TempDir, eventually};
 use toolkit::Stop;
 
@@ -157,6 +158,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<Hand>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) proof: Arc<dyn Proof>,
+    pub(crate) silences: Arc<dyn Silences>,
     pub(crate) setup: Arc<Mutex<Arc<Setup>>>,
 }
 
@@ -208,6 +210,7 @@ impl Bench {
             clock: Arc::new(Hand(AtomicI64::new(BEGIN))),
             metrics: Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap()),
             proof: Arc::new(Nobody),
+            silences: Arc::new(Unasked),
             setup: Arc::new(Mutex::new(Arc::new(setup(level)))),
         }
     }
@@ -256,6 +259,7 @@ impl Bench {
             clock: Arc::clone(&self.clock) as Arc<_>,
             access: Arc::new(self.devices.clone()),
             proof: Arc::clone(&self.proof),
+            silences: Arc::clone(&self.silences),
             feed: Feed::fixed(Inventory::parse(INVENTORY, Path::new("test.yaml")).unwrap()),
             setup: Box::new(move || Arc::clone(&setup.lock().unwrap())),
             metrics: Arc::clone(&self.metrics),

@@ -61,6 +61,7 @@ async fn change_that_syslog_told_of_counts_as_a_persons_unless_it_is_our_own() {
         user: user.to_owned(),
         source: "syslog".to_owned(),
         text: text.to_owned(),
+        anything: false,
     };
     for (device, user, text) in [
         ("r1", "alice", "interface r2 shut"),
@@ -85,6 +86,27 @@ async fn change_that_syslog_told_of_counts_as_a_persons_unless_it_is_our_own() {
     works.send(vec![alert("r3", "r1", BEGIN, true)]).await;
     works.newest(2, State::Succeeded).await;
     works.end().await;
+}
+
+#[tokio::test]
+async fn change_of_which_nobody_says_what_it_was_may_have_been_of_this_port() {
+    for (anything, state) in [(true, State::AwaitingApproval), (false, State::Succeeded)] {
+        let bench = Bench::new(Level::Auto);
+        let works = bench.works().await;
+        let hint = Hint {
+            at: BEGIN - 20_000,
+            device: "r1".to_owned(),
+            user: "alice".to_owned(),
+            source: "syslog".to_owned(),
+            text: "Configured from console by alice on vty0".to_owned(),
+            anything,
+        };
+        works.engine.parts.journal.hint(hint).await.unwrap();
+        bench.port("r1", "r2", |port| port.up = false);
+        works.send(vec![alert("r1", "r2", BEGIN, true)]).await;
+        works.newest(1, state).await;
+        works.end().await;
+    }
 }
 
 #[tokio::test]

@@ -55,11 +55,28 @@ async fn another_version_of_the_journal_is_refused() {
             refused,
             Err(JournalError::Version {
                 found: 7,
-                expected: 1
+                expected: 2
             })
         ),
         "{refused:?}"
     );
+}
+
+/// What version 1 wrote is read on: the reported changes of it name what they are about.
+#[tokio::test]
+async fn journal_of_the_version_before_is_taken_over() {
+    let dir = TempDir::new().unwrap();
+    drop(Journal::open(dir.path()).unwrap());
+    let db = rusqlite::Connection::open(dir.join("journal.sqlite")).unwrap();
+    db.execute_batch(
+        "ALTER TABLE hints DROP COLUMN anything; UPDATE meta SET version=1; \
+         INSERT INTO hints(at, device, user, source, text) VALUES (7, 'r1', 'alice', 'syslog', 'r2');",
+    )
+    .unwrap();
+    drop(db);
+    let journal = Journal::open(dir.path()).unwrap();
+    let hints = journal.hints("r1", 0).await.unwrap();
+    assert!(hints.len() == 1 && !hints[0].anything, "{hints:?}");
 }
 
 /// Five hundred alerts, fifty senders at a time: together they share flushes, and each is on disk when it is answered.

@@ -9,5 +9,6 @@ mod journal;
 mod rails;
 mod router;
 mod runbooks;
+mod silences;
 mod snmp_proof;
 mod telling;

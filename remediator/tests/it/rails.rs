@@ -47,3 +47,26 @@ async fn storm_of_alerts_starts_no_more_than_the_bounds_let() {
     assert!(bench.metrics.suppressions(Rail::BlastRadius) >= 17);
     works.end().await;
 }
+
+/// An outage that began before a restart is one after it too.
+#[tokio::test]
+async fn correlated_outage_is_still_one_after_a_restart() {
+    let bench = Bench::new(Level::Auto);
+    bench.change(|setup| setup.bounds.correlated_least = 1);
+    let outage = ["r2", "r3"].map(|device| {
+        let mut alert = alert(device, "r1", BEGIN, true);
+        alert.labels.insert("alertname".into(), "DeviceDown".into());
+        alert
+    });
+    let works = bench.works().await;
+    works.send(outage.to_vec()).await;
+    works.quiet().await;
+    works.end().await;
+    let works = bench.works().await;
+    bench.port("r1", "r2", |port| port.up = false);
+    works.send(vec![alert("r1", "r2", BEGIN, true)]).await;
+    let job = works.newest(1, State::Escalated).await;
+    assert!(job.reason.contains("correlated"), "{}", job.reason);
+    assert_eq!(bench.typed(), [""; 0]);
+    works.end().await;
+}
