@@ -310,7 +310,7 @@ pub(crate) fn tls(files: &TlsFiles) -> io::Result<ClientConfig> {
     match &files.identity {
         None => Ok(builder.with_no_client_auth()),
         Some((cert, key)) => {
-            let pem = std::fs::read(key).map_err(|error| wrong(key, &error))?;
+            let pem = toolkit::read_secret(key).map_err(|error| wrong(key, &error))?;
             let secret = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(key, &error))?;
             builder
                 .with_client_auth_cert(certificates(cert)?, secret)

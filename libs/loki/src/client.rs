@@ -51,7 +51,7 @@ pub(crate) struct Client {
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|source| ClientError::File {
+    toolkit::read_secret(path).map_err(|source| ClientError::File {
         path: path.display().to_string(),
         source,
     })

@@ -215,7 +215,7 @@ impl Section {
 }
 
 fn read(key: &'static str, base: &Path, file: &Path) -> Result<Vec<u8>, Wrong> {
-    std::fs::read(base.join(file)).map_err(|error| unreadable(key, file, &error))
+    toolkit::read_secret(&base.join(file)).map_err(|error| unreadable(key, file, &error))
 }
 
 fn unreadable(key: &'static str, file: &Path, error: &std::io::Error) -> Wrong {

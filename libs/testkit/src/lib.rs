@@ -28,6 +28,7 @@ mod samples;
 pub mod services;
 mod skip;
 pub mod ssh;
+pub mod vault;
 mod wait;
 
 pub use dir::TempDir;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use toolkit::web::response;
 use toolkit::{
     App, Collect, ConfigError, Configuration, Encoder, Identity, Kind, Labels, Live, OnEnd, Secret,
-    Service, yaml,
+    SecretFile, Service, yaml,
 };
 
 fn main() -> ExitCode {
@@ -69,6 +69,9 @@ struct Config {
     repeat: u8,
     password: Secret,
     extra_files: Vec<PathBuf>,
+    password_file: Option<PathBuf>,
+    #[serde(skip)]
+    from_file: Option<SecretFile>,
 }
 
 impl Default for Config {
@@ -78,6 +81,8 @@ impl Default for Config {
             repeat: 1,
             password: Secret::default(),
             extra_files: Vec::new(),
+            password_file: None,
+            from_file: None,
         }
     }
 }
@@ -116,6 +121,11 @@ impl Collect for Answers {
         );
         let labels = Labels::new([("greeting", &config.greeting)]);
         out.sample(&labels, config.repeat);
+        if let Some(file) = &config.from_file {
+            let help = "Bytes of the password in its file.";
+            out.family("echo_password_bytes", Kind::Gauge, help);
+            out.sample(Labels::none(), file.current().reveal().len() as f64);
+        }
     }
 }
 
@@ -132,7 +142,13 @@ impl Service for Echo {
     type Config = Config;
 
     fn configure(_: &Flags, text: &str, origin: &Path) -> Result<Config, ConfigError> {
-        let config: Config = yaml::parse(text, origin)?;
+        let mut config: Config = yaml::parse(text, origin)?;
+        if let Some(file) = &config.password_file {
+            let opened = SecretFile::open(origin.with_file_name("").join(file));
+            config.from_file = Some(opened.map_err(|error| {
+                ConfigError::at(text, origin, "password_file", error.to_string())
+            })?);
+        }
         if !(1..=9).contains(&config.repeat) {
             let message = format!("expected a number from 1 to 9, found {}", config.repeat);
             return Err(ConfigError::at(text, origin, "repeat", message));

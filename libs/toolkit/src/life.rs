@@ -270,6 +270,7 @@ fn serve<S: Service>(
         tracing::debug!(method = method.as_str(), path, "route");
     }
     sources.push(Arc::new(crate::process::Process));
+    sources.push(Arc::new(crate::vault::Series));
     sources.push(Arc::new(metrics.request_seconds.clone()));
     let site = Site {
         identity: S::IDENTITY,

@@ -1,8 +1,7 @@
 //! Secrets that do not show.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -146,67 +145,11 @@ pub fn without_passwords(text: &str) -> String {
     out
 }
 
-/// A secret in a file, read again when its content changes; one trailing line end is not part of it.
-#[derive(Debug)]
-pub struct SecretFile {
-    path: PathBuf,
-    seen: Mutex<(Option<Stamp>, Secret)>,
-}
-
-/// What tells cheaply that a file may have changed. Symlinks are followed, so a Kubernetes swap changes the inode.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-}
-
 /// Largest secret in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-impl SecretFile {
-    /// Reads the file once.
-    ///
-    /// # Errors
-    /// It cannot be read, is not UTF-8 or holds more than 64 KiB.
-    pub fn open(path: impl Into<PathBuf>) -> std::io::Result<Self> {
-        let path = path.into();
-        let stamp = stamp(&path).ok();
-        let secret = read(&path)?;
-        Ok(Self {
-            path,
-            seen: Mutex::new((stamp, secret)),
-        })
-    }
-
-    /// The file it comes from.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The secret as the file has it now; while the file cannot be read, the last good one.
-    #[must_use]
-    pub fn current(&self) -> Secret {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let now = stamp(&self.path).ok();
-        if now.is_some() && now != seen.0 {
-            match read(&self.path) {
-                Ok(secret) => *seen = (now, secret),
-                Err(error) => {
-                    tracing::warn!(path = %self.path.display(), %error, "secret file cannot be read, the last one stays");
-                }
-            }
-        }
-        seen.1.clone()
-    }
-}
-
-fn read(path: &Path) -> std::io::Result<Secret> {
+/// The content of a file without its last line end.
+pub(crate) fn read_file(path: &Path) -> std::io::Result<Secret> {
     if std::fs::metadata(path)?.len() > LARGEST {
         return Err(std::io::Error::new(
             std::io::ErrorKind::FileTooLarge,
@@ -221,17 +164,6 @@ fn read(path: &Path) -> std::io::Result<Secret> {
         }
     }
     Ok(Secret(text))
-}
-
-fn stamp(path: &Path) -> std::io::Result<Stamp> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::metadata(path)?;
-    Ok(Stamp {
-        device: meta.dev(),
-        inode: meta.ino(),
-        size: meta.len(),
-        changed: (meta.ctime(), meta.ctime_nsec()),
-    })
 }
 
 #[cfg(test)]
@@ -275,26 +207,5 @@ mod tests {
             "{shown:?}"
         );
         assert_eq!(secret.reveal(), "hunter2");
-    }
-
-    #[test]
-    fn file_is_read_again_when_it_changes_and_kept_when_it_is_gone() {
-        let dir = testkit::TempDir::new().unwrap();
-        let path = dir.write("password", "first\r\n").unwrap();
-        let file = SecretFile::open(&path).unwrap();
-        assert_eq!(file.current().reveal(), "first");
-        dir.write("password", "other").unwrap();
-        assert_eq!(file.current().reveal(), "other");
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(file.current().reveal(), "other");
-        dir.write("password", "third\n\n").unwrap();
-        assert_eq!(file.current().reveal(), "third\n");
-    }
-
-    #[test]
-    fn huge_file_is_no_secret() {
-        let dir = testkit::TempDir::new().unwrap();
-        let path = dir.write("password", vec![b'x'; 70_000]).unwrap();
-        assert!(SecretFile::open(&path).is_err());
     }
 }

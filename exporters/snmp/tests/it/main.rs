@@ -17,3 +17,4 @@ mod routers;
 mod strict;
 mod traps;
 mod v3;
+mod vault;

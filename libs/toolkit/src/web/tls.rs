@@ -146,7 +146,7 @@ fn name(source: &Source) -> String {
 fn pem(what: &'static str, source: &Source) -> Result<zeroize::Zeroizing<Vec<u8>>, TlsError> {
     Ok(zeroize::Zeroizing::new(match source {
         Source::Inline(text) => text.reveal().as_bytes().to_vec(),
-        Source::File(path) => std::fs::read(path).map_err(|error| TlsError::Read {
+        Source::File(path) => crate::read_secret(path).map_err(|error| TlsError::Read {
             what,
             name: name(source),
             source: error,

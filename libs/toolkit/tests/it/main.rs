@@ -8,5 +8,6 @@ mod limits;
 mod support;
 mod tls;
 mod traces;
+mod vault;
 mod web;
 mod web_config;

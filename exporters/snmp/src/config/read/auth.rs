@@ -185,7 +185,7 @@ impl Reader<'_> {
         }
         if let Some(file) = written.file {
             let path = self.origin.parent().unwrap_or(Path::new("")).join(file);
-            let bytes = std::fs::read(&path)
+            let bytes = toolkit::read_secret(&path)
                 .map_err(|error| format!("{key}_file: {}: {error}", path.display()))?;
             let end = bytes
                 .iter()
