@@ -2,6 +2,7 @@
 
 mod drain;
 mod files;
+mod notify;
 mod reload;
 
 use std::ffi::OsString;
@@ -209,7 +210,17 @@ fn live<S: Service>(
             file.show()?;
         }
         spawner.start();
-        drain::until_stopped(flags, &mut signals, failures, &reloader, &server, &spawner).await
+        let notify = notify::Notify::from_environment(|name| std::env::var_os(name));
+        notify.ready();
+        let stopped = async {
+            let asked = drain::until_asked(flags, &mut signals, failures, &reloader).await;
+            notify.stopping();
+            drain::drain(flags, &mut signals, asked, &server, &spawner).await
+        };
+        tokio::select! {
+            ended = stopped => ended,
+            () = notify.keep_alive(main.handle()) => Ok(false),
+        }
     });
     if let Some(exporter) = exporter {
         exporter.finish(LAST_SPANS);

@@ -34,16 +34,13 @@ impl Signals {
     }
 }
 
-/// Reloads on SIGHUP and on a changed checksum until a stop is asked for or a task fails the service, then drains.
-/// Returns whether the end was asked for and nothing had to be aborted.
-pub(crate) async fn until_stopped(
+/// Reloads on SIGHUP and on a changed checksum until a stop is asked for or a task fails the service. Returns whether it was asked for.
+pub(crate) async fn until_asked(
     flags: &Flags,
     signals: &mut Signals,
     mut failures: mpsc::Receiver<&'static str>,
     control: &Arc<impl Control>,
-    server: &Server,
-    spawner: &Spawner,
-) -> anyhow::Result<bool> {
+) -> bool {
     let every = flags.config_auto_reload_interval;
     let mut poll = tokio::time::interval(if every.is_zero() {
         std::time::Duration::from_secs(3600)
@@ -51,14 +48,14 @@ pub(crate) async fn until_stopped(
         every
     });
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let asked = loop {
+    loop {
         let why = tokio::select! {
             biased;
-            _ = signals.terminate.recv() => break true,
-            _ = signals.interrupt.recv() => break true,
+            _ = signals.terminate.recv() => return true,
+            _ = signals.interrupt.recv() => return true,
             Some(task) = failures.recv() => {
                 tracing::error!(task, "service ends because of a task");
-                break false;
+                return false;
             }
             _ = signals.hangup.recv() => "signal",
             _ = poll.tick(), if !every.is_zero() => "poll",
@@ -68,11 +65,21 @@ pub(crate) async fn until_stopped(
         // Reading a file may hang; the signals must not.
         tokio::select! {
             biased;
-            _ = signals.terminate.recv() => break true,
-            _ = signals.interrupt.recv() => break true,
+            _ = signals.terminate.recv() => return true,
+            _ = signals.interrupt.recv() => return true,
             _ = reload => {}
         }
-    };
+    }
+}
+
+/// Drains. Returns whether the end was asked for and nothing had to be aborted.
+pub(crate) async fn drain(
+    flags: &Flags,
+    signals: &mut Signals,
+    asked: bool,
+    server: &Server,
+    spawner: &Spawner,
+) -> anyhow::Result<bool> {
     tracing::info!(
         deadline_seconds = flags.drain_timeout.as_secs_f64(),
         "draining"

@@ -402,3 +402,66 @@ async fn what_is_written_is_for_the_user_and_the_group_alone() {
     let mask = u32::from_str_radix(mask.unwrap().trim(), 8).unwrap();
     assert_eq!(mask & 0o027, 0o027, "{mask:o}");
 }
+
+/// systemd's protocol, sd_notify(3): ready, alive as long as the main pool works, stopping.
+#[tokio::test]
+async fn a_service_manager_is_told_of_the_life_of_a_service_and_of_a_pool_that_hangs() {
+    let dir = TempDir::new().unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind(dir.join("notify")).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let next = || {
+        let mut text = [0; 64];
+        let length = socket.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let mut service = Spawn::new(echo())
+        .args(["--echo.block=600", "--drain.timeout=200ms"])
+        .env("NOTIFY_SOCKET", dir.join("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    service.get("/block").await.unwrap();
+    // What was sent before it blocked is read; then nothing more comes.
+    socket
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    eventually(SOON, async || {
+        let said = socket.recv(&mut [0; 64]);
+        anyhow::ensure!(said.is_err(), "still alive");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    service.terminate().unwrap();
+    assert_eq!(next(), "STOPPING=1");
+    service.wait(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_watchdog_of_another_process_is_none_of_ours() {
+    let dir = TempDir::new().unwrap();
+    let socket = std::os::unix::net::UnixDatagram::bind(dir.join("notify")).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let mut service = Spawn::new(echo())
+        .env("NOTIFY_SOCKET", dir.join("notify"))
+        .env("WATCHDOG_USEC", "1000")
+        .env("WATCHDOG_PID", "1")
+        .start()
+        .await
+        .unwrap();
+    service.terminate().unwrap();
+    service.wait(SOON).await.unwrap();
+    let mut text = [0; 64];
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        let length = socket.recv(&mut text).unwrap();
+        all.push(String::from_utf8_lossy(&text[..length]).into_owned());
+    }
+    assert_eq!(all, ["READY=1", "STOPPING=1"]);
+}
