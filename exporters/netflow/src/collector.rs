@@ -35,7 +35,14 @@ struct Key {
     address: IpAddr,
     port: u16,
     protocol: Protocol,
-    domain: u32,
+    domain: u64,
+}
+
+impl Key {
+    /// Whether both are streams of one exporter, protocol and domain: they may share templates.
+    fn is_alike(&self, other: &Self) -> bool {
+        (self.address, self.protocol, self.domain) == (other.address, other.protocol, other.domain)
+    }
 }
 
 #[derive(Debug)]
@@ -79,6 +86,12 @@ pub struct Sums {
     pub withdrawals: u64,
     /// See [`Told::replayed_sets`].
     pub replayed_sets: u64,
+    /// See [`Told::events`].
+    pub events: u64,
+    /// See [`Told::biflows`].
+    pub biflows: u64,
+    /// See [`Told::ahead`].
+    pub ahead: u64,
 }
 
 /// Counters of sessions, added up.
@@ -262,7 +275,12 @@ impl Collector {
         let key = match decode::session(datagram) {
             Ok((protocol, domain)) => Key {
                 address,
-                port: from.port(),
+                // An agent of sFlow may send from ever another port and is named by its own address.
+                port: if protocol == Protocol::Sflow {
+                    0
+                } else {
+                    from.port()
+                },
                 protocol,
                 domain,
             },
@@ -282,11 +300,7 @@ impl Collector {
         stream.last = now;
         exporter.health.last = Some(now);
         *exporter.health.datagrams.entry(key.protocol).or_default() += 1;
-        let configured = self
-            .sampling
-            .iter()
-            .find(|rule| rule.prefix.contains(&address))
-            .map(|rule| rule.one_in);
+        let configured = configured(&self.sampling, address);
         let before = stream.session.held();
         stream.session.limit(self.held.room(address, before));
         take(
@@ -332,13 +346,10 @@ impl Collector {
                 self.end(silent);
             }
         }
-        let alike = |other: &Key| {
-            (other.address, other.protocol, other.domain) == (key.address, key.protocol, key.domain)
-        };
         let others: Vec<&Session> = self
             .streams
             .iter()
-            .filter(|(other, _)| alike(other))
+            .filter(|(other, _)| other.is_alike(&key))
             .map(|(_, stream)| &stream.session)
             .collect();
         let session = Session::inherit(&others, self.held.room(key.address, 0));
@@ -378,11 +389,42 @@ impl Collector {
         for key in silent {
             self.end(key);
         }
+        self.adopt(now);
         // Also of those that say nothing more.
         for stream in self.streams.values_mut() {
             stream.session.give_up(now);
         }
         self.held = Held::of(&self.streams);
+    }
+
+    /// Reads the sets that wait for a template which the exporter told from another port.
+    fn adopt(&mut self, now: Instant) {
+        let waiting = |stream: &Stream| stream.session.waiting_bytes() > 0;
+        let keys: Vec<Key> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| waiting(stream))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            let Some(mut stream) = self.streams.remove(&key) else {
+                continue;
+            };
+            let others: Vec<_> = self
+                .streams
+                .iter()
+                .filter(|(other, _)| other.is_alike(&key))
+                .map(|(_, stream)| &stream.session)
+                .collect();
+            if let Some(exporter) = self.exporters.get_mut(&stream.device) {
+                let configured = configured(&self.sampling, key.address);
+                let mut each = counting(exporter, &self.applications, configured, now);
+                let told = decode::adopt(&mut stream.session, &others, now, &mut each);
+                drop(each);
+                exporter.health.told.add(told);
+            }
+            self.streams.insert(key, stream);
+        }
     }
 
     /// Ends the window, which was so long; its tables are [`Collector::last_tables`] from now on. Devices without traffic have none.
@@ -435,6 +477,11 @@ impl Collector {
     }
 }
 
+fn configured(sampling: &[Sampling], address: IpAddr) -> Option<u32> {
+    let rule = sampling.iter().find(|rule| rule.prefix.contains(&address));
+    rule.map(|rule| rule.one_in)
+}
+
 fn take(
     datagram: &[u8],
     stream: &mut Stream,
@@ -451,28 +498,11 @@ fn take(
         session.sequence.duplicate();
         return;
     }
-    let Exporter { health, traffic } = exporter;
-    let mut records = 0;
-    let mut each = |flow: Flow| {
-        let flow = match (flow.rate.origin, configured) {
-            (Origin::Assumed, Some(one_in)) => Flow {
-                rate: Rate {
-                    one_in,
-                    origin: Origin::Configured,
-                },
-                ..flow
-            },
-            _ => flow,
-        };
-        records += 1;
-        let origin = flow.rate.origin as usize;
-        health.rates[origin] += 1;
-        health.last_rate[origin] = flow.rate.one_in;
-        traffic.add(&flow, applications, now);
-    };
+    let mut each = counting(exporter, applications, configured, now);
     let (head, told, malformed) = decode::read(datagram, session, now, &mut each);
-    health.records += records;
-    sum(&mut health.told, told);
+    drop(each);
+    let health = &mut exporter.health;
+    health.told.add(told);
     if let Some(malformed) = malformed {
         *health.malformed.entry(malformed).or_default() += 1;
     }
@@ -488,11 +518,39 @@ fn take(
     }
 }
 
-fn sum(sums: &mut Sums, told: Told) {
-    sums.cut_records += u64::from(told.cut_records);
-    sums.bad_templates += u64::from(told.bad_templates);
-    sums.withdrawals += u64::from(told.withdrawals);
-    sums.replayed_sets += u64::from(told.replayed_sets);
+/// Counts each flow: by the sampling rate of the configuration where nobody else knows one.
+fn counting<'a>(
+    Exporter { health, traffic }: &'a mut Exporter,
+    applications: &'a Applications,
+    configured: Option<u32>,
+    now: Instant,
+) -> impl FnMut(&Flow) + 'a {
+    move |flow| {
+        let mut flow = *flow;
+        if let (Origin::Assumed, Some(one_in)) = (flow.rate.origin, configured) {
+            flow.rate = Rate {
+                one_in,
+                origin: Origin::Configured,
+            };
+        }
+        health.records += 1;
+        let origin = flow.rate.origin as usize;
+        health.rates[origin] += 1;
+        health.last_rate[origin] = flow.rate.one_in;
+        traffic.add(&flow, applications, now);
+    }
+}
+
+impl Sums {
+    fn add(&mut self, told: Told) {
+        self.cut_records += u64::from(told.cut_records);
+        self.bad_templates += u64::from(told.bad_templates);
+        self.withdrawals += u64::from(told.withdrawals);
+        self.replayed_sets += u64::from(told.replayed_sets);
+        self.events += u64::from(told.events);
+        self.biflows += u64::from(told.biflows);
+        self.ahead += u64::from(told.ahead);
+    }
 }
 
 #[cfg(test)]
@@ -557,7 +615,7 @@ mod tests {
         let other = SocketAddr::from(([192, 0, 2, 2], 1));
         let datagram = [head(1), set(400, &[0; 60_000])].concat();
         collector.datagram(other, &datagram, now, 0.0);
-        assert_eq!(collector.sessions()["r2"].1.waiting_bytes, 60_000);
+        assert_eq!(collector.sessions()["r2"].1.waiting_bytes, 60_008);
         // What waits is given up although nobody sends any more.
         now += crate::session::LONGEST_WAIT;
         collector.tick(now);

@@ -91,6 +91,29 @@ pub struct Told {
     pub replayed_sets: u32,
     /// sFlow counter samples, which SNMP tells better.
     pub counter_samples: u32,
+    /// Records without counters of octets or packets: events, such as of NAT or of a firewall, that are no flows.
+    pub events: u32,
+    /// Records that told both directions of a conversation.
+    pub biflows: u32,
+    /// Flows that claim to end minutes after their export; they count as of the export.
+    pub ahead: u32,
+}
+
+impl Told {
+    /// Adds what another datagram told.
+    pub fn add(&mut self, other: Self) {
+        let sum = |value: &mut u32, more: u32| *value = value.saturating_add(more);
+        sum(&mut self.flows, other.flows);
+        sum(&mut self.cut_records, other.cut_records);
+        sum(&mut self.bad_templates, other.bad_templates);
+        sum(&mut self.withdrawals, other.withdrawals);
+        sum(&mut self.reserved_sets, other.reserved_sets);
+        sum(&mut self.replayed_sets, other.replayed_sets);
+        sum(&mut self.counter_samples, other.counter_samples);
+        sum(&mut self.events, other.events);
+        sum(&mut self.biflows, other.biflows);
+        sum(&mut self.ahead, other.ahead);
+    }
 }
 
 /// Why a datagram, or the rest of it, was refused.
@@ -145,31 +168,38 @@ impl Malformed {
 ///
 /// # Errors
 /// It is of no protocol that is understood, or shorter than its header.
-pub fn session(datagram: &[u8]) -> Result<(Protocol, u32), Malformed> {
+pub fn session(datagram: &[u8]) -> Result<(Protocol, u64), Malformed> {
     let version = datagram.get(..2).ok_or(Malformed::Header)?;
     match u16::from_be_bytes([version[0], version[1]]) {
         5 => {
             let engine = datagram.get(20..22).ok_or(Malformed::Header)?;
             Ok((
                 Protocol::NetFlow5,
-                u32::from(u16::from_be_bytes([engine[0], engine[1]])),
+                u64::from(u16::from_be_bytes([engine[0], engine[1]])),
             ))
         }
         9 => sets::v9_head(datagram)
-            .map(|head| (Protocol::NetFlow9, head.domain))
+            .map(|head| (Protocol::NetFlow9, u64::from(head.domain)))
             .ok_or(Malformed::Header),
-        10 => sets::ipfix_head(datagram).map(|head| (Protocol::Ipfix, head.domain)),
+        10 => sets::ipfix_head(datagram).map(|head| (Protocol::Ipfix, u64::from(head.domain))),
         0 if datagram.get(2..4) == Some(&[0, 5]) => {
-            // Agent address of 4 or 16 bytes, then the sub-agent.
+            // Agent address of 4 or 16 bytes, then the sub-agent: together they number what comes.
             let at = match datagram.get(4..8) {
                 Some([0, 0, 0, 1]) => 12,
                 Some([0, 0, 0, 2]) => 24,
                 _ => return Err(Malformed::Sflow),
             };
-            let agent = datagram.get(at..at + 4).ok_or(Malformed::Header)?;
+            let words = datagram
+                .get(8..at + 4)
+                .ok_or(Malformed::Header)?
+                .chunks_exact(4);
+            let mut words =
+                words.map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+            let sub_agent = words.next_back().unwrap_or(0);
+            let agent = words.fold(0, |agent: u32, word| agent.rotate_left(7) ^ word);
             Ok((
                 Protocol::Sflow,
-                u32::from_be_bytes([agent[0], agent[1], agent[2], agent[3]]),
+                u64::from(agent) << 32 | u64::from(sub_agent),
             ))
         }
         _ => Err(Malformed::Version),
@@ -193,18 +223,34 @@ pub fn numbering(datagram: &[u8]) -> Option<(u32, Option<u32>)> {
     }
 }
 
+/// Gives a session the templates that its sets wait for, where the other streams of the same exporter and domain know one and agree on it: an
+/// exporter may tell its templates from another port than its data. Answers what reading those sets told.
+pub fn adopt(
+    session: &mut Session,
+    others: &[&Session],
+    now: Instant,
+    each: &mut impl FnMut(&Flow),
+) -> Told {
+    let mut told = Told::default();
+    for id in session.missing_templates() {
+        let mut known = others.iter().filter_map(|other| other.template(id));
+        if let Some(template) = known.next()
+            && known.all(|other| other == template)
+        {
+            told.add(sets::adopt(session, id, &template, now, each));
+        }
+    }
+    told
+}
+
 /// Reads the whole datagram into its session; `each` gets the flows in their order. Of one with a malformed set, what came before it is
 /// given out. Answers the head where it could be read, what was told, and what is wrong.
 pub fn read(
     datagram: &[u8],
     session: &mut Session,
     now: Instant,
-    each: &mut dyn FnMut(Flow),
+    each: &mut impl FnMut(&Flow),
 ) -> (Option<Head>, Told, Option<Malformed>) {
-    let with_sets = |mut head: Head, session: &mut Session, each: &mut dyn FnMut(Flow)| {
-        let (told, malformed) = sets::read(datagram, &mut head, session, now, each);
-        (Some(head), told, malformed)
-    };
     match datagram {
         [0, 5, ..] => {
             let mut told = Told::default();
@@ -217,14 +263,19 @@ pub fn read(
                 Err(malformed) => (None, told, Some(malformed)),
             }
         }
-        [0, 9, ..] => match sets::v9_head(datagram) {
-            Some(head) => with_sets(head, session, each),
-            None => (None, Told::default(), Some(Malformed::Header)),
-        },
-        [0, 10, ..] => match sets::ipfix_head(datagram) {
-            Ok(head) => with_sets(head, session, each),
-            Err(malformed) => (None, Told::default(), Some(malformed)),
-        },
+        [0, 9 | 10, ..] => {
+            let head = match datagram[1] {
+                9 => sets::v9_head(datagram).ok_or(Malformed::Header),
+                _ => sets::ipfix_head(datagram),
+            };
+            match head {
+                Ok(mut head) => {
+                    let (told, malformed) = sets::read(datagram, &mut head, session, now, each);
+                    (Some(head), told, malformed)
+                }
+                Err(malformed) => (None, Told::default(), Some(malformed)),
+            }
+        }
         [0, 0, 0, 5, ..] => match sflow::read(datagram, each) {
             Ok((head, told)) => (Some(head), told, None),
             Err(malformed) => (None, Told::default(), Some(malformed)),

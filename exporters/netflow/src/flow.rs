@@ -21,12 +21,58 @@ pub struct Flow {
     pub output: u32,
     /// Where the flow was observed, when the exporter says so.
     pub direction: Option<Direction>,
+    /// Type of service.
+    pub tos: u8,
+    /// TCP flags seen, the lower eight.
+    pub tcp_flags: u8,
+    /// Autonomous system of the source; 0 when not said.
+    pub source_as: u32,
+    /// Autonomous system of the destination; 0 when not said.
+    pub destination_as: u32,
+    /// When it was, where the exporter says so.
+    pub span: Option<Span>,
     /// Octets on layer 3.
     pub bytes: u64,
     /// Packets.
     pub packets: u64,
     /// Packets on the wire for each that was measured, and how that is known.
     pub rate: Rate,
+}
+
+/// When a flow was, as time before its export: so the exporter's clock need not be ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Milliseconds from its first packet to the export.
+    pub start_ms: u32,
+    /// Milliseconds from its last packet to the export; never more than `start_ms`.
+    pub end_ms: u32,
+    /// It claimed to end more than [`FARTHEST_AHEAD_MS`] after its export.
+    pub ahead: bool,
+}
+
+/// How far after its export a flow may claim to end before its times count as wrong: clocks are coarse.
+pub const FARTHEST_AHEAD_MS: i64 = 300_000;
+/// A flow that claims to have begun or ended longer ago was not timed by this clock.
+const FARTHEST_BACK_MS: i64 = 86_400_000;
+
+impl Span {
+    /// From milliseconds before the export, negative after it; a time that cannot be is taken for the export itself.
+    #[must_use]
+    pub fn new(start_ms: i64, end_ms: i64) -> Self {
+        let sane = |ms: i64| {
+            if ms > FARTHEST_BACK_MS {
+                0
+            } else {
+                ms.max(0) as u32
+            }
+        };
+        let end = sane(end_ms);
+        Self {
+            start_ms: sane(start_ms).max(end),
+            end_ms: end,
+            ahead: end_ms < -FARTHEST_AHEAD_MS,
+        }
+    }
 }
 
 /// Observation point of a flow (IPFIX flowDirection, IE 61).

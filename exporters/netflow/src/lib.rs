@@ -6,11 +6,14 @@
 
 mod app;
 pub mod applications;
+pub mod capture;
 pub mod collector;
+pub mod commands;
 pub mod config;
 pub mod decode;
 mod flags;
 pub mod flow;
+pub mod inspect;
 pub mod intake;
 pub mod loss;
 mod metrics;

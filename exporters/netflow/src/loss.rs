@@ -94,6 +94,18 @@ impl Sequence {
         place
     }
 
+    /// Units that are missing and may still come.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.missing.iter().map(|gap| u64::from(gap.units)).sum()
+    }
+
+    /// Whether the exporter numbers otherwise than its protocol says, so that gaps tell nothing.
+    #[must_use]
+    pub fn overlapping(&self) -> bool {
+        self.overlaps >= OVERLAPS
+    }
+
     /// Counts a datagram that [`Sequence::is_duplicate`] told of.
     pub fn duplicate(&mut self) {
         self.duplicates += 1;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::flow::{Origin, Rate};
 use crate::loss::Sequence;
-use crate::template::Template;
+use crate::template::{Clock, Field, LEAD, Template};
 
 /// Most templates of one session; more are refused and counted.
 pub const MOST_TEMPLATES: usize = 1_024;
@@ -25,6 +25,10 @@ pub struct Session {
     templates: HashMap<u16, Arc<Template>>,
     /// Sampling rates that the exporter told in options.
     pub(crate) samplers: Samplers,
+    /// Times of the last datagram.
+    pub(crate) clock: Clock,
+    /// Seconds after which it tells of a flow that goes on, as it told in options.
+    pub(crate) active_timeout: Option<u32>,
     /// Its sequence numbers.
     pub(crate) sequence: Sequence,
     waiting: Vec<Waiting>,
@@ -90,6 +94,29 @@ impl Session {
         self.templates.len()
     }
 
+    /// Ids of templates that sets wait for.
+    #[must_use]
+    pub fn missing_templates(&self) -> std::collections::BTreeSet<u16> {
+        self.waiting.iter().map(|set| set.template).collect()
+    }
+
+    /// Each template as a line for a person, in the order of their ids.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.templates.iter().collect();
+        all.sort_unstable_by_key(|(id, _)| **id);
+        let line = |(id, template): (&u16, &Arc<Template>)| {
+            let kind = if template.options {
+                "options template"
+            } else {
+                "template"
+            };
+            let fields: Vec<String> = template.fields().iter().map(Field::describe).collect();
+            format!("{kind} {id}: {}", fields.join(" "))
+        };
+        all.into_iter().map(line).collect()
+    }
+
     /// Octets of sets that wait for a template.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
@@ -102,20 +129,21 @@ impl Session {
         let room = self
             .room
             .map_or(usize::MAX, |room| room.saturating_sub(self.held()));
-        if self.waiting_bytes + content.len() > MOST_WAITING_BYTES || content.len() > room {
+        let bytes = LEAD + content.len();
+        if self.waiting_bytes + bytes > MOST_WAITING_BYTES || bytes > room {
             self.dropped_sets += 1;
             return;
         }
         self.kept_sets += 1;
-        self.waiting_bytes += content.len();
+        self.waiting_bytes += bytes;
         self.waiting.push(Waiting {
             template,
             since: now,
-            content: content.into(),
+            content: [&[0; LEAD], content].concat().into(),
         });
     }
 
-    /// Takes the sets that waited for this template, in the order they came.
+    /// Takes the sets that waited for this template, in the order they came, each behind [`LEAD`] octets.
     pub(crate) fn waiting(&mut self, template: u16, now: Instant) -> Vec<Box<[u8]>> {
         self.give_up(now);
         let (ready, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)

@@ -7,7 +7,7 @@ use super::{Head, Malformed, Told};
 use crate::flow::{Flow, Origin, Rate};
 use crate::session::Session;
 use crate::template::read::Reader;
-use crate::template::{Field, Record, Template, VARIABLE};
+use crate::template::{Clock, Field, LEAD, Template};
 
 /// Bit of a field specifier that an enterprise number follows.
 const ENTERPRISE: u16 = 0x8000;
@@ -55,44 +55,62 @@ pub(super) fn read(
     head: &mut Head,
     session: &mut Session,
     now: Instant,
-    each: &mut dyn FnMut(Flow),
+    each: &mut impl FnMut(&Flow),
 ) -> (Told, Option<Malformed>) {
     let ipfix = head.version == 10;
-    let body = if ipfix {
-        let length = usize::from(u16::from_be_bytes([datagram[2], datagram[3]]));
-        &datagram[16..length]
+    let (body, end) = if ipfix {
+        let length = u16::from_be_bytes([datagram[2], datagram[3]]);
+        (16, usize::from(length))
     } else {
-        &datagram[20..]
+        (20, datagram.len())
     };
-    let (mut reader, mut told, mut records) = (Reader(body), Told::default(), Some(0_u32));
+    let mut told = Told::default();
+    let mut records = Some(0_u32);
+    let mut at = body;
+    session.clock.export_ms = u64::from(head.export_seconds.unwrap_or(0)) * 1_000;
+    session.clock.uptime_ms = head.uptime_ms;
+    let mut reading = Reading {
+        ipfix,
+        clock: session.clock,
+        now,
+        session,
+        told: &mut told,
+        each,
+    };
     // Less than a set's header is padding.
-    while reader.left() >= 4 {
+    while end - at >= 4 {
+        let mut reader = Reader(&datagram[at..end]);
         let (Some(id), Some(length)) = (reader.u16(), reader.u16()) else {
             break;
         };
-        let content = usize::from(length)
-            .checked_sub(4)
-            .and_then(|left| reader.take(left));
-        let Some(content) = content else {
+        let length = usize::from(length);
+        if id == 0 && length == 0 {
+            // Palo Alto fills datagrams up with zeros.
+            break;
+        }
+        if length < 4 || length > end - at {
             head.units = if ipfix { None } else { head.units };
             return (told, Some(Malformed::Set));
-        };
+        }
+        let content = &datagram[at + 4..at + length];
         match (ipfix, id) {
-            (false, 0) | (true, 2) => templates(content, ipfix, session, now, &mut told, each),
-            (false, 1) => v9_options_templates(content, session, now, &mut told, each),
-            (true, 3) => ipfix_options_templates(content, session, now, &mut told, each),
-            (_, 256..) => match session.template(id) {
+            (false, 0) | (true, 2) => reading.templates(content, false),
+            (false, 1) => reading.v9_options_templates(content),
+            (true, 3) => reading.templates(content, true),
+            (_, 256..) => match reading.session.template(id) {
                 Some(template) => {
-                    let count = data(&template, content, session, &mut told, each);
+                    // With what stands before them; the header of the datagram is longer than that.
+                    let count = reading.data(&template, &datagram[at + 4 - LEAD..at + length]);
                     records = records.map(|records| records.saturating_add(count));
                 }
                 None => {
                     records = None;
-                    session.keep(id, content, now);
+                    reading.session.keep(id, content, now);
                 }
             },
-            _ => told.reserved_sets += 1,
+            _ => reading.told.reserved_sets += 1,
         }
+        at += length;
     }
     if ipfix {
         head.units = records;
@@ -100,183 +118,166 @@ pub(super) fn read(
     (told, None)
 }
 
-fn data(
-    template: &Template,
-    content: &[u8],
+/// Gives a session a template that another stream of the same exporter and domain told, and reads what waited for it.
+pub(super) fn adopt(
     session: &mut Session,
-    told: &mut Told,
-    each: &mut dyn FnMut(Flow),
-) -> u32 {
-    let options = template.options;
-    let (count, whole) = template.records(content, |record| {
-        if options {
-            session.learn(record.sampler, record.input, record.rate());
-        } else {
-            told.flows += emit(record, session, each);
-        }
-    });
-    told.cut_records += u32::from(!whole);
-    count
-}
-
-fn emit(record: &Record, session: &Session, each: &mut dyn FnMut(Flow)) -> u32 {
-    let rate = match record.rate() {
-        Some(one_in) => Rate {
-            one_in,
-            origin: Origin::Record,
-        },
-        None => session.samplers.rate(record.sampler, record.input),
-    };
-    let (flow, back) = record.flows();
-    each(Flow { rate, ..flow });
-    if let Some(back) = back {
-        each(Flow { rate, ..back });
-    }
-    1 + u32::from(back.is_some())
-}
-
-fn define(
     id: u16,
-    template: Option<Template>,
-    session: &mut Session,
+    template: &Arc<Template>,
     now: Instant,
-    told: &mut Told,
-    each: &mut dyn FnMut(Flow),
-) {
-    let Some(template) = template.filter(|_| id >= 256) else {
-        told.bad_templates += 1;
-        return;
+    each: &mut impl FnMut(&Flow),
+) -> Told {
+    let mut told = Told::default();
+    let mut reading = Reading {
+        ipfix: true,
+        clock: session.clock,
+        now,
+        session,
+        told: &mut told,
+        each,
     };
-    let template = Arc::new(template);
-    if !session.define(id, Arc::clone(&template)) {
-        told.bad_templates += 1;
-        return;
-    }
-    for content in session.waiting(id, now) {
-        data(&template, &content, session, told, each);
-        told.replayed_sets += 1;
-    }
+    reading.define(id, Some(Template::clone(template)));
+    told
 }
 
-fn field(reader: &mut Reader<'_>, ipfix: bool) -> Option<(Field, u16)> {
-    let (element, length) = (reader.u16()?, reader.u16()?);
-    let enterprise = if ipfix && element & ENTERPRISE != 0 {
-        reader.u32()?
-    } else {
-        0
-    };
-    let element = if ipfix {
-        element & !ENTERPRISE
-    } else {
-        element
-    };
-    // 65535 is an ordinary, if absurd, length in version 9: it makes records that no datagram can hold.
-    let length = if !ipfix && length == VARIABLE {
-        VARIABLE - 1
-    } else {
-        length
-    };
-    Some((Field::of(element, enterprise), length))
-}
-
-fn templates(
-    content: &[u8],
+/// A datagram while it is read.
+struct Reading<'a, F> {
     ipfix: bool,
-    session: &mut Session,
+    clock: Clock,
     now: Instant,
-    told: &mut Told,
-    each: &mut dyn FnMut(Flow),
-) {
-    let mut reader = Reader(content);
-    while reader.left() >= 4 {
-        let (Some(id), Some(count)) = (reader.u16(), reader.u16()) else {
-            return;
-        };
-        if id < 256 {
-            // Padding, whatever it is filled with.
-            return;
-        }
-        if ipfix && count == 0 {
-            // A withdrawal; over UDP it is to be ignored (RFC 7011 section 8.4).
-            told.withdrawals += 1;
-            continue;
-        }
-        let fields: Option<Vec<_>> = (0..count).map(|_| field(&mut reader, ipfix)).collect();
-        let Some(fields) = fields else {
-            told.bad_templates += 1;
-            return;
-        };
-        define(id, Template::new(fields, false), session, now, told, each);
-    }
+    session: &'a mut Session,
+    told: &'a mut Told,
+    each: &'a mut F,
 }
 
-fn v9_options_templates(
-    content: &[u8],
-    session: &mut Session,
-    now: Instant,
-    told: &mut Told,
-    each: &mut dyn FnMut(Flow),
-) {
-    let mut reader = Reader(content);
-    while reader.left() >= 6 {
-        let (Some(id), Some(scope), Some(options)) = (reader.u16(), reader.u16(), reader.u16())
-        else {
-            return;
+impl<F: FnMut(&Flow)> Reading<'_, F> {
+    /// Takes the records of a set, with [`LEAD`] octets before them; answers how many.
+    fn data(&mut self, template: &Template, bytes: &[u8]) -> u32 {
+        let has = &template.has;
+        let (count, whole) = if template.options {
+            template.records(bytes, |values| {
+                self.session
+                    .learn(values.sampler(has), values.input(), values.rate(has));
+                self.session.clock.init_ms = values.init_ms().or(self.session.clock.init_ms);
+                self.session.active_timeout =
+                    values.active_timeout().or(self.session.active_timeout);
+            })
+        } else if has.counters || has.reverse {
+            let (samplers, clock) = (&self.session.samplers, &self.clock);
+            let (each, told) = (&mut *self.each, &mut *self.told);
+            template.records(bytes, |values| {
+                let mut flow = values.flow(has, clock);
+                flow.rate = match values.rate(has) {
+                    Some(one_in) => Rate {
+                        one_in,
+                        origin: Origin::Record,
+                    },
+                    None => samplers.rate(values.sampler(has), flow.input),
+                };
+                told.flows += 1;
+                told.ahead += u32::from(flow.span.is_some_and(|span| span.ahead));
+                each(&flow);
+                if let Some(back) = values.back(has, &flow) {
+                    told.flows += 1;
+                    told.biflows += 1;
+                    each(&back);
+                }
+            })
+        } else {
+            let told = &mut *self.told;
+            template.records(bytes, |_| told.events += 1)
         };
-        if id < 256 {
-            return;
-        }
-        let (Some(scope), Some(options)) = (reader.take(scope.into()), reader.take(options.into()))
-        else {
-            told.bad_templates += 1;
-            return;
-        };
-        let pair = |bytes: &[u8]| {
-            (
-                u16::from_be_bytes([bytes[0], bytes[1]]),
-                u16::from_be_bytes([bytes[2], bytes[3]]),
-            )
-        };
-        let scope = scope
-            .chunks_exact(4)
-            .map(pair)
-            .map(|(kind, length)| (Field::of_v9_scope(kind), length));
-        let options = options
-            .chunks_exact(4)
-            .map(pair)
-            .map(|(element, length)| (Field::of(element, 0), length));
-        let fields = scope
-            .chain(options)
-            .map(|(field, length)| (field, length.min(VARIABLE - 1)));
-        define(id, Template::new(fields, true), session, now, told, each);
+        self.told.cut_records += u32::from(!whole);
+        count
     }
-}
 
-fn ipfix_options_templates(
-    content: &[u8],
-    session: &mut Session,
-    now: Instant,
-    told: &mut Told,
-    each: &mut dyn FnMut(Flow),
-) {
-    let mut reader = Reader(content);
-    while reader.left() >= 4 {
-        let (Some(id), Some(count)) = (reader.u16(), reader.u16()) else {
+    fn define(&mut self, id: u16, template: Option<Template>) {
+        let Some(template) = template.filter(|_| id >= 256) else {
+            self.told.bad_templates += 1;
             return;
         };
-        if id < 256 {
+        let template = Arc::new(template);
+        if !self.session.define(id, Arc::clone(&template)) {
+            self.told.bad_templates += 1;
             return;
         }
-        if count == 0 {
-            told.withdrawals += 1;
-            continue;
+        for content in self.session.waiting(id, self.now) {
+            self.data(&template, &content);
+            self.told.replayed_sets += 1;
         }
-        let scope = reader.u16();
-        let fields: Option<Vec<_>> = (0..count).map(|_| field(&mut reader, true)).collect();
-        let (Some(_), Some(fields)) = (scope, fields) else {
-            told.bad_templates += 1;
-            return;
-        };
-        define(id, Template::new(fields, true), session, now, told, each);
+    }
+
+    fn field(&self, reader: &mut Reader<'_>) -> Option<Field> {
+        let (element, length) = (reader.u16()?, reader.u16()?);
+        let own = self.ipfix && element & ENTERPRISE != 0;
+        Some(Field {
+            element: if own { element & !ENTERPRISE } else { element },
+            enterprise: if own { reader.u32()? } else { 0 },
+            // 65535 stands for a length that the record tells in version 9 too: NetStream of H3C has it, and no datagram could hold a record
+            // of it otherwise.
+            length,
+        })
+    }
+
+    /// Templates of both versions, and options templates of IPFIX.
+    fn templates(&mut self, content: &[u8], options: bool) {
+        let mut reader = Reader(content);
+        while reader.left() >= 4 {
+            let (Some(id), Some(count)) = (reader.u16(), reader.u16()) else {
+                return;
+            };
+            if self.ipfix && count == 0 && id >= 2 {
+                // A withdrawal, of one template or of all; over UDP it is to be ignored (RFC 7011 section 8.4).
+                self.told.withdrawals += 1;
+                continue;
+            }
+            if id < 256 {
+                // Padding, whatever it is filled with.
+                return;
+            }
+            let scope = !options || reader.u16().is_some();
+            let fields: Option<Vec<_>> = (0..count).map(|_| self.field(&mut reader)).collect();
+            let Some(fields) = fields.filter(|_| scope) else {
+                self.told.bad_templates += 1;
+                return;
+            };
+            self.define(id, Template::new(fields, options));
+        }
+    }
+
+    fn v9_options_templates(&mut self, content: &[u8]) {
+        let mut reader = Reader(content);
+        while reader.left() >= 6 {
+            let (Some(id), Some(scope), Some(options)) = (reader.u16(), reader.u16(), reader.u16())
+            else {
+                return;
+            };
+            if id < 256 {
+                return;
+            }
+            let (Some(scope), Some(options)) =
+                (reader.take(scope.into()), reader.take(options.into()))
+            else {
+                self.told.bad_templates += 1;
+                return;
+            };
+            let pairs = |bytes: &'_ [u8]| -> Vec<(u16, u16)> {
+                let pair = |b: &[u8]| {
+                    (
+                        u16::from_be_bytes([b[0], b[1]]),
+                        u16::from_be_bytes([b[2], b[3]]),
+                    )
+                };
+                bytes.chunks_exact(4).map(pair).collect()
+            };
+            let fields = pairs(scope)
+                .into_iter()
+                .map(|(kind, length)| Field::of_v9_scope(kind, length));
+            let options = pairs(options).into_iter().map(|(element, length)| Field {
+                element,
+                enterprise: 0,
+                length,
+            });
+            self.define(id, Template::new(fields.chain(options).collect(), true));
+        }
     }
 }

@@ -4,14 +4,17 @@ use sflow_parser::models::record_flows::{HeaderProtocol, SampledHeader};
 use sflow_parser::models::{FlowData, FlowRecord, SFlowDatagram, SampleData};
 
 use super::{Head, Malformed, Told};
-use crate::flow::{Direction, Flow, Origin, Rate};
+use crate::flow::{Direction, Flow, Origin, Rate, Span};
 use crate::template::packet::{self, Packet};
 
 /// Interface values that name no interface: unknown, or the device itself.
 const LOCAL: [u32; 2] = [0x3fff_ffff, 0xffff_ffff];
 
 /// Reads a datagram; `each` gets one flow of one packet for every sampled packet.
-pub(super) fn read(datagram: &[u8], each: &mut dyn FnMut(Flow)) -> Result<(Head, Told), Malformed> {
+pub(super) fn read(
+    datagram: &[u8],
+    each: &mut impl FnMut(&Flow),
+) -> Result<(Head, Told), Malformed> {
     let parsed = sflow_parser::parse_datagram(datagram).map_err(|_| Malformed::Sflow)?;
     let mut told = Told::default();
     for record in &parsed.samples {
@@ -39,7 +42,7 @@ pub(super) fn read(datagram: &[u8], each: &mut dyn FnMut(Flow)) -> Result<(Head,
         match sample.flow() {
             Some(flow) => {
                 told.flows += 1;
-                each(flow);
+                each(&flow);
             }
             None => told.cut_records += 1,
         }
@@ -80,6 +83,7 @@ impl Sample<'_> {
     fn flow(&self) -> Option<Flow> {
         let mut bare = None;
         let mut told = None;
+        let mut systems = (0, 0);
         for record in self.records {
             match &record.flow_data {
                 FlowData::SampledHeader(header) => {
@@ -105,6 +109,14 @@ impl Sample<'_> {
                     }));
                 }
                 FlowData::SampledEthernet(frame) => bare = bare.or(Some(frame.length)),
+                FlowData::ExtendedGateway(gateway) => {
+                    let path = gateway
+                        .dst_as_path
+                        .last()
+                        .and_then(|segment| segment.path.last());
+                    // The path is that to the destination; one of our own has none.
+                    systems = (gateway.src_as, path.copied().unwrap_or(gateway.as_number));
+                }
                 _ => {}
             }
         }
@@ -118,6 +130,9 @@ impl Sample<'_> {
             input: self.input,
             output: self.output,
             direction,
+            source_as: systems.0,
+            destination_as: systems.1,
+            span: Some(Span::default()),
             packets: 1,
             rate: Rate {
                 one_in: self.rate.max(1),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::flow::{Direction, Origin};
+use crate::flow::{Direction, Origin, Span};
 
 /// Appends numbers in network order.
 #[derive(Default, Clone)]
@@ -118,7 +118,7 @@ fn read_all(
 ) -> (Vec<Flow>, Option<Head>, Told, Option<Malformed>) {
     let mut flows = Vec::new();
     let (head, told, malformed) = read(datagram, session, Instant::now(), &mut |flow| {
-        flows.push(flow);
+        flows.push(*flow);
     });
     (flows, head, told, malformed)
 }
@@ -154,6 +154,11 @@ fn netflow_5_is_read_by_its_fixed_places() {
             one_in: 100,
             origin: Origin::Header,
         },
+        tcp_flags: 0x1b,
+        source_as: 64_512,
+        destination_as: 64_513,
+        // The header is of uptime 5,000.
+        span: Some(Span::new(4_900, 4_800)),
         ..flow(1_500)
     };
     assert_eq!(flows, [expected]);
@@ -242,7 +247,7 @@ fn sets_wait_a_bounded_while_in_a_bounded_room() {
     );
     assert_eq!(
         (session.waiting_bytes(), session.dropped_sets),
-        (60_000, 40)
+        (60_008, 40)
     );
 }
 
@@ -256,6 +261,247 @@ fn a_template_whose_records_could_be_empty_is_refused() {
         &v9(0, &[none, empty, Bytes::default().bytes(&[0; 32]).set(257)]),
     );
     assert_eq!((told.bad_templates, session.templates()), (2, 0));
+}
+
+/// One field each of the ways to tell when a flow was, exported at 1,700,000,000 s and uptime 5,000 ms: it began 3 s before and ended 1 s before.
+#[test]
+fn when_a_flow_was_is_told_in_seven_ways() {
+    const EXPORT: u64 = 1_700_000_000;
+    let ntp = |seconds: u64| (EXPORT - seconds + 2_208_988_800) << 32;
+    let ways: [(&str, &[(u16, u64)]); 9] = [
+        ("uptime", &[(22, 2_000), (21, 4_000)]),
+        ("seconds", &[(150, EXPORT - 3), (151, EXPORT - 1)]),
+        (
+            "milliseconds",
+            &[(152, (EXPORT - 3) * 1_000), (153, (EXPORT - 1) * 1_000)],
+        ),
+        ("microseconds", &[(154, ntp(3)), (155, ntp(1))]),
+        ("nanoseconds", &[(156, ntp(3)), (157, ntp(1))]),
+        ("ago", &[(158, 3_000_000), (159, 1_000_000)]),
+        (
+            "end and duration",
+            &[(153, (EXPORT - 1) * 1_000), (161, 2_000)],
+        ),
+        (
+            "end and duration in microseconds",
+            &[(153, (EXPORT - 1) * 1_000), (162, 2_000_000)],
+        ),
+        ("uptime that wrapped", &[(22, 0xffff_fc18), (21, 1_000)]),
+    ];
+    for (way, fields) in ways {
+        let template = fields.iter().fold(
+            Bytes::default().u16(256).u16(fields.len() as u16 + 1),
+            |all, (field, _)| all.u16(*field).u16(8),
+        );
+        let record = fields
+            .iter()
+            .fold(Bytes::default(), |all, (_, value)| all.u64(*value))
+            .u64(7);
+        let sets = [template.u16(1).u16(8).set(0), record.set(256)];
+        let mut datagram = v9(0, &sets);
+        let expected = if way == "uptime that wrapped" {
+            // Of 2,000 ms: it began a second before the wrap and ended a second behind it.
+            datagram[4..8].copy_from_slice(&2_000_u32.to_be_bytes());
+            Span::new(3_000, 1_000)
+        } else {
+            Span::new(3_000, 1_000)
+        };
+        let (flows, ..) = read_all(&mut Session::default(), &datagram);
+        assert_eq!(flows[0].span, Some(expected), "{way}");
+    }
+}
+
+/// IPFIX has no uptime in its header: the exporter tells when it started, in the record or in options, or the end is taken for the export.
+#[test]
+fn uptimes_in_ipfix_count_from_the_start_of_the_exporter() {
+    let init = (1_700_000_000 - 5) * 1_000;
+    let options = Bytes::default()
+        .u16(300)
+        .u16(2)
+        .u16(1)
+        .u16(149)
+        .u16(4)
+        .u16(160)
+        .u16(8);
+    let template = Bytes::default()
+        .u16(256)
+        .u16(3)
+        .u16(22)
+        .u16(4)
+        .u16(21)
+        .u16(4)
+        .u16(1)
+        .u16(8);
+    let record = Bytes::default().u32(2_000).u32(4_000).u64(7);
+    let mut session = Session::default();
+    let (flows, ..) = read_all(
+        &mut session,
+        &ipfix(0, &[template.set(2), record.clone().set(256)]),
+    );
+    assert_eq!(flows[0].span, Some(Span::new(2_000, 0)));
+    let told = Bytes::default().u32(7).u64(init).set(300);
+    read_all(&mut session, &ipfix(1, &[options.set(3), told]));
+    let (flows, ..) = read_all(&mut session, &ipfix(2, &[record.set(256)]));
+    assert_eq!(flows[0].span, Some(Span::new(3_000, 1_000)));
+}
+
+#[test]
+fn a_flow_that_ends_minutes_after_its_export_counts_as_of_the_export() {
+    let template = Bytes::default()
+        .u16(256)
+        .u16(3)
+        .u16(152)
+        .u16(8)
+        .u16(153)
+        .u16(8)
+        .u16(1)
+        .u16(8);
+    let record = |seconds: u64| {
+        Bytes::default()
+            .u64(1_700_000_000_000)
+            .u64((1_700_000_000 + seconds) * 1_000)
+            .u64(7)
+    };
+    let records = [record(200).0, record(400).0].concat();
+    let (flows, _, told, _) = read_all(
+        &mut Session::default(),
+        &ipfix(
+            0,
+            &[template.set(2), Bytes::default().bytes(&records).set(256)],
+        ),
+    );
+    assert_eq!(
+        (
+            flows[0].span.unwrap().end_ms,
+            flows[1].span.unwrap().end_ms,
+            told.ahead
+        ),
+        (0, 0, 1)
+    );
+}
+
+/// Of an ASA: counters of the initiator and of the responder (NSEL); of a NAT device: events without any.
+#[test]
+fn counters_of_both_ends_are_two_flows_and_events_are_none() {
+    let both = Bytes::default()
+        .u16(256)
+        .u16(3)
+        .u16(8)
+        .u16(4)
+        .u16(231)
+        .u16(4)
+        .u16(232)
+        .u16(4);
+    let event = Bytes::default()
+        .u16(257)
+        .u16(2)
+        .u16(230)
+        .u16(1)
+        .u16(8)
+        .u16(4);
+    let records = Bytes::default()
+        .bytes(&[198, 18, 0, 1])
+        .u32(100)
+        .u32(40)
+        .set(256);
+    let events = Bytes::default()
+        .u8(4)
+        .bytes(&[198, 18, 0, 1])
+        .u8(5)
+        .bytes(&[198, 18, 0, 1])
+        .set(257);
+    let (flows, _, told, _) = read_all(
+        &mut Session::default(),
+        &v9(0, &[both.set(0), event.set(0), records, events]),
+    );
+    let bytes: Vec<_> = flows.iter().map(|flow| flow.bytes).collect();
+    assert_eq!((bytes, told.events, told.biflows), (vec![100, 40], 2, 1));
+}
+
+/// Beside its own octets a record tells those of the whole connection; they count once.
+#[test]
+fn responder_octets_beside_octets_are_not_counted_again() {
+    let template = Bytes::default()
+        .u16(256)
+        .u16(3)
+        .u16(1)
+        .u16(4)
+        .u16(231)
+        .u16(4)
+        .u16(232)
+        .u16(4);
+    let record = Bytes::default().u32(70).u32(100).u32(40).set(256);
+    let (flows, ..) = read_all(&mut Session::default(), &v9(0, &[template.set(0), record]));
+    assert_eq!(
+        flows.iter().map(|flow| flow.bytes).collect::<Vec<_>>(),
+        [70]
+    );
+}
+
+/// NetStream of H3C has fields of variable length in version 9; Palo Alto fills the datagram up with zeros.
+#[test]
+fn version_9_has_variable_lengths_and_a_tail_of_zeros() {
+    let template = Bytes::default()
+        .u16(256)
+        .u16(2)
+        .u16(82)
+        .u16(65_535)
+        .u16(1)
+        .u16(4);
+    let record = Bytes::default().u8(2).bytes(b"ge").u32(9).set(256);
+    let zeros = Bytes::default().bytes(&[0; 64]);
+    let (flows, _, told, malformed) = read_all(
+        &mut Session::default(),
+        &v9(0, &[template.set(0), record, zeros]),
+    );
+    assert_eq!((flows.len(), flows[0].bytes), (1, 9));
+    assert_eq!((told.cut_records, malformed), (0, None));
+}
+
+/// The template may change between two sets of one datagram, and its withdrawal over UDP changes nothing.
+#[test]
+fn the_last_definition_counts_from_its_place_on() {
+    let short = Bytes::default().u16(256).u16(1).u16(1).u16(2);
+    let long = Bytes::default().u16(256).u16(1).u16(1).u16(4);
+    let withdrawal = Bytes::default().u16(256).u16(0);
+    let sets = [
+        short.clone().set(2),
+        Bytes::default().u16(1).u16(2).set(256),
+        long.set(2),
+        Bytes::default().u32(3).set(256),
+        withdrawal.set(2),
+        Bytes::default().u32(4).set(256),
+        short.set(2),
+        Bytes::default().u16(5).set(256),
+    ];
+    let (flows, head, told, _) = read_all(&mut Session::default(), &ipfix(0, &sets));
+    let bytes: Vec<_> = flows.iter().map(|flow| flow.bytes).collect();
+    assert_eq!((bytes, told.withdrawals), (vec![1, 2, 3, 4, 5], 1));
+    assert_eq!(head.unwrap().units, Some(5));
+}
+
+/// pmacct's exporters on one machine: templates from one port, data from another.
+#[test]
+fn a_template_of_another_port_is_adopted_only_where_all_agree() {
+    let mut data = Session::default();
+    read_all(&mut data, &ipfix(0, &[record(9).set(256)]));
+    let known = |set: Bytes| {
+        let mut session = Session::default();
+        read_all(&mut session, &ipfix(0, &[set]));
+        session
+    };
+    let (one, same) = (known(template().set(2)), known(template().set(2)));
+    let other = known(Bytes::default().u16(256).u16(1).u16(1).u16(4).set(2));
+    let mut flows = Vec::new();
+    let mut adopt = |session: &mut Session, others: &[&Session]| {
+        adopt(session, others, Instant::now(), &mut |flow: &Flow| {
+            flows.push(*flow);
+        })
+        .replayed_sets
+    };
+    assert_eq!(adopt(&mut data, &[&one, &other]), 0);
+    assert_eq!(adopt(&mut data, &[&one, &same]), 1);
+    assert_eq!(flows, [flow(9)]);
 }
 
 #[test]
@@ -501,6 +747,7 @@ fn an_sflow_sample_is_a_flow_of_one_packet_with_its_rate() {
         bytes: 1_486,
         packets: 1,
         direction: Some(Direction::Ingress),
+        span: Some(Span::default()),
         rate: crate::flow::Rate {
             one_in: 512,
             origin: Origin::Record,
@@ -511,7 +758,10 @@ fn an_sflow_sample_is_a_flow_of_one_packet_with_its_rate() {
     assert_eq!(head.unwrap().sequence, 77);
     assert_eq!(
         (session(&datagram), numbering(&datagram)),
-        (Ok((Protocol::Sflow, 0)), Some((77, Some(5_000))))
+        (
+            Ok((Protocol::Sflow, 0xc612_0909 << 32)),
+            Some((77, Some(5_000)))
+        )
     );
 }
 

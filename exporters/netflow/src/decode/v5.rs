@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Head, Malformed};
-use crate::flow::{Flow, Origin, Rate};
+use crate::flow::{Flow, Origin, Rate, Span};
 use crate::template::read::Reader;
 
 /// Octets of the header.
@@ -12,7 +12,7 @@ const HEAD: usize = 24;
 const RECORD: usize = 48;
 
 /// Reads a datagram; `each` gets every record. A datagram that is too short for its count is refused whole.
-pub(super) fn read(datagram: &[u8], mut each: impl FnMut(Flow)) -> Result<Head, Malformed> {
+pub(super) fn read(datagram: &[u8], mut each: impl FnMut(&Flow)) -> Result<Head, Malformed> {
     let mut reader = Reader(datagram);
     let head = head(&mut reader).ok_or(Malformed::Header)?;
     if head.count == 0 || datagram.len() < HEAD + RECORD * usize::from(head.count) {
@@ -29,7 +29,7 @@ pub(super) fn read(datagram: &[u8], mut each: impl FnMut(Flow)) -> Result<Head, 
         .chunks_exact(RECORD)
         .take(usize::from(head.count))
     {
-        each(flow(record, rate));
+        each(&flow(record, rate, head.uptime));
     }
     Ok(Head {
         version: 5,
@@ -67,11 +67,13 @@ fn head(reader: &mut Reader<'_>) -> Option<Header> {
     })
 }
 
-fn flow(record: &[u8], rate: Rate) -> Flow {
+fn flow(record: &[u8], rate: Rate, uptime: u32) -> Flow {
     let byte = |at: usize| record[at];
     let u16_at = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
     let u32_at =
         |at: usize| u32::from_be_bytes([byte(at), byte(at + 1), byte(at + 2), byte(at + 3)]);
+    // Uptimes wrap after 49.7 days, each for itself.
+    let ago = |at: usize| i64::from(uptime.wrapping_sub(u32_at(at)).cast_signed());
     Flow {
         source: Some(IpAddr::V4(Ipv4Addr::from(u32_at(0)))),
         destination: Some(IpAddr::V4(Ipv4Addr::from(u32_at(4)))),
@@ -81,7 +83,12 @@ fn flow(record: &[u8], rate: Rate) -> Flow {
         bytes: u64::from(u32_at(20)),
         source_port: u16_at(32),
         destination_port: u16_at(34),
+        tcp_flags: byte(37),
         protocol: byte(38),
+        tos: byte(39),
+        source_as: u32::from(u16_at(40)),
+        destination_as: u32::from(u16_at(42)),
+        span: Some(Span::new(ago(24), ago(28))),
         // Version 5 is measured where packets come in.
         direction: None,
         rate,

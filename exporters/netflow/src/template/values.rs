@@ -1,0 +1,285 @@
+//! The values of one record, and what they say: the flow, its rate, and when it was.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::packet;
+use super::slot::{self, Groups, Time};
+use crate::flow::{Direction, Flow, Span};
+
+/// Seconds from 1900, where NTP begins, to 1970.
+const NTP_EPOCH: u64 = 2_208_988_800;
+
+/// Times of the datagram that a record came in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Clock {
+    /// When it was sent, milliseconds since 1970 by the exporter's clock.
+    pub(crate) export_ms: u64,
+    /// The same since the exporter started, where its header says so.
+    pub(crate) uptime_ms: Option<u32>,
+    /// When the exporter started, milliseconds since 1970, where it told by its options (IE 160).
+    pub(crate) init_ms: Option<u64>,
+}
+
+/// What the fields of one record said; zero is unsaid.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'a> {
+    numbers: [u64; slot::COUNT],
+    /// The packet that it holds, from its Ethernet header on.
+    pub(super) frame: Option<&'a [u8]>,
+    /// The packet that it holds, from its IP header on.
+    pub(super) packet: Option<&'a [u8]>,
+}
+
+impl Default for Values<'_> {
+    fn default() -> Self {
+        Self {
+            numbers: [0; slot::COUNT],
+            frame: None,
+            packet: None,
+        }
+    }
+}
+
+impl Values<'_> {
+    #[inline]
+    pub(super) fn set(&mut self, slot: u8, value: u64) {
+        // Always there: slots are numbered by their count.
+        if let Some(place) = self.numbers.get_mut(usize::from(slot)) {
+            *place = value;
+        }
+    }
+
+    #[inline]
+    fn get(&self, slot: u8) -> u64 {
+        self.numbers[usize::from(slot)]
+    }
+
+    fn either(&self, slots: &[u8]) -> u64 {
+        let said = slots.iter().map(|slot| self.get(*slot));
+        said.into_iter().find(|value| *value > 0).unwrap_or(0)
+    }
+
+    /// ifIndex of the interface that received the packets, or that an options record is about.
+    pub(crate) fn input(&self) -> u32 {
+        self.get(slot::INPUT) as u32
+    }
+
+    /// The sampler that measured, where the template names one.
+    pub(crate) fn sampler(&self, has: &Groups) -> Option<u64> {
+        has.sampler.then(|| self.get(slot::SAMPLER))
+    }
+
+    /// When the exporter started, milliseconds since 1970.
+    pub(crate) fn init_ms(&self) -> Option<u64> {
+        Some(self.get(slot::INIT_MS)).filter(|init| *init > 0)
+    }
+
+    /// Seconds after which the exporter tells of a flow that goes on.
+    pub(crate) fn active_timeout(&self) -> Option<u32> {
+        Some(self.get(slot::ACTIVE_TIMEOUT) as u32).filter(|seconds| *seconds > 0)
+    }
+
+    /// The rate that the record states, rounded to the nearest whole; `None` where it states none.
+    pub(crate) fn rate(&self, has: &Groups) -> Option<u32> {
+        if !has.rate {
+            return None;
+        }
+        let ratio =
+            |whole: u64, part: u64| (part > 0).then(|| whole.saturating_add(part / 2) / part);
+        let interval = self.get(slot::PACKET_INTERVAL);
+        let (sample, population) = (self.get(slot::SAMPLE_SIZE), self.get(slot::POPULATION));
+        let probability = match has.probability_octets {
+            8 => f64::from_bits(self.get(slot::PROBABILITY)),
+            4 => f64::from(f32::from_bits(self.get(slot::PROBABILITY) as u32)),
+            _ => 0.0,
+        };
+        let rate = if self.get(slot::INTERVAL) > 0 {
+            Some(self.get(slot::INTERVAL))
+        } else if interval > 0 {
+            ratio(
+                interval.saturating_add(self.get(slot::PACKET_SPACE)),
+                interval,
+            )
+        } else if sample > 0 && population > 0 {
+            ratio(population, sample)
+        } else if probability > 0.0 && probability <= 1.0 {
+            Some((1.0 / probability).round() as u64)
+        } else {
+            None
+        };
+        let rate = rate.and_then(|rate| u32::try_from(rate).ok());
+        rate.filter(|rate| *rate > 0)
+    }
+
+    /// The flow, without its rate.
+    #[inline]
+    pub(crate) fn flow(&self, has: &Groups, clock: &Clock) -> Flow {
+        let mut flow = Flow {
+            source: self.address(slot::SOURCE4, slot::SOURCE6, slot::SOURCE6_LOW),
+            destination: self.address(
+                slot::DESTINATION4,
+                slot::DESTINATION6,
+                slot::DESTINATION6_LOW,
+            ),
+            source_port: self.get(slot::SOURCE_PORT) as u16,
+            destination_port: self.get(slot::DESTINATION_PORT) as u16,
+            protocol: self.get(slot::PROTOCOL) as u8,
+            tos: self.get(slot::TOS) as u8,
+            tcp_flags: self.get(slot::TCP_FLAGS) as u8,
+            input: self.get(slot::INPUT) as u32,
+            output: self.get(slot::OUTPUT) as u32,
+            source_as: self.get(slot::SOURCE_AS) as u32,
+            destination_as: self.get(slot::DESTINATION_AS) as u32,
+            bytes: self.get(slot::BYTES),
+            packets: self.get(slot::PACKETS),
+            span: self.span(has.time, clock),
+            ..Flow::default()
+        };
+        if has.direction {
+            flow.direction = match self.get(slot::DIRECTION) {
+                0 => Some(Direction::Ingress),
+                1 => Some(Direction::Egress),
+                _ => None,
+            };
+        }
+        if flow.destination_port == 0 {
+            flow.destination_port = self.get(slot::ICMP) as u16;
+        }
+        if let Some(packet) = self.inner() {
+            flow.source = Some(packet.source);
+            flow.destination = Some(packet.destination);
+            flow.protocol = packet.protocol;
+            (flow.source_port, flow.destination_port) = packet.ports;
+            if flow.bytes == 0 {
+                flow.bytes = u64::from(packet.bytes);
+            }
+        }
+        if flow.bytes == 0 {
+            use slot::{FRAME_BYTES, INITIATOR_BYTES, LAYER2_BYTES, OUT_BYTES, TOTAL_BYTES};
+            flow.bytes = self.either(&[
+                OUT_BYTES,
+                TOTAL_BYTES,
+                LAYER2_BYTES,
+                INITIATOR_BYTES,
+                FRAME_BYTES,
+            ]);
+        }
+        if flow.packets == 0 {
+            use slot::{INITIATOR_PACKETS, OUT_PACKETS, TOTAL_PACKETS};
+            flow.packets = self.either(&[OUT_PACKETS, TOTAL_PACKETS, INITIATOR_PACKETS]);
+            if flow.packets == 0 && (self.frame.is_some() || self.packet.is_some()) {
+                flow.packets = 1;
+            }
+        }
+        flow
+    }
+
+    /// The flow back, where the exporter tells both in one record (RFC 5103, or counters of the responder).
+    pub(crate) fn back(&self, has: &Groups, flow: &Flow) -> Option<Flow> {
+        if !has.reverse {
+            return None;
+        }
+        // Responder's counters belong to initiator's; beside others they tell of the whole connection once more.
+        let asked = self.get(slot::BYTES) == 0 && self.get(slot::OUT_BYTES) == 0;
+        let responder = |slot: u8| if asked { self.get(slot) } else { 0 };
+        let bytes = self
+            .get(slot::REVERSE_BYTES)
+            .max(responder(slot::RESPONDER_BYTES));
+        let packets = self
+            .get(slot::REVERSE_PACKETS)
+            .max(responder(slot::RESPONDER_PACKETS));
+        (bytes > 0 || packets > 0).then_some(Flow {
+            source: flow.destination,
+            destination: flow.source,
+            source_port: flow.destination_port,
+            destination_port: flow.source_port,
+            source_as: flow.destination_as,
+            destination_as: flow.source_as,
+            input: flow.output,
+            output: flow.input,
+            bytes,
+            packets,
+            ..*flow
+        })
+    }
+
+    fn inner(&self) -> Option<packet::Packet> {
+        match (self.frame, self.packet) {
+            (Some(frame), _) => packet::ethernet(frame),
+            (None, Some(packet)) => packet::ip(packet),
+            (None, None) => None,
+        }
+    }
+
+    /// Exporters that use one template for both families leave the other one zero.
+    #[inline]
+    fn address(&self, four: u8, high: u8, low: u8) -> Option<IpAddr> {
+        let (high, low) = (self.get(high), self.get(low));
+        if high | low != 0 {
+            let address = u128::from(high) << 64 | u128::from(low);
+            return Some(IpAddr::V6(Ipv6Addr::from(address)));
+        }
+        let four = self.get(four) as u32;
+        (four != 0).then(|| IpAddr::V4(Ipv4Addr::from(four)))
+    }
+
+    /// How long before the export the flow began and ended; `None` where the record does not tell, or nonsense.
+    #[inline]
+    fn span(&self, time: Time, clock: &Clock) -> Option<Span> {
+        // All in milliseconds before the export; negative is after it.
+        let ago = |unix_ms: u64| (clock.export_ms as i64).wrapping_sub(unix_ms as i64);
+        let (start, end) = match time {
+            Time::None => return None,
+            Time::Observed => {
+                let at = ago(self.get(slot::OBSERVED_MS));
+                (at, at)
+            }
+            Time::Seconds => {
+                let (start, end) = (self.get(slot::START_S), self.get(slot::END_S));
+                (ago(start.wrapping_mul(1_000)), ago(end.wrapping_mul(1_000)))
+            }
+            Time::Uptime => self.uptime(clock),
+            Time::Ago => (
+                (self.get(slot::START_AGO_US) / 1_000) as i64,
+                (self.get(slot::END_AGO_US) / 1_000) as i64,
+            ),
+            Time::Ntp => {
+                let unix_ms = |ntp: u64| {
+                    let seconds = (ntp >> 32).wrapping_sub(NTP_EPOCH);
+                    seconds.wrapping_mul(1_000) + (((ntp & 0xffff_ffff) * 1_000) >> 32)
+                };
+                (
+                    ago(unix_ms(self.get(slot::START_NTP))),
+                    ago(unix_ms(self.get(slot::END_NTP))),
+                )
+            }
+            Time::Milliseconds => (ago(self.get(slot::START_MS)), ago(self.get(slot::END_MS))),
+        };
+        let duration = match (self.get(slot::DURATION_MS), self.get(slot::DURATION_US)) {
+            (0, us) => us / 1_000,
+            (ms, _) => ms,
+        };
+        let start = if duration > 0 {
+            end.saturating_add_unsigned(duration)
+        } else {
+            start
+        };
+        Some(Span::new(start, end))
+    }
+
+    /// By the uptime of the header; IPFIX has none, there it counts from when the exporter started, else from the end of the flow.
+    fn uptime(&self, clock: &Clock) -> (i64, i64) {
+        let (first, last) = (self.get(slot::FIRST) as u32, self.get(slot::LAST) as u32);
+        // Uptimes wrap after 49.7 days, each for itself.
+        let duration = i64::from(last.wrapping_sub(first).cast_signed()).max(0);
+        let end = match (clock.uptime_ms, self.init_ms().or(clock.init_ms)) {
+            (Some(uptime), _) => i64::from(uptime.wrapping_sub(last).cast_signed()),
+            (None, Some(init)) => {
+                let uptime = clock.export_ms.wrapping_sub(init) as u32;
+                i64::from(uptime.wrapping_sub(last).cast_signed())
+            }
+            (None, None) => 0,
+        };
+        (end + duration, end)
+    }
+}
