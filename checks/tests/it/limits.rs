@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -55,6 +56,11 @@ const CONNECTIONS: usize = 100;
 
 /// A service with a configuration that is enough for it to start, on an address of its own.
 async fn start(name: &str, dir: &TempDir) -> Process {
+    start_of(name, &services::program(name), dir).await
+}
+
+/// The same of a program that stands for the service.
+async fn start_of(name: &str, program: &std::path::Path, dir: &TempDir) -> Process {
     let config = match name {
         "sotp-syslog" => {
             "listen: {udp: [{address: '127.0.0.1:0'}], tcp: []}\nspool: {path: spool, max_bytes: 67108864, reserve_bytes: 1048576}\ndead_letters: {path: dead.jsonl}\nloki: [{name: a, url: 'http://127.0.0.1:9/'}]\n"
@@ -86,7 +92,7 @@ async fn start(name: &str, dir: &TempDir) -> Process {
         // Two thousand unless told otherwise, as scrapes of devices wait long.
         args.push("--web.max-requests=40".to_owned());
     }
-    let process = Spawn::new(services::program(name)).args(args).start().await;
+    let process = Spawn::new(program).args(args).start().await;
     process.unwrap_or_else(|error| panic!("{name}: {error:#}"))
 }
 
@@ -302,6 +308,35 @@ async fn every_service_answers_health_and_metrics_while_strangers_hold_what_they
             eventually(Duration::from_secs(20), asked).await.unwrap();
         }
         drop(held);
+    }
+}
+
+/// No file may grow: to whoever writes that is a disk without room. Each service that was there before is there again, and tells; but for
+/// the remediator, which may do nothing without its journal: it ends and says so.
+#[tokio::test]
+async fn every_service_starts_again_where_the_disk_has_no_room() {
+    for name in all() {
+        let dir = TempDir::new().unwrap();
+        let mut process = start(&name, &dir).await;
+        process.terminate().unwrap();
+        process.wait(Duration::from_secs(30)).await.unwrap();
+        let script = format!(
+            "#!/bin/sh\ntrap '' XFSZ\nulimit -f 1\nexec {} \"$@\"\n",
+            services::program(&name).display()
+        );
+        let limited = dir.write("limited", script).unwrap();
+        std::fs::set_permissions(&limited, PermissionsExt::from_mode(0o755)).unwrap();
+        let process = start_of(&name, &limited, &dir).await;
+        if name == "sotp-remediator" {
+            let why = "the journal cannot be written or read";
+            process.logged(why, Duration::from_secs(20)).await.unwrap();
+            continue;
+        }
+        for path in ["/-/healthy", "/metrics", "/config"] {
+            let answer = process.get(path).await;
+            let answer = answer.unwrap_or_else(|_| panic!("{name}: {}", process.log()));
+            assert_eq!(answer.0, 200, "{name} {path}");
+        }
     }
 }
 
