@@ -55,7 +55,7 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 const CONNECTIONS: usize = 100;
 
 /// A service with a configuration that is enough for it to start, on an address of its own.
-async fn start(name: &str, dir: &TempDir) -> Process {
+pub(crate) async fn start(name: &str, dir: &TempDir) -> Process {
     start_of(name, &services::program(name), dir).await
 }
 
@@ -96,7 +96,7 @@ async fn start_of(name: &str, program: &std::path::Path, dir: &TempDir) -> Proce
     process.unwrap_or_else(|error| panic!("{name}: {error:#}"))
 }
 
-fn all() -> Vec<String> {
+pub(crate) fn all() -> Vec<String> {
     let table = ::services::Table::ours().unwrap();
     table.service.into_iter().map(|one| one.name).collect()
 }
