@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::platform::Platforms;
-use crate::runbook::{Runbook, files};
+use crate::platform::{Platforms, Way};
+use crate::runbook::{Check, Runbook, can_be, files};
 use crate::trial;
 
 /// The flag whose default is larger here: a webhook may have 4 MiB.
@@ -24,6 +24,18 @@ enum Command {
         /// Files with runbooks, or folders of them.
         paths: Vec<PathBuf>,
     },
+    /// Print what a runbook would ask and type on a device of a platform. Nothing is reached.
+    Plan {
+        /// A file with a runbook, or the name of a built-in one.
+        runbook: String,
+        /// The platform of the device.
+        platform: String,
+        /// The port, neighbour or unit.
+        thing: Option<String>,
+        /// The name of the device.
+        #[arg(long, default_value = "DEVICE")]
+        device: String,
+    },
 }
 
 /// Does what the command line asks for in place of running the service.
@@ -31,7 +43,7 @@ enum Command {
 pub fn early() -> Option<ExitCode> {
     let mut args = std::env::args_os();
     let command = args.nth(1)?;
-    if command != "test" {
+    if command != "test" && command != "plan" {
         return None;
     }
     let command = match Command::try_parse() {
@@ -41,8 +53,16 @@ pub fn early() -> Option<ExitCode> {
             return Some(ExitCode::from(if error.use_stderr() { 64 } else { 0 }));
         }
     };
-    let Command::Test { paths } = command;
-    Some(match test(&paths) {
+    let done = match command {
+        Command::Test { paths } => test(&paths),
+        Command::Plan {
+            runbook,
+            platform,
+            thing,
+            device,
+        } => plan(&runbook, &platform, &device, thing.as_deref()).map(|()| 0),
+    };
+    Some(match done {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -109,6 +129,84 @@ fn test(paths: &[PathBuf]) -> anyhow::Result<usize> {
         runbooks.len()
     )?;
     Ok(failed)
+}
+
+/// Prints every line that would reach a device.
+fn plan(name: &str, platform: &str, device: &str, thing: Option<&str>) -> anyhow::Result<()> {
+    let platforms = Platforms::built_in()?;
+    let built_in = crate::runbook::Runbooks::built_in(&platforms)?;
+    let runbook = match built_in.get(name) {
+        Some(runbook) => (**runbook).clone(),
+        None => read(Path::new(name), &platforms)?,
+    };
+    let platform = platforms.get(platform).ok_or_else(|| {
+        let known: Vec<&str> = platforms.iter().map(|one| &*one.platform).collect();
+        anyhow::anyhow!(
+            "there is no platform {platform:?}; expected one of {}",
+            known.join(", ")
+        )
+    })?;
+    anyhow::ensure!(
+        runbook.suits(platform),
+        "{} is not for {}: the platform lacks some of its steps or answers",
+        runbook.name,
+        platform.title
+    );
+    match (runbook.target.thing(), thing) {
+        (Some((kind, _)), None) => {
+            anyhow::bail!("expected the {kind} that {} acts on", runbook.name)
+        }
+        (Some((kind, _)), Some(thing)) => {
+            anyhow::ensure!(can_be(kind, thing), "{thing:?} is no {kind}");
+        }
+        (None, Some(_)) => anyhow::bail!("{} acts on a whole device", runbook.name),
+        (None, None) => {}
+    }
+    let values = crate::decide::values(&runbook, device, thing);
+    let unfit = |(place, unfit): (String, crate::text::Unfit)| anyhow::anyhow!("{place}: {unfit}");
+    let mut out = std::io::stdout();
+    let lists = [
+        (
+            "asks before",
+            vec![&runbook.precheck, &runbook.hold, &runbook.person],
+        ),
+        ("asks afterwards", vec![&runbook.postcheck]),
+    ];
+    let asks = |out: &mut std::io::Stdout, (title, lists): &(&str, Vec<&Vec<Check>>)| {
+        let mut asked = Vec::new();
+        for check in lists.iter().flat_map(|list| list.iter()) {
+            let line = match (&check.read, &check.promql) {
+                (Some(read), _) => platform.reads[read].command(&values).map_err(unfit)?,
+                (_, Some(query)) => format!("Prometheus: {query}"),
+                _ => continue,
+            };
+            if !asked.contains(&line) {
+                asked.push(line);
+            }
+        }
+        for line in asked {
+            writeln!(out, "{title}: {line}")?;
+        }
+        anyhow::Ok(())
+    };
+    let types = |out: &mut std::io::Stdout, title: &str, steps: &[String]| {
+        let steps = crate::decide::planned(steps, platform, &values).map_err(anyhow::Error::msg)?;
+        for step in steps {
+            let way = match step.way {
+                Way::Configure => "configures",
+                Way::Run => "runs",
+                Way::Look => "looks",
+            };
+            for line in step.lines {
+                writeln!(out, "{title}{way}: {line}")?;
+            }
+        }
+        anyhow::Ok(())
+    };
+    asks(&mut out, &lists[0])?;
+    types(&mut out, "", &runbook.steps)?;
+    asks(&mut out, &lists[1])?;
+    types(&mut out, "if it does not help, ", &runbook.rollback)
 }
 
 fn read(file: &Path, platforms: &Platforms) -> anyhow::Result<Runbook> {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::platform::{Fields, Platform};
+use crate::platform::{Fields, Platform, Way};
 use crate::ports;
 use crate::proof::Proof;
 use crate::runbook::{Check, Runbook, Verdict, holds};
@@ -23,7 +23,7 @@ pub struct Plan {
     pub runbook: String,
     /// The device.
     pub device: String,
-    /// The port.
+    /// The port, neighbour or unit.
     pub port: Option<String>,
     /// Step by step the lines.
     pub steps: Vec<PlannedStep>,
@@ -38,7 +38,10 @@ pub struct Plan {
 pub struct PlannedStep {
     /// Its name.
     pub step: String,
-    /// What is typed in configuration mode.
+    /// How its lines are typed.
+    #[serde(default, skip_serializing_if = "Way::is_configure")]
+    pub way: Way,
+    /// What is typed.
     pub lines: Vec<String>,
 }
 
@@ -50,6 +53,13 @@ impl Plan {
             .iter()
             .flat_map(|step| step.lines.clone())
             .collect()
+    }
+
+    /// Whether nothing of it changes anything.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        let mut steps = self.steps.iter().chain(&self.rollback);
+        steps.all(|step| step.way == Way::Look)
     }
 
     /// SHA-256 of what is done to what on which grounds, in hexadecimal: what an approval is for.
@@ -80,9 +90,11 @@ pub enum Decision {
 
 /// The values that commands and queries may use: names that the inventory and the device vouch for.
 #[must_use]
-pub fn values(device: &str, port: Option<&str>) -> BTreeMap<String, String> {
+pub fn values(runbook: &Runbook, device: &str, thing: Option<&str>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::from([("device".to_owned(), device.to_owned())]);
-    values.extend(port.map(|port| ("port".to_owned(), port.to_owned())));
+    if let (Some((kind, _)), Some(thing)) = (runbook.target.thing(), thing) {
+        values.insert(kind.to_owned(), thing.to_owned());
+    }
     values
 }
 
@@ -139,7 +151,7 @@ pub async fn decide(
     let plan = Plan {
         runbook: runbook.name.clone(),
         device: values.get("device").cloned().unwrap_or_default(),
-        port: values.get("port").cloned(),
+        port: thing_of(values),
         steps: done,
         rollback,
         evidence,
@@ -152,7 +164,14 @@ pub async fn decide(
     }
 }
 
-fn planned(
+/// What is acted on beside the device itself.
+fn thing_of(values: &BTreeMap<String, String>) -> Option<String> {
+    let mut things = values.iter().filter(|(kind, _)| *kind != "device");
+    things.next().map(|(_, thing)| thing.clone())
+}
+
+/// The lines of steps for these values.
+pub(crate) fn planned(
     names: &[String],
     platform: &Platform,
     values: &BTreeMap<String, String>,
@@ -163,15 +182,14 @@ fn planned(
             .steps
             .get(name)
             .ok_or_else(|| format!("{} has no step {name:?}", platform.title))?;
-        let lines = step
-            .configure
-            .iter()
-            .map(|line| text::fill_known(line, values));
+        let (way, lines) = step.lines();
+        let lines = lines.iter().map(|line| text::fill_known(line, values));
         let lines = lines
             .collect::<Result<_, _>>()
             .map_err(|(name, unfit)| format!("{name}: {unfit}"))?;
         steps.push(PlannedStep {
             step: name.clone(),
+            way,
             lines,
         });
     }
@@ -297,8 +315,8 @@ async fn read(
         .understand(&answer, values)?
         .ok_or("the device has no such thing")?;
     // The name is the device's own spelling, where its answer repeats it.
-    match (fields.get("name"), values.get("port")) {
-        (Some(own), Some(port)) if !ports::same(own, port) => {
+    match (fields.get("name"), thing_of(values)) {
+        (Some(own), Some(port)) if !ports::same(own, &port) => {
             Err(format!("the device calls it {own:?}"))
         }
         _ => Ok(fields),

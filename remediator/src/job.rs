@@ -132,7 +132,7 @@ impl State {
         match self {
             Matched => matches!(
                 next,
-                Deferred | Suppressed | Prechecked | Cancelled | Escalated
+                Deferred | Suppressed | Prechecked | Cancelled | Escalated | Observed
             ),
             Deferred => matches!(next, Matched | Cancelled | Suppressed | Escalated),
             Prechecked => matches!(
@@ -187,7 +187,7 @@ pub struct Job {
     pub runbook: String,
     /// The device.
     pub device: String,
-    /// The port.
+    /// What of the device: its port, a neighbour or a unit, whatever the runbook is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
     /// Site of the device.

@@ -14,8 +14,14 @@ use crate::webhook::Refused;
 
 /// How console commands end.
 const VERDICTS: [&str; 3] = ["answered", "failed", "refused"];
-/// Why an alert that a runbook matches names no target.
-const UNMATCHED: [&str; 4] = ["no_device", "unknown_device", "no_port", "bad_port"];
+/// Why an alert that a runbook matches names no target; `platform`: one that the runbook is not for.
+const UNMATCHED: [&str; 5] = [
+    "no_device",
+    "unknown_device",
+    "no_port",
+    "bad_port",
+    "platform",
+];
 /// Who reports changes by people.
 const SOURCES: [&str; 1] = ["syslog"];
 

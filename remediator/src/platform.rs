@@ -12,7 +12,14 @@ use toolkit::{ConfigError, yaml};
 use crate::text::{self, Unfit};
 
 /// Files of the built-in platforms: a platform more is a file and a line here.
-const BUILT_IN: [(&str, &str); 1] = [("frr.yaml", include_str!("../platforms/frr.yaml"))];
+const BUILT_IN: [(&str, &str); 6] = [
+    ("eos.yaml", include_str!("../platforms/eos.yaml")),
+    ("frr.yaml", include_str!("../platforms/frr.yaml")),
+    ("ios.yaml", include_str!("../platforms/ios.yaml")),
+    ("junos.yaml", include_str!("../platforms/junos.yaml")),
+    ("linux.yaml", include_str!("../platforms/linux.yaml")),
+    ("routeros.yaml", include_str!("../platforms/routeros.yaml")),
+];
 
 /// The fields of an answer that was understood; a field that the answer does not have is absent.
 pub type Fields = BTreeMap<String, String>;
@@ -57,19 +64,87 @@ pub struct Read {
     /// What the device says when it has no such thing.
     #[serde(default)]
     pub absent: Option<String>,
-    /// Field by field a pattern whose first group is its value.
-    pub fields: BTreeMap<String, String>,
+    /// Field by field how its value is found.
+    pub fields: BTreeMap<String, Field>,
 }
 
-/// Something that can be done.
+/// How the value of a field is found in an answer.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Field {
+    /// The first group of the pattern.
+    Group(String),
+    /// The value beside the first pattern that is found.
+    First(Vec<When>),
+}
+
+/// A value, and the pattern that stands for it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// The pattern.
+    pub when: String,
+    /// The value.
+    pub is: String,
+}
+
+/// Something that can be done, in one of three ways.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// What it does.
     pub about: String,
     /// Lines typed in configuration mode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configure: Vec<String>,
+    /// Commands that do something outside of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<String>,
+    /// Commands that change nothing; their answers are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub look: Vec<String>,
 }
+
+/// How the lines of a step are typed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// In configuration mode.
+    #[default]
+    Configure,
+    /// As commands that do something.
+    Run,
+    /// As commands that change nothing.
+    Look,
+}
+
+impl Way {
+    /// Whether it is the usual one.
+    #[must_use]
+    pub fn is_configure(&self) -> bool {
+        *self == Self::Configure
+    }
+}
+
+impl Step {
+    /// How its lines are typed, and which.
+    #[must_use]
+    pub fn lines(&self) -> (Way, &[String]) {
+        match (&*self.run, &*self.look) {
+            ([], []) => (Way::Configure, &self.configure),
+            ([], look) => (Way::Look, look),
+            (run, _) => (Way::Run, run),
+        }
+    }
+
+    fn sound(&self) -> bool {
+        let ways = [&self.configure, &self.run, &self.look];
+        ways.into_iter().filter(|way| !way.is_empty()).count() == 1
+    }
+}
+
+/// What a runbook may fill in: the names of what is acted on.
+pub const PLACES: [&str; 4] = ["device", "port", "neighbor", "unit"];
 
 impl Platform {
     /// The platform in `text`.
@@ -91,17 +166,46 @@ impl Platform {
                 }
             }
         }
+        let known = |path: &str, template: &str| {
+            let unknown = text::places(template)
+                .into_iter()
+                .find(|place| !PLACES.contains(place));
+            unknown.map_or(Ok(()), |place| {
+                let expected = PLACES.join(", ");
+                Err(wrong(
+                    path.to_owned(),
+                    format!("{{{place}}} is not known; expected one of {expected}"),
+                ))
+            })
+        };
+        let examples = PLACES.map(|place| (place.to_owned(), "x".to_owned()));
+        let examples = BTreeMap::from(examples);
         for (name, read) in &platform.reads {
-            for (field, pattern) in read
-                .fields
-                .iter()
-                .chain(read.absent.iter().map(|a| (name, a)))
-            {
-                pattern_of(
-                    pattern,
-                    &BTreeMap::from([("port".to_owned(), "x".to_owned())]),
-                )
-                .map_err(|message| wrong(format!("reads.{name}.fields.{field}"), message))?;
+            known(&format!("reads.{name}.command"), &read.command)?;
+            let absent = read.absent.iter().map(|pattern| ("absent", pattern));
+            let fields = read.fields.iter().flat_map(|(field, how)| {
+                let patterns = match how {
+                    Field::Group(pattern) => vec![pattern],
+                    Field::First(all) => all.iter().map(|one| &one.when).collect(),
+                };
+                patterns
+                    .into_iter()
+                    .map(move |pattern| (field.as_str(), pattern))
+            });
+            for (field, pattern) in fields.chain(absent) {
+                pattern_of(pattern, &examples)
+                    .map_err(|message| wrong(format!("reads.{name}.fields.{field}"), message))?;
+            }
+        }
+        for (name, step) in &platform.steps {
+            if !step.sound() {
+                return Err(wrong(
+                    format!("steps.{name}"),
+                    "expected configure, run or look, one of them".to_owned(),
+                ));
+            }
+            for line in step.lines().1 {
+                known(&format!("steps.{name}"), line)?;
             }
         }
         Ok(platform)
@@ -161,10 +265,24 @@ impl Read {
         }
         let mut fields = Fields::new();
         for (name, pattern) in &self.fields {
-            let found = pattern_of(pattern, values)?;
-            if let Some(value) = found.captures(answer).and_then(|groups| groups.get(1)) {
-                fields.insert(name.clone(), value.as_str().trim_end().to_owned());
-            }
+            let value = match pattern {
+                Field::Group(pattern) => {
+                    let found = pattern_of(pattern, values)?;
+                    let groups = found.captures(answer);
+                    groups.and_then(|groups| Some(groups.get(1)?.as_str().trim_end().to_owned()))
+                }
+                Field::First(all) => {
+                    let mut value = None;
+                    for one in all {
+                        if pattern_of(&one.when, values)?.is_match(answer) {
+                            value = Some(one.is.clone());
+                            break;
+                        }
+                    }
+                    value
+                }
+            };
+            fields.extend(value.map(|value| (name.clone(), value)));
         }
         Ok(Some(fields))
     }

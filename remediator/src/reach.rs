@@ -209,6 +209,29 @@ impl Used {
         }
     }
 
+    async fn acted(&mut self, lines: &[String]) -> Result<String, AccessError> {
+        let mut text = String::new();
+        for line in lines {
+            let answer = match self.session()?.run(line).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    self.session = None;
+                    return Err(failed(&error));
+                }
+            };
+            text.push_str(&format!("> {line}\n{}", answer.text()));
+            if let Some(words) = &answer.refused {
+                let detail = format!("the device did not take {line:?}: {words}");
+                return Err(AccessError::new("refused", detail));
+            }
+            if let Some(status) = answer.status.filter(|status| *status != 0) {
+                let detail = format!("{line:?} ended with status {status}: {}", answer.text());
+                return Err(AccessError::new("refused", detail.trim_end()));
+            }
+        }
+        Ok(text)
+    }
+
     async fn typed(&mut self, lines: &[String]) -> Result<String, AccessError> {
         match self.session()?.configure(lines).await {
             Ok(answers) => {
@@ -247,6 +270,10 @@ impl Session for Used {
         lines: &'a [String],
     ) -> BoxFuture<'a, Result<String, AccessError>> {
         Box::pin(self.typed(lines))
+    }
+
+    fn act<'a>(&'a mut self, lines: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>> {
+        Box::pin(self.acted(lines))
     }
 }
 

@@ -19,11 +19,30 @@ use toolkit::{ConfigError, yaml};
 
 pub use check::{Check, Verdict, holds};
 
-use crate::platform::Platforms;
+use crate::platform::{Platform, Platforms, Way};
+use crate::text;
 use cases::Case;
 
 /// Files of the built-in runbooks.
-const BUILT_IN: [(&str, &str); 1] = [("port-up.yaml", include_str!("../runbooks/port-up.yaml"))];
+const BUILT_IN: [(&str, &str); 5] = [
+    (
+        "bgp-soft-clear.yaml",
+        include_str!("../runbooks/bgp-soft-clear.yaml"),
+    ),
+    (
+        "diagnostics.yaml",
+        include_str!("../runbooks/diagnostics.yaml"),
+    ),
+    (
+        "err-disabled.yaml",
+        include_str!("../runbooks/err-disabled.yaml"),
+    ),
+    ("port-up.yaml", include_str!("../runbooks/port-up.yaml")),
+    (
+        "service-restart.yaml",
+        include_str!("../runbooks/service-restart.yaml"),
+    ),
+];
 
 /// How far a runbook may go.
 #[derive(
@@ -90,7 +109,8 @@ pub struct Runbook {
     /// Whether doing it twice does no more than doing it once: then it is decided anew, once, after a crash in the middle.
     #[serde(default)]
     pub idempotent: bool,
-    /// What has to be true before, or there is nothing to do.
+    /// What has to be true before, or there is nothing to do. One that only looks needs none.
+    #[serde(default)]
     pub precheck: Vec<Check>,
     /// Each shows that a person did it: then it is proposed only.
     #[serde(default)]
@@ -103,7 +123,8 @@ pub struct Runbook {
     pub hold: Vec<Check>,
     /// Steps of the platform, in order.
     pub steps: Vec<String>,
-    /// What has to be true afterwards.
+    /// What has to be true afterwards. One that only looks needs nothing.
+    #[serde(default)]
     pub postcheck: Vec<Check>,
     /// What Prometheus has to say besides, where `snmp_proof_within` of the configuration asks for it: `{since}` in its queries is when the
     /// lines were typed, in seconds since the epoch, so that no older sample counts.
@@ -120,7 +141,7 @@ pub struct Runbook {
     pub cases: Vec<Case>,
 }
 
-/// Labels that name what is acted on.
+/// Labels that name what is acted on: the device, and at most one thing of it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
@@ -129,6 +150,38 @@ pub struct Target {
     /// The label with the name of the port, as the device has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    /// The label with the address of the BGP neighbour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbor: Option<String>,
+    /// The label with the name of the unit of systemd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+impl Target {
+    /// What kind of thing it is, as a place of commands, and the label that names it.
+    #[must_use]
+    pub fn thing(&self) -> Option<(&'static str, &str)> {
+        let things = [
+            ("port", &self.port),
+            ("neighbor", &self.neighbor),
+            ("unit", &self.unit),
+        ];
+        let mut there = things
+            .into_iter()
+            .filter_map(|(kind, label)| Some((kind, label.as_deref()?)));
+        there.next()
+    }
+}
+
+/// Whether `value` can be a thing of that kind. That the device has it, its own answer has to say.
+#[must_use]
+pub fn can_be(kind: &str, value: &str) -> bool {
+    match kind {
+        "neighbor" => value.parse::<std::net::IpAddr>().is_ok(),
+        "unit" => text::fit(value).is_ok() && value.ends_with(".service") && !value.contains('/'),
+        _ => text::fit(value).is_ok(),
+    }
 }
 
 impl Runbook {
@@ -152,11 +205,23 @@ impl Runbook {
                 "expected 1 to 32 lower-case letters, digits and -, the first a letter".to_owned(),
             ));
         }
+        let things = [
+            &runbook.target.port,
+            &runbook.target.neighbor,
+            &runbook.target.unit,
+        ];
+        if things.into_iter().flatten().count() > 1 {
+            let expected = "expected one of port, neighbor and unit at most";
+            return Err(wrong("target", expected.to_owned()));
+        }
+        let acts = platforms
+            .iter()
+            .any(|platform| !runbook.only_looks(platform));
         for (path, empty, what) in [
             ("match", runbook.matches.is_empty(), "a label"),
-            ("precheck", runbook.precheck.is_empty(), "a check"),
+            ("precheck", acts && runbook.precheck.is_empty(), "a check"),
             ("steps", runbook.steps.is_empty(), "a step"),
-            ("postcheck", runbook.postcheck.is_empty(), "a check"),
+            ("postcheck", acts && runbook.postcheck.is_empty(), "a check"),
             ("cases", runbook.cases.is_empty(), "a case"),
         ] {
             if empty {
@@ -199,7 +264,34 @@ impl Runbook {
                 }
             }
         }
+        if !platforms.iter().any(|platform| runbook.suits(platform)) {
+            let message = "no platform has all of its steps and answers".to_owned();
+            return Err(wrong("steps", message));
+        }
         Ok(runbook)
+    }
+
+    /// Whether a platform knows everything that the runbook asks and does.
+    #[must_use]
+    pub fn suits(&self, platform: &Platform) -> bool {
+        let lists = [&self.precheck, &self.person, &self.hold, &self.postcheck];
+        let mut reads = lists
+            .into_iter()
+            .flatten()
+            .filter_map(|check| check.read.as_ref());
+        let mut steps = self.steps.iter().chain(&self.rollback);
+        reads.all(|read| platform.reads.contains_key(read))
+            && steps.all(|step| platform.steps.contains_key(step))
+    }
+
+    /// Whether nothing that it does on a platform changes anything.
+    #[must_use]
+    pub fn only_looks(&self, platform: &Platform) -> bool {
+        let looks = |step| {
+            let step = platform.steps.get(step);
+            step.is_none_or(|step| step.lines().0 == Way::Look)
+        };
+        self.steps.iter().chain(&self.rollback).all(looks)
     }
 
     /// How long the post-check may take to become true.

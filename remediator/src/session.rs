@@ -42,6 +42,10 @@ pub trait Session: Send {
         &'a mut self,
         lines: &'a [String],
     ) -> BoxFuture<'a, Result<String, AccessError>>;
+
+    /// Types commands that do something outside of configuration mode and answers what the device said. An error may come after some
+    /// were taken.
+    fn act<'a>(&'a mut self, lines: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>>;
 }
 
 /// Opens sessions.

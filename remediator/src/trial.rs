@@ -32,6 +32,10 @@ impl Session for Recorded {
     fn configure<'a>(&'a mut self, _: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>> {
         Box::pin(async { Ok(String::new()) })
     }
+
+    fn act<'a>(&'a mut self, _: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>> {
+        Box::pin(async { Ok(String::new()) })
+    }
 }
 
 /// A Prometheus that answers what was recorded.
@@ -51,7 +55,7 @@ pub async fn run(runbook: &Runbook, case: &Case, platforms: &Platforms) -> Resul
     let Some(platform) = platforms.get(&case.platform) else {
         return Err(format!("there is no platform {:?}", case.platform));
     };
-    let values = values("r1", case.port.as_deref());
+    let values = values(runbook, "r1", case.port.as_deref());
     let answers = |map: &BTreeMap<String, String>| Recorded {
         answers: map.clone().into_iter().collect(),
     };

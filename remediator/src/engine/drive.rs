@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::decide::{self, Decision, Evidence, Plan};
 use crate::job::{Job, State};
 use crate::journal::{Hint, JournalError};
-use crate::platform::Platform;
+use crate::platform::{Platform, Way};
 use crate::ports;
 use crate::rails::{Held, Rail};
 use crate::runbook::{Level, Runbook, Verdict};
@@ -82,7 +82,7 @@ impl Engine {
         };
         match found {
             Ok((runbook, platform, device)) => {
-                let values = decide::values(&job.device, job.port.as_deref());
+                let values = decide::values(&runbook, &job.device, job.port.as_deref());
                 Ok(Some(Bench {
                     setup,
                     runbook,
@@ -116,7 +116,7 @@ impl Engine {
             Ok(decision) => decision,
             Err(error) => {
                 let why = format!("the device cannot be asked: {error}");
-                return self.step(job, State::Escalated, why).await;
+                return self.give_up(job, why).await;
             }
         };
         drop(alone);
@@ -128,12 +128,13 @@ impl Engine {
                 return self.leave(job, Rail::Precheck, State::Cancelled, why).await;
             }
             Decision::Hold(seen) => {
-                let why = format!("somebody says hands off ({seen})");
+                let why = format!("it is to be left alone ({seen})");
                 return self.leave(job, Rail::Person, State::Suppressed, why).await;
             }
             Decision::Unproven(seen) => {
                 let why = format!("it cannot be told what is so ({seen})");
-                return self.leave(job, Rail::Precheck, State::Escalated, why).await;
+                self.parts.metrics.suppressed(Rail::Precheck);
+                return self.give_up(job, why).await;
             }
         };
         let hash = plan.hash();
@@ -144,6 +145,18 @@ impl Engine {
         self.step(job, State::Prechecked, "what has to be true before is true")
             .await?;
         self.go_on(job, &bench, person, approved).await
+    }
+
+    /// Nothing can be done: people have to look, unless it was to be observed only.
+    async fn give_up(&self, job: &mut Job, why: String) -> Result<(), JournalError> {
+        let observed =
+            job.state == State::Matched && job.level == Level::Observe && job.requester.is_none();
+        let state = if observed {
+            State::Observed
+        } else {
+            State::Escalated
+        };
+        self.step(job, state, why).await
     }
 
     /// Nothing is touched: the rail that says so is counted, and the job ends.
@@ -226,6 +239,9 @@ impl Engine {
         if let Some(now) = self.hands_off(job, &bench.device).await {
             return Some(now);
         }
+        if bench.runbook.only_looks(&bench.platform) {
+            return None;
+        }
         let now = self.parts.clock.now();
         let devices = self.parts.feed.current().devices().len();
         let held = locked(&self.rails)
@@ -283,8 +299,8 @@ impl Engine {
                 self.step(job, State::Deferred, why).await
             }
             None => {
-                self.step(job, State::Escalated, format!("{why}: people have to look"))
-                    .await
+                let why = format!("{why}: people have to look");
+                self.give_up(job, why).await
             }
         }
     }
@@ -297,9 +313,9 @@ impl Engine {
         let hints = hints.map_err(|error| AccessError::new("journal", error.to_string()))?;
         let seen = self.by_people(job, &bench.setup, &hints);
         let mut session = self.session(&bench.device, Account::Repair).await?;
-        let wanted_up = job
-            .port
-            .as_deref()
+        let port = job.port.as_deref();
+        let wanted_up = port
+            .filter(|_| bench.runbook.target.port.is_some())
             .is_some_and(|port| bench.device.desired_of(port) == Some(Desired::Up));
         let proof = &*self.parts.proof;
         Ok(decide::decide(
@@ -416,11 +432,13 @@ impl Engine {
                 )
                 .await;
         }
-        let devices = self.parts.feed.current().devices().len();
-        let booked =
-            locked(&self.rails).try_start(&bench.setup.bounds, &subject(job), devices, now);
-        if let Err(held) = booked {
-            return self.hold(job, held, "another start came first").await;
+        if !plan.only_looks() {
+            let devices = self.parts.feed.current().devices().len();
+            let booked =
+                locked(&self.rails).try_start(&bench.setup.bounds, &subject(job), devices, now);
+            if let Err(held) = booked {
+                return self.hold(job, held, "another start came first").await;
+            }
         }
         job.attempts += 1;
         self.step(job, State::Running, "the lines of the plan are typed")
@@ -470,8 +488,16 @@ impl Engine {
                 lines = step.lines.join(" / "),
                 "lines are typed"
             );
+            let answer = match step.way {
+                Way::Look => {
+                    look(&mut *session, &step.lines, &mut output).await;
+                    continue;
+                }
+                Way::Configure => session.configure(&step.lines),
+                Way::Run => session.act(&step.lines),
+            };
             self.parts.metrics.lines.inc_by(step.lines.len() as u64);
-            match session.configure(&step.lines).await {
+            match answer.await {
                 Ok(answer) => output.push_str(&answer),
                 Err(error) => return (Err(error.to_string()), output),
             }
@@ -586,7 +612,11 @@ impl Engine {
         let lock = self.lock_of(&job.device);
         let _alone = lock.lock().await;
         // What was typed before the process ended was typed before now.
-        let (verdict, seen) = self.verify(&bench, self.parts.clock.now()).await;
+        let (mut verdict, seen) = self.verify(&bench, self.parts.clock.now()).await;
+        if bench.runbook.only_looks(&bench.platform) {
+            // What was seen is gone with the process; it is looked at again.
+            verdict = Verdict::Fails;
+        }
         match verdict {
             Verdict::Holds => {
                 self.step(job, State::Succeeded, format!("it helped ({seen})"))
@@ -611,6 +641,15 @@ impl Engine {
     pub(crate) fn kept(&self, device: &Device, text: &str) -> String {
         let masked = self.parts.access.mask(device, text);
         bounded(&masked, OUTPUT).0.to_owned()
+    }
+}
+
+/// The answers to commands that change nothing; one without an answer is told and left out.
+async fn look(session: &mut dyn Session, lines: &[String], output: &mut String) {
+    for line in lines {
+        let answer = session.run(line).await;
+        let answer = answer.unwrap_or_else(|error| format!("no answer: {error}\n"));
+        output.push_str(&format!("> {line}\n{}\n", answer.trim_end()));
     }
 }
 

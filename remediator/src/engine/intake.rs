@@ -7,8 +7,7 @@ use toolkit::trace::Origin;
 use crate::job::{Job, State, new_id};
 use crate::journal::{Alert, Filter, JournalError};
 use crate::rails::Rail;
-use crate::runbook::{Level, Runbook};
-use crate::text;
+use crate::runbook::{Level, Runbook, can_be};
 
 use super::{Engine, locked, moved};
 
@@ -65,6 +64,9 @@ impl Engine {
                         .unmatched
                         .with_label_values(&[reason])
                         .inc();
+                    if reason == "platform" {
+                        continue;
+                    }
                     tracing::warn!(
                         runbook = runbook.name,
                         fingerprint = alert.fingerprint,
@@ -97,14 +99,23 @@ impl Engine {
         let device = label(&runbook.target.device).ok_or("no_device")?;
         let inventory = self.parts.feed.current();
         let device = inventory.device(device).ok_or("unknown_device")?;
-        let port = match &runbook.target.port {
+        let port = match runbook.target.thing() {
             None => None,
-            Some(name) => {
-                let port = label(name).ok_or("no_port")?;
-                text::fit(port).map_err(|_| "bad_port")?;
-                Some(port.to_owned())
+            Some((kind, name)) => {
+                let thing = label(name).ok_or("no_port")?;
+                if !can_be(kind, thing) {
+                    return Err("bad_port");
+                }
+                Some(thing.to_owned())
             }
         };
+        let setup = (self.parts.setup)();
+        // What is not known at all, people are told about; what a runbook is not for, is none of its.
+        if let Some(platform) = setup.platforms.get(&device.platform)
+            && !runbook.suits(platform)
+        {
+            return Err("platform");
+        }
         let now = self.parts.clock.now();
         Ok(Job {
             id: new_id(now),
@@ -162,8 +173,8 @@ impl Engine {
         port: Option<&str>,
     ) -> Result<Job, &'static str> {
         let mut labels = BTreeMap::from([(runbook.target.device.clone(), device.to_owned())]);
-        if let (Some(name), Some(port)) = (&runbook.target.port, port) {
-            labels.insert(name.clone(), port.to_owned());
+        if let (Some((_, name)), Some(port)) = (runbook.target.thing(), port) {
+            labels.insert(name.to_owned(), port.to_owned());
         }
         let now = self.parts.clock.now();
         let alert = Alert {

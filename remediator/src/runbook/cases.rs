@@ -29,7 +29,7 @@ pub struct Case {
     pub name: String,
     /// The platform of the device.
     pub platform: String,
-    /// The port that is acted on.
+    /// The port, neighbour or unit that is acted on.
     #[serde(default)]
     pub port: Option<String>,
     /// Whether the inventory wants the port up.

@@ -17,6 +17,9 @@ pub struct Check {
     /// Fields that have these values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub is: BTreeMap<String, String>,
+    /// Fields that have one of these values.
+    #[serde(rename = "in", skip_serializing_if = "BTreeMap::is_empty")]
+    pub one_of: BTreeMap<String, Vec<String>>,
     /// Fields that contain these texts.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub contains: BTreeMap<String, String>,
@@ -52,12 +55,15 @@ impl Check {
     /// What is missing or too much.
     pub fn sound(&self) -> Result<(), String> {
         let fields = !(self.is.is_empty()
+            && self.one_of.is_empty()
             && self.contains.is_empty()
             && self.has.is_empty()
             && self.lacks.is_empty());
         match (&self.read, &self.promql) {
             (Some(_), None) if fields && self.equals.is_none() => Ok(()),
-            (Some(_), None) => Err("expected is, contains, has or lacks beside read".to_owned()),
+            (Some(_), None) => {
+                Err("expected is, in, contains, has or lacks beside read".to_owned())
+            }
             (None, Some(_)) if self.equals.is_some() && !fields => Ok(()),
             (None, Some(_)) => Err("expected equals beside promql".to_owned()),
             _ => Err("expected read or promql, one of them".to_owned()),
@@ -78,6 +84,13 @@ impl Check {
                 // A field that has to have a value and is not there: the answer does not say.
                 None => return Verdict::Unknown,
                 Some(found) if found != wanted => return Verdict::Fails,
+                Some(_) => {}
+            }
+        }
+        for (name, wanted) in &self.one_of {
+            match value(name) {
+                None => return Verdict::Unknown,
+                Some(found) if !wanted.contains(found) => return Verdict::Fails,
                 Some(_) => {}
             }
         }

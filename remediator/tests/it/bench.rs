@@ -126,6 +126,10 @@ impl Session for Open {
         }
         Box::pin(async { Ok(String::new()) })
     }
+
+    fn act<'a>(&'a mut self, _: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>> {
+        Box::pin(async { Err(AccessError::new("refused", "it knows no such command")) })
+    }
 }
 
 /// A clock that a test moves; it stands still otherwise.

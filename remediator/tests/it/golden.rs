@@ -137,7 +137,7 @@ async fn the_series_are_those_of_the_golden_file_and_events_are_born_at_0() {
 
 #[tokio::test]
 async fn webhook_is_taken_from_known_senders_only_and_is_in_the_journal_when_it_is_answered() {
-    let place = Place::with(INVENTORY, "").await;
+    let place = Place::with(INVENTORY, "levels: [{level: propose}]\n").await;
     for (user, body, status) in [
         ("eve", webhook("eth0"), 401),
         ("am", json!({"version": "3", "alerts": []}), 400),

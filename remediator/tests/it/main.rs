@@ -5,6 +5,7 @@ mod bench;
 mod crash;
 mod golden;
 mod heals;
+mod hosts;
 mod journal;
 mod rails;
 mod router;

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use sotp_remediator::platform::Platforms;
-use sotp_remediator::runbook::{Runbook, json_schema};
+use sotp_remediator::runbook::cases::Outcome;
+use sotp_remediator::runbook::{Runbook, Runbooks, json_schema};
 use testkit::TempDir;
 
 const PORT_UP: &str = include_str!("../../runbooks/port-up.yaml");
@@ -23,9 +24,84 @@ fn test(paths: &[&Path]) -> (bool, String) {
 fn cases_of_the_built_in_runbooks_hold() {
     let (good, text) = test(&[]);
     assert!(
-        good && text.contains("6 cases of 1 runbooks, 0 failed"),
+        good && text.contains("cases of 5 runbooks, 0 failed"),
         "{text}"
     );
+}
+
+/// A platform that a runbook is for without a case in which it acts there is a platform that nobody tried.
+#[test]
+fn every_built_in_runbook_has_a_case_that_acts_for_each_platform_that_it_is_for() {
+    let platforms = Platforms::built_in().unwrap();
+    let runbooks = Runbooks::built_in(&platforms).unwrap();
+    let mut pairs = Vec::new();
+    for runbook in runbooks.iter() {
+        for platform in platforms.iter().filter(|one| runbook.suits(one)) {
+            let acts = runbook.cases.iter().any(|case| {
+                case.platform == platform.platform
+                    && case.expect.outcome == Outcome::Act
+                    && case.expect.sends.is_some()
+            });
+            assert!(acts, "{} on {}", runbook.name, platform.platform);
+            pairs.push(format!("{} {}", runbook.name, platform.platform));
+        }
+    }
+    let wanted = [
+        ("port-up", "frr ios eos junos routeros"),
+        ("err-disabled", "ios eos"),
+        ("bgp-soft-clear", "frr ios eos junos"),
+        ("service-restart", "linux"),
+        ("diagnostics", "frr ios eos junos routeros"),
+    ];
+    let wanted = wanted.iter().flat_map(|(runbook, all)| {
+        all.split(' ')
+            .map(move |platform| format!("{runbook} {platform}"))
+    });
+    let mut wanted: Vec<String> = wanted.collect();
+    wanted.sort();
+    pairs.sort();
+    assert_eq!(pairs, wanted);
+}
+
+#[test]
+fn plan_prints_every_line_that_would_reach_the_device() {
+    let plan = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_sotp-remediator"))
+            .arg("plan")
+            .args(args)
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let (status, text) = plan(&["err-disabled", "ios", "Gi1/0/3"]);
+    let wanted = "asks before: show interfaces Gi1/0/3
+asks before: show interfaces Gi1/0/3 status err-disabled
+asks before: show running-config interface Gi1/0/3
+configures: interface Gi1/0/3
+configures: shutdown
+configures: no shutdown
+asks afterwards: show interfaces Gi1/0/3
+if it does not help, configures: interface Gi1/0/3
+if it does not help, configures: shutdown
+";
+    assert_eq!((status, &*text), (Some(0), wanted));
+    for (args, said) in [
+        (&["err-disabled", "frr", "r2"][..], "is not for FRRouting"),
+        (&["port-up", "ios"], "expected the port"),
+        (&["port-up", "ios", "Gi0/1; reload"], "is no port"),
+        (&["bgp-soft-clear", "frr", "all"], "is no neighbor"),
+        (&["bgp-soft-clear", "frr", "*"], "is no neighbor"),
+        (&["service-restart", "linux", "--", "-H"], "is no unit"),
+        (&["service-restart", "linux", "../x.service"], "is no unit"),
+        (&["port-up", "nos", "r2"], "there is no platform"),
+    ] {
+        let (status, text) = plan(args);
+        assert!(
+            status == Some(64) && text.contains(said),
+            "{args:?}: {text}"
+        );
+    }
 }
 
 #[test]
@@ -71,7 +147,7 @@ fn wrong_runbook_is_refused_with_its_place() {
         (
             "has: [shutdown]",
             "has: []",
-            "person[0]: expected is, contains, has or lacks beside read",
+            "person[0]: expected is, in, contains, has or lacks beside read",
         ),
         ("idempotent: true", "idempotente: true", "idempotente"),
     ] {
