@@ -1,5 +1,6 @@
 //! Dashboards of Grafana in the classic form, and what a reader may expect of them.
 
+mod looks;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::Value;
 
+pub use looks::LINKS;
 pub use rules::{dashboard_problems, file_problems, set_problems};
 
 /// One dashboard file.
@@ -129,6 +131,15 @@ impl Dashboard {
             .collect()
     }
 
+    /// What the reader may type, with what stands there at first.
+    #[must_use]
+    pub fn typed(&self) -> Vec<(String, String)> {
+        list(&self.json["templating"]["list"])
+            .filter(|variable| variable["type"] == "textbox")
+            .map(|variable| (text(&variable["name"]), text(&variable["query"])))
+            .collect()
+    }
+
     /// Every query of every panel and annotation.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
@@ -201,7 +212,12 @@ impl Panel<'_> {
                 source: target["datasource"]["uid"]
                     .as_str()
                     .map_or_else(|| own.clone(), str::to_owned),
-                text: text(&target["expr"]),
+                // Tempo's queries are under another name.
+                text: text(if target["expr"].is_string() {
+                    &target["expr"]
+                } else {
+                    &target["query"]
+                }),
                 instant: target["instant"] == true,
             })
             .collect()

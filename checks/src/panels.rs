@@ -27,11 +27,21 @@ pub struct Conditional {
     pub dashboard: String,
     /// Title of the panel.
     pub panel: String,
+    /// One query of the panel, such as `A`; without it all of them.
+    #[serde(default)]
+    pub query: Option<String>,
     /// Name of the condition.
     #[serde(rename = "while")]
     pub condition: String,
     /// Why the panel is empty otherwise.
     pub reason: String,
+}
+
+impl Conditional {
+    fn is_about(&self, query: &Query) -> bool {
+        let named = self.query.as_ref().is_none_or(|name| *name == query.name);
+        named && self.panel == query.place
+    }
 }
 
 /// What to ask for, and how long to wait for it.
@@ -82,7 +92,7 @@ pub fn condition_problems(conditions: &[Conditional], dashboards: &[Dashboard]) 
             dashboard
                 .queries()
                 .iter()
-                .any(|query| query.place == conditional.panel)
+                .any(|query| conditional.is_about(query))
         })
     };
     let lost = conditions.iter().filter(|conditional| !there(conditional));
@@ -153,7 +163,7 @@ fn condition<'a>(
     let mut own = conditions
         .iter()
         .filter(|conditional| conditional.dashboard == dashboard.uid);
-    own.find(|conditional| conditional.panel == query.place)
+    own.find(|conditional| conditional.is_about(query))
         .map(|conditional| conditional.condition.as_str())
 }
 
@@ -165,7 +175,11 @@ async fn variables(
     wanted: &Wanted,
     deadline: Instant,
 ) -> anyhow::Result<Vec<Values>> {
-    let mut choices = vec![Values::builtin(wanted.range, step(wanted), wanted.scrape)];
+    let mut first = Values::builtin(wanted.range, step(wanted), wanted.scrape);
+    for (name, value) in dashboard.typed() {
+        first.set(&name, value);
+    }
+    let mut choices = vec![first];
     for variable in dashboard.variables() {
         let mut filled = Vec::new();
         for values in choices {

@@ -7,8 +7,8 @@ use anyhow::Context;
 use services::Table;
 
 /// Series that Prometheus writes by itself, the one that marks the demonstration history that a demo begins with, and the one that
-/// `sotp-audit verify` leaves to node_exporter; and those of node_exporter and YACE that hosts and cloud databases are watched by.
-pub const BUILTIN: [&str; 13] = [
+/// `sotp-audit verify` leaves to node_exporter; spans, which are counted where a receiver for them is named; and those of node_exporter and YACE that hosts and cloud databases are watched by.
+pub const BUILTIN: [&str; 15] = [
     "ALERTS",
     "ALERTS_FOR_STATE",
     "aws_rds_cpuutilization_average",
@@ -21,6 +21,8 @@ pub const BUILTIN: [&str; 13] = [
     "scrape_duration_seconds",
     "sotp_audit_verify_whole",
     "sotp_demonstration_history_info",
+    "sotp_trace_spans_failed_total",
+    "sotp_trace_spans_sent_total",
     "up",
 ];
 

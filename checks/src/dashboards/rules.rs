@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Dashboard, Panel, Query};
+use super::looks::{page_faults, panel_faults};
+use super::{Dashboard, Panel, Query, list};
 use crate::short;
 use crate::variables::{self, Values};
 
 /// The classic form as Grafana 13 migrates it; newer numbers belong to versions that we do not know.
 const SCHEMAS: std::ops::RangeInclusive<u64> = 39..=41;
 /// Units that our dashboards use, as Grafana names them.
-const UNITS: [&str; 13] = [
+const UNITS: [&str; 15] = [
     "none",
     "short",
     "percentunit",
@@ -25,7 +26,11 @@ const UNITS: [&str; 13] = [
     "pps",
     "degree",
     "dateTimeFromNow",
+    "decbytes",
+    "time:HH:mm:ss",
 ];
+/// The source of a panel whose queries each name their own.
+const MIXED: &str = "-- Mixed --";
 /// The width of the grid.
 const COLUMNS: u64 = 24;
 /// Variables that Grafana itself fills in links.
@@ -57,8 +62,10 @@ pub fn file_problems(name: &str, text: &str) -> Vec<String> {
 pub fn dashboard_problems(dashboard: &Dashboard, sources: &BTreeSet<String>) -> Vec<String> {
     let mut problems = head(&dashboard.json);
     let known = declared(dashboard);
+    problems.extend(page_faults(dashboard));
     for panel in dashboard.panels() {
-        let found = panel_problems(panel, sources);
+        let mut found = panel_problems(panel, sources);
+        found.extend(panel_faults(panel));
         problems.extend(
             found
                 .into_iter()
@@ -109,8 +116,18 @@ pub fn set_problems(dashboards: &[Dashboard]) -> Vec<String> {
         }
     }
     for dashboard in dashboards {
-        for link in dashboard.links() {
-            if let Some(problem) = link_problem(&link, &dashboard.uid, &variables) {
+        let kept: BTreeSet<&str> = list(&dashboard.json["links"])
+            .filter(|link| link["keepTime"] == true)
+            .filter_map(|link| link["url"].as_str())
+            .collect();
+        // The list of other pages has no address of its own.
+        for link in dashboard.links().iter().filter(|link| !link.is_empty()) {
+            if let Some(problem) = link_problem(
+                link,
+                &dashboard.uid,
+                &variables,
+                kept.contains(link.as_str()),
+            ) {
                 problems.push(format!(
                     "{}: link `{link}` {problem}",
                     short(&dashboard.path)
@@ -156,8 +173,13 @@ fn panel_problems(panel: Panel<'_>, sources: &BTreeSet<String>) -> Vec<String> {
     let filled = |value: &Value| !value.as_str().unwrap_or_default().is_empty();
     ask(filled(&json["title"]), "has no title");
     ask(filled(&json["description"]), "has no description");
+    // What these draw without data is not that text; their description says why they may be empty.
+    let own = matches!(
+        panel.kind(),
+        "table" | "state-timeline" | "nodeGraph" | "traces"
+    );
     ask(
-        filled(&defaults["noValue"]),
+        own || filled(&defaults["noValue"]),
         "does not say what it shows without data (`noValue`)",
     );
     ask(
@@ -169,7 +191,7 @@ fn panel_problems(panel: Panel<'_>, sources: &BTreeSet<String>) -> Vec<String> {
     ask(
         json["datasource"]["uid"]
             .as_str()
-            .is_some_and(|uid| sources.contains(uid)),
+            .is_some_and(|uid| uid == MIXED || sources.contains(uid)),
         "has no provisioned data source",
     );
     ask(!panel.queries().is_empty(), "has no query");
@@ -178,8 +200,10 @@ fn panel_problems(panel: Panel<'_>, sources: &BTreeSet<String>) -> Vec<String> {
         "has an empty query",
     );
     let instant = matches!(panel.kind(), "stat" | "table" | "gauge" | "geomap");
+    let mixed = json["datasource"]["uid"] == MIXED;
+    let mut asked = panel.queries().into_iter().filter(Query::is_prometheus);
     ask(
-        !instant || panel.queries().iter().all(|query| query.instant),
+        !instant || mixed || asked.all(|query| query.instant),
         "shows one moment and must ask for an instant",
     );
     ask(
@@ -311,6 +335,7 @@ fn link_problem(
     link: &str,
     from: &str,
     variables: &BTreeMap<&str, BTreeSet<String>>,
+    kept: bool,
 ) -> Option<String> {
     let own = &variables[from];
     for name in variables::names(link) {
@@ -319,7 +344,7 @@ fn link_problem(
         }
     }
     let (path, query) = link.split_once('?').unwrap_or((link, ""));
-    if PAGES.contains(&path) {
+    if PAGES.contains(&path) || path.starts_with("/a/sotp-app/") {
         return None;
     }
     let Some(uid) = path
@@ -342,6 +367,7 @@ fn link_problem(
             return Some(format!("sets `{name}`, which `{uid}` does not have"));
         }
     }
-    (!link.contains("${__url_time_range}"))
+    // The forecast has a range of its own, which reaches into the future.
+    (!kept && uid != "sotp-forecast" && !link.contains("${__url_time_range}"))
         .then(|| "loses the time range; add ${__url_time_range}".to_owned())
 }

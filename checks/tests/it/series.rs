@@ -34,7 +34,7 @@ fn named() -> BTreeMap<String, String> {
             names(&text)
                 .into_iter()
                 .filter(|name| !name.starts_with("__"))
-                .for_each(|name| values.set(name, "x"));
+                .for_each(|name| values.set(name, "1"));
             let text = values.fill(&text).unwrap();
             let text = label_values(&text).map_or(text, |(selector, _)| selector);
             let place = format!("{} / {place}", dashboard.uid);
