@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use inventory::{Device, Feed, Inventory};
 use sotp_remediator::clock::Clock;
-use sotp_remediator::engine::{Engine, Parts, Silent};
+use sotp_remediator::engine::{Engine, Parts, Silent, Witness};
 use sotp_remediator::job::{Job, State};
-use sotp_remediator::journal::{Alert, Filter, Journal};
+use sotp_remediator::journal::{Alert, Answered, CommandJob, Filter, Journal};
 use sotp_remediator::metrics::Metrics;
 use sotp_remediator::platform::Platforms;
 use sotp_remediator::proof::{Nobody, Proof};
@@ -43,10 +43,46 @@ pub(crate) struct World {
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct Devices(pub(crate) Arc<Mutex<World>>);
+pub(crate) struct Devices(pub(crate) Arc<Mutex<World>>, pub(crate) Option<Arc<Strike>>);
+
+/// The end of a process, as far as an engine can tell: behind so many rows and typed lines whoever comes stands still for ever.
+pub(crate) struct Strike {
+    left: AtomicI64,
+    struck: std::sync::mpsc::SyncSender<()>,
+}
+
+impl Strike {
+    /// Strikes behind `points` rows and lines; the receiver is told when.
+    pub(crate) fn behind(points: i64) -> (Arc<Self>, std::sync::mpsc::Receiver<()>) {
+        let (struck, told) = std::sync::mpsc::sync_channel(1);
+        let left = AtomicI64::new(points);
+        (Arc::new(Self { left, struck }), told)
+    }
+
+    fn point(&self) {
+        let left = self.left.fetch_sub(1, Ordering::SeqCst);
+        if left == 1 {
+            let _ = self.struck.try_send(());
+        }
+        if left <= 1 {
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+impl Witness for Strike {
+    fn moved(&self, _: &Job, _: Option<State>) {
+        self.point();
+    }
+
+    fn answered(&self, _: &CommandJob, _: &Device, _: &Answered) {}
+}
 
 struct Open {
     world: Arc<Mutex<World>>,
+    strike: Option<Arc<Strike>>,
     device: String,
 }
 
@@ -62,6 +98,7 @@ impl Access for Devices {
             }
             let session: Box<dyn Session> = Box::new(Open {
                 world: Arc::clone(&self.0),
+                strike: self.1.clone(),
                 device: device.name.to_string(),
             });
             Ok(session)
@@ -109,9 +146,9 @@ impl Session for Open {
         &'a mut self,
         lines: &'a [String],
     ) -> BoxFuture<'a, Result<String, AccessError>> {
-        let mut world = self.world.lock().unwrap();
         let mut name = String::new();
         for line in lines {
+            let mut world = self.world.lock().unwrap();
             world.typed.push((self.device.clone(), line.clone()));
             if let Some(port) = line.strip_prefix("interface ") {
                 port.clone_into(&mut name);
@@ -122,6 +159,10 @@ impl Session for Open {
                     "shutdown" => (port.up, port.shutdown) = (false, true),
                     _ => {}
                 }
+            }
+            drop(world);
+            if let Some(strike) = &self.strike {
+                strike.point();
             }
         }
         Box::pin(async { Ok(String::new()) })
@@ -163,6 +204,7 @@ pub(crate) struct Bench {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) proof: Arc<dyn Proof>,
     pub(crate) silences: Arc<dyn Silences>,
+    pub(crate) witness: Arc<dyn Witness>,
     pub(crate) setup: Arc<Mutex<Arc<Setup>>>,
 }
 
@@ -215,6 +257,7 @@ impl Bench {
             metrics: Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap()),
             proof: Arc::new(Nobody),
             silences: Arc::new(Unasked),
+            witness: Arc::new(Silent),
             setup: Arc::new(Mutex::new(Arc::new(setup(level)))),
         }
     }
@@ -224,6 +267,31 @@ impl Bench {
         let mut new = (**setup).clone();
         change(&mut new);
         *setup = Arc::new(new);
+    }
+
+    /// The runbook `port-up` with other words in it.
+    pub(crate) fn port_up(&self, changes: &[(&str, &str)]) {
+        let mut text = include_str!("../../runbooks/port-up.yaml").to_owned();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{from}");
+            text = text.replace(from, to);
+        }
+        let folder = self.dir.join("runbooks");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("port-up.yaml"), text).unwrap();
+        self.change(|setup| {
+            let runbooks = setup.runbooks.clone();
+            setup.runbooks = runbooks.with_folder(&folder, &setup.platforms).unwrap();
+        });
+    }
+
+    /// What is struck at `strike` from now on; nothing is with `None`.
+    pub(crate) fn struck(&mut self, strike: Option<&Arc<Strike>>) {
+        self.devices.1 = strike.cloned();
+        self.witness = match strike {
+            Some(strike) => Arc::clone(strike) as Arc<_>,
+            None => Arc::new(Silent),
+        };
     }
 
     pub(crate) fn port(&self, device: &str, port: &str, change: impl FnOnce(&mut Port)) {
@@ -267,7 +335,7 @@ impl Bench {
             feed: Feed::fixed(Inventory::parse(INVENTORY, Path::new("test.yaml")).unwrap()),
             setup: Box::new(move || Arc::clone(&setup.lock().unwrap())),
             metrics: Arc::clone(&self.metrics),
-            witness: Arc::new(Silent),
+            witness: Arc::clone(&self.witness),
         };
         Engine::start(parts).await.unwrap()
     }

@@ -260,19 +260,7 @@ async fn what_does_not_help_is_given_to_people_and_not_tried_again() {
     let bench = Bench::new(Level::Auto);
     let works = bench.works().await;
     // The built-in runbook waits ten seconds for its proof; here is no need to.
-    let text = include_str!("../../runbooks/port-up.yaml")
-        .replace("verify_within: 10s", "verify_within: 1s");
-    let platforms = sotp_remediator::platform::Platforms::built_in().unwrap();
-    let folder = bench.dir.join("runbooks");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("port-up.yaml"), text).unwrap();
-    bench.change(|setup| {
-        setup.runbooks = setup
-            .runbooks
-            .clone()
-            .with_folder(&folder, &platforms)
-            .unwrap();
-    });
+    bench.port_up(&[("verify_within: 10s", "verify_within: 1s")]);
     bench.port("r1", "r2", |port| (port.up, port.broken) = (false, true));
     works.send(vec![alert("r1", "r2", BEGIN, true)]).await;
     let job = works.newest(1, State::Escalated).await;
