@@ -13,7 +13,7 @@ TIME    ?= 60
 SOAK    ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster demo up test soak lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,12 @@ demo: build $(if $(DEMO),app-page) ## a real network of routers, watched; DEMO=o
 up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network: make up INVENTORY=my.yaml
 	$(BIN)/sotp-lab stack install --no-lab
 	$(BIN)/sotp-lab stack up --inventory $(INVENTORY)
+
+deb: build ## Debian packages of every service and of the whole, in target/deb
+	$(CARGO) run -q -p sotp-checks --bin sotp-packages -- deb --bin-dir $(BIN)
+
+packages-bare: ## the packages installed, run, upgraded and purged on a Debian made by debootstrap; no part of make test, which does it on a view of this machine
+	$(CARGO) test -q -p sotp-checks --test it -- --ignored packages::
 
 cluster: ## the whole on a cluster of this machine, made with k3d or kind: build, load, apply, wait, show Grafana
 	$(CARGO) run -q -p sotp-checks --bin sotp-cluster

@@ -22,6 +22,7 @@ pub mod deployments;
 pub mod links;
 pub mod manifests;
 pub mod operator;
+pub mod packages;
 pub mod panels;
 pub mod pods;
 pub mod programs;

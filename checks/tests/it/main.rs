@@ -20,6 +20,7 @@ mod lab;
 mod limits;
 mod manifests;
 mod mosquitto;
+mod packages;
 mod panels;
 mod paths;
 mod retention;

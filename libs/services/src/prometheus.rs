@@ -175,6 +175,25 @@ impl Table {
         with_tls(&self.of_cluster()) + COMPONENTS
     }
 
+    /// The file of the packages, where everything is on one machine.
+    #[must_use]
+    pub fn of_one_machine(&self) -> String {
+        let here = |port: u16| format!("127.0.0.1:{port}");
+        let settings = Settings {
+            comment: "# Prometheus of the package sotp, written as the package is made.",
+            rules: vec!["/usr/share/sotp/rules/*.yaml".to_owned()],
+            prometheus: here(9090),
+            alertmanager: here(9093),
+            ..containers()
+        };
+        let inventory = self.get("sotp-inventory").map_or(0, |service| service.port);
+        settings.text(
+            &self.service,
+            &format!("http://{}", here(inventory)),
+            |service| Some(Target::At(here(service.port))),
+        )
+    }
+
     /// The inventory service in containers.
     fn inventory(&self) -> String {
         let port = self.get("sotp-inventory").map_or(0, |service| service.port);

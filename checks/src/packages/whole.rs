@@ -1,0 +1,66 @@
+//! The package `sotp`: every service, with Prometheus and Alertmanager of Debian set up for them, and what Grafana shows.
+
+use std::path::PathBuf;
+
+use services::Table;
+
+use super::Packaged;
+use super::deb::{Control, Make};
+
+/// Packages of other publishers, which are not in Debian.
+const ELSEWHERE: [&str; 3] = ["grafana", "loki", "tempo"];
+
+pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> {
+    let tree = make.tree("sotp")?;
+    let mut conffiles = Vec::new();
+    let mut conffile = |path: &str, text: String| {
+        conffiles.push(path.to_owned());
+        tree.file(path, text)
+    };
+    conffile("/etc/sotp/prometheus.yml", Table::ours()?.of_one_machine())?;
+    conffile(
+        "/etc/sotp/alertmanager.yaml",
+        make.read("alerts/alertmanager/alertmanager.yaml")?,
+    )?;
+    for kind in ["dashboards", "datasources"] {
+        let text = make.read(&format!("dashboards/provisioning/{kind}/sotp.yaml"))?;
+        conffile(&format!("/etc/grafana/provisioning/{kind}/sotp.yaml"), text)?;
+    }
+    for unit in ["prometheus", "prometheus-alertmanager", "grafana-server"] {
+        let text = make.read(&format!("packaging/sotp/{unit}.conf"))?;
+        tree.file(
+            &format!("/usr/lib/systemd/system/{unit}.service.d/sotp.conf"),
+            text,
+        )?;
+    }
+    let from = |folder: &str| make.root.join(folder);
+    tree.copy(&from("alerts/rules"), "/usr/share/sotp/rules", ".yaml")?;
+    tree.copy(
+        &from("alerts/runbooks"),
+        "/usr/share/doc/sotp/runbooks",
+        ".md",
+    )?;
+    tree.copy(
+        &from("dashboards/network"),
+        "/usr/share/sotp/dashboards/network",
+        ".json",
+    )?;
+    tree.file(
+        "/usr/share/doc/sotp/README.md",
+        make.read("docs/packages.md")?,
+    )?;
+    let services = all
+        .iter()
+        .map(|one| format!("{} (= {})", one.service.name, make.version));
+    let mut depends: Vec<String> = services.collect();
+    depends.extend(["sotp-audit", "prometheus", "prometheus-alertmanager"].map(str::to_owned));
+    let control = Control {
+        name: "sotp",
+        architecture: "all",
+        depends,
+        recommends: Vec::new(),
+        suggests: ELSEWHERE.map(str::to_owned).to_vec(),
+        about: "watches a network: every service of SOTP, with Prometheus, alerts and dashboards",
+    };
+    make.build(&tree, &control, &conffiles)
+}

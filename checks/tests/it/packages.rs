@@ -1,0 +1,240 @@
+//! The packages: installed, run, upgraded and purged; the image: unpacked and run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sotp_checks::packages::notices::{self, Graph};
+use sotp_checks::packages::{self, deb, image};
+use sotp_checks::{root, tools};
+use testkit::TempDir;
+
+fn make(out: &Path, version: &str) -> deb::Make {
+    deb::Make {
+        root: root(),
+        programs: testkit::services::folder(),
+        out: out.to_owned(),
+        version: version.to_owned(),
+        fast: true,
+    }
+}
+
+/// Both versions, in `first` and `second`.
+fn made(folder: &TempDir) {
+    let names = packages::all(&root()).unwrap();
+    let programs = names.iter().flat_map(packages::Packaged::programs);
+    let _ = testkit::services::programs(programs.chain(["sotp-audit"]));
+    make(&folder.join("first"), "0.1.0").packages(&[]).unwrap();
+    let some = ["sotp-ping".to_owned()];
+    make(&folder.join("second"), "0.1.1")
+        .packages(&some)
+        .unwrap();
+}
+
+fn lived(debian: &Path) -> String {
+    let folder = TempDir::new().unwrap();
+    made(&folder);
+    let script = root().join("checks/tests/packages/outside.sh");
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "bash",
+        ])
+        .args([
+            &script,
+            &debian.to_owned(),
+            &folder.path().to_owned(),
+            &folder.join("machine"),
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{wrong}");
+    said
+}
+
+fn is_root() -> bool {
+    let id = tools::run("id", &["-u"]).unwrap();
+    let debian = Path::new("/etc/debian_version").exists();
+    if id.trim() != "0" || !debian {
+        testkit::skip("packages are installed by root on Debian only");
+    }
+    id.trim() == "0" && debian
+}
+
+/// On a view of this machine: what is written stays in the view.
+#[test]
+fn each_package_is_installed_run_as_its_user_upgraded_and_purged() {
+    if !is_root() {
+        return;
+    }
+    let said = lived(Path::new("/"));
+    for line in [
+        "installed: sotp-forecast ",
+        "ran: sotp-forecast ",
+        "upgraded: sotp-ping 0.1.1\n",
+        "purged\n",
+    ] {
+        assert!(said.contains(line), "{line:?} in {said}");
+    }
+    assert_eq!(said.matches("sotp-remediator").count(), 2, "{said}");
+}
+
+/// The same on a Debian with nothing but what the packages need: `make packages-bare`.
+#[test]
+#[ignore = "makes a Debian with debootstrap, about a minute: make packages-bare"]
+fn the_packages_live_on_a_bare_debian() {
+    if !is_root() {
+        return;
+    }
+    let debian = root().join("target/debian-bare");
+    if !debian.join("usr/bin/git").exists() {
+        let _ = std::fs::remove_dir_all(&debian);
+        let path = debian.display().to_string();
+        let include = "--include=systemd,git,prometheus,prometheus-alertmanager";
+        tools::run(
+            "debootstrap",
+            &["--variant=minbase", include, "bookworm", &path],
+        )
+        .unwrap();
+    }
+    let said = lived(&debian);
+    assert!(
+        said.contains("whole: 13 rule files") && said.ends_with("purged\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_unit_has_no_more_rights_than_it_says() {
+    let folder = TempDir::new().unwrap();
+    let template = std::fs::read_to_string(root().join("packaging/unit.service")).unwrap();
+    for package in packages::all(&root()).unwrap() {
+        let unit = package.unit(&template);
+        assert!(!unit.contains(['{', '}']), "{unit}");
+        let name = format!("{}.service", package.service.name);
+        let file = folder.write(&name, &unit).unwrap();
+        let path = file.display().to_string();
+        // The threshold counts tenths.
+        let exposed = ["security", "--offline=true", "--threshold=20", &path];
+        let judged = tools::run("systemd-analyze", &exposed);
+        assert!(judged.is_ok(), "{name}: {judged:?}");
+        let open = unit
+            .replace("NoNewPrivileges=yes", "")
+            .replace("ProtectSystem=strict", "");
+        let open = open
+            .replace("SystemCallFilter=", "#")
+            .replace("PrivateDevices=yes", "");
+        std::fs::write(&file, open).unwrap();
+        assert!(
+            tools::run("systemd-analyze", &exposed).is_err(),
+            "{name} without protection"
+        );
+    }
+}
+
+#[test]
+fn every_service_has_a_package_and_each_file_in_the_folder_is_of_one() {
+    let all = packages::all(&root()).unwrap();
+    let mut named: Vec<String> = all
+        .iter()
+        .flat_map(|one| one.extra.config.iter().chain(&one.extra.conffiles))
+        .filter(|file| *file != "snmp.yml")
+        .cloned()
+        .collect();
+    named.sort();
+    let files = sotp_checks::files(&root().join("packaging/etc"), "").unwrap();
+    let files: Vec<String> = files
+        .iter()
+        .map(|file| file.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(named, files);
+}
+
+#[test]
+fn the_notices_of_every_program_have_each_part_with_its_licence() {
+    let graph = Graph::read(&root()).unwrap();
+    for package in packages::all(&root()).unwrap() {
+        let name = &package.service.name;
+        let text = notices::notices(&root(), &graph, name).unwrap();
+        for part in graph.parts(name).unwrap() {
+            let listed = format!("- {} {}: ", part.name, part.version);
+            assert!(text.contains(&listed), "{name}: {listed}");
+        }
+        assert!(
+            text.contains("- tokio ") && text.contains("Tokio Contributors"),
+            "{name}"
+        );
+        // What only tests need is not handed out.
+        assert!(
+            !text.contains("- proptest ") && !text.contains("- testkit "),
+            "{name}"
+        );
+        let list = notices::parts_list(&graph, name, "0.1.0").unwrap();
+        let listed = list["components"].as_array().unwrap().len();
+        assert_eq!(listed, graph.parts(name).unwrap().len());
+    }
+    assert!(notices::notices(&root(), &graph, "sotp-none").is_err());
+}
+
+/// umoci (Debian), which is not ours, finds the image whole; the program in it runs as its user on a root that nobody may write.
+#[test]
+fn an_image_made_without_an_engine_is_whole_and_runs() {
+    if !is_root() {
+        return;
+    }
+    let Ok(umoci) = testkit::debian::Unpacked::new("umoci") else {
+        testkit::skip("umoci cannot be had from Debian");
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    let _ = testkit::services::programs(["sotp-audit"]);
+    let out = folder.join("image");
+    let programs = testkit::services::folder();
+    image::make(&root(), &programs, "sotp-audit", "0.1.0", &out).unwrap();
+    let sum = std::fs::read(out.join("index.json")).unwrap();
+    image::make(&root(), &programs, "sotp-audit", "0.1.0", &out).unwrap();
+    assert_eq!(
+        std::fs::read(out.join("index.json")).unwrap(),
+        sum,
+        "the same again"
+    );
+    let bundle = folder.join("bundle");
+    let unpack = umoci
+        .command("usr/bin/umoci")
+        .args(["unpack", "--image"])
+        .arg(format!("{}:0.1.0", out.display()))
+        .arg(&bundle)
+        .output()
+        .unwrap();
+    assert!(
+        unpack.status.success(),
+        "{}",
+        String::from_utf8_lossy(&unpack.stderr)
+    );
+    let config = std::fs::read_to_string(bundle.join("config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    assert_eq!(config["process"]["user"]["uid"], 65_532);
+    assert_eq!(config["process"]["args"][0], "/service");
+    let inside: PathBuf = bundle.join("rootfs");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec chroot --userspec=65532:65532 --groups= \"$0\" /service --version"])
+        .arg(&inside)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.starts_with("sotp-audit 0.1.0"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        inside
+            .join("usr/share/doc/sotp-audit/THIRD-PARTY.md")
+            .is_file()
+    );
+}
