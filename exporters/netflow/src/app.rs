@@ -17,6 +17,7 @@ use crate::intake::{self, Listener, lock};
 use crate::metrics::Series;
 use crate::names::InterfaceNames;
 use crate::pages;
+use crate::state::State;
 use crate::tables::{Shown, Table};
 
 /// How often the thread that takes datagrams is looked at.
@@ -57,11 +58,14 @@ impl toolkit::Service for Service {
         for listener in listeners.iter() {
             tracing::info!(address = %listener.address, "listening for flows");
         }
-        let collector = Collector::new(
-            Arc::clone(&config.applications),
-            config.sampling.clone(),
-            config.top,
-        );
+        let mut collector = Collector::new(config.knowledge.clone(), config.top, config.accounting);
+        match State::read(&config.templates) {
+            Ok(state) => state.into_iter().for_each(|state| collector.restore(state)),
+            Err(error) => tracing::warn!(
+                error = %error, path = %config.templates.display(),
+                "templates of the last run are not to be had: flows wait until exporters tell them again"
+            ),
+        }
         let collector = Arc::new(Mutex::new(collector));
         lock(&collector).follow(feed.current());
         let names = Arc::new(ArcSwap::from_pointee(InterfaceNames::default()));
@@ -86,6 +90,7 @@ impl toolkit::Service for Service {
             )?),
         };
         windows(app, &live, &collector, lines);
+        keep(app, config.templates.clone(), &collector);
         take(app, listeners, collector);
         Ok(())
     }
@@ -135,9 +140,7 @@ fn settings(app: &mut App, live: &Live<Config>, collector: &Arc<Mutex<Collector>
                     () = stop.requested() => return Ok(()),
                     () = live.changed() => {}
                 }
-                let config = live.current();
-                lock(&collector)
-                    .configure(Arc::clone(&config.applications), config.sampling.clone());
+                lock(&collector).configure(live.current().knowledge.clone());
             }
         }
     });
@@ -194,6 +197,42 @@ fn interfaces(app: &mut App, live: &Live<Config>, names: &Arc<ArcSwap<InterfaceN
     });
 }
 
+/// How often changed templates are written.
+const KEEP: Duration = Duration::from_secs(5);
+
+/// Keeps templates and sampling rates over a restart.
+fn keep(app: &mut App, path: std::path::PathBuf, collector: &Arc<Mutex<Collector>>) {
+    let collector = Arc::clone(collector);
+    app.spawn("templates", OnEnd::Restart, move |stop| {
+        let (path, collector) = (path.clone(), Arc::clone(&collector));
+        async move {
+            let mut complained = false;
+            loop {
+                let stopped = tokio::select! {
+                    () = stop.requested() => true,
+                    () = tokio::time::sleep(KEEP) => false,
+                };
+                let changed = lock(&collector).state();
+                if let Some(state) = changed {
+                    let place = path.clone();
+                    let written = tokio::task::spawn_blocking(move || state.write(&place)).await?;
+                    match written {
+                        Ok(()) => complained = false,
+                        Err(error) if !std::mem::replace(&mut complained, true) => tracing::warn!(
+                            error = %error, path = %path.display(),
+                            "templates are not kept over a restart"
+                        ),
+                        Err(_) => {}
+                    }
+                }
+                if stopped {
+                    return Ok(());
+                }
+            }
+        }
+    });
+}
+
 /// Ends the windows, and has their tables written to Loki.
 fn windows(
     app: &mut App,
@@ -213,8 +252,8 @@ fn windows(
                 }
                 let records: Vec<Vec<u8>> = {
                     let mut collector = lock(&collector);
-                    collector.roll(begin.elapsed());
-                    collector.last_tables().map(Table::line).collect()
+                    let ended = collector.roll(begin.elapsed(), pages::unix_now());
+                    ended.iter().map(Table::line).collect()
                 };
                 for record in records.iter().filter(|_| lines.is_some()) {
                     if lines.as_ref().is_some_and(|lines| !lines.keep(record)) {

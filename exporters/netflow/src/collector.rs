@@ -1,19 +1,21 @@
 //! The collector: from datagrams to totals, with what every exporter is remembered by. No sockets here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use inventory::Inventory;
 
-use crate::applications::Applications;
-use crate::config::Sampling;
 use crate::decode::{self, Malformed, Protocol, Told};
-use crate::flow::{Flow, Origin, Rate};
+use crate::flow::{Flow, Origin};
+use crate::knowledge::Knowledge;
 use crate::loss::Place;
 use crate::session::Session;
+use crate::state::{self, Restored};
 use crate::tables::Table;
+use crate::totals::spread::Accounting;
 use crate::totals::{Device, TopBounds};
 
 /// Most sessions of one exporter; the one that was silent longest makes room.
@@ -27,15 +29,24 @@ const MOST_BYTES_EACH: usize = 8 << 20;
 const MOST_BYTES: usize = 64 << 20;
 /// A session that says nothing for so long is forgotten.
 const SESSION_LIFE: Duration = Duration::from_secs(3 * 3_600);
+/// Most keys that all devices together tell apart within a window; with more the lightest of each are dropped.
+const MOST_KEYS: usize = 400_000;
+/// Windows that are kept for the page.
+const WINDOWS: usize = 16;
+/// Most rows of tables that are kept.
+const MOST_ROWS: usize = 100_000;
 /// Most strangers whose address is remembered for the page.
 pub const MOST_STRANGERS: usize = 100;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    address: IpAddr,
-    port: u16,
-    protocol: Protocol,
-    domain: u64,
+/// What names a stream.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub(crate) struct Key {
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) protocol: Protocol,
+    pub(crate) domain: u64,
 }
 
 impl Key {
@@ -152,15 +163,17 @@ pub struct Levels {
 #[derive(Debug)]
 pub struct Collector {
     inventory: Arc<Inventory>,
-    applications: Arc<Applications>,
-    sampling: Vec<Sampling>,
+    knowledge: Knowledge,
     top: TopBounds,
-    streams: HashMap<Key, Stream>,
+    accounting: Accounting,
+    streams: HashMap<Key, Stream, RandomState>,
+    /// Templates of streams that a file told of and that have not sent anything yet.
+    restored: HashMap<Key, Restored, RandomState>,
     /// By name of the device.
     pub exporters: BTreeMap<Arc<str>, Exporter>,
     /// Datagrams of addresses that are no device's; the addresses, up to a bound.
     pub strangers: (u64, BTreeMap<IpAddr, u64>),
-    last: Vec<Table>,
+    windows: VecDeque<Vec<Table>>,
     began: Instant,
     held: Held,
 }
@@ -186,7 +199,7 @@ impl Held {
         self.all = (self.all + after).saturating_sub(before);
     }
 
-    fn of(streams: &HashMap<Key, Stream>) -> Self {
+    fn of(streams: &HashMap<Key, Stream, RandomState>) -> Self {
         let mut held = Self::default();
         for (key, stream) in streams {
             held.change(key.address, 0, stream.session.held());
@@ -198,16 +211,17 @@ impl Held {
 impl Collector {
     /// Without any exporter.
     #[must_use]
-    pub fn new(applications: Arc<Applications>, sampling: Vec<Sampling>, top: TopBounds) -> Self {
+    pub fn new(knowledge: Knowledge, top: TopBounds, accounting: Accounting) -> Self {
         Self {
             inventory: Arc::default(),
-            applications,
-            sampling,
+            knowledge,
             top,
-            streams: HashMap::new(),
+            accounting,
+            streams: HashMap::default(),
+            restored: HashMap::default(),
             exporters: BTreeMap::new(),
             strangers: (0, BTreeMap::new()),
-            last: Vec::new(),
+            windows: VecDeque::new(),
             began: Instant::now(),
             held: Held::default(),
         }
@@ -231,10 +245,10 @@ impl Collector {
             .filter(|device| device.flow.is_some())
         {
             let name: Arc<str> = Arc::from(&*device.name);
-            let top = self.top;
+            let (top, accounting) = (self.top, self.accounting);
             self.exporters.entry(name).or_insert_with(|| Exporter {
                 health: Health::default(),
-                traffic: Device::new(top),
+                traffic: Device::new(top, accounting, Instant::now()),
             });
         }
         self.strangers
@@ -243,9 +257,32 @@ impl Collector {
     }
 
     /// Takes settings over that a reload changed.
-    pub fn configure(&mut self, applications: Arc<Applications>, sampling: Vec<Sampling>) {
-        self.applications = applications;
-        self.sampling = sampling;
+    pub fn configure(&mut self, knowledge: Knowledge) {
+        self.knowledge = knowledge;
+    }
+
+    /// What is worth keeping over a restart, when it has changed since the last time this was asked.
+    pub(crate) fn state(&mut self) -> Option<state::State> {
+        let mut changed = false;
+        for stream in self.streams.values_mut() {
+            changed |= std::mem::take(&mut stream.session.changed);
+        }
+        changed.then(|| {
+            let live = self
+                .streams
+                .iter()
+                .map(|(key, stream)| (*key, stream.session.restorable()));
+            let kept = self
+                .restored
+                .iter()
+                .map(|(key, restored)| (*key, restored.clone()));
+            state::State::new(live.chain(kept))
+        })
+    }
+
+    /// Takes over what an earlier run kept: a stream that goes on finds its templates, however it has them.
+    pub(crate) fn restore(&mut self, state: state::State) {
+        self.restored = state.into_streams().take(MOST_SESSIONS).collect();
     }
 
     /// The inventory that is followed.
@@ -254,10 +291,10 @@ impl Collector {
         &self.inventory
     }
 
-    /// The table that names applications.
+    /// What names applications and networks.
     #[must_use]
-    pub fn applications(&self) -> &Applications {
-        &self.applications
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
     /// Takes one datagram. What comes from an address that is no device's costs a counter and nothing else.
@@ -300,14 +337,14 @@ impl Collector {
         stream.last = now;
         exporter.health.last = Some(now);
         *exporter.health.datagrams.entry(key.protocol).or_default() += 1;
-        let configured = configured(&self.sampling, address);
+        let configured = self.knowledge.rate(address);
         let before = stream.session.held();
         stream.session.limit(self.held.room(address, before));
         take(
             datagram,
             stream,
             exporter,
-            &self.applications,
+            &self.knowledge,
             configured,
             (now, unix_seconds),
         );
@@ -352,7 +389,10 @@ impl Collector {
             .filter(|(other, _)| other.is_alike(&key))
             .map(|(_, stream)| &stream.session)
             .collect();
-        let session = Session::inherit(&others, self.held.room(key.address, 0));
+        let mut session = Session::inherit(&others, self.held.room(key.address, 0));
+        if let Some(restored) = self.restored.remove(&key) {
+            restored.into_session(&mut session);
+        }
         self.held.change(key.address, 0, session.held());
         self.streams.insert(
             key,
@@ -376,8 +416,17 @@ impl Collector {
 
     /// To be called each second: heavy talkers get slots, silent sessions are forgotten.
     pub fn tick(&mut self, now: Instant) {
+        let mut keys = 0;
         for exporter in self.exporters.values_mut() {
             exporter.traffic.tick(now);
+            keys += exporter.traffic.keys();
+        }
+        if keys > MOST_KEYS {
+            // An equal share for each dimension of each device; who needs less leaves some of it unused.
+            let share = MOST_KEYS / (5 * self.exporters.len()).max(1);
+            for exporter in self.exporters.values_mut() {
+                exporter.traffic.purge(share);
+            }
         }
         let silent = |stream: &Stream| now.saturating_duration_since(stream.last) > SESSION_LIFE;
         let silent: Vec<Key> = self
@@ -417,8 +466,8 @@ impl Collector {
                 .map(|(_, stream)| &stream.session)
                 .collect();
             if let Some(exporter) = self.exporters.get_mut(&stream.device) {
-                let configured = configured(&self.sampling, key.address);
-                let mut each = counting(exporter, &self.applications, configured, now);
+                let configured = self.knowledge.rate(key.address);
+                let mut each = counting(exporter, &self.knowledge, configured, now);
                 let told = decode::adopt(&mut stream.session, &others, now, &mut each);
                 drop(each);
                 exporter.health.told.add(told);
@@ -427,33 +476,57 @@ impl Collector {
         }
     }
 
-    /// Ends the window, which was so long; its tables are [`Collector::last_tables`] from now on. Devices without traffic have none.
-    pub fn roll(&mut self, length: Duration) {
+    /// Lets every counter show what is due; to be called before each scrape.
+    pub fn advance(&mut self, now: Instant) {
+        for exporter in self.exporters.values_mut() {
+            exporter.traffic.advance(now);
+        }
+    }
+
+    /// Ends the window, which was so long, at this Unix time; devices without traffic have no tables. Answers the tables.
+    pub fn roll(&mut self, length: Duration, unix_seconds: f64) -> &[Table] {
         self.began = Instant::now();
-        self.last = self
+        let ended = self
             .exporters
             .iter_mut()
             .map(|(name, exporter)| (name, exporter.traffic.roll()))
             .filter(|(_, windows)| windows.pairs.total > 0)
-            .flat_map(|(name, windows)| Table::all(name, length.as_secs_f64(), &windows))
+            .flat_map(|(name, windows)| {
+                Table::all(name, (unix_seconds, length.as_secs_f64()), &windows)
+            })
             .collect();
+        self.windows.push_back(ended);
+        let rows = |tables: &Vec<Table>| tables.iter().map(|table| table.rows.len()).sum::<usize>();
+        while self.windows.len() > WINDOWS
+            || (self.windows.len() > 1 && self.windows.iter().map(rows).sum::<usize>() > MOST_ROWS)
+        {
+            self.windows.pop_front();
+        }
+        self.last_tables()
     }
 
     /// The tables of the window that ended last.
-    pub fn last_tables(&self) -> impl Iterator<Item = &Table> {
-        self.last.iter()
+    #[must_use]
+    pub fn last_tables(&self) -> &[Table] {
+        self.windows.back().map_or(&[], Vec::as_slice)
+    }
+
+    /// The tables of the windows that are kept and ended after this Unix time, the oldest first.
+    pub fn tables_from(&self, unix_seconds: f64) -> impl Iterator<Item = &Table> {
+        let all = self.windows.iter().flatten();
+        all.filter(move |table| table.ended > unix_seconds)
     }
 
     /// The tables so far of the window that runs.
     #[must_use]
-    pub fn running_tables(&self) -> Vec<Table> {
+    pub fn running_tables(&self, unix_seconds: f64) -> Vec<Table> {
         let seconds = self.began.elapsed().as_secs_f64();
         let running = self
             .exporters
             .iter()
             .map(|(name, exporter)| (name, exporter.traffic.running()));
         let busy = running.filter(|(_, windows)| windows.pairs.total > 0);
-        busy.flat_map(|(name, windows)| Table::all(name, seconds, &windows))
+        busy.flat_map(|(name, windows)| Table::all(name, (unix_seconds, seconds), &windows))
             .collect()
     }
 
@@ -477,16 +550,11 @@ impl Collector {
     }
 }
 
-fn configured(sampling: &[Sampling], address: IpAddr) -> Option<u32> {
-    let rule = sampling.iter().find(|rule| rule.prefix.contains(&address));
-    rule.map(|rule| rule.one_in)
-}
-
 fn take(
     datagram: &[u8],
     stream: &mut Stream,
     exporter: &mut Exporter,
-    applications: &Applications,
+    knowledge: &Knowledge,
     configured: Option<u32>,
     (now, unix_seconds): (Instant, f64),
 ) {
@@ -498,9 +566,12 @@ fn take(
         session.sequence.duplicate();
         return;
     }
-    let mut each = counting(exporter, applications, configured, now);
+    let mut each = counting(exporter, knowledge, configured, now);
     let (head, told, malformed) = decode::read(datagram, session, now, &mut each);
     drop(each);
+    if let Some(seconds) = session.active_timeout {
+        exporter.traffic.timeline.expect(seconds);
+    }
     let health = &mut exporter.health;
     health.told.add(told);
     if let Some(malformed) = malformed {
@@ -521,23 +592,17 @@ fn take(
 /// Counts each flow: by the sampling rate of the configuration where nobody else knows one.
 fn counting<'a>(
     Exporter { health, traffic }: &'a mut Exporter,
-    applications: &'a Applications,
+    knowledge: &'a Knowledge,
     configured: Option<u32>,
     now: Instant,
 ) -> impl FnMut(&Flow) + 'a {
     move |flow| {
-        let mut flow = *flow;
-        if let (Origin::Assumed, Some(one_in)) = (flow.rate.origin, configured) {
-            flow.rate = Rate {
-                one_in,
-                origin: Origin::Configured,
-            };
-        }
+        let flow = Knowledge::rated(configured, flow);
         health.records += 1;
         let origin = flow.rate.origin as usize;
         health.rates[origin] += 1;
         health.last_rate[origin] = flow.rate.one_in;
-        traffic.add(&flow, applications, now);
+        traffic.add(&flow, &knowledge.of(&flow), now);
     }
 }
 
@@ -569,8 +634,7 @@ mod tests {
             keys: 1_000,
             hold: Duration::from_secs(60),
         };
-        let applications = Applications::new(std::iter::empty()).unwrap();
-        let mut collector = Collector::new(Arc::new(applications), Vec::new(), top);
+        let mut collector = Collector::new(Knowledge::nothing(), top, Accounting::Spread);
         collector.follow(Arc::new(inventory.unwrap()));
         let head = |sequence: u32| {
             let mut head = vec![0, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -13,7 +13,11 @@ use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, yaml};
 
 use crate::applications::{self, Applications};
+use crate::knowledge::Knowledge;
+use crate::networks::{self, Named, Networks};
+use crate::systems::Systems;
 use crate::totals::TopBounds;
+use crate::totals::spread::Accounting;
 
 /// Most addresses that are listened on.
 const MOST_LISTENERS: usize = 16;
@@ -31,10 +35,12 @@ pub struct Config {
     pub window: Duration,
     /// Bounds of the top talkers; a change needs a restart.
     pub top: TopBounds,
-    /// Sampling rates of exporters that do not tell theirs.
-    pub sampling: Vec<Sampling>,
-    /// The application table.
-    pub applications: Arc<Applications>,
+    /// What is known of flows beside what they say.
+    pub knowledge: Knowledge,
+    /// When a flow counts; a change needs a restart.
+    pub accounting: Accounting,
+    /// Where templates are kept over a restart; a change needs a restart.
+    pub templates: PathBuf,
     /// Where interface names are asked.
     pub names: Option<Names>,
     /// Where the exact tables of each window go; without one none are written.
@@ -84,6 +90,15 @@ struct Raw {
     sampling: Vec<Sampling>,
     /// More applications: `PORT/PROTOCOL NAME`.
     applications: Vec<String>,
+    /// When a flow counts: `spread` evenly over the time it lasted, so that a long flow is no spike, or on `arrival`.
+    accounting: Accounting,
+    /// Names of networks, such as those of sites; an address belongs to the longest prefix.
+    networks: Vec<Named>,
+    /// A file in MaxMind's format with autonomous systems, for flows that tell none; read again when it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asn_file: Option<PathBuf>,
+    /// Where templates and sampling rates of exporters are kept over a restart.
+    templates: PathBuf,
     /// Names of interfaces, from the Prometheus that scrapes sotp-snmp.
     #[serde(skip_serializing_if = "Option::is_none")]
     interface_names: Option<RawNames>,
@@ -99,7 +114,7 @@ struct Raw {
 struct RawTop {
     /// Rows of a table; the stable series have twice as many slots.
     rows: Ranged<usize, 1, 100>,
-    /// Most addresses and pairs told apart within a window, per device.
+    /// Most keys told apart within a window, per device and dimension; with more a row may lack what the table says.
     keys: Ranged<usize, 1_000, 2_000_000>,
     /// How long a slot is kept at least.
     hold: DurationIn<1_000, 86_400_000>,
@@ -135,6 +150,10 @@ impl Default for Raw {
             top: RawTop::default(),
             sampling: Vec::new(),
             applications: Vec::new(),
+            accounting: Accounting::default(),
+            networks: Vec::new(),
+            asn_file: None,
+            templates: PathBuf::from("data/templates.json"),
             interface_names: None,
             loki: None,
             queue: QueueSection::default(),
@@ -146,7 +165,7 @@ impl Default for RawTop {
     fn default() -> Self {
         Self {
             rows: Ranged::of(10),
-            keys: Ranged::of(100_000),
+            keys: Ranged::of(20_000),
             hold: DurationIn::from_millis(1_800_000),
         }
     }
@@ -206,12 +225,26 @@ impl Config {
                 .unwrap_or(0);
             at(format!("applications[{index}]"), wrong.to_string())
         })?;
+        if raw.networks.len() > networks::MOST {
+            return Err(at(
+                "networks".to_owned(),
+                format!("expected at most {}", networks::MOST),
+            ));
+        }
+        let named = Networks::new(&raw.networks)
+            .map_err(|wrong| at(format!("networks[{}].name", wrong.0), wrong.to_string()))?;
+        let base = origin.parent().unwrap_or(Path::new(""));
+        let systems = raw
+            .asn_file
+            .as_ref()
+            .map(|file| systems(&base.join(file)))
+            .transpose();
+        let systems = systems.map_err(|message| at("asn_file".to_owned(), message))?;
         let names = raw.interface_names.as_ref().map(|names| Names {
             prometheus: names.prometheus.clone(),
             query: names.query.clone(),
             refresh: *names.refresh,
         });
-        let base = origin.parent().unwrap_or(Path::new(""));
         if let Some(names) = &names {
             names.prometheus.client(base).map_err(|wrong| {
                 let path = format!("interface_names.prometheus.{}", wrong.key);
@@ -233,8 +266,14 @@ impl Config {
                 keys: raw.top.keys.get(),
                 hold: *raw.top.hold,
             },
-            sampling: raw.sampling.clone(),
-            applications: Arc::new(table),
+            knowledge: Knowledge {
+                applications: Arc::new(table),
+                networks: Arc::new(named),
+                systems: systems.unwrap_or_default(),
+                sampling: raw.sampling.as_slice().into(),
+            },
+            accounting: raw.accounting,
+            templates: base.join(&raw.templates),
             names,
             loki,
             queue: raw.queue.clone(),
@@ -242,6 +281,12 @@ impl Config {
             raw,
         })
     }
+}
+
+fn systems(path: &Path) -> Result<Arc<Systems>, String> {
+    let file = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let systems = Systems::read(&file).map_err(|wrong| format!("{}: {wrong}", path.display()))?;
+    Ok(Arc::new(systems))
 }
 
 impl Configuration for Config {
@@ -255,14 +300,22 @@ window: 1m
 top:
   # Rows of a table; the stable series have twice as many slots.
   rows: 10
-  # Most addresses and pairs told apart within a window, per device.
-  keys: 100000
+  # Most keys told apart within a window, per device and dimension; with more a row may lack what the table says.
+  keys: 20000
   # How long a slot is kept at least.
   hold: 30m
 # For exporters that do not tell their sampling rate: [{prefix: 198.51.100.0/24, one_in: 1000}]
 sampling: []
 # More applications, PORT/PROTOCOL NAME: ['8443/tcp intranet']
 applications: []
+# When a flow counts: spread evenly over the time it lasted, so that a long flow is no spike, or on arrival.
+accounting: spread
+# Names of networks, such as those of sites: [{prefix: 198.51.100.0/24, name: ams}]
+networks: []
+# Autonomous systems of flows that tell none, from a file in MaxMind's format; read again when it changes.
+# asn_file: GeoLite2-ASN.mmdb
+# Where templates and sampling rates of exporters are kept over a restart.
+templates: data/templates.json
 # Names of interfaces, from the Prometheus that scrapes sotp-snmp:
 # interface_names: {prometheus: {url: 'http://127.0.0.1:9090'}}
 # Where the exact tables of each window go; without it none are written. Further keys: docs/loki.md.
@@ -278,7 +331,11 @@ queue: {path: data/lines, max_bytes: 268435456}
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        Vec::new()
+        self.raw
+            .asn_file
+            .iter()
+            .map(|file| self.base.join(file))
+            .collect()
     }
 }
 

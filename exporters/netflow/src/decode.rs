@@ -46,7 +46,10 @@ impl Head {
 }
 
 /// The protocols that are understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// NetFlow v5.
     NetFlow5,

@@ -15,7 +15,9 @@ use crate::decode::{Malformed, Protocol};
 use crate::flow::Origin;
 use crate::intake::{Listener, lock};
 use crate::names::InterfaceNames;
-use crate::totals::top::Top;
+use crate::networks::Network;
+use crate::tables::port_name;
+use crate::totals::top::{self, Top};
 use crate::totals::{Counts, Pair, Passage};
 
 /// Everything that `/metrics` shows of flows.
@@ -39,6 +41,7 @@ impl Collect for Series {
             names.len() as f64,
         );
         let mut collector = lock(&self.collector);
+        collector.advance(Instant::now());
         out.family(
             "netflow_unknown_exporter_datagrams_total",
             Kind::Counter,
@@ -48,6 +51,7 @@ impl Collect for Series {
         let inventory = Arc::clone(collector.inventory());
         health(&collector, &inventory, out);
         traffic(&collector, &inventory, &names, out);
+        places(&collector, &inventory, out);
         top(&mut collector, &inventory, out);
     }
 }
@@ -200,6 +204,56 @@ fn health(collector: &Collector, inventory: &Inventory, out: &mut Encoder) {
         ),
         &exporters,
         |e| Some(e.health.told.replayed_sets as f64),
+    );
+    each(
+        out,
+        (
+            "netflow_event_records_total",
+            counter,
+            "Records without counters of octets or packets, such as of NAT: events and no flows",
+        ),
+        &exporters,
+        |e| Some(e.health.told.events as f64),
+    );
+    each(
+        out,
+        (
+            "netflow_biflow_records_total",
+            counter,
+            "Records that told both directions of a conversation; each is two flows",
+        ),
+        &exporters,
+        |e| Some(e.health.told.biflows as f64),
+    );
+    each(
+        out,
+        (
+            "netflow_future_records_total",
+            counter,
+            "Flows that claim to end more than five minutes after their export; they count as of the export",
+        ),
+        &exporters,
+        |e| Some(e.health.told.ahead as f64),
+    );
+    each(
+        out,
+        (
+            "netflow_accounting_lag_seconds",
+            Kind::Gauge,
+            "By how much the counters of traffic lag, so that a flow counts when it was: as long as the longest flow, at most 92 s",
+        ),
+        &exporters,
+        |e| Some(e.traffic.timeline.lag_seconds()),
+    );
+    each(
+        out,
+        (
+            "netflow_late_bytes_total",
+            counter,
+            "Octets that counted later than they were, since they were told of later than the lag",
+        ),
+        &exporters,
+        |e| Some(e.traffic.timeline.late_bytes as f64),
     );
     out.family(
         "netflow_sampled_records_total",
@@ -358,7 +412,7 @@ fn traffic(
         .collect();
     let all: Vec<_> = exporters
         .iter()
-        .map(|(_, labels, e)| (labels.clone(), e.traffic.all))
+        .map(|(_, labels, e)| (labels.clone(), e.traffic.all()))
         .collect();
     counts(out, "netflow", "of the device, by the sampling rate", &all);
     out.family(
@@ -366,8 +420,8 @@ fn traffic(
         Kind::Counter,
         "Octets of flows as they were measured, before the sampling rate",
     );
-    for (labels, counts) in &all {
-        out.sample(labels, counts.raw_bytes);
+    for (_, labels, exporter) in &exporters {
+        out.sample(labels, exporter.traffic.raw_bytes());
     }
     let (mut measured, mut derived) = (Vec::new(), Vec::new());
     for (name, labels, exporter) in &exporters {
@@ -383,7 +437,7 @@ fn traffic(
             }
         }
         let rest = labels.with("ifIndex", "other").with("direction", "other");
-        measured.push((rest, exporter.traffic.interfaces.rest));
+        measured.push((rest, exporter.traffic.interfaces.rest()));
     }
     counts(
         out,
@@ -405,13 +459,16 @@ fn traffic(
         }
         for (application, counts) in exporter.traffic.applications.sorted() {
             applications.push((
-                labels.with("application", collector.applications().name(application)),
+                labels.with(
+                    "application",
+                    collector.knowledge().applications.name(application),
+                ),
                 counts,
             ));
         }
         applications.push((
             labels.with("application", "other"),
-            exporter.traffic.applications.rest,
+            exporter.traffic.applications.rest(),
         ));
     }
     counts(out, "netflow_protocol", "by IP protocol", &protocols);
@@ -420,6 +477,46 @@ fn traffic(
         "netflow_application",
         "by application, from the table of ports; other is everything that no line names",
         &applications,
+    );
+}
+
+/// By autonomous system and by pair of networks.
+fn places(collector: &Collector, inventory: &Inventory, out: &mut Encoder) {
+    let (mut systems, mut networks) = (Vec::new(), Vec::new());
+    let known = &collector.knowledge().networks;
+    let name = |network: Option<Network>| network.map_or("other", |network| known.name(network));
+    for (device, exporter) in &collector.exporters {
+        let labels = labels(inventory, device);
+        let traffic = &exporter.traffic;
+        for (end, all) in [
+            ("source", &traffic.source_systems),
+            ("destination", &traffic.destination_systems),
+        ] {
+            let labels = labels.with("end", end);
+            for (number, counts) in all.sorted() {
+                systems.push((labels.with("asn", &number.to_string()), counts));
+            }
+            systems.push((labels.with("asn", "other"), all.rest()));
+        }
+        for ((from, to), counts) in traffic.networks.sorted() {
+            networks.push((labels.with("from", name(from)).with("to", name(to)), counts));
+        }
+        networks.push((
+            labels.with("from", "other").with("to", "other"),
+            traffic.networks.rest(),
+        ));
+    }
+    counts(
+        out,
+        "netflow_as",
+        "by autonomous system of the source, and by that of the destination; other is everything without one, or beyond 500",
+        &systems,
+    );
+    counts(
+        out,
+        "netflow_network",
+        "by networks of source and destination, as the configuration names them; other is outside of all, or beyond 500",
+        &networks,
     );
 }
 
@@ -471,6 +568,34 @@ fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
             pair,
         ),
     );
+    dimension(
+        collector,
+        inventory,
+        out,
+        (
+            "netflow_top_prefix_bytes_total",
+            "Octets by network of who received them, /24 or /48",
+        ),
+        (
+            &["prefix"],
+            |exporter| &mut exporter.traffic.prefixes,
+            |labels, prefix| labels.with("prefix", &prefix.to_string()),
+        ),
+    );
+    dimension(
+        collector,
+        inventory,
+        out,
+        (
+            "netflow_top_port_bytes_total",
+            "Octets by port of the service, the lower one of the two",
+        ),
+        (
+            &["port"],
+            |exporter| &mut exporter.traffic.ports,
+            |labels, port| labels.with("port", &port_name(port)),
+        ),
+    );
     out.family(
         "netflow_top_slots",
         Kind::Gauge,
@@ -479,9 +604,15 @@ fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
     let of = |exporter: &Exporter| {
         let traffic = &exporter.traffic;
         [
-            ("source", traffic.sources.slots()),
-            ("destination", traffic.destinations.slots()),
-            ("pair", traffic.pairs.slots()),
+            ("source", traffic.sources.slots(), traffic.sources.error()),
+            (
+                "destination",
+                traffic.destinations.slots(),
+                traffic.destinations.error(),
+            ),
+            ("pair", traffic.pairs.slots(), traffic.pairs.error()),
+            ("prefix", traffic.prefixes.slots(), traffic.prefixes.error()),
+            ("port", traffic.ports.slots(), traffic.ports.error()),
         ]
     };
     let slots: Vec<_> = collector
@@ -490,7 +621,7 @@ fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
         .map(|(name, exporter)| (labels(inventory, name), of(exporter)))
         .collect();
     for (labels, dimensions) in &slots {
-        for (by, (used, _)) in dimensions {
+        for (by, (used, _), _) in dimensions {
             out.sample(&labels.with("by", by), *used as u64);
         }
     }
@@ -500,10 +631,26 @@ fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
         "Times that a slot was given to somebody: new series, by dimension",
     );
     for (labels, dimensions) in &slots {
-        for (by, (_, admitted)) in dimensions {
+        for (by, (_, admitted), _) in dimensions {
             out.sample(&labels.with("by", by), *admitted);
         }
     }
+    out.family(
+        "netflow_top_error_bytes",
+        Kind::Gauge,
+        "Octets that a row of the table of the window that runs may lack at most; 0 while every key is told apart",
+    );
+    for (labels, dimensions) in &slots {
+        for (by, _, error) in dimensions {
+            out.sample(&labels.with("by", by), *error);
+        }
+    }
+    out.family(
+        "netflow_top_admissions_limit",
+        Kind::Gauge,
+        "New series that a dimension of a device may have in an hour",
+    );
+    out.sample(Labels::none(), top::MOST_ADMISSIONS as u64);
 }
 
 /// One dimension of top talkers: named slots and the exact rest.

@@ -37,7 +37,7 @@ pub(crate) fn register(app: &mut App, collector: &Arc<Mutex<Collector>>) {
 
 #[derive(Serialize)]
 struct Answer {
-    /// Of the window that ended last.
+    /// Of the window that ended last; with `from`, of all that ended after it and are kept, the oldest first.
     last: Vec<Table>,
     /// Of the window that runs.
     running: Vec<Table>,
@@ -51,7 +51,20 @@ fn top(request: &Request, collector: &Mutex<Collector>) -> Response {
             None => {
                 return response::text(
                     StatusCode::BAD_REQUEST,
-                    "by: expected source, destination or pair\n",
+                    "by: expected source, destination, pair, prefix or port\n",
+                );
+            }
+        },
+    };
+    let now = unix_now();
+    let from = match request.query("from").as_deref() {
+        None => None,
+        Some(text) => match from(text, now) {
+            Some(from) => Some(from),
+            None => {
+                return response::text(
+                    StatusCode::BAD_REQUEST,
+                    "from: expected Unix seconds, or how long ago such as 5m\n",
                 );
             }
         },
@@ -65,19 +78,52 @@ fn top(request: &Request, collector: &Mutex<Collector>) -> Response {
     };
     let collector = lock(collector);
     let answer = Answer {
-        last: collector
-            .last_tables()
-            .filter(|table| wanted(table))
-            .cloned()
-            .collect(),
+        last: match from {
+            None => collector
+                .last_tables()
+                .iter()
+                .filter(|table| wanted(table))
+                .cloned()
+                .collect(),
+            Some(from) => collector
+                .tables_from(from)
+                .filter(|table| wanted(table))
+                .cloned()
+                .collect(),
+        },
         running: collector
-            .running_tables()
+            .running_tables(now)
             .into_iter()
             .filter(|table| wanted(table))
             .collect(),
     };
     drop(collector);
     response::json(StatusCode::OK, &answer)
+}
+
+/// Unix seconds of a time, given as such or as how long ago.
+fn from(text: &str, now: f64) -> Option<f64> {
+    let ago = |unit: char, seconds: f64| {
+        Some(
+            now - text
+                .strip_suffix(unit)?
+                .parse::<u32>()
+                .ok()
+                .map(f64::from)?
+                * seconds,
+        )
+    };
+    let time = ago('s', 1.0)
+        .or_else(|| ago('m', 60.0))
+        .or_else(|| ago('h', 3_600.0));
+    time.or_else(|| text.parse().ok())
+        .filter(|time: &f64| time.is_finite())
+}
+
+/// The time, Unix seconds.
+pub(crate) fn unix_now() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap_or_default().as_secs_f64()
 }
 
 #[derive(Serialize)]

@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
+
 use crate::flow::{Origin, Rate};
 use crate::loss::Sequence;
+use crate::state::Restored;
 use crate::template::{Clock, Field, LEAD, Template};
 
 /// Most templates of one session; more are refused and counted.
@@ -22,13 +25,15 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// One stream of an exporter.
 #[derive(Debug, Default)]
 pub struct Session {
-    templates: HashMap<u16, Arc<Template>>,
+    templates: HashMap<u16, Arc<Template>, RandomState>,
     /// Sampling rates that the exporter told in options.
     pub(crate) samplers: Samplers,
     /// Times of the last datagram.
     pub(crate) clock: Clock,
     /// Seconds after which it tells of a flow that goes on, as it told in options.
     pub(crate) active_timeout: Option<u32>,
+    /// Something of it that is worth keeping over a restart has changed.
+    pub(crate) changed: bool,
     /// Its sequence numbers.
     pub(crate) sequence: Sequence,
     waiting: Vec<Waiting>,
@@ -57,6 +62,13 @@ impl Session {
 
     /// Takes a template over, in place of one with the same id; `false` when there are too many.
     pub(crate) fn define(&mut self, id: u16, template: Arc<Template>) -> bool {
+        if self
+            .templates
+            .get(&id)
+            .is_some_and(|known| *known == template)
+        {
+            return true;
+        }
         let before = self.templates.get(&id).map(|known| known.bytes());
         if before.is_none() && self.templates.len() >= MOST_TEMPLATES {
             return false;
@@ -67,13 +79,14 @@ impl Session {
         }
         self.template_bytes = self.template_bytes - before.unwrap_or(0) + template.bytes();
         self.templates.insert(id, template);
+        self.changed = true;
         true
     }
 
     /// Takes a sampling rate over, if there is room for it.
     pub(crate) fn learn(&mut self, sampler: Option<u64>, interface: u32, rate: Option<u32>) {
         if self.room.is_none_or(|room| self.held() < room) {
-            self.samplers.learn(sampler, interface, rate);
+            self.changed |= self.samplers.learn(sampler, interface, rate);
         }
     }
 
@@ -83,9 +96,35 @@ impl Session {
         self.waiting_bytes + self.template_bytes + self.samplers.bytes()
     }
 
+    /// Takes sampling rates over, if there is room for them.
+    pub(crate) fn resume(&mut self, samplers: Samplers) {
+        if self
+            .room
+            .is_none_or(|room| self.held() + samplers.bytes() <= room)
+        {
+            self.samplers = samplers;
+        }
+    }
+
     /// From now on it holds no more than this; what it holds already stays.
     pub(crate) fn limit(&mut self, room: usize) {
         self.room = Some(room);
+    }
+
+    /// What is worth keeping over a restart.
+    pub(crate) fn restorable(&self) -> Restored {
+        let mut templates: Vec<_> = self
+            .templates
+            .iter()
+            .map(|(id, template)| (*id, template.options, template.fields().to_vec()))
+            .collect();
+        templates.sort_unstable_by_key(|(id, ..)| *id);
+        Restored {
+            templates,
+            samplers: self.samplers.clone(),
+            init_ms: self.clock.init_ms,
+            active_timeout: self.active_timeout,
+        }
     }
 
     /// Templates that are known.
@@ -195,10 +234,10 @@ impl Session {
 }
 
 /// Sampling rates by what they apply to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Samplers {
-    by_id: HashMap<u64, u32>,
-    by_interface: HashMap<u32, u32>,
+    by_id: HashMap<u64, u32, RandomState>,
+    by_interface: HashMap<u32, u32, RandomState>,
     domain: Option<u32>,
 }
 
@@ -208,12 +247,17 @@ impl Samplers {
         (self.by_id.len() + self.by_interface.len()) * 32
     }
 
-    /// Takes the rate of an options record over: that of a sampler, of an interface, or of the whole domain.
-    pub(crate) fn learn(&mut self, sampler: Option<u64>, interface: u32, rate: Option<u32>) {
-        let Some(rate) = rate else { return };
+    /// Takes the rate of an options record over: that of a sampler, of an interface, or of the whole domain. Answers whether it is new.
+    pub(crate) fn learn(
+        &mut self,
+        sampler: Option<u64>,
+        interface: u32,
+        rate: Option<u32>,
+    ) -> bool {
+        let Some(rate) = rate else { return false };
         match (sampler, interface) {
             (Some(id), _) => bounded(&mut self.by_id, id, rate),
-            (None, 0) => self.domain = Some(rate),
+            (None, 0) => self.domain.replace(rate) != Some(rate),
             (None, interface) => bounded(&mut self.by_interface, interface, rate),
         }
     }
@@ -237,8 +281,11 @@ impl Samplers {
     }
 }
 
-fn bounded<K: std::hash::Hash + Eq>(map: &mut HashMap<K, u32>, key: K, rate: u32) {
-    if map.len() < MOST_SAMPLERS || map.contains_key(&key) {
-        map.insert(key, rate);
-    }
+fn bounded<K: std::hash::Hash + Eq>(
+    map: &mut HashMap<K, u32, RandomState>,
+    key: K,
+    rate: u32,
+) -> bool {
+    let room = map.len() < MOST_SAMPLERS || map.contains_key(&key);
+    room && map.insert(key, rate) != Some(rate)
 }

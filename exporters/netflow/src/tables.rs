@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use loki::{Line, Render};
 use serde::{Deserialize, Serialize};
 use spool::Record;
 
+use crate::applications::protocol;
 use crate::totals::top::Window;
-use crate::totals::{Pair, Windows};
+use crate::totals::{Port, Windows};
 
 /// What a table is ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +21,21 @@ pub enum By {
     Destination,
     /// Both.
     Pair,
+    /// Network of the destination: /24, or /48 in IPv6.
+    Prefix,
+    /// Protocol and port of the service: the lower port of the two.
+    Port,
 }
 
 impl By {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Source, Self::Destination, Self::Pair];
+    pub const ALL: [Self; 5] = [
+        Self::Source,
+        Self::Destination,
+        Self::Pair,
+        Self::Prefix,
+        Self::Port,
+    ];
 
     /// As a label value.
     #[must_use]
@@ -32,6 +44,8 @@ impl By {
             Self::Source => "source",
             Self::Destination => "destination",
             Self::Pair => "pair",
+            Self::Prefix => "prefix",
+            Self::Port => "port",
         }
     }
 }
@@ -43,20 +57,26 @@ pub struct Table {
     pub device: String,
     /// What it is ordered by.
     pub by: By,
+    /// When the window ended, or now when it runs; Unix seconds.
+    #[serde(default)]
+    pub ended: f64,
     /// Length of the window, seconds.
     pub seconds: f64,
     /// Octets of all flows of the window.
     pub bytes: u64,
-    /// Every key was told apart; otherwise a row may lack up to `unnamed_bytes`.
+    /// Every key was told apart; otherwise a row may lack up to `error_bytes`.
     pub exact: bool,
-    /// Octets of flows without an address, or whose key found no room.
+    /// Octets that a row may lack at most.
+    #[serde(default)]
+    pub error_bytes: u64,
+    /// Octets of flows without what it is ordered by.
     pub unnamed_bytes: u64,
     /// The heaviest, first.
     pub rows: Vec<Row>,
 }
 
 /// One row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Row {
     /// Who sent; absent in tables by destination.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -64,6 +84,12 @@ pub struct Row {
     /// Who received; absent in tables by source.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub destination: Option<IpAddr>,
+    /// The network; in tables by prefix.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prefix: Option<IpNet>,
+    /// Port and protocol; in tables by port.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub port: Option<String>,
     /// Octets on the wire.
     pub bytes: u64,
     /// Packets on the wire.
@@ -80,56 +106,68 @@ impl Table {
     fn of<K: Copy>(
         device: &str,
         by: By,
-        seconds: f64,
+        (ended, seconds): (f64, f64),
         window: &Window<K>,
-        ends: impl Fn(K) -> (Option<IpAddr>, Option<IpAddr>),
+        row: impl Fn(K) -> Row,
     ) -> Self {
-        let rows = window.rows.iter().map(|(key, bytes, packets)| {
-            let (source, destination) = ends(*key);
-            Row {
-                source,
-                destination,
-                bytes: *bytes,
-                packets: *packets,
-            }
+        let rows = window.rows.iter().map(|(key, bytes, packets)| Row {
+            bytes: *bytes,
+            packets: *packets,
+            ..row(*key)
         });
         Self {
             device: device.to_owned(),
             by,
+            ended,
             seconds,
             bytes: window.total,
-            exact: window.exact,
+            exact: window.error == 0,
+            error_bytes: window.error,
             unnamed_bytes: window.unnamed,
             rows: rows.collect(),
         }
     }
 
-    /// The table by source or destination address.
+    /// The tables of a window that ended then and was so long, in seconds.
     #[must_use]
-    pub fn of_hosts(device: &str, by: By, seconds: f64, window: &Window<IpAddr>) -> Self {
-        Self::of(device, by, seconds, window, |key| match by {
-            By::Destination => (None, Some(key)),
-            _ => (Some(key), None),
-        })
-    }
-
-    /// The table by pair.
-    #[must_use]
-    pub fn of_pairs(device: &str, seconds: f64, window: &Window<Pair>) -> Self {
-        Self::of(device, By::Pair, seconds, window, |(from, to)| {
-            (Some(from), Some(to))
-        })
-    }
-
-    /// The three tables of a window.
-    #[must_use]
-    pub fn all(device: &str, seconds: f64, windows: &Windows) -> [Self; 3] {
+    pub fn all(device: &str, when: (f64, f64), windows: &Windows) -> [Self; 5] {
+        let source = |source| Row {
+            source: Some(source),
+            ..Row::default()
+        };
+        let destination = |destination| Row {
+            destination: Some(destination),
+            ..Row::default()
+        };
         [
-            Self::of_hosts(device, By::Source, seconds, &windows.sources),
-            Self::of_hosts(device, By::Destination, seconds, &windows.destinations),
-            Self::of_pairs(device, seconds, &windows.pairs),
+            Self::of(device, By::Source, when, &windows.sources, source),
+            Self::of(
+                device,
+                By::Destination,
+                when,
+                &windows.destinations,
+                destination,
+            ),
+            Self::of(device, By::Pair, when, &windows.pairs, |(from, to)| Row {
+                source: Some(from),
+                ..destination(to)
+            }),
+            Self::of(device, By::Prefix, when, &windows.prefixes, |prefix| Row {
+                prefix: Some(prefix),
+                ..Row::default()
+            }),
+            Self::of(device, By::Port, when, &windows.ports, |port| Row {
+                port: Some(port_name(port)),
+                ..Row::default()
+            }),
         ]
     }
+}
+
+/// As `443/tcp`.
+#[must_use]
+pub fn port_name((number, port): Port) -> String {
+    format!("{port}/{}", protocol(number))
 }
 
 /// Lines as Loki gets them: labels `job`, `device` and `by`, the table as the text.

@@ -1,7 +1,8 @@
-//! What every device's flows add up to: per interface and direction, per protocol, per application, and who talks most.
+//! What every device's flows add up to: per interface and direction, per protocol, application, autonomous system and network, and who talks most.
 //!
 //! Each dimension is bounded and has an exact rest: named and rest together grow exactly like the total.
 
+pub mod spread;
 pub mod top;
 
 use std::collections::HashMap;
@@ -9,16 +10,21 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::applications::{Application, Applications};
-use crate::flow::{Direction, Flow};
+use foldhash::fast::RandomState;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::applications::Application;
+use crate::flow::{Direction, Flow, Rate};
+use crate::networks::Network;
+use spread::{Accounting, Lay, Series, Timeline};
 use top::{Top, Window};
 
 /// Most interfaces (with direction) of one device.
 const MOST_INTERFACES: usize = 4_096;
-/// Most applications of one device.
-const MOST_APPLICATIONS: usize = 500;
+/// Most applications, autonomous systems and pairs of networks of one device.
+const MOST_NAMED: usize = 500;
 
-/// Octets, packets and flows, after sampling; and the octets that were measured.
+/// Octets, packets and flows, after sampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Octets on the wire.
@@ -27,17 +33,6 @@ pub struct Counts {
     pub packets: u64,
     /// Flow records.
     pub flows: u64,
-    /// Octets as measured, before the sampling rate.
-    pub raw_bytes: u64,
-}
-
-impl Counts {
-    fn add(&mut self, flow: &Flow) {
-        self.bytes = self.bytes.saturating_add(flow.scaled_bytes());
-        self.packets = self.packets.saturating_add(flow.scaled_packets());
-        self.flows += 1;
-        self.raw_bytes = self.raw_bytes.saturating_add(flow.bytes);
-    }
 }
 
 /// Where a flow passed an interface, and how that is known.
@@ -55,27 +50,37 @@ pub enum Passage {
 #[derive(Debug)]
 pub struct Bounded<K> {
     most: usize,
-    named: HashMap<K, Counts>,
-    /// What found no room.
-    pub rest: Counts,
+    named: HashMap<K, Series, RandomState>,
+    rest: Series,
 }
 
 impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
     fn new(most: usize) -> Self {
         Self {
             most,
-            named: HashMap::new(),
-            rest: Counts::default(),
+            named: HashMap::default(),
+            rest: Series::default(),
         }
     }
 
-    fn add(&mut self, key: K, flow: &Flow) {
-        if let Some(counts) = self.named.get_mut(&key) {
-            counts.add(flow);
+    fn add(&mut self, key: Option<K>, lay: &Lay<'_>) {
+        let Some(key) = key else {
+            self.rest.add(lay);
+            return;
+        };
+        if let Some(series) = self.named.get_mut(&key) {
+            series.add(lay);
         } else if self.named.len() < self.most {
-            self.named.entry(key).or_default().add(flow);
+            self.named.entry(key).or_default().add(lay);
         } else {
-            self.rest.add(flow);
+            self.rest.add(lay);
+        }
+    }
+
+    fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
+        self.rest.take_over(buckets);
+        for series in self.named.values_mut() {
+            series.take_over(buckets);
         }
     }
 
@@ -85,33 +90,64 @@ impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
         let mut all: Vec<_> = self
             .named
             .iter()
-            .map(|(key, counts)| (*key, *counts))
+            .map(|(key, series)| (*key, series.shown))
             .collect();
         all.sort_unstable_by_key(|(key, _)| *key);
         all
+    }
+
+    /// What has no key, or found no room.
+    #[must_use]
+    pub fn rest(&self) -> Counts {
+        self.rest.shown
     }
 }
 
 /// Both ends of a conversation, in the direction of the packets.
 pub type Pair = (IpAddr, IpAddr);
+/// IP protocol and port.
+pub type Port = (u8, u16);
+
+/// What is known of a flow beside what it says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known {
+    /// Its application.
+    pub application: Option<Application>,
+    /// Autonomous systems of source and destination; 0 when not known.
+    pub systems: (u32, u32),
+    /// Networks of source and destination.
+    pub networks: (Option<Network>, Option<Network>),
+}
 
 /// One device's traffic.
 #[derive(Debug)]
 pub struct Device {
-    /// Everything.
-    pub all: Counts,
+    /// Where its counters stand.
+    pub timeline: Timeline,
+    all: Series,
+    raw: Series,
     /// By ifIndex and passage.
     pub interfaces: Bounded<(u32, Passage)>,
     /// By IP protocol number: at most 256.
     pub protocols: Bounded<u8>,
     /// By application; flows of none are the rest.
     pub applications: Bounded<Application>,
+    /// By autonomous system of the source; flows of none are the rest.
+    pub source_systems: Bounded<u32>,
+    /// By autonomous system of the destination.
+    pub destination_systems: Bounded<u32>,
+    /// By networks of source and destination; `None` is outside of all.
+    pub networks: Bounded<(Option<Network>, Option<Network>)>,
     /// Who sends most.
     pub sources: Top<IpAddr>,
     /// Who receives most.
     pub destinations: Top<IpAddr>,
     /// Who sends most to whom.
     pub pairs: Top<Pair>,
+    /// Which networks of 256 addresses (of 2⁸⁰ in IPv6, a /48) receive most.
+    pub prefixes: Top<IpNet>,
+    /// On which port most is served: the lower one of the two.
+    pub ports: Top<Port>,
 }
 
 /// Bounds of the top talkers.
@@ -125,64 +161,152 @@ pub struct TopBounds {
     pub hold: Duration,
 }
 
+/// Evaluates to the same of each top of a device, as an array.
+macro_rules! tops {
+    ($device:expr, $top:ident => $of:expr) => {{
+        let device = $device;
+        [
+            {
+                let $top = &mut device.sources;
+                $of
+            },
+            {
+                let $top = &mut device.destinations;
+                $of
+            },
+            {
+                let $top = &mut device.pairs;
+                $of
+            },
+            {
+                let $top = &mut device.prefixes;
+                $of
+            },
+            {
+                let $top = &mut device.ports;
+                $of
+            },
+        ]
+    }};
+}
+
 impl Device {
     /// A device without traffic.
     #[must_use]
-    pub fn new(bounds: TopBounds) -> Self {
+    pub fn new(bounds: TopBounds, accounting: Accounting, now: Instant) -> Self {
         Self {
-            all: Counts::default(),
+            timeline: Timeline::new(accounting, now),
+            all: Series::default(),
+            raw: Series::default(),
             interfaces: Bounded::new(MOST_INTERFACES),
             protocols: Bounded::new(256),
-            applications: Bounded::new(MOST_APPLICATIONS),
+            applications: Bounded::new(MOST_NAMED),
+            source_systems: Bounded::new(MOST_NAMED),
+            destination_systems: Bounded::new(MOST_NAMED),
+            networks: Bounded::new(MOST_NAMED),
             sources: Top::new(bounds),
             destinations: Top::new(bounds),
             pairs: Top::new(bounds),
+            prefixes: Top::new(bounds),
+            ports: Top::new(bounds),
         }
     }
 
+    /// Everything.
+    #[must_use]
+    pub fn all(&self) -> Counts {
+        self.all.shown
+    }
+
+    /// Octets as measured, before the sampling rate.
+    #[must_use]
+    pub fn raw_bytes(&self) -> u64 {
+        self.raw.shown.bytes
+    }
+
     /// Counts one flow.
-    pub fn add(&mut self, flow: &Flow, applications: &Applications, now: Instant) {
-        self.all.add(flow);
+    pub fn add(&mut self, flow: &Flow, known: &Known, now: Instant) {
+        if flow.rate.one_in > 1 {
+            let measured = Flow {
+                rate: Rate::default(),
+                ..*flow
+            };
+            let late = self.timeline.late_bytes;
+            self.raw.add(&self.timeline.lay(&measured, now));
+            self.timeline.late_bytes = late;
+        }
+        let lay = self.timeline.lay(flow, now);
+        if flow.rate.one_in == 1 {
+            self.raw.add(&lay);
+        }
+        self.all.add(&lay);
         match flow.direction {
-            Some(Direction::Egress) => self.interfaces.add((flow.output, Passage::Out), flow),
+            Some(Direction::Egress) => self.interfaces.add(Some((flow.output, Passage::Out)), &lay),
             Some(Direction::Ingress) | None => {
-                self.interfaces.add((flow.input, Passage::In), flow);
+                self.interfaces.add(Some((flow.input, Passage::In)), &lay);
                 if flow.output != 0 && flow.output != flow.input {
                     self.interfaces
-                        .add((flow.output, Passage::DerivedOut), flow);
+                        .add(Some((flow.output, Passage::DerivedOut)), &lay);
                 }
             }
         }
-        self.protocols.add(flow.protocol, flow);
-        match applications.of(flow) {
-            Some(application) => self.applications.add(application, flow),
-            None => self.applications.rest.add(flow),
-        }
-        let (bytes, packets) = (flow.scaled_bytes(), flow.scaled_packets());
-        self.sources.add(flow.source, bytes, packets, now);
-        self.destinations.add(flow.destination, bytes, packets, now);
-        self.pairs
-            .add(flow.source.zip(flow.destination), bytes, packets, now);
+        let system = |number: u32| Some(number).filter(|number| *number > 0);
+        self.protocols.add(Some(flow.protocol), &lay);
+        self.applications.add(known.application, &lay);
+        self.source_systems.add(system(known.systems.0), &lay);
+        self.destination_systems.add(system(known.systems.1), &lay);
+        let networks = known.networks;
+        self.networks.add(
+            Some(networks).filter(|(from, to)| from.is_some() || to.is_some()),
+            &lay,
+        );
+        self.sources.add(flow.source, &lay, now);
+        self.destinations.add(flow.destination, &lay, now);
+        self.pairs.add(flow.source.zip(flow.destination), &lay, now);
+        self.prefixes
+            .add(flow.destination.and_then(prefix), &lay, now);
+        self.ports.add(served(flow), &lay, now);
     }
 
     /// Gives slots to who has become heavy; to be called each second.
     pub fn tick(&mut self, now: Instant) {
-        self.sources.tick(now);
-        self.destinations.tick(now);
-        self.pairs.tick(now);
+        self.advance(now);
+        tops!(self, top => top.tick(now));
     }
 
-    /// Ends the window: its exact tables.
+    /// Lets every counter show what is due; to be called before each scrape.
+    pub fn advance(&mut self, now: Instant) {
+        let Some(buckets) = self.timeline.advance(now) else {
+            return;
+        };
+        self.all.take_over(&buckets);
+        self.raw.take_over(&buckets);
+        self.interfaces.take_over(&buckets);
+        self.protocols.take_over(&buckets);
+        self.applications.take_over(&buckets);
+        self.source_systems.take_over(&buckets);
+        self.destination_systems.take_over(&buckets);
+        self.networks.take_over(&buckets);
+        tops!(self, top => top.take_over(&buckets));
+    }
+
+    /// Keys that are told apart in the window that runs.
+    pub fn keys(&mut self) -> usize {
+        tops!(self, top => top.keys()).into_iter().sum()
+    }
+
+    /// Tells at most so many keys apart in each dimension from now on in this window.
+    pub fn purge(&mut self, most: usize) {
+        tops!(self, top => top.purge(most));
+    }
+
+    /// Ends the window: its tables.
     pub fn roll(&mut self) -> Windows {
-        Windows {
-            sources: self.sources.roll(),
-            destinations: self.destinations.roll(),
-            pairs: self.pairs.roll(),
-        }
+        let windows = self.running();
+        tops!(self, top => top.roll());
+        windows
     }
-}
 
-impl Device {
     /// The tables so far of the window that runs.
     #[must_use]
     pub fn running(&self) -> Windows {
@@ -190,8 +314,28 @@ impl Device {
             sources: self.sources.running(),
             destinations: self.destinations.running(),
             pairs: self.pairs.running(),
+            prefixes: self.prefixes.running(),
+            ports: self.ports.running(),
         }
     }
+}
+
+/// The network of an address that is told apart: /24 or /48.
+fn prefix(address: IpAddr) -> Option<IpNet> {
+    Some(match address {
+        IpAddr::V4(address) => IpNet::V4(Ipv4Net::new(address, 24).ok()?.trunc()),
+        IpAddr::V6(address) => IpNet::V6(Ipv6Net::new(address, 48).ok()?.trunc()),
+    })
+}
+
+/// The port that a service most likely listens on; none without ports.
+fn served(flow: &Flow) -> Option<Port> {
+    let ports = matches!(flow.protocol, 6 | 17 | 33 | 132 | 136);
+    let port = match (flow.source_port, flow.destination_port) {
+        (0, port) | (port, 0) => port,
+        (from, to) => from.min(to),
+    };
+    (ports && port > 0).then_some((flow.protocol, port))
 }
 
 /// The tables of one window.
@@ -203,4 +347,8 @@ pub struct Windows {
     pub destinations: Window<IpAddr>,
     /// By both.
     pub pairs: Window<Pair>,
+    /// By network of the destination.
+    pub prefixes: Window<IpNet>,
+    /// By port.
+    pub ports: Window<Port>,
 }

@@ -3,42 +3,56 @@
 //! A series that comes and goes with a naive top ten costs Prometheus thousands of series and shows nothing true: a counter that is born
 //! with a value loses it to `increase()`. Here a key that has become heavy gets a *slot*. It is exposed as 0 for one scrape, then grows; until
 //! then, and after it has left, its traffic is in the rest. A slot is kept for some time at least and is given away only when its key has
-//! been idle and another is twice as heavy. So named and rest together grow exactly like the total at every scrape, no counter falls, and
-//! there are never more series than slots and the rest.
+//! been idle and another is twice as heavy; or at once to one that is eight times as heavy, so that an attack is seen in seconds. So named and rest
+//! together grow exactly like the total at every scrape, no counter falls, there are never more series than slots and the rest, and never
+//! more than [`MOST_ADMISSIONS`] new ones an hour.
+//!
+//! A window tells its keys apart exactly as long as they find room. Then the lighter half is dropped (Misra and Gries, "Finding repeated
+//! elements", 1982, with weights): by how much a row may lack is known for certain, see [`Window::error`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
 
 use super::TopBounds;
+use super::spread::{Lay, Series};
 
-/// Keys that have grown past the lightest slot since the last tick; more wait for their next flow.
+/// Keys that have grown past the threshold since the last tick; more wait for their next flow.
 const MOST_CANDIDATES: usize = 256;
+/// New series an hour.
+pub const MOST_ADMISSIONS: usize = 50;
+const HOUR: Duration = Duration::from_secs(3_600);
+/// So many times as heavy as the lightest slot takes its place at once.
+const OVERWHELMING: u64 = 8;
 
 /// The heaviest keys of one dimension.
 #[derive(Debug)]
 pub struct Top<K> {
     bounds: TopBounds,
-    window: HashMap<K, (u64, u64)>,
-    /// Octets of the window whose key found no room, or had none.
+    window: HashMap<K, (u64, u64), RandomState>,
+    /// Octets of the window without a key.
     unnamed: u64,
-    /// Whether a key found no room.
-    crowded: bool,
+    /// Octets that any key of the window may lack.
+    error: u64,
     total: u64,
     slots: Vec<Slot<K>>,
-    index: HashMap<K, usize>,
+    index: HashMap<K, usize, RandomState>,
     candidates: Vec<K>,
     threshold: u64,
-    /// Octets that belong to no slot.
-    rest: u64,
+    /// What belongs to no slot.
+    rest: Series,
     /// Slots that were given out so far.
     admitted: u64,
+    /// When those of the last hour were.
+    admissions: VecDeque<Instant>,
 }
 
 #[derive(Debug)]
 struct Slot<K> {
     key: K,
-    bytes: u64,
+    series: Series,
     exposed: bool,
     since: Instant,
     last: Instant,
@@ -48,15 +62,15 @@ struct Slot<K> {
     now: u64,
 }
 
-/// The exact table of a window.
+/// The table of a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window<K> {
     /// Key, octets and packets, heaviest first.
     pub rows: Vec<(K, u64, u64)>,
     /// All octets of the window.
     pub total: u64,
-    /// Every key of the window was told apart. Otherwise `unnamed` bounds what a row can lack.
-    pub exact: bool,
+    /// Octets that a row may lack at most, and that a key without a row may have beyond those of the last row; 0 when every key was told apart.
+    pub error: u64,
     /// Octets without a key.
     pub unnamed: u64,
 }
@@ -66,7 +80,7 @@ impl<K> Default for Window<K> {
         Self {
             rows: Vec::new(),
             total: 0,
-            exact: true,
+            error: 0,
             unnamed: 0,
         }
     }
@@ -78,51 +92,43 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
     pub fn new(bounds: TopBounds) -> Self {
         Self {
             bounds,
-            window: HashMap::new(),
+            window: HashMap::default(),
             unnamed: 0,
-            crowded: false,
+            error: 0,
             total: 0,
             slots: Vec::new(),
-            index: HashMap::new(),
+            index: HashMap::default(),
             candidates: Vec::new(),
             threshold: 0,
-            rest: 0,
+            rest: Series::default(),
             admitted: 0,
+            admissions: VecDeque::new(),
         }
     }
 
     /// Counts traffic of a key; `None` when the flow has none.
-    pub fn add(&mut self, key: Option<K>, bytes: u64, packets: u64, now: Instant) {
+    pub fn add(&mut self, key: Option<K>, lay: &Lay<'_>, now: Instant) {
+        let bytes = lay.bytes;
         self.total = self.total.saturating_add(bytes);
         let Some(key) = key else {
             self.unnamed = self.unnamed.saturating_add(bytes);
-            self.rest = self.rest.saturating_add(bytes);
+            self.rest.add(lay);
             return;
         };
-        let room = self.window.len() < self.bounds.keys;
-        let heavy = match self.window.get_mut(&key) {
-            Some(entry) => {
-                *entry = (
-                    entry.0.saturating_add(bytes),
-                    entry.1.saturating_add(packets),
-                );
-                entry.0
-            }
-            None if room => {
-                self.window.insert(key, (bytes, packets));
-                bytes
-            }
-            None => {
-                self.crowded = true;
-                self.unnamed = self.unnamed.saturating_add(bytes);
-                0
-            }
-        };
+        let entry = self.window.entry(key).or_insert((0, 0));
+        *entry = (
+            entry.0.saturating_add(bytes),
+            entry.1.saturating_add(lay.packets),
+        );
+        let heavy = entry.0;
+        if self.window.len() > self.bounds.keys {
+            self.purge(self.bounds.keys / 2);
+        }
         if let Some(slot) = self.index.get(&key).and_then(|at| self.slots.get_mut(*at)) {
             slot.last = now;
             slot.now = slot.now.saturating_add(bytes);
             if slot.exposed {
-                slot.bytes = slot.bytes.saturating_add(bytes);
+                slot.series.add(lay);
                 return;
             }
         } else if heavy > self.threshold
@@ -131,67 +137,122 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         {
             self.candidates.push(key);
         }
-        self.rest = self.rest.saturating_add(bytes);
+        self.rest.add(lay);
+    }
+
+    /// Drops the lightest keys of the window until so many are left, and takes from the others what the heaviest of those had.
+    pub fn purge(&mut self, most: usize) {
+        let most = most.max(2 * self.bounds.rows);
+        if self.window.len() <= most {
+            return;
+        }
+        let mut weights: Vec<u64> = self.window.values().map(|entry| entry.0).collect();
+        let at = weights.len() - most;
+        let (_, cut, _) = weights.select_nth_unstable(at);
+        let cut = *cut;
+        self.window.retain(|_, entry| {
+            entry.0 = entry.0.saturating_sub(cut);
+            entry.0 > 0
+        });
+        self.error = self.error.saturating_add(cut);
+    }
+
+    /// Keys of the window.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.window.len()
     }
 
     /// Gives slots to the candidates, the heaviest first.
     pub fn tick(&mut self, now: Instant) {
+        while self
+            .admissions
+            .front()
+            .is_some_and(|then| now.saturating_duration_since(*then) >= HOUR)
+        {
+            self.admissions.pop_front();
+        }
         let mut candidates = std::mem::take(&mut self.candidates);
         let weight = |key: &K| self.window.get(key).map_or(0, |entry| entry.0);
         candidates.sort_unstable_by_key(|key| (std::cmp::Reverse(weight(key)), *key));
         for key in candidates.drain(..) {
+            if self.admissions.len() >= MOST_ADMISSIONS {
+                break;
+            }
             let heavy = self.window.get(&key).map_or(0, |entry| entry.0);
-            if self.slots.len() < self.bounds.rows * 2 {
-                self.slots.push(Slot::new(key, heavy, now));
-                self.seat(key, self.slots.len() - 1);
-            } else if let Some(at) = self.giveable(heavy, now) {
-                // What it counted stays counted; its series ends, and only later traffic of the key goes to the rest.
-                let left = std::mem::replace(&mut self.slots[at], Slot::new(key, heavy, now));
-                self.index.remove(&left.key);
-                self.seat(key, at);
+            if self.is_among_the_first(heavy) {
+                if self.slots.len() < self.bounds.rows * 2 {
+                    self.slots.push(Slot::new(key, heavy, now));
+                    self.seat(key, self.slots.len() - 1, now);
+                } else if let Some(at) = self.giveable(heavy, now) {
+                    // What it has shown stays shown; its series ends, and what it has not shown yet goes to the rest.
+                    let mut left =
+                        std::mem::replace(&mut self.slots[at], Slot::new(key, heavy, now));
+                    left.series.hand_over(&mut self.rest);
+                    self.index.remove(&left.key);
+                    self.seat(key, at, now);
+                }
             }
         }
+        candidates.clear();
         self.candidates = candidates;
-        self.threshold = if self.slots.len() < self.bounds.rows * 2 {
+        self.threshold = if self.slots.len() < self.bounds.rows {
             0
         } else {
             self.slots.iter().map(Slot::heaviness).min().unwrap_or(0)
         };
     }
 
-    fn seat(&mut self, key: K, at: usize) {
-        self.index.insert(key, at);
-        self.admitted += 1;
-    }
-
-    /// The lightest slot that may be given to a key of this weight: held long enough, idle, and beaten two to one.
-    fn giveable(&self, heavy: u64, now: Instant) -> Option<usize> {
-        let held = |slot: &Slot<K>| now.saturating_duration_since(slot.since) >= self.bounds.hold;
-        let idle =
-            |slot: &Slot<K>| now.saturating_duration_since(slot.last) >= self.bounds.hold / 6;
-        let given = self
+    /// Whether a key of this weight would have a row of a table.
+    fn is_among_the_first(&self, heavy: u64) -> bool {
+        let heavier = self
             .slots
             .iter()
-            .enumerate()
-            .filter(|(_, slot)| held(slot) && idle(slot));
-        let (at, slot) = given.min_by_key(|(_, slot)| slot.heaviness())?;
-        (heavy / 2 >= slot.heaviness()).then_some(at)
+            .filter(|slot| slot.heaviness() >= heavy)
+            .count();
+        heavier < self.bounds.rows
     }
 
-    /// Ends the window and answers its table.
-    pub fn roll(&mut self) -> Window<K> {
-        let ended = self.running();
-        (self.total, self.crowded, self.unnamed) = (0, false, 0);
+    fn seat(&mut self, key: K, at: usize, now: Instant) {
+        self.index.insert(key, at);
+        self.admitted += 1;
+        self.admissions.push_back(now);
+    }
+
+    /// The lightest slot that may be given to a key of this weight: held long enough, idle and beaten two to one, or beaten eight to one.
+    fn giveable(&self, heavy: u64, now: Instant) -> Option<usize> {
+        let free = |slot: &Slot<K>| {
+            let held = now.saturating_duration_since(slot.since) >= self.bounds.hold;
+            let idle = now.saturating_duration_since(slot.last) >= self.bounds.hold / 6;
+            let times = if held && idle { 2 } else { OVERWHELMING };
+            heavy / times >= slot.heaviness()
+        };
+        let slots = self.slots.iter().enumerate().filter(|(_, slot)| free(slot));
+        let lightest = slots.min_by_key(|(_, slot)| slot.heaviness());
+        lightest.map(|(at, _)| at)
+    }
+
+    /// Lets every slot and the rest show these buckets.
+    pub fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
+        self.rest.take_over(buckets);
+        for slot in &mut self.slots {
+            slot.series.take_over(buckets);
+        }
+    }
+
+    /// Ends the window; its table is that which [`Top::running`] told before.
+    pub fn roll(&mut self) {
+        (self.total, self.error, self.unnamed) = (0, 0, 0);
         // The memory of an ordinary window is kept, that of a flood given back.
         if self.window.capacity() > 4 * self.window.len().max(1_024) {
-            self.window = HashMap::with_capacity(self.window.len());
+            self.window =
+                HashMap::with_capacity_and_hasher(self.window.len(), RandomState::default());
         } else {
             self.window.clear();
         }
         for slot in &mut self.slots {
             slot.weight = slot.weight / 5 * 4 + std::mem::take(&mut slot.now) / 5;
         }
-        ended
     }
 
     /// The table so far of the window that runs.
@@ -202,24 +263,34 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
             .iter()
             .map(|(key, (bytes, packets))| (*key, *bytes, *packets))
             .collect();
-        rows.sort_unstable_by_key(|(key, bytes, _)| (std::cmp::Reverse(*bytes), *key));
-        rows.truncate(self.bounds.rows);
+        let order = |(key, bytes, _): &(K, u64, u64)| (std::cmp::Reverse(*bytes), *key);
+        if rows.len() > self.bounds.rows {
+            rows.select_nth_unstable_by_key(self.bounds.rows, order);
+            rows.truncate(self.bounds.rows);
+        }
+        rows.sort_unstable_by_key(order);
         Window {
             rows,
             total: self.total,
-            exact: !self.crowded,
+            error: self.error,
             unnamed: self.unnamed,
         }
+    }
+
+    /// Octets that a key of the window that runs may lack.
+    #[must_use]
+    pub fn error(&self) -> u64 {
+        self.error
     }
 
     /// The stable series for one scrape: key and octets of each slot, then the rest. A slot that is shown for the first time is shown as 0
     /// and counts from then on.
     pub fn expose(&mut self, mut each: impl FnMut(K, u64)) -> u64 {
         for slot in &mut self.slots {
-            each(slot.key, slot.bytes);
+            each(slot.key, slot.series.shown.bytes);
             slot.exposed = true;
         }
-        self.rest
+        self.rest.shown.bytes
     }
 
     /// Slots in use, and how many were given out so far.
@@ -233,7 +304,7 @@ impl<K> Slot<K> {
     fn new(key: K, heavy: u64, now: Instant) -> Self {
         Self {
             key,
-            bytes: 0,
+            series: Series::default(),
             exposed: false,
             since: now,
             last: now,

@@ -32,7 +32,25 @@ pub(crate) fn free_port() -> u16 {
 
 /// Starts it with these devices and lines of configuration.
 pub(crate) async fn start(devices: &str, more: &str) -> Place {
-    let files = TempDir::new().unwrap();
+    start_in(TempDir::new().unwrap(), devices, more).await
+}
+
+impl Place {
+    /// Ends it and starts it again with the same files.
+    pub(crate) async fn restart(self, devices: &str, more: &str) -> Self {
+        let Self {
+            mut process, files, ..
+        } = self;
+        process.terminate().unwrap();
+        process
+            .wait(std::time::Duration::from_secs(20))
+            .await
+            .unwrap();
+        start_in(files, devices, more).await
+    }
+}
+
+async fn start_in(files: TempDir, devices: &str, more: &str) -> Place {
     let port = free_port();
     let config = format!("listen: ['127.0.0.1:{port}']\n{more}");
     std::fs::write(files.join("inventory.yaml"), devices).unwrap();

@@ -1,0 +1,82 @@
+//! What is known of flows beside what they say: from the configuration, and from files that it names.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::applications::Applications;
+use crate::config::Sampling;
+use crate::flow::{Flow, Origin, Rate};
+use crate::networks::Networks;
+use crate::systems::Systems;
+use crate::totals::Known;
+
+/// All of it; a reload brings another.
+#[derive(Debug, Clone)]
+pub struct Knowledge {
+    /// Applications by port.
+    pub applications: Arc<Applications>,
+    /// Names of networks.
+    pub networks: Arc<Networks>,
+    /// Autonomous systems, where flows do not tell them.
+    pub systems: Arc<Systems>,
+    /// Sampling rates of exporters that do not tell theirs.
+    pub sampling: Arc<[Sampling]>,
+}
+
+impl Knowledge {
+    /// Of tests: the built-in applications.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self {
+            applications: Arc::new(
+                crate::applications::Applications::new(std::iter::empty()).unwrap(),
+            ),
+            networks: Arc::default(),
+            systems: Arc::default(),
+            sampling: Arc::new([]),
+        }
+    }
+
+    /// The sampling rate that is configured for an exporter.
+    #[must_use]
+    pub fn rate(&self, exporter: IpAddr) -> Option<u32> {
+        let rule = self
+            .sampling
+            .iter()
+            .find(|rule| rule.prefix.contains(&exporter));
+        rule.map(|rule| rule.one_in)
+    }
+
+    /// The flow with the rate of the configuration, where nobody else knows one.
+    pub(crate) fn rated(configured: Option<u32>, flow: &Flow) -> Flow {
+        match (flow.rate.origin, configured) {
+            (Origin::Assumed, Some(one_in)) => Flow {
+                rate: Rate {
+                    one_in,
+                    origin: Origin::Configured,
+                },
+                ..*flow
+            },
+            _ => *flow,
+        }
+    }
+
+    /// What is known of a flow.
+    #[must_use]
+    pub fn of(&self, flow: &Flow) -> Known {
+        let system = |told: u32, address: Option<IpAddr>| match (told, address) {
+            (0, Some(address)) => self.systems.of(address),
+            (told, _) => told,
+        };
+        let network =
+            |address: Option<IpAddr>| address.and_then(|address| self.networks.of(address));
+        Known {
+            application: self.applications.of(flow),
+            systems: (
+                system(flow.source_as, flow.source),
+                system(flow.destination_as, flow.destination),
+            ),
+            networks: (network(flow.source), network(flow.destination)),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What is kept over a restart: templates, sampling rates and times of each stream, in one file of JSON.
+//!
+//! Exporters tell their templates every few minutes only; what they send between a restart and then would be lost without this. The file is written
+//! whole beside its place and put there in one step, so that it is never half a file. Sequence numbers are not kept: what came while nobody
+//! listened is no loss on the way.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::collector::Key;
+use crate::session::{Samplers, Session};
+use crate::template::{Field, Template};
+
+/// Longest file that is read.
+const LONGEST: u64 = 256 << 20;
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    version: u32,
+    streams: Vec<(Key, Restored)>,
+}
+
+/// One stream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Restored {
+    /// Id, whether it is one of options, and its fields.
+    pub(crate) templates: Vec<(u16, bool, Vec<Field>)>,
+    pub(crate) samplers: Samplers,
+    pub(crate) init_ms: Option<u64>,
+    pub(crate) active_timeout: Option<u32>,
+}
+
+impl Restored {
+    /// Gives a new session what the exporter has not told it again yet.
+    pub(crate) fn into_session(self, session: &mut Session) {
+        for (id, options, fields) in self.templates {
+            if session.template(id).is_none()
+                && let Some(template) = Template::new(fields, options).filter(|_| id >= 256)
+            {
+                session.define(id, template.into());
+            }
+        }
+        session.resume(self.samplers);
+        session.clock.init_ms = session.clock.init_ms.or(self.init_ms);
+        session.active_timeout = session.active_timeout.or(self.active_timeout);
+    }
+}
+
+impl State {
+    pub(crate) fn new(streams: impl Iterator<Item = (Key, Restored)>) -> Self {
+        let mut streams: Vec<_> = streams.collect();
+        streams.sort_unstable_by_key(|(key, _)| *key);
+        Self {
+            version: 1,
+            streams,
+        }
+    }
+
+    pub(crate) fn into_streams(self) -> impl Iterator<Item = (Key, Restored)> {
+        self.streams.into_iter()
+    }
+
+    /// Reads the file; `None` when there is none.
+    ///
+    /// # Errors
+    /// The kernel's, or that it is no such file.
+    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
+        match std::fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+            Ok(about) if about.len() > LONGEST => return Err(io::Error::other("too long")),
+            Ok(_) => {}
+        }
+        let state: Self = serde_json::from_slice(&std::fs::read(path)?)?;
+        if state.version == 1 {
+            Ok(Some(state))
+        } else {
+            Err(io::Error::other(format!(
+                "of version {}; expected 1",
+                state.version
+            )))
+        }
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let beside = path.with_extension("new");
+        let mut file = std::fs::File::create(&beside)?;
+        serde_json::to_writer(io::BufWriter::new(&mut file), self)?;
+        file.sync_all()?;
+        std::fs::rename(beside, path)
+    }
+}
