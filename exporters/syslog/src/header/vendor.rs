@@ -33,6 +33,12 @@ pub(super) fn refine(header: &mut Header<'_>) {
     {
         return vrp(rest, header);
     }
+    if header.process.is_none()
+        && let Some((name, rest)) = behind_name(message)
+    {
+        header.host = header.host.or(Some(name));
+        return vrp(rest, header);
+    }
     // Some configurations of a relay double the sign.
     let message = message
         .strip_prefix('%')
@@ -82,6 +88,16 @@ pub(super) fn refine(header: &mut Header<'_>) {
 
 /// What is said to have come again: `message repeated 2 times: [ text]`.
 fn repeated(message: &str) -> Option<&str> {
+    if let Some(before) = message
+        .trim_end_matches(' ')
+        .strip_suffix(')')
+        .and_then(|m| m.strip_suffix('s').unwrap_or(m).strip_suffix(" time"))
+    {
+        // Cisco counts behind the text: `… by admin on console0 (message repeated 3 times)`
+        return before
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .strip_suffix(" (message repeated ");
+    }
     let counted = message.strip_prefix("message repeated ")?;
     let inner = counted
         .trim_start_matches(|c: char| c.is_ascii_digit())
@@ -91,6 +107,22 @@ fn repeated(message: &str) -> Option<&str> {
         .strip_suffix(']')
         .unwrap_or(inner);
     Some(inner.trim_start_matches(' '))
+}
+
+/// Huawei's devices may have names that no host has, and an address behind them: `BGW-2#css 192.0.2.1 %%01IFNET/4/…`
+fn behind_name(message: &str) -> Option<(&str, &str)> {
+    const LONGEST: usize = 100;
+    let at = message
+        .bytes()
+        .take(LONGEST)
+        .position(|b| matches!(b, b'%' | b':' | b';' | b'='))?;
+    let rest = message[at..].strip_prefix("%%")?;
+    let names = message[..at].strip_suffix(' ')?;
+    let (name, address) = names.split_once(' ').unwrap_or((names, ""));
+    let known = rest.starts_with(|c: char| c.is_ascii_digit())
+        && is_vrp(rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+        && (address.is_empty() || address.parse::<std::net::IpAddr>().is_ok());
+    known.then_some((name, rest))
 }
 
 /// `slot1/lb1` is the device lb1.

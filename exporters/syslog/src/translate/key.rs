@@ -159,22 +159,57 @@ const JUNOS: [&str; 13] = [
     "INTERACT", "KERN", "PFE", "USER",
 ];
 
-/// The text behind what Comware says of the part that speaks: `-MDC=1-Slot=2; Fan 1 failed.`
+/// The text behind what a device says of the part that speaks: `-MDC=1-Slot=2; Fan 1 failed.` (Comware),
+/// `CID=0x807a0405-alarmID=0x0813;The interface …`, `Slot=5,Vcpu=0;Rate …` (VRP),
+/// `Switch 1 R0/0: install_engine: Started …` (IOS-XE), `%$VSAN 10%$ Interface …` (NX-OS).
 pub(super) fn behind_part<'a>(header: &Header<'_>, message: &'a str) -> &'a str {
-    let part = || {
-        if header.form != Form::Vrp {
-            return None;
+    let part = || match header.form {
+        Form::Vrp => {
+            let (part, text) = message.split_once(';')?;
+            let known = part.len() <= 120
+                && part.trim_start_matches('-').split(['-', ',']).all(|pair| {
+                    let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
+                    matches!(
+                        name,
+                        "MDC"
+                            | "Context"
+                            | "Chassis"
+                            | "Slot"
+                            | "CPU"
+                            | "Vcpu"
+                            | "DevIP"
+                            | "SN"
+                            | "CID"
+                            | "alarmID"
+                            | "clearType"
+                            | "OID"
+                            | "VS"
+                            | "Admin"
+                            | "UVS"
+                    )
+                });
+            known.then(|| text.trim_start_matches(' '))
         }
-        let (part, text) = message.strip_prefix('-')?.split_once("; ")?;
-        let known = part.split('-').all(|pair| {
-            pair.split_once('=').is_some_and(|(name, _)| {
-                matches!(
-                    name,
-                    "MDC" | "Context" | "Chassis" | "Slot" | "CPU" | "DevIP"
-                )
-            })
-        });
-        known.then_some(text)
+        Form::Cisco if message.starts_with("%$") => {
+            // `%$VSAN 10%$ Interface …`
+            let (part, text) = message[2..].split_once("%$")?;
+            (part.len() <= 40).then(|| text.trim_start_matches(' '))
+        }
+        Form::Cisco => {
+            let (part, text) = message.split_once(": ")?;
+            let (part, slot) = part.rsplit_once(' ').unwrap_or(("", part));
+            let (kind, bay) = slot.split_once('/')?;
+            let known = kind.starts_with(['R', 'F', 'C', 'S', 'B'])
+                && kind.len() <= 3
+                && bay.len() <= 2
+                && (part.is_empty() || part.starts_with("Switch ") || part.starts_with("Chassis "));
+            let (process, text) = known.then(|| text.split_once(": "))??;
+            let plain = process
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            plain.then(|| text.trim_start_matches(' '))
+        }
+        _ => None,
     };
     part().unwrap_or(message)
 }

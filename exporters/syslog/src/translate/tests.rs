@@ -639,6 +639,39 @@ fn an_absent_value_is_no_field_and_a_part_in_front_hides_nothing() {
             "login",
             "user=op source=192.0.2.5 service=SSH",
         ),
+        // Names that no host has, and parts of VRP, IOS-XE and NX-OS in front.
+        (
+            "<188>Mar 28 2026 00:19:14 SW-2#css 192.0.2.7 %%01PHY/4/PHY_STATUS_DOWN(l)[847767]:Slot=1,Vcpu=0;GE1/0/2 change status to down.",
+            "interface_state",
+            "ifName=GE1/0/2 state=down interface=GE1/0/2",
+        ),
+        (
+            "<188>Mar 28 2026 00:19:14 sw2 %%01PHY/4/PHY_STATUS_DOWN(l)[847767]:Port=1;GE1/0/2 change status to down.",
+            "unknown",
+            "",
+        ),
+        (
+            "<189>2: sw1: *Nov 14 08:30:56.699 UTC: %NIF_MGR-6-STACK_LINK_UP: Chassis 1 R1/0: nif_mgr: Front side stack link 0 is UP.",
+            "stack",
+            "unit=0 state=UP",
+        ),
+        (
+            "<189>: 2026 Nov 14 08:30:56 UTC: %PORT-5-IF_UP: %$VSAN 10%$ Interface fc1/5 is up in mode F",
+            "interface_state",
+            "ifName=fc1/5 mode=F interface=fc1/5",
+        ),
+        // What is counted behind the text is no part of it.
+        (
+            "<189>: 2026 Nov 14 08:30:56 UTC: %VSHD-5-VSHD_SYSLOG_CONFIG_I: Configured from vty by admin on console0 (message repeated 3 times)",
+            "configuration_change",
+            "user=admin line=console0",
+        ),
+        // A mark for no terminal.
+        (
+            "<37>Nov 14 08:30:56 h1 su[2859]: + ??? root:nobody",
+            "privilege",
+            "user=root target=nobody",
+        ),
         (
             "<28>Dec  8 15:59:15.541 2026 r1 rpd[7538]: %DAEMON-4-RPD_BGP_NEIGHBOR_STATE_CHANGED: BGP peer 192.0.2.3 (External AS 65324) changed state from Established to Idle (event BfdDown) (instance master)",
             "bgp_neighbor",

@@ -219,7 +219,7 @@ impl Place {
         if self.name == "_" && self.kind == Kind::Any {
             return true;
         }
-        if value.is_empty() || matches!(value, "-" | "**" | "(null)" | "N/A" | "n/a") {
+        if value.is_empty() || matches!(value, "-" | "**" | "???" | "(null)" | "N/A" | "n/a") {
             return self.optional;
         }
         if !self.kind.accepts(value) {
