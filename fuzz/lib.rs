@@ -33,6 +33,7 @@ pub mod targets {
     pub mod syslog_rfc3164;
     pub mod syslog_rfc5424;
     pub mod syslog_rules;
+    pub mod textfsm;
     pub mod token;
     pub mod web_config;
 }
@@ -54,6 +55,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("syslog-rfc3164", targets::syslog_rfc3164::run),
     ("syslog-rfc5424", targets::syslog_rfc5424::run),
     ("syslog-rules", targets::syslog_rules::run),
+    ("textfsm", targets::textfsm::run),
     ("token", targets::token::run),
     ("web-config", targets::web_config::run),
 ];

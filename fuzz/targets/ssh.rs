@@ -5,7 +5,7 @@ use toolkit::Secret;
 
 crate::target!(|bytes: &[u8]| {
     let masker = Masker::new(&Secret::new("key"));
-    for platform in ["frr", "ios", "junos"] {
+    for platform in ["aoss", "fortios", "frr", "ios", "junos", "routeros"] {
         let Ok(driver) = Driver::load(platform) else {
             return;
         };

@@ -12,6 +12,9 @@ mod raw;
 
 pub(crate) use raw::Replace;
 
+use crate::Complete;
+use crate::textfsm::Template;
+
 /// How commands reach the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,18 +24,6 @@ pub enum Transport {
     Shell,
     /// A channel of its own for each command, without a terminal; the device tells its status.
     Exec,
-}
-
-/// What shows that a configuration is whole.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Complete {
-    /// The last line that is not empty matches.
-    LastLine(Regex),
-    /// At least one brace, and as many closed as opened.
-    Braces,
-    /// Every command ended with status 0.
-    Status,
 }
 
 /// How the lines of a configuration belong together.
@@ -46,6 +37,10 @@ pub enum Structure {
     Braces,
     /// Each line stands for itself.
     Lines,
+    /// `config …` and `edit …` hold what follows up to their `end` and `next`.
+    Blocks,
+    /// A line that begins with `/` holds what follows up to the next such line.
+    Paths,
 }
 
 /// A way into configuration mode and out of it.
@@ -74,6 +69,22 @@ pub(crate) struct Privilege {
     pub(crate) ask: Bytes,
 }
 
+/// Secrets of a section that nothing in their own line announces.
+#[derive(Debug)]
+pub(crate) struct Within {
+    pub(crate) section: Regex,
+    pub(crate) pattern: Regex,
+}
+
+/// A command that tells something of the device, and how its answer is read.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) command: String,
+    pub(crate) template: Template,
+    /// Values whose number is a series.
+    pub(crate) numbers: Vec<String>,
+}
+
 /// A checked driver.
 #[derive(Debug)]
 pub struct Driver {
@@ -92,10 +103,14 @@ pub struct Driver {
     whole_pager: Option<Bytes>,
     any_pager: Option<Bytes>,
     errors: Option<Regex>,
+    pub(crate) enter: String,
+    pub(crate) login_suffix: String,
     pub(crate) questions: Vec<Question>,
     pub(crate) privilege: Option<Privilege>,
     pub(crate) prepare: Vec<String>,
     pub(crate) collect: Vec<String>,
+    pub(crate) startup: Option<String>,
+    pub(crate) facts: Vec<Fact>,
     pub(crate) comment: String,
     complete: Complete,
     pub(crate) configure: Option<Configure>,
@@ -104,7 +119,11 @@ pub struct Driver {
     pub(crate) most: usize,
     pub(crate) drop: Option<Regex>,
     pub(crate) replace: Vec<Replace>,
+    pub(crate) continued: Option<String>,
+    pub(crate) author: Vec<Regex>,
     pub(crate) mask: Vec<Regex>,
+    pub(crate) mask_within: Vec<Within>,
+    pub(crate) unstable: Vec<Regex>,
 }
 
 impl Driver {
@@ -150,6 +169,30 @@ impl Driver {
     #[must_use]
     pub fn complete(&self) -> &Complete {
         &self.complete
+    }
+
+    /// Whether the configuration that the device starts with can be compared with the running one.
+    #[must_use]
+    pub fn has_startup(&self) -> bool {
+        self.startup.is_some()
+    }
+
+    /// Whether a configuration counts as whole only when a second reading is the same.
+    #[must_use]
+    pub fn is_read_twice(&self) -> bool {
+        self.complete.twice
+    }
+
+    /// The commands of its configuration.
+    #[must_use]
+    pub fn commands(&self) -> &[String] {
+        &self.collect
+    }
+
+    /// What a comment begins with.
+    #[must_use]
+    pub fn comment(&self) -> &str {
+        &self.comment
     }
 
     /// Whether it can change a configuration.

@@ -7,11 +7,21 @@ use std::sync::{Arc, LazyLock};
 use crate::{Driver, DriverError};
 
 /// Files of the built-in drivers: a platform more is a file and a line here.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 14] = [
+    ("aoscx.yaml", include_str!("../drivers/aoscx.yaml")),
+    ("aoss.yaml", include_str!("../drivers/aoss.yaml")),
+    ("comware.yaml", include_str!("../drivers/comware.yaml")),
+    ("eos.yaml", include_str!("../drivers/eos.yaml")),
+    ("fortios.yaml", include_str!("../drivers/fortios.yaml")),
     ("frr.yaml", include_str!("../drivers/frr.yaml")),
     ("ios.yaml", include_str!("../drivers/ios.yaml")),
+    ("iosxr.yaml", include_str!("../drivers/iosxr.yaml")),
     ("junos.yaml", include_str!("../drivers/junos.yaml")),
     ("linux.yaml", include_str!("../drivers/linux.yaml")),
+    ("nxos.yaml", include_str!("../drivers/nxos.yaml")),
+    ("routeros.yaml", include_str!("../drivers/routeros.yaml")),
+    ("vrp.yaml", include_str!("../drivers/vrp.yaml")),
+    ("vyos.yaml", include_str!("../drivers/vyos.yaml")),
 ];
 
 /// Drivers by platform and alias.
@@ -116,7 +126,11 @@ mod tests {
     #[test]
     fn driver_of_a_folder_wins_and_a_bad_one_is_named_with_its_place() {
         let dir = testkit::TempDir::new().unwrap();
-        let frr = BUILT_IN[0].1.replace("FRRouting", "Ours");
+        let (_, frr) = BUILT_IN
+            .iter()
+            .find(|(name, _)| *name == "frr.yaml")
+            .unwrap();
+        let frr = frr.replace("FRRouting", "Ours");
         dir.write("frr.yaml", frr).unwrap();
         let drivers = Drivers::built_in().with_folder(dir.path()).unwrap();
         assert!(drivers.get("frr").unwrap().title().contains("Ours"));

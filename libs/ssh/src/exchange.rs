@@ -18,8 +18,10 @@ const MOST_QUESTIONS: usize = 64;
 pub(crate) enum Step {
     /// Wait for more.
     Wait,
-    /// Send these bytes and wait.
-    Send(&'static [u8]),
+    /// Press a key for the pager and wait.
+    Page,
+    /// Send an empty line and wait.
+    Ask,
     /// The answer is whole, unless more comes at once.
     Done,
 }
@@ -94,7 +96,7 @@ impl<'a> Exchange<'a> {
             return Ok(Step::Wait);
         };
         if self.pager() {
-            return Ok(Step::Send(b" "));
+            return Ok(Step::Page);
         }
         let current = self.screen.current();
         if !self.prompt.is(current, self.configuring) {
@@ -114,7 +116,7 @@ impl<'a> Exchange<'a> {
             });
         }
         self.asked_at = Some(count);
-        Ok(Step::Send(b"\n"))
+        Ok(Step::Ask)
     }
 
     /// What the device may be sent when it has been quiet: an empty line where its last line is a message of its log, behind
@@ -128,7 +130,7 @@ impl<'a> Exchange<'a> {
             && self.driver.is_log(last)
         {
             self.asked_at = Some(self.screen.lines().len());
-            return Step::Send(b"\n");
+            return Step::Ask;
         }
         Step::Wait
     }
@@ -176,17 +178,21 @@ impl<'a> Exchange<'a> {
         let Some((echo, end)) = self.echo.and_then(|echo| Some((echo, self.end(echo)?))) else {
             return (Vec::new(), true);
         };
-        let lines = &self.screen.lines()[echo + 1..end];
+        // Some show the line a second time when it was sent.
+        let again =
+            |line: &&Vec<u8>| self.prompt.after(line, self.configuring) == Some(self.command);
+        let all = &self.screen.lines()[echo + 1..end];
+        let lines = &all[all.iter().take_while(again).count()..];
         let spoilt = self.paged && lines.iter().any(|line| self.driver.holds_pager(line));
         let mut kept: Vec<String> = lines
             .iter()
             .filter(|line| !self.driver.is_log(line))
             .map(|line| String::from_utf8_lossy(line).into_owned())
             .collect();
-        while kept
-            .last()
-            .is_some_and(|line| line.is_empty() || self.driver.is_ignored(line.as_bytes()))
-        {
+        // A prompt that a message of the log was written over belongs to no answer.
+        while kept.last().map(|line| line.as_bytes()).is_some_and(|line| {
+            line.is_empty() || self.driver.is_ignored(line) || line == self.prompt.text()
+        }) {
             kept.pop();
         }
         (kept, spoilt)

@@ -12,7 +12,9 @@ mod algorithms;
 mod driver;
 mod drivers;
 mod error;
+mod evidence;
 mod exchange;
+mod facts;
 mod hostkeys;
 mod login;
 mod mask;
@@ -20,16 +22,20 @@ mod normalise;
 mod prompt;
 mod screen;
 mod session;
+mod textfsm;
 mod transport;
 
 pub use algorithms::{Profile, Weakness};
-pub use driver::{Complete, Driver, Structure, Transport};
+pub use driver::{Driver, Structure, Transport};
 pub use drivers::Drivers;
 pub use error::{DriverError, Error};
+pub use evidence::{Complete, is_quote_odd};
+pub use facts::Facts;
 pub use hostkeys::{HostKeys, KeyNews, OnUnknown};
 pub use login::Login;
 pub use mask::{Masked, Masker};
 pub use session::{Answer, Collected, Incomplete, Seconds, Session, Target, Times};
+pub use textfsm::{Template, TemplateError, Value};
 
 /// What a device's bytes behind the command `show` come to, for the fuzz target: the lines of the answer, once the prompt `r1#`
 /// ends it.
@@ -44,4 +50,50 @@ pub fn answered(driver: &Driver, pieces: &[&[u8]]) -> Option<Vec<String>> {
         let _ = exchange.nudge();
     }
     done.then(|| exchange.finish().0)
+}
+
+/// What recordings of one device come to, for tests.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Replay<'a>(&'a Driver, prompt::Prompt, &'a [u8]);
+
+impl<'a> Replay<'a> {
+    /// A device with this prompt, as it writes it; `None` when the driver does not take it for one.
+    #[must_use]
+    pub fn new(driver: &'a Driver, prompt: &'a [u8]) -> Option<Self> {
+        let mut screen = screen::Screen::default();
+        screen.push(prompt);
+        let learned = prompt::Prompt::learned(screen.current(), driver);
+        driver
+            .is_prompt(screen.current())
+            .then_some(Self(driver, learned, prompt))
+    }
+
+    /// The lines of the answer to `command`, and whether they are known to be whole; `pieces` are what the device wrote behind the
+    /// command, one for each time that it was asked on at its pager.
+    #[must_use]
+    pub fn answer(&self, command: &str, pieces: &[&[u8]]) -> Option<(Vec<String>, bool)> {
+        use exchange::Step;
+        let Self(driver, learned, prompt) = self;
+        let mut exchange = exchange::Exchange::new(driver, learned, command, false, 1 << 26);
+        let mut pieces = pieces.iter();
+        let mut step = exchange.push(pieces.next()?).ok()?;
+        loop {
+            step = match step {
+                Step::Done => break,
+                Step::Wait => match exchange.nudge() {
+                    Step::Ask => Step::Ask,
+                    _ => return None,
+                },
+                Step::Page => exchange.push(pieces.next()?).ok()?,
+                Step::Ask => {
+                    exchange.push(b"\r\n").ok()?;
+                    exchange.push(prompt).ok()?
+                }
+            };
+        }
+        let (lines, spoilt) = exchange.finish();
+        let whole = !spoilt && driver.refusal(&lines).is_none() && driver.complete().holds(&lines);
+        Some((lines, whole))
+    }
 }

@@ -77,6 +77,13 @@ impl Login {
         &self.user
     }
 
+    /// With what the platform wants behind the account.
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        let mut login = self.clone();
+        login.user.push_str(suffix);
+        login
+    }
+
     pub(crate) fn privilege_secret(&self) -> Option<&Secret> {
         self.privilege.as_ref()
     }

@@ -9,7 +9,7 @@ use regex::{Captures, Regex};
 use ring::hmac;
 use toolkit::Secret;
 
-use crate::Driver;
+use crate::{Driver, Structure};
 
 /// Hides secrets behind fingerprints that are keyed, so that a value cannot be guessed from them but its change shows.
 pub struct Masker(hmac::Key);
@@ -36,36 +36,69 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// What announces a secret: the word, perhaps a number that says how it is encrypted, and the value.
-static ANNOUNCED: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    vec![
+static ANNOUNCED: LazyLock<[Regex; 5]> = LazyLock::new(|| {
+    [
         pattern(
-            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|hexadecimal|ENC|key-string|encrypted|unencrypted|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
+            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|hexadecimal|ENC|key-string|encrypted|unencrypted|ciphertext|plaintext|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
         ),
         // In front of a name or number of another kind `key` means something else.
-        pattern(r#"(?i)\bkey[ \t]+(?:[0-9][ \t]+)?(?P<secret>"[^"]*"|[^\s;"]+)[ \t]*;?$"#),
+        pattern(r#"(?i)\bkey\d*[ \t]+(?:[0-9][ \t]+)?(?P<secret>"[^"]*"|[^\s;"]+)[ \t]*;?$"#),
+        pattern(
+            r#"(?i)\bsnmp[\w-]*[ \t](?:.*[ \t])?community[ \t]+(?:(?:read|write|cipher|simple|encrypted|clear)[ \t]+)*(?P<secret>"[^"]*"|'[^']*'|[^\s;]+)"#,
+        ),
         pattern(r#"(?P<secret>"[^"]*"|[^\s;]+);?[ \t]*##[ \t]*SECRET-DATA"#),
         pattern(r#"(?i)\b[a-z][a-z0-9+.-]*://[^\s/:@"]*:(?P<secret>[^\s@"]+)@"#),
     ]
 });
 
 /// What a secret looks like wherever it stands.
-static SHAPED: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+static SHAPED: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     [
         // crypt(3) and the forms of Cisco (types 5, 8, 9), Junos ($9$), Arista and Linux.
         pattern(r#"(?P<secret>\$(?:1|2[aby]?|5|6|7|8|9|14|y|sha1|apr1)\$[^\s";,\]\}]{4,})"#),
         // Cisco's type 7, behind its number.
         pattern(r"\b7[ \t]+(?P<secret>[01][0-9][0-9A-Fa-f]{6,})\b"),
         // Long values of letters and digits, as keys in base64 or hexadecimal are.
-        pattern(r"(?:^|[\s\x22=:])(?P<secret>[A-Za-z0-9+/_-]{32,}={0,2})(?:$|[\s\x22;,])"),
+        pattern(r"(?:^|[\s\x22'=:])(?P<secret>[A-Za-z0-9+/_-]{32,}={0,2})(?:$|[\s\x22';,])"),
+        // A block of PEM on one line.
+        pattern(r"-----BEGIN [A-Z0-9 ]+-----(?P<secret>.+?)-----END [A-Z0-9 ]+-----"),
     ]
 });
 
 static BLOCK_BEGIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----BEGIN [A-Z0-9 ]+-----"));
 static BLOCK_END: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----END [A-Z0-9 ]+-----"));
 
+/// What may stand where the pattern of a driver looks for a secret.
+const NO_NAMES: [&str; 5] = [
+    "source-interface",
+    "use-vrf",
+    "filter-vrf",
+    "key-chain",
+    "keychain",
+];
+
+/// What stands for a secret that the device encrypts anew each time it shows it: a fingerprint would change each time.
+const UNSTABLE: &str = "<masked:unstable>";
+
+/// Beginnings of names of algorithms, which are long and hold digits.
+const ALGORITHMS: [&str; 7] = [
+    "diffie-hellman-",
+    "curve25519-",
+    "ecdh-sha2-",
+    "ecdsa-sha2-",
+    "sntrup761x25519-",
+    "hmac-sha",
+    "rsa-sha2-",
+];
+
 /// What stands behind one of the words and is no secret.
-const NO_SECRETS: [&str; 23] = [
+const NO_SECRETS: [&str; 28] = [
     "chain",
+    "manager",
+    "operator",
+    "set-key",
+    "key-chain",
+    "keychain",
     "key-string",
     "generate",
     "encryption",
@@ -116,35 +149,52 @@ impl Masker {
     pub fn mask(&self, driver: Option<&Driver>, text: &str) -> Masked {
         let mut masked = String::with_capacity(text.len());
         let mut secrets = 0;
-        let mut block: Option<String> = None;
+        // What it holds so far, and whether the device shows another text each time.
+        let mut block: Option<(String, bool)> = None;
+        let mut within = Within::default();
+        let shown = |(held, unstable): (String, bool)| match unstable {
+            true => UNSTABLE.to_owned(),
+            false => self.fingerprint(&held),
+        };
         for line in text.lines() {
-            if let Some(held) = &mut block {
+            if let Some((held, _)) = &mut block {
                 held.push_str(line);
-                if BLOCK_END.is_match(line) {
-                    masked.push_str(&self.fingerprint(held));
+                if let Some(end) = BLOCK_END.find(line) {
+                    masked.extend(block.take().map(shown));
+                    // A quote that the block stands in is closed behind it.
+                    let rest = &line[end.end()..];
+                    masked.push_str(if rest.len() <= 2 { rest } else { "" });
                     masked.push('\n');
                     secrets += 1;
-                    block = None;
                 }
                 continue;
+            }
+            if let Some(driver) = driver {
+                within.enter(driver, line);
             }
             if let Some(begin) = BLOCK_BEGIN.find(line)
                 && !BLOCK_END.is_match(line)
             {
-                let (line, found) = self.line(driver, &line[..begin.start()]);
+                let (line, found) = self.line(driver, &within, &line[..begin.start()]);
                 masked.push_str(&line);
                 secrets += found;
-                block = Some(String::new());
+                let unstable = driver.is_some_and(|driver| {
+                    driver
+                        .unstable
+                        .iter()
+                        .any(|regex| regex.is_match(begin.as_str()))
+                });
+                block = Some((String::new(), unstable));
                 continue;
             }
-            let (line, found) = self.line(driver, line);
+            let (line, found) = self.line(driver, &within, line);
             masked.push_str(&line);
             masked.push('\n');
             secrets += found;
         }
         // A block without an end hides the rest of the text rather than showing it.
         if let Some(held) = block {
-            masked.push_str(&self.fingerprint(&held));
+            masked.push_str(&shown(held));
             masked.push('\n');
             secrets += 1;
         }
@@ -154,17 +204,30 @@ impl Masker {
         }
     }
 
-    fn line(&self, driver: Option<&Driver>, line: &str) -> (String, usize) {
+    fn line(&self, driver: Option<&Driver>, within: &Within, line: &str) -> (String, usize) {
         let mut text = line.to_owned();
         let mut secrets = 0;
         let own = driver.map_or(&[][..], |driver| &driver.mask);
-        for regex in own {
-            secrets += self.hide(regex, &mut text, |_| true);
+        for regex in driver.map_or(&[][..], |driver| &driver.unstable) {
+            secrets += replaced(regex, &mut text, |_| true, |_| UNSTABLE.to_owned());
         }
-        for regex in ANNOUNCED.iter() {
+        for regex in own {
+            secrets += self.hide(regex, &mut text, is_no_keyword);
+        }
+        if let (Some(driver), Some((section, _))) = (driver, within.0) {
+            let pattern = &driver.mask_within[section].pattern;
+            secrets += self.hide(pattern, &mut text, is_no_keyword);
+        }
+        let [words, key, rest @ ..] = &*ANNOUNCED;
+        secrets += self.hide(words, &mut text, is_value);
+        secrets += self.hide(key, &mut text, |value| {
+            is_value(value) && !is_number_of_a_key(value)
+        });
+        for regex in rest {
             secrets += self.hide(regex, &mut text, is_value);
         }
-        let [hashes, type_7, long] = &*SHAPED;
+        let [hashes, type_7, long, pem] = &*SHAPED;
+        secrets += self.hide(pem, &mut text, |_| true);
         secrets += self.hide(hashes, &mut text, |_| true);
         secrets += self.hide(type_7, &mut text, |_| true);
         secrets += self.hide(long, &mut text, looks_random);
@@ -172,38 +235,67 @@ impl Masker {
     }
 
     fn hide(&self, regex: &Regex, text: &mut String, is_secret: impl Fn(&str) -> bool) -> usize {
-        if !regex.is_match(text) {
-            return 0;
-        }
-        let mut count = 0;
-        let replaced = regex.replace_all(text, |found: &Captures<'_>| {
-            let whole = &found[0];
-            let Some(secret) = found.name("secret") else {
-                return whole.to_owned();
-            };
-            let value = secret.as_str();
-            if value.is_empty() || is_masked(value) || !is_secret(value) {
-                return whole.to_owned();
-            }
-            count += 1;
-            let start = found.get(0).map_or(0, |all| all.start());
-            let (before, after) = (secret.start() - start, secret.end() - start);
-            format!(
-                "{}{}{}",
-                &whole[..before],
-                self.fingerprint(value),
-                &whole[after..]
-            )
-        });
-        if count > 0 {
-            *text = replaced.into_owned();
-        }
-        count
+        replaced(regex, text, is_secret, |value| self.fingerprint(value))
     }
+}
+
+/// The section of the driver that a line stands in, and the indentation of its first line.
+#[derive(Clone, Copy, Default)]
+struct Within(Option<(usize, usize)>);
+
+impl Within {
+    /// Takes the next line.
+    fn enter(&mut self, driver: &Driver, line: &str) {
+        let trimmed = line.trim_start();
+        let indent = line.len() - trimmed.len();
+        let ended = |begin: usize| match driver.structure() {
+            Structure::Paths => trimmed.starts_with('/'),
+            _ => !trimmed.is_empty() && indent <= begin,
+        };
+        if self.0.is_none_or(|(_, begin)| ended(begin)) {
+            let mut sections = driver.mask_within.iter();
+            let found = sections.position(|within| within.section.is_match(line));
+            self.0 = found.map(|number| (number, indent));
+        }
+    }
+}
+
+/// Puts what `shown` says in the place of each secret; answers how many there were.
+fn replaced(
+    regex: &Regex,
+    text: &mut String,
+    is_secret: impl Fn(&str) -> bool,
+    shown: impl Fn(&str) -> String,
+) -> usize {
+    if !regex.is_match(text) {
+        return 0;
+    }
+    let mut count = 0;
+    let replaced = regex.replace_all(text, |found: &Captures<'_>| {
+        let whole = &found[0];
+        let Some(secret) = found.name("secret") else {
+            return whole.to_owned();
+        };
+        let value = secret.as_str();
+        if value.is_empty() || is_masked(value) || !is_secret(value) {
+            return whole.to_owned();
+        }
+        count += 1;
+        let start = found.get(0).map_or(0, |all| all.start());
+        let (before, after) = (secret.start() - start, secret.end() - start);
+        format!("{}{}{}", &whole[..before], shown(value), &whole[after..])
+    });
+    if count > 0 {
+        *text = replaced.into_owned();
+    }
+    count
 }
 
 /// Whether `value` is what stands for a secret already, and nothing else.
 fn is_masked(value: &str) -> bool {
+    if value == UNSTABLE {
+        return true;
+    }
     let inner = value
         .strip_prefix("<masked:")
         .and_then(|rest| rest.strip_suffix('>'));
@@ -217,11 +309,29 @@ fn is_value(value: &str) -> bool {
     !bare.is_empty()
         && !short_number
         && bare != "{"
+        && !is_algorithm(bare)
         && !NO_SECRETS.contains(&bare.to_ascii_lowercase().as_str())
+}
+
+/// Whether what stands where a driver's pattern looks for a secret is one, and no word that may stand there too.
+fn is_no_keyword(value: &str) -> bool {
+    !NO_NAMES.contains(&value) && !value.ends_with(UNSTABLE)
+}
+
+/// Whether it says which key, as `ntp server ADDRESS key 12345` does.
+fn is_number_of_a_key(value: &str) -> bool {
+    value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_algorithm(value: &str) -> bool {
+    ALGORITHMS.iter().any(|name| value.starts_with(name))
 }
 
 /// Letters and digits mixed: no word, no list of words, no plain number.
 fn looks_random(value: &str) -> bool {
+    if is_algorithm(value) {
+        return false;
+    }
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
     digits >= 3 && letters >= 3

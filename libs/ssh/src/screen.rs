@@ -94,6 +94,10 @@ impl Screen {
 
     fn obey(&mut self, sequence: &[u8]) {
         let [b'[', parameters @ .., last] = sequence else {
+            // Next line, and one line down.
+            if matches!(sequence, [b'E' | b'D']) {
+                self.plain(b'\n');
+            }
             return;
         };
         let number = std::str::from_utf8(parameters)
@@ -109,9 +113,20 @@ impl Screen {
             // A terminal is no wider than this.
             b'C' => self.column = (self.column + number.unwrap_or(1).max(1)).min(4096),
             b'G' => self.column = number.unwrap_or(1).clamp(1, 4096) - 1,
+            // Row and column: what is written line by line is written into the last row.
+            b'H' | b'f' => self.column = column(parameters).clamp(1, 4096) - 1,
+            // A line is put in at the bottom, as the others have moved up.
+            b'L' => self.plain(b'\n'),
             _ => {}
         }
     }
+}
+
+/// The column of `row;column`.
+fn column(parameters: &[u8]) -> usize {
+    let text = std::str::from_utf8(parameters).unwrap_or_default();
+    let number = text.split(';').nth(1).and_then(|text| text.parse().ok());
+    number.unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -143,6 +158,14 @@ mod tests {
         assert_eq!(shown(b"a\r\n---(more)---\r             \rb\r\n"), "a|b|");
         assert_eq!(shown(b"a\r\n  ---- More ----\x1b[42D                                          \x1b[42Db\r\n"), "a|b|");
         assert_eq!(shown(b"a\r\n--More--\r\x1b[Kb\r\n"), "a|b|");
+    }
+
+    #[test]
+    fn lines_that_are_drawn_into_the_last_row_are_lines() {
+        assert_eq!(
+            shown(b"\x1b[24;1HSW# \x1b[24;5H\x1b[?25h\x1b[24;5Hshow\x1b[24;9H\x1b[1;0H\x1b[1M\x1b[24;1H\x1b[1L\x1b[24;9H\x1b[24;1H\x1b[2Kvlan 1\x1bESW# \x1b[24;1H\x1b[24;5H"),
+            "SW# show|vlan 1|SW#"
+        );
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
-use crate::driver::{Complete, Configure};
+use crate::driver::Configure;
 use crate::exchange::{Exchange, Step};
 use crate::prompt::Prompt;
 use crate::screen::Screen;
 use crate::transport::{Connection, Shell};
-use crate::{Driver, Error, HostKeys, KeyNews, Login, Profile, Transport, Weakness};
+use crate::{Driver, Error, Facts, HostKeys, KeyNews, Login, Profile, Transport, Weakness};
 
 /// Longest command in bytes: what fits on one line of the terminal together with its prompt.
 const LONGEST_COMMAND: usize = 400;
@@ -147,6 +147,8 @@ pub struct Collected {
     pub complete: Result<(), Incomplete>,
     /// Bytes that came from the device.
     pub bytes: usize,
+    /// Who changed it last, where the device writes that into its configuration.
+    pub author: Option<String>,
 }
 
 /// Time that the parts of a session took.
@@ -203,6 +205,14 @@ impl Session {
         driver: &Arc<Driver>,
         keys: &Arc<HostKeys>,
     ) -> Result<Self, Error> {
+        let named;
+        let login = match driver.login_suffix.as_str() {
+            "" => login,
+            suffix => {
+                named = login.with_suffix(suffix);
+                &named
+            }
+        };
         let (connection, handshake) = Connection::open(target, login, keys).await?;
         let mut session = Self {
             connection,
@@ -280,8 +290,63 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn collect(&mut self) -> Result<Collected, Error> {
+        self.collect_unless(|_| false).await
+    }
+
+    /// As [`Session::collect`], where `known` says that a text is the one that is held already: a device whose driver wants two
+    /// readings that are the same is then read once.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn collect_unless(
+        &mut self,
+        known: impl Fn(&str) -> bool,
+    ) -> Result<Collected, Error> {
         let span = tracing::info_span!("ssh configuration is read");
-        self.collected().instrument(span).await
+        let twice = async {
+            let mut first = self.collected().await?;
+            if first.complete.is_ok() && self.driver.complete().twice && !known(&first.text) {
+                let second = self.collected().await?;
+                first.bytes += second.bytes;
+                first.complete = match second.complete {
+                    Ok(()) if first.text != second.text => Err(Incomplete::Evidence),
+                    other => other,
+                };
+            }
+            Ok(first)
+        };
+        twice.instrument(span).await
+    }
+
+    /// The configuration that the device starts with, normalised; `None` where the driver knows none, or the device does not show it whole.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn startup(&mut self) -> Result<Option<String>, Error> {
+        let driver = Arc::clone(&self.driver);
+        let Some(command) = &driver.startup else {
+            return Ok(None);
+        };
+        let answer = self.exchange(command, false, SETTLE).await?;
+        let whole = answer.refused.is_none() && answer.whole;
+        Ok((whole && driver.complete().holds(&answer.lines))
+            .then(|| driver.normalise(&answer.lines)))
+    }
+
+    /// What the device says of itself, by the commands that its driver names.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn facts(&mut self) -> Result<Facts, Error> {
+        let driver = Arc::clone(&self.driver);
+        let mut facts = Facts::default();
+        for fact in &driver.facts {
+            let answer = self.exchange(&fact.command, false, Duration::ZERO).await?;
+            if answer.refused.is_none() {
+                facts.read(fact, &answer.lines);
+            }
+        }
+        Ok(facts)
     }
 
     async fn collected(&mut self) -> Result<Collected, Error> {
@@ -308,13 +373,14 @@ impl Session {
             }
             lines.extend(answer.lines);
         }
-        if complete.is_ok() && !is_whole(driver.complete(), &lines) {
+        if complete.is_ok() && !driver.complete().holds(&lines) {
             complete = Err(Incomplete::Evidence);
         }
         Ok(Collected {
             text: driver.normalise(&lines),
             complete,
             bytes,
+            author: driver.author(&lines),
         })
     }
 
@@ -415,52 +481,6 @@ fn check(command: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_whole(evidence: &Complete, lines: &[String]) -> bool {
-    match evidence {
-        Complete::LastLine(regex) => lines
-            .iter()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .is_some_and(|last| regex.is_match(last)),
-        Complete::Braces => balanced(lines),
-        // Each command has been held against it.
-        Complete::Status => true,
-    }
-}
-
-/// Braces outside of quotes and comments, at least one pair, never more closed than opened, and none left open.
-fn balanced(lines: &[String]) -> bool {
-    let mut open = 0usize;
-    let mut pairs = 0usize;
-    let mut quoted = false;
-    let mut comment = false;
-    for line in lines {
-        let mut bytes = line.bytes().peekable();
-        let hash = line.trim_start().starts_with('#') && !quoted;
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'*' if comment && bytes.peek() == Some(&b'/') => comment = false,
-                _ if comment || hash => {}
-                b'/' if !quoted && bytes.peek() == Some(&b'*') => comment = true,
-                b'\\' if quoted => {
-                    bytes.next();
-                }
-                b'"' => quoted = !quoted,
-                b'{' if !quoted => open += 1,
-                b'}' if !quoted => match open.checked_sub(1) {
-                    Some(left) => {
-                        open = left;
-                        pairs += 1;
-                    }
-                    None => return false,
-                },
-                _ => {}
-            }
-        }
-    }
-    open == 0 && pairs > 0 && !quoted && !comment
-}
-
 async fn by_channel(
     connection: &Connection,
     driver: &Driver,
@@ -492,7 +512,7 @@ async fn by_shell(
 ) -> Result<Answer, Error> {
     let until = Instant::now() + driver.answer;
     shell
-        .send(format!("{}\n", command.trim()), driver.quiet)
+        .send(format!("{}{}", command.trim(), driver.enter), driver.quiet)
         .await?;
     let mut heard = Instant::now();
     loop {
@@ -509,8 +529,8 @@ async fn by_shell(
                     },
                 });
             }
-            if let Step::Send(bytes) = exchange.nudge() {
-                shell.send(bytes, driver.quiet).await?;
+            if exchange.nudge() == Step::Ask {
+                shell.send(driver.enter.clone(), driver.quiet).await?;
             }
             continue;
         };
@@ -525,7 +545,8 @@ async fn by_shell(
         }
         match step {
             Step::Wait => {}
-            Step::Send(bytes) => shell.send(bytes, driver.quiet).await?,
+            Step::Page => shell.send(" ", driver.quiet).await?,
+            Step::Ask => shell.send(driver.enter.clone(), driver.quiet).await?,
             Step::Done => break,
         }
         if left.is_zero() {
@@ -551,7 +572,7 @@ async fn learn(shell: &mut Shell, driver: &Driver, within: Duration) -> Result<P
     let until = Instant::now() + within;
     let mut screen = Screen::default();
     let mut answered = vec![false; driver.questions.len()];
-    shell.send("\n", within).await?;
+    shell.send(driver.enter.clone(), within).await?;
     loop {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() || screen.bytes() > MOST_BANNER {
@@ -562,7 +583,7 @@ async fn learn(shell: &mut Shell, driver: &Driver, within: Duration) -> Result<P
         match shell.receive(left.min(ASK_AGAIN)).await? {
             Some(bytes) => screen.push(&bytes),
             None => {
-                shell.send("\n", within).await?;
+                shell.send(driver.enter.clone(), within).await?;
                 continue;
             }
         }
@@ -596,7 +617,7 @@ async fn learn(shell: &mut Shell, driver: &Driver, within: Duration) -> Result<P
             .count()
             == 0
         {
-            shell.send("\n", within).await?;
+            shell.send(driver.enter.clone(), within).await?;
         }
     }
 }
@@ -613,7 +634,7 @@ async fn raise(
         return Ok(prompt.clone());
     };
     shell
-        .send(format!("{}\n", privilege.command), within)
+        .send(format!("{}{}", privilege.command, driver.enter), within)
         .await?;
     let until = Instant::now() + within;
     let mut screen = Screen::default();
@@ -633,7 +654,9 @@ async fn raise(
         if !told && privilege.ask.is_match(current) {
             let secret = login.privilege_secret().ok_or(Error::Privilege)?;
             told = true;
-            shell.send(format!("{}\n", secret.reveal()), within).await?;
+            shell
+                .send(format!("{}{}", secret.reveal(), driver.enter), within)
+                .await?;
         } else if told && privilege.ask.is_match(current) && screen.lines().len() > 2 {
             // It asks again, so the secret was wrong; a second one would lock the account.
             return Err(Error::Privilege);
@@ -660,21 +683,6 @@ fn shown(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(text: &str) -> Vec<String> {
-        text.lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn braces_count_outside_of_quotes_and_comments() {
-        assert!(balanced(&lines(
-            "system {\n  host-name \"a{b\";\n  /* } */\n}\n"
-        )));
-        assert!(balanced(&lines("# one } here\nsystem {\n}\n")));
-        assert!(!balanced(&lines("system {\n  services {\n  }\n")));
-        assert!(!balanced(&lines("}\nsystem {\n")));
-        assert!(!balanced(&lines("nothing\n")));
-    }
 
     #[test]
     fn commands_are_single_lines_without_control_characters() {

@@ -28,6 +28,12 @@ pub enum Fault {
     Glued,
     /// The first answer with more than one line never ends.
     Endless,
+    /// The connection breaks, without a word, behind so many bytes of the first answer with more than one line.
+    Reset(usize),
+    /// The first answer with more than one line ends behind so many bytes, and the prompt follows as if it were whole.
+    Short(usize),
+    /// A message of its log stands between the lines of every answer, and over the prompt behind the first one.
+    Logs(&'static str),
 }
 
 /// A device to be started.
@@ -41,6 +47,8 @@ pub struct Device {
     answers: Arc<Mutex<HashMap<String, String>>>,
     unpage: String,
     page: Option<usize>,
+    pager: [String; 2],
+    think: std::time::Duration,
     interactive: bool,
     enable: Option<String>,
     fault: Option<Fault>,
@@ -100,6 +108,11 @@ impl Device {
             answers: Arc::default(),
             unpage: "terminal length 0".to_owned(),
             page: None,
+            pager: [
+                " --More-- ".to_owned(),
+                "\u{8}".repeat(10) + &" ".repeat(10) + &"\u{8}".repeat(10),
+            ],
+            think: std::time::Duration::ZERO,
             interactive: false,
             enable: None,
             fault: None,
@@ -141,6 +154,20 @@ impl Device {
     pub fn page(mut self, lines: usize, off: &str) -> Self {
         self.page = Some(lines);
         self.unpage = off.to_owned();
+        self
+    }
+
+    /// What its pager shows, and what it writes to erase that once a key was pressed.
+    #[must_use]
+    pub fn pager(mut self, text: &str, erase: &str) -> Self {
+        self.pager = [text.to_owned(), erase.to_owned()];
+        self
+    }
+
+    /// Thinks for so long before it answers a command.
+    #[must_use]
+    pub fn think(mut self, time: std::time::Duration) -> Self {
+        self.think = time;
         self
     }
 
@@ -235,6 +262,7 @@ impl Device {
                     held: Vec::new(),
                     faulty: device.fault,
                     silent: false,
+                    broken: false,
                 };
                 let config = Arc::clone(&config);
                 tokio::spawn(async move {
@@ -269,6 +297,8 @@ struct Line {
     held: Vec<String>,
     faulty: Option<Fault>,
     silent: bool,
+    /// Whether the connection ends with what has been said.
+    broken: bool,
 }
 
 impl Line {
@@ -308,14 +338,21 @@ impl Line {
         for line in std::mem::replace(&mut self.held, rest) {
             text.push_str(&line);
             text.push_str("\r\n");
+            if let Some(Fault::Logs(log)) = self.device.fault {
+                text.push_str(log);
+                text.push_str("\r\n");
+            }
         }
         if self.held.is_empty() {
             text.push_str(&self.prompt());
-        } else if self.device.fault == Some(Fault::Glued) {
-            text.truncate(text.len() - 2);
-            text.push_str(" --More-- ");
+            if let Some(Fault::Logs(log)) = self.faulty.take_if(|_| text.contains('\n')) {
+                text.push_str(&format!("\r\n{log}\r\n"));
+            }
         } else {
-            text.push_str(" --More-- ");
+            if self.device.fault == Some(Fault::Glued) {
+                text.truncate(text.len() - 2);
+            }
+            text.push_str(&self.device.pager[0]);
         }
         self.say(channel, session, &text)
     }
@@ -374,6 +411,18 @@ impl Line {
                     self.say(channel, session, &text[..bytes.min(text.len())])?;
                     self.silent = true;
                     return Ok(());
+                }
+                Some(Fault::Reset(bytes)) => {
+                    let text = answer.join("\r\n") + "\r\n";
+                    self.say(channel, session, &text[..bytes.min(text.len())])?;
+                    self.silent = true;
+                    self.broken = true;
+                    return Ok(());
+                }
+                Some(Fault::Short(bytes)) => {
+                    let text = answer.join("\r\n") + "\r\n";
+                    self.say(channel, session, &text[..bytes.min(text.len())])?;
+                    return self.say(channel, session, &self.prompt());
                 }
                 Some(Fault::Endless) => {
                     let text = "interface again\r\n".repeat(4096);
@@ -494,15 +543,21 @@ impl server::Handler for Line {
         for character in String::from_utf8_lossy(data).chars() {
             if !self.held.is_empty() {
                 let glued = self.device.fault == Some(Fault::Glued);
-                let erase = "\u{8}".repeat(10) + &" ".repeat(10) + &"\u{8}".repeat(10);
-                self.say(channel, session, if glued { "" } else { &erase })?;
+                let device = Arc::clone(&self.device);
+                self.say(channel, session, if glued { "" } else { &device.pager[1] })?;
                 self.show(channel, session)?;
                 continue;
             }
             match character {
                 '\n' | '\r' => {
                     let line = std::mem::take(&mut self.input);
+                    if !line.trim().is_empty() && !self.device.think.is_zero() {
+                        tokio::time::sleep(self.device.think).await;
+                    }
                     self.command(&line, channel, session)?;
+                    if self.broken {
+                        return Err(russh::Error::Disconnect);
+                    }
                 }
                 other => {
                     self.input.push(other);

@@ -8,7 +8,9 @@ use regex::bytes::Regex as Bytes;
 use serde::Deserialize;
 use toolkit::ConfigError;
 
-use super::{Complete, Configure, Driver, Privilege, Question, Structure, Transport};
+use super::{Configure, Driver, Fact, Privilege, Question, Structure, Transport, Within};
+use crate::Complete;
+use crate::textfsm::Template;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +27,12 @@ struct RawDriver {
     width: u32,
     #[serde(default = "height")]
     height: u32,
+    /// What ends a line that is typed.
+    #[serde(default = "enter")]
+    enter: String,
+    /// What is written behind the account at the login: settings of the terminal, on platforms that take them so.
+    #[serde(default)]
+    login_suffix: String,
     prompt: Option<RawPrompt>,
     /// Lines that the device's log writes into the terminal.
     #[serde(default)]
@@ -42,6 +50,11 @@ struct RawDriver {
     #[serde(default)]
     prepare: Vec<String>,
     collect: Vec<String>,
+    /// The command for the configuration that the device starts with.
+    startup: Option<String>,
+    /// Commands that tell of the device itself.
+    #[serde(default)]
+    facts: Vec<RawFact>,
     /// What a comment begins with.
     #[serde(default = "comment")]
     comment: String,
@@ -58,8 +71,34 @@ struct RawDriver {
     answer_bytes: usize,
     #[serde(default)]
     normalise: RawNormalise,
+    /// Lines of the configuration that say who changed it last, with a group `user`.
+    #[serde(default)]
+    author: Vec<String>,
     #[serde(default)]
     mask: Vec<String>,
+    /// Secrets that are such in one section only.
+    #[serde(default)]
+    mask_within: Vec<RawWithin>,
+    /// Secrets that the device encrypts anew each time it shows them.
+    #[serde(default)]
+    unstable: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWithin {
+    section: String,
+    pattern: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFact {
+    command: String,
+    /// A TextFSM template.
+    template: String,
+    #[serde(default)]
+    numbers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -90,10 +129,18 @@ struct RawPrivilege {
 #[serde(deny_unknown_fields)]
 struct RawComplete {
     last_line: Option<String>,
+    header: Option<String>,
+    every_line: Option<String>,
     #[serde(default)]
     braces: bool,
     #[serde(default)]
+    blocks: bool,
+    #[serde(default)]
     status: bool,
+    #[serde(default)]
+    twice: bool,
+    #[serde(default)]
+    broken: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +163,8 @@ struct RawNormalise {
     drop: Vec<String>,
     #[serde(default)]
     replace: Vec<RawReplace>,
+    /// What stands at the end of a line that goes on in the next.
+    continued: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +174,9 @@ struct RawReplace {
     with: String,
 }
 
+fn enter() -> String {
+    "\n".to_owned()
+}
 fn width() -> u32 {
     511
 }
@@ -195,6 +247,24 @@ impl Place<'_> {
         Ok((!all.is_empty()).then(|| all.join("|")))
     }
 
+    /// Patterns, each with the group `group`.
+    fn grouped(
+        &self,
+        path: &str,
+        patterns: &[String],
+        group: &str,
+    ) -> Result<Vec<Regex>, ConfigError> {
+        let one = |(number, pattern): (usize, &String)| {
+            let path = format!("{path}[{number}]");
+            let regex = self.regex(&path, pattern)?;
+            match regex.capture_names().flatten().any(|name| name == group) {
+                true => Ok(regex),
+                false => Err(self.error(&path, format!("expected a group (?P<{group}>…)"))),
+            }
+        };
+        patterns.iter().enumerate().map(one).collect()
+    }
+
     fn any_bytes(&self, path: &str, patterns: &[String]) -> Result<Option<Bytes>, ConfigError> {
         let all = self.one_of(path, patterns)?;
         all.map(|all| self.bytes(path, &all)).transpose()
@@ -235,21 +305,7 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
             ignore: Vec::new(),
         },
     };
-    let complete = match (
-        &raw.complete.last_line,
-        raw.complete.braces,
-        raw.complete.status,
-    ) {
-        (Some(last), false, false) => Complete::LastLine(place.regex("complete.last_line", last)?),
-        (None, true, false) => Complete::Braces,
-        (None, false, true) if raw.transport == Transport::Exec => Complete::Status,
-        _ => {
-            return Err(place.error(
-                "complete",
-                "expected one of last_line, braces, or (with transport: exec) status",
-            ));
-        }
-    };
+    let complete = complete(&place, raw.transport, &raw.complete)?;
     let configure = match raw.configure {
         None => None,
         Some(raw) => {
@@ -295,14 +351,33 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
             with: raw.with,
         });
     }
-    let mut mask = Vec::new();
-    for (number, pattern) in raw.mask.iter().enumerate() {
-        let path = format!("mask[{number}]");
-        let regex = place.regex(&path, pattern)?;
-        if !regex.capture_names().flatten().any(|name| name == "secret") {
-            return Err(place.error(&path, "expected a group (?P<secret>…)"));
+    let mask = place.grouped("mask", &raw.mask, "secret")?;
+    let unstable = place.grouped("unstable", &raw.unstable, "secret")?;
+    let mut mask_within = Vec::new();
+    for (number, raw) in raw.mask_within.iter().enumerate() {
+        let path = format!("mask_within[{number}].pattern");
+        let pattern = place.grouped(&path, std::slice::from_ref(&raw.pattern), "secret")?;
+        let section = place.regex(&format!("mask_within[{number}].section"), &raw.section)?;
+        mask_within.extend(pattern.into_iter().map(|pattern| Within {
+            section: section.clone(),
+            pattern,
+        }));
+    }
+    let author = place.grouped("author", &raw.author, "user")?;
+    let mut facts = Vec::new();
+    for (number, raw) in raw.facts.into_iter().enumerate() {
+        let template = Template::parse(&raw.template).map_err(|error| {
+            place.error(&format!("facts[{number}].template"), error.to_string())
+        })?;
+        if let Some(other) = raw.numbers.iter().find(|name| !template.has(name)) {
+            let message = format!("expected a value of the template, found {other}");
+            return Err(place.error(&format!("facts[{number}].numbers"), message));
         }
-        mask.push(regex);
+        facts.push(Fact {
+            command: raw.command,
+            template,
+            numbers: raw.numbers,
+        });
     }
     let pager = place.one_of("pager", &raw.pager)?;
     Ok(Driver {
@@ -328,10 +403,14 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
         structure: raw.structure,
         width: raw.width,
         height: raw.height,
+        enter: raw.enter,
+        login_suffix: raw.login_suffix,
         questions,
         privilege,
         prepare: raw.prepare,
         collect: raw.collect,
+        startup: raw.startup,
+        facts,
         comment: raw.comment,
         complete,
         configure,
@@ -339,6 +418,43 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
         answer: Duration::from_secs(raw.answer_seconds),
         most: raw.answer_bytes,
         replace,
+        continued: raw.normalise.continued,
+        author,
         mask,
+        mask_within,
+        unstable,
     })
+}
+
+fn complete(
+    place: &Place<'_>,
+    transport: Transport,
+    raw: &RawComplete,
+) -> Result<Complete, ConfigError> {
+    let regex = |path: &str, pattern: &Option<String>| {
+        let pattern = pattern.as_deref();
+        pattern.map(|own| place.regex(path, own)).transpose()
+    };
+    let complete = Complete {
+        last_line: regex("complete.last_line", &raw.last_line)?,
+        header: regex("complete.header", &raw.header)?,
+        every_line: regex("complete.every_line", &raw.every_line)?,
+        braces: raw.braces,
+        blocks: raw.blocks,
+        status: raw.status,
+        twice: raw.twice,
+        broken: place.any("complete.broken", &raw.broken)?,
+    };
+    // A header alone says nothing of the end.
+    let whole = complete.last_line.is_some()
+        || complete.braces
+        || complete.blocks
+        || complete.status
+        || complete.twice;
+    if !whole || complete.status && transport != Transport::Exec {
+        let expected =
+            "expected one of last_line, braces, blocks, twice, or (with transport: exec) status";
+        return Err(place.error("complete", expected));
+    }
+    Ok(complete)
 }

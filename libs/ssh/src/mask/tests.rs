@@ -188,3 +188,103 @@ fn private_keys_of_many_lines_go_as_one_even_without_their_end() {
         cut.text
     );
 }
+
+#[test]
+fn what_foreign_configurations_showed_is_hidden_and_what_they_need_stays() {
+    let mask = |platform: &str, text: &str| {
+        let driver = Driver::load(platform).unwrap();
+        masker().mask(Some(&driver), text).text
+    };
+    for (platform, line, secret) in [
+        (
+            "ios",
+            " security wpa psk set-key ascii 0 two words",
+            "words",
+        ),
+        ("ios", " dot1x username ap password 0 two words", "words"),
+        (
+            "ios",
+            " mgmtuser username ap password 0 two words secret 0 more words",
+            "words",
+        ),
+        ("ios", "username bob password 0 two words", "words"),
+        (
+            "ios",
+            " client 198.18.0.9 server-key 7 s3cretRad",
+            "s3cretRad",
+        ),
+        (
+            "nxos",
+            "ntp authentication-key 1 md5 s3cretNtp 7",
+            "s3cretNtp",
+        ),
+        (
+            "junos",
+            "set snmp community s3cretRO authorization read-only",
+            "s3cretRO",
+        ),
+        (
+            "vyos",
+            "set pki certificate a private key 'MIIEs3cret'",
+            "MIIEs3cret",
+        ),
+        ("routeros", "set trap-community=s3cretTrap", "s3cretTrap"),
+        (
+            "iosxr",
+            "set x \"-----BEGIN RSA PRIVATE KEY-----\\nMIIEs3cret\\n-----END RSA PRIVATE KEY-----\"",
+            "MIIEs3cret",
+        ),
+    ] {
+        let masked = mask(platform, line);
+        assert!(!masked.contains(secret), "{masked}");
+        assert!(masked.contains("<masked:"), "{masked}");
+    }
+    for (platform, line) in [
+        ("nxos", "snmp-server host 198.18.0.9 source-interface mgmt0"),
+        ("nxos", "ntp server 198.18.0.9 use-vrf management key 12345"),
+        ("nxos", "    authentication md5 key-chain ospf"),
+        (
+            "aoscx",
+            "ssh key-exchange-algorithms curve25519-sha256 diffie-hellman-group-exchange-sha256",
+        ),
+        ("ios", " snmp trap link-status"),
+        (
+            "vyos",
+            "set interfaces ethernet eth0 hw-id '02:00:00:00:00:01'",
+        ),
+    ] {
+        assert_eq!(mask(platform, line), format!("{line}\n"));
+    }
+}
+
+#[test]
+fn secret_that_is_encrypted_anew_each_time_is_no_change() {
+    let driver = Driver::load("fortios").unwrap();
+    let shown = |salt: &str| {
+        let text = format!(
+            "config system admin\n    edit \"a\"\n        set password ENC {salt}\n        set private-key \"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{salt}\n-----END ENCRYPTED PRIVATE KEY-----\"\n    next\nend\n"
+        );
+        masker().mask(Some(&driver), &text).text
+    };
+    assert_eq!(shown("abcdefgh"), shown("ijklmnop"));
+    assert!(shown("x").contains("set password ENC <masked:unstable>\n"));
+    assert!(shown("x").contains("set private-key \"<masked:unstable>\"\n    next\n"));
+}
+
+#[test]
+fn secret_of_a_section_is_hidden_there_alone() {
+    let driver = Driver::load("fortios").unwrap();
+    let text = "config system snmp community\n    edit 1\n        set name \"s3cretRO\"\n    next\nend\nconfig system x\n    set name \"open\"\nend\n";
+    let masked = masker().mask(Some(&driver), text).text;
+    assert!(
+        !masked.contains("s3cretRO") && masked.contains("set name \"open\""),
+        "{masked}"
+    );
+    let driver = Driver::load("routeros").unwrap();
+    let text = "/snmp community\nadd name=s3cretRO\n/ip pool\nadd name=open\n";
+    let masked = masker().mask(Some(&driver), text).text;
+    assert!(
+        !masked.contains("s3cretRO") && masked.contains("name=open"),
+        "{masked}"
+    );
+}

@@ -28,6 +28,10 @@ fn known(lines: &str, unknown: OnUnknown) -> Known {
     }
 }
 
+fn known_hosts(device: &Running) -> Known {
+    known(&device.known_host, OnUnknown::Refuse)
+}
+
 fn bob(password: &str) -> Login {
     Login::new("bob").password(Secret::new(password))
 }
@@ -115,6 +119,66 @@ async fn cut_configuration_is_never_complete() {
         let error = session.collect().await.unwrap_err();
         assert_eq!(error.reason(), "closed", "cut at {bytes}");
     }
+}
+
+#[tokio::test]
+async fn connection_that_breaks_is_never_a_configuration() {
+    for bytes in [0, 100, CONFIG.len() / 2, CONFIG.len() + 60] {
+        let device = device().fault(Fault::Reset(bytes)).start().await.unwrap();
+        let mut session = open(&device).await.unwrap();
+        assert!(session.collect().await.is_err(), "broken at {bytes}");
+    }
+}
+
+#[tokio::test]
+async fn answer_that_is_short_and_looks_whole_is_read_again_where_nothing_stands_at_the_end() {
+    let config = "!Command: show running-config\nversion 10.4(5)\nhostname r1\nfeature bgp\nrouter bgp 65001\n";
+    let text = include_str!("../../drivers/nxos.yaml");
+    let driver = Arc::new(Driver::parse(text, "nxos.yaml".as_ref()).unwrap());
+    let read = async |device: Device, known: &str| {
+        let device = device
+            .answer("terminal width 511", "")
+            .answer("show running-config", config)
+            .start()
+            .await
+            .unwrap();
+        let keys = known_hosts(&device);
+        let mut session = Session::open(&target(&device), &bob("right"), &driver, &keys.keys)
+            .await
+            .unwrap();
+        let collected = session.collect_unless(|text| text == known).await.unwrap();
+        let asked = device.typed();
+        let times = asked.iter().filter(|line| *line == "show running-config");
+        (collected, times.count())
+    };
+    let plain = || Device::new("r1", "bob", "right");
+    // As the line ends stand: the first 62 bytes are three lines.
+    let short = config.lines().take(3).map(|line| line.len() + 2).sum();
+    let (collected, times) = read(plain().fault(Fault::Short(short)), "").await;
+    assert_eq!(
+        (collected.complete.unwrap_err().reason(), times),
+        ("evidence", 2)
+    );
+    let (collected, times) = read(plain(), "").await;
+    assert_eq!((collected.complete, times), (Ok(()), 2));
+    // One that is held already is not asked for a second time.
+    let (again, times) = read(plain(), &collected.text).await;
+    assert_eq!((again.complete, times), (Ok(()), 1));
+}
+
+#[tokio::test]
+async fn messages_of_the_log_in_between_change_nothing() {
+    let log = "*Mar  1 00:10:02.123: %SYS-5-CONFIG_I: Configured from console by alice on vty0";
+    let noisy = device().fault(Fault::Logs(log)).start().await.unwrap();
+    let plain = device().start().await.unwrap();
+    // With the patience of the driver, as silence is what makes it ask for the prompt that was written over.
+    let keys = known_hosts(&noisy);
+    let driver = Driver::load("ios").unwrap();
+    let session = Session::open(&target(&noisy), &bob("right"), &driver, &keys.keys).await;
+    let noisy = session.unwrap().collect().await.unwrap();
+    let plain = open(&plain).await.unwrap().collect().await.unwrap();
+    assert_eq!(noisy.complete, Ok(()));
+    assert_eq!(noisy.text, plain.text);
 }
 
 #[tokio::test]
