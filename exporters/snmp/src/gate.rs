@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use inventory::Feed;
+use inventory::{Desired, Feed};
 use ipnet::IpNet;
 
 use crate::config::Auth;
 use crate::engine::Target;
 use crate::neighbors::Neighbor;
+use crate::ports::Port;
 
 /// SNMP's own port, for devices of which the inventory does not say another one.
 const PORT: u16 = 161;
@@ -86,6 +87,22 @@ impl Gate {
         strangers.retain(|one| !watched(one));
         strangers.truncate(NEIGHBORS);
         strangers
+    }
+
+    /// The ports that the inventory wants up (`desired: up`, of the device or of a pattern of its `ports`); none without an inventory.
+    #[must_use]
+    pub fn wanted_up(&self, target: &str, ports: impl FnOnce() -> Vec<Port>) -> Vec<Port> {
+        let (Some(feed), Ok(target)) = (&self.devices, Target::parse(target)) else {
+            return Vec::new();
+        };
+        let inventory = feed.current();
+        let device = inventory.by_address(&target.host);
+        let Some(device) = device.filter(|it| it.desired.is_some() || !it.ports.is_empty()) else {
+            return Vec::new();
+        };
+        let mut ports = ports();
+        ports.retain(|port| device.desired_of(&port.name) == Some(Desired::Up));
+        ports
     }
 
     /// Devices of an inventory and networks may be asked; everything, when there is neither or when `any` is set.
@@ -244,6 +261,34 @@ devices:
         assert_eq!(asked(&narrow, "198.18.9.9", "198.18.9.9", "core"), "asked");
         let denied = asked(&narrow, "198.19.0.1", "198.19.0.1", "core");
         assert!(denied.contains("198.19.0.1"), "{denied}");
+    }
+
+    #[test]
+    fn ports_that_the_inventory_wants_up_are_known_by_their_name() {
+        let devices = "devices:
+- {name: r1, address: 198.18.0.1, desired: up, ports: [{name: 'eth*', desired: any}, {name: eth7, desired: up}]}
+- {name: r2, address: 198.18.0.2}
+";
+        let inventory = inventory::Inventory::parse(devices, Path::new("i.yaml")).unwrap();
+        let gate = Gate::new(Some(Feed::fixed(inventory)), Vec::new(), false);
+        let ports = || {
+            let names = ["lo", "eth1", "eth7"];
+            let all = names.iter().zip(1..);
+            all.map(|(name, index)| Port {
+                index,
+                name: (*name).to_owned(),
+            })
+            .collect()
+        };
+        let wanted = |target: &str| {
+            let wanted = gate.wanted_up(target, ports).into_iter();
+            wanted.map(|port| port.name).collect::<Vec<_>>()
+        };
+        assert_eq!(wanted("198.18.0.1:1161"), ["lo", "eth7"]);
+        assert!(wanted("198.18.0.2").is_empty(), "nothing is said of it");
+        assert!(wanted("198.18.0.3").is_empty(), "no device");
+        let without = Gate::new(None, Vec::new(), false);
+        assert!(without.wanted_up("198.18.0.1", ports).is_empty());
     }
 
     #[test]

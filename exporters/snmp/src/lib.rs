@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod mib;
 pub mod neighbors;
 pub mod oid;
+pub mod ports;
 pub mod probe;
 pub mod reason;
 pub mod samples;

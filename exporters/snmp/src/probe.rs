@@ -37,6 +37,7 @@ use crate::engine::Engine;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::neighbors::{self, Neighbor};
+use crate::ports::{self, Port};
 use crate::reason::Reason;
 use crate::samples::{Plan, Rendered, Style, View, render};
 use crate::vitals;
@@ -188,10 +189,18 @@ pub async fn run(
     } else {
         prober.gate.unwatched(neighbors::of(&collected.table))
     };
+    let wanted_up = if rules.strict {
+        Vec::new()
+    } else {
+        prober
+            .gate
+            .wanted_up(&ask.target, || ports::of(&collected.table))
+    };
+    let told = (unwatched, wanted_up);
     let small = collected.table.len() < SMALL;
     let room = prober.budget.claim();
     let work = move || {
-        let answer = write(&ready, &ask, (collected, &unwatched), rules, (times, room));
+        let answer = write(&ready, &ask, (collected, &told), rules, (times, room));
         if gzip { answer.packed() } else { answer }
     };
     let answer = if small {
@@ -222,7 +231,7 @@ fn ask_modules(answer: &Answer) -> impl Iterator<Item = (&str, Duration)> {
 fn write(
     ready: &Ready,
     ask: &Ask,
-    (collected, unwatched): (Collected, &[Neighbor]),
+    (collected, (unwatched, wanted_up)): (Collected, &(Vec<Neighbor>, Vec<Port>)),
     rules: Rules,
     (times, room): ((Instant, Duration), Claim),
 ) -> Answer {
@@ -285,6 +294,7 @@ fn write(
         failures,
         off: &off,
         unwatched,
+        wanted_up,
         times,
     };
     Answer::new(ask, rules, answered, rendered, summary)

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{Ask, ModuleStats, Neighbor, Rules, Shortcut};
 use crate::budget::Claim;
 use crate::expose::{self, Page};
+use crate::ports::Port;
 use crate::reason::Reason;
 use crate::samples::Rendered;
 
@@ -50,6 +51,8 @@ pub(super) struct Summary<'a> {
     pub(super) off: &'a [Shortcut],
     /// Neighbours that are no devices of the inventory.
     pub(super) unwatched: &'a [Neighbor],
+    /// Ports that the inventory wants up.
+    pub(super) wanted_up: &'a [Port],
     /// When it began, and how long the target was asked.
     pub(super) times: (Instant, Duration),
 }
@@ -279,6 +282,18 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
         label.push(',');
         expose::label("protocol", one.protocol, &mut label);
         out.sample("snmp_neighbor_unwatched", &label, 1.0);
+    }
+    if !summary.wanted_up.is_empty() {
+        out.head(
+            "sotp_interface_desired_up",
+            "A port that the inventory wants up.",
+            "gauge",
+        );
+    }
+    for port in summary.wanted_up {
+        let mut labels = format!("ifIndex=\"{}\",", port.index);
+        expose::label("ifName", &port.name, &mut labels);
+        out.sample("sotp_interface_desired_up", &labels, 1.0);
     }
     let took = began.elapsed();
     if rules.show_modules {

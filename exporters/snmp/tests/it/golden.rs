@@ -52,3 +52,36 @@ async fn the_series_are_those_of_the_golden_files() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_port_that_the_inventory_wants_up_says_so() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let device = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let agent = Agent::from_snmprec(DEVICE).unwrap();
+        agent::serve(&socket, &agent, Duration::ZERO);
+    });
+    let dir = testkit::TempDir::new().unwrap();
+    let devices = format!(
+        "devices: [{{name: r1, address: 127.0.0.1, snmp: {{port: {}, auth: public_v2}}, ports: [{{name: '*', desired: up}}]}}]\n",
+        device.port()
+    );
+    let devices = dir.write("inventory.yaml", devices).unwrap();
+    let process = Spawn::new(EXPORTER)
+        .args([format!("--inventory.source={}", devices.display())])
+        .start()
+        .await
+        .unwrap();
+    let ask = async || {
+        let path = format!("/snmp?target={device}&auth=public_v2&module=if_mib");
+        let page = process.get(&path).await?.1;
+        let lines = page
+            .lines()
+            .filter(|line| line.contains("sotp_interface_desired_up"));
+        anyhow::Ok(lines.map(|line| format!("{line}\n")).collect::<String>())
+    };
+    golden()
+        .metrics("metrics-desired.txt", &["sotp_interface_desired_up{"], ask)
+        .await
+        .unwrap();
+}
