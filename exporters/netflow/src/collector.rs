@@ -560,8 +560,9 @@ fn take(
 ) {
     let session = &mut stream.session;
     // Known before anything is counted: a datagram that came before must not count twice.
-    if let Some((sequence, uptime)) = decode::numbering(datagram)
-        && session.sequence.is_duplicate(sequence, uptime)
+    let fingerprint = decode::fingerprint(datagram);
+    if let Some(sequence) = decode::number(datagram)
+        && session.sequence.is_duplicate(sequence, fingerprint)
     {
         session.sequence.duplicate();
         return;
@@ -578,9 +579,10 @@ fn take(
         *health.malformed.entry(malformed).or_default() += 1;
     }
     if let Some(head) = head {
-        let place: Place = session
-            .sequence
-            .take(head.sequence, head.units, head.uptime_ms);
+        let place: Place =
+            session
+                .sequence
+                .take(head.sequence, head.units, head.uptime_ms, fingerprint);
         if place != Place::Late
             && let Some(exported) = head.export_seconds
         {
@@ -619,71 +621,4 @@ impl Sums {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Sets of NetFlow 9 without a template, and templates of many fields, from ever another port in the name of a device.
-    #[test]
-    fn what_is_sent_in_the_name_of_a_device_holds_a_bounded_amount() {
-        let inventory = Inventory::parse(
-            "devices:\n  - {name: r1, address: 192.0.2.1, flow: {}}\n  - {name: r2, address: 192.0.2.2, flow: {}}\n",
-            std::path::Path::new("inventory.yaml"),
-        );
-        let top = TopBounds {
-            rows: 1,
-            keys: 1_000,
-            hold: Duration::from_secs(60),
-        };
-        let mut collector = Collector::new(Knowledge::nothing(), top, Accounting::Spread);
-        collector.follow(Arc::new(inventory.unwrap()));
-        let head = |sequence: u32| {
-            let mut head = vec![0, 9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-            head.extend(sequence.to_be_bytes());
-            head.extend([0, 0, 0, 1]);
-            head
-        };
-        let set = |id: u16, content: &[u8]| {
-            let mut set = id.to_be_bytes().to_vec();
-            set.extend((content.len() as u16 + 4).to_be_bytes());
-            set.extend(content);
-            set
-        };
-        // A template of 4,000 fields, each of one octet that is looked at.
-        let template = |id: u16| {
-            let mut fields = id.to_be_bytes().to_vec();
-            fields.extend(4_000_u16.to_be_bytes());
-            fields.extend([0, 4, 0, 1].repeat(4_000));
-            set(0, &fields)
-        };
-        let mut now = Instant::now();
-        for port in 1..=40 {
-            for sequence in 0..10 {
-                let datagram = match sequence % 2 {
-                    0 => [head(sequence), set(400, &[0; 60_000])].concat(),
-                    _ => [head(sequence), template(256 + sequence as u16)].concat(),
-                };
-                let from = SocketAddr::from(([192, 0, 2, 1], port));
-                collector.datagram(from, &datagram, now, 0.0);
-            }
-        }
-        let real = |collector: &Collector| Held::of(&collector.streams).all;
-        assert!(
-            (MOST_BYTES_EACH / 2..=MOST_BYTES_EACH).contains(&real(&collector)),
-            "{}",
-            real(&collector)
-        );
-        assert_eq!(collector.held.all, real(&collector));
-        let (ended, levels) = collector.sessions()["r1"];
-        assert!(ended.dropped_sets > 0 && levels.waiting_bytes > 0);
-        // Another exporter has its own room.
-        let other = SocketAddr::from(([192, 0, 2, 2], 1));
-        let datagram = [head(1), set(400, &[0; 60_000])].concat();
-        collector.datagram(other, &datagram, now, 0.0);
-        assert_eq!(collector.sessions()["r2"].1.waiting_bytes, 60_008);
-        // What waits is given up although nobody sends any more.
-        now += crate::session::LONGEST_WAIT;
-        collector.tick(now);
-        assert_eq!(collector.sessions()["r1"].1.waiting_bytes, 0);
-        assert_eq!(collector.held.all, real(&collector));
-    }
-}
+mod tests;

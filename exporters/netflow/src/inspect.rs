@@ -95,8 +95,9 @@ impl Inspection {
             interfaces,
             ..
         } = stream;
-        if let Some((sequence, uptime)) = decode::numbering(datagram)
-            && session.sequence.is_duplicate(sequence, uptime)
+        let fingerprint = decode::fingerprint(datagram);
+        if let Some(sequence) = decode::number(datagram)
+            && session.sequence.is_duplicate(sequence, fingerprint)
         {
             session.sequence.duplicate();
             return;
@@ -123,7 +124,7 @@ impl Inspection {
         if let Some(head) = head {
             session
                 .sequence
-                .take(head.sequence, head.units, head.uptime_ms);
+                .take(head.sequence, head.units, head.uptime_ms, fingerprint);
             if let Some(exported) = head.export_seconds.filter(|_| unix_seconds > 0.0) {
                 let skew = unix_seconds - f64::from(exported);
                 let (low, high) = stream.skew.unwrap_or((skew, skew));

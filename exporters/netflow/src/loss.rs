@@ -19,14 +19,16 @@ const FARTHEST: u32 = 1 << 20;
 pub struct Sequence {
     next: Option<u32>,
     missing: VecDeque<Gap>,
-    /// Starts and units of the last datagrams, to tell a duplicate from a restart.
-    seen: VecDeque<(u32, u32)>,
+    /// The last datagrams, to tell a duplicate from a restart.
+    seen: VecDeque<Seen>,
     uptime_ms: Option<u32>,
+    /// Of the datagram that is taken.
+    fingerprint: u64,
     datagrams: u64,
     /// Datagrams whose numbers others had already: when there are more than a few, the exporter numbers otherwise.
     overlaps: u8,
-    /// Far jumps in a row.
-    strange: u8,
+    /// The last datagram, when its number was far from all others: number, units, fingerprint.
+    stray: Option<(u32, Option<u32>, u64)>,
     /// Units that never came.
     pub lost: u64,
     /// Datagrams that came after a later one.
@@ -35,6 +37,13 @@ pub struct Sequence {
     pub duplicates: u64,
     /// Times that the numbering began anew.
     pub restarts: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    start: u32,
+    units: u32,
+    fingerprint: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,25 +65,27 @@ pub enum Place {
 }
 
 impl Sequence {
-    /// Whether the datagram with this start has been taken already; asked before its records are read.
+    /// Whether this very datagram has been taken already: its number and its content (a fingerprint of it); asked before its records are
+    /// read. An exporter that begins anew has the numbers of others, but not their content.
     #[must_use]
-    pub fn is_duplicate(&self, sequence: u32, uptime_ms: Option<u32>) -> bool {
-        let Some(next) = self.next else { return false };
-        let restarted = restarted(self.uptime_ms, uptime_ms);
-        let behind = next.wrapping_sub(sequence);
+    pub fn is_duplicate(&self, sequence: u32, fingerprint: u64) -> bool {
         // A datagram of no units (templates alone) has the number of the next one.
-        !restarted
-            && behind > 0
-            && behind < FARTHEST
-            && self
-                .seen
-                .iter()
-                .any(|(start, units)| *start == sequence && *units > 0)
+        let same = |seen: &Seen| {
+            seen.start == sequence && seen.units > 0 && seen.fingerprint == fingerprint
+        };
+        self.seen.iter().any(same)
     }
 
     /// Takes a datagram over that is no duplicate; `units` is by how much it moves the sequence on, `None` when that is not known.
-    pub fn take(&mut self, sequence: u32, units: Option<u32>, uptime_ms: Option<u32>) -> Place {
+    pub fn take(
+        &mut self,
+        sequence: u32,
+        units: Option<u32>,
+        uptime_ms: Option<u32>,
+        fingerprint: u64,
+    ) -> Place {
         self.datagrams += 1;
+        self.fingerprint = fingerprint;
         let restarted = restarted(self.uptime_ms, uptime_ms);
         if uptime_ms.is_some() {
             self.uptime_ms = uptime_ms;
@@ -115,7 +126,7 @@ impl Sequence {
         let ahead = sequence.wrapping_sub(next);
         let behind = next.wrapping_sub(sequence);
         if ahead < FARTHEST {
-            self.strange = 0;
+            self.stray = None;
             if ahead > 0 && self.overlaps < OVERLAPS {
                 self.missing.push_back(Gap {
                     start: next,
@@ -126,8 +137,12 @@ impl Sequence {
             self.begin(sequence, units);
             return Place::Fresh;
         }
-        if behind < FARTHEST && self.overtaken(next, sequence) {
-            self.strange = 0;
+        let again = |seen: &Seen| seen.start == sequence && seen.units > 0;
+        let numbered_anew = units.is_some_and(|units| units > 0)
+            && !self.overlapping()
+            && self.seen.iter().any(again);
+        if behind < FARTHEST && !numbered_anew && self.overtaken(next, sequence) {
+            self.stray = None;
             self.late += 1;
             if !self.fill(sequence, units.unwrap_or(0)) && units.is_some_and(|units| units > 0) {
                 self.overlaps = self.overlaps.saturating_add(1);
@@ -138,12 +153,21 @@ impl Sequence {
             self.remember(sequence, units.unwrap_or(0));
             return Place::Late;
         }
-        // Once may be a stray datagram; twice is another numbering.
-        self.strange += 1;
-        if self.strange >= 2 {
-            self.restart(sequence, units);
+        // Once may be a stray datagram; twice is another numbering, which began with the first of the two.
+        let Some((first, first_units, first_fingerprint)) = self.stray.take() else {
+            self.stray = Some((sequence, units, self.fingerprint));
+            return Place::Fresh;
+        };
+        let fingerprint = std::mem::replace(&mut self.fingerprint, first_fingerprint);
+        self.restart(first, first_units);
+        self.fingerprint = fingerprint;
+        match self.next {
+            None => {
+                self.begin(sequence, units);
+                Place::Fresh
+            }
+            Some(next) => self.compare(next, sequence, units),
         }
-        Place::Fresh
     }
 
     /// Whether a number behind the next one is of the window: missing still, or no older than what was seen last. An older one is another
@@ -151,7 +175,7 @@ impl Sequence {
     fn overtaken(&self, next: u32, sequence: u32) -> bool {
         let missing = |gap: &Gap| sequence.wrapping_sub(gap.start) < gap.units;
         let behind = |start: u32| next.wrapping_sub(start);
-        let oldest = self.seen.iter().map(|(start, _)| behind(*start)).max();
+        let oldest = self.seen.iter().map(|seen| behind(seen.start)).max();
         oldest.is_some_and(|oldest| behind(sequence) <= oldest) || self.missing.iter().any(missing)
     }
 
@@ -162,7 +186,7 @@ impl Sequence {
 
     fn restart(&mut self, sequence: u32, units: Option<u32>) {
         self.restarts += 1;
-        self.strange = 0;
+        self.stray = None;
         // What was missing before the restart never comes.
         self.lost += self
             .missing
@@ -177,7 +201,11 @@ impl Sequence {
         if self.seen.len() as u64 >= WINDOW {
             self.seen.pop_front();
         }
-        self.seen.push_back((sequence, units));
+        self.seen.push_back(Seen {
+            start: sequence,
+            units,
+            fingerprint: self.fingerprint,
+        });
     }
 
     /// Takes units out of a gap; whether there is one that has them all.
@@ -240,10 +268,10 @@ mod tests {
     /// Takes datagrams of one unit, duplicates aside.
     fn feed(sequence: &mut Sequence, numbers: impl IntoIterator<Item = u32>) {
         for number in numbers {
-            if sequence.is_duplicate(number, None) {
+            if sequence.is_duplicate(number, number.into()) {
                 sequence.duplicate();
             } else {
-                sequence.take(number, Some(1), None);
+                sequence.take(number, Some(1), None, number.into());
             }
         }
     }
@@ -277,7 +305,12 @@ mod tests {
         let mut sequence = Sequence::default();
         for round in 0..20 {
             for (number, records) in messages {
-                let _ = sequence.take(round * 26 + number, Some(records), None);
+                let _ = sequence.take(
+                    round * 26 + number,
+                    Some(records),
+                    None,
+                    u64::from(round * 26 + number) << 8 | u64::from(records),
+                );
             }
         }
         assert_eq!((sequence.lost, sequence.restarts), (0, 0));
@@ -307,9 +340,9 @@ mod tests {
     #[test]
     fn a_restart_begins_anew_without_a_loss() {
         let mut sequence = Sequence::default();
-        sequence.take(500_000, Some(30), Some(9_000_000));
-        sequence.take(0, Some(30), Some(1_000));
-        sequence.take(30, Some(30), Some(2_000));
+        sequence.take(500_000, Some(30), Some(9_000_000), u64::from(500_000_u32));
+        sequence.take(0, Some(30), Some(1_000), u64::from(0_u32));
+        sequence.take(30, Some(30), Some(2_000), u64::from(30_u32));
         assert_eq!((sequence.lost, sequence.restarts), (0, 1));
     }
 
@@ -323,11 +356,25 @@ mod tests {
         assert_eq!((sequence.lost, sequence.duplicates), (5, 0));
     }
 
+    /// IPFIX tells no uptime: within its first datagrams only their content tells an exporter that began anew from one that sent twice.
+    #[test]
+    fn a_restart_within_the_window_is_told_from_duplicates_by_content() {
+        let mut sequence = Sequence::default();
+        feed(&mut sequence, 0..10);
+        for number in 0..200_u32 {
+            let fingerprint = 1_000_000 + u64::from(number);
+            assert!(!sequence.is_duplicate(number, fingerprint), "{number}");
+            sequence.take(number, Some(1), None, fingerprint);
+        }
+        assert!(sequence.is_duplicate(199, 1_000_199));
+        assert_eq!((sequence.restarts, sequence.lost, sequence.late), (1, 0, 0));
+    }
+
     #[test]
     fn units_that_are_not_known_are_not_guessed() {
         let mut sequence = Sequence::default();
-        sequence.take(0, None, None);
-        sequence.take(17, Some(3), None);
+        sequence.take(0, None, None, u64::from(0_u32));
+        sequence.take(17, Some(3), None, u64::from(17_u32));
         feed(&mut sequence, 20..200);
         assert_eq!(sequence.lost, 0);
     }
@@ -335,11 +382,14 @@ mod tests {
     #[test]
     fn a_part_of_a_gap_that_comes_late_leaves_the_rest_lost() {
         let mut sequence = Sequence::default();
-        sequence.take(0, Some(10), None);
-        sequence.take(40, Some(10), None);
-        assert_eq!(sequence.take(20, Some(10), None), Place::Late);
+        sequence.take(0, Some(10), None, u64::from(0_u32));
+        sequence.take(40, Some(10), None, u64::from(40_u32));
+        assert_eq!(
+            sequence.take(20, Some(10), None, u64::from(20_u32)),
+            Place::Late
+        );
         for number in 5..100 {
-            sequence.take(number * 10, Some(10), None);
+            sequence.take(number * 10, Some(10), None, u64::from(number * 10));
         }
         assert_eq!(sequence.lost, 20, "10 to 19 and 30 to 39");
     }

@@ -169,7 +169,7 @@ fn netflow_5_is_read_by_its_fixed_places() {
         (42, Some(1), 0x0102)
     );
     assert_eq!(session(&datagram), Ok((Protocol::NetFlow5, 0x0102)));
-    assert_eq!(numbering(&datagram), Some((42, Some(5_000))));
+    assert_eq!(number(&datagram), Some(42));
 }
 
 #[test]
@@ -757,11 +757,8 @@ fn an_sflow_sample_is_a_flow_of_one_packet_with_its_rate() {
     assert_eq!(flows, [expected]);
     assert_eq!(head.unwrap().sequence, 77);
     assert_eq!(
-        (session(&datagram), numbering(&datagram)),
-        (
-            Ok((Protocol::Sflow, 0xc612_0909 << 32)),
-            Some((77, Some(5_000)))
-        )
+        (session(&datagram), number(&datagram)),
+        (Ok((Protocol::Sflow, 0xc612_0909 << 32)), Some(77))
     );
 }
 

@@ -82,8 +82,11 @@ fn send(capture: &Path, version: &str, port: u16) {
     assert!(status.status.success(), "{status:?}");
 }
 
-/// What nfdump says of the same capture: octets and packets of all flows.
-async fn oracle(capture: &Path, version: &str) -> (f64, f64) {
+/// Octets by source and destination.
+type Pairs = std::collections::BTreeMap<(String, String), f64>;
+
+/// What nfdump says of the same capture: octets and packets of all flows, and the octets of each pair.
+async fn oracle(capture: &Path, version: &str) -> (f64, f64, Pairs) {
     let folder = TempDir::new().unwrap();
     let port = free_port();
     let mut nfcapd = Command::new("nfcapd")
@@ -127,13 +130,23 @@ async fn oracle(capture: &Path, version: &str) -> (f64, f64) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(nfcapd.id()).unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     nfcapd.wait().unwrap();
-    let told = Command::new("nfdump")
-        .args(["-q", "-R"])
-        .arg(folder.path())
-        .args(["-o", "fmt:%byt,%pkt"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(told.stdout).unwrap();
+    let nfdump = |more: &[&str]| {
+        let told = Command::new("nfdump")
+            .args(["-q", "-N", "-R"])
+            .arg(folder.path())
+            .args(more)
+            .output()
+            .unwrap();
+        String::from_utf8(told.stdout).unwrap()
+    };
+    let text = nfdump(&["-o", "fmt:%byt,%pkt"]);
+    let pairs = nfdump(&["-A", "srcip,dstip", "-o", "fmt:%sa,%da,%byt"]);
+    let pairs = pairs.lines().filter_map(|line| {
+        let mut parts = line.split(',').map(str::trim);
+        let pair = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        Some((pair, parts.next()?.parse().ok()?))
+    });
+    let pairs = pairs.collect();
     let sum = |column: usize| {
         text.lines()
             .filter_map(|line| line.split(',').nth(column))
@@ -145,7 +158,7 @@ async fn oracle(capture: &Path, version: &str) -> (f64, f64) {
             })
             .sum()
     };
-    (sum(0), sum(1))
+    (sum(0), sum(1), pairs)
 }
 
 #[tokio::test]
@@ -164,9 +177,28 @@ async fn softflowd_is_told_as_nfdump_tells_it_in_each_version() {
             .await;
         let told = |name: &str, labels: &[(&str, &str)]| samples.sum(name, labels);
         let nfdump = oracle(&path, version).await;
+        let (_, page) = place
+            .process
+            .get("/flows/top?by=pair&from=10m")
+            .await
+            .unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&page).unwrap();
+        let mut pairs = Pairs::new();
+        let windows = ["last", "running"].map(|which| answer[which].as_array().unwrap());
+        for row in windows
+            .into_iter()
+            .flatten()
+            .flat_map(|table| table["rows"].as_array().unwrap())
+        {
+            let end = |name: &str| row[name].as_str().unwrap().to_owned();
+            *pairs
+                .entry((end("source"), end("destination")))
+                .or_default() += row["bytes"].as_f64().unwrap();
+        }
         let ours = (
             told("netflow_bytes_total", &[]),
             told("netflow_packets_total", &[]),
+            pairs,
         );
         assert_eq!(ours, nfdump, "version {version}");
         assert_eq!(ours.0, all);
