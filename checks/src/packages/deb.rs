@@ -89,7 +89,7 @@ impl Make {
             conffiles.push(path);
         }
         self.documents(graph, &tree, name, name, &package.service.pages)?;
-        self.scripts(&tree, &[name])?;
+        self.scripts(&tree, &format!("{name}.service"), name)?;
         let mut depends = vec!["libc6 (>= 2.36)".to_owned(), "libgcc-s1".to_owned()];
         depends.push("systemd | systemd-standalone-sysusers".to_owned());
         depends.extend(package.extra.depends.iter().cloned());
@@ -185,11 +185,8 @@ impl Make {
     }
 
     /// Those that dpkg calls: users and folders are there before a unit starts, units are started and stopped, nothing recorded is deleted.
-    pub(super) fn scripts(&self, tree: &Tree, units: &[&str]) -> anyhow::Result<()> {
-        let all: Vec<String> = units.iter().map(|unit| format!("{unit}.service")).collect();
-        let all = all.join(" ");
-        let users = units.join(" ");
-        let fill = |text: &str| text.replace("@UNITS@", &all).replace("@NAMES@", &users);
+    pub(super) fn scripts(&self, tree: &Tree, unit: &str, user: &str) -> anyhow::Result<()> {
+        let fill = |text: &str| text.replace("@UNITS@", unit).replace("@NAMES@", user);
         for script in ["postinst", "prerm", "postrm"] {
             let text = self.read(&format!("packaging/{script}"))?;
             tree.program(&format!("/DEBIAN/{script}"), fill(&text))?;

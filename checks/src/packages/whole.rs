@@ -33,6 +33,19 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
             text,
         )?;
     }
+    conffile(
+        "/etc/sotp/backup.env",
+        make.read("packaging/sotp/backup.env")?,
+    )?;
+    for program in ["sotp-backup", "sotp-restore"] {
+        let text = make.read(&format!("packaging/sotp/{program}"))?;
+        tree.program(&format!("/usr/sbin/{program}"), text)?;
+    }
+    for unit in ["sotp-backup.service", "sotp-backup.timer"] {
+        let text = make.read(&format!("packaging/sotp/{unit}"))?;
+        tree.file(&format!("/usr/lib/systemd/system/{unit}"), text)?;
+    }
+    make.scripts(&tree, "sotp-backup.timer", "")?;
     let from = |folder: &str| make.root.join(folder);
     tree.copy(&from("alerts/rules"), "/usr/share/sotp/rules", ".yaml")?;
     tree.copy(
@@ -49,6 +62,10 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         "/usr/share/doc/sotp/README.md",
         make.read("docs/packages.md")?,
     )?;
+    tree.file(
+        "/usr/share/doc/sotp/backup.md",
+        make.read("docs/backup.md")?,
+    )?;
     let services = all
         .iter()
         .map(|one| format!("{} (= {})", one.service.name, make.version));
@@ -58,7 +75,7 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         name: "sotp",
         architecture: "all",
         depends,
-        recommends: Vec::new(),
+        recommends: ["restic", "sqlite3"].map(str::to_owned).to_vec(),
         suggests: ELSEWHERE.map(str::to_owned).to_vec(),
         about: "watches a network: every service of SOTP, with Prometheus, alerts and dashboards",
     };

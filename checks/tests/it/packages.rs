@@ -111,6 +111,15 @@ fn the_packages_live_on_a_bare_debian() {
 
 #[test]
 fn a_unit_has_no_more_rights_than_it_says() {
+    let backup = root().join("packaging/sotp/sotp-backup.service");
+    let backup = [
+        "security",
+        "--offline=true",
+        "--threshold=20",
+        &backup.display().to_string(),
+    ]
+    .map(str::to_owned);
+    tools::run("systemd-analyze", &backup.each_ref().map(String::as_str)).unwrap();
     let folder = TempDir::new().unwrap();
     let template = std::fs::read_to_string(root().join("packaging/unit.service")).unwrap();
     for package in packages::all(&root()).unwrap() {

@@ -76,6 +76,8 @@ if [ -n "$whole" ]; then
 	quiet promtool check config /etc/sotp/prometheus.yml
 	quiet amtool check-config /etc/sotp/alertmanager.yaml
 	quiet systemd-analyze verify --man=no prometheus.service prometheus-alertmanager.service
+	quiet systemd-analyze verify --man=no sotp-backup.service sotp-backup.timer
+	[ -e /etc/systemd/system/timers.target.wants/sotp-backup.timer ] || fail "sotp-backup.timer is not enabled"
 	echo "whole: $(promtool check config /etc/sotp/prometheus.yml | grep -c 'rules found') rule files"
 fi
 
