@@ -162,8 +162,21 @@ const JUNOS: [&str; 13] = [
 /// The text behind what a device says of the part that speaks: `-MDC=1-Slot=2; Fan 1 failed.` (Comware),
 /// `CID=0x807a0405-alarmID=0x0813;The interface …`, `Slot=5,Vcpu=0;Rate …` (VRP),
 /// `Switch 1 R0/0: install_engine: Started …` (IOS-XE), `%$VSAN 10%$ Interface …` (NX-OS).
-pub(super) fn behind_part<'a>(header: &Header<'_>, message: &'a str) -> &'a str {
-    let part = || match header.form {
+pub(super) fn behind_part<'a>(header: &Header<'_>, mut message: &'a str) -> &'a str {
+    // How many parts a message may have in front.
+    const PARTS: usize = 3;
+    for _ in 0..PARTS {
+        match part(header, message) {
+            Some(behind) => message = behind,
+            None => break,
+        }
+    }
+    message
+}
+
+/// What is behind one part.
+fn part<'a>(header: &Header<'_>, message: &'a str) -> Option<&'a str> {
+    match header.form {
         Form::Vrp => {
             let (part, text) = message.split_once(';')?;
             let known = part.len() <= 120
@@ -210,8 +223,7 @@ pub(super) fn behind_part<'a>(header: &Header<'_>, message: &'a str) -> &'a str 
             plain.then(|| text.trim_start_matches(' '))
         }
         _ => None,
-    };
-    part().unwrap_or(message)
+    }
 }
 
 /// `LINK-3-UPDOWN` as `LINK-UPDOWN`, `FTD-6-302013` as `ASA-302013`, `SNMP-WARNING-linkDown-2004` as `linkDown`.

@@ -109,8 +109,11 @@ impl Taken {
             if *kind == Kind::Port && found == "0" {
                 return !self.needed;
             }
-            // A login at the console has no address.
-            if *name == "source" && !self.needed && matches!(found, "0.0.0.0" | "::") {
+            // A login at the console has no address, a client that is not let in yet none of the tunnel.
+            if matches!(*name, "source" | "address")
+                && !self.needed
+                && matches!(found, "0.0.0.0" | "::")
+            {
                 return true;
             }
             fits = kind.accepts(found);
