@@ -147,6 +147,12 @@ fn calls(namespace: &str, template: &Value, objects: &[Value]) -> Vec<(String, S
             if name == "prometheus.yml" {
                 texts.extend(manifests::scraped_text(text).into_iter().flatten());
             }
+            // What nginx hands on to.
+            if name.ends_with(".conf") {
+                let words = text.split("server ").skip(1);
+                let upstreams = words.filter_map(|rest| rest.split_once(';'));
+                texts.extend(upstreams.map(|(address, _)| address.to_owned()));
+            }
             // Dashboards and rules are full of links for people.
             let told = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
             if told && !source.contains("rules") && !source.contains("dashboards") {

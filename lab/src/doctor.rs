@@ -101,6 +101,9 @@ pub(crate) async fn wanted(programs: &Programs, scope: Scope) -> BTreeSet<&'stat
             packages.extend(kind.package);
         }
     }
+    if on_path("nginx").is_none() {
+        packages.insert("nginx-light");
+    }
     if (scope.lab || scope.tests) && finder.find(&MOSQUITTO).await.is_none() {
         packages.extend(MOSQUITTO.package);
     }

@@ -14,6 +14,8 @@ mod dashboards;
 mod deployments;
 mod devcontainer;
 mod docs;
+
+mod gate;
 mod gitops;
 mod inventory;
 mod lab;

@@ -84,7 +84,7 @@ fn whoever_is_configured_to_call_a_service_is_let_out_and_in() {
         .filter(|object| manifests::name(object) != "NetworkPolicy/loki")
         .collect();
     let problems = reach::problems(&closed);
-    for caller in ["grafana", "netflow", "ssh-config", "syslog"] {
+    for caller in ["gate", "netflow", "ssh-config", "syslog"] {
         let expected = format!(
             "{caller} is configured to call loki at 3100: no policy of loki allows it (Ingress)"
         );
@@ -165,7 +165,11 @@ fn production_problems(objects: &[Value]) -> Vec<String> {
         if !text.contains(&format!("\"secretName\":\"{own}-tls\"")) {
             problems.push(format!("{name}: has no certificate of its own"));
         }
-        let served = ["/etc/sotp-web/web", "http-tls-client-auth=Require"];
+        let served = [
+            "/etc/sotp-web/web",
+            "http-tls-client-auth=Require",
+            "/etc/sotp/gate/tls.conf",
+        ];
         if own != "grafana" && !served.iter().any(|it| text.contains(it)) {
             problems.push(format!("{name}: serves without TLS"));
         }

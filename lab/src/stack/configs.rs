@@ -4,6 +4,7 @@
 //! only listeners on loopback, but for the port that devices send their messages to.
 
 pub(crate) mod alertmanager;
+pub(crate) mod gate;
 pub(crate) mod grafana;
 pub(crate) mod loki;
 pub(crate) mod template;

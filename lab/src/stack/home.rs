@@ -82,7 +82,11 @@ impl Home {
         let mut folders = Vec::new();
         for path in entries(&folder)? {
             let name = path.file_name().unwrap_or_default().to_owned();
-            if !path.is_dir() || name == "app" || name == "provisioning" {
+            if !path.is_dir()
+                || ["app", "gate", "provisioning"]
+                    .iter()
+                    .any(|other| name == *other)
+            {
                 continue;
             }
             let mut files = entries(&path)?;
@@ -112,6 +116,11 @@ impl Home {
     /// The web SDK of Grafana Faro as npm brought it with the app.
     pub(crate) fn faro(&self) -> Option<PathBuf> {
         self.there("target/app/node_modules/@grafana/faro-web-sdk/dist/bundle/faro-web-sdk.iife.js")
+    }
+
+    /// What the gate between Grafana and its data sources lets pass.
+    pub(crate) fn gate(&self) -> Option<PathBuf> {
+        self.there("dashboards/gate")
     }
 
     /// The dashboard that a visitor lands on.

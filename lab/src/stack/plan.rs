@@ -10,18 +10,20 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::args::Common;
-use super::configs::{alertmanager, grafana, loki, template, tempo};
+use super::configs::{alertmanager, gate, grafana, loki, template, tempo};
 use super::doubles;
 use super::forward::Inner;
 use super::home::Home;
 use super::output::Show;
 use super::process::Process;
-use super::programs::{ALERTMANAGER, GRAFANA, Kind, LOKI, MOSQUITTO, PROMETHEUS, Program, TEMPO};
+use super::programs::{
+    ALERTMANAGER, GRAFANA, Kind, LOKI, MOSQUITTO, PROMETHEUS, Program, TEMPO, on_path,
+};
 use super::provision;
 use super::services::{self, Devices, INVENTORY, Service};
 
 /// Names and ports of everything that can listen, ours aside.
-const OTHERS: [(&str, u16); 10] = [
+const OTHERS: [(&str, u16); 13] = [
     ("prometheus", 9090),
     ("alertmanager", 9093),
     ("grafana", 3000),
@@ -32,6 +34,9 @@ const OTHERS: [(&str, u16); 10] = [
     ("otlp-grpc", 4317),
     ("otlp-http", 4318),
     ("mosquitto", 1883),
+    ("gate-loki", 3101),
+    ("gate-tempo", 3201),
+    ("gate-prometheus", 9191),
 ];
 
 /// Seconds between two refreshes of a device's own counters, or a little more: the net-snmp of a lab has new ones each 3 s. A rate over less
@@ -68,6 +73,8 @@ pub(crate) struct Found {
     pub(crate) tempo: Option<Program>,
     /// Mosquitto, for a lab.
     pub(crate) mosquitto: Option<Program>,
+    /// nginx, the gate between Grafana and its data sources.
+    pub(crate) nginx: Option<PathBuf>,
 }
 
 /// All that a plan is made from.
@@ -130,6 +137,7 @@ pub(crate) async fn find(common: &Common) -> anyhow::Result<Found> {
         loki: finder.find(&LOKI).await,
         tempo: finder.find(&TEMPO).await,
         mosquitto: finder.find(&MOSQUITTO).await,
+        nginx: on_path("nginx"),
     })
 }
 
@@ -183,6 +191,7 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     } else if setting.doubles {
         processes.push(doubles::tempo_process(setting)?);
     }
+    processes.extend(gate_process(setting)?);
     if let Some((program, home)) = &setting.found.grafana {
         processes.push(grafana_process(setting, program, home)?);
     } else if setting.doubles {
@@ -236,6 +245,7 @@ impl Setting<'_> {
             "mosquitto" => found.mosquitto.is_some() && !self.sensors.is_empty(),
             "tempo" | "otlp-http" => found.tempo.is_some() || self.doubles,
             "tempo-grpc" | "otlp-grpc" => found.tempo.is_some(),
+            "gate-loki" | "gate-tempo" | "gate-prometheus" => self.gate().is_some(),
             _ => true,
         };
         let names = self.inside.keys().filter(|name| there(name));
@@ -248,6 +258,19 @@ impl Setting<'_> {
         let path = self.state.join(name);
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
         Ok(path.display().to_string())
+    }
+
+    /// nginx and what it lets pass, where Grafana needs it and both are there.
+    fn gate(&self) -> Option<(&Path, PathBuf)> {
+        let nginx = self.found.nginx.as_deref()?;
+        self.found.grafana.as_ref()?;
+        Some((nginx, self.home.gate()?))
+    }
+
+    /// Where Grafana asks a data source: at the gate, where there is one.
+    fn source_url(&self, name: &str) -> String {
+        let gate = self.gate().map(|_| format!("gate-{name}"));
+        self.inner_url(gate.as_deref().unwrap_or(name))
     }
 
     fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
@@ -469,6 +492,30 @@ fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process
         .ready_at(format!("{}/ready", setting.inner_url("tempo"))))
 }
 
+/// Grafana hands on to its data sources whatever a visitor sends, so that a gate stands between, where only reading passes.
+fn gate_process(setting: &Setting) -> anyhow::Result<Option<Process>> {
+    let Some((nginx, shipped)) = setting.gate() else {
+        return Ok(None);
+    };
+    let sources = ["loki", "tempo", "prometheus"].map(|name| gate::Source {
+        name,
+        gate: setting.inside[&format!("gate-{name}")],
+        behind: setting.inside[name],
+    });
+    let text = gate::text(&setting.folder("gate")?, &shipped, &sources);
+    let file = setting.file("gate.conf", &text)?;
+    let arguments = ["-e", "stderr", "-c", &file].map(str::to_owned);
+    let ready = format!(
+        "{}/api/v1/status/buildinfo",
+        setting.inner_url("gate-prometheus")
+    );
+    Ok(Some(
+        Process::new("gate", argv(nginx, arguments))
+            .ready_at(ready)
+            .after("prometheus"),
+    ))
+}
+
 /// What Grafana is told so that its pages report to sotp-rum: web vitals and faults, not each request and not the console.
 fn browsers(setting: &Setting) -> Vec<(&'static str, String)> {
     const RUM: &str = "sotp-rum";
@@ -500,11 +547,12 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
         url: format!("{}/", setting.url("grafana")),
         home: setting.home.first_dashboard(),
         password: super::state::password(setting.state, "grafana.password")?,
+        anonymous: setting.gate().is_some(),
         sources: vec![
-            ("SOTP_PROMETHEUS_URL", setting.inner_url("prometheus")),
+            ("SOTP_PROMETHEUS_URL", setting.source_url("prometheus")),
             ("SOTP_ALERTMANAGER_URL", setting.inner_url("alertmanager")),
-            ("SOTP_LOKI_URL", setting.inner_url("loki")),
-            ("SOTP_TEMPO_URL", setting.inner_url("tempo")),
+            ("SOTP_LOKI_URL", setting.source_url("loki")),
+            ("SOTP_TEMPO_URL", setting.source_url("tempo")),
             ("SOTP_INVENTORY_URL", setting.inner_url(INVENTORY)),
             (
                 "SOTP_REMEDIATOR_URL",
@@ -533,6 +581,9 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
     let mut process = Process::new("grafana", argv(&program.path, arguments))
         .ready_at(format!("{}/api/health", setting.inner_url("grafana")))
         .after("prometheus");
+    if setting.gate().is_some() {
+        process = process.after("gate");
+    }
     process.env = settings.env();
     Ok(process)
 }

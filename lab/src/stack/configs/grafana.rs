@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) home: Option<PathBuf>,
     /// A file with the password of `admin`.
     pub(crate) password: PathBuf,
+    /// Whether whoever reaches its port may look without a password: only behind the gate, since Grafana hands on to Loki what a visitor sends.
+    pub(crate) anonymous: bool,
     /// What provisioning reads, by the name of the variable: URLs of the data sources and of our services.
     pub(crate) sources: Vec<(&'static str, String)>,
 }
@@ -52,7 +54,7 @@ impl Settings {
             ("GF_SECURITY_DISABLE_GRAVATAR", "true".into()),
             ("GF_USERS_ALLOW_SIGN_UP", "false".into()),
             // Whoever reaches this loopback port may look; changing anything takes the password.
-            ("GF_AUTH_ANONYMOUS_ENABLED", "true".into()),
+            ("GF_AUTH_ANONYMOUS_ENABLED", self.anonymous.to_string()),
             ("GF_AUTH_ANONYMOUS_ORG_ROLE", "Viewer".into()),
             // Grafana reads the file by itself; a variable `…__FILE` would be for the start script of its image only.
             (
@@ -115,6 +117,7 @@ mod tests {
             },
             home: None,
             password: "/s/grafana.password".into(),
+            anonymous: true,
             sources: vec![("SOTP_PROMETHEUS_URL", "http://127.0.0.1:9090".into())],
         };
         let env = settings.env();
@@ -124,6 +127,12 @@ mod tests {
         assert_eq!(env["GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS"], "sotp-app");
         assert_eq!(env["SOTP_PROMETHEUS_URL"], "http://127.0.0.1:9090");
         assert_eq!(env["GF_AUTH_ANONYMOUS_ORG_ROLE"], "Viewer");
+        assert_eq!(env["GF_AUTH_ANONYMOUS_ENABLED"], "true");
+        let settings = Settings {
+            anonymous: false,
+            ..settings
+        };
+        assert_eq!(settings.env()["GF_AUTH_ANONYMOUS_ENABLED"], "false");
         assert_eq!(
             env["GF_SECURITY_ADMIN_PASSWORD"],
             "$__file{/s/grafana.password}"
