@@ -72,8 +72,9 @@ test: ## everything CI runs; installs what the tests talk to
 	$(call PHASE,tests)
 	target/debug/sotp-tests target/tests.json --phases target/phases.txt
 
-soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire
+soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire; then a thousand histories in reports
 	$(BIN)/sotp-lab demo --once --no-install --name soak --steps cut --idle $(SOAK) --busy $$(nproc)
+	$(CARGO) test -q -p sotp-reporter --test it -- --ignored
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test it -- conventions:: audit::

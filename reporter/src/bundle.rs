@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::figures::{Report, Totals};
 use crate::history::Missing;
 use crate::month::{Month, utc};
-use crate::paper::{self, Titles, VERSION};
+use crate::paper::{self, Look, VERSION};
 use crate::tables::{self, File};
 
 /// The version of `manifest.json`.
@@ -55,7 +55,10 @@ pub struct Manifest {
     pub target_ratio: f64,
     /// All devices together, in milliseconds.
     pub milliseconds: Totals,
-    /// What Prometheus did not answer.
+    /// SHA-256 of the intervals that the figures are made of: that of `closed/MONTH.json` once the month is closed.
+    #[serde(default)]
+    pub intervals_sha256: String,
+    /// What was not answered.
     pub missing: Vec<Missing>,
     /// The files.
     pub files: Vec<Entry>,
@@ -98,16 +101,16 @@ pub fn sha256(content: &[u8]) -> String {
 }
 
 impl Bundle {
-    /// The files of a report. The same report gives the same bytes.
+    /// The files of a report, made of intervals of this hash. The same report gives the same bytes.
     ///
     /// # Errors
     /// A file cannot be written: an error of the programmer.
-    pub fn new(report: &Report, titles: &Titles) -> Result<Self, Error> {
+    pub fn new(report: &Report, look: &Look, intervals: &str) -> Result<Self, Error> {
         let mut files = vec![File {
             name: pdf_name(report.month),
-            content: paper::pdf(report, titles)?,
+            content: paper::pdf(report, look)?,
         }];
-        files.extend(tables::all(report)?);
+        files.extend(tables::all(report, look.csv)?);
         let entry = |file: &File| Entry {
             name: file.name.clone(),
             bytes: file.content.len() as u64,
@@ -117,7 +120,7 @@ impl Bundle {
             format: FORMAT,
             made_by: VERSION.to_owned(),
             month: report.month,
-            time_zone: name(&report.zone),
+            time_zone: zone_name(&report.zone),
             start: utc(report.period.start),
             end: utc(report.period.end),
             devices: report.devices.len(),
@@ -126,6 +129,7 @@ impl Bundle {
             worst_case_ratio: report.network.worst_case(),
             target_ratio: report.target,
             milliseconds: report.network,
+            intervals_sha256: intervals.to_owned(),
             missing: report.missing.clone(),
             files: files.iter().map(entry).collect(),
         };
@@ -139,6 +143,8 @@ impl Bundle {
     }
 }
 
-fn name(zone: &TimeZone) -> String {
+/// The name of a zone.
+#[must_use]
+pub fn zone_name(zone: &TimeZone) -> String {
     zone.iana_name().unwrap_or("UTC").to_owned()
 }

@@ -28,7 +28,7 @@ const USAGE: u8 = 64;
 enum Command {
     /// Writes the report of a month into a folder: PDF, CSV and manifest.json.
     ///
-    /// The exit status is 2 when Prometheus did not answer for a part of it, which the first page names; 1 when there is no report.
+    /// The exit status is 2 when a source did not answer for a part of it, which the first page names; 1 when there is no report.
     Render {
         #[command(flatten)]
         month: Which,
@@ -38,7 +38,7 @@ enum Command {
     },
     /// Makes the report of a month and sends it, once: what was sent before is success.
     ///
-    /// The exit status is 2 when Prometheus did not answer for a part of it: then it is not sent, unless --incomplete says so; 1 when it
+    /// The exit status is 2 when a source did not answer for a part of it: then it is not sent, unless --incomplete says so; 1 when it
     /// is not out for another reason.
     Run {
         #[command(flatten)]
@@ -153,7 +153,8 @@ async fn render(
     now: &Zoned,
     output: &std::path::Path,
 ) -> anyhow::Result<u8> {
-    let bundle = work::build(config, month, now, &progress).await?;
+    let closed = work::gather(config, month, now, &progress).await?;
+    let bundle = work::build(config, &closed).await?;
     store::put(output, &bundle).with_context(|| output.display().to_string())?;
     let mut out = std::io::stdout();
     for file in &bundle.files {

@@ -2,6 +2,7 @@
 
 mod mail;
 mod raw;
+mod source;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -16,7 +17,7 @@ use toolkit::config::Keys;
 use toolkit::{ConfigError, Configuration, yaml};
 
 use crate::figures::Targets;
-use crate::paper::Titles;
+use crate::paper::Look;
 use crate::verbs;
 
 pub use mail::{Mail, Security};
@@ -40,8 +41,14 @@ pub struct Config {
     pub data: PathBuf,
     /// The zone that months are of.
     pub zone: TimeZone,
-    /// What stands at the top.
-    pub titles: Titles,
+    /// The Loki that has lines of devices.
+    pub loki: Option<loki::Source>,
+    /// The remediator.
+    pub remediator: Option<loki::Source>,
+    /// What stands at the top, and how it looks.
+    pub look: Look,
+    /// Matchers of the interfaces that are links.
+    pub links: String,
     /// What is expected.
     pub targets: Targets,
     /// How long a sample holds without another one.
@@ -90,6 +97,19 @@ impl Config {
             })
         });
         let mut files = raw.prometheus.files(base);
+        let source = |key: &str, raw: &Option<source::RawSource>| {
+            let checked = raw.as_ref().map(|raw| raw.check(base)).transpose();
+            checked.map_err(|(path, message)| (format!("{key}.{path}"), message))
+        };
+        let loki = source("loki", &raw.loki)?;
+        let remediator = source("remediator", &raw.remediator)?;
+        for raw in [&raw.loki, &raw.remediator].into_iter().flatten() {
+            files.extend(raw.files(base));
+        }
+        let logo = raw.logo_file.as_ref().map(|file| base.join(file));
+        files.extend(logo.clone());
+        let mut targets = raw.target.check()?;
+        targets.services = raw::services(&raw.services, targets.general)?;
         let mail = raw.mail.as_ref().map(|mail| mail.check(base)).transpose();
         let mail = mail.map_err(|(key, message)| (format!("mail.{key}"), message))?;
         files.extend(mail.iter().filter_map(|mail| mail.ca_file.clone()));
@@ -123,11 +143,25 @@ impl Config {
             prometheus,
             data: base.join(&raw.data),
             zone,
-            titles: Titles {
-                title: raw.title.clone(),
+            loki,
+            remediator,
+            look: Look {
+                title: match &*raw.title {
+                    "" => raw.language.of("Network availability", "Dostępność sieci"),
+                    title => title,
+                }
+                .to_owned(),
                 organisation: raw.organisation.clone(),
+                language: raw.language,
+                csv: raw.csv,
+                theme: pdf::Theme {
+                    accent: raw::color(&raw.color)?,
+                    logo: logo.as_deref().map(raw::logo).transpose()?,
+                    logo_text: String::new(),
+                },
             },
-            targets: raw.target.check()?,
+            links: raw.links.trim().to_owned(),
+            targets,
             stale_after: *raw.stale_after,
             schedule: schedule.transpose()?,
             mail,
@@ -239,6 +273,31 @@ mod tests {
             (
                 "mail: {server: s, from: a@b.example, to: [a@b.example], user: u, password_file: no/file}",
                 "mail.password_file: expected a readable file",
+            ),
+            (
+                "services: [{name: a, devices: []}]",
+                "services[0].devices: expected 1 to 100 devices, each once",
+            ),
+            (
+                "services: [{name: a, devices: [x]}, {name: a, devices: [x]}]",
+                "services[1].name: \"a\" is there twice",
+            ),
+            (
+                "services: [{name: a, devices: [x], percent: 0}]",
+                "services[0].percent: expected more than 0",
+            ),
+            ("color: blue", "color: expected a color such as #1d4e89"),
+            (
+                "logo_file: no/file",
+                "logo_file: expected a PNG of at most 1 MiB",
+            ),
+            (
+                "loki: {url: here}",
+                "loki.url: expected an http or https address",
+            ),
+            (
+                "remediator: {url: 'http://r', bearer_token_file: no/file}",
+                "remediator.bearer_token_file: expected a readable file",
             ),
             (
                 "title: \"a\\nb\"",

@@ -1,8 +1,12 @@
 //! The figures of a month, from what was: nothing is asked and nothing is rounded here. Times are milliseconds.
 
+mod causes;
 mod incidents;
+mod links;
 mod overlay;
 mod planned;
+mod reliability;
+mod services;
 
 use std::collections::BTreeMap;
 
@@ -12,11 +16,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Device, History, Missing};
+use crate::material::{Capacity, Change, Compliance, Material, Path, Repair};
 use crate::month::{Millis, Month, Period};
 use crate::timeline::{Planned, State};
 
+pub use causes::{KINDS, Known};
 pub use incidents::{Ended, Incident};
+pub use links::LinkRow;
 pub use planned::Work;
+pub use reliability::Reliability;
+pub use services::{Needs, Service, ServiceRow};
 
 /// What availability is measured against, as shares from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +34,8 @@ pub struct Targets {
     pub general: f64,
     /// Of single sites.
     pub sites: BTreeMap<String, f64>,
+    /// The services, in the order of the configuration.
+    pub services: Vec<Service>,
 }
 
 impl Targets {
@@ -122,15 +133,17 @@ pub struct DeviceRow {
     pub incidents: usize,
     /// How long it was down at most.
     pub longest: Millis,
+    /// How often it failed, and how long it took.
+    pub reliability: Reliability,
     /// Samples that this comes from.
     pub samples: u64,
     /// Times of the first and last of them.
     pub seen: Option<(Millis, Millis)>,
 }
 
-/// A site in the month.
+/// A site or a role in the month.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SiteRow {
+pub struct GroupRow {
     /// Its name.
     pub name: String,
     /// Its devices.
@@ -143,6 +156,8 @@ pub struct SiteRow {
     pub outage: Millis,
     /// Incidents of its devices.
     pub incidents: usize,
+    /// How often its devices failed, and how long it took.
+    pub reliability: Reliability,
 }
 
 /// A day of the month, of all devices together.
@@ -174,11 +189,31 @@ pub struct Report {
     /// The days.
     pub days: Vec<Day>,
     /// The sites, by name.
-    pub sites: Vec<SiteRow>,
+    pub sites: Vec<GroupRow>,
+    /// The roles, by name.
+    pub roles: Vec<GroupRow>,
+    /// The services, in the order of the configuration.
+    pub services: Vec<ServiceRow>,
+    /// The interfaces, by device and name.
+    pub links: Vec<LinkRow>,
+    /// Round trips, by device.
+    pub paths: Vec<Path>,
+    /// How configurations stood to their rules, by device.
+    pub compliance: Vec<Compliance>,
+    /// Lines that will fill up, the first of them first.
+    pub capacity: Vec<Capacity>,
+    /// Changes of configurations, in the order of time; `None` where nobody is asked.
+    pub changes: Option<Vec<Change>>,
+    /// Repairs, in the order of time; `None` where nobody is asked.
+    pub repairs: Option<Vec<Repair>>,
+    /// Whether somebody is asked what devices said of themselves.
+    pub has_log: bool,
+    /// How often devices failed, and how long it took.
+    pub reliability: Reliability,
     /// The devices, by name.
     pub devices: Vec<DeviceRow>,
-    /// The incidents, in the order of time.
-    pub incidents: Vec<Incident>,
+    /// The incidents, in the order of time, with what is known of each.
+    pub incidents: Vec<(Incident, Known)>,
     /// Planned work, in the order of time.
     pub planned: Vec<Work>,
     /// Times at which nothing was known of any device.
@@ -205,7 +240,7 @@ pub enum NoFigures {
 }
 
 impl Report {
-    /// The figures of `history`, which is that of `month` in `zone`.
+    /// The figures of `material`, which is that of `month` in `zone`.
     ///
     /// # Errors
     /// Nothing is known of any device.
@@ -214,9 +249,9 @@ impl Report {
         zone: &TimeZone,
         targets: &Targets,
         stale_after: Millis,
-        history: &History,
-        previous: Option<f64>,
+        material: &Material,
     ) -> Result<Self, NoFigures> {
+        let history = &material.history;
         let devices = &history.devices;
         if devices.iter().all(|device| device.samples == 0) {
             return Err(NoFigures::Empty(month));
@@ -225,9 +260,16 @@ impl Report {
             .days(zone)
             .map_err(|error| NoFigures::Edges(month, error))?;
         let incidents = incidents::of(devices);
+        let mut own: BTreeMap<&str, Vec<&Incident>> = BTreeMap::new();
+        for one in &incidents {
+            own.entry(&one.device).or_default().push(one);
+        }
         let rows: Vec<DeviceRow> = devices
             .iter()
-            .map(|device| device_row(device, targets, &incidents))
+            .map(|device| {
+                let own = own.get(&*device.name).map_or(&[][..], |own| own);
+                device_row(device, targets, own)
+            })
             .collect();
         let mut network = Totals::default();
         for row in &rows {
@@ -246,13 +288,27 @@ impl Report {
             target: targets.general,
             stale_after,
             network,
-            previous,
+            previous: material.previous.and_then(|totals| totals.availability()),
             days: of_days(devices, days),
-            sites: sites(devices, &rows, targets),
+            sites: groups(devices, &rows, |row| &row.site, |site| targets.of(site)),
+            roles: groups(devices, &rows, |row| &row.role, |_| targets.general),
+            services: targets
+                .services
+                .iter()
+                .map(|service| services::row(service, devices, history.period))
+                .collect(),
+            links: links::rows(&material.links, devices),
+            paths: material.paths.clone(),
+            compliance: material.compliance.clone(),
+            capacity: material.capacity.clone(),
+            changes: material.changes.clone(),
+            repairs: material.repairs.clone(),
+            has_log: material.events.is_some(),
+            reliability: Reliability::of(&incidents),
             planned: planned::of(devices),
             gaps: overlay::gaps(devices, history.period),
             devices: rows,
-            incidents,
+            incidents: known(incidents, material),
             missing: history.missing.clone(),
             warnings: history.warnings.clone(),
             nameless: history.nameless,
@@ -260,21 +316,21 @@ impl Report {
         })
     }
 
-    /// Whether Prometheus answered everything.
+    /// Whether every source answered everything.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty()
     }
 }
 
-/// The availability of all devices together, where anything is known.
+/// All devices together.
 #[must_use]
-pub fn availability(history: &History) -> Option<f64> {
+pub fn network(history: &History) -> Totals {
     let mut network = Totals::default();
     for device in &history.devices {
         network.sum(&totals(device));
     }
-    network.availability()
+    network
 }
 
 fn totals(device: &Device) -> Totals {
@@ -285,45 +341,70 @@ fn totals(device: &Device) -> Totals {
     totals
 }
 
-fn device_row(device: &Device, targets: &Targets, incidents: &[Incident]) -> DeviceRow {
-    let own = || incidents.iter().filter(|one| one.device == device.name);
+fn known(incidents: Vec<Incident>, material: &Material) -> Vec<(Incident, Known)> {
+    fn all<T>(list: &Option<Vec<T>>) -> &[T] {
+        list.as_deref().unwrap_or_default()
+    }
+    let (changes, events) = (all(&material.changes), all(&material.events));
+    let repairs = all(&material.repairs);
+    let with = |one| {
+        let known = causes::of(&one, changes, events, repairs);
+        (one, known)
+    };
+    incidents.into_iter().map(with).collect()
+}
+
+fn device_row(device: &Device, targets: &Targets, incidents: &[&Incident]) -> DeviceRow {
     DeviceRow {
         name: device.name.clone(),
         site: device.site.clone(),
         role: device.role.clone(),
         target: targets.of(&device.site),
         totals: totals(device),
-        incidents: own().count(),
-        longest: own().map(|one| one.end - one.start).max().unwrap_or(0),
+        incidents: incidents.len(),
+        longest: incidents
+            .iter()
+            .map(|one| one.end - one.start)
+            .max()
+            .unwrap_or(0),
+        reliability: Reliability::of(incidents.iter().copied()),
         samples: device.samples,
         seen: device.seen,
     }
 }
 
-fn sites(devices: &[Device], rows: &[DeviceRow], targets: &Targets) -> Vec<SiteRow> {
-    let mut sites: BTreeMap<&str, (SiteRow, Vec<&Device>)> = BTreeMap::new();
+/// Devices together that have the same of something.
+fn groups(
+    devices: &[Device],
+    rows: &[DeviceRow],
+    name: fn(&DeviceRow) -> &String,
+    target: impl Fn(&str) -> f64,
+) -> Vec<GroupRow> {
+    let mut groups: BTreeMap<&str, (GroupRow, Vec<&Device>)> = BTreeMap::new();
     for (device, row) in devices.iter().zip(rows) {
-        let (site, members) = sites.entry(&row.site).or_insert_with(|| {
-            let site = SiteRow {
-                name: row.site.clone(),
+        let (group, members) = groups.entry(name(row)).or_insert_with(|| {
+            let group = GroupRow {
+                name: name(row).clone(),
                 devices: 0,
-                target: targets.of(&row.site),
+                target: target(name(row)),
                 totals: Totals::default(),
                 outage: 0,
                 incidents: 0,
+                reliability: Reliability::default(),
             };
-            (site, Vec::new())
+            (group, Vec::new())
         });
-        site.devices += 1;
-        site.totals.sum(&row.totals);
-        site.incidents += row.incidents;
+        group.devices += 1;
+        group.totals.sum(&row.totals);
+        group.incidents += row.incidents;
+        group.reliability.sum(&row.reliability);
         members.push(device);
     }
-    let whole = |(mut site, members): (SiteRow, Vec<&Device>)| {
-        site.outage = overlay::outage(&members);
-        site
+    let whole = |(mut group, members): (GroupRow, Vec<&Device>)| {
+        group.outage = overlay::outage(&members);
+        group
     };
-    sites.into_values().map(whole).collect()
+    groups.into_values().map(whole).collect()
 }
 
 fn of_days(devices: &[Device], days: Vec<(Date, Period)>) -> Vec<Day> {

@@ -46,7 +46,7 @@ pub struct Missing {
 }
 
 /// One device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its name in the inventory.
     pub name: String,
@@ -65,7 +65,7 @@ pub struct Device {
 }
 
 /// A period as it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// The period.
     pub period: Period,
@@ -128,7 +128,7 @@ impl Reader<'_> {
         }
     }
 
-    async fn series<S: Copy + Ord>(
+    pub(crate) async fn series<S: Copy + Ord>(
         &self,
         name: &str,
         period: Period,

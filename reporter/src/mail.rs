@@ -14,7 +14,7 @@ use crate::bundle::{Bundle, sha256};
 use crate::config::{Config, Mail, Security};
 use crate::outbox::Entry;
 use crate::tables::File;
-use crate::words::{length, percent};
+use crate::words::length;
 
 /// How long the server may take for one answer.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ pub fn compose(
     now: Timestamp,
 ) -> Result<(Entry, Vec<u8>), Error> {
     let month = bundle.manifest.month;
-    let mut who = format!("{}\n{}", config.titles.organisation, mail.from);
+    let mut who = format!("{}\n{}", config.look.organisation, mail.from);
     for to in &mail.to {
         who.push_str(&format!("\n{to}"));
     }
@@ -132,58 +132,87 @@ pub fn kind(name: &str) -> &'static str {
 }
 
 fn subject(config: &Config, bundle: &Bundle) -> String {
-    let manifest = &bundle.manifest;
+    let (manifest, language) = (&bundle.manifest, config.look.language);
     let mut subject = format!(
         "{} {}: {}",
-        config.titles.title,
+        config.look.title,
         manifest.month,
-        percent(manifest.availability_ratio)
+        language.percent(manifest.availability_ratio)
     );
-    if !config.titles.organisation.is_empty() {
-        subject = format!("{}: {subject}", config.titles.organisation);
+    if !config.look.organisation.is_empty() {
+        subject = format!("{}: {subject}", config.look.organisation);
     }
     if !manifest.missing.is_empty() {
-        subject.push_str(" (incomplete)");
+        subject.push_str(language.of(" (incomplete)", " (niepełny)"));
     }
     subject
 }
 
 fn summary(config: &Config, bundle: &Bundle, files: &[&File]) -> String {
-    let manifest = &bundle.manifest;
+    let (manifest, language) = (&bundle.manifest, config.look.language);
     let total = &manifest.milliseconds;
-    let mut text = format!(
-        "{} {}\n\nAvailability    {}\nTarget          {}\nWorst case      {}\nDevices         {}\nIncidents       {}\n\
-         Down            {} (all devices together)\nNot known       {}\nMaintenance     {} (left out of the availability)\n",
-        config.titles.title,
-        manifest.month,
-        percent(manifest.availability_ratio),
-        percent(Some(manifest.target_ratio)),
-        percent(manifest.worst_case_ratio),
-        manifest.devices,
-        manifest.incidents,
-        length(total.down),
-        length(total.unknown),
-        length(total.planned),
-    );
+    let all = language.of("all devices together", "wszystkie urządzenia razem");
+    let out = language.of("left out of the availability", "poza dostępnością");
+    let rows = [
+        (
+            ("Availability", "Dostępność"),
+            language.percent(manifest.availability_ratio),
+        ),
+        (
+            ("Target", "Cel"),
+            language.percent(Some(manifest.target_ratio)),
+        ),
+        (
+            ("Worst case", "Najgorszy przypadek"),
+            language.percent(manifest.worst_case_ratio),
+        ),
+        (("Devices", "Urządzenia"), manifest.devices.to_string()),
+        (("Incidents", "Awarie"), manifest.incidents.to_string()),
+        (
+            ("Down", "Niedostępne"),
+            format!("{} ({all})", length(total.down)),
+        ),
+        (("Not known", "Nieznane"), length(total.unknown)),
+        (
+            ("Maintenance", "Planowane prace"),
+            format!("{} ({out})", length(total.planned)),
+        ),
+    ];
+    let mut text = format!("{} {}\n\n", config.look.title, manifest.month);
+    for ((english, polish), value) in rows {
+        let name = language.of(english, polish);
+        text.push_str(&format!("{name:<19} {value}\n"));
+    }
     if !manifest.missing.is_empty() {
-        text.push_str("\nIncomplete: Prometheus did not answer for these parts, which are counted as not known:\n");
+        text.push_str(language.of(
+            "\nIncomplete: these parts were not answered and are counted as not known:\n",
+            "\nNiepełny: na te pytania nie było odpowiedzi; te części liczą się jako nieznane:\n",
+        ));
+        let (from, to) = language.of(("from", "to"), ("od", "do"));
         for part in manifest.missing.iter().take(20) {
             text.push_str(&format!(
-                "- {} from {} to {}: {}\n",
+                "- {} {from} {} {to} {}: {}\n",
                 part.what, part.from, part.to, part.why
             ));
         }
     }
     if files.len() < bundle.files.len() {
-        text.push_str("\nNot all files are in this mail, which would be too large.\n");
+        text.push_str(language.of(
+            "\nNot all files are in this mail, which would be too large.\n",
+            "\nW tej wiadomości nie ma wszystkich plików: byłaby za duża.\n",
+        ));
         match &config.external_url {
             Some(url) => {
-                text.push_str(&format!(
-                    "They are at {url}/api/v1/reports/{}\n",
-                    manifest.month
+                let place = format!("{url}/api/v1/reports/{}", manifest.month);
+                text.push_str(&language.of(
+                    format!("They are at {place}\n"),
+                    format!("Są pod adresem {place}\n"),
                 ));
             }
-            None => text.push_str("They are kept by sotp-reporter.\n"),
+            None => text.push_str(language.of(
+                "They are kept by sotp-reporter.\n",
+                "Przechowuje je sotp-reporter.\n",
+            )),
         }
     }
     text

@@ -2,45 +2,73 @@
 
 mod details;
 mod front;
+mod method;
+mod network;
 
-use pdf::{About, Document, Error};
+use pdf::{About, Document, Error, Theme};
 
 use crate::figures::Report;
+use crate::tables::Profile;
+use crate::words::Language;
 
-/// Whose report it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Titles {
+/// Whose report it is, and how it looks.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
     /// What stands at the top.
     pub title: String,
     /// Whose network it is; empty for nobody's.
     pub organisation: String,
+    /// The language of the PDF and the mail.
+    pub language: Language,
+    /// For whom the tables are written.
+    pub csv: Profile,
+    /// Color and logo.
+    pub theme: Theme,
 }
 
 /// The version that the method page names: figures may differ from one to another.
 pub const VERSION: &str = concat!("sotp-reporter ", env!("CARGO_PKG_VERSION"));
 
+/// A report that is being written, with the language that it is written in.
+struct Paper<'a> {
+    document: Document,
+    report: &'a Report,
+    look: &'a Look,
+    language: Language,
+}
+
 /// The report as PDF. The same report gives the same bytes.
 ///
 /// # Errors
 /// The writer refuses it, which is an error of the programmer.
-pub fn pdf(report: &Report, titles: &Titles) -> Result<Vec<u8>, Error> {
-    let owner = match &*titles.organisation {
+pub fn pdf(report: &Report, look: &Look) -> Result<Vec<u8>, Error> {
+    let owner = match &*look.organisation {
         "" => String::new(),
         name => format!(" · {name}"),
     };
-    let mut document = Document::new(format!("{} · {}{owner}", titles.title, report.month));
-    front::page(&mut document, report, titles);
-    details::pages(&mut document, report);
+    let theme = Theme {
+        logo_text: look.organisation.clone(),
+        ..look.theme.clone()
+    };
+    let foot = format!("{} · {}{owner}", look.title, report.month);
+    let mut paper = Paper {
+        document: Document::new(foot, theme),
+        report,
+        look,
+        language: look.language,
+    };
+    paper.front();
+    paper.details();
     let day = report.month.after().first();
     let small = |number: i8| u8::try_from(number).unwrap_or_default();
-    document.finish(&About {
-        title: format!("{} {}", titles.title, report.month),
-        author: match &*titles.organisation {
+    paper.document.finish(&About {
+        title: format!("{} {}", look.title, report.month),
+        author: match &*look.organisation {
             "" => VERSION.to_owned(),
             name => name.to_owned(),
         },
         program: VERSION.to_owned(),
-        language: "en".to_owned(),
+        language: look.language.tag().to_owned(),
         id: format!("sotp-availability-{}", report.month),
         day: (
             u16::try_from(day.year()).unwrap_or_default(),
@@ -50,20 +78,31 @@ pub fn pdf(report: &Report, titles: &Titles) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// A name, or what is said where there is none.
-fn named(text: &str) -> String {
-    if text.is_empty() {
-        "(none)".to_owned()
-    } else {
-        text.to_owned()
+impl Paper<'_> {
+    /// A name, or what is said where there is none.
+    fn named(&self, text: &str) -> String {
+        if text.is_empty() {
+            self.language.of("(none)", "(brak)").to_owned()
+        } else {
+            text.to_owned()
+        }
     }
-}
 
-/// How a figure stands to its target, in words.
-fn verdict(availability: Option<f64>, target: f64) -> &'static str {
-    match availability {
-        None => "not known",
-        Some(share) if share >= target => "met",
-        Some(_) => "missed",
+    /// How a figure stands to its target, in words.
+    fn verdict(&self, availability: Option<f64>, target: f64) -> &'static str {
+        match availability {
+            None => self.language.none(),
+            Some(share) if share >= target => self.language.of("met", "spełniony"),
+            Some(_) => self.language.of("missed", "niespełniony"),
+        }
+    }
+
+    fn heading(&mut self, english: &str, polish: &str) {
+        self.document.heading(self.language.of(english, polish));
+    }
+
+    fn say(&mut self, english: impl Into<String>, polish: impl Into<String>) {
+        let text = self.language.of(english.into(), polish.into());
+        self.document.paragraph(&text);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::bundle::{Bundle, FORMAT, MANIFEST, Manifest};
+use crate::closed::Archive;
 use crate::disk;
 use crate::month::Month;
 
@@ -46,7 +47,7 @@ impl Store {
     /// The folder of a month.
     #[must_use]
     pub fn place(&self, month: Month) -> PathBuf {
-        self.folder.join("reports").join(month.to_string())
+        place(&self.folder, month)
     }
 
     /// The folder for this process alone; `None` while another one works in it.
@@ -99,33 +100,18 @@ impl Store {
         Ok(months)
     }
 
+    /// The closed months.
+    #[must_use]
+    pub fn archive(&self) -> Archive {
+        Archive::new(&self.folder)
+    }
+
     /// What the report of a month says of itself; `None` where there is none.
     ///
     /// # Errors
     /// It cannot be read, or is of a newer version.
     pub fn manifest(&self, month: Month) -> io::Result<Option<Manifest>> {
-        let path = self.place(month).join(MANIFEST);
-        let size = match fs::metadata(&path) {
-            Ok(about) => about.len(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let bad = |why: String| {
-            let message = format!("{}: {why}", path.display());
-            io::Error::new(io::ErrorKind::InvalidData, message)
-        };
-        if size > LARGEST {
-            return Err(bad(format!("expected at most {LARGEST} bytes")));
-        }
-        let manifest: Manifest =
-            serde_json::from_slice(&fs::read(&path)?).map_err(|error| bad(error.to_string()))?;
-        if manifest.format != FORMAT {
-            return Err(bad(format!(
-                "expected format {FORMAT}, found {}",
-                manifest.format
-            )));
-        }
-        Ok(Some(manifest))
+        manifest(&self.folder, month)
     }
 
     /// A file of the report of a month; `None` where its list does not name one.
@@ -152,6 +138,39 @@ impl Store {
         let place = self.place(bundle.manifest.month);
         put(&place, bundle)
     }
+}
+
+fn place(folder: &Path, month: Month) -> PathBuf {
+    folder.join("reports").join(month.to_string())
+}
+
+/// What the report of a month that is kept in `folder` says of itself; `None` where there is none. Nothing is made that is not there.
+///
+/// # Errors
+/// It cannot be read, or is of a newer version.
+pub fn manifest(folder: &Path, month: Month) -> io::Result<Option<Manifest>> {
+    let path = place(folder, month).join(MANIFEST);
+    let size = match fs::metadata(&path) {
+        Ok(about) => about.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let bad = |why: String| {
+        let message = format!("{}: {why}", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    if size > LARGEST {
+        return Err(bad(format!("expected at most {LARGEST} bytes")));
+    }
+    let manifest: Manifest =
+        serde_json::from_slice(&fs::read(&path)?).map_err(|error| bad(error.to_string()))?;
+    if manifest.format != FORMAT {
+        return Err(bad(format!(
+            "expected format {FORMAT}, found {}",
+            manifest.format
+        )));
+    }
+    Ok(Some(manifest))
 }
 
 /// Writes the files of a report into a folder that replaces the one that may be there.

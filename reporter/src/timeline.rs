@@ -1,9 +1,12 @@
 //! What holds when: a value for each millisecond of a period, as few spans.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::month::{Millis, Period};
 
 /// Whether a device answers. The greater of two is what holds when it is watched in two ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing is known: no sample, or one that is too old.
     Unknown,
@@ -37,7 +40,8 @@ impl State {
 }
 
 /// Whether planned work is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Planned {
     /// Nothing is known.
     Unknown,
@@ -74,6 +78,21 @@ pub struct Span<S> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline<S>(Vec<Span<S>>);
 
+/// As it stands in a file: `[[start, end, value], …]`, times in milliseconds since the epoch.
+impl<S: Serialize + Copy> Serialize for Timeline<S> {
+    fn serialize<T: Serializer>(&self, to: T) -> Result<T::Ok, T::Error> {
+        to.collect_seq(self.0.iter().map(|span| (span.start, span.end, span.value)))
+    }
+}
+
+impl<'de, S: Deserialize<'de>> Deserialize<'de> for Timeline<S> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let spans = Vec::<(Millis, Millis, S)>::deserialize(from)?.into_iter();
+        let span = |(start, end, value)| Span { start, end, value };
+        Ok(Self(spans.map(span).collect()))
+    }
+}
+
 impl<S: Copy + Ord> Timeline<S> {
     /// The same value all the time.
     #[must_use]
@@ -95,6 +114,25 @@ impl<S: Copy + Ord> Timeline<S> {
         let mut spans = Vec::new();
         for (start, end, one, two) in self.beside(other) {
             push(&mut spans, start, end, one.max(two));
+        }
+        Self(spans)
+    }
+
+    /// What each span becomes.
+    #[must_use]
+    pub fn map<T: Copy + Ord>(&self, value: impl Fn(S) -> T) -> Timeline<T> {
+        let mut spans = Vec::new();
+        for span in &self.0 {
+            push(&mut spans, span.start, span.end, value(span.value));
+        }
+        Timeline(spans)
+    }
+
+    /// Of spans in the order of time that leave nothing out.
+    pub fn of(parts: impl IntoIterator<Item = (Millis, Millis, S)>) -> Self {
+        let mut spans = Vec::new();
+        for (start, end, value) in parts {
+            push(&mut spans, start, end, value);
         }
         Self(spans)
     }

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use jiff::{Timestamp, Zoned};
 
 use crate::bundle::{self, Bundle};
+use crate::closed::{Archive, Closed};
 use crate::config::{Config, Mail};
-use crate::figures::{self, NoFigures, Report};
+use crate::figures::{self, NoFigures, Report, Totals};
 use crate::history::Reader;
 use crate::mail;
 use crate::metrics::{Metrics, Stage};
 use crate::month::{Millis, Month};
 use crate::outbox::{Entry, Outbox, State};
-use crate::store::Store;
+use crate::sources;
+use crate::store::{self, Store};
 use crate::tables::File;
 
 /// The month before is compared with when nothing is known for at most this part of it.
@@ -37,11 +39,14 @@ pub enum Error {
     /// Prometheus did not answer at all.
     #[error("Prometheus does not answer: {0}")]
     NoAnswer(String),
-    /// Prometheus did not answer for a part, and nobody said that it is to be sent so.
+    /// A source did not answer for a part, and nobody said that it is to be sent so.
     #[error(
-        "Prometheus did not answer for {0} parts, the first {1}; it is sent so only when that is asked for"
+        "{0} parts were not answered, the first {1}; it is sent so only when that is asked for"
     )]
     Incomplete(usize, String),
+    /// The month was closed with other edges.
+    #[error("{0} was closed in the time zone {1}: expected it as time_zone")]
+    Closed(Month, String),
     /// The files.
     #[error(transparent)]
     Files(#[from] bundle::Error),
@@ -68,6 +73,7 @@ impl Error {
             | Self::Edges(..)
             | Self::NoFigures(_)
             | Self::NoAnswer(_)
+            | Self::Closed(..)
             | Self::Incomplete(..) => Stage::Figures,
             Self::Files(_) | Self::Store(_) | Self::Busy => Stage::Files,
             Self::NoMail | Self::Mail(_) => Stage::Mail,
@@ -86,83 +92,87 @@ pub enum Done {
     AlreadySent(Entry),
 }
 
-/// The figures of a month.
+/// What is known of a month: as it was closed, else what its sources tell now.
 ///
 /// # Errors
-/// There are none. A part that Prometheus did not answer is in [`Report::missing`].
-pub async fn figures(
+/// There is nothing. A part that a source did not answer is told in it.
+pub async fn gather(
     config: &Config,
     month: Month,
     now: &Zoned,
     progress: Progress<'_>,
-) -> Result<Report, Error> {
+) -> Result<Closed, Error> {
     let edges = |error| Error::Edges(month, error);
     let period = month.period(&config.zone).map_err(edges)?;
     if now.timestamp().as_millisecond() < period.end {
         return Err(Error::NotOver(month));
     }
+    if let Some(closed) = Archive::new(&config.data).read(month)? {
+        if closed.material.history.period != period {
+            return Err(Error::Closed(month, closed.time_zone));
+        }
+        return Ok(closed);
+    }
+    let mut material = sources::read(config, period, progress).await;
+    let history = &material.history;
+    let known = history.devices.iter().any(|device| device.samples > 0);
+    if let Some(part) = history.missing.first().filter(|_| !known) {
+        return Err(Error::NoAnswer(part.why.clone()));
+    }
+    material.previous = match kept(config, month.before()) {
+        Some(known) => Some(known),
+        None if known => compared(config, month.before(), progress).await?,
+        None => None,
+    };
+    let stale_after = Millis::try_from(config.stale_after.as_millis()).unwrap_or(Millis::MAX);
+    let zone = bundle::zone_name(&config.zone);
+    Ok(Closed::new(month, zone, stale_after, material))
+}
+
+/// What is kept of a month: Prometheus may have forgotten a part of it since.
+fn kept(config: &Config, month: Month) -> Option<Totals> {
+    if let Ok(Some(closed)) = Archive::new(&config.data).read(month) {
+        return Some(figures::network(&closed.material.history));
+    }
+    let manifest = store::manifest(&config.data, month).ok()??;
+    let known = manifest.availability_ratio.is_some() && manifest.missing.is_empty();
+    known.then_some(manifest.milliseconds)
+}
+
+async fn compared(
+    config: &Config,
+    month: Month,
+    progress: Progress<'_>,
+) -> Result<Option<Totals>, Error> {
+    let period = month
+        .period(&config.zone)
+        .map_err(|error| Error::Edges(month, error))?;
     let reader = Reader {
         prometheus: &config.prometheus,
         stale_after: config.stale_after,
         progress,
     };
     let history = reader.read(period).await;
-    let asked = history.devices.iter().any(|device| device.samples > 0);
-    if let Some(part) = history.missing.first().filter(|_| !asked) {
-        return Err(Error::NoAnswer(part.why.clone()));
-    }
-    let previous = match kept(config, month.before()) {
-        Some(known) => Some(known),
-        None if asked => compared(config, &reader, month.before()).await?,
-        None => None,
-    };
-    let stale_after = Millis::try_from(config.stale_after.as_millis()).unwrap_or(Millis::MAX);
-    let report = Report::new(
-        month,
-        &config.zone,
-        &config.targets,
-        stale_after,
-        &history,
-        previous,
-    )?;
-    Ok(report)
-}
-
-/// What the report of a month that is kept says: Prometheus may have forgotten a part of it since.
-fn kept(config: &Config, month: Month) -> Option<f64> {
-    let manifest = Store::open(&config.data).ok()?.manifest(month).ok()??;
-    manifest
-        .availability_ratio
-        .filter(|_| manifest.missing.is_empty())
-}
-
-async fn compared(
-    config: &Config,
-    reader: &Reader<'_>,
-    month: Month,
-) -> Result<Option<f64>, Error> {
-    let period = month
-        .period(&config.zone)
-        .map_err(|error| Error::Edges(month, error))?;
-    let history = reader.read(period).await;
     let gaps: Millis = figures::gaps(&history).iter().map(|gap| gap.length()).sum();
     let whole = history.missing.is_empty() && gaps as f64 <= GAPS * period.length() as f64;
-    Ok(figures::availability(&history).filter(|_| whole))
+    Ok(whole.then(|| figures::network(&history)))
 }
 
 /// The files of a month.
 ///
 /// # Errors
 /// There are none.
-pub async fn build(
-    config: &Config,
-    month: Month,
-    now: &Zoned,
-    progress: Progress<'_>,
-) -> Result<Bundle, Error> {
-    let report = figures(config, month, now, progress).await?;
-    let titles = config.titles.clone();
-    let made = tokio::task::spawn_blocking(move || Bundle::new(&report, &titles)).await;
+pub async fn build(config: &Config, closed: &Closed) -> Result<Bundle, Error> {
+    let report = Report::new(
+        closed.month,
+        &config.zone,
+        &config.targets,
+        closed.stale_after,
+        &closed.material,
+    )?;
+    let look = config.look.clone();
+    let hash = bundle::sha256(&closed.bytes().map_err(bundle::Error::from)?);
+    let made = tokio::task::spawn_blocking(move || Bundle::new(&report, &look, &hash)).await;
     Ok(made.map_err(io::Error::other)??)
 }
 
@@ -247,7 +257,8 @@ impl Work<'_> {
     async fn made(&self, month: Month) -> Result<Bundle, Error> {
         let begun = Instant::now();
         let now = Zoned::now().with_time_zone(self.config.zone.clone());
-        let bundle = build(self.config, month, &now, self.progress).await?;
+        let closed = gather(self.config, month, &now, self.progress).await?;
+        let bundle = build(self.config, &closed).await?;
         self.metrics
             .build_seconds
             .set(begun.elapsed().as_secs_f64());
@@ -259,7 +270,9 @@ impl Work<'_> {
             );
             return Err(Error::Incomplete(missing.len(), first));
         }
-        if !missing.is_empty() {
+        if missing.is_empty() {
+            self.store.archive().close(&closed)?;
+        } else {
             self.metrics.incomplete.inc();
         }
         self.store.put(&bundle)?;

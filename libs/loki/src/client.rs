@@ -64,46 +64,52 @@ fn malformed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ClientEr
     }
 }
 
+/// The HTTP client with everything that a destination says of its connections.
+pub(crate) fn http(destination: &Destination) -> Result<reqwest::Client, ClientError> {
+    // An error says that it was done before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = reqwest::Url::parse(&destination.url).map_err(malformed("the address"))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &destination.headers {
+        let name = HeaderName::try_from(name).map_err(malformed("a header name"))?;
+        headers.insert(
+            name,
+            HeaderValue::try_from(value).map_err(malformed("a header value"))?,
+        );
+    }
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("sotp/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(destination.timeout.min(Duration::from_secs(5)))
+        .timeout(destination.timeout)
+        .http1_only();
+    if url.scheme() == "http" {
+        // No certificate is ever looked at: do not search the system for any.
+        builder = builder.tls_certs_only([]);
+    }
+    if let Some(path) = &destination.ca_file {
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(malformed("ca_file"))?;
+        builder = builder.tls_certs_only(certificates);
+    }
+    if let Some((certificate, key)) = &destination.identity_files {
+        let mut pem = read(certificate)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        builder = builder.identity(
+            reqwest::Identity::from_pem(&pem).map_err(malformed("cert_file or key_file"))?,
+        );
+    }
+    builder
+        .build()
+        .map_err(malformed("the set-up of the client"))
+}
+
 impl Client {
     pub(crate) fn new(destination: &Destination) -> Result<Self, ClientError> {
-        // An error says that it was done before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = http(destination)?;
         let url = reqwest::Url::parse(&destination.url).map_err(malformed("the address"))?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in &destination.headers {
-            let name = HeaderName::try_from(name).map_err(malformed("a header name"))?;
-            headers.insert(
-                name,
-                HeaderValue::try_from(value).map_err(malformed("a header value"))?,
-            );
-        }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("sotp/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(destination.timeout.min(Duration::from_secs(5)))
-            .timeout(destination.timeout)
-            .http1_only();
-        if url.scheme() == "http" {
-            // No certificate is ever looked at: do not search the system for any.
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(path) = &destination.ca_file {
-            let certificates = reqwest::Certificate::from_pem_bundle(&read(path)?)
-                .map_err(malformed("ca_file"))?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        if let Some((certificate, key)) = &destination.identity_files {
-            let mut pem = read(certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(key)?);
-            builder = builder.identity(
-                reqwest::Identity::from_pem(&pem).map_err(malformed("cert_file or key_file"))?,
-            );
-        }
-        let http = builder
-            .build()
-            .map_err(malformed("the set-up of the client"))?;
         Ok(Self {
             http,
             url,
@@ -168,6 +174,6 @@ async fn read_answer(mut response: reqwest::Response) -> Answer {
 }
 
 /// The error with its causes, without the address: it may carry a password.
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     std::error::Error::source(error).map_or_else(|| "no answer".to_owned(), toolkit::chain)
 }

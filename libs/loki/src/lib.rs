@@ -1,4 +1,4 @@
-//! A push client for Loki on top of a durable queue.
+//! A push client for Loki on top of a durable queue, and a client that reads lines back: [`Source`].
 //!
 //! A [`Pusher`] reads records from a [`spool`] reader, has them rendered as log lines ([`Render`]), pushes
 //! them in batches to one destination and acknowledges what was stored. Its promises:
@@ -33,6 +33,7 @@ mod pace;
 mod plan;
 mod push;
 mod pusher;
+mod query;
 mod section;
 mod task;
 mod wire;
@@ -48,5 +49,6 @@ pub use line::{Line, Shared};
 pub use lines::Lines;
 pub use push::{Format, Push};
 pub use pusher::{Pusher, replay};
+pub use query::{Answered, QueryError, Source, Stored};
 pub use section::{BasicAuth, QueueSection, Section, Wrong};
 pub use task::deliver;

@@ -2,7 +2,7 @@
 
 use crate::document::{Document, MARGIN};
 use crate::font::Weight;
-use crate::ops::{ACCENT, Color, LINE, SOFT, WARN};
+use crate::ops::{Color, Kind, LINE, SOFT, WARN};
 
 const HEIGHT: f32 = 110.0;
 /// Room left of the bars for what their heights mean.
@@ -35,6 +35,8 @@ pub struct Bars {
     pub low_label: String,
     /// The goal, and its name.
     pub goal: Option<(f64, String)>,
+    /// What it shows, in words.
+    pub text: String,
 }
 
 impl Bars {
@@ -50,6 +52,10 @@ impl Document {
     /// Puts a row of bars.
     pub fn bars(&mut self, chart: &Bars) {
         self.room(HEIGHT + BELOW + 8.0);
+        self.within(Kind::Figure(chart.text.clone()), |own| own.draw_bars(chart));
+    }
+
+    fn draw_bars(&mut self, chart: &Bars) {
         let (x, top) = (MARGIN + LEFT, self.y + 6.0);
         let ground = top + HEIGHT;
         let width = Self::width() - LEFT;
@@ -63,7 +69,7 @@ impl Document {
                 Some(value) => {
                     let high = (HEIGHT * chart.height(value)).max(0.8);
                     let misses = chart.goal.as_ref().is_some_and(|(goal, _)| value < *goal);
-                    let color = if misses { WARN } else { ACCENT };
+                    let color = if misses { WARN } else { self.theme.accent };
                     self.fill((at + step * 0.15, ground - high), (step * 0.7, high), color);
                 }
                 None => {

@@ -1,7 +1,7 @@
-//! Pages of text, tables and bars as PDF/A-2b: the same input gives the same bytes.
+//! Pages of text, tables and bars as tagged PDF/A-2b: the same input gives the same bytes.
 //!
 //! [`Document`] is filled from the top: headings, paragraphs, [`Table`]s, [`Tile`]s and [`Bars`] go one below the other, and a page ends
-//! where the next thing does not fit. Nothing is read from the machine: the fonts are part of the program, and the only time in the file
+//! where the next thing does not fit. Each is an element of the structure by which programs read the document aloud. Nothing is read from the machine: the fonts are part of the program, and the only time in the file
 //! is the one that [`About`] names. Lengths are points, a 72nd of an inch.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -14,6 +14,7 @@ mod table;
 mod write;
 
 pub use bars::{Bar, Bars};
-pub use document::{Document, Tile};
+pub use document::{Document, Logo, Theme, Tile};
+pub use ops::{ACCENT, Color};
 pub use table::{Align, Column, Table};
 pub use write::{About, Error};

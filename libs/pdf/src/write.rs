@@ -1,19 +1,24 @@
 //! From pages to a file.
 
+use std::num::NonZeroU16;
+
 use krilla::SerializeSettings;
 use krilla::color::rgb;
 use krilla::configure::{Archival, ConfigurationBuilder};
 use krilla::destination::XyzDestination;
-use krilla::geom::{PathBuilder, Point, Rect};
+use krilla::geom::{PathBuilder, Point, Rect, Size, Transform};
 use krilla::metadata::{DateTime, Metadata};
 use krilla::outline::{Outline, OutlineNode};
 use krilla::page::PageSettings;
 use krilla::paint::Fill;
 use krilla::surface::Surface;
+use krilla::tagging::{
+    Artifact, ArtifactType, ContentTag, Identifier, TableHeaderScope, Tag, TagGroup, TagKind,
+    TagTree,
+};
 
-use crate::document::{Document, PAGE};
-use crate::font::Faces;
-use crate::ops::{Color, Op};
+use crate::document::{Document, Logo, PAGE};
+use crate::ops::{Color, Kind, Op};
 
 /// What the file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,20 +53,35 @@ pub(crate) fn write(document: &Document, about: &About) -> Result<Vec<u8>, Error
         .map_err(|error| refused(format!("{error:?}")))?;
     let mut out = krilla::Document::new_with(SerializeSettings {
         configuration,
-        enable_tagging: false,
+        enable_tagging: true,
         ..SerializeSettings::default()
     });
+    // The parts of each element, in the order in which they stand.
+    let mut parts: Vec<Vec<Identifier>> = vec![Vec::new(); document.elements.len()];
     for ops in &document.pages {
         let size = PageSettings::from_wh(PAGE.0, PAGE.1);
         let size = size.ok_or_else(|| refused("the size of a page".to_owned()))?;
         let mut page = out.start_page_with(size);
         let mut surface = page.surface();
-        for op in ops {
-            draw(&mut surface, &document.faces, op);
+        for run in ops.chunk_by(|one, two| one.0 == two.0) {
+            let element = run[0].0;
+            let tag = match element {
+                None => ContentTag::Artifact(Artifact::with_kind(ArtifactType::Layout)),
+                Some(_) => ContentTag::Other,
+            };
+            let part = surface.start_tagged(tag);
+            for (_, op) in run {
+                draw(&mut surface, document, op);
+            }
+            surface.end_tagged();
+            if let Some(element) = element {
+                parts[element].push(part);
+            }
         }
         surface.finish();
         page.finish();
     }
+    out.set_tag_tree(structure(document, parts, &about.language));
     let mut outline = Outline::new();
     for mark in &document.marks {
         let place = XyzDestination::new(mark.page, Point::from_xy(0.0, mark.y));
@@ -89,8 +109,75 @@ pub(crate) fn write(document: &Document, about: &About) -> Result<Vec<u8>, Error
     out.finish().map_err(|error| refused(format!("{error:?}")))
 }
 
-fn draw(surface: &mut Surface<'_>, faces: &Faces, op: &Op) {
+/// The elements as a tree: each one is behind the one that it is inside of.
+fn structure(document: &Document, parts: Vec<Vec<Identifier>>, language: &str) -> TagTree {
+    let mut tree = TagTree::new().with_lang(Some(language.to_owned()));
+    let mut groups: Vec<Option<TagGroup>> = Vec::new();
+    for (element, parts) in document.elements.iter().zip(parts) {
+        let mut group = TagGroup::new(tag(&element.kind));
+        for part in parts {
+            group.push(part);
+        }
+        groups.push(Some(group));
+    }
+    // From the last one on, so that each is whole when it is put into its own; what comes out first stands last.
+    let mut inside: Vec<Vec<TagGroup>> = vec![Vec::new(); groups.len()];
+    let mut top = Vec::new();
+    for (index, element) in document.elements.iter().enumerate().rev() {
+        let Some(mut group) = groups[index].take() else {
+            continue;
+        };
+        for child in std::mem::take(&mut inside[index]).into_iter().rev() {
+            group.push(child);
+        }
+        match element.parent {
+            Some(parent) => inside[parent].push(group),
+            None => top.push(group),
+        }
+    }
+    for group in top.into_iter().rev() {
+        tree.push(group);
+    }
+    tree
+}
+
+fn tag(kind: &Kind) -> TagKind {
+    match kind {
+        Kind::Heading(level) => {
+            let level = NonZeroU16::new(*level).unwrap_or(NonZeroU16::MIN);
+            Tag::Hn(level, None).into()
+        }
+        Kind::Paragraph => Tag::P.into(),
+        Kind::Figure(text) => Tag::Figure(Some(text.clone())).into(),
+        Kind::Table => Tag::Table.into(),
+        Kind::Row => Tag::TR.into(),
+        Kind::Head => Tag::TH(TableHeaderScope::Column).into(),
+        Kind::Cell => Tag::TD.into(),
+    }
+}
+
+fn draw(surface: &mut Surface<'_>, document: &Document, op: &Op) {
     match op {
+        Op::Logo {
+            x,
+            y,
+            width,
+            height,
+        } => {
+            let Some(Logo(image)) = &document.theme.logo else {
+                return;
+            };
+            #[expect(clippy::cast_precision_loss, reason = "some thousand pixels at most")]
+            let (wide, high) = (image.size().0 as f32, image.size().1 as f32);
+            let scale = (width / wide).min(height / high);
+            let Some(size) = Size::from_wh(wide * scale, high * scale) else {
+                return;
+            };
+            let place = Transform::from_translate(x + width - size.width(), *y);
+            surface.push_transform(&place);
+            surface.draw_image(image.clone(), size);
+            surface.pop();
+        }
         Op::Box {
             x,
             y,
@@ -116,7 +203,7 @@ fn draw(surface: &mut Surface<'_>, faces: &Faces, op: &Op) {
             color,
             text,
         } => {
-            let face = faces.of(*weight);
+            let face = document.faces.of(*weight);
             let shaped = face.shape(text);
             surface.set_fill(Some(fill(*color)));
             surface.draw_glyphs(
@@ -155,7 +242,7 @@ mod tests {
     }
 
     fn filled() -> Document {
-        let mut document = Document::new("foot");
+        let mut document = Document::new("foot", crate::Theme::default());
         document.title("Zażółć gęślą jaźń", "about it");
         document.tiles(&[Tile {
             label: "availability".to_owned(),
@@ -174,6 +261,7 @@ mod tests {
             high_label: "1".to_owned(),
             low_label: "0".to_owned(),
             goal: Some((0.7, "goal".to_owned())),
+            text: "one half, one not known".to_owned(),
         });
         document.heading("Rows");
         document.table(&Table {
@@ -194,5 +282,6 @@ mod tests {
         assert!(text.contains("<pdfaid:part>2</pdfaid:part>"), "PDF/A-2");
         let pages = filled().pages.len();
         assert_eq!(pages, 5, "200 rows of 13.5 points");
+        assert!(text.contains("/StructTreeRoot"), "tagged");
     }
 }

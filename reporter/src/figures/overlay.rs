@@ -6,15 +6,16 @@ use crate::timeline::{Planned, State};
 
 /// How many of the devices are what, at some time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Count {
-    up: i64,
-    down: i64,
+pub(super) struct Count {
+    pub(super) up: i64,
+    pub(super) down: i64,
+    pub(super) unknown: i64,
     /// Known, planned work or not.
     known: i64,
 }
 
 /// Calls `each` with every time between two changes and what holds in it.
-fn sweep(devices: &[&Device], mut each: impl FnMut(Millis, Millis, Count)) {
+pub(super) fn sweep(devices: &[&Device], mut each: impl FnMut(Millis, Millis, Count)) {
     let mut changes: Vec<(Millis, Count, i64)> = Vec::new();
     for device in devices {
         for (start, end, state, planned) in device.state.beside(&device.planned) {
@@ -22,6 +23,7 @@ fn sweep(devices: &[&Device], mut each: impl FnMut(Millis, Millis, Count)) {
             let count = Count {
                 up: i64::from(counted && state == State::Up),
                 down: i64::from(counted && state == State::Down),
+                unknown: i64::from(counted && state == State::Unknown),
                 known: i64::from(state != State::Unknown),
             };
             changes.push((start, count, 1));
@@ -38,6 +40,7 @@ fn sweep(devices: &[&Device], mut each: impl FnMut(Millis, Millis, Count)) {
         from = Some(at);
         now.up += sign * count.up;
         now.down += sign * count.down;
+        now.unknown += sign * count.unknown;
         now.known += sign * count.known;
     }
 }

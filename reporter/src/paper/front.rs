@@ -1,11 +1,11 @@
 //! Page one.
 
-use pdf::{Bar, Bars, Column, Document, Table, Tile};
+use pdf::{Bar, Bars, Column, Table, Tile};
 
-use crate::figures::{Report, SiteRow};
-use crate::words::{length, local, percent, points};
+use crate::figures::GroupRow;
+use crate::words::{length, local};
 
-use super::{Titles, named, verdict};
+use super::Paper;
 
 /// Sites on page one.
 const WORST: usize = 6;
@@ -14,59 +14,88 @@ const LONGEST: usize = 5;
 /// Parts and gaps that page one names.
 const NAMED: usize = 4;
 
-pub(super) fn page(document: &mut Document, report: &Report, titles: &Titles) {
-    let zone = report.zone.iana_name().unwrap_or("UTC");
-    let owner = match &*titles.organisation {
-        "" => String::new(),
-        name => format!("{name}, "),
-    };
-    let below = format!(
-        "{owner}{}: {} to {} ({zone}, {} h)",
-        report.month,
-        local(report.period.start, &report.zone),
-        local(report.period.end, &report.zone),
-        report.period.length() / 3_600_000,
-    );
-    document.title(&titles.title, &below);
-    missing(document, report);
-    tiles(document, report);
-    document.paragraph(&sentence(report));
-    document.heading("Availability by day");
-    days(document, report);
-    document.heading("Sites with the lowest availability");
-    worst(document, report);
-    longest(document, report);
-}
+pub(super) const DEVICES: ([&str; 2], [&str; 3]) = (
+    ["device", "devices"],
+    ["urządzenie", "urządzenia", "urządzeń"],
+);
 
-/// What is not in the figures, before any figure.
-fn missing(document: &mut Document, report: &Report) {
-    if !report.missing.is_empty() {
-        let mut lines: Vec<String> = report
-            .missing
+impl Paper<'_> {
+    pub(super) fn front(&mut self) {
+        let report = self.report;
+        let zone = report.zone.iana_name().unwrap_or("UTC");
+        let owner = match &*self.look.organisation {
+            "" => String::new(),
+            name => format!("{name}, "),
+        };
+        let below = format!(
+            "{owner}{}: {} {} {} ({zone}, {} h)",
+            report.month,
+            local(report.period.start, &report.zone),
+            self.language.of("to", "do"),
+            local(report.period.end, &report.zone),
+            report.period.length() / 3_600_000,
+        );
+        self.document.title(&self.look.title, &below);
+        self.missing();
+        self.gaps();
+        self.tiles();
+        let text = self.sentence();
+        self.document.paragraph(&text);
+        self.heading("Availability by day", "Dostępność w kolejnych dniach");
+        self.days();
+        self.heading(
+            "Sites with the lowest availability",
+            "Lokalizacje o najniższej dostępności",
+        );
+        self.worst();
+        self.longest();
+    }
+
+    /// What is not in the figures, before any figure.
+    fn missing(&mut self) {
+        let missing = &self.report.missing;
+        if missing.is_empty() {
+            return;
+        }
+        let language = self.language;
+        let mut lines: Vec<String> = missing
             .iter()
             .take(NAMED)
             .map(|part| {
+                let (from, to) = language.of(("from", "to"), ("od", "do"));
                 format!(
-                    "{} from {} to {}: {}",
+                    "{} {from} {} {to} {}: {}",
                     part.what, part.from, part.to, part.why
                 )
             })
             .collect();
-        if report.missing.len() > NAMED {
-            lines.push(format!(
-                "and {} more, which manifest.json names",
-                report.missing.len() - NAMED
+        if missing.len() > NAMED {
+            let more = missing.len() - NAMED;
+            lines.push(language.of(
+                format!("and {more} more, which manifest.json names"),
+                format!("oraz {more} dalszych, wymienionych w manifest.json"),
             ));
         }
         lines.push(
-            "These parts are counted as not known; nothing was put in their place.".to_owned(),
+            language
+                .of(
+                    "These parts are counted as not known; nothing was put in their place.",
+                    "Te części liczą się jako nieznane; niczym ich nie zastąpiono.",
+                )
+                .to_owned(),
         );
-        document.warning(
-            "Incomplete: Prometheus did not answer for every part",
-            &lines,
+        let title = language.of(
+            "Incomplete: not every part was answered",
+            "Niepełny: nie na wszystkie pytania była odpowiedź",
         );
+        self.document.warning(title, &lines);
     }
-    if !report.gaps.is_empty() {
+
+    fn gaps(&mut self) {
+        let (report, language) = (self.report, self.language);
+        if report.gaps.is_empty() {
+            return;
+        }
         let total: i64 = report.gaps.iter().map(|gap| gap.length()).sum();
         let mut lines: Vec<String> = report
             .gaps
@@ -74,200 +103,278 @@ fn missing(document: &mut Document, report: &Report) {
             .take(NAMED)
             .map(|gap| {
                 let (start, end) = (local(gap.start, &report.zone), local(gap.end, &report.zone));
-                format!("{start} to {end} ({})", length(gap.length()))
+                format!(
+                    "{start} {} {end} ({})",
+                    language.of("to", "do"),
+                    length(gap.length())
+                )
             })
             .collect();
         if report.gaps.len() > NAMED {
-            lines.push(format!("and {} more", report.gaps.len() - NAMED));
+            let more = report.gaps.len() - NAMED;
+            lines.push(language.of(format!("and {more} more"), format!("oraz {more} dalszych")));
         }
-        document.warning(
-            &format!("Nothing was measured for {} of the month", length(total)),
-            &lines,
+        let title = language.of(
+            format!("Nothing was measured for {} of the month", length(total)),
+            format!("Przez {} miesiąca nic nie mierzono", length(total)),
         );
+        self.document.warning(&title, &lines);
     }
-}
 
-fn tiles(document: &mut Document, report: &Report) {
-    let tile = |label: &str, value: String, note: String| Tile {
-        label: label.to_owned(),
-        value,
-        note,
-    };
-    let availability = report.network.availability();
-    let budget = report.network.budget_left(report.target);
-    let devices = i64::try_from(report.devices.len().max(1)).unwrap_or(i64::MAX);
-    let trend = match (report.previous, availability) {
-        (Some(before), Some(now)) => (
-            points(before, now),
-            format!("{}: {}", report.month.before(), percent(Some(before))),
-        ),
-        _ => (
-            "not known".to_owned(),
-            format!("nothing is known of {}", report.month.before()),
-        ),
-    };
-    document.tiles(&[
-        tile(
-            "Availability",
-            percent(availability),
-            format!(
-                "target {}: {}",
-                percent(Some(report.target)),
-                verdict(availability, report.target)
-            ),
-        ),
-        tile(
-            "Error budget left",
-            length(budget / devices),
-            if budget < 0 {
-                "per device: it is overdrawn".to_owned()
-            } else {
-                "per device".to_owned()
-            },
-        ),
-        tile("Against the month before", trend.0, trend.1),
-        tile(
-            "Known of the time",
-            percent(report.network.known()),
-            format!("worst case {}", percent(report.network.worst_case())),
-        ),
-    ]);
-}
-
-fn sentence(report: &Report) -> String {
-    let missed = report
-        .sites
-        .iter()
-        .filter(|site| verdict(site.totals.availability(), site.target) == "missed")
-        .count();
-    let unknown = report
-        .devices
-        .iter()
-        .filter(|device| device.totals.availability().is_none())
-        .count();
-    let mut text = format!(
-        "{} at {} were watched. There were {} with {} of down time in all; {} of maintenance were planned, \
-         which are left out of the availability and listed. {} below target.",
-        counted(report.devices.len(), "device", "devices"),
-        counted(report.sites.len(), "site", "sites"),
-        counted(report.incidents.len(), "incident", "incidents"),
-        length(report.network.down),
-        length(report.network.planned),
-        counted(missed, "site was", "sites were"),
-    );
-    if unknown > 0 {
-        text.push_str(&format!(
-            " Of {} nothing is known outside maintenance.",
-            counted(unknown, "device", "devices")
-        ));
-    }
-    text
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
-
-fn days(document: &mut Document, report: &Report) {
-    let shares: Vec<Option<f64>> = report
-        .days
-        .iter()
-        .map(|day| day.totals.availability())
-        .collect();
-    let lowest = shares
-        .iter()
-        .flatten()
-        .fold(report.target, |low, share| low.min(*share));
-    // The ground line is not 0: what matters are the last digits. It says what it is.
-    let low = [0.999, 0.995, 0.99, 0.95, 0.9, 0.75, 0.5]
-        .into_iter()
-        .find(|low| lowest > *low)
-        .unwrap_or(0.0);
-    let bars = report
-        .days
-        .iter()
-        .zip(shares)
-        .map(|(day, value)| Bar {
-            label: day.date.day().to_string(),
+    fn tiles(&mut self) {
+        let (report, language) = (self.report, self.language);
+        let tile = |english: &str, polish: &str, value: String, note: String| Tile {
+            label: language.of(english, polish).to_owned(),
             value,
-        })
-        .collect();
-    document.bars(&Bars {
-        bars,
-        low,
-        high: 1.0,
-        high_label: "100 %".to_owned(),
-        low_label: percent(Some(low)),
-        goal: Some((report.target, percent(Some(report.target)))),
-    });
-    document.remark(&format!(
-        "All devices together, maintenance left out. The ground line is {}, the line across is the target; days that miss it are red. \
-         A dash: nothing is known of the day.",
-        percent(Some(low))
-    ));
-}
-
-fn worst(document: &mut Document, report: &Report) {
-    let mut sites: Vec<&SiteRow> = report.sites.iter().collect();
-    let key = |site: &SiteRow| site.totals.availability().unwrap_or(2.0);
-    sites.sort_by(|a, b| key(a).total_cmp(&key(b)).then_with(|| a.name.cmp(&b.name)));
-    let rows = sites
-        .iter()
-        .take(WORST)
-        .map(|site| {
-            let availability = site.totals.availability();
-            vec![
-                named(&site.name),
-                site.devices.to_string(),
-                percent(availability),
-                percent(Some(site.target)),
-                verdict(availability, site.target).to_owned(),
-                length(site.totals.down),
-                length(site.outage),
-            ]
-        })
-        .collect();
-    document.table(&Table {
-        columns: vec![
-            Column::left("Site", 2.2),
-            Column::right("Devices", 0.8),
-            Column::right("Availability", 1.2),
-            Column::right("Target", 1.1),
-            Column::right("Target is", 1.0),
-            Column::right("Down, all devices", 1.6),
-            Column::right("Whole site down", 1.5),
-        ],
-        rows,
-    });
-}
-
-fn longest(document: &mut Document, report: &Report) {
-    document.heading("Longest incidents");
-    if report.incidents.is_empty() {
-        document.paragraph("No device was found down outside maintenance.");
-        return;
+            note,
+        };
+        let availability = report.network.availability();
+        let budget = report.network.budget_left(report.target);
+        let devices = i64::try_from(report.devices.len().max(1)).unwrap_or(i64::MAX);
+        let before = report.month.before();
+        let trend = match (report.previous, availability) {
+            (Some(last), Some(now)) => (
+                language.points(last, now),
+                format!("{before}: {}", language.percent(Some(last))),
+            ),
+            _ => (
+                language.none().to_owned(),
+                language.of(
+                    format!("nothing is known of {before}"),
+                    format!("brak danych o {before}"),
+                ),
+            ),
+        };
+        let target = language.percent(Some(report.target));
+        let verdict = self.verdict(availability, report.target);
+        let reliability = &report.reliability;
+        self.document.tiles(&[
+            tile(
+                "Availability",
+                "Dostępność",
+                language.percent(availability),
+                format!("{} {target}: {verdict}", language.of("target", "cel")),
+            ),
+            tile(
+                "Error budget left",
+                "Pozostały budżet błędów",
+                length(budget / devices),
+                if budget < 0 {
+                    language.of("per device: it is overdrawn", "na urządzenie: przekroczony")
+                } else {
+                    language.of("per device", "na urządzenie")
+                }
+                .to_owned(),
+            ),
+            tile(
+                "Against the month before",
+                "Wobec poprzedniego miesiąca",
+                trend.0,
+                trend.1,
+            ),
+        ]);
+        self.document.tiles(&[
+            tile(
+                "Mean time to repair",
+                "Średni czas naprawy (MTTR)",
+                language.mean(reliability.mttr()),
+                language.of(
+                    format!("MTTR, of {} incidents", reliability.repaired),
+                    format!("liczba awarii: {}", reliability.repaired),
+                ),
+            ),
+            tile(
+                "Mean time between failures",
+                "Średni czas między awariami (MTBF)",
+                language.mean(reliability.mtbf(report.network.up)),
+                language
+                    .of("MTBF, of a device", "dla jednego urządzenia")
+                    .to_owned(),
+            ),
+            tile(
+                "Known of the time",
+                "Znana część czasu",
+                language.percent(report.network.known()),
+                format!(
+                    "{} {}",
+                    language.of("worst case", "najgorszy przypadek"),
+                    language.percent(report.network.worst_case())
+                ),
+            ),
+        ]);
     }
-    let mut all: Vec<_> = report.incidents.iter().collect();
-    all.sort_by_key(|one| (std::cmp::Reverse(one.end - one.start), one.start));
-    let rows = all
-        .iter()
-        .take(LONGEST)
-        .map(|one| {
-            vec![
-                named(&one.device),
-                named(&one.site),
-                local(one.start, &report.zone),
-                length(one.end - one.start),
-            ]
-        })
-        .collect();
-    document.table(&Table {
-        columns: vec![
-            Column::left("Device", 1.6),
-            Column::left("Site", 1.4),
-            Column::left("Began", 2.0),
-            Column::right("Duration", 1.4),
-        ],
-        rows,
-    });
+
+    fn sentence(&self) -> String {
+        let (report, language) = (self.report, self.language);
+        let below = |totals: &crate::figures::Totals, target: f64| {
+            totals.availability().is_some_and(|share| share < target)
+        };
+        let missed = report
+            .sites
+            .iter()
+            .filter(|one| below(&one.totals, one.target));
+        let missed = missed.count();
+        let unknown = report.devices.iter();
+        let unknown = unknown.filter(|one| one.totals.availability().is_none());
+        let unknown = unknown.count();
+        let (down, planned) = (length(report.network.down), length(report.network.planned));
+        let devices = language.counted(report.devices.len(), DEVICES.0, DEVICES.1);
+        let sites = language.counted(
+            report.sites.len(),
+            ["site", "sites"],
+            ["lokalizacja", "lokalizacje", "lokalizacji"],
+        );
+        let incidents = language.counted(
+            report.incidents.len(),
+            ["incident", "incidents"],
+            ["awaria", "awarie", "awarii"],
+        );
+        let mut text = language.of(
+            format!(
+                "{devices} at {sites} were watched. There were {incidents} with {down} of down time in all; {planned} of maintenance \
+                 were planned, which are left out of the availability and listed. {} below target.",
+                language.counted(missed, ["site was", "sites were"], [""; 3])
+            ),
+            format!(
+                "Nadzorem objęto: {devices}, {sites}. Odnotowano: {incidents}, łączny czas niedostępności {down}. Planowane prace trwały \
+                 {planned}; nie wchodzą do dostępności i są wymienione osobno. Poniżej celu: {}.",
+                language.counted(missed, [""; 2], ["lokalizacja", "lokalizacje", "lokalizacji"])
+            ),
+        );
+        if unknown > 0 {
+            text.push(' ');
+            let unknown_devices = language.counted(unknown, DEVICES.0, DEVICES.1);
+            text.push_str(&language.of(
+                format!("Of {unknown_devices} nothing is known outside maintenance."),
+                format!("Bez żadnych danych poza pracami: {unknown_devices}."),
+            ));
+        }
+        text
+    }
+
+    fn days(&mut self) {
+        let (report, language) = (self.report, self.language);
+        let shares: Vec<Option<f64>> = report
+            .days
+            .iter()
+            .map(|day| day.totals.availability())
+            .collect();
+        let lowest = shares
+            .iter()
+            .flatten()
+            .fold(report.target, |low, share| low.min(*share));
+        // The ground line is not 0: what matters are the last digits. It says what it is.
+        let low = [0.999, 0.995, 0.99, 0.95, 0.9, 0.75, 0.5]
+            .into_iter()
+            .find(|low| lowest > *low)
+            .unwrap_or(0.0);
+        let mut words = Vec::new();
+        let bars = report
+            .days
+            .iter()
+            .zip(shares)
+            .map(|(day, value)| {
+                words.push(format!("{}: {}", day.date, language.percent(value)));
+                Bar {
+                    label: day.date.day().to_string(),
+                    value,
+                }
+            })
+            .collect();
+        let ground = language.percent(Some(low));
+        self.document.bars(&Bars {
+            bars,
+            low,
+            high: 1.0,
+            high_label: "100 %".to_owned(),
+            low_label: ground.clone(),
+            goal: Some((report.target, language.percent(Some(report.target)))),
+            text: words.join("; "),
+        });
+        let text = language.of(
+            format!(
+                "All devices together, maintenance left out. The ground line is {ground}, the line across is the target; days that miss \
+                 it are red. A dash: nothing is known of the day."
+            ),
+            format!(
+                "Wszystkie urządzenia razem, bez planowanych prac. Linia dolna to {ground}, linia w poprzek to cel; dni poniżej celu są \
+                 czerwone. Kreska: brak danych o tym dniu."
+            ),
+        );
+        self.document.remark(&text);
+    }
+
+    fn worst(&mut self) {
+        let language = self.language;
+        let mut sites: Vec<&GroupRow> = self.report.sites.iter().collect();
+        let key = |site: &GroupRow| site.totals.availability().unwrap_or(2.0);
+        sites.sort_by(|a, b| key(a).total_cmp(&key(b)).then_with(|| a.name.cmp(&b.name)));
+        let rows = sites
+            .iter()
+            .take(WORST)
+            .map(|site| {
+                let availability = site.totals.availability();
+                vec![
+                    self.named(&site.name),
+                    site.devices.to_string(),
+                    language.percent(availability),
+                    language.percent(Some(site.target)),
+                    self.verdict(availability, site.target).to_owned(),
+                    length(site.totals.down),
+                    length(site.outage),
+                ]
+            })
+            .collect();
+        let of = |english, polish| language.of(english, polish);
+        let columns = vec![
+            Column::left(of("Site", "Lokalizacja"), 2.2),
+            Column::right(of("Devices", "Urządzenia"), 1.0),
+            Column::right(of("Availability", "Dostępność"), 1.2),
+            Column::right(of("Target", "Cel"), 1.1),
+            Column::right(of("Target is", "Cel jest"), 1.2),
+            Column::right(of("Down, all devices", "Niedostępność razem"), 1.7),
+            Column::right(of("Whole site down", "Cała lokalizacja"), 1.5),
+        ];
+        self.document.table(&Table { columns, rows });
+    }
+
+    fn longest(&mut self) {
+        self.heading("Longest incidents", "Najdłuższe awarie");
+        let (report, language) = (self.report, self.language);
+        if report.incidents.is_empty() {
+            return self.say(
+                "No device was found down outside maintenance.",
+                "Poza planowanymi pracami żadne urządzenie nie było niedostępne.",
+            );
+        }
+        let mut all: Vec<_> = report.incidents.iter().collect();
+        all.sort_by_key(|(one, _)| (std::cmp::Reverse(one.end - one.start), one.start));
+        let rows = all
+            .iter()
+            .take(LONGEST)
+            .map(|(one, known)| {
+                vec![
+                    self.named(&one.device),
+                    self.named(&one.site),
+                    local(one.start, &report.zone),
+                    length(one.end - one.start),
+                    known.cause.clone(),
+                ]
+            })
+            .collect();
+        let of = |english, polish| language.of(english, polish);
+        let mut columns = vec![
+            Column::left(of("Device", "Urządzenie"), 1.6),
+            Column::left(of("Site", "Lokalizacja"), 1.2),
+            Column::left(of("Began", "Początek"), 2.1),
+            Column::right(of("Duration", "Czas"), 1.2),
+        ];
+        if report.has_log || report.changes.is_some() {
+            columns.push(Column::left(
+                of("Cause, by the log", "Przyczyna wg logu"),
+                2.6,
+            ));
+        }
+        self.document.table(&Table { columns, rows });
+    }
 }

@@ -61,15 +61,20 @@ async fn report_is_sent_once_with_its_files_and_sent_before_is_success() {
     for name in [
         "availability-2025-10.pdf",
         "sites.csv",
+        "roles.csv",
         "devices.csv",
         "incidents.csv",
         "maintenance.csv",
+        "links.csv",
+        "round_trips.csv",
+        "compliance.csv",
+        "capacity.csv",
         "manifest.json",
     ] {
         let content = std::fs::read(kept.join(name)).unwrap();
         assert!(mail.files[name] == content, "{name} arrived as it is kept");
     }
-    assert_eq!(mail.files.len(), 6);
+    assert_eq!(mail.files.len(), 11);
     let text = std::fs::read_to_string(dir.join("data/outbox/2025-10.json")).unwrap();
     assert!(!text.contains(crate::smtp::PASSWORD));
     assert_eq!(state(&dir)["state"], "sent");
@@ -154,7 +159,7 @@ async fn mail_that_would_be_too_large_has_the_pdf_alone_or_a_link() {
     let mail = &smtp.mails()[0];
     assert!(mail.bytes.len() <= 65_536, "{}", mail.bytes.len());
     let text = String::from_utf8_lossy(&mail.bytes);
-    if mail.files.len() < 6 {
+    if mail.files.len() < 11 {
         assert!(
             text.contains("https://reports.example.net/api/v1/reports/2025-10"),
             "{text}"

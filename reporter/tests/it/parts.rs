@@ -105,7 +105,7 @@ async fn part_that_is_not_answered_stands_on_page_one_and_in_the_exit_status_and
         Ok(paper) => {
             let paper = said(&paper);
             assert!(
-                paper.contains("Incomplete: Prometheus did not answer for every part"),
+                paper.contains("Incomplete: not every part was answered"),
                 "{paper}"
             );
             assert!(paper.contains("not for you"), "{paper}");

@@ -43,21 +43,26 @@ impl Past {
         }
         text.push_str("# EOF\n");
         let file = dir.write("past.om", text).unwrap();
-        let data = dir.join("past");
-        let made = Command::new("promtool")
-            .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"])
-            .arg("--max-block-duration=744h")
-            .arg(&file)
-            .arg(&data)
-            .stdout(Stdio::null())
-            .status()
-            .expect("promtool is installed (Debian package prometheus)");
-        assert!(made.success());
-        testkit::crypto();
-        Server::prometheus_over("scrape_configs: []\n", &data)
-            .await
-            .unwrap()
+        blocks(dir, &file).await
     }
+}
+
+/// Makes blocks of a file in the form of OpenMetrics and starts Prometheus over them.
+pub(crate) async fn blocks(dir: &TempDir, file: &std::path::Path) -> Server {
+    let data = dir.join("past");
+    let made = Command::new("promtool")
+        .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"])
+        .arg("--max-block-duration=744h")
+        .arg(file)
+        .arg(&data)
+        .stdout(Stdio::null())
+        .status()
+        .expect("promtool is installed (Debian package prometheus)");
+    assert!(made.success());
+    testkit::crypto();
+    Server::prometheus_over("scrape_configs: []\n", &data)
+        .await
+        .unwrap()
 }
 
 /// Times from `start` to before `end`, a minute apart.
