@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::config::Duration;
 
+use super::raw;
+
 /// A server that is read from. Relative paths begin at the configuration's folder.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +41,8 @@ pub(super) struct RawSource {
 impl RawSource {
     /// Checks it; the paths of errors are those inside the section.
     pub(super) fn check(&self, base: &Path) -> Result<Source, (String, String)> {
-        let mut section = Section::new(&self.url);
+        let url = raw::address(&self.url).map_err(|(_, message)| ("url".to_owned(), message))?;
+        let mut section = Section::new(url);
         section.tenant.clone_from(&self.tenant);
         section.basic_auth.clone_from(&self.basic_auth);
         section
