@@ -11,9 +11,11 @@ SYSLOG  ?=
 FUZZ    ?=
 TIME    ?= 60
 SOAK    ?= 600
+INCIDENTS ?= 1000
+KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-ping bench-remediator bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -72,9 +74,11 @@ test: ## everything CI runs; installs what the tests talk to
 	$(call PHASE,tests)
 	target/debug/sotp-tests target/tests.json --phases target/phases.txt
 
-soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire; then a thousand histories in reports
+soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire; then histories in reports, and incidents with kills
 	$(BIN)/sotp-lab demo --once --no-install --name soak --steps cut --idle $(SOAK) --busy $$(nproc)
 	$(CARGO) test -q -p sotp-reporter --test it -- --ignored
+	$(MAKE) bench-remediator INCIDENTS=10000 KILLS=500
+	SOTP_STREAMS=1000000 $(CARGO) test --release -q -p sotp-remediator --lib -- rails::
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test it -- conventions:: audit::
@@ -84,7 +88,7 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-inventory bench-ping bench-snmp bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-inventory bench-ping bench-remediator bench-snmp bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
@@ -96,6 +100,9 @@ bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_pro
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition
+
+bench-remediator: ## incidents of three senders while the program is killed again and again: INCIDENTS=10000 KILLS=500 as in make soak
+	SOTP_INCIDENTS=$(INCIDENTS) SOTP_KILLS=$(KILLS) $(CARGO) test --release -q -p sotp-remediator --test it -- incidents --nocapture
 
 bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench

@@ -243,6 +243,8 @@ impl Device {
             auth_rejection_time: std::time::Duration::from_millis(10),
             preferred: self.preferred.clone().unwrap_or_default(),
             nodelay: true,
+            // What is typed is queued for the channel too, where nobody reads it: with the default a session ends to hear after 100 lines.
+            channel_buffer_size: 1 << 20,
             ..server::Config::default()
         });
         let typed = Arc::new(Mutex::new(Vec::new()));

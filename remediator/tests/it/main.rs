@@ -6,6 +6,7 @@ mod crash;
 mod golden;
 mod heals;
 mod hosts;
+mod incidents;
 mod journal;
 mod rails;
 mod router;
