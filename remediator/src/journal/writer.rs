@@ -142,3 +142,45 @@ fn together(
     }
     committed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_there_is_no_room_for_is_refused_and_what_waits_is_written() {
+        let writer = Writer::start(Connection::open_in_memory().unwrap()).unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = oneshot::channel();
+        let own = writer.clone();
+        let first = tokio::spawn(async move {
+            let wait = move |_: &Transaction<'_>| {
+                let _ = begun.send(());
+                let _ = held.recv();
+                Ok(())
+            };
+            own.write(wait).await
+        });
+        begins.await.unwrap();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..WAITING {
+            let own = writer.clone();
+            waiting.spawn(async move { own.write(|_| Ok(())).await });
+        }
+        while writer.statistics().waiting.load(Relaxed) < WAITING as u64 {
+            tokio::task::yield_now().await;
+        }
+        let refused = writer.write(|_| Ok(())).await;
+        assert!(matches!(refused, Err(JournalError::Full)), "{refused:?}");
+        assert_eq!(writer.statistics().refused.load(Relaxed), 1);
+        release.send(()).unwrap();
+        first.await.unwrap().unwrap();
+        while let Some(written) = waiting.join_next().await {
+            written.unwrap().unwrap();
+        }
+        assert_eq!(
+            writer.statistics().written.load(Relaxed),
+            WAITING as u64 + 1
+        );
+    }
+}
