@@ -1,6 +1,7 @@
 //! What can be asked: versions, configurations, differences, verdicts; and that a device be collected now.
 
 mod document;
+mod fleet;
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::archive::{MOST_VERSIONS, Reason};
 use crate::collector::{Shared, obstacle};
 use crate::compliance::Verdict;
 use crate::config::{COLLECT, READ};
-use crate::{diff, events};
+use crate::{diff, events, sections};
 
 /// What a request for a collection comes to.
 static ASKING: [&Verb; 1] = [&COLLECT];
@@ -41,6 +42,10 @@ enum Answer {
     Configuration,
     Difference,
     Rules,
+    Restore,
+    Around,
+    Search,
+    Outliers,
     Collect,
     Change,
     Event,
@@ -55,8 +60,12 @@ const CALLS: &[Call<Answer>] = &[
     Call::get("/api/v1/devices/{device}/configuration", Answer::Configuration, "Its configuration, as it is or was"),
     Call::get("/api/v1/devices/{device}/diff", Answer::Difference, "What changed between two versions"),
     Call::get("/api/v1/devices/{device}/rules", Answer::Rules, "How it stands to each rule"),
+    Call::get("/api/v1/devices/{device}/restore", Answer::Restore, "The lines that lead from its newest configuration back to an earlier one"),
     Call::post("/api/v1/devices/{device}/collect", Answer::Collect, "Collects its configuration now"),
     Call::get("/api/v1/violations", Answer::Violations, "Which device breaks which rule, since when and by whom"),
+    Call::get("/api/v1/history", Answer::Around, "What changed in the whole fleet around a time"),
+    Call::get("/api/v1/search", Answer::Search, "Lines of the newest configurations that match a pattern"),
+    Call::get("/api/v1/outliers", Answer::Outliers, "Lines that a device lacks and nearly all of its role and platform have"),
     Call::get("/api/v1/changes/{id}", Answer::Change, "How a request stands that took longer than its time"),
     Call::post("/api/v1/events", Answer::Event, "Takes an event of sotp-syslog: a login or a change"),
     Call::get("/api/v1/openapi.json", Answer::OpenApi, "This interface as an OpenAPI document"),
@@ -103,6 +112,10 @@ async fn answer(call: Answer, api: Api, request: Request) -> Response {
         Answer::Configuration => of_device(shared, readers, request, configuration).await,
         Answer::Difference => of_device(shared, readers, request, difference).await,
         Answer::Rules => of_device(shared, readers, request, rules).await,
+        Answer::Restore => of_device(shared, readers, request, restore).await,
+        Answer::Around => of_fleet(shared, readers, request, fleet::around).await,
+        Answer::Search => of_fleet(shared, readers, request, fleet::search).await,
+        Answer::Outliers => of_fleet(shared, readers, request, fleet::outliers).await,
         Answer::Collect => collect(shared, edits, request).await,
         Answer::Change => change(edits, &request).await,
         Answer::Event => events::take(&shared, &request),
@@ -146,6 +159,24 @@ async fn of_all<T: Serialize>(
     }
 }
 
+/// Answers from the archive for who may read every device.
+async fn of_fleet(
+    shared: Arc<Shared>,
+    readers: Arc<Semaphore>,
+    request: Request,
+    answer: fn(&Shared, &Request) -> Result<Response, Refusal>,
+) -> Response {
+    let everything = Object {
+        kind: "device",
+        name: "*",
+        groups: &[],
+    };
+    if let Err(refusal) = permitted(&shared, &request, &everything).await {
+        return refusal.response();
+    }
+    read(readers, move || answer(&shared, &request)).await
+}
+
 async fn of_device(
     shared: Arc<Shared>,
     readers: Arc<Semaphore>,
@@ -162,13 +193,19 @@ async fn of_device(
     if let Err(refusal) = permitted(&shared, &request, &object).await {
         return refusal.response();
     }
+    read(readers, move || answer(&shared, &request, &name)).await
+}
+
+async fn read(
+    readers: Arc<Semaphore>,
+    answer: impl FnOnce() -> Result<Response, Refusal> + Send + 'static,
+) -> Response {
     let place = readers.acquire_owned().await;
     let answered = tokio::task::spawn_blocking(move || {
         let _place = place;
-        answer(&shared, &request, &name)
+        answer()
     });
-    let answered = answered.await;
-    match answered {
+    match answered.await {
         Ok(Ok(response)) => response,
         Ok(Err(refusal)) => refusal.response(),
         Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR).response(),
@@ -296,6 +333,7 @@ fn devices(shared: &Shared) -> Devices {
         #[expect(clippy::cast_possible_truncation, reason = "a time of this century")]
         seconds.map(|seconds| time(seconds as i64))
     };
+    let now = jiff::Timestamp::now().as_second();
     let one = |device: &Device| {
         let known = shared.state.of(&device.name);
         let verdicts = shared.compliance.of(&device.name);
@@ -310,10 +348,7 @@ fn devices(shared: &Shared) -> Devices {
             last_change: at(known.change),
             failure: known.reason,
             changes: known.changes,
-            violations: verdicts
-                .iter()
-                .filter(|verdict| !verdict.breaches.is_empty())
-                .count(),
+            violations: verdicts.iter().filter(|own| own.open(now) > 0).count(),
         }
     };
     Devices {
@@ -332,6 +367,8 @@ struct Violations {
 struct Violation {
     device: String,
     site: String,
+    /// Whether a waiver covers it.
+    waived: bool,
     /// When the change was made that brought it, RFC 3339.
     since: Option<String>,
     /// Who made that change.
@@ -374,6 +411,29 @@ struct Compared {
     difference: diff::Difference,
 }
 
+/// What changed between two versions, by what belongs together.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Sections {
+    device: String,
+    from: VersionShown,
+    to: VersionShown,
+    sections: Vec<sections::Section>,
+}
+
+/// The lines that lead back to an earlier configuration.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Restored {
+    device: String,
+    /// The newest version.
+    from: VersionShown,
+    /// The one that is led back to.
+    to: VersionShown,
+    /// What is typed in configuration mode, in order.
+    lines: Vec<String>,
+    /// How many of them hold a fingerprint, in the place of which the secret has to be put.
+    secrets: usize,
+}
+
 /// A collection that was asked for.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Collection {
@@ -384,12 +444,14 @@ struct Collection {
 
 fn violations(shared: &Shared) -> Violations {
     let inventory = shared.feed.current();
+    let now = jiff::Timestamp::now().as_second();
     let mut violations = Vec::new();
     for device in inventory.devices() {
         let verdicts = shared.compliance.of(&device.name).into_iter();
         let broken = verdicts.filter(|verdict| !verdict.breaches.is_empty());
         violations.extend(broken.map(|verdict| {
             Violation {
+                waived: verdict.open(now) == 0,
                 device: device.name.to_string(),
                 site: device.site.to_string(),
                 since: verdict
@@ -553,8 +615,51 @@ fn difference(shared: &Shared, request: &Request, device: &str) -> Result<Respon
             };
             Ok(response::json(StatusCode::OK, &answer))
         }
-        Some(_) => Err(bad("format: expected json or unified")),
+        Some("sections") => {
+            let answer = Sections {
+                device: device.to_owned(),
+                from: shown(&from),
+                to: shown(&to),
+                sections: sections::compare(structure(shared, device), &old, &new),
+            };
+            Ok(response::json(StatusCode::OK, &answer))
+        }
+        Some(_) => Err(bad("format: expected json, unified or sections")),
     }
+}
+
+/// The way back to an earlier configuration, for platforms whose lines can be taken back one by one.
+fn restore(shared: &Shared, request: &Request, device: &str) -> Result<Response, Refusal> {
+    let from = newest(shared, device)?;
+    let to = match request.query("to") {
+        Some(text) => named(shared, device, "to", &text)?,
+        None => named(shared, device, "to", "-1")?,
+    };
+    let (now, then) = (text(shared, &from)?, text(shared, &to)?);
+    let inventory = shared.feed.current();
+    let config = shared.config.current();
+    let driver = inventory
+        .device(device)
+        .and_then(|device| config.drivers.get(&device.platform));
+    let undo = driver.as_ref().map_or("no", |driver| driver.undo());
+    let Some(lines) = sections::steps(structure(shared, device), undo, &now, &then) else {
+        return Err(Problem::new(StatusCode::CONFLICT)
+            .detail(
+                "its configuration cannot be taken back line by line: load the earlier one whole",
+            )
+            .into());
+    };
+    let answer = Restored {
+        device: device.to_owned(),
+        from: shown(&from),
+        to: shown(&to),
+        secrets: lines
+            .iter()
+            .filter(|line| line.contains("<masked:"))
+            .count(),
+        lines,
+    };
+    Ok(response::json(StatusCode::OK, &answer))
 }
 
 fn structure(shared: &Shared, device: &str) -> Structure {

@@ -19,6 +19,7 @@ use crate::counters::Counters;
 use crate::flags::Flags;
 use crate::journal;
 use crate::metrics::Series;
+use crate::push;
 use crate::state::State;
 
 /// The service.
@@ -74,6 +75,10 @@ impl toolkit::Service for Service {
         }
         app.collect(Series(Arc::clone(&shared)));
         api::register(app, &shared, edits);
+        let pushed = Arc::clone(&shared);
+        app.spawn("push", OnEnd::Restart, move |stop| {
+            push::run(Arc::clone(&pushed), stop)
+        });
         app.spawn("collect", OnEnd::Restart, move |stop| {
             collector::run(Arc::clone(&shared), stop)
         });

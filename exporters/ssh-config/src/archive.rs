@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use git::{Change, Repository, Version};
+use git::{Change, Logged, Repository, Version, logged};
 use toolkit::trace::Origin;
 
 /// The file of each commit.
@@ -21,6 +21,8 @@ pub(crate) struct Archive {
     repository: Arc<Repository>,
     /// Held while a version is written: how many since something was packed.
     writer: Arc<Mutex<usize>>,
+    /// Told of each version that was written.
+    written: Arc<tokio::sync::Notify>,
 }
 
 /// Why a version is written.
@@ -60,6 +62,7 @@ impl Archive {
         Ok(Self {
             repository: Arc::new(repository),
             writer: Arc::default(),
+            written: Arc::default(),
         })
     }
 
@@ -105,6 +108,7 @@ impl Archive {
                 tracing::warn!(%error, "the archive could not be packed; it goes on growing");
             }
         }
+        self.written.notify_one();
         Ok(ids.into_iter().next().unwrap_or_default())
     }
 
@@ -117,6 +121,54 @@ impl Archive {
         })?;
         versions.truncate(most);
         Ok(versions)
+    }
+
+    /// Versions of all devices from one time to another (Unix seconds), the newest first, each with its device.
+    pub(crate) fn between(
+        &self,
+        from: i64,
+        to: i64,
+        most: usize,
+    ) -> Result<Vec<(String, Version)>, git::Error> {
+        let (from, to) = (from.max(0), to.max(0));
+        let said = self.repository.run(&[
+            "log",
+            "-z",
+            "--branches=device/*",
+            &format!("--max-age={from}"),
+            &format!("--min-age={to}"),
+            &format!("--max-count={most}"),
+            Logged::FORMAT,
+        ])?;
+        let one = |logged: Logged| {
+            let device = logged
+                .message
+                .lines()
+                .find_map(|line| line.strip_prefix("Device: "))?
+                .to_owned();
+            let version = Version {
+                id: logged.id,
+                parent: logged.parents.into_iter().find(|parent| !parent.is_empty()),
+                seconds: logged.seconds,
+                author: logged.author,
+                message: logged.message,
+            };
+            Some((device, version))
+        };
+        Ok(logged(&said).into_iter().filter_map(one).collect())
+    }
+
+    /// Waits for a version that nobody has waited for yet.
+    pub(crate) async fn written(&self) {
+        self.written.notified().await;
+    }
+
+    /// Sends every branch to another repository.
+    pub(crate) fn push(&self, url: &str) -> Result<(), git::Error> {
+        let refs = "+refs/heads/*:refs/heads/*";
+        self.repository
+            .run(&["push", "--quiet", "--prune", "--", url, refs])
+            .map(|_| ())
     }
 
     /// The version that held at a time.
@@ -226,6 +278,17 @@ mod tests {
                 .is_none()
         );
         assert_eq!(again.text(&first).unwrap().unwrap(), "a\n");
+        let around = again.between(140, 210, 10).unwrap();
+        let found: Vec<_> = around
+            .iter()
+            .map(|(device, version)| (device.as_str(), version.seconds))
+            .collect();
+        assert_eq!(found, [("r1", 200), ("r2", 150)]);
+        let copy = testkit::TempDir::new().unwrap();
+        let copy = Repository::open(&copy.path().join("copy.git"), OWN).unwrap();
+        again.push(&copy.folder().display().to_string()).unwrap();
+        assert_eq!(copy.references("refs/heads/device/").unwrap().len(), 2);
+        assert_eq!(copy.text(&second, FILE).unwrap().unwrap(), "b\n");
     }
 
     #[test]

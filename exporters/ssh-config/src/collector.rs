@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::{Device, Feed};
 use loki::Lines;
-use ssh::{Collected, Driver, HostKeys, Masker, Session, Target};
+use ssh::{Collected, Driver, Facts, HostKeys, Masker, Session, Target};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use toolkit::trace::Origin;
@@ -29,6 +29,8 @@ use toolkit::chain;
 const SPREAD: Duration = Duration::from_millis(20);
 /// Time for collections under way when the service ends.
 const ENDING: Duration = Duration::from_secs(5);
+/// Time whose logins may be made at once.
+const BURST: Duration = Duration::from_secs(1);
 /// How often the state is written.
 const SAVE: Duration = Duration::from_secs(1);
 
@@ -157,14 +159,25 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
     let mut running = JoinSet::new();
     let mut names = HashMap::new();
     let mut save = tokio::time::interval(SAVE);
+    // When the next login may be, on whatever device.
+    let mut allowed = Instant::now();
     shared.fleet().begin();
     shared.refresh(&config.current());
     loop {
         let now = config.current();
-        while running.len() < now.parallel {
-            let Some((name, reason)) = shared.fleet().take(Instant::now()) else {
+        while running.len() < now.parallel && allowed <= Instant::now() {
+            let time = jiff::Timestamp::now();
+            let inventory = shared.feed.current();
+            let open = |name: &str| {
+                let device = inventory.device(name);
+                device.is_none_or(|device| now.is_open(device, time))
+            };
+            let Some((name, reason)) = shared.fleet().take(Instant::now(), open) else {
                 break;
             };
+            // A short burst is made up for, a long silence is not.
+            let burst = Instant::now().checked_sub(BURST).unwrap_or(allowed);
+            allowed = allowed.max(burst) + now.between_logins;
             let shared = Arc::clone(&shared);
             let (own, origin, trigger) = (name.clone(), reason.origin.clone(), reason.trigger);
             let task = async move {
@@ -182,6 +195,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
             .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
         let full = running.len() >= now.parallel;
         let next = shared.fleet().next().filter(|_| !full);
+        let next = next.map(|next| next.max(allowed));
         let due = async {
             match next {
                 Some(next) => tokio::time::sleep_until(next.into()).await,
@@ -335,17 +349,81 @@ async fn collect(
     let mut target = Target::new(device.address.to_string(), port);
     target.profile = config.profile(device);
     let keys = shared.keys.load_full();
+    // What is held already needs no second reading where one is wanted.
+    let held = match driver.is_read_twice() {
+        true => held(shared, &device.name).await,
+        false => None,
+    };
     let mut session = Session::open(&target, &login, &driver, &keys).await?;
-    let collected = session.collect().await;
+    let known = |text: &str| {
+        let masked = || shared.masker.mask(Some(&driver), text).text;
+        held.as_ref().is_some_and(|held| *held == masked())
+    };
+    let collected = session.collect_unless(known).await;
     let (seconds, weak) = (session.seconds(), session.weak().to_vec());
+    let mut extra = Extra::default();
+    if let Ok(collected) = &collected
+        && collected.complete.is_ok()
+    {
+        extra = Extra::of(&mut session, &driver, &collected.text).await;
+    }
     session.close().await;
     let collected = collected?;
     shared.state.change(&device.name, |known| {
         known.took(seconds);
         known.agreed(&weak);
         known.host_key_changed = false;
+        if extra.unsaved.is_some() {
+            known.unsaved = extra.unsaved;
+        }
+        if let Some(facts) = extra.facts {
+            known.said(facts);
+        }
     });
     Ok((collected, driver))
+}
+
+async fn held(shared: &Shared, device: &str) -> Option<String> {
+    let (archive, device) = (shared.archive.clone(), device.to_owned());
+    let held = blocking(move || archive.latest(&device)).await;
+    held.ok().flatten()
+}
+
+/// What is asked beside the configuration. A device that does not answer has been collected all the same.
+#[derive(Default)]
+struct Extra {
+    unsaved: Option<bool>,
+    facts: Option<Facts>,
+}
+
+impl Extra {
+    async fn of(session: &mut Session, driver: &Driver, running: &str) -> Self {
+        let mut extra = Self::default();
+        match session.startup().await {
+            Ok(Some(startup)) => extra.unsaved = Some(differ(driver, running, &startup)),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "no startup configuration");
+                return extra;
+            }
+        }
+        match session.facts().await {
+            Ok(facts) => extra.facts = Some(facts),
+            Err(error) => tracing::debug!(error = chain(&error), "no facts"),
+        }
+        extra
+    }
+}
+
+/// Whether two configurations differ in more than comments and empty lines.
+fn differ(driver: &Driver, one: &str, other: &str) -> bool {
+    let lines = |text: &'_ str| -> Vec<String> {
+        let own = text.lines().map(str::trim_end);
+        own.filter(|line| !line.is_empty() && !line.starts_with(driver.comment()))
+            .map(str::to_owned)
+            .collect()
+    };
+    lines(one) != lines(other)
 }
 
 /// Masks what was collected, and keeps it where it is whole and another one than before.
@@ -373,7 +451,11 @@ async fn kept(
         let own = config
             .credential(device)
             .map_or("", |credential| credential.user.as_str());
-        reason.user = shared.logins.candidates(&device.name, own, Instant::now());
+        // What the device writes into its configuration is surer than who was logged in.
+        reason.user = match &collected.author {
+            Some(author) if author != own => Some(author.clone()),
+            _ => shared.logins.candidates(&device.name, own, Instant::now()),
+        };
     }
     let (own, device, driver, config) = (
         Arc::clone(shared),

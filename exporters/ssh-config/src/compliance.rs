@@ -9,7 +9,7 @@ use serde::Serialize;
 use ssh::Driver;
 
 use crate::archive::{Archive, MOST_VERSIONS};
-use crate::rules::{Breach, Rules, Severity};
+use crate::rules::{Breach, Rules, Severity, Waiver, vars};
 use crate::tree::Tree;
 
 /// How a device stands to a rule.
@@ -26,6 +26,19 @@ pub(crate) struct Verdict {
     /// The version that brought it, where the archive reaches so far back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) introduced: Option<Introduced>,
+    /// Who answers for it that the device may break the rule, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) waiver: Option<Waiver>,
+}
+
+impl Verdict {
+    /// Places that break the rule and that no waiver covers at a time (Unix seconds).
+    pub(crate) fn open(&self, now: i64) -> usize {
+        match &self.waiver {
+            Some(waiver) if waiver.holds(now) => 0,
+            _ => self.breaches.len(),
+        }
+    }
 }
 
 /// The version that brought a breach.
@@ -58,11 +71,12 @@ impl Compliance {
         version: Option<(i64, Option<&str>, &str)>,
     ) {
         let tree = Tree::parse(driver.structure(), text);
+        let vars = vars(device);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.remove(&*device.name);
         let mut verdicts = BTreeMap::new();
         for rule in rules.iter().filter(|rule| rule.is_for(device)) {
-            let breaches = rule.breaches(&tree);
+            let breaches = rule.breaches(&tree, &vars);
             let earlier = before.as_ref().and_then(|before| before.get(&rule.id));
             let introduced = match (breaches.is_empty(), earlier, version) {
                 (true, _, _) => None,
@@ -85,6 +99,7 @@ impl Compliance {
                 fix: rule.fix.clone(),
                 breaches,
                 introduced,
+                waiver: rules.waiver(&rule.id, device).cloned(),
             };
             verdicts.insert(rule.id.clone(), verdict);
         }
@@ -115,14 +130,16 @@ impl Compliance {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&*device.name);
         self.judge(rules, device, driver, &text, None);
+        let vars = vars(device);
+        let broken: Vec<String> = self
+            .of(&device.name)
+            .into_iter()
+            .filter(|verdict| !verdict.breaches.is_empty())
+            .map(|verdict| verdict.rule)
+            .collect();
         let mut open: Vec<_> = rules
             .iter()
-            .filter(|rule| {
-                rule.is_for(device)
-                    && !rule
-                        .breaches(&Tree::parse(driver.structure(), &text))
-                        .is_empty()
-            })
+            .filter(|rule| broken.contains(&rule.id))
             .collect();
         for pair in 0..versions.len() {
             if open.is_empty() {
@@ -139,7 +156,7 @@ impl Compliance {
             open.retain(|rule| {
                 let held_before = tree
                     .as_ref()
-                    .is_none_or(|tree| rule.breaches(tree).is_empty());
+                    .is_none_or(|tree| rule.breaches(tree, &vars).is_empty());
                 if held_before {
                     let introduced = Introduced {
                         at: version.seconds,

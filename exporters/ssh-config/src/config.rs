@@ -15,6 +15,9 @@ use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
 use crate::rules::Rules;
 use toolkit::chain;
+use window::{RawWindow, Window};
+
+mod window;
 
 /// Reading versions, configurations, differences and violations.
 pub(crate) static READ: Verb = Verb::new("configuration.read", Role::Viewer);
@@ -34,6 +37,10 @@ struct Raw {
     every: DurationIn<1_000, 2_678_400_000>,
     /// Devices at a time.
     parallel: Ranged<usize, 1, 1_000>,
+    /// Logins on all devices together in a minute, so that the servers that check them are not overrun.
+    logins_per_minute: Ranged<u32, 1, 60_000>,
+    /// Times in which the schedule collects the devices that they name; the others are collected at any time.
+    windows: Vec<RawWindow>,
     /// Time without an event after which a changed device is collected.
     settle: DurationIn<0, 86_400_000>,
     /// Time after the first event after which it is collected anyway.
@@ -53,6 +60,9 @@ struct Raw {
     /// File with the key of the fingerprints that stand for secrets; made in the data folder unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     masking_key_file: Option<PathBuf>,
+    /// Another repository that every version is sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push: Option<RawPush>,
     /// Events of sotp-syslog, which sends them to `/api/v1/events`; none is taken unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<RawEvents>,
@@ -76,6 +86,8 @@ impl Default for Raw {
             data: "ssh-config".into(),
             every: DurationIn::from_millis(3_600_000),
             parallel: Ranged::of(30),
+            logins_per_minute: Ranged::of(1_200),
+            windows: Vec::new(),
             settle: DurationIn::from_millis(1_000),
             settle_at_most: DurationIn::from_millis(15_000),
             host_keys: RawHostKeys::default(),
@@ -84,6 +96,7 @@ impl Default for Raw {
             drivers: None,
             rules: None,
             masking_key_file: None,
+            push: None,
             events: None,
             loki: None,
             queue: None,
@@ -152,6 +165,13 @@ struct RawProfile {
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+struct RawPush {
+    /// A path, or an address of https or ssh without a password: git asks its own helpers and keys.
+    url: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct RawEvents {
     /// File with the secret that signs them.
     secret_file: PathBuf,
@@ -180,7 +200,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.devices.is_empty() && self.sites.is_empty() && self.groups.is_empty()
     }
 
@@ -239,6 +259,11 @@ pub struct Config {
     pub(crate) every: Duration,
     /// Devices at a time.
     pub(crate) parallel: usize,
+    /// Shortest time from one login to the next, on whatever device.
+    pub(crate) between_logins: Duration,
+    windows: Vec<Window>,
+    /// Where every version is sent to.
+    pub(crate) push: Option<String>,
     /// Time without an event after which a changed device is collected.
     pub(crate) settle: Duration,
     /// Time after the first event after which it is collected anyway.
@@ -341,10 +366,31 @@ impl Config {
                 Some(Arc::new(checked))
             }
         };
+        let mut windows = Vec::new();
+        for (number, own) in raw.windows.iter().enumerate() {
+            let wrong = |(key, message): (&str, &str)| {
+                at(&format!("windows[{number}].{key}"), message.to_owned())
+            };
+            windows.push(Window::try_from(own).map_err(wrong)?);
+        }
+        let push = raw.push.as_ref().map(|push| push.url.clone());
+        let secret_in_it = |url: &String| {
+            let account = url
+                .split_once("://")
+                .and_then(|(_, rest)| rest.split_once('@'));
+            account.is_some_and(|(account, _)| account.contains(':')) || url.starts_with('-')
+        };
+        if push.as_ref().is_some_and(secret_in_it) {
+            let expected = "expected an address without a password, which git's own helpers know";
+            return Err(at("push.url", expected.to_owned()));
+        }
         let data = folder.join(&raw.data);
         Ok(Self {
             every: *raw.every,
             parallel: raw.parallel.get(),
+            between_logins: Duration::from_mins(1) / raw.logins_per_minute.get(),
+            windows,
+            push,
             settle: *raw.settle,
             settle_at_most: *raw.settle_at_most,
             known_hosts: match &raw.host_keys.file {
@@ -390,6 +436,16 @@ impl Config {
             .iter()
             .find(|credential| *credential.name == **wanted)?;
         (named.everywhere || named.scope.holds(device)).then_some(named)
+    }
+
+    /// Whether the schedule may collect a device at a time.
+    pub(crate) fn is_open(&self, device: &Device, now: jiff::Timestamp) -> bool {
+        let mut own = self
+            .windows
+            .iter()
+            .filter(|own| own.is_for(device))
+            .peekable();
+        own.peek().is_none() || own.any(|own| own.is_open(now))
     }
 
     /// The algorithms that a device is offered.

@@ -19,6 +19,7 @@ pub(crate) struct Counters {
     pub(crate) failures: IntCounterVec,
     pub(crate) events: IntCounterVec,
     pub(crate) running: IntGauge,
+    pub(crate) pushes: IntCounterVec,
 }
 
 impl Counters {
@@ -38,6 +39,11 @@ impl Counters {
                 "Events of sotp-syslog, by what became of them.",
                 "result",
             )?,
+            pushes: vector(
+                "sshconfig_archive_pushes_total",
+                "Times that the archive was sent to the other repository, by how that went.",
+                "result",
+            )?,
             running: IntGauge::new("sshconfig_collections_running", "Collections under way.")?,
         };
         for reason in Error::REASONS.into_iter().chain(["archive", "credential"]) {
@@ -46,6 +52,10 @@ impl Counters {
         for result in RESULTS {
             counters.events.with_label_values(&[result]).inc_by(0);
         }
+        for result in ["ok", "failed"] {
+            counters.pushes.with_label_values(&[result]).inc_by(0);
+        }
+        registry.register(Box::new(counters.pushes.clone()))?;
         registry.register(Box::new(counters.failures.clone()))?;
         registry.register(Box::new(counters.events.clone()))?;
         registry.register(Box::new(counters.running.clone()))?;

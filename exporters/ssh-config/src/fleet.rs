@@ -11,6 +11,8 @@ const AFTER_LOGIN: Duration = Duration::from_secs(15 * 60);
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 /// Longest wait after failures.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Time until a window is looked at again.
+const CLOSED: Duration = Duration::from_secs(60);
 /// Shortest time between two logins on one device.
 const BETWEEN: Duration = Duration::from_secs(1);
 
@@ -127,7 +129,19 @@ impl Fleet {
     }
 
     /// The next device that is due, with why; it counts as running from now on.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<(String, Reason)> {
+    ///
+    /// One that the schedule wants and that is not `open` now waits for a minute.
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        open: impl Fn(&str) -> bool,
+    ) -> Option<(String, Reason)> {
+        for (name, device) in &mut self.devices {
+            let asked = device.event.as_ref().is_some_and(|event| event.due <= now);
+            if !device.running && !asked && device.scheduled <= now && !open(name) {
+                device.scheduled = now + CLOSED;
+            }
+        }
         let due = |device: &Device| !device.running && when(device) <= now;
         let mut ready = self.devices.iter_mut().filter(|(_, device)| due(device));
         // A change that somebody waits for comes before the schedule.
@@ -212,13 +226,13 @@ mod tests {
     fn device_is_collected_once_its_log_is_quiet_or_at_last_anyway() {
         let now = Instant::now();
         let mut fleet = fleet(now);
-        assert!(fleet.take(now).is_none());
+        assert!(fleet.take(now, |_| true).is_none());
         for tenth in [0.0, 0.8, 1.6] {
             assert!(fleet.event("r1", by("alice"), now + seconds(tenth), TIMING));
         }
-        assert!(fleet.take(now + seconds(2.5)).is_none());
+        assert!(fleet.take(now + seconds(2.5), |_| true).is_none());
         assert_eq!(fleet.next(), Some(now + seconds(2.6)));
-        let (name, reason) = fleet.take(now + seconds(2.6)).unwrap();
+        let (name, reason) = fleet.take(now + seconds(2.6), |_| true).unwrap();
         assert_eq!((name.as_str(), reason), ("r1", by("alice")));
         for half in 0..8 {
             fleet.event(
@@ -228,7 +242,7 @@ mod tests {
                 TIMING,
             );
         }
-        assert!(fleet.take(now + seconds(3.0)).is_some());
+        assert!(fleet.take(now + seconds(3.0), |_| true).is_some());
         assert!(!fleet.event("r3", by("eve"), now, TIMING));
     }
 
@@ -237,11 +251,14 @@ mod tests {
         let now = Instant::now();
         let mut fleet = fleet(now);
         fleet.event("r1", by("alice"), now, TIMING);
-        assert!(fleet.take(now + seconds(1.0)).is_some());
+        assert!(fleet.take(now + seconds(1.0), |_| true).is_some());
         fleet.event("r1", by("alice"), now + seconds(1.1), TIMING);
-        assert!(fleet.take(now + seconds(5.0)).is_none(), "it runs still");
+        assert!(
+            fleet.take(now + seconds(5.0), |_| true).is_none(),
+            "it runs still"
+        );
         fleet.ended("r1", Ending::Good, now + seconds(5.0), TIMING);
-        assert!(fleet.take(now + seconds(6.0)).is_some());
+        assert!(fleet.take(now + seconds(6.0), |_| true).is_some());
     }
 
     #[test]
@@ -249,7 +266,7 @@ mod tests {
         let now = Instant::now();
         let mut fleet = fleet(now);
         fleet.event("r1", by("alice"), now, TIMING);
-        fleet.take(now + seconds(1.0)).unwrap();
+        fleet.take(now + seconds(1.0), |_| true).unwrap();
         let failed = Ending::Failed {
             in_a_row: 1,
             login: true,
@@ -257,8 +274,22 @@ mod tests {
         fleet.ended("r1", failed, now + seconds(1.0), TIMING);
         fleet.event("r1", by("alice"), now + seconds(2.0), TIMING);
         fleet.devices.remove("r2");
-        assert!(fleet.take(now + seconds(900.0)).is_none());
-        assert!(fleet.take(now + seconds(902.0)).is_some());
+        assert!(fleet.take(now + seconds(900.0), |_| true).is_none());
+        assert!(fleet.take(now + seconds(902.0), |_| true).is_some());
+    }
+
+    #[test]
+    fn schedule_waits_for_a_window_and_an_event_does_not() {
+        let now = Instant::now();
+        let mut fleet = fleet(now);
+        let late = now + seconds(200.0);
+        assert!(fleet.take(late, |_| false).is_none());
+        assert_eq!(fleet.next(), Some(late + CLOSED));
+        fleet.event("r1", by("alice"), late, TIMING);
+        let (name, _) = fleet.take(late + seconds(1.0), |_| false).unwrap();
+        assert_eq!(name, "r1");
+        let (name, reason) = fleet.take(late + CLOSED, |_| true).unwrap();
+        assert_eq!((name.as_str(), reason.trigger), ("r2", "schedule"));
     }
 
     #[test]

@@ -22,7 +22,9 @@ mod fleet;
 mod journal;
 mod logins;
 mod metrics;
+mod push;
 mod rules;
+mod sections;
 mod state;
 mod tree;
 

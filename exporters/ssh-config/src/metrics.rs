@@ -83,6 +83,7 @@ impl Collect for Series {
         }
         phases(out, &devices);
         counts(out, &devices);
+        told(out, &devices);
         weak(out, &devices);
         self.verdicts(out, &devices);
     }
@@ -170,6 +171,45 @@ fn counts(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
     }
 }
 
+/// What the devices say of themselves.
+fn told(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
+    out.family(
+        "sshconfig_unsaved",
+        Kind::Gauge,
+        "1 while the running configuration is another one than that which the device starts with; absent where that cannot be asked.",
+    );
+    for (labels, _, known) in devices {
+        if let Some(unsaved) = known.unsaved {
+            out.sample(labels, u64::from(unsaved));
+        }
+    }
+    out.family(
+        "sshconfig_device_info",
+        Kind::Gauge,
+        "What the device says that it is; always 1.",
+    );
+    for (labels, _, known) in devices {
+        if let Some([model, version, serial]) = &known.info {
+            let extra = Labels::new([
+                ("model", model.as_str()),
+                ("version", version.as_str()),
+                ("serial", serial.as_str()),
+            ]);
+            out.sample_with(labels, &extra, 1u64);
+        }
+    }
+    out.family(
+        "sshconfig_device_number",
+        Kind::Gauge,
+        "Numbers of show commands, by the name that the driver has for them.",
+    );
+    for (labels, _, known) in devices {
+        for (name, number) in &known.numbers {
+            out.sample_with(labels, &Labels::new([("name", name.as_str())]), *number);
+        }
+    }
+}
+
 fn weak(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
     out.family(
         "sshconfig_weak_algorithm",
@@ -192,6 +232,7 @@ fn weak(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
 
 impl Series {
     fn verdicts(&self, out: &mut Encoder, devices: &[(Labels, String, Known)]) {
+        let now = jiff::Timestamp::now().as_second();
         let verdicts: Vec<_> = devices
             .iter()
             .flat_map(|(labels, name, _)| {
@@ -205,14 +246,32 @@ impl Series {
         out.family(
             "sshconfig_rule_violations",
             Kind::Gauge,
-            "Places where the configuration breaks a rule; 0 where it holds.",
+            "Places where the configuration breaks a rule; 0 where it holds or a waiver does.",
         );
         for (labels, verdict) in &verdicts {
             let extra = Labels::new([
                 ("rule", verdict.rule.as_str()),
                 ("severity", verdict.severity.name()),
             ]);
-            out.sample_with(labels, &extra, verdict.breaches.len() as u64);
+            out.sample_with(labels, &extra, verdict.open(now) as u64);
+        }
+        out.family(
+            "sshconfig_waiver_expires_timestamp_seconds",
+            Kind::Gauge,
+            "When the waiver of a rule that the device breaks ends.",
+        );
+        for (labels, verdict) in &verdicts {
+            if let Some(waiver) = verdict
+                .waiver
+                .as_ref()
+                .filter(|_| !verdict.breaches.is_empty())
+            {
+                let extra = Labels::new([
+                    ("rule", verdict.rule.as_str()),
+                    ("severity", verdict.severity.name()),
+                ]);
+                out.sample_with(labels, &extra, waiver.until);
+            }
         }
         out.family(
             "sshconfig_rule_violated_since_timestamp_seconds",

@@ -12,12 +12,20 @@ use ssh::{Drivers, Structure};
 use toolkit::{ConfigError, yaml};
 
 mod check;
+mod value;
+mod waiver;
 
 use crate::tree::Tree;
 use toolkit::chain;
+pub(crate) use waiver::Waiver;
 
 /// The rules that hold when no folder is named.
-const STARTER: [(&str, &str); 2] = [
+const STARTER: [(&str, &str); 4] = [
+    (
+        "starter/datacentre.yaml",
+        include_str!("../rules/datacentre.yaml"),
+    ),
+    ("starter/edge.yaml", include_str!("../rules/edge.yaml")),
     ("starter/frr.yaml", include_str!("../rules/frr.yaml")),
     ("starter/cisco.yaml", include_str!("../rules/cisco.yaml")),
 ];
@@ -55,7 +63,10 @@ impl Severity {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
+    #[serde(default)]
     rules: Vec<RawRule>,
+    #[serde(default)]
+    waivers: Vec<waiver::RawWaiver>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +94,19 @@ struct RawRule {
     #[serde(default)]
     must_not: Vec<String>,
     count: Option<RawCount>,
+    /// One of these at least.
+    #[serde(default)]
+    one_of: Vec<String>,
+    /// Lines that have to be there as they are.
+    block: Option<RawBlock>,
+    /// What every value of a line has to be.
+    value: Option<RawValue>,
+    /// The rule holds only for a configuration that has lines like all of these, wherever they stand,
+    #[serde(default)]
+    when: Vec<String>,
+    /// and none like one of these.
+    #[serde(default)]
+    unless: Vec<String>,
     /// Whether a configuration without the section breaks the rule.
     #[serde(default)]
     section_required: bool,
@@ -101,6 +125,31 @@ struct RawCount {
     max: usize,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBlock {
+    lines: Vec<String>,
+    /// Whether they have to stand in this order.
+    #[serde(default)]
+    ordered: bool,
+    /// Whether nothing else may stand in the section.
+    #[serde(default)]
+    exact: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawValue {
+    /// With a group `value`.
+    pattern: String,
+    #[serde(default, rename = "in")]
+    one_of: Vec<String>,
+    min: Option<f64>,
+    max: Option<f64>,
+    #[serde(default)]
+    in_network: Vec<String>,
+}
+
 fn no_end() -> usize {
     usize::MAX
 }
@@ -108,8 +157,45 @@ fn no_end() -> usize {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTests {
+    /// What stands for variables of the inventory in the tests.
+    #[serde(default)]
+    vars: Vars,
     pass: Vec<String>,
     fail: Vec<String>,
+}
+
+/// Lines that have to be there.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) lines: Vec<String>,
+    pub(crate) ordered: bool,
+    pub(crate) exact: bool,
+}
+
+/// Variables of the inventory, by name: `device.name`, `device.site` and so on.
+pub(crate) type Vars = std::collections::BTreeMap<String, String>;
+
+/// What the inventory says of a device, as rules use it.
+pub(crate) fn vars(device: &Device) -> Vars {
+    let ip = |address: Option<String>| address.unwrap_or_default();
+    [
+        ("device.name", device.name.to_string()),
+        ("device.site", device.site.to_string()),
+        ("device.role", device.role.to_string()),
+        ("device.platform", device.platform.to_string()),
+        ("device.address", device.address.to_string()),
+        (
+            "device.ipv4",
+            ip(device.ipv4.map(|address| address.to_string())),
+        ),
+        (
+            "device.ipv6",
+            ip(device.ipv6.map(|address| address.to_string())),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
 }
 
 /// How many lines may match.
@@ -138,6 +224,12 @@ pub(crate) struct Rule {
     must: Vec<String>,
     must_not: Vec<String>,
     count: Option<Count>,
+    one_of: Vec<String>,
+    block: Option<Block>,
+    value: Option<value::Check>,
+    when: Vec<String>,
+    unless: Vec<String>,
+    vars: Vars,
     pass: Vec<String>,
     fail: Vec<String>,
 }
@@ -175,6 +267,7 @@ impl Rule {
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     all: Vec<Arc<Rule>>,
+    waivers: Vec<Waiver>,
     files: Vec<PathBuf>,
 }
 
@@ -184,7 +277,7 @@ impl Rules {
         let mut rules = Self::default();
         for (name, text) in STARTER {
             // A test reads each of them, so that none is ever missing.
-            if let Ok(found) = parse(text, Path::new(name)) {
+            if let Ok((found, _)) = parse(text, Path::new(name)) {
                 rules.all.extend(found);
             }
         }
@@ -204,9 +297,12 @@ impl Rules {
         files.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
         files.sort();
         let mut all: Vec<Arc<Rule>> = Vec::new();
+        let mut waivers = Vec::new();
         for path in &files {
             let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-            for rule in parse(&text, path)? {
+            let (rules, own) = parse(&text, path)?;
+            waivers.extend(own.into_iter().map(|waiver| (path, waiver)));
+            for rule in rules {
                 if all.iter().any(|other| other.id == rule.id) {
                     return Err(ConfigError::new(
                         path,
@@ -223,12 +319,32 @@ impl Rules {
             ));
         }
         all.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Self { all, files })
+        for (path, waiver) in &waivers {
+            if !all.iter().any(|rule| rule.id == waiver.rule) {
+                let message = format!("waiver of {}: expected the id of a rule", waiver.rule);
+                return Err(ConfigError::new(path, message));
+            }
+        }
+        let waivers = waivers.into_iter().map(|(_, waiver)| waiver).collect();
+        Ok(Self {
+            all,
+            waivers,
+            files,
+        })
     }
 
     /// Each of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Rule>> {
         self.all.iter()
+    }
+
+    /// The waiver of a rule for a device that lasts longest, whether it has ended or not.
+    pub(crate) fn waiver(&self, rule: &str, device: &Device) -> Option<&Waiver> {
+        let fitting = self
+            .waivers
+            .iter()
+            .filter(|waiver| waiver.is_for(rule, device));
+        fitting.max_by_key(|waiver| waiver.until)
     }
 
     /// Their files.
@@ -237,7 +353,9 @@ impl Rules {
     }
 }
 
-fn parse(text: &str, origin: &Path) -> Result<Vec<Arc<Rule>>, ConfigError> {
+type Parsed = (Vec<Arc<Rule>>, Vec<Waiver>);
+
+fn parse(text: &str, origin: &Path) -> Result<Parsed, ConfigError> {
     let raw: RawFile = yaml::parse(text, origin)?;
     let mut rules: Vec<Arc<Rule>> = Vec::new();
     for (number, raw) in raw.rules.into_iter().enumerate() {
@@ -261,8 +379,15 @@ fn parse(text: &str, origin: &Path) -> Result<Vec<Arc<Rule>>, ConfigError> {
         if rules.iter().any(|other| other.id == raw.id) {
             return Err(at("id", "expected an id that no other rule has"));
         }
-        if raw.must.is_empty() && raw.must_not.is_empty() && raw.count.is_none() {
-            return Err(at("id", "expected must, must_not or count"));
+        let says_nothing = raw.must.is_empty()
+            && raw.must_not.is_empty()
+            && raw.count.is_none()
+            && raw.one_of.is_empty()
+            && raw.block.is_none()
+            && raw.value.is_none();
+        if says_nothing {
+            let expected = "expected must, must_not, count, one_of, block or value";
+            return Err(at("id", expected));
         }
         if raw.platforms.is_empty() {
             return Err(at("platforms", "expected at least one platform"));
@@ -277,7 +402,13 @@ fn parse(text: &str, origin: &Path) -> Result<Vec<Arc<Rule>>, ConfigError> {
         for (step, pattern) in raw.section.iter().enumerate() {
             section.push(regex(format!("section[{step}]"), pattern)?);
         }
-        for (key, patterns) in [("must", &raw.must), ("must_not", &raw.must_not)] {
+        for (key, patterns) in [
+            ("must", &raw.must),
+            ("must_not", &raw.must_not),
+            ("one_of", &raw.one_of),
+            ("when", &raw.when),
+            ("unless", &raw.unless),
+        ] {
             for (step, pattern) in patterns.iter().enumerate() {
                 regex(format!("{key}[{step}]"), pattern)?;
             }
@@ -288,6 +419,31 @@ fn parse(text: &str, origin: &Path) -> Result<Vec<Arc<Rule>>, ConfigError> {
                 return Err(at("count.min", "expected at most max"));
             }
         }
+        let value = match raw.value {
+            None => None,
+            Some(own) => {
+                let pattern = regex("value.pattern".to_owned(), &own.pattern)?;
+                if !pattern
+                    .capture_names()
+                    .flatten()
+                    .any(|name| name == "value")
+                {
+                    return Err(at("value.pattern", "expected a group (?P<value>…)"));
+                }
+                let check = value::Check {
+                    pattern: own.pattern,
+                    one_of: own.one_of,
+                    min: own.min,
+                    max: own.max,
+                    networks: value::networks(&own.in_network)
+                        .ok_or_else(|| at("value.in_network", "expected ADDRESS/LENGTH"))?,
+                };
+                if check.is_empty() {
+                    return Err(at("value", "expected in, min, max or in_network"));
+                }
+                Some(check)
+            }
+        };
         let each = raw
             .each
             .as_deref()
@@ -313,6 +469,16 @@ fn parse(text: &str, origin: &Path) -> Result<Vec<Arc<Rule>>, ConfigError> {
                 min: count.min,
                 max: count.max,
             }),
+            one_of: raw.one_of,
+            block: raw.block.map(|block| Block {
+                lines: block.lines,
+                ordered: block.ordered,
+                exact: block.exact,
+            }),
+            value,
+            when: raw.when,
+            unless: raw.unless,
+            vars: raw.tests.vars,
             pass: raw.tests.pass,
             fail: raw.tests.fail,
         };
@@ -321,7 +487,14 @@ fn parse(text: &str, origin: &Path) -> Result<Vec<Arc<Rule>>, ConfigError> {
         }
         rules.push(Arc::new(rule));
     }
-    Ok(rules)
+    let mut waivers = Vec::new();
+    for (number, raw) in raw.waivers.into_iter().enumerate() {
+        let wrong = |(key, message): (&str, &str)| {
+            ConfigError::at(text, origin, format!("waivers[{number}].{key}"), message)
+        };
+        waivers.push(Waiver::try_from(raw).map_err(wrong)?);
+    }
+    Ok((rules, waivers))
 }
 
 impl Rule {
@@ -329,7 +502,10 @@ impl Rule {
     fn tested(&self) -> Option<(String, String)> {
         let structure = self.structure();
         for (number, text) in self.pass.iter().enumerate() {
-            if let Some(breach) = self.breaches(&Tree::parse(structure, text)).first() {
+            if let Some(breach) = self
+                .breaches(&Tree::parse(structure, text), &self.vars)
+                .first()
+            {
                 return Some((
                     format!("tests.pass[{number}]"),
                     format!("expected that it passes, but: {}", breach.message),
@@ -337,7 +513,10 @@ impl Rule {
             }
         }
         for (number, text) in self.fail.iter().enumerate() {
-            if self.breaches(&Tree::parse(structure, text)).is_empty() {
+            if self
+                .breaches(&Tree::parse(structure, text), &self.vars)
+                .is_empty()
+            {
                 return Some((
                     format!("tests.fail[{number}]"),
                     "expected that it fails, but it passes".to_owned(),
@@ -394,7 +573,8 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<Arc<Rule>>, String> {
-        parse(text, Path::new("rules.yaml")).map_err(|error| error.to_string())
+        let parsed = parse(text, Path::new("rules.yaml")).map_err(|error| error.to_string())?;
+        Ok(parsed.0)
     }
 
     #[test]
@@ -403,10 +583,11 @@ mod tests {
         for (name, text) in STARTER {
             count += parse(text, Path::new(name))
                 .unwrap_or_else(|error| panic!("{error}"))
+                .0
                 .len();
         }
         assert_eq!(Rules::starter().all.len(), count);
-        assert!(count >= 10);
+        assert!(count >= 30, "{count}");
     }
 
     #[test]

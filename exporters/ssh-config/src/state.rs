@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use ssh::{Incomplete, Seconds, Weakness};
+use ssh::{Facts, Incomplete, Seconds, Weakness};
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -33,6 +33,12 @@ pub(crate) struct Known {
     pub(crate) host_key_changed: bool,
     /// By [`Weakness::ALL`].
     pub(crate) weak: [bool; 4],
+    /// Whether the running configuration is another one than that which the device starts with.
+    pub(crate) unsaved: Option<bool>,
+    /// Model, version and serial number.
+    pub(crate) info: Option<[String; 3]>,
+    /// Numbers of show commands.
+    pub(crate) numbers: BTreeMap<String, f64>,
     /// Failures since the last success, for back-off.
     pub(crate) in_a_row: u32,
 }
@@ -47,6 +53,15 @@ impl Known {
             commands,
         } = seconds;
         self.seconds = [connect, login, prompt, commands].map(|phase| phase.as_secs_f64());
+    }
+
+    /// Notes what the device says of itself; what it did not say stays.
+    pub(crate) fn said(&mut self, facts: Facts) {
+        let said = [facts.model, facts.version, facts.serial];
+        if said.iter().any(Option::is_some) {
+            self.info = Some(said.map(Option::unwrap_or_default));
+        }
+        self.numbers = facts.numbers.into_iter().collect();
     }
 
     /// Notes the weak algorithms.

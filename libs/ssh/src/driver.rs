@@ -112,6 +112,7 @@ pub struct Driver {
     pub(crate) startup: Option<String>,
     pub(crate) facts: Vec<Fact>,
     pub(crate) comment: String,
+    pub(crate) undo: String,
     complete: Complete,
     pub(crate) configure: Option<Configure>,
     pub(crate) quiet: Duration,
@@ -193,6 +194,12 @@ impl Driver {
     #[must_use]
     pub fn comment(&self) -> &str {
         &self.comment
+    }
+
+    /// The word in front of a line that takes it back.
+    #[must_use]
+    pub fn undo(&self) -> &str {
+        &self.undo
     }
 
     /// Whether it can change a configuration.

@@ -5,7 +5,8 @@ use access::openapi::{Document, Operation};
 use serde_json::json;
 
 use super::{
-    Answer, CALLS, Collection, Compared, Configuration, Devices, Rules, Versions, Violations,
+    Answer, CALLS, Collection, Compared, Configuration, Devices, Restored, Rules, Sections,
+    Versions, Violations, fleet,
 };
 use crate::archive::MOST_VERSIONS;
 use crate::events::Event;
@@ -45,11 +46,48 @@ fn describe(call: &mut Operation<'_>, answer: Answer) {
         Answer::Difference => of_device(
             call.text("from", "As to; without it, the one before that.")
                 .text("to", WHICH)
-                .word("format", false, &["json", "unified"], "Without it, json.")
+                .word(
+                    "format",
+                    false,
+                    &["json", "unified", "sections"],
+                    "Without it, json.",
+                )
                 .answer::<Compared>(200, "")
+                .answer::<Sections>(200, "")
                 .answer_in("text/plain", 200, text, "What changed."),
         ),
         Answer::Rules => of_device(call.answer::<Rules>(200, "Rule by rule.")),
+        Answer::Restore => {
+            of_device(
+                call.text(
+                    "to",
+                    "As at of its configuration; without it, the one before the newest.",
+                )
+                .answer::<Restored>(200, "What is typed."),
+            );
+            call.problems(&[409]);
+        }
+        Answer::Around => of_fleet(
+            call.text("at", "A time (RFC 3339 or Unix seconds); without it, now.")
+                .count(
+                    "minutes",
+                    fleet::MINUTES as usize,
+                    "Minutes to both sides; without it, 5.",
+                )
+                .answer::<fleet::Around>(200, "Changes, the newest first."),
+        ),
+        Answer::Search => of_fleet(
+            narrowed(call.text("pattern", "A regular expression for a line."))
+                .answer::<fleet::Found>(200, "Lines, at most 1,000."),
+        ),
+        Answer::Outliers => of_fleet(
+            narrowed(call.count(
+                "share",
+                99,
+                "Per cent of the peers that have the line, from 51 on; without it, 95.",
+            ))
+            .answer::<fleet::Outliers>(200, "Lines, at most 1,000."),
+        ),
         Answer::Collect => {
             call.write()
                 .answer::<Collection>(
@@ -83,6 +121,17 @@ fn describe(call: &mut Operation<'_>, answer: Answer) {
 /// Who reads is known and may.
 fn reads(call: &mut Operation<'_>) {
     call.problems(&[401, 403]);
+}
+
+fn of_fleet(call: &mut Operation<'_>) {
+    call.problems(&[400, 401, 403, 500]);
+}
+
+/// Devices of a role, a site or a platform alone.
+fn narrowed<'a, 'b>(call: &'a mut Operation<'b>) -> &'a mut Operation<'b> {
+    call.text("role", "Devices of this role alone.")
+        .text("site", "Devices of this site alone.")
+        .text("platform", "Devices of this platform alone.")
 }
 
 fn of_device(call: &mut Operation<'_>) {

@@ -25,6 +25,31 @@ fn default_is_good_and_names_nobody() {
 }
 
 #[test]
+fn windows_are_those_of_their_zone_and_their_devices() {
+    let config = parse(
+        "windows: [{from: '22:00', to: '04:00', days: [sat], zone: Europe/Berlin, sites: [ams]}]",
+    )
+    .unwrap();
+    let inventory = inventory();
+    let open =
+        |name: &str, at: &str| config.is_open(inventory.device(name).unwrap(), at.parse().unwrap());
+    // Saturday, 5 December 2026; Berlin is an hour ahead.
+    assert!(open("r1", "2026-12-05T21:00:00Z") && open("r1", "2026-12-06T02:59:00Z"));
+    assert!(!open("r1", "2026-12-05T20:59:00Z") && !open("r1", "2026-12-06T03:00:00Z"));
+    assert!(!open("r1", "2026-12-04T23:00:00Z") && !open("r1", "2026-12-05T01:00:00Z"));
+    assert!(open("r2", "2026-12-04T12:00:00Z"), "no window names it");
+    let error = parse("windows: [{from: '22', to: '04:00', sites: [ams]}]").unwrap_err();
+    assert!(error.contains("windows[0].from"), "{error}");
+    assert!(parse("windows: [{from: '22:00', to: '04:00'}]").is_err());
+    let error = parse("push: {url: 'https://bob:pw@example.net/a.git'}").unwrap_err();
+    assert!(
+        error.contains("push.url") && !error.contains("pw@"),
+        "{error}"
+    );
+    assert!(parse("push: {url: 'ssh://git@example.net/a.git'}").is_ok());
+}
+
+#[test]
 fn credential_goes_to_the_devices_that_it_is_bound_to_and_no_other() {
     let config =
         parse("credentials: [{name: lab, user: sotp, password_file: password, sites: [ams]}]")

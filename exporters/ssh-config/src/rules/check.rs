@@ -2,7 +2,7 @@
 
 use regex::{Captures, Regex};
 
-use super::{Breach, Rule};
+use super::{Block, Breach, Rule, Vars};
 use crate::tree::Tree;
 
 /// Most breaches of one rule that are told.
@@ -33,10 +33,58 @@ pub(super) fn template(pattern: &str, value: impl Fn(&str) -> Option<String>) ->
     out
 }
 
+/// What stands for names in double braces: the inventory, and the groups of `each`.
+type Values<'a> = (&'a Vars, Option<&'a Captures<'a>>);
+
+fn said((vars, captures): Values<'_>, name: &str) -> Option<String> {
+    let captured = captures.and_then(|found| found.name(name));
+    captured
+        .map(|found| found.as_str().to_owned())
+        .or_else(|| vars.get(name).cloned())
+}
+
+/// The pattern with its names filled in.
+fn compiled(pattern: &str, values: Values<'_>) -> Option<Regex> {
+    let value = |name: &str| said(values, name).map(|text| regex::escape(&text));
+    // It was checked when the rule was read.
+    Regex::new(&template(pattern, value)).ok()
+}
+
+/// What is wrong with the lines of a section that has to hold a block.
+fn block(block: &Block, values: Values<'_>, lines: &[(usize, &str)]) -> Option<String> {
+    let wanted: Vec<String> = block
+        .lines
+        .iter()
+        .map(|line| template(line.trim(), |name| said(values, name)))
+        .collect();
+    let there: Vec<&str> = lines
+        .iter()
+        .map(|(_, text)| text.trim())
+        .filter(|text| !text.is_empty() && *text != "!")
+        .collect();
+    let missing = wanted.iter().find(|line| !there.contains(&line.as_str()));
+    if let Some(line) = missing {
+        return Some(format!("no line {line}"));
+    }
+    let more = there
+        .iter()
+        .find(|line| !wanted.iter().any(|own| own == *line));
+    if let Some(line) = more.filter(|_| block.exact) {
+        return Some(format!("a line that does not belong there: {line}"));
+    }
+    let place = |line: &String| there.iter().position(|own| own == line);
+    let places: Vec<_> = wanted.iter().map(place).collect();
+    (block.ordered && !places.is_sorted()).then(|| "the lines stand in another order".to_owned())
+}
+
 impl Rule {
     /// Where `tree` breaks the rule; nowhere when it holds.
-    pub(crate) fn breaches(&self, tree: &Tree<'_>) -> Vec<Breach> {
+    /// `vars` stand for `{{device.name}}` and so on.
+    pub(crate) fn breaches(&self, tree: &Tree<'_>, vars: &Vars) -> Vec<Breach> {
         let mut found = Vec::new();
+        if !self.applies(tree, vars) {
+            return found;
+        }
         let sections = self.sections(tree);
         if sections.is_empty() && self.section_required {
             let path: Vec<&str> = self.section.iter().map(Regex::as_str).collect();
@@ -48,11 +96,12 @@ impl Rule {
         }
         for section in sections {
             match &self.each {
-                None => self.within(tree, section, section, None, &mut found),
+                None => self.within(tree, section, section, (vars, None), &mut found),
                 Some(each) => {
                     for (number, text) in tree.children(section) {
                         if let Some(captures) = each.captures(text) {
-                            self.within(tree, section, Some(number), Some(&captures), &mut found);
+                            let values = (vars, Some(&captures));
+                            self.within(tree, section, Some(number), values, &mut found);
                         }
                     }
                 }
@@ -60,6 +109,16 @@ impl Rule {
         }
         found.truncate(MOST);
         found
+    }
+
+    /// Whether the rule is meant for this configuration.
+    fn applies(&self, tree: &Tree<'_>, vars: &Vars) -> bool {
+        let has = |pattern: &String| {
+            let regex = compiled(pattern, (vars, None));
+            let mut lines = tree.lines.iter();
+            regex.is_some_and(|regex| lines.any(|line| regex.is_match(line.text)))
+        };
+        self.when.iter().all(has) && !self.unless.iter().any(has)
     }
 
     /// The lines that the section's patterns lead to; the top level for none.
@@ -84,15 +143,11 @@ impl Rule {
         tree: &Tree<'_>,
         section: Option<usize>,
         told: Option<usize>,
-        captures: Option<&Captures<'_>>,
+        values: Values<'_>,
         found: &mut Vec<Breach>,
     ) {
         let lines: Vec<(usize, &str)> = tree.children(section).collect();
-        let compiled = |pattern: &String| {
-            let value = |name: &str| Some(regex::escape(captures?.name(name)?.as_str()));
-            // It was checked when the rule was read.
-            Regex::new(&template(pattern, value)).ok()
-        };
+        let compiled = |pattern: &String| compiled(pattern, values);
         let mut breach = |number: Option<usize>, message: String| {
             let mut place = Vec::new();
             if let Some(number) = number {
@@ -108,6 +163,31 @@ impl Rule {
         for regex in self.must.iter().filter_map(compiled) {
             if !lines.iter().any(|(_, text)| regex.is_match(text)) {
                 breach(told, format!("no line like {regex}"));
+            }
+        }
+        if !self.one_of.is_empty() {
+            let mut patterns = self.one_of.iter().filter_map(compiled);
+            if !patterns.any(|regex| lines.iter().any(|(_, text)| regex.is_match(text))) {
+                breach(
+                    told,
+                    format!("no line like one of {}", self.one_of.join(", ")),
+                );
+            }
+        }
+        if let Some(own) = &self.block
+            && let Some(message) = block(own, values, &lines)
+        {
+            breach(told, message);
+        }
+        if let Some(check) = &self.value
+            && let Some(regex) = compiled(&check.pattern)
+        {
+            for (number, text) in &lines {
+                let value = regex.captures(text).and_then(|found| found.name("value"));
+                let plain = |text: &str| template(text, |name| said(values, name));
+                if let Some(message) = value.and_then(|value| check.wrong(value.as_str(), plain)) {
+                    breach(Some(*number), message);
+                }
             }
         }
         for regex in self.must_not.iter().filter_map(compiled) {
@@ -149,7 +229,8 @@ mod tests {
     fn each_neighbour_is_looked_at_and_the_one_that_breaks_the_rule_is_named() {
         let text = "rules:\n  - id: bgp-auth\n    title: T\n    severity: major\n    why: w\n    platforms: [frr]\n    section: ['^router bgp ']\n    each: '^ neighbor (?P<peer>\\S+) remote-as '\n    must: ['^ neighbor {{peer}} password ']\n    tests: {pass: ['hostname a'], fail: [\"router bgp 1\\n neighbor 198.18.0.2 remote-as 1\"]}\n";
         let rules = super::super::parse(text, "rules.yaml".as_ref()).unwrap();
-        let breaches = rules[0].breaches(&Tree::parse(Structure::Indent, CONFIG));
+        let breaches =
+            rules.0[0].breaches(&Tree::parse(Structure::Indent, CONFIG), &super::Vars::new());
         assert_eq!(breaches.len(), 1);
         assert_eq!(breaches[0].line, Some(5));
         assert_eq!(
@@ -161,5 +242,77 @@ mod tests {
             "{}",
             breaches[0].message
         );
+    }
+
+    /// Rules are their own tests: each is read only if its examples pass and fail as they say.
+    fn read(body: &str) -> Result<(), String> {
+        let text = format!(
+            "rules:\n  - id: a\n    title: A\n    severity: minor\n    why: because\n    platforms: [ios]\n{body}"
+        );
+        let read = super::super::parse(&text, "rules.yaml".as_ref());
+        read.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_kind_of_check_passes_and_fails() {
+        for (kind, pass, fail) in [
+            (
+                "one_of: ['^ntp server ', '^clock timezone ']",
+                "ntp server 198.18.0.1",
+                "hostname a",
+            ),
+            (
+                "section: ['^line vty']\n    block: {lines: ['login local', 'transport input ssh'], ordered: true}",
+                "line vty 0 4\\n login local\\n exec-timeout 5\\n transport input ssh",
+                "line vty 0 4\\n transport input ssh\\n login local",
+            ),
+            (
+                "section: ['^ip access-list extended MGMT']\n    block: {lines: ['permit ip any any'], exact: true}",
+                "ip access-list extended MGMT\\n permit ip any any",
+                "ip access-list extended MGMT\\n permit ip any any\\n permit tcp any any",
+            ),
+            (
+                "section: ['^line ']\n    value: {pattern: '^ exec-timeout (?P<value>\\d+)', min: 1, max: 10}",
+                "line vty 0 4\\n exec-timeout 10 0",
+                "line vty 0 4\\n exec-timeout 0 0",
+            ),
+            (
+                "value: {pattern: '^logging trap (?P<value>\\S+)', in: [informational, notifications]}",
+                "logging trap informational",
+                "logging trap errors",
+            ),
+            (
+                "value: {pattern: '^ntp server (?P<value>\\S+)', in_network: [198.18.0.0/15, '2001:db8::/32']}",
+                "ntp server 198.19.255.1\\nntp server 2001:db8::1",
+                "ntp server 198.20.0.1",
+            ),
+            (
+                "when: ['^ip ssh version 2']\n    unless: ['^hostname lab']\n    must: ['^ip ssh time-out ']",
+                "hostname lab1\\nip ssh version 2",
+                "hostname r1\\nip ssh version 2",
+            ),
+            (
+                "must: ['^hostname {{device.name}}$']",
+                "hostname r1",
+                "hostname r2",
+            ),
+        ] {
+            let tests = |pass: &str, fail: &str| {
+                let vars = "vars: {device.name: r1}";
+                let body = format!(
+                    "    {kind}\n    tests: {{{vars}, pass: [\"{pass}\"], fail: [\"{fail}\"]}}\n"
+                );
+                read(&body)
+            };
+            assert_eq!(tests(pass, fail), Ok(()), "{kind}");
+            assert!(
+                tests(fail, fail).is_err() && tests(pass, pass).is_err(),
+                "{kind}"
+            );
+        }
+        let body = "    value: {pattern: '^a (\\d)', min: 1}\n    tests: {pass: [a], fail: [b]}\n";
+        assert!(read(body).unwrap_err().contains("value.pattern"));
+        let body = "    value: {pattern: '^a (?P<value>.)', in_network: [x]}\n    tests: {pass: [a], fail: [b]}\n";
+        assert!(read(body).unwrap_err().contains("value.in_network"));
     }
 }

@@ -16,7 +16,7 @@ async fn change_becomes_a_version_with_the_name_of_who_made_it_and_no_secret_is_
     series(&process, "sshconfig_up", &[("device", "r3")], 0.0).await;
     let samples = page(&process).await;
     for (state, count) in [
-        ("collected", 3.0),
+        ("collected", 4.0),
         ("no_ssh", 0.0),
         ("no_credential", 1.0),
         ("no_driver", 1.0),

@@ -4,5 +4,6 @@
 
 mod bounds;
 mod collecting;
+mod fleet;
 mod golden;
 mod world;

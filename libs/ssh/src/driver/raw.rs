@@ -58,6 +58,9 @@ struct RawDriver {
     /// What a comment begins with.
     #[serde(default = "comment")]
     comment: String,
+    /// The word in front of a line that takes it back.
+    #[serde(default = "undo")]
+    undo: String,
     complete: RawComplete,
     configure: Option<RawConfigure>,
     /// Longest silence within an answer.
@@ -185,6 +188,9 @@ fn height() -> u32 {
 }
 fn comment() -> String {
     "!".to_owned()
+}
+fn undo() -> String {
+    "no".to_owned()
 }
 fn quiet() -> u64 {
     20
@@ -412,6 +418,7 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
         startup: raw.startup,
         facts,
         comment: raw.comment,
+        undo: raw.undo,
         complete,
         configure,
         quiet: Duration::from_secs(raw.quiet_seconds),

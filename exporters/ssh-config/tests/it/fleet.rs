@@ -1,0 +1,186 @@
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{CONFIG, World, ask, asked, event, page, series};
+
+const R1: &[(&str, &str)] = &[("device", "r1")];
+
+#[tokio::test]
+async fn device_says_what_it_is_and_whether_its_configuration_is_saved() {
+    let world = World::new().await;
+    let process = world.start().await;
+    let switch: &[(&str, &str)] = &[("device", "r6")];
+    series(&process, "sshconfig_unsaved", switch, 1.0).await;
+    let samples = page(&process).await;
+    let info = [
+        ("device", "r6"),
+        ("model", "DCS-7050"),
+        ("serial", "SSJ1"),
+        ("version", "4.29.2F"),
+    ];
+    assert_eq!(samples.value("sshconfig_device_info", &info), Some(1.0));
+    assert_eq!(
+        samples.value("sshconfig_unsaved", R1),
+        None,
+        "nothing to compare with"
+    );
+}
+
+#[tokio::test]
+async fn fleet_is_asked_as_one() {
+    let world = World::new().await;
+    let copy = world.dir.join("copy.git");
+    let made = Command::new("git")
+        .args(["init", "-q", "--bare"])
+        .arg(&copy)
+        .status();
+    assert!(made.unwrap().success());
+    world.configure(&format!("push: {{url: '{}'}}\n", copy.display()));
+    let process = world.start().await;
+    for device in ["r1", "r2", "r6"] {
+        series(&process, "sshconfig_up", &[("device", device)], 1.0).await;
+    }
+    let changed = CONFIG.replace("to r2", "to r9");
+    world.r1.answer("show running-config", &changed);
+    let done = event(
+        &process,
+        "configuration_change",
+        "r1",
+        json!({"user": "bob"}),
+        "s3cretEvents",
+    );
+    assert_eq!(done.await, 200);
+    series(&process, "sshconfig_changes_total", R1, 1.0).await;
+
+    let around = asked(&process, "/api/v1/history?minutes=60").await;
+    let changes = around["changes"].as_array().unwrap();
+    assert_eq!(changes.len(), 4, "{around}");
+    assert_eq!(
+        (&changes[0]["device"], &changes[0]["user"]),
+        (&json!("r1"), &json!("bob"))
+    );
+    let earlier = asked(&process, "/api/v1/history?at=1000000000").await;
+    assert_eq!(earlier["changes"], json!([]));
+
+    let found = asked(&process, "/api/v1/search?pattern=description.*r9").await;
+    assert_eq!(
+        found["matches"],
+        json!([{"device": "r1", "line": 8, "section": ["interface eth1"], "text": " description to r9"}])
+    );
+    let narrowed = asked(&process, "/api/v1/search?pattern=hostname&platform=eos").await;
+    assert_eq!(narrowed["matches"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        ask(&process, "alice", "/api/v1/search?pattern=(").await.0,
+        400
+    );
+    assert_eq!(
+        ask(&process, "eve", "/api/v1/search?pattern=a").await.0,
+        401
+    );
+
+    let sections = asked(&process, "/api/v1/devices/r1/diff?format=sections").await;
+    assert_eq!(
+        sections["sections"],
+        json!([{"section": ["interface eth1"], "added": ["description to r9"], "removed": ["description to r2"], "moved": false}])
+    );
+    let restore = asked(&process, "/api/v1/devices/r1/restore").await;
+    assert_eq!(
+        restore["lines"],
+        json!([
+            "interface eth1",
+            " no description to r9",
+            " description to r2",
+            " exit"
+        ])
+    );
+    assert_eq!(
+        asked(&process, "/api/v1/outliers").await["outliers"],
+        json!([]),
+        "too few peers"
+    );
+
+    testkit::eventually(Duration::from_secs(20), || async {
+        let said = Command::new("git")
+            .arg("-C")
+            .arg(&copy)
+            .args(["log", "--format=%an", "device/r1"])
+            .output()?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        match said.starts_with("bob\n") {
+            true => Ok(()),
+            false => Err(std::io::Error::other(said + &process.log()).into()),
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn waiver_holds_until_its_day_and_then_no_more() {
+    for (until, violations) in [("2099-12-31", 0.0), ("2020-01-01", 1.0)] {
+        let world = World::new().await;
+        world.waive("frr-log-syslog", until);
+        let text = CONFIG.replace("log syslog informational\n", "");
+        world.r1.answer("show running-config", &text);
+        let process = world.start().await;
+        series(&process, "sshconfig_up", R1, 1.0).await;
+        let labels = [("device", "r1"), ("rule", "frr-log-syslog")];
+        series(&process, "sshconfig_rule_violations", &labels, violations).await;
+        let ends = page(&process)
+            .await
+            .value("sshconfig_waiver_expires_timestamp_seconds", &labels);
+        assert!(ends.is_some_and(|ends| ends > 1.5e9), "{ends:?}");
+        let all = asked(&process, "/api/v1/violations").await;
+        let found = &all["violations"].as_array().unwrap()[0];
+        assert_eq!(
+            (&found["waived"], &found["waiver"]["owner"]),
+            (&json!(violations == 0.0), &json!("alice"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn line_that_all_peers_have_and_one_lacks_is_found() {
+    let world = World::new().await;
+    let mut inventory = std::fs::read_to_string(world.dir.join("inventory.yaml")).unwrap();
+    let mut known = std::fs::read_to_string(world.dir.join("known_hosts")).unwrap();
+    let mut peers = Vec::new();
+    for number in 11..15 {
+        let text = match number {
+            14 => CONFIG.replace("log commands\n", ""),
+            _ => CONFIG.to_owned(),
+        };
+        let peer = testkit::ssh::Device::new("p", "sotp", "s3cretLogin")
+            .at([127, 0, 0, number].into())
+            .answer("show running-config", &text)
+            .start()
+            .await
+            .unwrap();
+        inventory += &format!(
+            " - {{name: p{number}, address: 127.0.0.{number}, role: edge, platform: frr, ssh: {{port: {}, credentials: lab}}}}\n",
+            peer.address.port()
+        ).replacen(' ', "", 1);
+        known += &peer.known_host;
+        peers.push(peer);
+    }
+    world.dir.write("inventory.yaml", inventory).unwrap();
+    world.dir.write("known_hosts", known).unwrap();
+    let path = world.dir.join("ssh-config.yaml");
+    let held = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        held.replace("r5, r6]", "r5, r6, p11, p12, p13, p14]"),
+    )
+    .unwrap();
+    let process = world.start().await;
+    for device in ["r1", "r2", "p11", "p12", "p13", "p14"] {
+        series(&process, "sshconfig_up", &[("device", device)], 1.0).await;
+    }
+    let found = asked(&process, "/api/v1/outliers").await;
+    assert_eq!(
+        found["outliers"],
+        json!([{"device": "p14", "role": "edge", "platform": "frr", "section": [], "text": "log commands", "peers_with": 5, "peers": 6}])
+    );
+}
