@@ -4,7 +4,9 @@
 //! each `package.json` for a dashboard. What is there and still fits is not made again.
 
 use std::collections::hash_map::DefaultHasher;
+use std::ffi::OsString;
 use std::hash::{Hash as _, Hasher as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,6 +45,26 @@ impl App {
     #[must_use]
     pub fn host(&self) -> PathBuf {
         self.0.join("host-dist")
+    }
+
+    /// Runs Node.js where the packages are: whether it ended well, and what it wrote when `input` was given to it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn node(&self, arguments: &[&str], input: &str) -> anyhow::Result<(bool, String)> {
+        let mut child = Command::new("node")
+            .args(arguments)
+            .current_dir(&self.0)
+            .env("PATH", with_own_node(&self.0)?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        if let Some(mut writer) = child.stdin.take() {
+            writer.write_all(input.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok((output.status.success(), said))
     }
 
     /// A file of a package from npm.
@@ -139,17 +161,23 @@ fn version() -> anyhow::Result<u32> {
     major.with_context(|| format!("npm --version says {text:?}"))
 }
 
-/// One call of npm. Its scripts run with the Node.js that the packages bring: Debian's own may be older than they take.
-fn run(folder: &Path, args: &[&str], within: Duration) -> anyhow::Result<()> {
-    let what = format!("npm {}", args.join(" "));
+/// `PATH` with the Node.js that the packages bring before others: Debian's own may be older than they take.
+fn with_own_node(folder: &Path) -> anyhow::Result<OsString> {
     let packages = folder.join("node_modules");
     let own = ["x64", "arm64"].map(|kind| packages.join(format!("node-linux-{kind}/bin")));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path)))?;
+    Ok(std::env::join_paths(
+        own.into_iter().chain(std::env::split_paths(&path)),
+    )?)
+}
+
+/// One call of npm.
+fn run(folder: &Path, args: &[&str], within: Duration) -> anyhow::Result<()> {
+    let what = format!("npm {}", args.join(" "));
     let mut child = Command::new("npm")
         .args(args)
         .current_dir(folder)
-        .env("PATH", path)
+        .env("PATH", with_own_node(folder)?)
         .env("npm_config_update_notifier", "false")
         .env("CI", "true")
         .stdin(Stdio::null())

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sotp_checks::dashboards::{self, Dashboard};
-use sotp_checks::{panels, root, short};
+use sotp_checks::variables::{Values, names};
+use sotp_checks::{app, panels, root, short};
 
 /// The uids of the data sources that are provisioned.
 fn sources() -> BTreeSet<String> {
@@ -117,6 +118,134 @@ fn every_dashboard_is_complete() {
         problems.extend(dashboards::file_problems(&short(&dashboard.path), &text));
     }
     assert_eq!(problems, Vec::<String>::new());
+}
+
+/// The queries that Loki and Tempo are asked, with stand-ins for what is chosen. The id of a trace alone is no query of a language.
+fn of_logs_and_traces() -> Vec<Value> {
+    let mut found = Vec::new();
+    for dashboard in ours() {
+        for query in dashboard.queries() {
+            if query.is_prometheus() || query.text == "$trace" {
+                continue;
+            }
+            let mut values = Values::builtin(3600, 15, 15);
+            for name in names(&query.text)
+                .into_iter()
+                .filter(|name| !name.starts_with("__"))
+            {
+                values.set(name, "value");
+            }
+            let text = values.fill(&query.text).unwrap();
+            let place = format!("{} / {} {}", dashboard.uid, query.place, query.name);
+            found.push(json!({"place": place, "source": query.source, "query": text}));
+        }
+    }
+    found
+}
+
+/// By the grammars that Grafana's own editors are made of.
+#[test]
+fn every_query_of_logs_and_traces_is_one() {
+    if let Some(reason) = app::missing() {
+        testkit::skip(reason);
+        return;
+    }
+    let built = app::build(&[]).unwrap();
+    let check = |queries: &[Value]| {
+        let input = Value::from(queries.to_vec()).to_string();
+        let (ended_well, said) = built.node(&["test/queries.mjs"], &input).unwrap();
+        assert!(ended_well, "{said}");
+        said
+    };
+    let queries = of_logs_and_traces();
+    assert!(queries.len() >= 10, "{queries:?}");
+    assert_eq!(check(&queries), "");
+    for (source, query) in [
+        ("loki", "{job=\"a\"} | line_format \"{{.x}}"),
+        ("loki", "{job=\"a\"} |"),
+        ("tempo", "{ duration > }"),
+    ] {
+        let bad = json!({"place": "bad", "source": source, "query": query});
+        assert!(check(&[bad]).starts_with("bad: at "), "{query}");
+    }
+}
+
+/// By Grafana's own types of a dashboard; a name that they do not know is a slip.
+#[test]
+fn every_dashboard_is_one_of_grafanas_schema() {
+    if let Some(reason) = app::missing() {
+        testkit::skip(reason);
+        return;
+    }
+    let built = app::build(&[]).unwrap();
+    // Among the packages, where the compiler finds them and no build sweeps.
+    let place = built.package(&format!(".boards-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    let types = root().join("dashboards/app/test/board.ts");
+    std::fs::copy(types, place.join("board.ts")).unwrap();
+    let file = place.join("boards.ts");
+    let check = |boards: &[(String, &Value)]| {
+        let lines = boards.iter().enumerate().map(|(at, (name, json))| {
+            format!("// {name}\nexport const board{at}: Board = {json};\n")
+        });
+        let text: String = lines.collect();
+        std::fs::write(
+            &file,
+            format!("import type {{ Board }} from './board';\n{text}"),
+        )
+        .unwrap();
+        let compiler = "node_modules/typescript/bin/tsc";
+        let flags = "--noEmit --skipLibCheck --strict --moduleResolution bundler --module esnext --target es2022";
+        let path = file.display().to_string();
+        let arguments: Vec<&str> = [compiler]
+            .into_iter()
+            .chain(flags.split(' '))
+            .chain([path.as_str()])
+            .collect();
+        built.node(&arguments, "").unwrap()
+    };
+    let all = ours();
+    let named: Vec<_> = all
+        .iter()
+        .map(|board| (short(&board.path), &board.json))
+        .collect();
+    let (sound, said) = check(&named);
+    assert!(sound, "{said}");
+    let mut bad = all[0].json.clone();
+    bad["panels"][0]["desription"] = json!("A slip.");
+    let (sound, said) = check(&[("bad".to_owned(), &bad)]);
+    assert!(!sound && said.contains("desription"), "{said}");
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+/// Loki is chosen by labels that somebody writes: the services by `docs/syslog.md`, `docs/ssh-config.md`, `docs/remediator.md`, and whoever
+/// ships the services' own logs.
+#[test]
+fn every_label_that_lines_are_chosen_by_is_one_that_is_written() {
+    const WRITTEN: [&str; 7] = [
+        "job",
+        "site",
+        "role",
+        "device",
+        "severity",
+        "event",
+        "service_name",
+    ];
+    for query in of_logs_and_traces() {
+        let (text, place) = (query["query"].as_str().unwrap(), &query["place"]);
+        if query["source"] != "loki" {
+            continue;
+        }
+        let start = text.find('{').unwrap();
+        let end = start + text[start..].find('}').unwrap();
+        for matcher in text[start + 1..end].split(',') {
+            let name = matcher.split(['=', '!']).next().unwrap();
+            assert!(
+                WRITTEN.contains(&name),
+                "{place}: nobody writes the label `{name}`"
+            );
+        }
+    }
 }
 
 #[test]
