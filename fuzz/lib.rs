@@ -21,11 +21,17 @@ use target;
 
 /// The targets, a file each.
 pub mod targets {
+    pub mod capture;
     pub mod icmp;
     pub mod inventory;
+    pub mod ipfix;
     pub mod lists;
     pub mod mib;
+    pub mod mmdb;
+    pub mod netflow5;
+    pub mod netflow9;
     pub mod ping_compat;
+    pub mod sflow;
     pub mod snmp;
     pub mod ssh;
     pub mod syslog;
@@ -43,11 +49,17 @@ pub type Target = fn(&[u8]);
 
 /// The targets as `make fuzz` calls them.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("capture", targets::capture::run),
     ("icmp", targets::icmp::run),
     ("inventory", targets::inventory::run),
+    ("ipfix", targets::ipfix::run),
     ("lists", targets::lists::run),
     ("mib", targets::mib::run),
+    ("mmdb", targets::mmdb::run),
+    ("netflow5", targets::netflow5::run),
+    ("netflow9", targets::netflow9::run),
     ("ping-compat", targets::ping_compat::run),
+    ("sflow", targets::sflow::run),
     ("snmp", targets::snmp::run),
     ("ssh", targets::ssh::run),
     ("syslog", targets::syslog::run),

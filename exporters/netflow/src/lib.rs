@@ -13,6 +13,7 @@ pub mod config;
 pub mod decode;
 mod flags;
 pub mod flow;
+pub mod fuzz;
 pub mod inspect;
 pub mod intake;
 pub mod knowledge;
