@@ -104,6 +104,9 @@ struct RawWebhook {
     /// File with the token that it sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     bearer_token_file: Option<PathBuf>,
+    /// File with the secret with which a contact point of Grafana signs, with the timestamp header `X-Grafana-Alerting-Timestamp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grafana_secret_file: Option<PathBuf>,
     /// Subjects of its client certificates.
     certificates: Vec<String>,
     /// Users of the web configuration.
@@ -364,6 +367,10 @@ impl Config {
             token: match &webhook.bearer_token_file {
                 None => None,
                 Some(file) => Some(secret("webhook.bearer_token_file", base, file).map_err(at)?),
+            },
+            grafana: match &webhook.grafana_secret_file {
+                None => None,
+                Some(file) => Some(secret("webhook.grafana_secret_file", base, file).map_err(at)?),
             },
             certificates: webhook.certificates,
             web_users: webhook.web_users,

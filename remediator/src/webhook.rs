@@ -17,6 +17,8 @@ use crate::journal::Alert;
 
 /// Largest body in bytes.
 pub const MAX_BODY: usize = 4 << 20;
+/// How old a signature of Grafana may be, in seconds.
+const SIGNED: u64 = 300;
 /// Most alerts of one body.
 const MAX_ALERTS: usize = 10_000;
 /// Most labels of one alert, and their length in bytes.
@@ -89,6 +91,8 @@ pub struct Senders {
     pub certificates: Vec<String>,
     /// Users of the web configuration.
     pub web_users: Vec<String>,
+    /// The key of the signature of a Grafana contact point.
+    pub grafana: Option<Arc<SecretFile>>,
     /// The key of the signature that our own services put under their events (`X-SOTP-Signature`).
     pub events: Option<Arc<SecretFile>>,
 }
@@ -128,6 +132,24 @@ impl Senders {
 }
 
 impl Senders {
+    /// Whether a contact point of Grafana signed the request (`X-Grafana-Alerting-Signature`, HMAC-SHA256 of the time, a colon and the body),
+    /// not longer ago than [`SIGNED`] seconds of `now` (seconds since the epoch): without its time a request could be sent again by others.
+    #[must_use]
+    pub fn know_grafana(&self, request: &Request, now: i64) -> bool {
+        let signed = || {
+            let file = self.grafana.as_ref()?;
+            let sent = unhex(request.header("x-grafana-alerting-signature")?)?;
+            let time = request.header("x-grafana-alerting-timestamp")?;
+            let at: i64 = time.parse().ok()?;
+            let key =
+                ring::hmac::Key::new(ring::hmac::HMAC_SHA256, file.current().reveal().as_bytes());
+            let text = [time.as_bytes(), b":", request.body()].concat();
+            ring::hmac::verify(&key, &text, &sent).ok()?;
+            (at.abs_diff(now) <= SIGNED).then_some(())
+        };
+        signed().is_some()
+    }
+
     /// Whether an event was signed by one of our own services, or is of a known sender.
     #[must_use]
     pub fn know_event(&self, request: &Request) -> bool {
@@ -167,6 +189,8 @@ pub struct Webhook {
 struct Body {
     #[serde(default)]
     version: serde_json::Value,
+    #[serde(default, rename = "orgId")]
+    org_id: Option<i64>,
     #[serde(default, rename = "truncatedAlerts")]
     truncated: u64,
     #[serde(default)]
@@ -191,7 +215,8 @@ pub fn parse(body: &[u8], now: i64, origin: Option<&Origin>) -> Result<Webhook, 
         return Err(Refused::TooLarge);
     }
     let body: Body = serde_json::from_slice(body).map_err(|_| Refused::Malformed)?;
-    if body.version != "4" {
+    // A contact point of Grafana has the same form under a number of its own.
+    if body.version != "4" && !(body.version == "1" && body.org_id.is_some()) {
         return Err(Refused::Version);
     }
     if body.alerts.len() > MAX_ALERTS {
@@ -299,6 +324,64 @@ mod tests {
             body["alerts"][0][field] = value;
             assert_eq!(parsed(&body), Err(Refused::Malformed), "{field}");
         }
+    }
+
+    #[test]
+    fn contact_point_of_grafana_is_known_by_a_fresh_signature_and_its_body_is_read() {
+        let dir = testkit::TempDir::new().unwrap();
+        let file = dir.write("grafana", "Jefe\n").unwrap();
+        let senders = Senders {
+            grafana: Some(Arc::new(SecretFile::open(file).unwrap())),
+            ..Senders::default()
+        };
+        let sent = "{}";
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"Jefe");
+        let signature = |time: &str| {
+            let tag = ring::hmac::sign(&key, format!("{time}:{sent}").as_bytes());
+            tag.as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        let known = |signature: &str, time: Option<&str>, body: &str| {
+            let request = Request::new(http::Method::POST, "/", body.to_owned()).unwrap();
+            let header = |request: Request, name: &str, value: &str| {
+                request.with_header(name.parse().unwrap(), value.parse().unwrap())
+            };
+            let mut request = header(request, "x-grafana-alerting-signature", signature);
+            if let Some(time) = time {
+                request = header(request, "x-grafana-alerting-timestamp", time);
+            }
+            senders.know_grafana(&request, 1_000)
+        };
+        let good = signature("1000");
+        assert!(known(&good, Some("1000"), sent));
+        assert!(known(&signature("701"), Some("701"), sent));
+        for (signature, time, body) in [
+            (&*good, Some("1001"), sent),
+            (&good, None, sent),
+            (&good, Some("1000"), "{ }"),
+            (&*signature("699"), Some("699"), sent),
+            (&signature("1301"), Some("1301"), sent),
+            (&signature("x"), Some("x"), sent),
+            ("", Some("1000"), sent),
+            ("zz", Some("1000"), sent),
+        ] {
+            assert!(!known(signature, time, body), "{signature} {time:?} {body}");
+        }
+        let nobody = Request::new(http::Method::POST, "/", sent.to_owned()).unwrap();
+        assert!(!Senders::default().know_grafana(&nobody, 1_000));
+
+        let mut body = body();
+        body["version"] = json!("1");
+        assert_eq!(
+            parsed(&body),
+            Err(Refused::Version),
+            "of nobody that is known"
+        );
+        body["orgId"] = json!(1);
+        body["state"] = json!("alerting");
+        assert_eq!(parsed(&body).unwrap().alerts.len(), 2);
     }
 
     #[test]

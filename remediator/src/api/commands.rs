@@ -1,6 +1,6 @@
 //! The console: an allowed command on devices, as the caller, by an account that reads only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +27,8 @@ use crate::verbs;
 
 /// Most devices of one command.
 const DEVICES: usize = 100;
+/// Jobs with the same command that are looked through for an answer before.
+const BEFORE: u32 = 50;
 /// Most bytes of one answer that are kept.
 const ANSWER: usize = 64 * 1024;
 
@@ -78,6 +80,22 @@ pub(super) struct CommandShown {
     command: CommandJob,
     /// Devices with the same answer together, the largest group first.
     groups: Vec<Vec<String>>,
+    /// How each answer differs from the last one that the device gave to the same command; devices that never gave one are left out.
+    changes: Vec<Changed>,
+}
+
+/// How an answer differs from the one before.
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+struct Changed {
+    device: String,
+    /// The job with the answer before.
+    job: String,
+    /// When that was, milliseconds since the epoch.
+    at: i64,
+    /// Lines that were not there.
+    added: Vec<String>,
+    /// Lines that are gone.
+    removed: Vec<String>,
 }
 
 /// What will be sent where.
@@ -205,8 +223,11 @@ impl Api {
                 "there is no command of this id",
             )
         })?;
+        let before = self.engine()?.parts.journal.commands_before(&found, BEFORE);
+        let before = before.await.map_err(journal)?;
         let shown = CommandShown {
             groups: grouped(&found.answers),
+            changes: changes(&found.answers, &before),
             command: found,
         };
         Ok(response::json(StatusCode::OK, &shown))
@@ -225,6 +246,47 @@ fn grouped(answers: &[Answered]) -> Vec<Vec<String>> {
     let mut groups: Vec<_> = groups.into_values().collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
     groups
+}
+
+/// Each answer beside the newest one in `before` of the same device.
+fn changes(answers: &[Answered], before: &[CommandJob]) -> Vec<Changed> {
+    let changed = |now: &Answered| {
+        let (job, then) = before.iter().find_map(|job| {
+            let mut answers = job.answers.iter();
+            Some((
+                job,
+                answers.find(|then| then.ok && then.device == now.device)?,
+            ))
+        })?;
+        Some(Changed {
+            device: now.device.clone(),
+            job: job.id.clone(),
+            at: job.updated,
+            added: beyond(&now.text, &then.text),
+            removed: beyond(&then.text, &now.text),
+        })
+    };
+    answers
+        .iter()
+        .filter(|answer| answer.ok)
+        .filter_map(changed)
+        .collect()
+}
+
+/// Lines of `text` that `other` does not have, each as often as it has more of them.
+fn beyond(text: &str, other: &str) -> Vec<String> {
+    let mut there: HashMap<&str, usize> = HashMap::new();
+    for line in other.lines() {
+        *there.entry(line.trim_end()).or_default() += 1;
+    }
+    let mut beyond = Vec::new();
+    for line in text.lines().map(str::trim_end) {
+        match there.get_mut(line) {
+            Some(left) if *left > 0 => *left -= 1,
+            _ => beyond.push(line.to_owned()),
+        }
+    }
+    beyond
 }
 
 /// Stored before anything is asked; the devices are asked after the answer.
@@ -322,5 +384,75 @@ async fn one(engine: &Engine, device: &inventory::Device, line: &str) -> Answere
         text,
         truncated,
         seconds: began.elapsed().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(device: &str, ok: bool, text: &str) -> Answered {
+        Answered {
+            device: device.to_owned(),
+            ok,
+            text: text.to_owned(),
+            truncated: false,
+            seconds: 0.0,
+        }
+    }
+
+    fn job(id: &str, answers: Vec<Answered>) -> CommandJob {
+        let who = crate::job::Who {
+            subject: "alice".to_owned(),
+            display: "alice".to_owned(),
+            via: "web_user".to_owned(),
+        };
+        CommandJob {
+            id: id.to_owned(),
+            state: "done".to_owned(),
+            command: "show version".to_owned(),
+            devices: Vec::new(),
+            requester: who,
+            created: 0,
+            updated: 7,
+            trace_id: None,
+            answers,
+        }
+    }
+
+    #[test]
+    fn answer_is_held_beside_the_last_one_of_the_same_device() {
+        let now = [
+            answered("r1", true, "a\nb\nb\nd\n"),
+            answered("r2", true, "x\n"),
+            answered("r3", false, "no answer"),
+            answered("r4", true, "new\n"),
+        ];
+        let before = [
+            job(
+                "3",
+                vec![
+                    answered("r1", false, "no answer"),
+                    answered("r2", true, "x \n"),
+                ],
+            ),
+            job(
+                "2",
+                vec![
+                    answered("r1", true, "a\nb\nc\n"),
+                    answered("r3", true, "y\n"),
+                ],
+            ),
+            job("1", vec![answered("r1", true, "older\n")]),
+        ];
+        let of = |device: &str, job: &str, added: &[&str], removed: &[&str]| Changed {
+            device: device.to_owned(),
+            job: job.to_owned(),
+            at: 7,
+            added: added.iter().map(ToString::to_string).collect(),
+            removed: removed.iter().map(ToString::to_string).collect(),
+        };
+        let wanted = [of("r1", "2", &["b", "d"], &["c"]), of("r2", "3", &[], &[])];
+        assert_eq!(changes(&now, &before), wanted);
     }
 }

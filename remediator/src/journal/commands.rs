@@ -81,6 +81,26 @@ impl Journal {
         .await
     }
 
+    /// Jobs with the same command before this one, the newest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn commands_before(
+        &self,
+        job: &CommandJob,
+        most: u32,
+    ) -> Result<Vec<CommandJob>, JournalError> {
+        let (id, command) = (job.id.clone(), job.command.clone());
+        self.read(move |db| {
+            let mut query = db.prepare_cached(
+                "SELECT body FROM commands WHERE id<? AND json_extract(body, '$.command')=? ORDER BY id DESC LIMIT ?",
+            )?;
+            let rows = query.query_map(params![id, command, most], |row| row.get::<_, String>(0))?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+        .await
+    }
+
     /// Console jobs that ran when the process before ended are unknown from now on.
     ///
     /// # Errors

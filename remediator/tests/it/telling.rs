@@ -156,6 +156,38 @@ async fn a_command_is_one_trace_to_the_device_and_a_masked_line_that_names_it() 
         "{:#?}",
         collector.spans()
     );
+
+    // The second answer comes by the same login, and is held beside the first.
+    device.answer(
+        "show version",
+        "FRRouting 8.5\n neighbor 198.18.0.2 password s3cretBgp\n",
+    );
+    let again = json!({"devices": ["r1"], "command": "show version"});
+    let (_, accepted) = place
+        .ask("POST", "/v1/commands", "alice", Some(&again))
+        .await
+        .unwrap();
+    let at = accepted["location"].as_str().unwrap().to_owned();
+    let shown = eventually(WAIT, || async {
+        let (_, shown) = place.ask("GET", &at, "eve", None).await?;
+        anyhow::ensure!(shown["state"] == "done", "{shown}");
+        Ok(shown)
+    })
+    .await
+    .unwrap();
+    let change = &shown["changes"][0];
+    assert_eq!(
+        (&change["added"], &change["removed"]),
+        (&json!(["FRRouting 8.5"]), &json!(["FRRouting 8.4"])),
+        "{shown}"
+    );
+    let logins = device
+        .typed()
+        .iter()
+        .filter(|line| *line == "terminal length 0")
+        .count();
+    assert_eq!(logins, 1, "{:?}", device.typed());
+    println!("by a kept session: {} s", shown["answers"][0]["seconds"]);
     drop(device);
 }
 
