@@ -19,6 +19,7 @@ pub mod crates;
 pub mod dashboards;
 pub mod deny;
 pub mod deployments;
+pub mod grafana;
 pub mod links;
 pub mod manifests;
 pub mod operator;

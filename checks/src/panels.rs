@@ -1,4 +1,4 @@
-//! Every query of every dashboard, asked of a real Prometheus: a panel that stays empty is a fault.
+//! Every query of every dashboard, asked of a real Prometheus, or through a Grafana: a panel that stays empty is a fault.
 //!
 //! Some panels are empty as long as all is well. `dashboards/conditions.yaml` names them and the condition under which
 //! they show something; they are asked for only when the caller says that the condition holds.
@@ -18,6 +18,51 @@ use crate::variables::{Values, label_values};
 const CHOICES: usize = 20;
 /// Between two looks at something that is still empty.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Whoever answers queries.
+pub trait Answers {
+    /// Whether this query is one for it; others are left out.
+    fn knows(&self, query: &Query) -> bool;
+    /// The values of a label over the series that `selector` chooses.
+    fn label_values(
+        &self,
+        selector: &str,
+        label: &str,
+    ) -> impl Future<Output = anyhow::Result<Vec<String>>> + Send;
+    /// How many series or frames with something in them `text` brings, which is the text of `query` with its variables filled; `range`
+    /// and `step` are seconds.
+    fn filled(
+        &self,
+        query: &Query,
+        text: &str,
+        range: u64,
+        step: u64,
+    ) -> impl Future<Output = anyhow::Result<usize>> + Send;
+}
+
+impl Answers for Prometheus {
+    fn knows(&self, query: &Query) -> bool {
+        query.is_prometheus()
+    }
+
+    async fn label_values(&self, selector: &str, label: &str) -> anyhow::Result<Vec<String>> {
+        Prometheus::label_values(self, selector, label).await
+    }
+
+    async fn filled(
+        &self,
+        query: &Query,
+        text: &str,
+        range: u64,
+        step: u64,
+    ) -> anyhow::Result<usize> {
+        if query.instant {
+            self.instant(text).await
+        } else {
+            self.range(text, range, step).await
+        }
+    }
+}
 
 /// A panel that is empty unless its condition holds.
 #[derive(Debug, Clone, Deserialize)]
@@ -111,7 +156,7 @@ pub fn condition_problems(conditions: &[Conditional], dashboards: &[Dashboard]) 
 /// When the dashboards cannot be read, or `wanted` names a condition that no panel has.
 pub async fn run(
     folder: &Path,
-    prometheus: &Prometheus,
+    prometheus: &impl Answers,
     wanted: &Wanted,
 ) -> anyhow::Result<Outcome> {
     let dashboards = dashboards::read(folder)?;
@@ -139,7 +184,7 @@ pub async fn run(
         };
         for query in dashboard.queries() {
             let place = format!("{} / {} {}", dashboard.uid, query.place, query.name);
-            if !query.is_prometheus()
+            if !prometheus.knows(&query)
                 || condition(&conditions, dashboard, &query) != wanted.condition.as_deref()
             {
                 outcome.left_out.push(place);
@@ -171,7 +216,7 @@ fn condition<'a>(
 /// each is a choice: a device that is down has no round trip to show, and one that is up has no alert.
 async fn variables(
     dashboard: &Dashboard,
-    prometheus: &Prometheus,
+    prometheus: &impl Answers,
     wanted: &Wanted,
     deadline: Instant,
 ) -> anyhow::Result<Vec<Values>> {
@@ -205,7 +250,7 @@ async fn variables(
 async fn found(
     variable: &Variable,
     values: &Values,
-    prometheus: &Prometheus,
+    prometheus: &impl Answers,
     deadline: Instant,
 ) -> anyhow::Result<Vec<String>> {
     let place = format!("variable `{}`", variable.name);
@@ -228,7 +273,7 @@ async fn found(
 
 /// Asks a query with each choice of the variables until one of them returns data.
 async fn eventually(
-    prometheus: &Prometheus,
+    prometheus: &impl Answers,
     query: &Query,
     choices: &[Values],
     wanted: &Wanted,
@@ -242,11 +287,9 @@ async fn eventually(
     let texts: BTreeSet<String> = choices.iter().map(fill).collect::<Result<_, _>>()?;
     loop {
         for text in &texts {
-            let found = if query.instant {
-                prometheus.instant(text).await
-            } else {
-                prometheus.range(text, wanted.range, step(wanted)).await
-            };
+            let found = prometheus
+                .filled(query, text, wanted.range, step(wanted))
+                .await;
             if found.with_context(|| text.clone())? > 0 {
                 return Ok(());
             }

@@ -15,6 +15,7 @@ mod deployments;
 mod devcontainer;
 mod docs;
 
+mod doctor;
 mod gate;
 mod gitops;
 mod inventory;
