@@ -47,7 +47,10 @@ pub fn pdf(report: &Report, look: &Look) -> Result<Vec<u8>, Error> {
         name => format!(" · {name}"),
     };
     let theme = Theme {
-        logo_text: look.organisation.clone(),
+        logo_text: match &*look.organisation {
+            "" => look.title.clone(),
+            name => name.to_owned(),
+        },
         ..look.theme.clone()
     };
     let foot = format!("{} · {}{owner}", look.title, report.month);

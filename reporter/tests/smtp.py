@@ -1,9 +1,9 @@
 """A mail server for tests, made of aiosmtpd: it takes mail over STARTTLS from one user and writes what it took into a folder.
 
-usage: smtp.py FOLDER CERTIFICATE KEY PASSWORD_FILE
+usage: smtp.py FOLDER CERTIFICATE KEY PASSWORD_FILE [tls]
 
 Once it listens, FOLDER/port has its port. What it took is FOLDER/N.eml, with each attachment in FOLDER/N.NAME and the subject in
-FOLDER/N.subject, as Python's own e-mail package reads them. FOLDER/mode, read at each mail, says what it does: nothing or "take",
+FOLDER/N.subject and the recipients of its header in FOLDER/N.names, as Python's own e-mail package reads them. FOLDER/mode, read at each mail, says what it does: nothing or "take",
 "later" (451), "never" (550), "hang" before it has the mail, "mute": it takes the mail and does not say so.
 """
 
@@ -18,6 +18,8 @@ import sys
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 folder, certificate, key, password = map(pathlib.Path, sys.argv[1:5])
+# TLS from the beginning (RFC 8314), in place of STARTTLS.
+wrapped = sys.argv[5:] == ["tls"]
 
 
 def mode():
@@ -48,6 +50,7 @@ class Handler:
         stored = envelope.content.replace(b"\r\n", b"\n")
         message = email.message_from_bytes(stored, policy=email.policy.default)
         name.with_suffix(".subject").write_text(message["subject"])
+        name.with_suffix(".names").write_text(message["to"])
         name.with_suffix(".to").write_text("\n".join(envelope.rcpt_tos))
         for part in message.iter_attachments():
             (folder / f"{name.name}.{part.get_filename()}").write_bytes(part.get_payload(decode=True))
@@ -75,14 +78,15 @@ async def main():
     def connection():
         return SMTP(
             Handler(),
-            tls_context=context,
-            require_starttls=True,
+            tls_context=None if wrapped else context,
+            require_starttls=not wrapped,
+            auth_require_tls=not wrapped,
             auth_required=True,
             authenticator=authenticate,
             data_size_limit=64 << 20,
         )
 
-    server = await loop.create_server(connection, "127.0.0.1", 0)
+    server = await loop.create_server(connection, "127.0.0.1", 0, ssl=context if wrapped else None)
     port = server.sockets[0].getsockname()[1]
     (folder / "port.new").write_text(str(port))
     (folder / "port.new").rename(folder / "port")

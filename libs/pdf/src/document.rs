@@ -25,7 +25,8 @@ impl Logo {
     /// # Errors
     /// What is wrong with it.
     pub fn png(bytes: Vec<u8>) -> Result<Self, String> {
-        let image = Image::from_png(bytes.into(), true)?;
+        // PDF/A forbids a picture to be smoothed.
+        let image = Image::from_png(bytes.into(), false)?;
         let (width, height) = image.size();
         if width == 0 || height == 0 || width > 4_000 || height > 4_000 {
             return Err(format!("{width} × {height} pixels, expected 1 to 4000"));
@@ -227,7 +228,7 @@ impl Document {
         let face = self.faces.of(Weight::Bold);
         let title = face.fitted(title, 22.0, width);
         self.y += 20.0;
-        self.within(Kind::Heading(1), |own| {
+        self.within(Kind::Heading(1, title.clone()), |own| {
             own.text((MARGIN, own.y), 22.0, Weight::Bold, accent, &title);
         });
         self.y += 8.0;
@@ -249,7 +250,7 @@ impl Document {
             y: self.y - 14.0,
         });
         let accent = self.theme.accent;
-        self.within(Kind::Heading(2), |own| {
+        self.within(Kind::Heading(2, text.to_owned()), |own| {
             own.text((MARGIN, own.y), 13.0, Weight::Bold, accent, text);
         });
         self.y += 9.0;

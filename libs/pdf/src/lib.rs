@@ -1,4 +1,4 @@
-//! Pages of text, tables and bars as tagged PDF/A-2b: the same input gives the same bytes.
+//! Pages of text, tables and bars as tagged PDF/A-2b and PDF/UA-1: the same input gives the same bytes.
 //!
 //! [`Document`] is filled from the top: headings, paragraphs, [`Table`]s, [`Tile`]s and [`Bars`] go one below the other, and a page ends
 //! where the next thing does not fit. Each is an element of the structure by which programs read the document aloud. Nothing is read from the machine: the fonts are part of the program, and the only time in the file

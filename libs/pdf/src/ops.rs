@@ -45,8 +45,8 @@ pub(crate) enum Op {
 /// What something on a page is, for those who do not see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A heading of this level.
-    Heading(u16),
+    /// A heading of this level, and its text.
+    Heading(u16, String),
     Paragraph,
     /// Something drawn, and the words that stand for it.
     Figure(String),

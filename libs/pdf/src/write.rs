@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use krilla::SerializeSettings;
 use krilla::color::rgb;
-use krilla::configure::{Archival, ConfigurationBuilder};
+use krilla::configure::{Accessibility, Archival, ConfigurationBuilder};
 use krilla::destination::XyzDestination;
 use krilla::geom::{PathBuilder, Point, Rect, Size, Transform};
 use krilla::metadata::{DateTime, Metadata};
@@ -49,6 +49,7 @@ pub(crate) fn write(document: &Document, about: &About) -> Result<Vec<u8>, Error
     let refused = |why: String| Error::Refused(why);
     let configuration = ConfigurationBuilder::new()
         .with_archival_validator(Archival::A2_B)
+        .with_accessibility_validator(Accessibility::UA1)
         .finish()
         .map_err(|error| refused(format!("{error:?}")))?;
     let mut out = krilla::Document::new_with(SerializeSettings {
@@ -143,9 +144,9 @@ fn structure(document: &Document, parts: Vec<Vec<Identifier>>, language: &str) -
 
 fn tag(kind: &Kind) -> TagKind {
     match kind {
-        Kind::Heading(level) => {
+        Kind::Heading(level, text) => {
             let level = NonZeroU16::new(*level).unwrap_or(NonZeroU16::MIN);
-            Tag::Hn(level, None).into()
+            Tag::Hn(level, Some(text.clone())).into()
         }
         Kind::Paragraph => Tag::P.into(),
         Kind::Figure(text) => Tag::Figure(Some(text.clone())).into(),
@@ -283,5 +284,31 @@ mod tests {
         let pages = filled().pages.len();
         assert_eq!(pages, 5, "200 rows of 13.5 points");
         assert!(text.contains("/StructTreeRoot"), "tagged");
+        assert!(text.contains("<pdfuaid:part>1</pdfuaid:part>"), "PDF/UA-1");
+    }
+
+    /// A PNG of two pixels.
+    const PIXELS: &[u8] = &[
+        137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 2, 0, 0, 0, 1, 8, 2,
+        0, 0, 0, 123, 64, 232, 221, 0, 0, 0, 13, 73, 68, 65, 84, 120, 218, 99, 248, 207, 0, 4, 255,
+        1, 7, 0, 1, 255, 61, 125, 140, 73, 0, 0, 0, 0, 73, 69, 78, 68, 174, 66, 96, 130,
+    ];
+
+    #[test]
+    fn logo_is_in_the_file_with_its_words_and_what_is_no_picture_is_refused() {
+        let theme = crate::Theme {
+            logo: Some(Logo::png(PIXELS.to_vec()).unwrap()),
+            logo_text: "Example".to_owned(),
+            ..crate::Theme::default()
+        };
+        let mut document = Document::new("foot", theme);
+        document.title("A title", "about it");
+        let file = document.finish(&about()).unwrap();
+        let text = String::from_utf8_lossy(&file).into_owned();
+        assert!(
+            text.contains("/Subtype /Image") || text.contains("/Subtype/Image"),
+            "a picture"
+        );
+        assert!(Logo::png(b"GIF89a".to_vec()).is_err());
     }
 }

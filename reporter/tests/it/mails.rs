@@ -56,6 +56,14 @@ async fn report_is_sent_once_with_its_files_and_sent_before_is_success() {
         "Zażółć: Network availability 2025-10: 100.000 %"
     );
     assert_eq!(mail.to, "zarzad@example.net\nnoc@example.net");
+    assert_eq!(mail.names, "Zarząd <zarzad@example.net>, noc@example.net");
+    let lines = mail.bytes.split(|byte| *byte == b'\n');
+    assert!(
+        lines
+            .clone()
+            .all(|line| line.len() <= 998 && line.is_ascii()),
+        "seven bits and short lines, whatever is said (RFC 5321 and 5322)"
+    );
     assert!(mail.message_id().ends_with("@example.net>"));
     let kept = dir.join("data/reports/2025-10");
     for name in [
@@ -165,4 +173,76 @@ async fn mail_that_would_be_too_large_has_the_pdf_alone_or_a_link() {
             "{text}"
         );
     }
+}
+
+#[tokio::test]
+async fn tls_from_the_beginning_is_spoken_where_it_is_wanted_and_nothing_else() {
+    let dir = TempDir::new().unwrap();
+    let (server, smtp) = (small(&dir).await, Smtp::wrapped().await);
+    let section = format!("{}  security: tls\n", smtp.section());
+    let output = send(&config(&dir, &server, &section));
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(smtp.mails().len(), 1);
+    // Without TLS there is nobody to talk to: a password is not even offered.
+    let plain = Smtp::start().await;
+    let section = plain
+        .section()
+        .replace("mail:\n", "mail:\n  security: tls\n");
+    std::fs::remove_dir_all(dir.join("data/outbox")).unwrap();
+    let output = send(&config(&dir, &server, &section));
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(plain.mails().is_empty());
+}
+
+/// What a process leaves behind that ends between two steps, whichever they are.
+#[tokio::test]
+async fn process_that_ended_between_two_steps_leaves_one_mail_to_be_sent() {
+    let dir = TempDir::new().unwrap();
+    let (server, smtp) = (small(&dir).await, Smtp::start().await);
+    let config = config(&dir, &server, &smtp.section());
+    assert!(send(&config).status.success());
+    let first = smtp.mails().remove(0);
+    let (json, eml) = (
+        dir.join("data/outbox/2025-10.json"),
+        dir.join("data/outbox/2025-10.eml"),
+    );
+    let sent = std::fs::read_to_string(&json).unwrap();
+    let report = dir.join("data/reports/2025-10");
+    let steps: [(&str, &dyn Fn()); 5] = [
+        ("the month is closed", &|| {
+            std::fs::remove_dir_all(&report).unwrap();
+            std::fs::remove_file(&json).unwrap();
+            std::fs::remove_file(&eml).unwrap();
+        }),
+        ("the report is kept", &|| {
+            std::fs::remove_file(&json).unwrap();
+            std::fs::remove_file(&eml).unwrap();
+        }),
+        ("the mail is written", &|| {
+            std::fs::remove_file(&json).unwrap();
+        }),
+        ("it is queued", &|| {
+            std::fs::write(&json, sent.replace("\"sent\",", "\"queued\",")).unwrap();
+        }),
+        ("it is on its way", &|| {
+            std::fs::write(&json, sent.replace("\"sent\",", "\"sending\",")).unwrap();
+        }),
+    ];
+    for (index, (step, back)) in steps.iter().enumerate() {
+        back();
+        for _ in 0..2 {
+            let output = send(&config);
+            assert!(output.status.success(), "{step}: {}", said(&output));
+        }
+        let mails = smtp.mails();
+        assert_eq!(mails.len(), index + 2, "{step}");
+        let last = &mails[index + 1];
+        assert_eq!(last.message_id(), first.message_id(), "{step}");
+        assert!(last.files == first.files, "{step}: the same files");
+    }
+    assert_eq!(
+        state(&dir)["in_doubt"],
+        1,
+        "the last step is the one in doubt"
+    );
 }

@@ -24,6 +24,8 @@ pub(crate) struct Mail {
     pub(crate) bytes: Vec<u8>,
     pub(crate) subject: String,
     pub(crate) to: String,
+    /// Who it says that it is to.
+    pub(crate) names: String,
     /// Its attachments by name.
     pub(crate) files: std::collections::BTreeMap<String, Vec<u8>>,
 }
@@ -42,6 +44,15 @@ impl Mail {
 impl Smtp {
     /// Starts it. Debian's Python has the library in the package `python3-aiosmtpd`.
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with TLS from the beginning.
+    pub(crate) async fn wrapped() -> Self {
+        Self::start_with(&["tls"]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
         let authority = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
@@ -60,6 +71,7 @@ impl Smtp {
             .arg(script)
             .arg(dir.path())
             .args(["cert.pem", "key.pem", "password"].map(|name| dir.join(name)))
+            .args(more)
             .stdin(Stdio::piped())
             .stderr(std::fs::File::create(dir.join("log")).unwrap())
             .spawn()
@@ -105,7 +117,8 @@ impl Smtp {
             .take_while(|number| self.dir.join(format!("{number}.eml")).exists())
             .map(|number| {
                 let begin = format!("{number}.");
-                let own = ["eml", "subject", "to", "part"].map(|end| format!("{begin}{end}"));
+                let own =
+                    ["eml", "subject", "to", "names", "part"].map(|end| format!("{begin}{end}"));
                 let files = names
                     .iter()
                     .filter(|name| name.starts_with(&begin) && !own.contains(name));
@@ -113,6 +126,7 @@ impl Smtp {
                     bytes: read(&own[0]),
                     subject: String::from_utf8(read(&own[1])).unwrap(),
                     to: String::from_utf8(read(&own[2])).unwrap(),
+                    names: String::from_utf8(read(&own[3])).unwrap(),
                     files: files
                         .map(|name| (name[begin.len()..].to_owned(), read(name)))
                         .collect(),
