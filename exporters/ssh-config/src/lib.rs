@@ -24,6 +24,7 @@ mod logins;
 mod metrics;
 mod push;
 mod rules;
+mod scope;
 mod sections;
 mod state;
 mod tree;

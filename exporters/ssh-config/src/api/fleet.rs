@@ -1,6 +1,8 @@
 //! Calls about all devices at once: what changed when, where a line stands, what one lacks that its peers have.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::{Duration, Instant};
 
 use access::Refusal;
 use http::StatusCode;
@@ -18,6 +20,10 @@ use crate::tree::Tree;
 pub(super) const MOST: usize = 1000;
 /// Longest pattern of a search.
 const LONGEST: usize = 500;
+/// Longest time of a search; what is left then is not searched.
+const LONGEST_SEARCH: Duration = Duration::from_secs(20);
+/// Most devices of one role and platform that are held against each other.
+const MOST_PEERS: usize = 2000;
 /// Longest time to both sides of which changes are listed, minutes.
 pub(super) const MINUTES: i64 = 24 * 60;
 /// Peers that there have to be before one of them is held against the others.
@@ -100,7 +106,12 @@ pub(super) fn search(shared: &Shared, request: &Request) -> Result<Response, Ref
         .map_err(|_| bad("pattern: expected a regular expression"))?;
     let mut matches = Vec::new();
     let mut more = false;
-    for (device, structure, text) in newest(shared, request)? {
+    let until = Instant::now() + LONGEST_SEARCH;
+    for (device, structure, text) in configurations(shared, names(shared, request)?) {
+        if more || Instant::now() > until {
+            more = true;
+            break;
+        }
         if !regex.is_match(&text) && !text.lines().any(|line| regex.is_match(line)) {
             continue;
         }
@@ -155,77 +166,109 @@ pub(super) fn outliers(shared: &Shared, request: &Request) -> Result<Response, R
         },
     };
     let inventory = shared.feed.current();
-    let mut groups: BTreeMap<(String, String), Vec<Peer>> = BTreeMap::new();
-    for (name, structure, text) in newest(shared, request)? {
-        let Some(device) = inventory.device(&name) else {
-            continue;
-        };
-        let tree = Tree::parse(structure, &text);
-        let mut keys: Vec<String> = (0..tree.lines.len())
-            .filter(|&number| {
-                let line = tree.lines[number].text.trim();
-                line.len() > 1 && !line.contains("<masked:")
-            })
-            .map(|number| {
-                let mut path = tree.path(number);
-                path.push(tree.lines[number].text.trim());
-                path.join("\n")
-            })
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let group = (device.role.to_string(), device.platform.to_string());
-        groups.entry(group).or_default().push((name, keys));
+    let mut groups: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for name in names(shared, request)? {
+        if let Some(device) = inventory.device(&name) {
+            let group = (device.role.to_string(), device.platform.to_string());
+            let members = groups.entry(group).or_default();
+            if members.len() < MOST_PEERS {
+                members.push(name);
+            }
+        }
     }
     let mut outliers = Vec::new();
-    for ((role, platform), members) in groups {
-        if members.len() < PEERS {
-            continue;
-        }
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        for key in members.iter().flat_map(|(_, keys)| keys) {
-            *counts.entry(key).or_default() += 1;
+    for ((role, platform), names) in groups.into_iter().filter(|(_, names)| names.len() >= PEERS) {
+        let members: Vec<(String, Vec<u64>)> = configurations(shared, names)
+            .map(|(name, structure, text)| (name, hashes(&Tree::parse(structure, &text))))
+            .collect();
+        let mut counts: HashMap<u64, usize> = HashMap::new();
+        for hash in members.iter().flat_map(|(_, hashes)| hashes) {
+            *counts.entry(*hash).or_default() += 1;
         }
         let peers = members.len();
-        let mut common: Vec<(&str, usize)> = counts
-            .into_iter()
-            .filter(|(_, count)| *count < peers && count * 100 >= share * (peers - 1))
-            .collect();
-        common.sort_unstable();
-        for (device, keys) in &members {
-            for (key, count) in &common {
-                if outliers.len() >= MOST {
-                    break;
-                }
-                if keys.binary_search_by(|own| own.as_str().cmp(key)).is_err() {
-                    let mut section: Vec<String> = key.lines().map(str::to_owned).collect();
-                    let text = section.pop().unwrap_or_default();
-                    outliers.push(Outlier {
-                        device: device.clone(),
-                        role: role.clone(),
-                        platform: platform.clone(),
-                        section,
-                        text,
-                        peers_with: *count,
-                        peers,
-                    });
-                }
-            }
+        counts.retain(|_, count| *count < peers && *count * 100 >= share * (peers - 1));
+        for (device, own) in &members {
+            let lacks: Vec<u64> = counts
+                .keys()
+                .copied()
+                .filter(|hash| own.binary_search(hash).is_err())
+                .collect();
+            let mut found = lines_of(shared, &lacks, &members);
+            found.sort();
+            outliers.extend(found.into_iter().map(|(mut section, hash)| Outlier {
+                device: device.clone(),
+                role: role.clone(),
+                platform: platform.clone(),
+                text: section.pop().unwrap_or_default(),
+                section,
+                peers_with: counts[&hash],
+                peers,
+            }));
+        }
+        if outliers.len() >= MOST {
+            outliers.truncate(MOST);
+            break;
         }
     }
     Ok(response::json(StatusCode::OK, &Outliers { outliers }))
 }
 
-/// A device, and its lines with their sections, sorted.
-type Peer = (String, Vec<String>);
+/// Each line of a configuration that peers may have in common, with the lines that it belongs to.
+fn keys<'t>(tree: &'t Tree<'t>) -> impl Iterator<Item = Vec<&'t str>> {
+    let line = |number: &usize| {
+        let line = tree.lines[*number].text.trim();
+        line.len() > 1 && !line.contains("<masked:")
+    };
+    (0..tree.lines.len()).filter(line).map(|number| {
+        let mut path = tree.path(number);
+        path.push(tree.lines[number].text.trim());
+        path
+    })
+}
+
+fn hashed(key: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The keys as numbers, sorted: two thousand devices have some millions of them.
+fn hashes(tree: &Tree<'_>) -> Vec<u64> {
+    let mut hashes: Vec<u64> = keys(tree).map(|key| hashed(&key)).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
+}
+
+/// The lines that some numbers stand for, from a device that has them.
+fn lines_of(
+    shared: &Shared,
+    wanted: &[u64],
+    members: &[(String, Vec<u64>)],
+) -> Vec<(Vec<String>, u64)> {
+    let mut wanted: Vec<u64> = wanted.to_vec();
+    let mut found = Vec::new();
+    for (name, own) in members {
+        if !wanted.iter().any(|hash| own.binary_search(hash).is_ok()) {
+            continue;
+        }
+        for (_, structure, text) in configurations(shared, vec![name.clone()]) {
+            for key in keys(&Tree::parse(structure, &text)) {
+                let hash = hashed(&key);
+                if let Some(place) = wanted.iter().position(|own| *own == hash) {
+                    wanted.swap_remove(place);
+                    found.push((key.into_iter().map(str::to_owned).collect(), hash));
+                }
+            }
+        }
+    }
+    found
+}
 
 type Newest = (String, ssh::Structure, String);
 
-/// The newest configuration of each device, narrowed by `role`, `site` and `platform`; one after the other.
-fn newest<'a>(
-    shared: &'a Shared,
-    request: &Request,
-) -> Result<impl Iterator<Item = Newest> + 'a, Refusal> {
+/// The devices that a request is about, narrowed by `role`, `site` and `platform`.
+fn names(shared: &Shared, request: &Request) -> Result<Vec<String>, Refusal> {
     let wanted = ["role", "site", "platform"].map(|name| request.query(name));
     let inventory = shared.feed.current();
     let mut names = Vec::new();
@@ -237,16 +280,19 @@ fn newest<'a>(
             names.push(device.name.to_string());
         }
     }
-    // One that cannot be read is one too many: the answer would be wrong without a word.
+    // An archive that cannot be read has no answer, rather than an empty one.
     if let Some(name) = names.first() {
-        shared
-            .archive
-            .latest(name)
-            .map_err(|error| unreadable(&error))?;
+        let latest = shared.archive.latest(name);
+        latest.map_err(|error| unreadable(&error))?;
     }
-    Ok(names.into_iter().filter_map(|name| {
+    Ok(names)
+}
+
+/// The newest configuration of each of them, one after the other.
+fn configurations(shared: &Shared, names: Vec<String>) -> impl Iterator<Item = Newest> {
+    names.into_iter().filter_map(|name| {
         let text = shared.archive.latest(&name).ok().flatten()?;
         let structure = structure(shared, &name);
         Some((name, structure, text))
-    }))
+    })
 }

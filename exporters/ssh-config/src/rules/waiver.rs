@@ -4,7 +4,7 @@ use inventory::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Scope;
+use crate::scope::Scope;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
