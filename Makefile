@@ -15,7 +15,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-ping bench-remediator bench-reporter bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -88,7 +88,7 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-inventory bench-ping bench-remediator bench-reporter bench-snmp bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
@@ -101,6 +101,10 @@ bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_pro
 bench-reporter: ## a report's pages beside Chromium's, a month of 1,000 devices, 500 reports at the full hour
 	$(CARGO) build --release -q -p sotp-reporter --bin sotp-reporter
 	$(CARGO) run --release -q -p sotp-reporter --example bench-reporter -- --service target/release/sotp-reporter
+
+bench-netflow: ## flows decoded, and the whole service beside Debian's nfcapd on the same load
+	$(CARGO) build --release -q -p sotp-netflow --bin sotp-netflow --example bench-netflow
+	$(CARGO) run --release -q -p sotp-netflow --example bench-netflow
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition

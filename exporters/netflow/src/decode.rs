@@ -3,6 +3,8 @@
 //! Nothing here panics or loops on any input: lengths are checked where they are read, a set is framed by its own length, and a template
 //! whose records could be empty is refused.
 
+#[cfg(test)]
+mod allocations;
 mod sets;
 mod sflow;
 #[cfg(test)]

@@ -112,6 +112,45 @@ fn flow(bytes: u64) -> Flow {
     }
 }
 
+/// So many records under a template that comes with them.
+pub(super) fn v9_records(count: u16) -> Vec<u8> {
+    let records = Bytes::default().bytes(&record(1_500).0.repeat(count.into()));
+    v9(1, &[template().set(0), records.set(256)])
+}
+
+/// The same in IPFIX, with a field of variable length.
+pub(super) fn ipfix_records(count: u16) -> Vec<u8> {
+    let template = Bytes::default()
+        .u16(256)
+        .u16(3)
+        .u16(8)
+        .u16(4)
+        .u16(82)
+        .u16(65_535)
+        .u16(1)
+        .u16(4);
+    let record = Bytes::default()
+        .bytes(&[198, 18, 0, 1])
+        .u8(3)
+        .bytes(b"ge0")
+        .u32(1_500);
+    let records = Bytes::default().bytes(&record.0.repeat(count.into()));
+    ipfix(1, &[template.set(2), records.set(256)])
+}
+
+/// The same in NetFlow v5.
+pub(super) fn v5_records(count: u16) -> Vec<u8> {
+    let head = Bytes::default()
+        .u16(5)
+        .u16(count)
+        .u32(5_000)
+        .u32(1_700_000_000)
+        .u32(0)
+        .u32(42)
+        .u32(0);
+    head.bytes(&[1; 48].repeat(count.into())).0
+}
+
 fn read_all(
     session: &mut Session,
     datagram: &[u8],
