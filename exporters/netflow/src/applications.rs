@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::flow::Flow;
 
 const BUILT_IN: &str = include_str!("../data/applications.txt");
@@ -18,10 +20,10 @@ pub const MOST_OWN: usize = 1_000;
 pub struct Application(u16);
 
 /// The table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Applications {
     names: Vec<Arc<str>>,
-    by_port: HashMap<(u8, u16), Application>,
+    by_port: HashMap<(u8, u16), Application, RandomState>,
 }
 
 /// A line that is none of the table.
@@ -39,7 +41,7 @@ impl Applications {
     pub fn new<'a>(own: impl IntoIterator<Item = &'a str>) -> Result<Self, Wrong> {
         let mut table = Self {
             names: Vec::new(),
-            by_port: HashMap::new(),
+            by_port: HashMap::default(),
         };
         let built_in = BUILT_IN
             .lines()

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use inventory::Inventory;
+use ipnet::IpNet;
 use toolkit::{Collect, Encoder, Kind, Labels};
 
 use crate::applications::protocol;
@@ -18,7 +19,7 @@ use crate::names::InterfaceNames;
 use crate::networks::Network;
 use crate::tables::port_name;
 use crate::totals::top::{self, Top};
-use crate::totals::{Counts, Pair, Passage};
+use crate::totals::{Address, Counts, Pair, Passage};
 
 /// Everything that `/metrics` shows of flows.
 pub(crate) struct Series {
@@ -522,12 +523,12 @@ fn places(collector: &Collector, inventory: &Inventory, out: &mut Encoder) {
 
 fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
     let address = |name: &'static str| {
-        move |labels: &Labels, key: IpAddr| labels.with(name, &key.to_string())
+        move |labels: &Labels, key: Address| labels.with(name, &IpAddr::from(key).to_string())
     };
     let pair = |labels: &Labels, (from, to): Pair| {
         labels
-            .with("source", &from.to_string())
-            .with("destination", &to.to_string())
+            .with("source", &IpAddr::from(from).to_string())
+            .with("destination", &IpAddr::from(to).to_string())
     };
     dimension(
         collector,
@@ -579,7 +580,7 @@ fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
         (
             &["prefix"],
             |exporter| &mut exporter.traffic.prefixes,
-            |labels, prefix| labels.with("prefix", &prefix.to_string()),
+            |labels, prefix| labels.with("prefix", &IpNet::from(prefix).to_string()),
         ),
     );
     dimension(

@@ -9,7 +9,7 @@ use spool::Record;
 
 use crate::applications::protocol;
 use crate::totals::top::Window;
-use crate::totals::{Port, Windows};
+use crate::totals::{Address, Port, Windows};
 
 /// What a table is ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,12 +131,12 @@ impl Table {
     /// The tables of a window that ended then and was so long, in seconds.
     #[must_use]
     pub fn all(device: &str, when: (f64, f64), windows: &Windows) -> [Self; 5] {
-        let source = |source| Row {
-            source: Some(source),
+        let source = |source: Address| Row {
+            source: Some(source.into()),
             ..Row::default()
         };
-        let destination = |destination| Row {
-            destination: Some(destination),
+        let destination = |destination: Address| Row {
+            destination: Some(destination.into()),
             ..Row::default()
         };
         [
@@ -149,11 +149,11 @@ impl Table {
                 destination,
             ),
             Self::of(device, By::Pair, when, &windows.pairs, |(from, to)| Row {
-                source: Some(from),
+                source: Some(from.into()),
                 ..destination(to)
             }),
             Self::of(device, By::Prefix, when, &windows.prefixes, |prefix| Row {
-                prefix: Some(prefix),
+                prefix: Some(prefix.into()),
                 ..Row::default()
             }),
             Self::of(device, By::Port, when, &windows.ports, |port| Row {

@@ -5,7 +5,6 @@
 //! in [`Values`]; a field that nothing here asks for costs nothing in a record of fixed length. A number is loaded as the eight octets that end
 //! where it ends: there are always so many, since a header stands before every record ([`LEAD`]).
 
-use read::Reader;
 use slot::{What, what};
 pub(crate) use values::{Clock, Values};
 
@@ -188,40 +187,64 @@ impl Template {
             }
             return (count, true);
         }
-        let mut reader = Reader(bytes.get(LEAD..).unwrap_or_default());
-        while reader.left() >= self.length {
-            values = Values::default();
-            if self.walk(&mut reader, &mut values).is_none() {
+        let mut at = LEAD;
+        while bytes.len().saturating_sub(at) >= self.length {
+            let Some(end) = self.walk(bytes, at, &mut values) else {
                 return (count, false);
-            }
+            };
+            at = end;
             each(&values);
             count += 1;
         }
         (count, true)
     }
 
-    fn walk<'a>(&self, reader: &mut Reader<'a>, values: &mut Values<'a>) -> Option<()> {
+    /// Takes the record apart that begins there; answers where it ends. Every field of the template is set anew.
+    fn walk<'a>(&self, bytes: &'a [u8], mut at: usize, values: &mut Values<'a>) -> Option<usize> {
         for step in &self.steps {
             let length = match step.length {
-                VARIABLE => match reader.u8()? {
-                    255 => usize::from(reader.u16()?),
-                    short => usize::from(short),
-                },
+                VARIABLE => {
+                    let short = *bytes.get(at)?;
+                    at += 1;
+                    if short == 255 {
+                        at += 2;
+                        u16::from_be_bytes([*bytes.get(at - 2)?, *bytes.get(at - 1)?]).into()
+                    } else {
+                        usize::from(short)
+                    }
+                }
                 fixed => usize::from(fixed),
             };
-            let bytes = reader.take(length)?;
+            at += length;
+            if at > bytes.len() {
+                return None;
+            }
             match step.what {
                 What::Skip => {}
-                What::Number(slot) => values.set(slot, read::number(bytes)),
-                What::Address6(high, low) if length == 16 => {
-                    values.set(high, read::number(&bytes[..8]));
-                    values.set(low, read::number(&bytes[8..]));
+                What::Number(slot) => values.set(slot, number(bytes, at, length)),
+                What::Address6(high, low) => {
+                    let (upper, lower) = if length == 16 { (8, 8) } else { (0, 0) };
+                    values.set(high, number(bytes, at - lower, upper));
+                    values.set(low, number(bytes, at, lower));
                 }
-                What::Address6(..) => {}
-                What::Frame => values.frame = Some(bytes),
-                What::Packet => values.packet = Some(bytes),
+                What::Frame => values.frame = bytes.get(at - length..at),
+                What::Packet => values.packet = bytes.get(at - length..at),
             }
         }
-        Some(())
+        Some(at)
+    }
+}
+
+/// The number of so many octets that ends there: reduced-size encoding (RFC 7011 section 6.2); of a longer one the last eight count.
+#[inline]
+fn number(bytes: &[u8], end: usize, octets: usize) -> u64 {
+    let eight = end
+        .checked_sub(8)
+        .and_then(|begin| bytes.get(begin..)?.first_chunk());
+    let value = eight.map_or(0, |eight| u64::from_be_bytes(*eight));
+    match octets {
+        0 => 0,
+        1..8 => value & ((1 << (8 * octets)) - 1),
+        _ => value,
     }
 }

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
 use crate::applications::Application;
 use crate::flow::{Direction, Flow, Rate};
@@ -103,8 +103,69 @@ impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
     }
 }
 
+/// An address in the form that tables are kept by: of IPv6, in which IPv4 is mapped (RFC 4291, section 2.5.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    high: u64,
+    low: u64,
+}
+
+impl From<IpAddr> for Address {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self {
+                high: 0,
+                low: 0xffff_0000_0000 | u64::from(u32::from(address)),
+            },
+            IpAddr::V6(address) => {
+                let address = u128::from(address);
+                Self {
+                    high: (address >> 64) as u64,
+                    low: address as u64,
+                }
+            }
+        }
+    }
+}
+
+impl From<Address> for IpAddr {
+    fn from(address: Address) -> Self {
+        let address = u128::from(address.high) << 64 | u128::from(address.low);
+        Self::V6(address.into()).to_canonical()
+    }
+}
+
+/// A network of 256 addresses of IPv4 (/24), or of 2⁸⁰ of IPv6 (/48).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Prefix(Address);
+
+impl From<Address> for Prefix {
+    fn from(address: Address) -> Self {
+        if IpAddr::from(address).is_ipv4() {
+            Self(Address {
+                low: address.low & !0xff,
+                ..address
+            })
+        } else {
+            Self(Address {
+                high: address.high & !0xffff,
+                low: 0,
+            })
+        }
+    }
+}
+
+impl From<Prefix> for IpNet {
+    fn from(prefix: Prefix) -> Self {
+        let address = IpAddr::from(prefix.0);
+        let length = if address.is_ipv4() { 24 } else { 48 };
+        // Both are lengths that a network may have.
+        Self::new(address, length).unwrap_or_else(|_| address.into())
+    }
+}
+
 /// Both ends of a conversation, in the direction of the packets.
-pub type Pair = (IpAddr, IpAddr);
+pub type Pair = (Address, Address);
 /// IP protocol and port.
 pub type Port = (u8, u16);
 
@@ -139,13 +200,13 @@ pub struct Device {
     /// By networks of source and destination; `None` is outside of all.
     pub networks: Bounded<(Option<Network>, Option<Network>)>,
     /// Who sends most.
-    pub sources: Top<IpAddr>,
+    pub sources: Top<Address>,
     /// Who receives most.
-    pub destinations: Top<IpAddr>,
+    pub destinations: Top<Address>,
     /// Who sends most to whom.
     pub pairs: Top<Pair>,
     /// Which networks of 256 addresses (of 2⁸⁰ in IPv6, a /48) receive most.
-    pub prefixes: Top<IpNet>,
+    pub prefixes: Top<Prefix>,
     /// On which port most is served: the lower one of the two.
     pub ports: Top<Port>,
 }
@@ -260,11 +321,14 @@ impl Device {
             Some(networks).filter(|(from, to)| from.is_some() || to.is_some()),
             &lay,
         );
-        self.sources.add(flow.source, &lay, now);
-        self.destinations.add(flow.destination, &lay, now);
-        self.pairs.add(flow.source.zip(flow.destination), &lay, now);
-        self.prefixes
-            .add(flow.destination.and_then(prefix), &lay, now);
+        let ends = (
+            flow.source.map(Address::from),
+            flow.destination.map(Address::from),
+        );
+        self.sources.add(ends.0, &lay, now);
+        self.destinations.add(ends.1, &lay, now);
+        self.pairs.add(ends.0.zip(ends.1), &lay, now);
+        self.prefixes.add(ends.1.map(Prefix::from), &lay, now);
         self.ports.add(served(flow), &lay, now);
     }
 
@@ -320,14 +384,6 @@ impl Device {
     }
 }
 
-/// The network of an address that is told apart: /24 or /48.
-fn prefix(address: IpAddr) -> Option<IpNet> {
-    Some(match address {
-        IpAddr::V4(address) => IpNet::V4(Ipv4Net::new(address, 24).ok()?.trunc()),
-        IpAddr::V6(address) => IpNet::V6(Ipv6Net::new(address, 48).ok()?.trunc()),
-    })
-}
-
 /// The port that a service most likely listens on; none without ports.
 fn served(flow: &Flow) -> Option<Port> {
     let ports = matches!(flow.protocol, 6 | 17 | 33 | 132 | 136);
@@ -342,13 +398,33 @@ fn served(flow: &Flow) -> Option<Port> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Windows {
     /// By source address.
-    pub sources: Window<IpAddr>,
+    pub sources: Window<Address>,
     /// By destination address.
-    pub destinations: Window<IpAddr>,
+    pub destinations: Window<Address>,
     /// By both.
     pub pairs: Window<Pair>,
     /// By network of the destination.
-    pub prefixes: Window<IpNet>,
+    pub prefixes: Window<Prefix>,
     /// By port.
     pub ports: Window<Port>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_its_network_are_what_they_were() {
+        for (address, prefix) in [
+            ("198.18.7.9", "198.18.7.0/24"),
+            ("255.255.255.255", "255.255.255.0/24"),
+            ("2001:db8:7:8::9", "2001:db8:7::/48"),
+            ("::", "::/48"),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(IpAddr::from(Address::from(address)), address);
+            let network = IpNet::from(Prefix::from(Address::from(address)));
+            assert_eq!(network.to_string(), prefix);
+        }
+    }
 }

@@ -12,11 +12,6 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// The next byte.
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.take(1).map(|bytes| bytes[0])
-    }
-
     /// The next two bytes.
     pub(crate) fn u16(&mut self) -> Option<u16> {
         self.take(2)
@@ -33,11 +28,4 @@ impl<'a> Reader<'a> {
     pub(crate) fn left(&self) -> usize {
         self.0.len()
     }
-}
-
-/// A number of up to eight bytes in network order (reduced-size encoding, RFC 7011 section 6.2); of a longer one the last eight count.
-pub(crate) fn number(bytes: &[u8]) -> u64 {
-    let tail = &bytes[bytes.len().saturating_sub(8)..];
-    tail.iter()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
 }

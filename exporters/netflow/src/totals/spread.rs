@@ -145,7 +145,11 @@ impl Timeline {
         let passed = |amount: u64, bucket: u64| {
             let end_of = ((bucket + 1) * BUCKET_MS).min(end);
             let (passed, lasted) = (end_of.saturating_sub(start), (end - start).max(1));
-            (u128::from(amount) * u128::from(passed) / u128::from(lasted)) as u64
+            // At most 90 s: only octets beyond any wire need the long division.
+            match amount.checked_mul(passed) {
+                Some(product) => product / lasted,
+                None => (u128::from(amount) * u128::from(passed) / u128::from(lasted)) as u64,
+            }
         };
         let open = first.max(edge).min(last.max(edge));
         let (mut bytes, mut packets) = (0, 0);

@@ -140,21 +140,28 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         self.rest.add(lay);
     }
 
-    /// Drops the lightest keys of the window until so many are left, and takes from the others what the heaviest of those had.
+    /// Drops the lightest keys of the window until about so many are left, and takes from the others what the heaviest of those had. The cut is
+    /// estimated from a sample; the bound of the error is none.
     pub fn purge(&mut self, most: usize) {
         let most = most.max(2 * self.bounds.rows);
-        if self.window.len() <= most {
-            return;
+        while self.window.len() > most + most / 8 {
+            let every = (self.window.len() / 1_024).max(1);
+            let mut weights: Vec<u64> = self
+                .window
+                .values()
+                .step_by(every)
+                .map(|entry| entry.0)
+                .collect();
+            let at = weights.len() - weights.len() * most / self.window.len();
+            let at = at.min(weights.len() - 1);
+            let (_, cut, _) = weights.select_nth_unstable(at);
+            let cut = (*cut).max(1);
+            self.window.retain(|_, entry| {
+                entry.0 = entry.0.saturating_sub(cut);
+                entry.0 > 0
+            });
+            self.error = self.error.saturating_add(cut);
         }
-        let mut weights: Vec<u64> = self.window.values().map(|entry| entry.0).collect();
-        let at = weights.len() - most;
-        let (_, cut, _) = weights.select_nth_unstable(at);
-        let cut = *cut;
-        self.window.retain(|_, entry| {
-            entry.0 = entry.0.saturating_sub(cut);
-            entry.0 > 0
-        });
-        self.error = self.error.saturating_add(cut);
     }
 
     /// Keys of the window.
