@@ -23,6 +23,8 @@ pub struct Extra {
     pub conffiles: Vec<String>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// Lines of its socket unit.
+    pub sockets: Vec<String>,
     /// Rights of the process.
     pub capabilities: Vec<String>,
     /// Packages of Debian that it calls.
@@ -98,6 +100,19 @@ impl Packaged {
         arguments
     }
 
+    /// The unit of what systemd listens on for it, where there is something.
+    #[must_use]
+    pub fn socket(&self) -> Option<String> {
+        let lines = &self.extra.sockets;
+        (!lines.is_empty()).then(|| {
+            format!(
+                "[Unit]\nDescription=SOTP: what {0} listens on\n\n[Socket]\n{1}\nReceiveBuffer=32M\nService={0}.service\n\n[Install]\nWantedBy=sockets.target\n",
+                self.service.name,
+                lines.join("\n")
+            )
+        })
+    }
+
     /// Its unit for systemd.
     #[must_use]
     pub fn unit(&self, template: &str) -> String {
@@ -114,7 +129,13 @@ impl Packaged {
         } else {
             "no"
         };
+        let sockets = if self.extra.sockets.is_empty() {
+            String::new()
+        } else {
+            format!("Sockets={}.socket\n", self.service.name)
+        };
         let values = [
+            ("{sockets}", sockets.as_str()),
             ("{about}", self.service.about.as_str()),
             ("{after}", &after),
             ("{name}", &self.service.name),

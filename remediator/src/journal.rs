@@ -50,7 +50,9 @@ pub enum JournalError {
         source: std::io::Error,
     },
     /// Another version of this program wrote it.
-    #[error("the journal has version {found}; expected {expected}")]
+    #[error(
+        "the journal has version {found}, expected {expected}: go back to the version of the program that wrote it, or restore a backup from before it"
+    )]
     Version {
         /// What it says.
         found: i64,

@@ -13,6 +13,25 @@ use crate::tables::{self, File};
 
 /// The version of `manifest.json`.
 pub const FORMAT: u32 = 1;
+
+/// Refuses what another version of this program wrote, before the rest of it is read.
+///
+/// # Errors
+/// It has no such number, or another; the text says what to do.
+pub(crate) fn expect_format(json: &[u8]) -> Result<(), String> {
+    #[derive(serde::Deserialize)]
+    struct Form {
+        format: u32,
+    }
+    let form: Form = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    if form.format == FORMAT {
+        return Ok(());
+    }
+    Err(format!(
+        "expected format {FORMAT}, found {}: go back to the version of the program that wrote it, or restore a backup from before it",
+        form.format
+    ))
+}
 /// The name of the list.
 pub const MANIFEST: &str = "manifest.json";
 

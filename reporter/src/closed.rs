@@ -108,7 +108,10 @@ impl Archive {
         let closed: Closed =
             serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
         if closed.format != FORMAT || closed.month != month {
-            return Err(bad(format!("expected format {FORMAT} of {month}")));
+            return Err(bad(format!(
+                "expected format {FORMAT} of {month}, found {} of {}: go back to the version of the program that wrote it, or restore a backup from before it",
+                closed.format, closed.month
+            )));
         }
         Ok(Some(closed))
     }

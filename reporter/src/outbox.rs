@@ -13,11 +13,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::{FORMAT, expect_format};
 use crate::disk;
 use crate::month::Month;
-
-/// The version of the files.
-const FORMAT: u32 = 1;
 
 /// How far a mail is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -126,9 +124,10 @@ impl Outbox {
             let message = format!("{}: {why}", path.display());
             io::Error::new(io::ErrorKind::InvalidData, message)
         };
+        expect_format(&text).map_err(bad)?;
         let entry: Entry = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
-        if entry.format != FORMAT || entry.month != month {
-            return Err(bad(format!("expected format {FORMAT} of {month}")));
+        if entry.month != month {
+            return Err(bad(format!("expected the mail of {month}")));
         }
         Ok(Some(entry))
     }

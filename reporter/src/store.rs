@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::bundle::{Bundle, FORMAT, MANIFEST, Manifest};
+use crate::bundle::{Bundle, MANIFEST, Manifest, expect_format};
 use crate::closed::Archive;
 use crate::disk;
 use crate::month::Month;
@@ -162,14 +162,9 @@ pub fn manifest(folder: &Path, month: Month) -> io::Result<Option<Manifest>> {
     if size > LARGEST {
         return Err(bad(format!("expected at most {LARGEST} bytes")));
     }
-    let manifest: Manifest =
-        serde_json::from_slice(&fs::read(&path)?).map_err(|error| bad(error.to_string()))?;
-    if manifest.format != FORMAT {
-        return Err(bad(format!(
-            "expected format {FORMAT}, found {}",
-            manifest.format
-        )));
-    }
+    let bytes = fs::read(&path)?;
+    expect_format(&bytes).map_err(bad)?;
+    let manifest = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
     Ok(Some(manifest))
 }
 

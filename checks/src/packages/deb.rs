@@ -89,7 +89,12 @@ impl Make {
             conffiles.push(path);
         }
         self.documents(graph, &tree, name, name, &package.service.pages)?;
-        self.scripts(&tree, &format!("{name}.service"), name)?;
+        let mut units = format!("{name}.service");
+        if let Some(socket) = package.socket() {
+            tree.file(&format!("/usr/lib/systemd/system/{name}.socket"), socket)?;
+            units = format!("{name}.socket {units}");
+        }
+        self.scripts(&tree, &units, name)?;
         let mut depends = vec!["libc6 (>= 2.36)".to_owned(), "libgcc-s1".to_owned()];
         depends.push("systemd | systemd-standalone-sysusers".to_owned());
         depends.extend(package.extra.depends.iter().cloned());

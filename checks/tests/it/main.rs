@@ -33,6 +33,7 @@ mod series;
 mod started;
 mod table;
 mod triangle;
+mod workflows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

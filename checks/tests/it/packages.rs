@@ -76,6 +76,7 @@ fn each_package_is_installed_run_as_its_user_upgraded_and_purged() {
     for line in [
         "installed: sotp-forecast ",
         "ran: sotp-forecast ",
+        "restarted: sotp-syslog with 600 lines\n",
         "upgraded: sotp-ping 0.1.1\n",
         "purged\n",
     ] {

@@ -11,9 +11,9 @@ quiet() { "$@" > /tmp/said 2>&1 || { cat /tmp/said >&2; fail "$*"; }; }
 
 # A port of 127.0.0.1 answers /-/healthy.
 healthy() {
-	exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
-	printf 'GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
-	head -n 1 <&3 | grep -q ' 200 '
+	exec 9<>"/dev/tcp/127.0.0.1/$1" || return 1
+	printf 'GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&9
+	head -n 1 <&9 | grep -q ' 200 '
 }
 
 start() {
@@ -25,12 +25,16 @@ start() {
 	. "/etc/default/$name"
 	command=$(value "$name" ExecStart | sed "s|\$ARGS|$ARGS|")
 	mkdir -p "/run/credentials/$name.service"
+	# Descriptors 3 and 4 are what systemd would listen on (sockets.pl).
+	sockets='exec 3<&- 4<&-'
+	if [ -e "/usr/lib/systemd/system/$name.socket" ]; then sockets='export LISTEN_PID=$$ LISTEN_FDS=2'; fi
 	cat > "/tmp/$name.sh" <<-END
 		mount --bind "/var/lib/$name" "/var/lib/$name"
 		mount -t tmpfs tmpfs /var/tmp
 		mount -o remount,bind,ro /
 		cd "/var/lib/$name"
 		umask $(value "$name" UMask)
+		$sockets
 		export CREDENTIALS_DIRECTORY=/run/credentials/$name.service HOME=/var/lib/$name
 		exec setpriv --reuid=$name --regid=$name --clear-groups --no-new-privs \
 			--bounding-set=$set --inh-caps=$set --ambient-caps=$set -- $command
@@ -84,6 +88,33 @@ fi
 for name in $services; do start "$name"; done
 for name in $services; do stop "$name"; done
 echo "ran: $(echo $services)"
+
+# A restart under load loses no line: what comes meanwhile waits in the socket.
+send() {
+	for number in $(seq "$1" "$2"); do
+		echo "<14>1 - r1 test - - - line $number" > /dev/udp/127.0.0.1/514
+		sleep 0.002
+	done
+}
+start sotp-syslog
+send 1 500 &
+sender=$!
+for _ in 1 2 3; do
+	sleep 0.2
+	stop sotp-syslog
+	sleep 0.1
+	start sotp-syslog
+done
+wait "$sender"
+send 501 600
+for _ in $(seq 300); do
+	lines=$(grep -o 'line [0-9]*' /var/lib/sotp-syslog/messages.log | sort -u | wc -l)
+	if [ "$lines" = 600 ]; then break; fi
+	sleep 0.1
+done
+is "$lines" 600 "lines of syslog over three restarts"
+stop sotp-syslog
+echo "restarted: sotp-syslog with $lines lines"
 
 # What people changed and what was recorded outlives an upgrade.
 echo "# Ours." >> /etc/sotp/ping.yaml

@@ -15,4 +15,4 @@ mkdir -p "$root/run/packages" "$root/run/lock" "$root/run/scripts"
 mount --bind "$packages" "$root/run/packages"
 mount --bind "$here" "$root/run/scripts"
 ip link set lo up
-exec chroot "$root" /bin/bash /run/scripts/inside.sh
+exec chroot "$root" /usr/bin/perl /run/scripts/sockets.pl /bin/bash /run/scripts/inside.sh

@@ -74,15 +74,17 @@ impl State {
             Ok(about) if about.len() > LONGEST => return Err(io::Error::other("too long")),
             Ok(_) => {}
         }
-        let state: Self = serde_json::from_slice(&std::fs::read(path)?)?;
-        if state.version == 1 {
-            Ok(Some(state))
-        } else {
-            Err(io::Error::other(format!(
-                "of version {}; expected 1",
-                state.version
-            )))
+        #[derive(Deserialize)]
+        struct Form {
+            version: u32,
         }
+        let bytes = std::fs::read(path)?;
+        let Form { version } = serde_json::from_slice(&bytes)?;
+        if version != 1 {
+            let message = format!("of version {version}, of a later program; expected 1");
+            return Err(io::Error::other(message));
+        }
+        Ok(Some(serde_json::from_slice(&bytes)?))
     }
 
     /// Writes the file.
@@ -98,5 +100,31 @@ impl State {
         serde_json::to_writer(io::BufWriter::new(&mut file), self)?;
         file.sync_all()?;
         std::fs::rename(beside, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_later_version_is_refused() {
+        let folder = testkit::TempDir::new().unwrap();
+        let path = folder.join("templates.json");
+        State::new(std::iter::empty()).write(&path).unwrap();
+        assert!(State::read(&path).unwrap().is_some());
+        let later = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(
+            &path,
+            later
+                .replace("\"version\":1", "\"version\":2")
+                .replace("streams", "flows"),
+        )
+        .unwrap();
+        let error = State::read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("of version 2, of a later program"),
+            "{error}"
+        );
     }
 }

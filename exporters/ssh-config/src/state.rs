@@ -109,14 +109,18 @@ impl State {
             Ok(bytes) => {
                 let wrong =
                     |message: String| std::io::Error::new(std::io::ErrorKind::InvalidData, message);
-                let file: File =
-                    serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-                if file.version != VERSION {
+                #[derive(Deserialize)]
+                struct Form {
+                    version: u32,
+                }
+                let parse = |error: serde_json::Error| wrong(error.to_string());
+                let Form { version } = serde_json::from_slice(&bytes).map_err(parse)?;
+                if version != VERSION {
                     return Err(wrong(format!(
-                        "expected version {VERSION}, found {}",
-                        file.version
+                        "expected version {VERSION}, found {version}: go back to the version of the program that wrote it, or restore a backup from before it"
                     )));
                 }
+                let file: File = serde_json::from_slice(&bytes).map_err(parse)?;
                 file.devices
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
@@ -208,13 +212,13 @@ mod tests {
         again.retain(|device| device != "r1");
         again.save().unwrap();
         assert_eq!(State::open(&path).unwrap().of("r1"), Known::default());
-        dir.write("state.json", "{\"version\":2,\"devices\":{}}")
+        dir.write("state.json", "{\"version\":2,\"of\":{}}")
             .unwrap();
         assert!(
             State::open(&path)
                 .unwrap_err()
                 .to_string()
-                .contains("expected version 1")
+                .contains("expected version 1, found 2: go back")
         );
     }
 }

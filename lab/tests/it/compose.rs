@@ -167,7 +167,9 @@ fn the_image_holds_one_static_binary_of_nobody() {
         bases,
         [
             "debian:bookworm-slim AS with-git",
-            "rust:1.95.0-bookworm AS build",
+            "rust:1.95.0-bookworm AS chef",
+            "chef AS plan",
+            "chef AS build",
             "${BASE}"
         ]
     );
@@ -175,6 +177,10 @@ fn the_image_holds_one_static_binary_of_nobody() {
     let last = dockerfile.rsplit("FROM ${BASE}").next().unwrap();
     assert!(last.contains("\nUSER 65532:65532\n"));
     assert!(dockerfile.contains("ARG BIN") && dockerfile.contains("--locked"));
+    assert!(
+        last.contains("/THIRD-PARTY.md"),
+        "notices beside the binary"
+    );
 }
 
 /// Nobody shall take these files for proven.

@@ -29,12 +29,14 @@ fn encode(turn: u64, next: u64) -> [u8; SLOT] {
     slot
 }
 
+/// Whether it is as it was written, by its sum.
+fn whole(slot: &[u8]) -> bool {
+    slot.len() == SLOT && slot[28..] == crc32fast::hash(&slot[..28]).to_le_bytes()
+}
+
 fn decode(slot: &[u8]) -> Option<(u64, u64)> {
     let field = |at: usize| Some(u64::from_le_bytes(slot.get(at..at + 8)?.try_into().ok()?));
-    let intact = slot.len() == SLOT
-        && slot[..8] == *MAGIC
-        && slot[28..] == crc32fast::hash(&slot[..28]).to_le_bytes();
-    if intact {
+    if whole(slot) && slot[..8] == *MAGIC {
         Some((field(8)?, field(16)?))
     } else {
         None
@@ -60,6 +62,9 @@ impl AckFile {
         };
         let mut slots = [0; 2 * SLOT];
         let read = read_full(&*file, &mut slots, 0).map_err(Error::storage("reading", &name))?;
+        for slot in slots[..read].chunks(SLOT).filter(|slot| whole(slot)) {
+            crate::segment::later(&name, slot, &[MAGIC])?;
+        }
         let best = slots[..read].chunks(SLOT).filter_map(decode).max();
         let (turn, next) = best.map_or((0, None), |(turn, next)| (turn, Some(next)));
         Ok((Self { name, file, turn }, next))

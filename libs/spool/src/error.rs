@@ -23,6 +23,16 @@ pub enum Error {
         /// What was expected of it.
         expected: &'static str,
     },
+    /// A later version of the program wrote it.
+    #[error(
+        "{file} has the format {found}, of a later version: go back to that version, or restore a backup from before it"
+    )]
+    Later {
+        /// The file, relative to the queue's folder.
+        file: String,
+        /// What its first bytes say.
+        found: String,
+    },
     /// A record is longer than the format or the bounds allow.
     #[error("a record of {length} bytes is longer than the limit of {limit}")]
     TooLong {

@@ -37,6 +37,21 @@ pub(crate) enum Opened {
     Mended(Segment),
 }
 
+/// Refuses what begins with the letters of a known format and another digit.
+pub(crate) fn later(name: &str, found: &[u8], known: &[&[u8; 8]]) -> Result<(), Error> {
+    let is_later = found.len() >= 8
+        && known.iter().any(|known| found[..7] == known[..7])
+        && known.iter().all(|known| found[..8] != known[..])
+        && found[7].is_ascii_digit();
+    if is_later {
+        return Err(Error::Later {
+            file: name.to_owned(),
+            found: String::from_utf8_lossy(&found[..8]).into_owned(),
+        });
+    }
+    Ok(())
+}
+
 fn header(magic: &[u8; 8], first: u64, base_stamp: u64) -> [u8; HEADER as usize] {
     let mut head = [0u8; HEADER as usize];
     head[..8].copy_from_slice(magic);
@@ -110,6 +125,10 @@ impl Segment {
             && (head[..8] == *MAGIC || head[..8] == *EVICTED)
             && head[24..28] == crc32fast::hash(&head[..24]).to_le_bytes()
             && field(8) == first;
+        // Whole by its sum, so no damage: what is not understood is not written anew.
+        if read == head.len() && head[24..28] == crc32fast::hash(&head[..24]).to_le_bytes() {
+            later(&name, &head, &[MAGIC, EVICTED])?;
+        }
         let length = file.length().map_err(Error::storage("measuring", &name))?;
         if !intact && length <= HEADER {
             return Ok(Opened::Unfinished);

@@ -57,6 +57,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
         connection.query_row("SELECT version FROM meta", [], |row| row.get(0))
     };
     let mut found: i64 = version(&connection)?;
+    if (1..VERSION).contains(&found) {
+        keep_copy(&connection, path, found)?;
+    }
     while let Some(change) = usize::try_from(found - 1)
         .ok()
         .and_then(|from| CHANGES.get(from))
@@ -74,4 +77,16 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
         });
     }
     Ok(connection)
+}
+
+/// Copies a journal beside itself before it is changed: `journal.sqlite.version-1`. One that is there is of an earlier attempt, and older.
+fn keep_copy(connection: &Connection, path: &Path, version: i64) -> Result<(), JournalError> {
+    let mut copy = path.as_os_str().to_owned();
+    copy.push(format!(".version-{version}"));
+    if !Path::new(&copy).exists() {
+        let copy = copy.to_string_lossy();
+        tracing::info!(copy = %copy, version, "journal is copied before it is changed");
+        connection.execute("VACUUM INTO ?1", [&copy])?;
+    }
+    Ok(())
 }

@@ -77,6 +77,13 @@ async fn journal_of_the_version_before_is_taken_over() {
     let journal = Journal::open(dir.path()).unwrap();
     let hints = journal.hints("r1", 0).await.unwrap();
     assert!(hints.len() == 1 && !hints[0].anything, "{hints:?}");
+    // It was copied before it was changed.
+    let copy = rusqlite::Connection::open(dir.join("journal.sqlite.version-1")).unwrap();
+    let version: i64 = copy
+        .query_row("SELECT version FROM meta", [], |row| row.get(0))
+        .unwrap();
+    let hints = copy.query_row("SELECT text FROM hints", [], |row| row.get::<_, String>(0));
+    assert_eq!((version, hints.unwrap().as_str()), (1, "r2"));
 }
 
 /// Five hundred alerts, fifty senders at a time: together they share flushes, and each is on disk when it is answered.

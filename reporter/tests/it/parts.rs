@@ -144,3 +144,26 @@ fn prometheus_that_does_not_answer_gives_no_report() {
     );
     assert!(!dir.join("out").exists());
 }
+
+/// What a later version wrote is refused with what to do, whatever else stands in it.
+#[test]
+fn reports_and_mails_of_a_later_version_are_refused() {
+    let dir = testkit::TempDir::new().unwrap();
+    let store = sotp_reporter::store::Store::open(dir.path()).unwrap();
+    let month = "2026-10".parse().unwrap();
+    let later = r#"{"format": 2, "of": "another form"}"#;
+    std::fs::create_dir(store.place(month)).unwrap();
+    std::fs::write(store.place(month).join("manifest.json"), later).unwrap();
+    std::fs::write(store.outbox().join("2026-10.json"), later).unwrap();
+    let outbox = sotp_reporter::outbox::Outbox::new(store.outbox());
+    for error in [
+        store.manifest(month).unwrap_err(),
+        outbox.get(month).unwrap_err(),
+    ] {
+        let said = error.to_string();
+        assert!(
+            said.contains("expected format 1, found 2: go back"),
+            "{said}"
+        );
+    }
+}

@@ -133,3 +133,45 @@ proptest! {
         prop_assert_eq!(&stats.queued, &[got.len() as u64, 40]);
     }
 }
+
+/// What a later version wrote is whole by its sum: it is refused with what to do, and nothing of it is changed.
+#[test]
+fn a_queue_of_a_later_version_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Queue::open(folder.path(), small());
+    let (queue, _) = open().unwrap();
+    for number in 1..=30 {
+        queue.append(&[entry(&payload(number), WhenFull::Block)], &mut |_| ());
+    }
+    let mut reader = queue.reader("main").unwrap();
+    let mut batch = Batch::default();
+    reader.read(&mut batch, 700, 7).unwrap();
+    reader.acknowledge(batch.end()).unwrap();
+    drop((reader, queue));
+    let files: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    for (ending, sum) in [("seg", 24), ("ack", 28)] {
+        let file = files
+            .iter()
+            .find(|file| file.extension().is_some_and(|own| own == ending))
+            .unwrap();
+        let before = std::fs::read(file).unwrap();
+        let mut later = before.clone();
+        for slot in later
+            .chunks_mut(32)
+            .take(if ending == "seg" { 1 } else { 2 })
+        {
+            slot[7] = b'2';
+            let checksum = crc32fast::hash(&slot[..sum]).to_le_bytes();
+            slot[sum..sum + 4].copy_from_slice(&checksum);
+        }
+        std::fs::write(file, &later).unwrap();
+        let error = open().err().unwrap().to_string();
+        assert!(error.contains("of a later version: go back"), "{error}");
+        assert_eq!(std::fs::read(file).unwrap(), later, "{ending}");
+        std::fs::write(file, before).unwrap();
+    }
+    assert!(!drain(&open().unwrap().0).is_empty());
+}
