@@ -79,6 +79,7 @@ soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said o
 	$(CARGO) test -q -p sotp-reporter --test it -- --ignored
 	$(MAKE) bench-remediator INCIDENTS=10000 KILLS=500
 	SOTP_STREAMS=1000000 $(CARGO) test --release -q -p sotp-remediator --lib -- rails::
+	SOTP_STREAMS=2000 $(CARGO) test --release -q -p sotp-remediator --test it -- streams::
 
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test it -- conventions:: audit::

@@ -14,4 +14,5 @@ mod router;
 mod runbooks;
 mod silences;
 mod snmp_proof;
+mod streams;
 mod telling;
