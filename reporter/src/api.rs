@@ -280,9 +280,9 @@ impl Api {
         if month > last {
             return Err(invalid(format!("month: {month} is not over")));
         }
-        if wanted.send && config.mail.is_none() {
+        if wanted.send && !config.sends() {
             return Err(invalid(
-                "send: the configuration has no mail section".to_owned(),
+                "send: the configuration has no section mail or copies".to_owned(),
             ));
         }
         let preview = Preview {

@@ -185,9 +185,10 @@ async fn run(config: &Config, month: Month, incomplete: bool) -> anyhow::Result<
         incomplete,
         progress: &progress,
     };
-    let done = match &config.mail {
-        Some(_) => work.deliver(month).await?,
-        None => work.keep(month).await?,
+    let done = if config.sends() {
+        work.deliver(month).await?
+    } else {
+        work.keep(month).await?
     };
     let line = match &done {
         Done::Kept => format!("{month}: made, in {}", store.place(month).display()),

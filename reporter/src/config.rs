@@ -1,5 +1,6 @@
 //! The configuration file.
 
+mod copies;
 mod mail;
 mod raw;
 mod source;
@@ -16,6 +17,7 @@ use promapi::Prometheus;
 use toolkit::config::Keys;
 use toolkit::{ConfigError, Configuration, yaml};
 
+use crate::copies::Copies;
 use crate::figures::Targets;
 use crate::paper::Look;
 use crate::verbs;
@@ -57,6 +59,8 @@ pub struct Config {
     pub schedule: Option<Cron>,
     /// How reports are sent; they are only kept without it.
     pub mail: Option<Mail>,
+    /// Where else reports are put.
+    pub copies: Copies,
     /// Where people reach this service, without a slash at the end.
     pub external_url: Option<String>,
     /// Who may ask for reports; nobody while it is `None`.
@@ -66,6 +70,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether reports go anywhere.
+    #[must_use]
+    pub fn sends(&self) -> bool {
+        self.mail.is_some() || !self.copies.is_empty()
+    }
+
     /// The keys of the file.
     #[must_use]
     pub fn keys() -> Keys {
@@ -113,6 +123,9 @@ impl Config {
         let mail = raw.mail.as_ref().map(|mail| mail.check(base)).transpose();
         let mail = mail.map_err(|(key, message)| (format!("mail.{key}"), message))?;
         files.extend(mail.iter().filter_map(|mail| mail.ca_file.clone()));
+        let copies = raw.copies.as_ref().map(|copies| copies.check(base));
+        let copies = copies.transpose();
+        let copies = copies.map_err(|(key, message)| (format!("copies.{key}"), message))?;
         let editing = match (raw.access.clone(), &raw.audit) {
             (None, None) => None,
             (None, Some(_)) => {
@@ -165,6 +178,7 @@ impl Config {
             stale_after: *raw.stale_after,
             schedule: schedule.transpose()?,
             mail,
+            copies: copies.unwrap_or_default(),
             external_url: raw.external_url.as_deref().map(raw::address).transpose()?,
             editing,
             files,
@@ -285,6 +299,14 @@ mod tests {
             (
                 "services: [{name: a, devices: [x], percent: 0}]",
                 "services[0].percent: expected more than 0",
+            ),
+            (
+                "copies: {s3: {url: 'http://s', bucket: 'a b', access_key_id: a, secret_key_file: no/file}}",
+                "copies.s3.bucket: expected letters, digits and",
+            ),
+            (
+                "copies: {s3: {url: 'http://s', bucket: a, access_key_id: a, secret_key_file: no/file}}",
+                "copies.s3.secret_key_file: expected a readable file",
             ),
             ("color: blue", "color: expected a color such as #1d4e89"),
             (

@@ -15,6 +15,7 @@ pub mod bundle;
 pub mod closed;
 pub mod commands;
 pub mod config;
+pub mod copies;
 mod disk;
 pub mod figures;
 mod flags;

@@ -105,6 +105,10 @@ impl Outbox {
         self.folder.join(format!("{month}.json"))
     }
 
+    fn copied(&self, month: Month) -> PathBuf {
+        self.folder.join(format!("{month}.copied"))
+    }
+
     fn mail(&self, month: Month) -> PathBuf {
         self.folder.join(format!("{month}.eml"))
     }
@@ -169,6 +173,23 @@ impl Outbox {
         let mut text = serde_json::to_vec_pretty(entry)?;
         text.push(b'\n');
         disk::replace(&self.state(entry.month), &text)
+    }
+
+    /// Whether the copies of a report are where they are to be.
+    #[must_use]
+    pub fn is_copied(&self, month: Month) -> bool {
+        self.copied(month).exists()
+    }
+
+    /// Writes that they are.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_copied(&self, month: Month) -> io::Result<()> {
+        disk::replace(
+            &self.copied(month),
+            format!("{}\n", Timestamp::now()).as_bytes(),
+        )
     }
 
     /// The bytes of a mail.

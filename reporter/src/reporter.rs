@@ -135,7 +135,8 @@ impl Reporter {
                 .last_sent
                 .set(sent.as_millisecond() as f64 / 1_000.0);
         }
-        let send = config.mail.is_some();
+        let send = config.sends();
+        let copied = |month| config.copies.is_empty() || outbox.is_copied(month);
         let mut wanted: BTreeMap<Month, bool> = BTreeMap::new();
         let mut due = 0;
         if let Some(cron) = &config.schedule {
@@ -147,12 +148,10 @@ impl Reporter {
             let next = schedule::next(cron, &now).map(|next| next.timestamp().as_second() as f64);
             self.metrics.next_due.set(next.unwrap_or(0.0));
             for month in schedule::due(cron, since, &now) {
-                let out = if send {
-                    entries
-                        .iter()
-                        .any(|entry| entry.month == month && entry.state == State::Sent)
-                } else {
-                    self.store.manifest(month)?.is_some()
+                let is_sent = |entry: &Entry| entry.month == month && entry.state == State::Sent;
+                let out = match config.mail {
+                    Some(_) => entries.iter().any(is_sent) && copied(month),
+                    None => self.store.manifest(month)?.is_some() && copied(month),
                 };
                 if !out {
                     due += 1;
@@ -163,7 +162,7 @@ impl Reporter {
             self.metrics.next_due.set(0.0);
         }
         self.metrics.due.set(due);
-        if send {
+        if config.mail.is_some() {
             // A mail that was refused waits for a person.
             let queued = entries
                 .iter()

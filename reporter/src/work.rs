@@ -8,6 +8,7 @@ use jiff::{Timestamp, Zoned};
 use crate::bundle::{self, Bundle};
 use crate::closed::{Archive, Closed};
 use crate::config::{Config, Mail};
+use crate::copies;
 use crate::figures::{self, NoFigures, Report, Totals};
 use crate::history::Reader;
 use crate::mail;
@@ -57,8 +58,11 @@ pub enum Error {
     #[error("another process works in the folder of the reports")]
     Busy,
     /// No mail server is named.
-    #[error("the configuration has no mail section")]
+    #[error("the configuration has no section mail or copies")]
     NoMail,
+    /// A copy.
+    #[error(transparent)]
+    Copy(#[from] copies::Error),
     /// The mail.
     #[error(transparent)]
     Mail(#[from] mail::Error),
@@ -76,7 +80,7 @@ impl Error {
             | Self::Closed(..)
             | Self::Incomplete(..) => Stage::Figures,
             Self::Files(_) | Self::Store(_) | Self::Busy => Stage::Files,
-            Self::NoMail | Self::Mail(_) => Stage::Mail,
+            Self::NoMail | Self::Mail(_) | Self::Copy(_) => Stage::Mail,
         }
     }
 }
@@ -209,31 +213,46 @@ impl Work<'_> {
             .inspect_err(|error: &Error| self.metrics.failed(error.stage()))
     }
 
-    /// Makes the report of a month unless it is there, and sends it unless it was sent.
+    /// Makes the report of a month unless it is there, sends it unless it was sent, and puts its copies unless they are there.
     ///
     /// # Errors
     /// It is not out.
     pub async fn deliver(&self, month: Month) -> Result<Done, Error> {
         let counted = async {
-            let mail = self.config.mail.as_ref().ok_or(Error::NoMail)?;
             let _lock = self.store.lock()?.ok_or(Error::Busy)?;
             let outbox = Outbox::new(self.store.outbox());
-            let entry = match outbox.get(month)? {
-                Some(entry) if entry.state == State::Sent => return Ok(Done::AlreadySent(entry)),
-                Some(entry) => entry,
+            let done = match &self.config.mail {
+                Some(mail) => self.mail(mail, &outbox, month).await?,
+                None if self.config.copies.is_empty() => return Err(Error::NoMail),
                 None => {
-                    let bundle = self.report(month).await?;
-                    let (entry, bytes) =
-                        mail::compose(self.config, mail, &bundle, Timestamp::now())?;
-                    outbox.queue(&entry, &bytes)?;
-                    entry
+                    self.report(month).await?;
+                    Done::Kept
                 }
             };
-            self.send(mail, &outbox, entry).await.map(Done::Sent)
+            if !self.config.copies.is_empty() && !outbox.is_copied(month) {
+                let bundle = self.report(month).await?;
+                self.config.copies.put(&bundle).await?;
+                outbox.set_copied(month)?;
+            }
+            Ok(done)
         };
         counted
             .await
             .inspect_err(|error: &Error| self.metrics.failed(error.stage()))
+    }
+
+    async fn mail(&self, mail: &Mail, outbox: &Outbox, month: Month) -> Result<Done, Error> {
+        let entry = match outbox.get(month)? {
+            Some(entry) if entry.state == State::Sent => return Ok(Done::AlreadySent(entry)),
+            Some(entry) => entry,
+            None => {
+                let bundle = self.report(month).await?;
+                let (entry, bytes) = mail::compose(self.config, mail, &bundle, Timestamp::now())?;
+                outbox.queue(&entry, &bytes)?;
+                entry
+            }
+        };
+        self.send(mail, outbox, entry).await.map(Done::Sent)
     }
 
     /// The report that is kept, or a new one.
@@ -241,8 +260,9 @@ impl Work<'_> {
         let Some(manifest) = self.store.manifest(month)? else {
             return self.made(month).await;
         };
-        if !manifest.missing.is_empty() {
-            // Prometheus may answer for all of it now.
+        let sent = Outbox::new(self.store.outbox()).get(month)?.is_some();
+        if !manifest.missing.is_empty() && !sent {
+            // Its sources may answer for all of it now.
             return self.made(month).await;
         }
         let names = manifest.files.iter().map(|file| file.name.clone());

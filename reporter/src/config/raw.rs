@@ -13,6 +13,7 @@ use crate::figures::{Needs, Service, Targets};
 use crate::tables::Profile;
 use crate::words::Language;
 
+use super::copies::RawCopies;
 use super::mail::RawMail;
 use super::source::RawSource;
 
@@ -66,6 +67,9 @@ pub(super) struct Raw {
     /// How reports are sent; without it they are only kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mail: Option<RawMail>,
+    /// Where else reports are put when they are sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) copies: Option<RawCopies>,
     /// Where people reach this service: for the link in a mail that is too large for its files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) external_url: Option<String>,
@@ -98,6 +102,7 @@ impl Default for Raw {
             stale_after: DurationIn::from_millis(120_000),
             schedule: None,
             mail: None,
+            copies: None,
             external_url: None,
             access: None,
             audit: None,
