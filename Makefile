@@ -15,7 +15,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -89,7 +89,7 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
@@ -116,6 +116,10 @@ bench-remediator: ## incidents of three senders while the program is killed agai
 bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench
 	$(CARGO) run --release -q -p sotp-snmp --example bench
+
+bench-ssh-config: ## a farm of 1,000 devices, beside netmiko and scrapli, and an archive of 100,000 versions: DEVICES='--devices 10000'
+	$(CARGO) build --release -q -p sotp-ssh-config --bin sotp-ssh-config
+	$(CARGO) run --release -q -p sotp-ssh-config --example bench-ssh-config -- --service target/release/sotp-ssh-config $(DEVICES)
 
 bench-syslog: ## syslog as it is shipped, end to end, beside rsyslog and syslog-ng
 	$(CARGO) build --profile dist -q -p sotp-syslog --bin sotp-syslog
