@@ -27,7 +27,7 @@ start() {
 	mkdir -p "/run/credentials/$name.service"
 	# Descriptors 3 and 4 are what systemd would listen on (sockets.pl).
 	sockets='exec 3<&- 4<&-'
-	if [ -e "/usr/lib/systemd/system/$name.socket" ]; then sockets='export LISTEN_PID=$$ LISTEN_FDS=2'; fi
+	if [ "$name" = sotp-syslog ]; then sockets='export LISTEN_PID=$$ LISTEN_FDS=2'; fi
 	cat > "/tmp/$name.sh" <<-END
 		mount --bind "/var/lib/$name" "/var/lib/$name"
 		mount -t tmpfs tmpfs /var/tmp

@@ -46,15 +46,27 @@ impl toolkit::Service for Service {
     async fn build(flags: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let config = live.current();
         let feed = flags.devices.follow(app).await?;
+        let passed = netio::descriptors::inherited();
+        let mut passed = passed
+            .into_iter()
+            .map(|(socket, _)| socket.into())
+            .collect();
         let listeners: Arc<[Listener]> = config
             .listen
             .iter()
             .map(|address| {
-                Listener::bind(*address, config.receive_buffer)
+                Listener::open(*address, config.receive_buffer, &mut passed)
                     .with_context(|| format!("listen {address}"))
             })
             .collect::<anyhow::Result<Vec<_>>>()?
             .into();
+        if !passed.is_empty() {
+            let sockets = passed.len();
+            tracing::warn!(
+                sockets,
+                "sockets from the service manager are of no use here"
+            );
+        }
         for listener in listeners.iter() {
             tracing::info!(address = %listener.address, "listening for flows");
         }

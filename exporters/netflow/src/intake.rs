@@ -34,6 +34,22 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// The socket of the service manager that is bound to `address` already, else a new one. What waits in the former was sent before the
+    /// service began.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(address: SocketAddr, buffer: u32, passed: &mut Vec<Socket>) -> io::Result<Self> {
+        let bound = |socket: &Socket| {
+            let own = socket.local_addr().ok().and_then(|own| own.as_socket());
+            own == Some(address) && socket.r#type().ok() == Some(Type::DGRAM)
+        };
+        match passed.iter().position(bound) {
+            Some(at) => Self::ready(passed.swap_remove(at)),
+            None => Self::bind(address, buffer),
+        }
+    }
+
     /// Binds a socket; an IPv6 wildcard takes IPv4 too.
     ///
     /// # Errors
@@ -49,6 +65,10 @@ impl Listener {
         }
         option::receive_buffer(socket.as_fd(), buffer)?;
         socket.bind(&address.into())?;
+        Self::ready(socket)
+    }
+
+    fn ready(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         let socket: UdpSocket = socket.into();
         Ok(Self {

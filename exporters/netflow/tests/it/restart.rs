@@ -56,3 +56,46 @@ async fn templates_and_sampling_rates_outlive_a_restart() {
         "it did not even wait"
     );
 }
+
+/// systemd listens for the service: what was sent before it began waits in the socket and is counted.
+#[tokio::test]
+async fn sockets_of_the_service_manager_are_used_with_what_waits_in_them() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for sequence in 1..=3 {
+        sender.send_to(&datagram(sequence, &[]), address).unwrap();
+    }
+    let files = testkit::TempDir::new().unwrap();
+    let inventory = files.write("inventory.yaml", DEVICES).unwrap();
+    let config = format!("listen: ['{address}']\n");
+    let config = files.write("netflow.yaml", config).unwrap();
+    let port = files.join("port");
+    let mut child = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"",
+            "sh",
+            support::BINARY,
+            "--web.listen-address=127.0.0.1:0",
+        ])
+        .arg(format!("--web.port-file={}", port.display()))
+        .arg(format!("--inventory.source={}", inventory.display()))
+        .arg(format!("--config.file={}", config.display()))
+        .stdin(std::os::fd::OwnedFd::from(socket))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let counted = eventually(std::time::Duration::from_secs(30), || async {
+        let web = std::fs::read_to_string(&port)?;
+        let page = testkit::client().get(format!("http://{}/metrics", web.trim()));
+        let page = page.send().await?.text().await?;
+        let counted = testkit::Samples::parse(&page)?.sum("netflow_datagrams_total", &[]);
+        anyhow::ensure!((counted - 3.0).abs() < 0.5, "{counted} of 3 datagrams");
+        Ok(())
+    })
+    .await;
+    let _ = child.kill();
+    let _ = child.wait();
+    counted.unwrap();
+}
