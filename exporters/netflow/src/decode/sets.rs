@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Head, Malformed, Told};
-use crate::flow::{Flow, Origin, Rate};
+use crate::flow::{Direction, Flow, Origin, Rate};
 use crate::session::Session;
 use crate::template::read::Reader;
 use crate::template::{Clock, Field, LEAD, Template};
@@ -171,7 +171,14 @@ impl<F: FnMut(&Flow)> Reading<'_, F> {
                         one_in,
                         origin: Origin::Record,
                     },
-                    None => samplers.rate(values.sampler(has), flow.input),
+                    // Where it was measured: options may tell a rate for each interface.
+                    None => samplers.rate(
+                        values.sampler(has),
+                        match flow.direction {
+                            Some(Direction::Egress) => flow.output,
+                            _ => flow.input,
+                        },
+                    ),
                 };
                 told.flows += 1;
                 told.ahead += u32::from(flow.span.is_some_and(|span| span.ahead));

@@ -649,6 +649,55 @@ fn netflow_9_options_name_an_interface_in_their_scope() {
     );
 }
 
+/// A rate of interface 9 alone, and records that were measured there: on their way in or out.
+#[test]
+fn the_rate_of_an_interface_is_that_of_where_it_was_measured() {
+    let options = Bytes::default()
+        .u16(300)
+        .u16(4)
+        .u16(4)
+        .u16(2)
+        .u16(4)
+        .u16(34)
+        .u16(4);
+    let told = Bytes::default().u32(9).u32(64).set(300);
+    let data = Bytes::default()
+        .u16(256)
+        .u16(4)
+        .u16(10)
+        .u16(2)
+        .u16(14)
+        .u16(2)
+        .u16(61)
+        .u16(1)
+        .u16(1)
+        .u16(4);
+    let record = |input: u16, output: u16, direction: u8| {
+        Bytes::default()
+            .u16(input)
+            .u16(output)
+            .u8(direction)
+            .u32(100)
+            .0
+    };
+    let records = [
+        record(9, 4, 0),
+        record(4, 9, 1),
+        record(4, 9, 0),
+        record(9, 4, 1),
+    ]
+    .concat();
+    let sets = [
+        options.set(1),
+        told,
+        data.set(0),
+        Bytes::default().bytes(&records).set(256),
+    ];
+    let (flows, ..) = read_all(&mut Session::default(), &v9(0, &sets));
+    let rates: Vec<_> = flows.iter().map(|flow| flow.rate.one_in).collect();
+    assert_eq!(rates, [64, 64, 1, 1]);
+}
+
 #[test]
 fn a_biflow_is_two_flows() {
     let template = Bytes::default()
