@@ -15,7 +15,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-forecast bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -89,7 +89,16 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-forecast bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+
+FORECAST = target/bench/forecast
+bench-forecast: ## how true forecasts are on public series and made-up links, beside statsforecast and Prophet; fetches all three; minutes
+	python3 exporters/forecast/examples/bench-forecast/data.py $(FORECAST)/data $(FORECAST)/packages
+	python3 -m venv $(FORECAST)/python
+	$(FORECAST)/python/bin/pip install -q statsforecast==2.1.1 prophet==1.5.0 'pandas<3'
+	$(FORECAST)/python/bin/python exporters/forecast/examples/bench-forecast/peers.py $(FORECAST)/data $(FORECAST)/peers.json
+	$(CARGO) run --release -q -p sotp-forecast --example bench-forecast -- $(FORECAST)/data $(FORECAST)/peers.json
+	$(CARGO) run --release -q -p sotp-forecast --example bench-forecast -- --load 10000
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory

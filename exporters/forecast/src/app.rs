@@ -34,12 +34,8 @@ impl toolkit::Service for Service {
     async fn build(_: Flags, live: Live<Config>, app: &mut App) -> anyhow::Result<()> {
         let store = Arc::new(Store::default());
         let config = live.current();
-        let names: Vec<&str> = config
-            .forecasts
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        store.keep(&names);
+        let forecasts = config.forecasts.iter();
+        store.keep(forecasts.map(|one| (one.name.as_str(), one.query.as_str())));
         app.collect(Series(Arc::clone(&store)));
         let (seen, kept) = (live.clone(), Arc::clone(&store));
         app.spawn("learn", OnEnd::Restart, move |stop| {

@@ -1,80 +1,180 @@
-//! The band round a forecast: split conformal, from the errors of the days that were played back.
+//! The band round a forecast: split conformal (Vovk 2005), from the errors of the days that were played back.
+//!
+//! Errors grow with the distance and differ by the time of day, so both are taken out first; what is left has one pair of edges. Errors of one
+//! day are alike, so that nine tenths of the days that are known hold less of the next one: the edges are widened until days left out of them
+//! are covered as they say.
+
+use serde::{Deserialize, Serialize};
 
 use crate::DAY;
+use crate::backtest::STRIDE;
 use crate::clean::quantile;
 
-/// Slots to each side whose errors count for a step.
-const NEAR: usize = 8;
+/// Slots that share a scale by distance.
+const BUCKET: usize = 12;
+const BUCKETS: usize = DAY / BUCKET;
+/// Parts of a day that have a scale of their own.
+const HOURS: usize = 24;
+/// Slots of an hour.
+const HOUR: usize = DAY / HOURS;
+/// The part of a scale by time of day that is that of the whole day.
+const SHRINK: f64 = 0.5;
+/// The part of what was left out that the edges hold: the days to come are a little less like these than they are like each other.
+const HELD: f64 = 0.91;
+/// The part of an edge that the band may be widened or narrowed to.
+const WIDEST: f64 = 2.0;
+const NARROWEST: f64 = 0.8;
 
-/// What is added to the forecast of each step of a day for its lower and upper edge, as logarithms; the edges hold nine tenths.
-#[derive(Debug, Clone, PartialEq)]
+/// The edges, which hold nine tenths.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Band {
-    /// The lower edge, 0 or below.
-    pub low: Vec<f64>,
-    /// The upper edge, 0 or above.
-    pub high: Vec<f64>,
+    /// How far off forecasts are by distance, as logarithms.
+    ahead: [f32; BUCKETS],
+    /// The factor of it by the hour of the day.
+    hours: [f32; HOURS],
+    /// The lower and the upper edge, as parts of both.
+    edges: (f32, f32),
 }
 
 impl Band {
-    /// The band from errors (truth less forecast, as logarithms) of days that were played back.
+    /// The band from errors (truth less forecast, as logarithms) of forecasts that were played back; those that are not finite are left
+    /// out. The slot after the first beginning is at the place `phase` of its day, and the others follow in strides.
     #[must_use]
-    pub fn of(errors: &[Vec<f64>]) -> Self {
-        let edges = (0..DAY).map(|step| {
-            let near = step.saturating_sub(NEAR)..(step + NEAR + 1).min(DAY);
-            let mut pool: Vec<f64> = errors
-                .iter()
-                .flat_map(|day| day.iter().take(near.end).skip(near.start))
-                .copied()
-                .collect();
-            // The next error is one more draw: the finite-sample form of Vovk's rule.
-            let more = (pool.len() + 1) as f64 / pool.len().max(1) as f64;
-            let outer = (0.95 * more).min(1.0);
-            let low = quantile(&mut pool, 1.0 - outer).min(0.0);
-            (low, quantile(&mut pool, outer).max(0.0))
-        });
-        let (low, high) = edges.unzip();
-        Self { low, high }
+    pub fn of(errors: &[Vec<f64>], phase: usize) -> Self {
+        let places = || {
+            errors.iter().enumerate().flat_map(move |(at, day)| {
+                let begin = phase + at * STRIDE;
+                let slots = day.iter().enumerate();
+                slots
+                    .filter(|(_, error)| error.is_finite())
+                    .map(move |(step, error)| (at, step, (begin + step) % DAY / HOUR, *error))
+            })
+        };
+        let mean = |sums: (f64, f64)| if sums.1 > 0.0 { sums.0 / sums.1 } else { 0.0 };
+        let mut hours = [(0.0, 0.0); HOURS];
+        let mut all = (0.0, 0.0);
+        for (_, _, hour, error) in places() {
+            for near in [hour + HOURS - 1, hour, hour + 1] {
+                hours[near % HOURS].0 += error.abs();
+                hours[near % HOURS].1 += 1.0;
+            }
+            all = (all.0 + error.abs(), all.1 + 1.0);
+        }
+        let overall = mean(all).max(1e-9);
+        let hours = hours.map(|hour| SHRINK + (1.0 - SHRINK) * mean(hour) / overall);
+        let mut ahead = [(0.0, 0.0); BUCKETS];
+        for (_, step, hour, error) in places() {
+            let from = (step / BUCKET).saturating_sub(1);
+            for (sum, count) in &mut ahead[from..(step / BUCKET + 2).min(BUCKETS)] {
+                *sum += error.abs() / hours[hour];
+                *count += 1.0;
+            }
+        }
+        let ahead = ahead.map(|ahead| mean(ahead).max(1e-9));
+        let scaled: Vec<(usize, f64)> = places()
+            .map(|(at, step, hour, error)| (at, error / (hours[hour] * ahead[step / BUCKET])))
+            .collect();
+        let widened = widened(&scaled, errors.len());
+        let (low, high) = edges(scaled.iter().map(|(_, error)| *error));
+        Self {
+            ahead: ahead.map(|ahead| ahead as f32),
+            hours: hours.map(|hour| hour as f32),
+            edges: ((low * widened) as f32, (high * widened) as f32),
+        }
     }
 
-    /// The edges of a step, however many days ahead.
+    /// What is added to the forecast of a slot `step` ahead, at the place `phase` of its day, for its lower and upper edge, as logarithms.
     #[must_use]
-    pub fn at(&self, step: usize) -> (f64, f64) {
-        (self.low[step % DAY], self.high[step % DAY])
+    pub fn at(&self, step: usize, phase: usize) -> (f64, f64) {
+        let ahead = self.ahead[(step / BUCKET).min(BUCKETS - 1)];
+        let scale = f64::from(ahead * self.hours[phase % DAY / HOUR]);
+        (
+            scale * f64::from(self.edges.0),
+            scale * f64::from(self.edges.1),
+        )
     }
+}
+
+/// The edges that hold nine tenths; the lower is not above 0, nor the upper below.
+fn edges(errors: impl Iterator<Item = f64>) -> (f64, f64) {
+    let mut pool: Vec<f64> = errors.collect();
+    // The next error is one more draw: the finite-sample form of the rule.
+    let outer = (0.95 * (pool.len() + 1) as f64 / pool.len().max(1) as f64).min(1.0);
+    let low = quantile(&mut pool, 1.0 - outer).min(0.0);
+    (low, quantile(&mut pool, outer).max(0.0))
+}
+
+/// The factor by which the edges of all forecasts but those that overlap one hold nine tenths of that one, on average.
+fn widened(scaled: &[(usize, f64)], count: usize) -> f64 {
+    // How far each error is from the forecast, as a part of the edge that the others give.
+    let mut parts: Vec<f64> = Vec::with_capacity(scaled.len());
+    for left in 0..count {
+        let apart = |at: usize| at.abs_diff(left) * STRIDE >= DAY;
+        let (low, high) = edges(
+            scaled
+                .iter()
+                .filter(|(at, _)| apart(*at))
+                .map(|(_, error)| *error),
+        );
+        let those = scaled.iter().filter(|(at, _)| *at == left);
+        parts.extend(those.map(|(_, error)| {
+            error
+                / if *error < 0.0 {
+                    low.min(-1e-9)
+                } else {
+                    high.max(1e-9)
+                }
+        }));
+    }
+    quantile(&mut parts, HELD).clamp(NARROWEST, WIDEST)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Errors like those of a forecast: alike within a day, growing with the distance, larger by night.
+    fn day(random: &mut fastrand::Rng) -> Vec<f64> {
+        let mut one = || (0..3).map(|_| random.f64() - 0.5).sum::<f64>();
+        let alike = 0.4 * one();
+        let wide =
+            |step: usize| (0.3 + step as f64 / 96.0) * if step % DAY < 24 { 2.0 } else { 1.0 };
+        (0..DAY).map(|step| (alike + one()) * wide(step)).collect()
+    }
+
     #[test]
     fn the_band_holds_nine_tenths_of_errors_like_those_it_was_made_of() {
         let mut random = fastrand::Rng::with_seed(11);
-        // The sum of three uniform numbers: close to a bell.
-        let mut day = |wide: f64| -> Vec<f64> {
-            let mut one = || (0..3).map(|_| random.f64() - 0.5).sum::<f64>();
-            (0..DAY)
-                .map(|step| one() * (wide + step as f64 / 96.0))
-                .collect()
-        };
-        let (mut inside, mut all) = (0.0, 0.0);
+        let (mut inside, mut night, mut all) = (0.0, 0.0, 0.0);
         for _ in 0..60 {
-            let days: Vec<Vec<f64>> = (0..7).map(|_| day(0.2)).collect();
-            let band = Band::of(&days);
-            for (step, error) in day(0.2).iter().enumerate() {
-                let (low, high) = band.at(step);
-                inside += f64::from(u8::from((low..=high).contains(error)));
+            let days: Vec<Vec<f64>> = (0..13).map(|_| day(&mut random)).collect();
+            // All of them begin at midnight.
+            let band = Band::of(
+                &days
+                    .chunks(1)
+                    .flat_map(|day| [day[0].clone(), Vec::new()])
+                    .collect::<Vec<_>>(),
+                0,
+            );
+            for (step, error) in day(&mut random).iter().enumerate() {
+                let (low, high) = band.at(step, step);
+                let holds = f64::from(u8::from((low..=high).contains(error)));
+                inside += holds;
+                night += if step < 24 { holds } else { 0.0 };
                 all += 1.0;
             }
         }
-        let covered = inside / all;
+        let (covered, night) = (inside / all, night / all * 4.0);
         assert!((0.88..=0.93).contains(&covered), "{covered}");
+        assert!((0.86..=0.96).contains(&night), "{night}");
     }
 
     #[test]
     fn the_band_is_always_round_the_forecast() {
-        let band = Band::of(&[vec![0.3; DAY], vec![0.2; DAY]]);
-        assert!(band.low.iter().all(|low| *low <= 0.0));
-        assert!((band.at(3 * DAY + 5).1 - 0.3).abs() < 1e-9);
+        let band = Band::of(&[vec![0.3; DAY], vec![0.2; DAY]], 0);
+        for step in 0..3 * DAY {
+            let (low, high) = band.at(step, step);
+            assert!(low <= 0.0 && high > 0.0, "{step}: {low} {high}");
+        }
     }
 }

@@ -14,6 +14,11 @@ const FEW_ZEROS: f64 = 0.1;
 const NEIGHBOURS: usize = 4;
 /// A spike differs by this, as a logarithm: a factor of 4.5.
 const SPIKE: f64 = 1.5;
+/// What happened once differs by this, as a logarithm: a factor of 2.
+const UNLIKE: f64 = 0.7;
+/// It takes so many slots: two hours to a day and a half.
+const SHORTEST_EPISODE: usize = 8;
+const LONGEST_EPISODE: usize = 144;
 /// Longest gap, in slots, that a straight line fills.
 const SHORT_GAP: usize = 4;
 
@@ -26,6 +31,8 @@ pub struct Cleaned {
     pub removed: usize,
     /// Slots that were filled.
     pub filled: usize,
+    /// Whether each value is what was measured.
+    pub known: Vec<bool>,
     /// What is added before a logarithm is taken, in the unit of the values.
     pub offset: f64,
 }
@@ -96,10 +103,14 @@ pub fn clean(raw: &[f64], ceiling: Option<f64>) -> Result<Cleaned, Unfit> {
     for at in spikes(&values, offset) {
         remove(&mut values, at);
     }
+    for at in episodes(&values, offset) {
+        remove(&mut values, at);
+    }
     let missing = values.iter().filter(|value| !known(value)).count();
     if missing as f64 > MOST_MISSING * values.len() as f64 {
         return Err(Unfit::Gaps);
     }
+    let measured = values.iter().map(known).collect();
     fill(&mut values);
     let (least, most) = values
         .iter()
@@ -113,6 +124,7 @@ pub fn clean(raw: &[f64], ceiling: Option<f64>) -> Result<Cleaned, Unfit> {
         values,
         removed,
         filled: missing,
+        known: measured,
         offset,
     })
 }
@@ -151,6 +163,58 @@ fn spikes(values: &[f64], offset: f64) -> Vec<usize> {
     found
 }
 
+/// Slots of what happened once: of two hours to a day and a half that are like neither the other weeks nor the other days, such as a day on
+/// which traffic took another way, a holiday or an attack. What still goes on at the end may be how it is from now on, and stays.
+fn episodes(values: &[f64], offset: f64) -> Vec<usize> {
+    if values.len() < 3 * WEEK {
+        return Vec::new();
+    }
+    let logs: Vec<f64> = values.iter().map(|value| (value + offset).ln()).collect();
+    let usual = |period: usize| -> Vec<(f64, f64)> {
+        let of = |phase: usize| {
+            let same = logs[phase..].iter().step_by(period).copied();
+            let mut same: Vec<f64> = same.filter(|log| log.is_finite()).collect();
+            let middle = median(&mut same);
+            let mut spread: Vec<f64> = same.iter().map(|log| (log - middle).abs()).collect();
+            (middle, 1.4826 * median(&mut spread))
+        };
+        (0..period).map(of).collect()
+    };
+    let (weeks, days) = (usual(WEEK), usual(DAY));
+    // A week has too few others for a spread of its own.
+    let mut all: Vec<f64> = weeks.iter().map(|(_, spread)| *spread).collect();
+    let typical = median(&mut all);
+    let strange = |at: usize| {
+        let (week, _) = weeks[at % WEEK];
+        let (day, spread) = days[at % DAY];
+        let (from_week, from_day) = (logs[at] - week, logs[at] - day);
+        from_week.abs() > UNLIKE.max(6.0 * typical)
+            && from_day.abs() > UNLIKE.max(3.0 * spread)
+            && (from_week > 0.0) == (from_day > 0.0)
+    };
+    let mut found = Vec::new();
+    let mut run: Vec<usize> = Vec::new();
+    let mut close = |run: &mut Vec<usize>| {
+        let goes_on = run
+            .last()
+            .is_some_and(|last| last + LONGEST_EPISODE / 4 >= logs.len());
+        if (SHORTEST_EPISODE..=LONGEST_EPISODE).contains(&run.len()) && !goes_on {
+            found.append(run);
+        }
+        run.clear();
+    };
+    for (at, log) in logs.iter().enumerate() {
+        if log.is_finite() && strange(at) {
+            if run.last().is_some_and(|last| at - last > NEIGHBOURS) {
+                close(&mut run);
+            }
+            run.push(at);
+        }
+    }
+    close(&mut run);
+    found
+}
+
 fn strange(log: f64, logs: &[f64], others: impl Iterator<Item = usize>) -> bool {
     let mut others: Vec<f64> = others
         .map(|other| logs[other])
@@ -165,7 +229,7 @@ fn strange(log: f64, logs: &[f64], others: impl Iterator<Item = usize>) -> bool 
     distance > SPIKE && distance > 6.0 * 1.4826 * median(&mut spread)
 }
 
-/// Fills what is not finite: short gaps by a line, longer ones from the nearest week, then day, that has the slot, then by a line.
+/// Fills what is not finite: short gaps by a line, longer ones from the other weeks, then the nearest day, that have the slot, then by a line.
 fn fill(values: &mut [f64]) {
     let given = values.to_vec();
     let mut at = 0;
@@ -186,18 +250,20 @@ fn fill(values: &mut [f64]) {
     }
 }
 
-/// The same slot of the nearest other week, else of the nearest other day.
+/// The mean of the same slot of the other weeks, else that of the nearest other day.
 fn seasonal(given: &[f64], slot: usize) -> Option<f64> {
-    [WEEK, DAY].into_iter().find_map(|period| {
-        (1..=given.len() / period).find_map(|times| {
-            let distance = times * period;
-            let before = slot.checked_sub(distance).map(|slot| given[slot]);
-            let after = given.get(slot + distance).copied();
-            before
-                .into_iter()
-                .chain(after)
-                .find(|value| value.is_finite())
-        })
+    let known = |value: &f64| value.is_finite();
+    let weeks = given[slot % WEEK..].iter().step_by(WEEK).copied();
+    let (sum, count) = weeks
+        .filter(known)
+        .fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    if count > 0.0 {
+        return Some(sum / count);
+    }
+    (1..=given.len() / DAY).find_map(|times| {
+        let before = slot.checked_sub(times * DAY).map(|slot| given[slot]);
+        let after = given.get(slot + times * DAY).copied();
+        before.into_iter().chain(after).find(known)
     })
 }
 

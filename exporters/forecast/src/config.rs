@@ -1,28 +1,43 @@
 //! The configuration file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use inventory::Shard;
+use jiff::tz::TimeZone;
 use promapi::Prometheus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, yaml};
 
+use crate::calendar::Calendar;
+
 const DEFAULT: &str = include_str!("../default.yaml");
 /// Most forecasts.
 const MOST: usize = 32;
+/// Largest calendar file, in bytes.
+const LARGEST: u64 = 1 << 20;
 /// Longest name of a forecast.
 const LONGEST: usize = 40;
 /// Names that would be those of other series.
-const TAKEN: [&str; 6] = ["anomaly", "model", "saturation", "series", "state", "mase"];
+const TAKEN: [&str; 7] = [
+    "anomaly",
+    "absolute",
+    "model",
+    "saturation",
+    "series",
+    "state",
+    "mase",
+];
 
 /// The checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the history is.
     pub(crate) client: Prometheus,
-    /// Time from one fit to the next.
+    /// Time from one fit of a series to the next.
     pub(crate) refit: Duration,
     /// Time from one look at what came to the next.
     pub(crate) observe: Duration,
@@ -32,6 +47,12 @@ pub struct Config {
     pub(crate) max_series: usize,
     /// What is forecast.
     pub(crate) forecasts: Vec<Forecast>,
+    /// The shard whose devices are learnt.
+    pub(crate) shard: Shard,
+    /// Days that are unlike their weekday.
+    pub(crate) holidays: Arc<Calendar>,
+    /// Where what is known is kept over a restart.
+    pub(crate) state_file: Option<PathBuf>,
     files: Vec<PathBuf>,
     shown: String,
 }
@@ -55,16 +76,89 @@ pub(crate) struct Forecast {
 struct Raw {
     /// Where the history is: Prometheus or what answers its API.
     prometheus: promapi::Section,
-    /// Time from one fit of all models to the next.
-    refit: DurationIn<600_000, 604_800_000>,
+    /// Time from one fit of a series to the next; each has its own quarter of an hour.
+    refit: DurationIn<900_000, 604_800_000>,
     /// Time from one look at what really came to the next.
     observe: DurationIn<1_000, 900_000>,
     /// Percent of one processor that fits may take.
     cpu_percent: Ranged<u32, 1, 100>,
-    /// Most series of all forecasts together; about 30 kB of memory each while they are fitted.
-    max_series: Ranged<u32, 1, 20_000>,
+    /// Most series of all forecasts together; about 12 kB of memory each.
+    max_series: Ranged<u32, 1, 50_000>,
+    /// Where what was learnt is kept over a restart; without it everything is read and learnt anew at a start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_file: Option<PathBuf>,
+    /// The part of the devices, by the label `device`, that this process learns: as the inventory shares them out.
+    shard: Part,
+    /// Days that are unlike their weekday.
+    holidays: Holidays,
     /// What is forecast.
     forecasts: Vec<Forecast>,
+}
+
+/// One of several processes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Part {
+    /// Its number, from 0.
+    index: u16,
+    /// How many there are.
+    of: u16,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { index: 0, of: 1 }
+    }
+}
+
+/// Days off.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Holidays {
+    /// Files with a date on each line, or iCalendar files with all-day events.
+    files: Vec<PathBuf>,
+    /// The time zone of the days, by its IANA name.
+    time_zone: String,
+}
+
+impl Default for Holidays {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            time_zone: "UTC".to_owned(),
+        }
+    }
+}
+
+impl Holidays {
+    /// Reads the files below `base`; an error has its key.
+    fn read(&self, base: &Path) -> Result<Calendar, (String, String)> {
+        let zone = TimeZone::get(&self.time_zone).map_err(|_| {
+            let expected = format!(
+                "expected a time zone such as Europe/Berlin, found {:?}",
+                self.time_zone
+            );
+            ("holidays.time_zone".to_owned(), expected)
+        })?;
+        let mut calendar = Calendar::new(zone);
+        for (index, file) in self.files.iter().enumerate() {
+            let wrong = |message: String| (format!("holidays.files[{index}]"), message);
+            let path = base.join(file);
+            let size = std::fs::metadata(&path).map_or(0, |about| about.len());
+            if size > LARGEST {
+                return Err(wrong(format!(
+                    "{}: larger than {LARGEST} bytes",
+                    path.display()
+                )));
+            }
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+            calendar
+                .read(&text)
+                .map_err(|error| wrong(format!("{}: {error}", path.display())))?;
+        }
+        Ok(calendar)
+    }
 }
 
 /// Bits per second of each interface and direction, without those that are down and without planned work.
@@ -78,10 +172,13 @@ impl Default for Raw {
     fn default() -> Self {
         Self {
             prometheus: promapi::Section::new("http://127.0.0.1:9090"),
-            refit: DurationIn::from_millis(6 * 3_600_000),
+            refit: DurationIn::from_millis(24 * 3_600_000),
             observe: DurationIn::from_millis(60_000),
             cpu_percent: Ranged::of(50),
             max_series: Ranged::of(2_000),
+            state_file: None,
+            shard: Part::default(),
+            holidays: Holidays::default(),
             forecasts: vec![
                 Forecast {
                     name: "bits_per_second".to_owned(),
@@ -157,13 +254,21 @@ fn check(raw: Raw, base: &Path, shown: String) -> Result<Config, (String, String
         .prometheus
         .client(base)
         .map_err(|wrong| (format!("prometheus.{}", wrong.key), wrong.message))?;
+    let shard = Shard::new(raw.shard.index, raw.shard.of)
+        .map_err(|error| ("shard".to_owned(), error.to_string()))?;
+    let holidays = Arc::new(raw.holidays.read(base)?);
+    let mut files = raw.prometheus.files(base);
+    files.extend(raw.holidays.files.iter().map(|file| base.join(file)));
     Ok(Config {
         client,
+        shard,
+        holidays,
+        state_file: raw.state_file.as_ref().map(|file| base.join(file)),
         refit: *raw.refit,
         observe: *raw.observe,
         cpu_percent: raw.cpu_percent.get(),
         max_series: usize::try_from(raw.max_series.get()).unwrap_or(usize::MAX),
-        files: raw.prometheus.files(base),
+        files,
         forecasts: raw.forecasts,
         shown,
     })

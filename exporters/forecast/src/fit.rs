@@ -1,11 +1,15 @@
 //! From the history of a series to its forecast, or to the reason why there is none.
 
+use serde::{Deserialize, Serialize};
+
 use crate::anomaly::Tracker;
-use crate::backtest::{Verdict, choose};
+use crate::backtest::{MODELS, Mix, Verdict, choose};
 use crate::band::Band;
+use crate::calendar::Calendar;
 use crate::capacity::{saturation, weeks};
 use crate::clean::{Unfit, clean, median};
 use crate::history::Raw;
+use crate::model::Past;
 use crate::{DAY, SLOT};
 
 /// Beyond this part of its capacity nothing on a line is possible.
@@ -51,16 +55,24 @@ impl State {
     }
 }
 
+/// Slots that a forecast reaches ahead of the last one learnt: a day, and half a day in which nothing comes.
+pub const STEPS: usize = DAY + DAY / 2;
+/// Slots over which the error of a new forecast is taken.
+const LATELY: usize = 8;
+
 /// A forecast with its band.
 #[derive(Debug, Clone)]
 pub struct Fitted {
     /// The model's name.
     pub model: &'static str,
-    /// The end of the last slot that was learnt, seconds since the epoch.
+    /// The end of the last slot that was known, seconds since the epoch.
     end: i64,
     offset: f64,
-    point: Vec<f64>,
+    /// What it can carry.
+    ceiling: Option<f64>,
+    point: Box<[f32]>,
     band: Band,
+    mix: Mix,
     pub(crate) tracker: Tracker,
 }
 
@@ -75,67 +87,241 @@ pub struct Outcome {
     pub mase: Vec<(&'static str, f64)>,
     /// Days until the line is full, where that can be told.
     pub saturation: Option<[f64; 2]>,
+    /// The end of the last slot that was learnt, and of the last one that was looked at.
+    pub(crate) learnt: i64,
+    pub(crate) until: i64,
 }
 
-/// Learns a series whose last slot ends at `end`, and forecasts `steps` slots. `capacity` is what the line can carry.
+/// A history made ready, with its offset.
+struct Logs {
+    values: Vec<f64>,
+    known: Vec<bool>,
+    offset: f64,
+}
+
+impl Logs {
+    /// Of a history whose last slot ends at `end`; with the offset of another one, so that its models go on.
+    fn of(
+        raw: &Raw,
+        end: i64,
+        ceiling: Option<f64>,
+        calendar: &Calendar,
+        offset: Option<f64>,
+    ) -> Result<Self, Unfit> {
+        let mut slots: Vec<f64> = raw.slots().collect();
+        calendar.hide(&mut slots, end);
+        let cleaned = clean(&slots, ceiling)?;
+        let offset = offset.unwrap_or(cleaned.offset);
+        let values = cleaned.values.iter().map(|value| (value + offset).ln());
+        Ok(Self {
+            values: values.collect(),
+            known: cleaned.known,
+            offset,
+        })
+    }
+
+    fn past(&self, end: i64) -> Past<'_> {
+        Past {
+            values: &self.values,
+            begin: end.div_euclid(SLOT) - self.values.len() as i64,
+        }
+    }
+}
+
+/// Learns a series whose last slot ends at `end`. `capacity` is what the line can carry.
 #[must_use]
-pub fn fit(raw: &Raw, end: i64, capacity: Option<f64>, steps: usize) -> Outcome {
+pub fn fit(raw: &Raw, end: i64, capacity: Option<f64>, calendar: &Calendar) -> Outcome {
     let capacity = capacity.filter(|capacity| capacity.is_finite() && *capacity > 0.0);
-    let slots: Vec<f64> = raw.slots.iter().copied().map(f64::from).collect();
+    let ceiling = capacity.map(|capacity| CEILING * capacity);
     let mut outcome = Outcome {
-        state: State::Unfit(Unfit::Empty),
+        state: State::NoBetterThanNaive,
         fitted: None,
         mase: Vec::new(),
         saturation: capacity.and_then(|capacity| {
             // A spike of a counter is no busy day.
-            let possible = |day: &f64| (*day <= CEILING * capacity).then_some(*day);
-            let days: Vec<f64> = raw
-                .days
-                .iter()
-                .map(|day| possible(day).unwrap_or(f64::NAN))
-                .collect();
+            let possible = |day: f64| {
+                if day <= CEILING * capacity {
+                    day
+                } else {
+                    f64::NAN
+                }
+            };
+            let days: Vec<f64> = raw.days().map(possible).collect();
             saturation(&weeks(&days), capacity)
         }),
+        learnt: end,
+        until: end,
     };
-    let cleaned = match clean(&slots, capacity.map(|capacity| CEILING * capacity)) {
-        Ok(cleaned) => cleaned,
+    let logs = match Logs::of(raw, end, ceiling, calendar, None) {
+        Ok(logs) => logs,
         Err(unfit) => {
             outcome.state = State::Unfit(unfit);
             return outcome;
         }
     };
-    let offset = cleaned.offset;
-    let logs: Vec<f64> = cleaned
-        .values
-        .iter()
-        .map(|value| (value + offset).ln())
-        .collect();
-    match choose(&logs, offset, steps) {
-        Verdict::Short => outcome.state = State::Unfit(Unfit::Short),
+    let past = logs.past(end);
+    let choice = match choose(past, logs.offset, &logs.known) {
+        Verdict::Short => {
+            outcome.state = State::Unfit(Unfit::Short);
+            return outcome;
+        }
         Verdict::NoBetter(mase) => {
-            outcome.state = State::NoBetterThanNaive;
             outcome.mase = mase;
+            return outcome;
         }
-        Verdict::Chosen(choice) => {
-            outcome.state = State::Ok;
-            outcome.mase = choice.mase;
-            let mut tracker = Tracker::of(&choice.errors);
-            // How far off it was lately, in the last hours of what it had not seen.
-            if let Some(last) = choice.errors.last() {
-                let from = last.len().saturating_sub(8);
-                tracker.begin(median(&mut last[from..].to_vec()));
-            }
-            outcome.fitted = Some(Fitted {
-                model: choice.model,
-                end,
-                offset,
-                point: choice.point,
-                band: Band::of(&choice.errors),
-                tracker,
-            });
-        }
-    }
+        Verdict::Chosen(choice) => choice,
+    };
+    outcome.mase = choice.mase;
+    let (Some(mut point), Some(lately)) = (
+        choice.mix.forecast(past, STEPS),
+        choice
+            .mix
+            .forecast(past.first(past.values.len() - LATELY), LATELY),
+    ) else {
+        return outcome;
+    };
+    calendar.show(past, &mut point);
+    let mut tracker = Tracker::of(&choice.errors, phase(past.begin + choice.begin as i64));
+    // How far off it has been in the last hours.
+    let is = &past.values[past.values.len() - LATELY..];
+    let mut errors: Vec<f64> = is.iter().zip(lately).map(|(is, said)| is - said).collect();
+    tracker.begin(median(&mut errors));
+    outcome.state = State::Ok;
+    outcome.fitted = Some(Fitted {
+        model: choice.model,
+        end,
+        offset: logs.offset,
+        ceiling,
+        point: point.iter().map(|log| *log as f32).collect(),
+        band: Band::of(&choice.errors, phase(past.begin + choice.begin as i64)),
+        mix: choice.mix,
+        tracker,
+    });
     outcome
+}
+
+/// A series whose forecast is to go on.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// Its history.
+    pub(crate) raw: Raw,
+    /// What was learnt of it.
+    pub(crate) fitted: Option<Fitted>,
+    /// Whether it is within the edge. What is not moves no forecast: it is an anomaly, or a change, which is learnt.
+    pub(crate) calm: bool,
+}
+
+impl Prepared {
+    /// The forecast after `end`, from what was learnt.
+    ///
+    /// # Errors
+    /// Why there is none any more.
+    pub(crate) fn follow(
+        self,
+        end: i64,
+        calendar: &Calendar,
+    ) -> Result<Option<Box<Fitted>>, Unfit> {
+        let Some(mut fitted) = self.fitted else {
+            return Ok(None);
+        };
+        let logs = Logs::of(
+            &self.raw,
+            end,
+            fitted.ceiling,
+            calendar,
+            Some(fitted.offset),
+        )?;
+        if !self.calm {
+            return Ok(Some(Box::new(fitted)));
+        }
+        let past = logs.past(end);
+        let Some(mut point) = fitted.mix.forecast(past, STEPS) else {
+            return Ok(Some(Box::new(fitted)));
+        };
+        calendar.show(past, &mut point);
+        let next = (end + SLOT) as f64;
+        let before = fitted.log(next);
+        fitted.point = point.iter().map(|log| *log as f32).collect();
+        fitted.end = end;
+        if let (Some((before, _)), Some((after, _))) = (before, fitted.log(next)) {
+            // The same value is as unlike the new forecast as it was unlike the old one.
+            fitted.tracker.shift(before - after);
+        }
+        Ok(Some(Box::new(fitted)))
+    }
+}
+
+/// What is kept of a forecast over a restart.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    model: String,
+    end: i64,
+    offset: f64,
+    ceiling: Option<f64>,
+    point: Box<[f32]>,
+    band: Band,
+    mix: Mix,
+    tracker: Tracker,
+    mase: Vec<(String, f64)>,
+    /// Never is nothing: JSON has no infinity.
+    saturation: Option<[Option<f64>; 2]>,
+    learnt: i64,
+    until: i64,
+}
+
+impl Outcome {
+    /// What is to be kept, where there is a forecast.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        let fitted = self.fitted.as_ref()?;
+        let mase = self.mase.iter().filter(|(_, mase)| mase.is_finite());
+        Some(Kept {
+            model: fitted.model.to_owned(),
+            end: fitted.end,
+            offset: fitted.offset,
+            ceiling: fitted.ceiling,
+            point: fitted.point.clone(),
+            band: fitted.band.clone(),
+            mix: fitted.mix.clone(),
+            tracker: fitted.tracker,
+            mase: mase
+                .map(|(model, mase)| ((*model).to_owned(), *mase))
+                .collect(),
+            saturation: self
+                .saturation
+                .map(|days| days.map(|days| Some(days).filter(|days| days.is_finite()))),
+            learnt: self.learnt,
+            until: self.until,
+        })
+    }
+}
+
+impl Kept {
+    /// What was kept; nothing where its model is none of today's.
+    pub(crate) fn outcome(self) -> Option<Outcome> {
+        let name = |name: &str| MODELS.into_iter().find(|model| *model == name);
+        let mase = self.mase.iter();
+        Some(Outcome {
+            state: State::Ok,
+            mase: mase
+                .filter_map(|(model, mase)| Some((name(model)?, *mase)))
+                .collect(),
+            saturation: self
+                .saturation
+                .map(|days| days.map(|days| days.unwrap_or(f64::INFINITY))),
+            learnt: self.learnt,
+            until: self.until,
+            fitted: Some(Fitted {
+                model: name(&self.model)?,
+                end: self.end,
+                offset: self.offset,
+                ceiling: self.ceiling,
+                point: self.point,
+                band: self.band,
+                mix: self.mix,
+                tracker: self.tracker,
+            }),
+        })
+    }
 }
 
 /// A forecast of one moment.
@@ -154,7 +340,8 @@ impl Fitted {
     #[must_use]
     pub fn at(&self, at: f64) -> Option<Expected> {
         let (log, step) = self.log(at)?;
-        let (low, high) = self.band.at(step);
+        let slot = (self.end as f64 / SLOT as f64) as i64 + step as i64;
+        let (low, high) = self.band.at(step, phase(slot));
         let value = |log: f64| (log.exp() - self.offset).max(0.0);
         Some(Expected {
             low: value(log + low),
@@ -174,6 +361,15 @@ impl Fitted {
         error.is_finite().then_some(error)
     }
 
+    /// How unlike its forecast a whole slot is that ended at `at`, 1 at the edge; the level of the errors follows it.
+    pub fn watch(&mut self, at: f64, value: f64) -> Option<f64> {
+        let error = self.error(at, value)?;
+        let place = place(at);
+        let score = self.tracker.score(error, place);
+        self.tracker.follow(error, place);
+        Some(score)
+    }
+
     /// Between the two slots beside `at`.
     fn log(&self, at: f64) -> Option<(f64, usize)> {
         let place = (at - self.end as f64) / SLOT as f64 - 1.0;
@@ -184,15 +380,19 @@ impl Fitted {
         let place = place.max(0.0);
         let below = place.floor() as usize;
         let (a, b) = (self.point[below], self.point[(below + 1).min(last)]);
+        let (a, b) = (f64::from(a), f64::from(b));
         Some((a + (b - a) * (place - below as f64), below))
     }
 }
 
-/// Slots from one fit to the end of a day after the next, with the time that fits may be late.
-#[must_use]
-pub fn steps(refit: std::time::Duration) -> usize {
-    let slots = refit.as_secs().div_ceil(SLOT.unsigned_abs());
-    DAY + 2 + 2 * usize::try_from(slots).unwrap_or(usize::MAX / 4)
+/// The place in its day of the slot that ends at `at` or holds it.
+pub(crate) fn place(at: f64) -> usize {
+    phase((at / SLOT as f64).ceil() as i64 - 1)
+}
+
+/// The place in its day of a slot.
+fn phase(slot: i64) -> usize {
+    usize::try_from(slot.rem_euclid(DAY as i64)).unwrap_or(0)
 }
 
 #[cfg(test)]

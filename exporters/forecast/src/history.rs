@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use inventory::Shard;
 use promapi::{Error, Labels, Prometheus, Range};
 
-use crate::capacity::busy;
 use crate::{DAY, SLOT};
+
+mod raw;
+
+pub use raw::Raw;
 
 /// Days that models learn from.
 pub const LEARNT_DAYS: usize = 28;
@@ -15,6 +19,8 @@ pub const TREND_DAYS: usize = 84;
 const ANSWER: usize = 400_000;
 /// Most days of one question.
 const MOST_DAYS: usize = 14;
+/// Days that say which series there are: a line that was down for a week is a new one.
+const FOUND_DAYS: usize = 7;
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
 /// Most labels of a series.
@@ -31,15 +37,6 @@ const OWN_LABELS: [&str; 6] = [
     "state",
 ];
 
-/// One series.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Raw {
-    /// The values of the last [`LEARNT_DAYS`], oldest first, NaN where there is none; the last is that of the end.
-    pub slots: Vec<f32>,
-    /// The 95th percentile of each of the last [`TREND_DAYS`], oldest first, NaN where unknown.
-    pub days: Vec<f64>,
-}
-
 /// What came.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -53,97 +50,142 @@ pub struct History {
     pub unnamed: usize,
 }
 
-/// Asks for the history of `query` up to the last whole slot before `now`; at most `most` series, those with the least labels first.
+/// Which series are taken in.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// How many at most; those that come first.
+    pub most: usize,
+    /// The shard that owns their devices.
+    pub shard: Shard,
+}
+
+impl Taken {
+    /// Whether a series is another shard's. One without a device belongs to the first.
+    fn elsewhere(self, labels: &Labels) -> bool {
+        match labels.get("device") {
+            Some(device) => !self.shard.owns(device),
+            None => !self.shard.owns(""),
+        }
+    }
+}
+
+/// Asks for the history of `query` up to `end`.
 ///
 /// # Errors
 /// Why there is no answer to one of the questions.
 pub async fn fetch(
     client: &Prometheus,
     query: &str,
-    now: i64,
-    most: usize,
+    end: i64,
+    taken: Taken,
 ) -> Result<History, Error> {
     let mut history = History {
-        end: now.div_euclid(SLOT) * SLOT,
+        end,
         ..History::default()
     };
-    // The newest day says which series there are.
-    take(client, query, &mut history, 0, 1, Some(most)).await?;
+    // The newest days say which series there are.
+    take(client, query, &mut history, 0, 1, Some(taken)).await?;
     let values = (history.series.len() * DAY).max(1);
     let stride = (ANSWER / values).clamp(1, MOST_DAYS);
     let mut back = 1;
-    while back < TREND_DAYS && !history.series.is_empty() {
-        let days = stride.min(TREND_DAYS - back);
-        take(client, query, &mut history, back, days, None).await?;
+    while back < TREND_DAYS && !(history.series.is_empty() && back >= FOUND_DAYS) {
+        let found = back < FOUND_DAYS;
+        let until = if found { FOUND_DAYS } else { TREND_DAYS };
+        let days = stride.min(until - back);
+        take(
+            client,
+            query,
+            &mut history,
+            back,
+            days,
+            found.then_some(taken),
+        )
+        .await?;
         back += days;
     }
     Ok(history)
 }
 
-/// Asks for `days` days, the last of which ends `back` days before the end; with `most` new series are taken in.
+/// Asks for `days` days, the last of which ends `back` days before the end; with `taken` new series are taken in.
 async fn take(
     client: &Prometheus,
     query: &str,
     history: &mut History,
     back: usize,
     days: usize,
-    most: Option<usize>,
+    taken: Option<Taken>,
 ) -> Result<(), Error> {
     let last = history.end - back as i64 * DAY_SECONDS;
     let first = last - days as i64 * DAY_SECONDS + SLOT;
+    let (mut too_many, mut unnamed) = (0, 0);
+    for (labels, values) in slots(client, query, first, last).await? {
+        if let Some(taken) = taken {
+            if !named(&labels) {
+                unnamed += 1;
+                continue;
+            }
+            if taken.elsewhere(&labels) {
+                continue;
+            }
+            if history.series.len() < taken.most {
+                history.series.entry(labels.clone()).or_default();
+            }
+        }
+        match history.series.get_mut(&labels) {
+            Some(raw) => raw.put(back, days, &values),
+            None => too_many += usize::from(taken.is_some()),
+        }
+    }
+    history.too_many = history.too_many.max(too_many);
+    history.unnamed = history.unnamed.max(unnamed);
+    Ok(())
+}
+
+/// The values of the slots that end at `first` to `last`, by series; NaN where there is none.
+async fn slots(
+    client: &Prometheus,
+    query: &str,
+    first: i64,
+    last: i64,
+) -> Result<Vec<(Labels, Vec<f64>)>, Error> {
     let range = Range {
         start: first as f64,
         end: last as f64,
         step: SLOT as f64,
     };
-    for mut series in client.range(query, range).await?.series {
-        series.labels.remove("__name__");
-        if most.is_some() && !named(&series.labels) {
-            history.unnamed += 1;
-            continue;
-        }
-        if most.is_some_and(|most| history.series.len() < most) {
-            history
-                .series
-                .entry(series.labels.clone())
-                .or_insert_with(|| Raw {
-                    slots: vec![f32::NAN; LEARNT_DAYS * DAY],
-                    days: vec![f64::NAN; TREND_DAYS],
-                });
-        }
-        let Some(raw) = history.series.get_mut(&series.labels) else {
-            history.too_many += usize::from(most.is_some());
-            continue;
-        };
-        let mut values = vec![f64::NAN; days * DAY];
-        for (at, value) in series.points {
-            let slot = (at.round() as i64 - first).div_euclid(SLOT);
-            let slot = usize::try_from(slot).ok().filter(|_| value.is_finite());
-            if let Some(place) = slot.and_then(|slot| values.get_mut(slot)) {
-                *place = value;
-            }
-        }
-        raw.put(back, days, &values);
-    }
-    Ok(())
-}
-
-impl Raw {
-    /// Takes in `days` days, the last of which ends `back` days before the end.
-    fn put(&mut self, back: usize, days: usize, values: &[f64]) {
-        for (index, day) in values.chunks_exact(DAY).enumerate() {
-            let ago = back + days - 1 - index;
-            if let Some(place) = TREND_DAYS.checked_sub(ago + 1) {
-                self.days[place] = busy(day);
-            }
-            if let Some(begin) = LEARNT_DAYS.checked_sub(ago + 1) {
-                let slots = &mut self.slots[begin * DAY..(begin + 1) * DAY];
-                for (slot, value) in slots.iter_mut().zip(day) {
-                    *slot = *value as f32;
+    let count = usize::try_from((last - first) / SLOT + 1).unwrap_or(0);
+    let answer = client.range(query, range).await?.series.into_iter();
+    Ok(answer
+        .map(|mut series| {
+            series.labels.remove("__name__");
+            let mut values = vec![f64::NAN; count];
+            for (at, value) in series.points {
+                let slot = (at.round() as i64 - first).div_euclid(SLOT);
+                let slot = usize::try_from(slot).ok().filter(|_| value.is_finite());
+                if let Some(place) = slot.and_then(|slot| values.get_mut(slot)) {
+                    *place = value;
                 }
             }
-        }
-    }
+            (series.labels, values)
+        })
+        .collect())
+}
+
+/// What came after `end` up to `until`: one value for each slot, of the series that may be taken in.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn since(
+    client: &Prometheus,
+    query: &str,
+    end: i64,
+    until: i64,
+    shard: Shard,
+) -> Result<Vec<(Labels, Vec<f64>)>, Error> {
+    let mut series = slots(client, query, end + SLOT, until).await?;
+    let taken = Taken { most: 0, shard };
+    series.retain(|(labels, _)| named(labels) && !taken.elsewhere(labels));
+    Ok(series)
 }
 
 /// Whether the labels can be passed on beside those of the forecast, and are bounded.
@@ -157,25 +199,6 @@ fn named(labels: &Labels) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_land_where_they_belong() {
-        let mut raw = Raw {
-            slots: vec![f32::NAN; LEARNT_DAYS * DAY],
-            days: vec![f64::NAN; TREND_DAYS],
-        };
-        raw.put(0, 1, &[7.0; DAY]);
-        // Two days, of which the younger one is still learnt from.
-        let two = [vec![1.0; DAY], vec![2.0; DAY]].concat();
-        raw.put(LEARNT_DAYS - 1, 2, &two);
-        assert_eq!(raw.slots[0], 2.0);
-        assert_eq!(raw.slots[DAY - 1], 2.0);
-        assert!(raw.slots[DAY].is_nan());
-        assert_eq!(raw.slots[LEARNT_DAYS * DAY - 1], 7.0);
-        assert_eq!(raw.days[TREND_DAYS - 1], 7.0);
-        assert_eq!(raw.days[TREND_DAYS - LEARNT_DAYS], 2.0);
-        assert_eq!(raw.days[TREND_DAYS - LEARNT_DAYS - 1], 1.0);
-    }
 
     #[test]
     fn labels_of_the_forecast_itself_and_endless_ones_are_refused() {

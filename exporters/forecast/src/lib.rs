@@ -12,6 +12,7 @@ mod anomaly;
 mod app;
 pub mod backtest;
 pub mod band;
+pub mod calendar;
 pub mod capacity;
 pub mod clean;
 mod config;
@@ -20,6 +21,7 @@ mod flags;
 pub mod history;
 mod metrics;
 pub mod model;
+mod state;
 mod store;
 mod watch;
 

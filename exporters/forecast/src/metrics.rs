@@ -38,7 +38,11 @@ fn expected(out: &mut Encoder, name: &str, table: &Table, now: f64) {
     );
     out.family(&format!("forecast_{name}"), Kind::Gauge, &help);
     for entry in table.entries.values() {
-        let Some(fitted) = &entry.outcome.fitted else {
+        let Some(fitted) = entry
+            .outcome
+            .as_ref()
+            .and_then(|outcome| outcome.fitted.as_ref())
+        else {
             continue;
         };
         for horizon in HORIZONS {
@@ -90,7 +94,7 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
         "Mean absolute scaled error of each model on the days played back, by the naive error of the history before them: a model is worth its forecast when it is below both naive ones",
     );
     each(out, tables, family, |out, labels, forecast, entry| {
-        for (model, mase) in &entry.outcome.mase {
+        for (model, mase) in entry.outcome.iter().flat_map(|outcome| &outcome.mase) {
             out.sample_with(labels, &forecast.with("model", model), *mase);
         }
     });
@@ -100,7 +104,11 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
         "The model whose forecast is told",
     );
     each(out, tables, family, |out, labels, forecast, entry| {
-        if let Some(fitted) = &entry.outcome.fitted {
+        let fitted = entry
+            .outcome
+            .as_ref()
+            .and_then(|outcome| outcome.fitted.as_ref());
+        if let Some(fitted) = fitted {
             out.sample_with(labels, &forecast.with("model", fitted.model), 1_u64);
         }
     });
@@ -110,8 +118,9 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
         "1 with the state of the series: ok, or why there is no forecast",
     );
     each(out, tables, family, |out, labels, forecast, entry| {
-        let state = entry.outcome.state.name();
-        out.sample_with(labels, &forecast.with("state", state), 1_u64);
+        if let Some(state) = entry.state() {
+            out.sample_with(labels, &forecast.with("state", state.name()), 1_u64);
+        }
     });
     let family = (
         "forecast_saturation_days",
@@ -119,7 +128,7 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
         "Days by which the busy hours will have reached the capacity, with this confidence; +Inf when not within 180 days",
     );
     each(out, tables, family, |out, labels, forecast, entry| {
-        for (days, confidence) in entry.outcome.saturation.iter().flatten().zip(CONFIDENCES) {
+        for (days, confidence) in saturation(entry).iter().flatten().zip(CONFIDENCES) {
             let more = forecast.with("confidence", &confidence.to_string());
             out.sample_with(labels, &more, *days);
         }
@@ -127,7 +136,7 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
     for (at, (name, help)) in [
         (
             "forecast_checked_total",
-            "Quarters of an hour whose value came and was held against the band of nine tenths",
+            "Quarters of an hour whose value came and was held against the band of nine tenths that had been told a day before",
         ),
         (
             "forecast_checked_inside_total",
@@ -142,10 +151,28 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
             tables,
             (name, Kind::Counter, help),
             |out, labels, forecast, entry| {
-                out.sample_with(labels, forecast, entry.checked[at]);
+                out.sample_with(labels, forecast, entry.quality.checked[at]);
             },
         );
     }
+    let family = (
+        "forecast_absolute_error_total",
+        Kind::Counter,
+        "Sum of the distances of what came from what had been told a day before, and from the naive forms of the same quarters of an hour; their quotient is the error that was really reached",
+    );
+    each(out, tables, family, |out, labels, forecast, entry| {
+        for (model, error) in ["told", "daily_naive", "weekly_naive"]
+            .iter()
+            .zip(entry.quality.errors)
+        {
+            out.sample_with(labels, &forecast.with("model", model), error);
+        }
+    });
+}
+
+/// Days until the line is full.
+fn saturation(entry: &Entry) -> Option<[f64; 2]> {
+    entry.outcome.as_ref()?.saturation
 }
 
 fn of_forecasts(out: &mut Encoder, tables: &[(Labels, &Table)]) {
@@ -159,7 +186,7 @@ fn of_forecasts(out: &mut Encoder, tables: &[(Labels, &Table)]) {
             out.sample(&forecast.with("state", state), count as u64);
         };
         for state in State::ALL {
-            let of = |entry: &&Entry| entry.outcome.state == state;
+            let of = |entry: &&Entry| entry.state() == Some(state);
             tell(state.name(), table.entries.values().filter(of).count());
         }
         tell("too_many", table.left_out[0]);
@@ -180,9 +207,21 @@ fn of_forecasts(out: &mut Encoder, tables: &[(Labels, &Table)]) {
         &|table| Some(table.fits as f64),
     );
     family(
+        "forecast_changes_total",
+        Kind::Counter,
+        "Fits that were made at once, since a series had changed for good",
+        &|table| Some(table.changes as f64),
+    );
+    family(
+        "forecast_updates_total",
+        Kind::Counter,
+        "Forecasts that went on with a quarter of an hour from what had been learnt",
+        &|table| Some(table.updates as f64),
+    );
+    family(
         "forecast_fit_seconds_total",
         Kind::Counter,
-        "Time that fits took, one at a time",
+        "Time that fits and updates took, one at a time",
         &|table| Some(table.busy.as_secs_f64()),
     );
     family(
@@ -200,7 +239,7 @@ fn of_forecasts(out: &mut Encoder, tables: &[(Labels, &Table)]) {
     family(
         "forecast_last_fit_timestamp_seconds",
         Kind::Gauge,
-        "When all series were last fitted; absent before",
+        "When all series were last gone through; absent before",
         &|table| table.last_fit.map(|at| at as f64),
     );
 }

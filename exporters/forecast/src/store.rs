@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use toolkit::Labels;
 
-use crate::SLOT;
-use crate::fit::Outcome;
+use crate::clean::Unfit;
+use crate::fit::{Expected, Fitted, Outcome, Prepared, State, place};
+use crate::history::Raw;
+use crate::{DAY, SLOT, WEEK};
+
+/// So many slots beyond the edge on the same side are a change for good, and the series is learnt anew.
+const CHANGED: i32 = 4;
 
 /// All forecasts.
 #[derive(Debug, Default)]
@@ -16,20 +21,38 @@ pub(crate) struct Store(Mutex<BTreeMap<String, Table>>);
 /// One forecast: a query with its series.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
+    /// The query that its histories are of.
+    pub(crate) query: String,
+    /// The end of the last slot of its histories, seconds since the epoch; 0 before there are any.
+    pub(crate) end: i64,
+    /// The end of the last day of its trends.
+    pub(crate) day: i64,
     /// Its series by their labels.
     pub(crate) entries: BTreeMap<promapi::Labels, Entry>,
     /// Series beyond the bound, and those whose labels cannot be passed on.
     pub(crate) left_out: [usize; 2],
-    /// Fits of a series.
+    /// Fits of a series, and how many of them because it had changed.
     pub(crate) fits: u64,
-    /// What they took.
+    pub(crate) changes: u64,
+    /// Times that a forecast went on from what had been learnt.
+    pub(crate) updates: u64,
+    /// What both took.
     pub(crate) busy: Duration,
     /// Questions that were not answered.
     pub(crate) failures: u64,
     /// Whether the last question was answered.
     pub(crate) answered: bool,
-    /// When all series were last fitted, seconds since the epoch.
+    /// When all series were last gone through, seconds since the epoch.
     pub(crate) last_fit: Option<i64>,
+}
+
+/// What was done with a series.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// It was learnt.
+    Learnt(Box<Outcome>),
+    /// Its forecast went on, or ended.
+    Followed(Result<Option<Box<Fitted>>, Unfit>),
 }
 
 /// One series.
@@ -37,14 +60,72 @@ pub(crate) struct Table {
 pub(crate) struct Entry {
     /// Its labels as they are told.
     pub(crate) labels: Labels,
-    /// What came of its last fit.
-    pub(crate) outcome: Outcome,
+    /// Its history.
+    pub(crate) raw: Raw,
+    /// What came of its last fit; nothing before the first.
+    pub(crate) outcome: Option<Outcome>,
     /// How unlike its forecast it was when it was last looked at.
     pub(crate) score: Option<f64>,
-    /// Slots whose value came and was held against the band, and those that lay within it.
-    pub(crate) checked: [u64; 2],
+    /// What was really said a day ahead, against what came.
+    pub(crate) quality: Quality,
     /// The slot that was followed last.
     followed: i64,
+    /// Slots beyond the edge in a row, below 0 for those below it.
+    beyond: i32,
+    /// Whether it is to be learnt anew, since it has changed.
+    pub(crate) changed: bool,
+}
+
+/// How good forecasts were that had really been told, a day ahead.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Quality {
+    /// Slots whose value came and was held against what had been said a day before, and those that lay within the band.
+    pub(crate) checked: [u64; 2],
+    /// Sums of absolute errors in those slots: of what was said, of the day before and of the week before.
+    pub(crate) errors: [f64; 3],
+    /// What was said of each slot of the day to come: low, middle and high, NaN where nothing was.
+    pub(crate) said: Box<[[f32; 3]]>,
+}
+
+impl Default for Quality {
+    fn default() -> Self {
+        Self {
+            checked: [0; 2],
+            errors: [0.0; 3],
+            said: vec![[f32::NAN; 3]; DAY].into(),
+        }
+    }
+}
+
+impl Quality {
+    /// The place of the slot that ends at `end`.
+    fn place(&mut self, end: i64) -> &mut [f32; 3] {
+        let place = end.div_euclid(SLOT).rem_euclid(DAY as i64);
+        &mut self.said[usize::try_from(place).unwrap_or(0)]
+    }
+
+    /// Holds what came in the slot that ended at `end`, which is `back` slots before the last of the history, against what was said of it.
+    pub(crate) fn check(&mut self, end: i64, raw: &Raw, back: usize) {
+        let said = std::mem::replace(self.place(end), [f32::NAN; 3]).map(f64::from);
+        let [is, day, week] = [back, back + DAY, back + WEEK].map(|back| raw.back(back));
+        if [said[1], is, day, week]
+            .iter()
+            .any(|value| !value.is_finite())
+            || is < 0.0
+        {
+            return;
+        }
+        self.checked[0] += 1;
+        self.checked[1] += u64::from((said[0]..=said[2]).contains(&is));
+        for (sum, said) in self.errors.iter_mut().zip([said[1], day, week]) {
+            *sum += (is - said).abs();
+        }
+    }
+
+    /// Remembers what is said of the slot that ends at `end`.
+    pub(crate) fn say(&mut self, end: i64, expected: Expected) {
+        *self.place(end) = [expected.low, expected.middle, expected.high].map(|value| value as f32);
+    }
 }
 
 impl Store {
@@ -52,33 +133,64 @@ impl Store {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the tables of these forecasts, making new ones.
-    pub(crate) fn keep(&self, names: &[&str]) {
+    /// Keeps the tables of these forecasts, names and queries, making new ones; a new query is a new forecast.
+    pub(crate) fn keep<'a>(&self, forecasts: impl Iterator<Item = (&'a str, &'a str)>) {
         let mut tables = self.lock();
-        tables.retain(|name, _| names.contains(&name.as_str()));
-        for name in names {
-            tables.entry((*name).to_owned()).or_default();
+        let mut old = std::mem::take(&mut *tables);
+        for (name, query) in forecasts {
+            let table = old.remove(name).filter(|table| table.query == query);
+            let table = table.unwrap_or_else(|| Table {
+                query: query.to_owned(),
+                ..Table::default()
+            });
+            tables.insert(name.to_owned(), table);
         }
     }
 }
 
 impl Table {
-    /// Takes in a new fit of a series; what was counted of it stays.
-    pub(crate) fn take(&mut self, labels: &promapi::Labels, outcome: Outcome) {
-        if let Some(entry) = self.entries.get_mut(labels) {
-            entry.outcome = outcome;
-            // The old score was by the old forecast.
-            entry.score = None;
-            return;
+    /// Takes in what came up to `until`, one value for each slot; series that it does not have yet are new while there are less than `most`.
+    pub(crate) fn advance(
+        &mut self,
+        came: Vec<(promapi::Labels, Vec<f64>)>,
+        until: i64,
+        most: usize,
+    ) {
+        let slots = usize::try_from((until - self.end) / SLOT).unwrap_or(0);
+        let mut too_many = 0;
+        let mut came: BTreeMap<_, _> = came.into_iter().collect();
+        let nothing = vec![f64::NAN; slots];
+        for (labels, entry) in &mut self.entries {
+            let values = came.remove(labels).unwrap_or_else(|| nothing.clone());
+            entry.raw.advance(&values);
         }
-        let entry = Entry {
-            labels: Labels::new(labels),
-            outcome,
-            score: None,
-            checked: [0, 0],
-            followed: 0,
-        };
-        self.entries.insert(labels.clone(), entry);
+        for (labels, values) in came {
+            if self.entries.len() < most {
+                let mut raw = Raw::default();
+                raw.advance(&values);
+                self.entries
+                    .insert(labels.clone(), Entry::new(&labels, raw));
+            } else {
+                too_many += 1;
+            }
+        }
+        self.left_out[0] = too_many;
+        self.end = until;
+        while self.day + 86_400 <= until {
+            self.day += 86_400;
+            let back = usize::try_from((until - self.day) / SLOT).unwrap_or(0);
+            for entry in self.entries.values_mut() {
+                entry.raw.close_day(back);
+            }
+        }
+        for entry in self.entries.values_mut() {
+            for back in (0..slots.min(DAY)).rev() {
+                let end = until - back as i64 * SLOT;
+                entry.quality.check(end, &entry.raw, back);
+            }
+        }
+        // What has had no value for all its history is no series any more.
+        self.entries.retain(|_, entry| !entry.raw.is_empty());
     }
 
     /// Forgets scores of values that did not come: what is not known is not told.
@@ -90,27 +202,99 @@ impl Table {
 }
 
 impl Entry {
+    pub(crate) fn new(labels: &promapi::Labels, raw: Raw) -> Self {
+        Self {
+            labels: Labels::new(labels),
+            raw,
+            outcome: None,
+            score: None,
+            quality: Quality::default(),
+            followed: 0,
+            beyond: 0,
+            changed: false,
+        }
+    }
+
+    /// Its state; nothing before the first fit.
+    pub(crate) fn state(&self) -> Option<State> {
+        self.outcome.as_ref().map(|outcome| outcome.state)
+    }
+
+    /// Takes in what was learnt, or how it goes on, up to `end`.
+    pub(crate) fn take(&mut self, done: Done, end: i64) {
+        match (done, &mut self.outcome) {
+            (Done::Learnt(outcome), _) => self.outcome = Some(*outcome),
+            (Done::Followed(Ok(fitted)), Some(outcome)) => {
+                outcome.fitted = fitted.map(|fitted| *fitted);
+            }
+            (Done::Followed(Err(unfit)), Some(outcome)) => {
+                outcome.state = State::Unfit(unfit);
+                outcome.fitted = None;
+            }
+            (Done::Followed(_), None) => {}
+        }
+        let Some(outcome) = &mut self.outcome else {
+            return;
+        };
+        outcome.until = end;
+        let ahead = end + DAY as i64 * SLOT;
+        match outcome.fitted.as_ref() {
+            Some(fitted) => {
+                if let Some(expected) = fitted.at(ahead as f64) {
+                    self.quality.say(ahead, expected);
+                }
+            }
+            None => self.score = None,
+        }
+    }
+
     /// Holds a value of now against the forecast.
     pub(crate) fn look(&mut self, now: f64, value: f64) {
-        let fitted = self.outcome.fitted.as_mut();
-        let known = fitted.and_then(|fitted| {
-            let error = fitted.error(now, value)?;
-            Some((error, fitted.at(now)?, fitted))
-        });
-        let Some((error, expected, fitted)) = known else {
+        let fitted = self
+            .outcome
+            .as_mut()
+            .and_then(|outcome| outcome.fitted.as_mut());
+        let known = fitted.and_then(|fitted| Some((fitted.error(now, value)?, fitted)));
+        let Some((error, fitted)) = known else {
             self.score = None;
             return;
         };
-        self.score = Some(fitted.tracker.score(error));
+        let score = fitted.tracker.score(error, place(now));
+        self.score = Some(score);
         let slot = (now as i64).div_euclid(SLOT);
-        if slot != self.followed {
-            if self.followed != 0 {
-                let inside = (expected.low..=expected.high).contains(&value);
-                self.checked[0] += 1;
-                self.checked[1] += u64::from(inside);
-                fitted.tracker.follow(error);
+        if slot == self.followed {
+            return;
+        }
+        if self.followed != 0 {
+            let side = if fitted.tracker.above(error) { 1 } else { -1 };
+            self.beyond = if score <= 1.0 {
+                0
+            } else if self.beyond * side > 0 {
+                self.beyond + side
+            } else {
+                side
+            };
+            if self.beyond.abs() >= CHANGED {
+                self.changed = true;
+                self.beyond = 0;
             }
-            self.followed = slot;
+            fitted.tracker.follow(error, place(now));
+        }
+        self.followed = slot;
+    }
+
+    /// Its history as it is learnt, or why it teaches nothing.
+    pub(crate) fn job(&self) -> Prepared {
+        Prepared {
+            raw: self.raw.clone(),
+            fitted: self
+                .outcome
+                .as_ref()
+                .and_then(|outcome| outcome.fitted.clone()),
+            calm: self.score.is_none_or(|score| score <= 1.0),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

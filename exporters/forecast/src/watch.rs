@@ -1,5 +1,10 @@
-//! The two tasks: learning all series anew from time to time, and holding what comes against what was told.
+//! The two tasks: going on from slot to slot, and holding what comes against what was told.
+//!
+//! The history of all series is read once and then goes on by a question for each slot. A series is learnt anew once in `refit`, at a slot that
+//! its labels choose, so that the work is spread; at once when it has changed; and in between its forecast goes on from what was learnt.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,13 +12,19 @@ use anyhow::Context as _;
 use promapi::Labels;
 use toolkit::{Live, Stop};
 
+use crate::SLOT;
 use crate::config::{Config, Forecast};
-use crate::fit::{fit, steps};
-use crate::history::fetch;
-use crate::store::Store;
+use crate::fit::{State, fit};
+use crate::history::{LEARNT_DAYS, Taken, fetch, since};
+use crate::state;
+use crate::store::{Done, Entry, Store};
 
 /// Until a question that was not answered is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// After the end of a slot its last samples are waited for, in seconds.
+const SETTLE: f64 = 30.0;
+/// From one writing of the state to the next.
+const SAVE: Duration = Duration::from_secs(3_600);
 
 /// Seconds since the epoch.
 pub(crate) fn now() -> f64 {
@@ -21,105 +32,238 @@ pub(crate) fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// Learns all series at once and then at each interval, and at once when the configuration has changed.
+/// The end of the last slot that is whole at `now`.
+fn whole(now: f64) -> i64 {
+    ((now - SETTLE) as i64).div_euclid(SLOT) * SLOT
+}
+
+/// Goes on from slot to slot, and at once when the configuration has changed.
 pub(crate) async fn learn(
     mut live: Live<Config>,
     store: Arc<Store>,
     stop: Stop,
 ) -> anyhow::Result<()> {
+    let mut saved = Instant::now();
+    let config = live.current();
+    keep(&config, &store);
+    if let Some(path) = &config.state_file {
+        restore(path, &store).await;
+    }
     loop {
         let config = live.current();
-        let names: Vec<&str> = config
-            .forecasts
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
-        store.keep(&names);
-        let mut pause = config.refit;
+        keep(&config, &store);
         let mut room = config.max_series;
+        let mut failed = false;
         for forecast in &config.forecasts {
-            let learnt = tokio::select! {
-                () = stop.requested() => return Ok(()),
-                learnt = one(&config, forecast, &store, room) => learnt,
+            let gone = tokio::select! {
+                () = stop.requested() => return save(&config, &store).await,
+                gone = go_on(&config, forecast, &store, room) => gone,
             };
-            match learnt {
+            match gone {
                 Ok(series) => room = room.saturating_sub(series),
                 Err(error) => {
-                    let mut tables = store.lock();
-                    if let Some(table) = tables.get_mut(&forecast.name) {
+                    failed = true;
+                    if let Some(table) = store.lock().get_mut(&forecast.name) {
                         table.failures += 1;
                         table.answered = false;
                     }
-                    drop(tables);
                     let name = &forecast.name;
                     tracing::warn!(
                         forecast = name,
                         error = format!("{error:#}"),
                         "the history is not to be had; old forecasts stay as long as they reach"
                     );
-                    pause = pause.min(AGAIN);
                 }
             }
         }
+        if saved.elapsed() >= SAVE {
+            saved = Instant::now();
+            save(&config, &store).await?;
+        }
+        let next = (whole(now()) + SLOT) as f64 + SETTLE - now();
+        let pause = Duration::from_secs_f64(next.clamp(1.0, SLOT as f64));
+        let pause = if failed { pause.min(AGAIN) } else { pause };
         tokio::select! {
-            () = stop.requested() => return Ok(()),
+            () = stop.requested() => return save(&config, &store).await,
             () = live.changed() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-/// Learns the series of one forecast; tells how many there are.
-async fn one(
+fn keep(config: &Config, store: &Store) {
+    let forecasts = config.forecasts.iter();
+    store.keep(forecasts.map(|one| (one.name.as_str(), one.query.as_str())));
+}
+
+/// Takes up what was written; what cannot be read is read anew from Prometheus.
+async fn restore(path: &Path, store: &Arc<Store>) {
+    let (file, into) = (path.to_owned(), Arc::clone(store));
+    let read = tokio::task::spawn_blocking(move || state::restore(&file, &into)).await;
+    match read.map_err(anyhow::Error::from).and_then(|read| read) {
+        Ok(series) => tracing::info!(series, "went on from the state file"),
+        Err(error) => tracing::warn!(
+            error = format!("{error:#}"),
+            "the state file cannot be used; everything is read and learnt anew"
+        ),
+    }
+}
+
+/// Writes the state where that is asked for; a failure is told and is no end.
+async fn save(config: &Config, store: &Arc<Store>) -> anyhow::Result<()> {
+    let Some(path) = config.state_file.clone() else {
+        return Ok(());
+    };
+    let from = Arc::clone(store);
+    let wrote = tokio::task::spawn_blocking(move || state::save(&path, &from)).await?;
+    if let Err(error) = wrote {
+        tracing::warn!(error = format!("{error:#}"), "the state was not written");
+    }
+    Ok(())
+}
+
+/// Takes in what came of one forecast and goes on with its series; tells how many there are.
+async fn go_on(
     config: &Config,
     forecast: &Forecast,
-    store: &Store,
+    store: &Arc<Store>,
     room: usize,
 ) -> anyhow::Result<usize> {
-    let history = fetch(&config.client, &forecast.query, now() as i64, room).await?;
+    let until = whole(now());
+    let end = store
+        .lock()
+        .get(&forecast.name)
+        .map_or(0, |table| table.end);
+    let taken = Taken {
+        most: room,
+        shard: config.shard,
+    };
+    // A clock that went back waits for itself; what is far off is read anew.
+    let fresh = end == 0 || !(-86_400..=LEARNT_DAYS as i64 * 43_200).contains(&(until - end));
+    if fresh {
+        let history = fetch(&config.client, &forecast.query, until, taken).await?;
+        if let Some(table) = store.lock().get_mut(&forecast.name) {
+            let series = history.series.into_iter();
+            table.entries = series
+                .map(|(labels, raw)| {
+                    let entry = Entry::new(&labels, raw);
+                    (labels, entry)
+                })
+                .collect();
+            table.left_out = [history.too_many, history.unnamed];
+            (table.end, table.day) = (until, until);
+            table.answered = true;
+        }
+    } else if until > end {
+        let came = since(&config.client, &forecast.query, end, until, config.shard).await?;
+        if let Some(table) = store.lock().get_mut(&forecast.name) {
+            table.advance(came, until, room);
+            table.answered = true;
+        }
+    }
     let capacities = match &forecast.capacity {
         None => Vec::new(),
         Some(query) => {
-            config
-                .client
-                .instant(query, None)
-                .await
-                .context("capacity")?
-                .samples
+            let answer = config.client.instant(query, None).await;
+            answer.context("capacity")?.samples
         }
     };
-    if let Some(table) = store.lock().get_mut(&forecast.name) {
-        table
-            .entries
-            .retain(|labels, _| history.series.contains_key(labels));
-        table.left_out = [history.too_many, history.unnamed];
-        table.answered = true;
+    let mut by_device: BTreeMap<Option<&str>, Vec<_>> = BTreeMap::new();
+    for sample in &capacities {
+        let device = sample.labels.get("device").map(String::as_str);
+        by_device.entry(device).or_default().push(sample);
     }
-    let (end, count) = (history.end, history.series.len());
-    let steps = steps(config.refit);
-    for (labels, raw) in history.series {
-        let capacity = capacities
+    let those: Vec<Labels> = match store.lock().get(&forecast.name) {
+        Some(table) => table.entries.keys().cloned().collect(),
+        None => return Ok(0),
+    };
+    for labels in &those {
+        let near = [labels.get("device").map(String::as_str), None];
+        let capacity = near
             .iter()
-            .find(|sample| covers(&sample.labels, &labels))
+            .filter_map(|device| by_device.get(device))
+            .flatten()
+            .find(|sample| covers(&sample.labels, labels))
             .map(|sample| sample.value);
-        let begun = Instant::now();
-        let outcome = tokio::task::spawn_blocking(move || fit(&raw, end, capacity, steps)).await?;
-        let took = begun.elapsed();
-        if let Some(table) = store.lock().get_mut(&forecast.name) {
-            table.take(&labels, outcome);
-            table.fits += 1;
-            table.busy += took;
-        }
-        // One fit at a time, and a rest after each that keeps to the bound.
-        let rest = took * (100 - config.cpu_percent) / config.cpu_percent;
-        if !rest.is_zero() {
-            tokio::time::sleep(rest).await;
-        }
+        one(config, forecast, store, labels, capacity).await?;
     }
     if let Some(table) = store.lock().get_mut(&forecast.name) {
         table.last_fit = Some(now() as i64);
     }
-    Ok(count)
+    Ok(those.len())
+}
+
+/// Learns a series, when its time has come, or goes on from what was learnt.
+async fn one(
+    config: &Config,
+    forecast: &Forecast,
+    store: &Arc<Store>,
+    labels: &Labels,
+    capacity: Option<f64>,
+) -> anyhow::Result<()> {
+    let job = store.lock().get_mut(&forecast.name).and_then(|table| {
+        let end = table.end;
+        let entry = table.entries.get_mut(labels)?;
+        let due = due(labels, entry, end, config.refit);
+        // A slot that was gone through already has nothing new.
+        let done = entry
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.until >= end);
+        (due || !done).then(|| (std::mem::take(&mut entry.changed), due, end, entry.job()))
+    });
+    let Some((changed, due, end, prepared)) = job else {
+        return Ok(());
+    };
+    let calendar = Arc::clone(&config.holidays);
+    let begun = Instant::now();
+    let done = tokio::task::spawn_blocking(move || {
+        if due {
+            Done::Learnt(Box::new(fit(&prepared.raw, end, capacity, &calendar)))
+        } else {
+            Done::Followed(prepared.follow(end, &calendar))
+        }
+    })
+    .await?;
+    let took = begun.elapsed();
+    if let Some(table) = store.lock().get_mut(&forecast.name) {
+        if let Some(entry) = table.entries.get_mut(labels) {
+            entry.take(done, end);
+        }
+        table.fits += u64::from(due);
+        table.updates += u64::from(!due);
+        table.changes += u64::from(changed);
+        table.busy += took;
+    }
+    // One at a time, and a rest after each that keeps to the bound.
+    let rest = took * (100 - config.cpu_percent) / config.cpu_percent;
+    if !rest.is_zero() {
+        tokio::time::sleep(rest).await;
+    }
+    Ok(())
+}
+
+/// Whether a series is to be learnt at `end`: for the first time, at its slot, when it was not learnt for longer, or when it has changed.
+fn due(labels: &Labels, entry: &Entry, end: i64, refit: Duration) -> bool {
+    let Some(outcome) = &entry.outcome else {
+        return true;
+    };
+    if entry.changed {
+        return true;
+    }
+    // What teaches nothing may teach something with the next slot, and costs little to look at.
+    if matches!(outcome.state, State::Unfit(_)) {
+        return outcome.until < end;
+    }
+    let slots = (refit.as_secs() as i64 / SLOT).max(1);
+    let text = labels
+        .iter()
+        .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+    let mut hash = crc32fast::Hasher::new();
+    text.for_each(|bytes| hash.update(bytes));
+    let own = i64::from(hash.finalize()) % slots;
+    let since = (end - outcome.learnt) / SLOT;
+    (end.div_euclid(SLOT).rem_euclid(slots) == own && since > 0) || since > slots
 }
 
 /// Whether the labels of a capacity are those of a series, or a part of them.

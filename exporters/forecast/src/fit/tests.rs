@@ -19,11 +19,14 @@ fn truth(back: i64, random: &mut fastrand::Rng) -> f64 {
 }
 
 fn raw(values: impl Iterator<Item = f64>) -> Raw {
-    let slots: Vec<f32> = values.map(|value| value as f32).collect();
-    Raw {
-        slots,
-        days: vec![f64::NAN; TREND_DAYS],
-    }
+    Raw::new(values, std::iter::empty())
+}
+
+/// The same history with other slots.
+fn changed(given: &Raw, change: impl FnOnce(&mut [f64])) -> Raw {
+    let mut slots: Vec<f64> = given.slots().collect();
+    change(&mut slots);
+    Raw::new(slots.into_iter(), given.days())
 }
 
 fn usual(random: &mut fastrand::Rng) -> Raw {
@@ -36,7 +39,7 @@ fn the_next_day_lies_within_the_band_as_often_as_it_says() {
     let mut random = fastrand::Rng::with_seed(2);
     let (mut inside, mut all) = (0.0, 0.0);
     for _ in 0..6 {
-        let outcome = fit(&usual(&mut random), END, None, 2 * DAY);
+        let outcome = fit(&usual(&mut random), END, None, &Calendar::default());
         assert_eq!(outcome.state, State::Ok);
         let fitted = outcome.fitted.unwrap();
         for step in 1..=DAY as i64 {
@@ -58,11 +61,13 @@ fn the_next_day_lies_within_the_band_as_often_as_it_says() {
 #[test]
 fn it_says_nothing_beyond_its_reach_and_nothing_of_the_past() {
     let mut random = fastrand::Rng::with_seed(4);
-    let fitted = fit(&usual(&mut random), END, None, DAY).fitted.unwrap();
+    let fitted = fit(&usual(&mut random), END, None, &Calendar::default())
+        .fitted
+        .unwrap();
     assert!(fitted.at((END - 1) as f64).is_none());
     assert!(fitted.at(END as f64).is_some());
-    assert!(fitted.at((END + 86_400) as f64).is_some());
-    assert!(fitted.at((END + 86_401) as f64).is_none());
+    assert!(fitted.at((END + STEPS as i64 * SLOT) as f64).is_some());
+    assert!(fitted.at((END + STEPS as i64 * SLOT + 1) as f64).is_none());
     assert!(fitted.error(END as f64, f64::NAN).is_none());
 }
 
@@ -74,7 +79,7 @@ fn pure_noise_and_a_random_walk_are_told_as_no_better_or_are_really_better() {
         level *= 0.98 + 0.04 * random.f64();
         level
     }));
-    let outcome = fit(&walk, END, None, DAY);
+    let outcome = fit(&walk, END, None, &Calendar::default());
     let of = |name: &str| {
         outcome
             .mase
@@ -92,7 +97,7 @@ fn pure_noise_and_a_random_walk_are_told_as_no_better_or_are_really_better() {
 #[test]
 fn what_repeats_exactly_is_no_better_than_naive_and_is_not_told() {
     let exact = raw((0..LEARNT_DAYS * DAY).map(|slot| 100.0 + (slot % DAY) as f64));
-    let outcome = fit(&exact, END, None, DAY);
+    let outcome = fit(&exact, END, None, &Calendar::default());
     assert_eq!(outcome.state, State::NoBetterThanNaive);
     assert!(outcome.fitted.is_none());
 }
@@ -108,7 +113,7 @@ fn bad_histories_are_states_and_give_no_forecast() {
         ([vec![7.0; all - 1], vec![-1.0]].concat(), Unfit::Negative),
         ([vec![7.0; all - 9], vec![nan; 9]].concat(), Unfit::Stale),
     ] {
-        let outcome = fit(&raw(values.into_iter()), END, None, DAY);
+        let outcome = fit(&raw(values.into_iter()), END, None, &Calendar::default());
         assert_eq!(outcome.state, State::Unfit(state));
         assert!(outcome.fitted.is_none() && outcome.mase.is_empty());
     }
@@ -118,10 +123,11 @@ fn bad_histories_are_states_and_give_no_forecast() {
 #[test]
 fn a_few_days_are_enough_for_a_daily_season() {
     let mut random = fastrand::Rng::with_seed(6);
-    let mut short = usual(&mut random);
-    let begin = short.slots.len() - 6 * DAY;
-    short.slots[..begin].fill(f32::NAN);
-    let outcome = fit(&short, END, None, DAY);
+    let short = changed(&usual(&mut random), |slots| {
+        let begin = slots.len() - 6 * DAY;
+        slots[..begin].fill(f64::NAN);
+    });
+    let outcome = fit(&short, END, None, &Calendar::default());
     assert_ne!(outcome.state, State::Unfit(Unfit::Short));
     assert!(
         !outcome
@@ -136,22 +142,21 @@ fn a_spike_an_outage_and_gaps_hardly_move_the_forecast() {
     let mut random = fastrand::Rng::with_seed(8);
     let calm = usual(&mut random);
     let mean = |raw: &Raw| {
-        let fitted = fit(raw, END, None, DAY).fitted.unwrap();
+        let fitted = fit(raw, END, None, &Calendar::default()).fitted.unwrap();
         let all =
             (1..=DAY as i64).map(|step| fitted.at((END + step * SLOT) as f64).unwrap().middle);
         all.sum::<f64>() / DAY as f64
     };
     let before = mean(&calm);
-    let mut spike = calm.clone();
-    spike.slots[1_500] = 1e12;
-    let mut outage = calm.clone();
-    outage.slots[1_200..1_200 + DAY].fill(0.0);
-    let mut gaps = calm;
-    for slot in &mut gaps.slots[..2_600] {
-        if random.f64() < 0.1 {
-            *slot = f32::NAN;
+    let spike = changed(&calm, |slots| slots[1_500] = 1e12);
+    let outage = changed(&calm, |slots| slots[1_200..1_200 + DAY].fill(0.0));
+    let gaps = changed(&calm, |slots| {
+        for slot in &mut slots[..2_600] {
+            if random.f64() < 0.1 {
+                *slot = f64::NAN;
+            }
         }
-    }
+    });
     for (what, raw) in [("spike", spike), ("outage", outage), ("gaps", gaps)] {
         let moved = (mean(&raw) / before - 1.0).abs();
         assert!(moved < 0.02, "{what}: {moved}");
@@ -161,11 +166,9 @@ fn a_spike_an_outage_and_gaps_hardly_move_the_forecast() {
 #[test]
 fn days_until_full_are_told_where_the_capacity_is_known() {
     let mut random = fastrand::Rng::with_seed(1);
-    let mut growing = usual(&mut random);
-    growing.days = (0..TREND_DAYS)
-        .map(|day| 500_000.0 + 5_000.0 * day as f64)
-        .collect();
-    let with = |capacity| fit(&growing, END, capacity, DAY).saturation;
+    let days = (0..TREND_DAYS).map(|day| 500_000.0 + 5_000.0 * day as f64);
+    let growing = Raw::new(usual(&mut random).slots(), days);
+    let with = |capacity| fit(&growing, END, capacity, &Calendar::default()).saturation;
     let [half, sure] = with(Some(1_115_000.0)).unwrap();
     assert!(
         (35.0..=45.0).contains(&half) && sure >= half,

@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use testkit::eventually;
+use testkit::{Spawn, TempDir, eventually};
 
-use crate::world::{World, start};
+use crate::world::{BINARY, World, start};
 
 /// The hours ahead that are told.
 const HOURS: [i64; 13] = [0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24];
@@ -176,4 +176,52 @@ async fn bad_series_are_states_beside_good_ones() {
         assert!(!told, "{name}");
         assert_eq!(state(name, "ok"), Some(0.0), "{name}");
     }
+}
+
+/// What was learnt is told after a restart, also while Prometheus is away.
+#[tokio::test]
+async fn forecasts_survive_a_restart() {
+    let kept = TempDir::new().unwrap();
+    let state = kept.join("known").display().to_string();
+    let mut world = start(&format!("state_file: '{state}'\n")).await;
+    let line = [
+        ("device", "r1"),
+        ("direction", "in"),
+        ("horizon", "24h"),
+        ("quantile", "0.5"),
+    ];
+    let before = eventually(Duration::from_secs(60), || async {
+        let page = world.forecast.scrape().await?;
+        let value = page.value("forecast_bits_per_second", &line);
+        value.ok_or_else(|| anyhow::anyhow!("not yet"))
+    })
+    .await
+    .unwrap();
+    world.forecast.terminate().unwrap();
+    assert!(
+        world
+            .forecast
+            .wait(Duration::from_secs(20))
+            .await
+            .unwrap()
+            .success()
+    );
+    let text = format!("prometheus: {{url: 'http://127.0.0.1:9'}}\nstate_file: '{state}'\n");
+    let config = kept.write("forecast.yaml", &text).unwrap();
+    let again = Spawn::new(BINARY)
+        .args([format!("--config.file={}", config.display())])
+        .start()
+        .await
+        .unwrap();
+    let after = eventually(Duration::from_secs(20), || async {
+        let page = again.scrape().await?;
+        let value = page.value("forecast_bits_per_second", &line);
+        value.ok_or_else(|| anyhow::anyhow!("not yet"))
+    })
+    .await
+    .unwrap();
+    assert!(
+        (after / before - 1.0).abs() < 0.2,
+        "{before} before, {after} after"
+    );
 }

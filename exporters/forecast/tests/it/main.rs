@@ -3,4 +3,7 @@
 
 mod future;
 mod golden;
+#[path = "../made/mod.rs"]
+mod made;
+mod truth;
 mod world;

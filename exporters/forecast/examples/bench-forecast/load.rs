@@ -1,0 +1,66 @@
+//! Ten thousand link-directions: how long it takes to learn all of them on two processors, and in how much memory.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use sotp_forecast::calendar::Calendar;
+use sotp_forecast::fit::{Outcome, fit};
+use sotp_forecast::history::{LEARNT_DAYS, Raw};
+use sotp_forecast::{DAY, WEEK};
+
+use crate::made;
+
+fn resident() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("VmHWM"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kilobytes.unwrap_or(0.0) / 1e3
+}
+
+/// Learns `count` series.
+pub(crate) fn main(count: usize) -> anyhow::Result<()> {
+    let links = made::links();
+    let end = made::BEGIN + (LEARNT_DAYS * 86_400) as i64;
+    let raws: Vec<Raw> = (0..count)
+        .map(|at| {
+            let link = links[at % links.len()];
+            let values = link.drawn(LEARNT_DAYS * DAY, (at / links.len()) as u64);
+            let days = (0..12 * WEEK / DAY).map(|day| 1e6 + 1e3 * day as f64);
+            Raw::new(values.into_iter(), days)
+        })
+        .collect();
+    let held = resident();
+    let next = AtomicUsize::new(0);
+    let begun = Instant::now();
+    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let learn = || {
+            let mut outcomes = Vec::new();
+            while let Some(raw) = raws.get(next.fetch_add(1, Ordering::Relaxed)) {
+                outcomes.push(fit(raw, end, Some(1e12), &Calendar::default()));
+            }
+            outcomes
+        };
+        let threads = [scope.spawn(learn), scope.spawn(learn)];
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .flatten()
+            .collect()
+    });
+    let took = begun.elapsed().as_secs_f64();
+    let told = outcomes
+        .iter()
+        .filter(|outcome| outcome.fitted.is_some())
+        .count();
+    let resident = resident();
+    println!(
+        "{count} series in {took:.1} s on two threads, {told} with a forecast; {held:.0} MB of histories, at most {resident:.0} MB in all"
+    );
+    let written = serde_json::json!({"series": count, "seconds": took, "told": told, "histories_megabytes": held, "resident_megabytes": resident});
+    std::fs::create_dir_all("target/bench")?;
+    std::fs::write(
+        "target/bench/forecast-load.json",
+        written.to_string() + "\n",
+    )?;
+    Ok(())
+}
