@@ -16,7 +16,7 @@ use sotp_forecast::fit::{self, State};
 use sotp_forecast::history::{LEARNT_DAYS, Raw};
 use sotp_forecast::{DAY, SLOT};
 
-#[path = "../../tests/made/mod.rs"]
+#[path = "../../tests/it/made.rs"]
 mod made;
 
 mod alarms;

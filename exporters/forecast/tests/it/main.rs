@@ -3,7 +3,6 @@
 
 mod future;
 mod golden;
-#[path = "../made/mod.rs"]
 mod made;
 mod truth;
 mod world;
