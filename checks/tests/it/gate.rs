@@ -53,11 +53,6 @@ fn source() -> u16 {
     port
 }
 
-fn free() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// The shipped files with other ports; nothing when this machine has no nginx.
 fn start() -> Option<Gate> {
     if !tools::on_path("nginx") {
@@ -76,14 +71,15 @@ fn start() -> Option<Gate> {
             format!("server {name}:{usual};"),
         );
         assert!(text.contains(&listen) && text.contains(&upstream), "{name}");
-        let port = free();
+        let [port] = crate::ports::free();
         text = text
             .replace(&listen, &format!("listen 127.0.0.1:{port};"))
             .replace(&upstream, &format!("server 127.0.0.1:{};", source()));
         ports.push((name, port));
     }
+    let [gate]: [u16; 1] = crate::ports::free();
     text = text
-        .replace("listen 8080;", &format!("listen 127.0.0.1:{};", free()))
+        .replace("listen 8080;", &format!("listen 127.0.0.1:{gate};"))
         .replace("/tmp/", &format!("{}/", place.path().display()));
     std::fs::write(place.join("nginx.conf"), text).unwrap();
     let mut command = Command::new("nginx");

@@ -26,6 +26,7 @@ mod mosquitto;
 mod packages;
 mod panels;
 mod paths;
+mod ports;
 mod retention;
 mod rum;
 mod runner;

@@ -1,7 +1,7 @@
 //! The broker of the component `mqtt`, as it is configured there, run by Debian's Mosquitto on loopback.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,6 @@ impl Drop for Broker {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A string as MQTT 3.1.1 writes it (1.5.3).
@@ -90,7 +82,7 @@ fn sensors_need_a_password_and_whoever_reads_cannot_write() {
     };
     let folder = TempDir::new().unwrap();
     let component = root().join("kustomize/components/mqtt");
-    let (sensors, readers) = (free(), free());
+    let [sensors, readers]: [u16; 2] = crate::ports::free();
     let text = std::fs::read_to_string(component.join("mosquitto.conf")).unwrap();
     let local = text
         .replace(

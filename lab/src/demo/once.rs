@@ -68,7 +68,7 @@ mod tests {
                 "{}",
                 step.name
             );
-            assert!((1..=60).contains(&step.bound), "{}", step.name);
+            assert!((1..=90).contains(&step.bound), "{}", step.name);
         }
     }
 

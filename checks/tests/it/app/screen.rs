@@ -75,12 +75,6 @@ pub(crate) struct Stack {
     pub(crate) folder: TempDir,
 }
 
-/// Ports that are free, for programs that are not started yet.
-fn free<const N: usize>() -> [u16; N] {
-    let held: [_; N] = std::array::from_fn(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|socket| socket.local_addr().unwrap().port())
-}
-
 impl Stack {
     /// Devices that nobody reaches.
     pub(crate) async fn start(app: &App, anonymous: bool) -> Self {
@@ -103,7 +97,7 @@ impl Stack {
         std::fs::create_dir(folder.join("network")).unwrap();
         let file = write("network/inventory.yaml", inventory);
         // The address of Grafana stands in the configurations of the services and the other way round, so their ports are found first.
-        let ports: [u16; 3] = free();
+        let ports: [u16; 3] = crate::ports::free();
         let settings = ["inventoryUrl", "remediatorUrl", "configurationUrl"];
         let settings = settings.map(ToOwned::to_owned).into_iter().zip(ports);
         let settings = settings.map(|(key, port)| (key, format!("http://127.0.0.1:{port}")));
