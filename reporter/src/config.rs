@@ -1,5 +1,6 @@
 //! The configuration file.
 
+mod address;
 mod copies;
 mod mail;
 mod raw;
@@ -179,7 +180,11 @@ impl Config {
             schedule: schedule.transpose()?,
             mail,
             copies: copies.unwrap_or_default(),
-            external_url: raw.external_url.as_deref().map(raw::address).transpose()?,
+            external_url: raw
+                .external_url
+                .as_deref()
+                .map(address::address)
+                .transpose()?,
             editing,
             files,
             raw,

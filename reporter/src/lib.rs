@@ -33,6 +33,7 @@ pub mod sources;
 pub mod store;
 pub mod tables;
 pub mod timeline;
+pub mod totals;
 pub mod verbs;
 pub mod words;
 pub mod work;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::Totals;
 use crate::history::History;
 use crate::month::Millis;
 use crate::timeline::{Planned, State, Timeline};
+use crate::totals::Totals;
 
 /// A month as its sources told it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

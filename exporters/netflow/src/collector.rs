@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use inventory::Inventory;
 
-use crate::decode::{self, Malformed, Protocol, Told};
+use crate::decode::{self, Counts, Malformed, Protocol};
 use crate::flow::{Flow, Origin};
+use crate::key::Key;
 use crate::knowledge::Knowledge;
 use crate::loss::Place;
-use crate::session::Session;
-use crate::state::{self, Restored};
+use crate::session::{Restored, Session};
+use crate::state;
 use crate::tables::Table;
 use crate::totals::spread::Accounting;
 use crate::totals::{Device, TopBounds};
@@ -37,24 +38,6 @@ const WINDOWS: usize = 16;
 const MOST_ROWS: usize = 100_000;
 /// Most strangers whose address is remembered for the page.
 pub const MOST_STRANGERS: usize = 100;
-
-/// What names a stream.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-pub(crate) struct Key {
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) protocol: Protocol,
-    pub(crate) domain: u64,
-}
-
-impl Key {
-    /// Whether both are streams of one exporter, protocol and domain: they may share templates.
-    fn is_alike(&self, other: &Self) -> bool {
-        (self.address, self.protocol, self.domain) == (other.address, other.protocol, other.domain)
-    }
-}
 
 #[derive(Debug)]
 struct Stream {
@@ -86,22 +69,22 @@ pub struct Health {
     ended: Ended,
 }
 
-/// What [`Told`] adds up to.
+/// What [`Counts`] adds up to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sums {
-    /// See [`Told::cut_records`].
+    /// See [`Counts::cut_records`].
     pub cut_records: u64,
-    /// See [`Told::bad_templates`].
+    /// See [`Counts::bad_templates`].
     pub bad_templates: u64,
-    /// See [`Told::withdrawals`].
+    /// See [`Counts::withdrawals`].
     pub withdrawals: u64,
-    /// See [`Told::replayed_sets`].
+    /// See [`Counts::replayed_sets`].
     pub replayed_sets: u64,
-    /// See [`Told::events`].
+    /// See [`Counts::events`].
     pub events: u64,
-    /// See [`Told::biflows`].
+    /// See [`Counts::biflows`].
     pub biflows: u64,
-    /// See [`Told::ahead`].
+    /// See [`Counts::ahead`].
     pub ahead: u64,
 }
 
@@ -609,7 +592,7 @@ fn counting<'a>(
 }
 
 impl Sums {
-    fn add(&mut self, told: Told) {
+    fn add(&mut self, told: Counts) {
         self.cut_records += u64::from(told.cut_records);
         self.bad_templates += u64::from(told.bad_templates);
         self.withdrawals += u64::from(told.withdrawals);

@@ -81,7 +81,7 @@ impl Protocol {
 
 /// What reading a datagram told beside its flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Told {
+pub struct Counts {
     /// Flows given out.
     pub flows: u32,
     /// Records that ended before they were whole, or samples that say nothing of their packet.
@@ -104,7 +104,7 @@ pub struct Told {
     pub ahead: u32,
 }
 
-impl Told {
+impl Counts {
     /// Adds what another datagram told.
     pub fn add(&mut self, other: Self) {
         let sum = |value: &mut u32, more: u32| *value = value.saturating_add(more);
@@ -239,8 +239,8 @@ pub fn adopt(
     others: &[&Session],
     now: Instant,
     each: &mut impl FnMut(&Flow),
-) -> Told {
-    let mut told = Told::default();
+) -> Counts {
+    let mut told = Counts::default();
     for id in session.missing_templates() {
         let mut known = others.iter().filter_map(|other| other.template(id));
         if let Some(template) = known.next()
@@ -259,10 +259,10 @@ pub fn read(
     session: &mut Session,
     now: Instant,
     each: &mut impl FnMut(&Flow),
-) -> (Option<Head>, Told, Option<Malformed>) {
+) -> (Option<Head>, Counts, Option<Malformed>) {
     match datagram {
         [0, 5, ..] => {
-            let mut told = Told::default();
+            let mut told = Counts::default();
             let head = v5::read(datagram, |flow| {
                 told.flows += 1;
                 each(flow);
@@ -282,13 +282,13 @@ pub fn read(
                     let (told, malformed) = sets::read(datagram, &mut head, session, now, each);
                     (Some(head), told, malformed)
                 }
-                Err(malformed) => (None, Told::default(), Some(malformed)),
+                Err(malformed) => (None, Counts::default(), Some(malformed)),
             }
         }
         [0, 0, 0, 5, ..] => match sflow::read(datagram, each) {
             Ok((head, told)) => (Some(head), told, None),
-            Err(malformed) => (None, Told::default(), Some(malformed)),
+            Err(malformed) => (None, Counts::default(), Some(malformed)),
         },
-        _ => (None, Told::default(), Some(Malformed::Version)),
+        _ => (None, Counts::default(), Some(Malformed::Version)),
     }
 }

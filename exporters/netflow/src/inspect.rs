@@ -34,7 +34,7 @@ struct Stream {
     rates: BTreeMap<(Origin, u32), u64>,
     interfaces: BTreeSet<u32>,
     skew: Option<(f64, f64)>,
-    told: decode::Told,
+    told: decode::Counts,
 }
 
 #[derive(Debug, Default, Clone, Copy, serde::Serialize)]

@@ -16,6 +16,7 @@ pub mod flow;
 pub mod fuzz;
 pub mod inspect;
 pub mod intake;
+mod key;
 pub mod knowledge;
 pub mod loss;
 mod metrics;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 
 use crate::flow::{Origin, Rate};
 use crate::loss::Sequence;
-use crate::state::Restored;
 use crate::template::{Clock, Field, LEAD, Template};
 
 /// Most templates of one session; more are refused and counted.
@@ -288,4 +288,30 @@ fn bounded<K: std::hash::Hash + Eq>(
 ) -> bool {
     let room = map.len() < MOST_SAMPLERS || map.contains_key(&key);
     room && map.insert(key, rate) != Some(rate)
+}
+
+/// What of a session outlives a restart.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Restored {
+    /// Id, whether it is one of options, and its fields.
+    pub(crate) templates: Vec<(u16, bool, Vec<Field>)>,
+    pub(crate) samplers: Samplers,
+    pub(crate) init_ms: Option<u64>,
+    pub(crate) active_timeout: Option<u32>,
+}
+
+impl Restored {
+    /// Gives a new session what the exporter has not told it again yet.
+    pub(crate) fn into_session(self, session: &mut Session) {
+        for (id, options, fields) in self.templates {
+            if session.template(id).is_none()
+                && let Some(template) = Template::new(fields, options).filter(|_| id >= 256)
+            {
+                session.define(id, template.into());
+            }
+        }
+        session.resume(self.samplers);
+        session.clock.init_ms = session.clock.init_ms.or(self.init_ms);
+        session.active_timeout = session.active_timeout.or(self.active_timeout);
+    }
 }

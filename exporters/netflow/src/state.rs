@@ -9,9 +9,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::collector::Key;
-use crate::session::{Samplers, Session};
-use crate::template::{Field, Template};
+use crate::key::Key;
+use crate::session::Restored;
 
 /// Longest file that is read.
 const LONGEST: u64 = 256 << 20;
@@ -21,32 +20,6 @@ const LONGEST: u64 = 256 << 20;
 pub(crate) struct State {
     version: u32,
     streams: Vec<(Key, Restored)>,
-}
-
-/// One stream.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Restored {
-    /// Id, whether it is one of options, and its fields.
-    pub(crate) templates: Vec<(u16, bool, Vec<Field>)>,
-    pub(crate) samplers: Samplers,
-    pub(crate) init_ms: Option<u64>,
-    pub(crate) active_timeout: Option<u32>,
-}
-
-impl Restored {
-    /// Gives a new session what the exporter has not told it again yet.
-    pub(crate) fn into_session(self, session: &mut Session) {
-        for (id, options, fields) in self.templates {
-            if session.template(id).is_none()
-                && let Some(template) = Template::new(fields, options).filter(|_| id >= 256)
-            {
-                session.define(id, template.into());
-            }
-        }
-        session.resume(self.samplers);
-        session.clock.init_ms = session.clock.init_ms.or(self.init_ms);
-        session.active_timeout = session.active_timeout.or(self.active_timeout);
-    }
 }
 
 impl State {

@@ -10,7 +10,7 @@ use toolkit::SecretFile;
 
 use crate::copies::{Bucket, Copies};
 
-use super::raw;
+use super::address::address;
 
 /// How long putting one file may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -66,7 +66,7 @@ impl RawCopies {
 impl RawBucket {
     fn check(&self, base: &Path) -> Result<Bucket, (String, String)> {
         let wrong = |key: &str, message: String| (key.to_owned(), message);
-        let url = raw::address(&self.url).map_err(|(_, message)| wrong("url", message))?;
+        let url = address(&self.url).map_err(|(_, message)| wrong("url", message))?;
         let plain = |text: &str, more: &str| {
             let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c) || more.contains(c);
             text.len() <= 200 && text.chars().all(good)

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::config::Duration;
 
-use super::raw;
+use super::address::address;
 
 /// A server that is read from. Relative paths begin at the configuration's folder.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -41,7 +41,7 @@ pub(super) struct RawSource {
 impl RawSource {
     /// Checks it; the paths of errors are those inside the section.
     pub(super) fn check(&self, base: &Path) -> Result<Source, (String, String)> {
-        let url = raw::address(&self.url).map_err(|(_, message)| ("url".to_owned(), message))?;
+        let url = address(&self.url).map_err(|(_, message)| ("url".to_owned(), message))?;
         let mut section = Section::new(url);
         section.tenant.clone_from(&self.tenant);
         section.basic_auth.clone_from(&self.basic_auth);

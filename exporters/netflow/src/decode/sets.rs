@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Head, Malformed, Told};
+use super::{Counts, Head, Malformed};
 use crate::flow::{Direction, Flow, Origin, Rate};
 use crate::session::Session;
 use crate::template::read::Reader;
@@ -56,7 +56,7 @@ pub(super) fn read(
     session: &mut Session,
     now: Instant,
     each: &mut impl FnMut(&Flow),
-) -> (Told, Option<Malformed>) {
+) -> (Counts, Option<Malformed>) {
     let ipfix = head.version == 10;
     let (body, end) = if ipfix {
         let length = u16::from_be_bytes([datagram[2], datagram[3]]);
@@ -64,7 +64,7 @@ pub(super) fn read(
     } else {
         (20, datagram.len())
     };
-    let mut told = Told::default();
+    let mut told = Counts::default();
     let mut records = Some(0_u32);
     let mut at = body;
     session.clock.export_ms = u64::from(head.export_seconds.unwrap_or(0)) * 1_000;
@@ -125,8 +125,8 @@ pub(super) fn adopt(
     template: &Arc<Template>,
     now: Instant,
     each: &mut impl FnMut(&Flow),
-) -> Told {
-    let mut told = Told::default();
+) -> Counts {
+    let mut told = Counts::default();
     let mut reading = Reading {
         ipfix: true,
         clock: session.clock,
@@ -145,7 +145,7 @@ struct Reading<'a, F> {
     clock: Clock,
     now: Instant,
     session: &'a mut Session,
-    told: &'a mut Told,
+    told: &'a mut Counts,
     each: &'a mut F,
 }
 

@@ -3,7 +3,7 @@
 use sflow_parser::models::record_flows::{HeaderProtocol, SampledHeader};
 use sflow_parser::models::{FlowData, FlowRecord, SFlowDatagram, SampleData};
 
-use super::{Head, Malformed, Told};
+use super::{Counts, Head, Malformed};
 use crate::flow::{Direction, Flow, Origin, Rate, Span};
 use crate::template::packet::{self, Packet};
 
@@ -14,9 +14,9 @@ const LOCAL: [u32; 2] = [0x3fff_ffff, 0xffff_ffff];
 pub(super) fn read(
     datagram: &[u8],
     each: &mut impl FnMut(&Flow),
-) -> Result<(Head, Told), Malformed> {
+) -> Result<(Head, Counts), Malformed> {
     let parsed = sflow_parser::parse_datagram(datagram).map_err(|_| Malformed::Sflow)?;
-    let mut told = Told::default();
+    let mut told = Counts::default();
     for record in &parsed.samples {
         let sample = match &record.sample_data {
             SampleData::FlowSample(sample) => Sample {

@@ -154,7 +154,7 @@ pub(super) fn v5_records(count: u16) -> Vec<u8> {
 fn read_all(
     session: &mut Session,
     datagram: &[u8],
-) -> (Vec<Flow>, Option<Head>, Told, Option<Malformed>) {
+) -> (Vec<Flow>, Option<Head>, Counts, Option<Malformed>) {
     let mut flows = Vec::new();
     let (head, told, malformed) = read(datagram, session, Instant::now(), &mut |flow| {
         flows.push(*flow);

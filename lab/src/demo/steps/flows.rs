@@ -1,6 +1,6 @@
 //! Traffic between the hosts: who talks, and how much, by flows and by SNMP.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -113,7 +113,10 @@ impl Counts {
     async fn read(play: &mut Play<'_>, what: &str) -> anyhow::Result<Self> {
         let flow = format!("netflow_bytes_total{{device=\"{ROUTER}\"}}");
         let port = format!("{{device=\"{ROUTER}\",ifName=\"{PORT}\"}}");
-        let snmp = format!("ifHCInOctets{port} + ifHCOutOctets{port}");
+        // Not what the history told last.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let fresh = format!("timestamp(ifHCInOctets{port}) >= {now}");
+        let snmp = format!("(ifHCInOctets{port} + ifHCOutOctets{port}) and {fresh}");
         let mut read = async |query: &str| {
             let answer = play.until_query(what, query).await?;
             let text = answer[0]["value"][1].as_str().context("no value")?;
