@@ -17,6 +17,7 @@ mod process;
 pub(crate) mod programs;
 pub(crate) mod provision;
 pub(crate) mod services;
+mod ship;
 pub(crate) mod state;
 pub(crate) mod status;
 mod supervisor;
@@ -38,6 +39,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Up(up) => runtime.block_on(up::run(*up)),
         Command::Install(install) => runtime.block_on(crate::doctor::run(&install)),
         Command::Inner { plan } => runtime.block_on(inner::run(&plan)),
+        Command::Ship { url, folder } => runtime.block_on(ship::run(&url, &folder)),
         Command::Double(Double::Loki { address }) => runtime.block_on(doubles::loki(address)),
         Command::Double(Double::Tempo { addresses }) => {
             runtime.block_on(doubles::tempo(&addresses))

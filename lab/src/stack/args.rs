@@ -26,6 +26,14 @@ pub(super) enum Command {
         /// The plan to carry out.
         plan: PathBuf,
     },
+    /// Send the log lines of the stack to Loki.
+    #[command(hide = true)]
+    Ship {
+        /// Where lines are pushed.
+        url: String,
+        /// The folder of the log files.
+        folder: PathBuf,
+    },
     /// Stand in for a program that could not be had.
     #[command(hide = true, subcommand)]
     Double(Double),

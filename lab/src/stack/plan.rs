@@ -183,6 +183,7 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     processes.push(prometheus_process(setting)?);
     if let Some(program) = &setting.found.loki {
         processes.push(loki_process(setting, program)?);
+        processes.push(ship_process(setting)?);
     } else if setting.doubles {
         processes.push(doubles::loki_process(setting)?);
     }
@@ -474,6 +475,15 @@ fn loki_process(setting: &Setting, program: &Program) -> anyhow::Result<Process>
     )];
     Ok(Process::new("loki", argv(&program.path, arguments))
         .ready_at(format!("{}/ready", setting.inner_url("loki"))))
+}
+
+/// What every process says goes to Loki too, so that a trace has its lines and an audit record its anchor there.
+fn ship_process(setting: &Setting) -> anyhow::Result<Process> {
+    let program = std::env::current_exe()?.display().to_string();
+    let push = format!("{}/loki/api/v1/push", setting.inner_url("loki"));
+    let logs = setting.folder("log")?.display().to_string();
+    let argv = [program, "stack".to_owned(), "ship".to_owned(), push, logs];
+    Ok(Process::new("ship", argv.to_vec()))
 }
 
 fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process> {

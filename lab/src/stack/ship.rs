@@ -1,0 +1,179 @@
+//! The lines that the processes of the stack write, sent to Loki: what our services, Grafana, Prometheus and the others say of themselves, with
+//! the id of the trace that a line belongs to.
+//!
+//! The log files of the launcher are the queue: what Loki has not taken is read again. When a file is put aside for a new one, what
+//! was written to it within the last second may be left out; the files have all of it.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::http;
+
+/// Between two looks at the files.
+const LOOK: Duration = Duration::from_secs(1);
+/// Bytes of one file that are sent at once.
+const BATCH: u64 = 256 * 1024;
+
+/// How far each file was sent, by its name without `.log`.
+#[derive(Debug, Default)]
+struct Sent(BTreeMap<String, u64>);
+
+/// Sends lines of the log files in `folder` to the push address `url` until it is ended.
+///
+/// # Errors
+/// None: a Loki that does not answer is asked again.
+pub(super) async fn run(url: &str, folder: &Path) -> anyhow::Result<ExitCode> {
+    let client = http::local();
+    let mut sent = Sent::default();
+    loop {
+        for (name, lines, end) in sent.unsent(folder) {
+            let body = body(&name, &lines, SystemTime::now());
+            let request = client
+                .post(url)
+                .header("content-type", "application/json")
+                .body(body.to_string());
+            // What Loki refuses once it refuses again; what it did not answer waits.
+            match request.send().await {
+                Ok(answer)
+                    if answer.status().as_u16() != 429 && !answer.status().is_server_error() =>
+                {
+                    sent.0.insert(name, end);
+                }
+                _ => {}
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+impl Sent {
+    /// Whole lines that were not sent yet, with the place where they end, for each file that has some.
+    fn unsent(&mut self, folder: &Path) -> Vec<(String, Vec<String>, u64)> {
+        let entries = folder.read_dir().into_iter().flatten().flatten();
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.path();
+            let name = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if path.extension().is_none_or(|end| end != "log") {
+                continue;
+            }
+            let begin = self.0.entry(name.clone()).or_default();
+            if let Some((lines, end)) = read(&path, begin) {
+                found.push((name, lines, end));
+            }
+        }
+        found
+    }
+}
+
+/// Whole lines of a file from `begin` on, which goes back to its head when the file is a new one.
+fn read(path: &Path, begin: &mut u64) -> Option<(Vec<String>, u64)> {
+    let mut file = std::fs::File::open(path).ok()?;
+    if file.metadata().ok()?.len() < *begin {
+        *begin = 0;
+    }
+    file.seek(SeekFrom::Start(*begin)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(BATCH).read_to_end(&mut bytes).ok()?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
+    let text = String::from_utf8_lossy(&bytes[..whole]);
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned);
+    Some((lines.collect(), *begin + whole as u64))
+}
+
+/// A push of Loki's JSON form; the lines keep their order by a nanosecond each.
+fn body(name: &str, lines: &[String], now: SystemTime) -> Value {
+    let now = now
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    let values = lines.iter().enumerate().map(|(at, line)| {
+        let stamp = (now + at as u128).to_string();
+        match trace_id(line) {
+            Some(id) => json!([stamp, line, {"trace_id": id}]),
+            None => json!([stamp, line]),
+        }
+    });
+    json!({"streams": [{
+        "stream": {"job": "service", "service_name": name},
+        "values": values.collect::<Vec<_>>(),
+    }]})
+}
+
+/// The trace that a line names: 32 hexadecimal digits.
+fn trace_id(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("trace_id=")?;
+    let id = rest.trim_start_matches('"').get(..32)?;
+    id.bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::TempDir;
+    use testkit::loki::Loki;
+
+    #[test]
+    fn a_line_names_its_trace_or_none() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(
+            trace_id(&format!("level=info trace_id={id} msg=x")),
+            Some(id)
+        );
+        assert_eq!(trace_id(&format!("trace_id=\"{id}\"")), Some(id));
+        assert_eq!(trace_id("trace_id=4bf9 msg=x"), None);
+        assert_eq!(trace_id("level=info msg=x"), None);
+    }
+
+    /// Loki gets every whole line once, in order and with its trace; a file that begins anew is read from its head.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_line_reaches_loki_once() {
+        let folder = TempDir::new().unwrap();
+        let loki = Loki::start(None).await.unwrap();
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let file = folder.join("sotp-ping.log");
+        std::fs::write(&file, format!("first\nmsg=second trace_id={id}\nhalf")).unwrap();
+        std::fs::write(folder.join("other.txt"), "no log\n").unwrap();
+        let (url, place) = (loki.push_url(), folder.path().to_path_buf());
+        let shipper = tokio::spawn(async move { run(&url, &place).await });
+        let arrived = |count: usize| {
+            let loki = &loki;
+            async move {
+                for _ in 0..600 {
+                    if loki.len() >= count {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                panic!("{:?}", loki.entries());
+            }
+        };
+        arrived(2).await;
+        std::fs::write(&file, "new\n").unwrap();
+        arrived(3).await;
+        let entries = loki.entries();
+        let lines: Vec<&str> = entries.iter().map(|entry| entry.line.as_str()).collect();
+        assert_eq!(
+            lines,
+            ["first", &format!("msg=second trace_id={id}"), "new"]
+        );
+        assert_eq!(entries[0].get("service_name"), Some("sotp-ping"));
+        assert_eq!(entries[1].get("trace_id"), Some(id));
+        assert_eq!(entries[0].get("trace_id"), None);
+        shipper.abort();
+    }
+}
