@@ -257,7 +257,7 @@ pub struct Editing {
 
 /// Where lines about jobs and commands go.
 #[derive(Debug)]
-pub struct Told {
+pub struct Lines {
     /// The Loki.
     pub loki: Destination,
     /// Where they wait.
@@ -284,7 +284,7 @@ pub struct Config {
     /// Who may change something; nobody while it is `None`.
     pub editing: Option<Editing>,
     /// Where lines go.
-    pub lines: Option<Told>,
+    pub lines: Option<Lines>,
     files: Vec<PathBuf>,
     raw: Raw,
 }
@@ -476,7 +476,7 @@ impl Config {
         };
         let lines = match &raw.loki {
             None => None,
-            Some(section) => Some(Told {
+            Some(section) => Some(Lines {
                 loki: section
                     .check(base)
                     .map_err(|(field, message)| at((format!("loki.{field}"), message)))?,

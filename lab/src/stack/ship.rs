@@ -84,7 +84,12 @@ fn read(path: &Path, begin: &mut u64) -> Option<(Vec<String>, u64)> {
     file.seek(SeekFrom::Start(*begin)).ok()?;
     let mut bytes = Vec::new();
     file.take(BATCH).read_to_end(&mut bytes).ok()?;
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
+    let whole = match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => end + 1,
+        // A line longer than a batch goes in pieces.
+        None if bytes.len() as u64 == BATCH => bytes.len(),
+        None => return None,
+    };
     let text = String::from_utf8_lossy(&bytes[..whole]);
     let lines = text
         .lines()

@@ -195,17 +195,17 @@ struct Inner {
 
 /// What the thread tells.
 #[derive(Default)]
-pub(crate) struct State(Mutex<Told>, Mutex<Option<String>>);
+pub(crate) struct State(Mutex<Progress>, Mutex<Option<String>>);
 
 #[derive(Default, Clone, Copy)]
-pub(crate) struct Told {
+pub(crate) struct Progress {
     sequence: u64,
     hash: Hash,
     failures: u64,
     recovered: u64,
 }
 
-impl Told {
+impl Progress {
     fn head(&self) -> Anchor {
         Anchor {
             sequence: self.sequence,
@@ -215,7 +215,7 @@ impl Told {
 }
 
 impl State {
-    fn told(&self) -> Told {
+    fn told(&self) -> Progress {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
