@@ -133,7 +133,7 @@ impl Senders {
 
 impl Senders {
     /// Whether a contact point of Grafana signed the request (`X-Grafana-Alerting-Signature`, HMAC-SHA256 of the time, a colon and the body),
-    /// not longer ago than [`SIGNED`] seconds of `now` (seconds since the epoch): without its time a request could be sent again by others.
+    /// no longer ago than five minutes before `now` (seconds since the epoch): without its time a request could be sent again by others.
     #[must_use]
     pub fn know_grafana(&self, request: &Request, now: i64) -> bool {
         let signed = || {
