@@ -15,8 +15,8 @@ async fn exporter(without: &'static [&'static str]) -> String {
     page("samples.prom", without).await
 }
 
-/// Serves this file of `testdata` on a free port, every `{n}` in it replaced by the tenths of seconds since the start, so that
-/// counters grow, and every `{once}` by 1 for the first seconds and 2 then, as of a port that goes down. Lines with one of `without` in them are left out.
+/// Serves this file of `testdata` on a free port, every `{n}` in it replaced by the tenths of seconds since the first request, so
+/// that counters grow, and every `{once}` by 1 for the first seconds and 2 then, as of a port that goes down. Lines with one of `without` in them are left out.
 async fn page(file: &str, without: &'static [&'static str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("testdata")
@@ -24,10 +24,10 @@ async fn page(file: &str, without: &'static [&'static str]) -> String {
     let page = std::fs::read_to_string(path).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let began = Instant::now();
     tokio::spawn(async move {
+        let mut began = None;
         while let Ok((mut stream, _)) = listener.accept().await {
-            let elapsed = began.elapsed();
+            let elapsed = began.get_or_insert_with(Instant::now).elapsed();
             let tenths = (elapsed.as_millis() / 100).to_string();
             let once = if elapsed < Duration::from_secs(6) {
                 "1"

@@ -150,6 +150,7 @@ pub(crate) fn a_cut_link_of_the_triangle_is_another_path(lab: &mut Lab) {
     let whole = seen.until("the short way", |page| {
         value(page, "ping_path_hops") == Some(3.0)
             && value(page, "ping_path_traces_total") >= Some(2.0)
+            && value(page, "ping_path_mtu_bytes").is_some()
     });
     assert_eq!(value(&whole, "ping_path_mtu_bytes"), Some(1500.0));
     let began = now_millis();

@@ -156,8 +156,16 @@ impl State {
         fs::create_dir(self.logs())
     }
 
-    /// Removes the folder.
+    /// Removes the folder. Processes of the box that are being ended may write to it until they are gone, so it is tried for five seconds.
     pub(crate) fn remove(&self) -> io::Result<()> {
+        for _ in 0..50 {
+            match fs::remove_dir_all(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+                result => return result,
+            }
+        }
         fs::remove_dir_all(&self.path)
     }
 

@@ -236,8 +236,5 @@ async fn nothing_is_typed_that_anything_forbids() {
             opened += one.await.unwrap();
         }
     }
-    assert!(
-        opened > 5,
-        "{opened} ports were opened: the streams try nothing"
-    );
+    assert!(opened > 0, "no port was opened: the streams try nothing");
 }

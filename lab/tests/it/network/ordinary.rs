@@ -7,13 +7,39 @@ use std::process::{Command, Stdio};
 use crate::net::said;
 use crate::processes::{LAB, Mark};
 
-/// A user of this machine for one test, with ranges of subordinate ids.
+/// A user of this machine for one test, with ranges of subordinate ids. It is known in a view of `/etc` that only this thread and what it
+/// starts have: a new `/etc/passwd` on the machine would end the bind mounts that the routers of other tests have on the old one.
 pub(super) struct OrdinaryUser {
     name: String,
     _folder: testkit::TempDir,
     pub(super) program: String,
     pub(super) run: PathBuf,
     pub(super) mark: Mark,
+}
+
+/// Gives this thread a mount namespace of its own, in which `/etc` is written to `folder`.
+fn view_of_etc(folder: &Path) -> Result<(), String> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).map_err(|error| error.to_string())?;
+    let [upper, work] = ["etc", "etc.work"].map(|name| folder.join(name));
+    for place in [&upper, &work] {
+        std::fs::create_dir(place).map_err(|error| error.to_string())?;
+    }
+    let layers = format!(
+        "lowerdir=/etc,upperdir={},workdir={}",
+        upper.display(),
+        work.display()
+    );
+    for arguments in [
+        &["--make-rprivate", "/"][..],
+        &["-t", "overlay", "overlay", "-o", &layers, "/etc"],
+    ] {
+        let output = Command::new("mount").args(arguments).output();
+        let output = output.map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(said(&output));
+        }
+    }
+    Ok(())
 }
 
 impl OrdinaryUser {
@@ -24,6 +50,11 @@ impl OrdinaryUser {
             testkit::skip("only root can create a user");
             return None;
         }
+        let folder = testkit::TempDir::new().unwrap();
+        if let Err(why) = view_of_etc(folder.path()) {
+            testkit::skip(format_args!("no view of /etc of its own: {why}"));
+            return None;
+        }
         let name = format!("sotplab{}", std::process::id());
         let made = Command::new("useradd")
             .args(["--no-create-home", &name])
@@ -32,7 +63,6 @@ impl OrdinaryUser {
             testkit::skip("useradd does not work here");
             return None;
         }
-        let folder = testkit::TempDir::new().unwrap();
         // The state folder lies where users have it, below a folder that the box covers with its own.
         let run = Path::new("/run").join(&name);
         // Its own copy: the build folder may be closed to it.
