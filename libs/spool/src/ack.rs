@@ -18,7 +18,6 @@ pub(crate) fn name(reader: &str) -> String {
     format!("{reader}.ack")
 }
 
-// The checksum stands last, so that a slot cut short is not made whole by a write behind it.
 fn encode(turn: u64, next: u64) -> [u8; SLOT] {
     let mut slot = [0; SLOT];
     slot[..8].copy_from_slice(MAGIC);
@@ -64,6 +63,11 @@ impl AckFile {
         let read = read_full(&*file, &mut slots, 0).map_err(Error::storage("reading", &name))?;
         for slot in slots[..read].chunks(SLOT).filter(|slot| whole(slot)) {
             crate::segment::later(&name, slot, &[MAGIC])?;
+        }
+        if read % SLOT != 0 {
+            // A slot that was cut would be whole again where a zero was cut off and the other slot is written behind it.
+            let offset = (read / SLOT * SLOT) as u64;
+            write_all(&*file, &[0; SLOT], offset).map_err(Error::storage("writing", &name))?;
         }
         let best = slots[..read].chunks(SLOT).filter_map(decode).max();
         let (turn, next) = best.map_or((0, None), |(turn, next)| (turn, Some(next)));

@@ -330,3 +330,59 @@ proptest! {
         world.restart();
     }
 }
+
+/// Power left all of a slot but its last byte, and that was zero: what is written behind it must not make it whole again.
+#[test]
+fn a_slot_that_was_cut_stays_cut_when_its_last_byte_was_zero() {
+    use Step::{Acknowledge, Append, LosePower, Read};
+    let append = |sizes: &[usize]| Append(sizes.iter().map(|size| (*size, 0)).collect());
+    let steps = [
+        append(&[29, 53, 44, 175, 0]),
+        append(&[368, 121, 54]),
+        Read {
+            reader: 1,
+            bytes: 799,
+        },
+        Acknowledge {
+            reader: 1,
+            share: 2,
+        },
+        Acknowledge {
+            reader: 1,
+            share: 2,
+        },
+        append(&[54, 171, 0, 115, 557]),
+        append(&[0, 23, 597]),
+        append(&[69, 152, 125, 61]),
+        Read {
+            reader: 1,
+            bytes: 937,
+        },
+        Acknowledge {
+            reader: 1,
+            share: 1,
+        },
+        Acknowledge {
+            reader: 1,
+            share: 3,
+        },
+        append(&[48, 177, 106, 81]),
+        append(&[126, 178, 254]),
+        append(&[131, 180, 194, 57, 77]),
+        append(&[100, 96]),
+        LosePower(9_480_010_157_234_598_969),
+        Read {
+            reader: 1,
+            bytes: 127,
+        },
+        Acknowledge {
+            reader: 1,
+            share: 1,
+        },
+    ];
+    let mut world = World::new(Durability::Always);
+    for step in &steps {
+        world.run(step);
+    }
+    world.restart();
+}
