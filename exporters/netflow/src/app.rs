@@ -12,6 +12,7 @@ use toolkit::{App, ConfigError, Identity, Live, OnEnd};
 
 use crate::collector::Collector;
 use crate::config::Config;
+use crate::duplicates::Duplicates;
 use crate::flags::Flags;
 use crate::intake::{self, Listener, lock};
 use crate::metrics::Series;
@@ -19,6 +20,8 @@ use crate::names::InterfaceNames;
 use crate::pages;
 use crate::state::State;
 use crate::tables::{Shown, Table};
+
+mod sinks;
 
 /// How often the thread that takes datagrams is looked at.
 const WATCH: Duration = Duration::from_secs(1);
@@ -78,6 +81,13 @@ impl toolkit::Service for Service {
                 "templates of the last run are not to be had: flows wait until exporters tell them again"
             ),
         }
+        let suppression = &config.duplicates;
+        collector.duplicates = Duplicates::new(
+            suppression.policy,
+            &suppression.rank,
+            suppression.conversations,
+        );
+        collector.sinks = sinks::open(app, &live, &config)?;
         let collector = Arc::new(Mutex::new(collector));
         lock(&collector).follow(feed.current());
         let names = Arc::new(ArcSwap::from_pointee(InterfaceNames::default()));

@@ -70,6 +70,12 @@ impl Applications {
         by(flow.destination_port).or_else(|| by(flow.source_port))
     }
 
+    /// Its name, to be kept.
+    #[must_use]
+    pub fn shared(&self, application: Application) -> Option<Arc<str>> {
+        self.names.get(usize::from(application.0)).cloned()
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self, application: Application) -> &str {

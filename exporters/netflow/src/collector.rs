@@ -3,17 +3,23 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use inventory::Inventory;
 
+mod counting;
+
+use counting::Counting;
+
 use crate::decode::{self, Counts, Malformed, Protocol};
+use crate::duplicates::{Duplicates, Policy};
 use crate::flow::{Flow, Origin};
-use crate::key::Key;
+use crate::key::{self, Key, Streaming};
 use crate::knowledge::Knowledge;
 use crate::loss::Place;
 use crate::session::{Restored, Session};
+use crate::sinks::{self, Sink};
 use crate::state;
 use crate::tables::Table;
 use crate::totals::spread::Accounting;
@@ -159,6 +165,10 @@ pub struct Collector {
     windows: VecDeque<Vec<Table>>,
     began: Instant,
     held: Held,
+    /// Who of several exporters counts a flow.
+    pub duplicates: Duplicates,
+    /// Where single flows go.
+    pub sinks: Vec<Sink>,
 }
 
 /// Octets that sessions hold, of each exporter and in all.
@@ -207,6 +217,8 @@ impl Collector {
             windows: VecDeque::new(),
             began: Instant::now(),
             held: Held::default(),
+            duplicates: Duplicates::new(Policy::All, &[], 0),
+            sinks: Vec::new(),
         }
     }
 
@@ -292,6 +304,7 @@ impl Collector {
             return;
         };
         let name = Arc::clone(name);
+        let received_ns = (unix_seconds * 1e9) as u64;
         let key = match decode::session(datagram) {
             Ok((protocol, domain)) => Key {
                 address,
@@ -320,18 +333,58 @@ impl Collector {
         stream.last = now;
         exporter.health.last = Some(now);
         *exporter.health.datagrams.entry(key.protocol).or_default() += 1;
-        let configured = self.knowledge.rate(address);
         let before = stream.session.held();
         stream.session.limit(self.held.room(address, before));
-        take(
-            datagram,
-            stream,
-            exporter,
-            &self.knowledge,
-            configured,
-            (now, unix_seconds),
-        );
+        let mut counting = Counting {
+            knowledge: &self.knowledge,
+            configured: self.knowledge.rate(address),
+            who: self.duplicates.who(&name),
+            duplicates: &mut self.duplicates,
+            sinks: &mut self.sinks,
+            from: told_by(&name, &key, decode::number(datagram), received_ns),
+            now,
+        };
+        let relayed = take(datagram, stream, exporter, &mut counting, unix_seconds);
         self.held.change(address, before, stream.session.held());
+        if !relayed.is_empty() {
+            self.relayed(&relayed, &key, decode::number(datagram), (now, received_ns));
+        }
+    }
+
+    /// Counts flows that a relay passed on, each at the device whose address it names.
+    fn relayed(
+        &mut self,
+        flows: &[(IpAddr, Flow)],
+        key: &Key,
+        sequence: Option<u32>,
+        (now, received_ns): (Instant, u64),
+    ) {
+        for run in flows.chunk_by(|one, next| one.0 == next.0) {
+            let address = run[0].0;
+            let device = self.inventory.by_flow_source(address);
+            let known = device.and_then(|device| self.exporters.get_key_value(&*device.name));
+            let Some(name) = known.map(|(name, _)| Arc::clone(name)) else {
+                self.stranger(address);
+                continue;
+            };
+            let Some(exporter) = self.exporters.get_mut(&name) else {
+                continue;
+            };
+            exporter.health.last = Some(now);
+            let own = Key { address, ..*key };
+            let mut counting = Counting {
+                knowledge: &self.knowledge,
+                configured: self.knowledge.rate(address),
+                who: self.duplicates.who(&name),
+                duplicates: &mut self.duplicates,
+                sinks: &mut self.sinks,
+                from: told_by(&name, &own, sequence, received_ns),
+                now,
+            };
+            for (_, flow) in run {
+                counting.count(exporter, flow);
+            }
+        }
     }
 
     fn stranger(&mut self, address: IpAddr) {
@@ -422,6 +475,7 @@ impl Collector {
             self.end(key);
         }
         self.adopt(now);
+        self.flush();
         // Also of those that say nothing more.
         for stream in self.streams.values_mut() {
             stream.session.give_up(now);
@@ -429,33 +483,38 @@ impl Collector {
         self.held = Held::of(&self.streams);
     }
 
+    /// Hands the sinks what has gathered for them; to be called when nothing more comes.
+    pub fn flush(&mut self) {
+        self.sinks.iter_mut().for_each(Sink::flush);
+    }
+
     /// Reads the sets that wait for a template which the exporter told from another port.
     fn adopt(&mut self, now: Instant) {
-        let waiting = |stream: &Stream| stream.session.waiting_bytes() > 0;
-        let keys: Vec<Key> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| waiting(stream))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in keys {
-            let Some(mut stream) = self.streams.remove(&key) else {
-                continue;
+        let received_ns = SystemTime::now().duration_since(UNIX_EPOCH);
+        let received_ns = received_ns.unwrap_or_default().as_nanos() as u64;
+        let mut relayed = Vec::new();
+        key::each_waiting(&mut self.streams, |key, stream, others| {
+            let Some(exporter) = self.exporters.get_mut(&stream.device) else {
+                return;
             };
-            let others: Vec<_> = self
-                .streams
-                .iter()
-                .filter(|(other, _)| other.is_alike(&key))
-                .map(|(_, stream)| &stream.session)
-                .collect();
-            if let Some(exporter) = self.exporters.get_mut(&stream.device) {
-                let configured = self.knowledge.rate(key.address);
-                let mut each = counting(exporter, &self.knowledge, configured, now);
-                let told = decode::adopt(&mut stream.session, &others, now, &mut each);
-                drop(each);
-                exporter.health.told.add(told);
-            }
-            self.streams.insert(key, stream);
+            let mut counting = Counting {
+                knowledge: &self.knowledge,
+                configured: self.knowledge.rate(key.address),
+                who: self.duplicates.who(&stream.device),
+                duplicates: &mut self.duplicates,
+                sinks: &mut self.sinks,
+                from: told_by(&stream.device, key, None, received_ns),
+                now,
+            };
+            let mut passed = Vec::new();
+            let mut each = counting.each(exporter, &mut passed);
+            let told = decode::adopt(&mut stream.session, others, now, &mut each);
+            drop(each);
+            exporter.health.told.add(told);
+            relayed.push((*key, passed));
+        });
+        for (key, flows) in relayed {
+            self.relayed(&flows, &key, None, (now, received_ns));
         }
     }
 
@@ -533,14 +592,34 @@ impl Collector {
     }
 }
 
+impl Streaming for Stream {
+    fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// Who told of a flow.
+fn told_by(device: &Arc<str>, key: &Key, sequence: Option<u32>, received_ns: u64) -> sinks::From {
+    sinks::From {
+        device: Arc::clone(device),
+        exporter: key.address,
+        protocol: key.protocol,
+        domain: key.domain as u32,
+        sequence: sequence.unwrap_or(0),
+        received_ns,
+    }
+}
+
+/// Takes a datagram; answers the flows that a relay passed on for other exporters.
 fn take(
     datagram: &[u8],
     stream: &mut Stream,
     exporter: &mut Exporter,
-    knowledge: &Knowledge,
-    configured: Option<u32>,
-    (now, unix_seconds): (Instant, f64),
-) {
+    counting: &mut Counting<'_>,
+    unix_seconds: f64,
+) -> Vec<(IpAddr, Flow)> {
+    let mut relayed = Vec::new();
+    let now = counting.now;
     let session = &mut stream.session;
     // Known before anything is counted: a datagram that came before must not count twice.
     let fingerprint = decode::fingerprint(datagram);
@@ -548,9 +627,9 @@ fn take(
         && session.sequence.is_duplicate(sequence, fingerprint)
     {
         session.sequence.duplicate();
-        return;
+        return relayed;
     }
-    let mut each = counting(exporter, knowledge, configured, now);
+    let mut each = counting.each(exporter, &mut relayed);
     let (head, told, malformed) = decode::read(datagram, session, now, &mut each);
     drop(each);
     if let Some(seconds) = session.active_timeout {
@@ -572,23 +651,7 @@ fn take(
             health.clock_skew = Some(unix_seconds - f64::from(exported));
         }
     }
-}
-
-/// Counts each flow: by the sampling rate of the configuration where nobody else knows one.
-fn counting<'a>(
-    Exporter { health, traffic }: &'a mut Exporter,
-    knowledge: &'a Knowledge,
-    configured: Option<u32>,
-    now: Instant,
-) -> impl FnMut(&Flow) + 'a {
-    move |flow| {
-        let flow = Knowledge::rated(configured, flow);
-        health.records += 1;
-        let origin = flow.rate.origin as usize;
-        health.rates[origin] += 1;
-        health.last_rate[origin] = flow.rate.one_in;
-        traffic.add(&flow, &knowledge.of(&flow), now);
-    }
+    relayed
 }
 
 impl Sums {

@@ -13,15 +13,17 @@ use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, yaml};
 
 use crate::applications::{self, Applications};
+use crate::duplicates::{self, Policy};
 use crate::knowledge::Knowledge;
 use crate::networks::{self, Named, Networks};
+use crate::sinks::config::{KafkaFlows, LokiFlows, ToKafka, ToLoki};
 use crate::systems::Systems;
 use crate::totals::TopBounds;
 use crate::totals::spread::Accounting;
 
 /// Most addresses that are listened on.
 const MOST_LISTENERS: usize = 16;
-/// Most sampling rules.
+/// Most sampling rules, and most relays.
 const MOST_RULES: usize = 1_000;
 
 /// The checked configuration.
@@ -47,9 +49,38 @@ pub struct Config {
     pub loki: Option<Destination>,
     /// Where they wait; a change needs a restart.
     pub queue: QueueSection,
+    /// Who of several exporters on a path counts a flow; a change needs a restart.
+    pub duplicates: Suppression,
+    /// Which single flows go to Loki; a change needs a restart.
+    pub flows_to_loki: Option<ToLoki>,
+    /// Which single flows go to Kafka; a change needs a restart.
+    pub flows_to_kafka: Option<ToKafka>,
     /// Relative paths begin here.
     pub base: PathBuf,
     raw: Raw,
+}
+
+/// Flows that several exporters on a path tell of.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Suppression {
+    /// Which flows count: `all`, those measured coming in (`ingress`), or those of `one_exporter` for each conversation.
+    pub policy: Policy,
+    /// Devices in the order in which they count; one that is not here after them, and else who told first.
+    pub rank: Vec<String>,
+    /// Conversations that are remembered, 30 octets each; one that finds no room counts at each exporter.
+    #[schemars(range(min = 1_000, max = 100_000_000))]
+    pub conversations: usize,
+}
+
+impl Default for Suppression {
+    fn default() -> Self {
+        Self {
+            policy: Policy::All,
+            rank: Vec::new(),
+            conversations: 200_000,
+        }
+    }
 }
 
 /// A sampling rate that we know better than the exporter says.
@@ -97,6 +128,11 @@ struct Raw {
     /// A file in MaxMind's format with autonomous systems, for flows that tell none; read again when it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     asn_file: Option<PathBuf>,
+    /// Senders that pass on what other exporters measured: the address that a record names (IE 130, 131) or that of the sFlow agent is believed.
+    #[schemars(with = "Vec<String>")]
+    relays: Vec<IpNet>,
+    /// Flows that several exporters on a path tell of.
+    duplicates: Suppression,
     /// Where templates and sampling rates of exporters are kept over a restart.
     templates: PathBuf,
     /// Names of interfaces, from the Prometheus that scrapes sotp-snmp.
@@ -107,6 +143,12 @@ struct Raw {
     loki: Option<Section>,
     /// Where they wait until Loki has them.
     queue: QueueSection,
+    /// Single flows to Loki, a line each; without it none are written. Needs `loki`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows_to_loki: Option<LokiFlows>,
+    /// Single flows to Kafka, as goflow2 writes them; without it none are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows_to_kafka: Option<KafkaFlows>,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -153,10 +195,14 @@ impl Default for Raw {
             accounting: Accounting::default(),
             networks: Vec::new(),
             asn_file: None,
+            relays: Vec::new(),
+            duplicates: Suppression::default(),
             templates: PathBuf::from("data/templates.json"),
             interface_names: None,
             loki: None,
             queue: QueueSection::default(),
+            flows_to_loki: None,
+            flows_to_kafka: None,
         }
     }
 }
@@ -210,6 +256,24 @@ impl Config {
                 "expected at least 1".to_owned(),
             ));
         }
+        if raw.relays.len() > MOST_RULES {
+            return Err(at(
+                "relays".to_owned(),
+                format!("expected at most {MOST_RULES}"),
+            ));
+        }
+        if raw.duplicates.rank.len() > duplicates::MOST_RANKED {
+            return Err(at(
+                "duplicates.rank".to_owned(),
+                format!("expected at most {} devices", duplicates::MOST_RANKED),
+            ));
+        }
+        if !(1_000..=100_000_000).contains(&raw.duplicates.conversations) {
+            return Err(at(
+                "duplicates.conversations".to_owned(),
+                "expected 1000 to 100000000".to_owned(),
+            ));
+        }
         if raw.applications.len() > applications::MOST_OWN {
             return Err(at(
                 "applications".to_owned(),
@@ -257,6 +321,23 @@ impl Config {
             .map(|section| section.check(base))
             .transpose();
         let loki = loki.map_err(|(field, message)| at(format!("loki.{field}"), message))?;
+        let to_loki = raw.flows_to_loki.as_ref();
+        if to_loki.is_some() && loki.is_none() {
+            return Err(at(
+                "flows_to_loki".to_owned(),
+                "expected loki with it: where it is".to_owned(),
+            ));
+        }
+        let flows_to_loki = to_loki
+            .map(|section| section.check(&raw.queue))
+            .transpose()
+            .map_err(|(field, message)| at(format!("flows_to_loki.{field}"), message))?;
+        let flows_to_kafka = raw
+            .flows_to_kafka
+            .as_ref()
+            .map(|section| section.check(base))
+            .transpose()
+            .map_err(|(field, message)| at(format!("flows_to_kafka.{field}"), message))?;
         Ok(Self {
             listen,
             receive_buffer: raw.receive_buffer_bytes.get(),
@@ -271,12 +352,16 @@ impl Config {
                 networks: Arc::new(named),
                 systems: systems.unwrap_or_default(),
                 sampling: raw.sampling.as_slice().into(),
+                relays: raw.relays.as_slice().into(),
             },
             accounting: raw.accounting,
             templates: base.join(&raw.templates),
             names,
             loki,
             queue: raw.queue.clone(),
+            duplicates: raw.duplicates.clone(),
+            flows_to_loki,
+            flows_to_kafka,
             base: base.to_owned(),
             raw,
         })
@@ -314,6 +399,11 @@ accounting: spread
 networks: []
 # Autonomous systems of flows that tell none, from a file in MaxMind's format; read again when it changes.
 # asn_file: GeoLite2-ASN.mmdb
+# Senders that pass on what other exporters measured, and say whose it is: [198.51.100.9/32]
+relays: []
+# Flows that several exporters on a path tell of: all count, those measured coming in (ingress), or those of one_exporter,
+# of the one that rank has first: {policy: one_exporter, rank: [edge1, core1]}
+duplicates: {policy: all, rank: [], conversations: 200000}
 # Where templates and sampling rates of exporters are kept over a restart.
 templates: data/templates.json
 # Names of interfaces, from the Prometheus that scrapes sotp-snmp:
@@ -322,6 +412,10 @@ templates: data/templates.json
 # loki: {url: 'http://127.0.0.1:3100/loki/api/v1/push'}
 # Where they wait until Loki has them.
 queue: {path: data/lines, max_bytes: 268435456}
+# Single flows to Loki, a line each with structured metadata: every conversation, or one in so many, or those like one of a list.
+# flows_to_loki: {one_in: 100, only: [{network: 198.51.100.0/24}, {port: 53, protocol: 17}, {min_bytes: 1000000}], lines_per_second: 500}
+# Single flows to Kafka, in goflow2's protobuf; tables for ClickHouse: docs/netflow.md.
+# flows_to_kafka: {brokers: ['kafka:9092'], topic: flows, flows_per_message: 1}
 ";
 
     fn masked(&self) -> String {
@@ -367,6 +461,41 @@ mod tests {
             ),
             ("top: {hold: 0}", "top.hold", "expected 1s to 24h"),
             ("top: {rows: 0}", "top.rows", "expected 1 to 100"),
+            (
+                "flows_to_loki: {}",
+                "flows_to_loki",
+                "expected loki with it",
+            ),
+            (
+                "{loki: {url: 'http://l/loki/api/v1/push'}, flows_to_loki: {queue: {path: data/lines}}}",
+                "flows_to_loki.queue.path",
+                "another folder",
+            ),
+            (
+                "flows_to_kafka: {brokers: ['u:hunter2@k']}",
+                "flows_to_kafka.brokers[0]",
+                "expected HOST:PORT",
+            ),
+            (
+                "flows_to_kafka: {brokers: ['k:9092'], topic: 'a/b'}",
+                "flows_to_kafka.topic",
+                "expected 1 to 249",
+            ),
+            (
+                "flows_to_kafka: {brokers: ['k:9092'], sasl: {mechanism: plain, username: u, password_file: /dev/null}}",
+                "flows_to_kafka.sasl.mechanism",
+                "sends its password as it is",
+            ),
+            (
+                "flows_to_kafka: {brokers: ['k:9092'], tls: {ca_file: /nowhere}}",
+                "flows_to_kafka.tls.ca_file",
+                "/nowhere",
+            ),
+            (
+                "duplicates: {conversations: 10}",
+                "duplicates.conversations",
+                "expected 1000",
+            ),
             (
                 "interface_names: {prometheus: {url: 'http://p'}, refresh: 1w}",
                 "interface_names.refresh",

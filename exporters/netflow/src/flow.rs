@@ -37,6 +37,8 @@ pub struct Flow {
     pub packets: u64,
     /// Packets on the wire for each that was measured, and how that is known.
     pub rate: Rate,
+    /// The exporter that measured it, where the record says so (IE 130, 131) or the agent of sFlow: another one than the sender behind a relay.
+    pub exporter: Option<IpAddr>,
 }
 
 /// When a flow was, as time before its export: so the exporter's clock need not be ours.

@@ -1,12 +1,15 @@
 //! What an exporter sends and what is wrong with it, for a person in front of a terminal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
+
 use crate::decode::{self, Malformed, Protocol};
 use crate::flow::{Flow, Origin};
+use crate::key::{self, Key, Streaming};
 use crate::session::Session;
 
 /// Most streams that are told apart.
@@ -20,7 +23,7 @@ const LONG_ACTIVE_MS: u32 = 70_000;
 #[derive(Debug)]
 pub struct Inspection {
     began: Instant,
-    streams: BTreeMap<(SocketAddr, Protocol, u64), Stream>,
+    streams: HashMap<Key, Stream, RandomState>,
     /// Datagrams that no stream could be made for.
     pub malformed: BTreeMap<Malformed, u64>,
 }
@@ -35,6 +38,12 @@ struct Stream {
     interfaces: BTreeSet<u32>,
     skew: Option<(f64, f64)>,
     told: decode::Counts,
+}
+
+impl Streaming for Stream {
+    fn session(&self) -> &Session {
+        &self.session
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, serde::Serialize)]
@@ -66,7 +75,7 @@ impl Default for Inspection {
     fn default() -> Self {
         Self {
             began: Instant::now(),
-            streams: BTreeMap::new(),
+            streams: HashMap::default(),
             malformed: BTreeMap::new(),
         }
     }
@@ -82,7 +91,12 @@ impl Inspection {
                 return;
             }
         };
-        let key = (from, protocol, domain);
+        let key = Key {
+            address: from.ip(),
+            port: from.port(),
+            protocol,
+            domain,
+        };
         if self.streams.len() >= MOST_STREAMS && !self.streams.contains_key(&key) {
             return;
         }
@@ -135,41 +149,28 @@ impl Inspection {
 
     /// To be called when everything has been seen: sets that still wait for a template get that of another port of their exporter.
     pub fn finish(&mut self) {
-        let waiting = |stream: &Stream| !stream.session.missing_templates().is_empty();
-        let keys: Vec<_> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| waiting(stream))
-            .map(|(key, _)| *key)
-            .collect();
-        for key in keys {
-            let Some(mut stream) = self.streams.remove(&key) else {
-                continue;
-            };
-            let alike = |other: &(SocketAddr, Protocol, u64)| {
-                (other.0.ip(), other.1, other.2) == (key.0.ip(), key.1, key.2)
-            };
-            let others: Vec<_> = self
-                .streams
-                .iter()
-                .filter(|(other, _)| alike(other))
-                .map(|(_, stream)| &stream.session)
-                .collect();
+        key::each_waiting(&mut self.streams, |_, stream, others| {
             let Stream {
                 session,
                 sums,
                 rates,
                 ..
-            } = &mut stream;
-            let told = decode::adopt(session, &others, self.began, &mut |flow: &Flow| {
+            } = stream;
+            let told = decode::adopt(session, others, self.began, &mut |flow: &Flow| {
                 sums.add(flow);
                 *rates
                     .entry((flow.rate.origin, flow.rate.one_in))
                     .or_default() += 1;
             });
             stream.told.add(told);
-            self.streams.insert(key, stream);
-        }
+        });
+    }
+
+    /// The streams in their order.
+    fn sorted(&self) -> Vec<(&Key, &Stream)> {
+        let mut all: Vec<_> = self.streams.iter().collect();
+        all.sort_unstable_by_key(|(key, _)| **key);
+        all
     }
 
     /// Whether nothing was seen.
@@ -182,10 +183,10 @@ impl Inspection {
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
-        for ((from, protocol, domain), stream) in &self.streams {
+        for (key, stream) in self.sorted() {
             // What is missing still at the end never came.
             let missing = stream.session.sequence.missing();
-            let _ = stream.text(&mut out, (*from, *protocol, *domain), missing);
+            let _ = stream.text(&mut out, key, missing);
         }
         for (reason, count) in &self.malformed {
             let _ = writeln!(out, "{count} datagrams refused: {reason}");
@@ -203,9 +204,9 @@ impl Inspection {
                 .collect()
         };
         let streams: Vec<_> = self
-            .streams
-            .iter()
-            .map(|((from, protocol, domain), stream)| {
+            .sorted()
+            .into_iter()
+            .map(|(key, stream)| {
                 let rates: Vec<_> = stream
                     .rates
                     .iter()
@@ -214,7 +215,7 @@ impl Inspection {
                     })
                     .collect();
                 serde_json::json!({
-                    "exporter": from.to_string(), "protocol": protocol.as_str(), "domain": domain, "datagrams": stream.datagrams,
+                    "exporter": key.sender().to_string(), "protocol": key.protocol.as_str(), "domain": key.domain, "datagrams": stream.datagrams,
                     "totals": stream.sums, "events": stream.told.events, "cut_records": stream.told.cut_records,
                     "templates": stream.session.templates(), "refused_templates": stream.told.bad_templates,
                     "withdrawals": stream.told.withdrawals, "replayed_sets": stream.told.replayed_sets, "sampling": rates,
@@ -230,12 +231,8 @@ impl Inspection {
 }
 
 impl Stream {
-    fn text(
-        &self,
-        out: &mut String,
-        (from, protocol, domain): (SocketAddr, Protocol, u64),
-        missing: u64,
-    ) -> std::fmt::Result {
+    fn text(&self, out: &mut String, key: &Key, missing: u64) -> std::fmt::Result {
+        let (from, protocol, domain) = (key.sender(), key.protocol, key.domain);
         let Sums {
             flows,
             bytes,

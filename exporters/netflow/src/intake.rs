@@ -124,6 +124,7 @@ pub fn run(
             lock(collector).tick(ticked);
         }
     }
+    lock(collector).flush();
     Ok(())
 }
 

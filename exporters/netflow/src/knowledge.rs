@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use crate::applications::Applications;
 use crate::config::Sampling;
 use crate::flow::{Flow, Origin, Rate};
@@ -21,6 +23,8 @@ pub struct Knowledge {
     pub systems: Arc<Systems>,
     /// Sampling rates of exporters that do not tell theirs.
     pub sampling: Arc<[Sampling]>,
+    /// Senders that pass on what other exporters measured, and say whose it is.
+    pub relays: Arc<[IpNet]>,
 }
 
 impl Knowledge {
@@ -34,7 +38,14 @@ impl Knowledge {
             networks: Arc::default(),
             systems: Arc::default(),
             sampling: Arc::new([]),
+            relays: Arc::new([]),
         }
+    }
+
+    /// Whether the exporter that a record of this sender names is believed.
+    #[must_use]
+    pub fn is_relay(&self, sender: IpAddr) -> bool {
+        self.relays.iter().any(|relay| relay.contains(&sender))
     }
 
     /// The sampling rate that is configured for an exporter.

@@ -49,6 +49,7 @@ impl Collect for Series {
             "Datagrams from addresses that no device of the inventory sends flows from; they are dropped unread",
         );
         out.sample(Labels::none(), collector.strangers.0);
+        sinks(&collector, out);
         let inventory = Arc::clone(collector.inventory());
         health(&collector, &inventory, out);
         traffic(&collector, &inventory, &names, out);
@@ -109,6 +110,64 @@ fn sockets(listeners: &[Listener], out: &mut Encoder) {
     for (labels, (_, _, limit), _) in &all {
         out.sample(labels, u64::from(*limit));
     }
+}
+
+/// Where single flows go, and who of several exporters counts.
+fn sinks(collector: &Collector, out: &mut Encoder) {
+    let sinks = &collector.sinks;
+    out.family(
+        "netflow_sink_flows_total",
+        Kind::Counter,
+        "Single flows for a sink by what became of them: delivered (acknowledged by Kafka; in the queue on disk for Loki) or dropped, since it is too slow or beyond its rate",
+    );
+    for sink in sinks {
+        for (result, count) in [
+            ("delivered", &sink.counts.delivered),
+            ("dropped", &sink.counts.dropped),
+        ] {
+            let labels = Labels::new([("sink", sink.name), ("result", result)]);
+            out.sample(&labels, count.load(Relaxed));
+        }
+    }
+    out.family(
+        "netflow_sink_errors_total",
+        Kind::Counter,
+        "Attempts to deliver that failed; what waits is tried again",
+    );
+    for sink in sinks {
+        out.sample(
+            &Labels::new([("sink", sink.name)]),
+            sink.counts.errors.load(Relaxed),
+        );
+    }
+    out.family(
+        "netflow_sink_waiting_flows",
+        Kind::Gauge,
+        "Single flows that wait in memory for their sink",
+    );
+    for sink in sinks {
+        out.sample(&Labels::new([("sink", sink.name)]), sink.counts.waiting());
+    }
+    out.family(
+        "netflow_sink_waiting_flows_limit",
+        Kind::Gauge,
+        "So many may wait; more are dropped",
+    );
+    for sink in sinks {
+        out.sample(&Labels::new([("sink", sink.name)]), sink.limit());
+    }
+    gauge(
+        out,
+        "netflow_tracked_conversations",
+        "Conversations of which it is remembered who tells of them",
+        collector.duplicates.len() as f64,
+    );
+    out.family(
+        "netflow_untracked_flows_total",
+        Kind::Counter,
+        "Flows of conversations that found no room among those: each exporter counts them",
+    );
+    out.sample(Labels::none(), collector.duplicates.untracked);
 }
 
 /// One family with a sample for each exporter.
@@ -424,6 +483,16 @@ fn traffic(
     for (_, labels, exporter) in &exporters {
         out.sample(labels, exporter.traffic.raw_bytes());
     }
+    let suppressed: Vec<_> = exporters
+        .iter()
+        .map(|(_, labels, e)| (labels.clone(), e.traffic.suppressed()))
+        .collect();
+    counts(
+        out,
+        "netflow_suppressed",
+        "that another exporter on the path counts, by the policy of duplicates: they are in the series of interfaces and in no others",
+        &suppressed,
+    );
     let (mut measured, mut derived) = (Vec::new(), Vec::new());
     for (name, labels, exporter) in &exporters {
         for ((index, passage), counts) in exporter.traffic.interfaces.sorted() {

@@ -187,6 +187,7 @@ pub struct Device {
     pub timeline: Timeline,
     all: Series,
     raw: Series,
+    suppressed: Series,
     /// By ifIndex and passage.
     pub interfaces: Bounded<(u32, Passage)>,
     /// By IP protocol number: at most 256.
@@ -259,6 +260,7 @@ impl Device {
             timeline: Timeline::new(accounting, now),
             all: Series::default(),
             raw: Series::default(),
+            suppressed: Series::default(),
             interfaces: Bounded::new(MOST_INTERFACES),
             protocols: Bounded::new(256),
             applications: Bounded::new(MOST_NAMED),
@@ -285,9 +287,15 @@ impl Device {
         self.raw.shown.bytes
     }
 
-    /// Counts one flow.
-    pub fn add(&mut self, flow: &Flow, known: &Known, now: Instant) {
-        if flow.rate.one_in > 1 {
+    /// What another exporter on the path counts; of all series only those of interfaces have it too.
+    #[must_use]
+    pub fn suppressed(&self) -> Counts {
+        self.suppressed.shown
+    }
+
+    /// Counts one flow; one that another exporter counts only where it passed.
+    pub fn add(&mut self, flow: &Flow, known: &Known, duplicate: bool, now: Instant) {
+        if flow.rate.one_in > 1 && !duplicate {
             let measured = Flow {
                 rate: Rate::default(),
                 ..*flow
@@ -297,10 +305,6 @@ impl Device {
             self.timeline.late_bytes = late;
         }
         let lay = self.timeline.lay(flow, now);
-        if flow.rate.one_in == 1 {
-            self.raw.add(&lay);
-        }
-        self.all.add(&lay);
         match flow.direction {
             Some(Direction::Egress) => self.interfaces.add(Some((flow.output, Passage::Out)), &lay),
             Some(Direction::Ingress) | None => {
@@ -311,6 +315,14 @@ impl Device {
                 }
             }
         }
+        if duplicate {
+            self.suppressed.add(&lay);
+            return;
+        }
+        if flow.rate.one_in == 1 {
+            self.raw.add(&lay);
+        }
+        self.all.add(&lay);
         let system = |number: u32| Some(number).filter(|number| *number > 0);
         self.protocols.add(Some(flow.protocol), &lay);
         self.applications.add(known.application, &lay);
@@ -345,6 +357,7 @@ impl Device {
         };
         self.all.take_over(&buckets);
         self.raw.take_over(&buckets);
+        self.suppressed.take_over(&buckets);
         self.interfaces.take_over(&buckets);
         self.protocols.take_over(&buckets);
         self.applications.take_over(&buckets);

@@ -250,3 +250,144 @@ fn what_is_sent_in_the_name_of_a_device_holds_a_bounded_amount() {
     assert_eq!(collector.sessions()["r1"].1.waiting_bytes, 0);
     assert_eq!(collector.held.all, real(&collector));
 }
+
+/// A record of IPFIX: template 300 with the exporter's address (IE 130), source, destination and octets.
+fn relayed_record(sequence: u32, records: &[([u8; 4], u32)]) -> Vec<u8> {
+    let template = [
+        1, 44, 0, 4, 0, 130, 0, 4, 0, 8, 0, 4, 0, 12, 0, 4, 0, 1, 0, 4,
+    ];
+    let set = |id: u16, content: &[u8]| {
+        let length = content.len() as u16 + 4;
+        [&id.to_be_bytes()[..], &length.to_be_bytes(), content].concat()
+    };
+    let record = |(exporter, octets): &([u8; 4], u32)| {
+        let ends = [198, 18, 0, 1, 198, 18, 0, 9];
+        [&exporter[..], &ends, &octets.to_be_bytes()].concat()
+    };
+    let data: Vec<u8> = records.iter().flat_map(record).collect();
+    let body = [set(2, &template), set(300, &data)].concat();
+    let head = numbers(&[
+        10 << 16 | (body.len() as u32 + 16),
+        1_700_000_000,
+        sequence,
+        1,
+    ]);
+    [head, body].concat()
+}
+
+fn three() -> Collector {
+    let text = "devices:\n  - {name: relay, address: 192.0.2.9, flow: {}}\n  - {name: r1, address: 192.0.2.1, flow: {}}\n  - {name: r2, address: 192.0.2.2, flow: {}}\n";
+    let inventory = Inventory::parse(text, std::path::Path::new("inventory.yaml")).unwrap();
+    let mut collector = Collector::new(Knowledge::nothing(), TOP, Accounting::Arrival);
+    collector.follow(Arc::new(inventory));
+    collector
+}
+
+fn octets(collector: &Collector) -> [u64; 3] {
+    ["relay", "r1", "r2"].map(|name| collector.exporters[name].traffic.all().bytes)
+}
+
+/// Over UDP anybody may name any exporter: only one that is configured as a relay is believed.
+#[test]
+fn what_a_relay_passes_on_counts_at_the_exporter_that_it_names() {
+    let records = [
+        ([192, 0, 2, 1], 10),
+        ([192, 0, 2, 2], 200),
+        ([192, 0, 2, 9], 3_000),
+        ([192, 0, 2, 77], 40_000),
+        ([192, 0, 2, 1], 500_000),
+    ];
+    let from = SocketAddr::from(([192, 0, 2, 9], 2_055));
+    let now = Instant::now();
+    let mut collector = three();
+    collector.datagram(from, &relayed_record(0, &records), now, 1_700_000_000.0);
+    assert_eq!(octets(&collector), [543_210, 0, 0], "no relay");
+
+    let mut collector = three();
+    let relays = ["192.0.2.9/32".parse().unwrap()];
+    collector.configure(Knowledge {
+        relays: relays.into(),
+        ..Knowledge::nothing()
+    });
+    collector.datagram(from, &relayed_record(0, &records), now, 1_700_000_000.0);
+    assert_eq!(octets(&collector), [3_000, 500_010, 200]);
+    // One that is no device's is a stranger, by the address that the relay names.
+    let (strangers, known) = &collector.strangers;
+    assert_eq!((*strangers, known.len()), (1, 1));
+    assert!(known.contains_key(&IpAddr::from([192, 0, 2, 77])));
+    assert!(collector.exporters["r1"].health.last.is_some());
+    // The numbers are the relay's.
+    collector.datagram(from, &relayed_record(7, &records), now, 1_700_000_000.0);
+    for sequence in 2..80 {
+        collector.datagram(from, &relayed_record(sequence * 5 + 2, &records), now, 0.0);
+    }
+    let sessions = collector.sessions();
+    assert_eq!(
+        (
+            sessions["relay"].0.lost_records,
+            sessions["r1"].0.lost_records
+        ),
+        (2, 0)
+    );
+}
+
+#[test]
+fn the_agent_of_sflow_is_believed_behind_a_relay() {
+    let from = SocketAddr::from(([192, 0, 2, 9], 6_343));
+    let now = Instant::now();
+    // Its agent is 192.0.2.1; two packets of an octet, each one of seven.
+    let (datagram, _) = datagram(Protocol::Sflow, 1, (0, 1_000), 2);
+    let mut collector = three();
+    collector.datagram(from, &datagram, now, 0.0);
+    assert_eq!(octets(&collector)[1], 0);
+    let mut collector = three();
+    let relays = ["192.0.2.0/28".parse().unwrap()];
+    collector.configure(Knowledge {
+        relays: relays.into(),
+        ..Knowledge::nothing()
+    });
+    collector.datagram(from, &datagram, now, 0.0);
+    let all = octets(&collector);
+    assert!(all[0] == 0 && all[1] > 0, "{all:?}");
+}
+
+/// Two routers carry the same packet: the interfaces of both have it, everything else has it once, and sinks are told.
+#[test]
+fn a_flow_of_two_exporters_counts_once_and_at_every_interface() {
+    let mut collector = three();
+    collector.duplicates = Duplicates::new(Policy::OneExporter, &[], 1_000);
+    let selection = crate::sinks::Selection {
+        one_in: 1,
+        only: Vec::new(),
+    };
+    let (sink, mut blocks) = Sink::new("test", selection, (10, 100));
+    collector.sinks = vec![sink];
+    let now = Instant::now();
+    for exporter in [1, 2] {
+        let from = SocketAddr::from(([192, 0, 2, exporter], 2_055));
+        let (datagram, _) = datagram(Protocol::NetFlow5, 0, (0, 1_000), 1);
+        collector.datagram(from, &datagram, now, 1_700_000_000.0);
+    }
+    assert_eq!(octets(&collector), [0, 1, 0]);
+    let interface = |name: &str| {
+        let traffic = &collector.exporters[name].traffic;
+        let sorted = traffic.interfaces.sorted();
+        (
+            sorted[0].1.bytes,
+            traffic.suppressed().bytes,
+            traffic.raw_bytes(),
+        )
+    };
+    assert_eq!((interface("r1"), interface("r2")), ((1, 0, 1), (1, 1, 0)));
+    let second = &collector.exporters["r2"].traffic;
+    assert_eq!(second.protocols.sorted(), []);
+    assert_eq!(second.sources.running().total, 0);
+    collector.flush();
+    let told = blocks.try_recv().unwrap();
+    let told: Vec<_> = told
+        .iter()
+        .map(|told| (&*told.from.device, told.duplicate, told.from.protocol))
+        .collect();
+    let v5 = Protocol::NetFlow5;
+    assert_eq!(told, [("r1", false, v5), ("r2", true, v5)]);
+}

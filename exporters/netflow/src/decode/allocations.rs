@@ -26,7 +26,7 @@ fn decoding_and_counting_a_record_allocates_nothing() {
         let mut read = |datagram: &[u8]| {
             let counted = allocation_counter::measure(|| {
                 super::read(datagram, &mut session, now, &mut |flow: &Flow| {
-                    device.add(flow, &Known::default(), now);
+                    device.add(flow, &Known::default(), false, now);
                 });
             });
             counted.count_total

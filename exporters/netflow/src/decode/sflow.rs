@@ -1,7 +1,9 @@
 //! sFlow v5 (<https://sflow.org/sflow_version_5.txt>), taken apart by the crate `sflow-parser`; sampled headers are read by our own.
 
+use std::net::IpAddr;
+
 use sflow_parser::models::record_flows::{HeaderProtocol, SampledHeader};
-use sflow_parser::models::{FlowData, FlowRecord, SFlowDatagram, SampleData};
+use sflow_parser::models::{Address, FlowData, FlowRecord, SFlowDatagram, SampleData};
 
 use super::{Counts, Head, Malformed};
 use crate::flow::{Direction, Flow, Origin, Rate, Span};
@@ -17,6 +19,11 @@ pub(super) fn read(
 ) -> Result<(Head, Counts), Malformed> {
     let parsed = sflow_parser::parse_datagram(datagram).map_err(|_| Malformed::Sflow)?;
     let mut told = Counts::default();
+    let agent = match parsed.agent_address {
+        Address::IPv4(address) => Some(IpAddr::V4(address)),
+        Address::IPv6(address) => Some(IpAddr::V6(address)),
+        Address::Unknown => None,
+    };
     for record in &parsed.samples {
         let sample = match &record.sample_data {
             SampleData::FlowSample(sample) => Sample {
@@ -42,7 +49,10 @@ pub(super) fn read(
         match sample.flow() {
             Some(flow) => {
                 told.flows += 1;
-                each(&flow);
+                each(&Flow {
+                    exporter: agent,
+                    ..flow
+                });
             }
             None => told.cut_records += 1,
         }

@@ -92,5 +92,6 @@ fn flow(record: &[u8], rate: Rate, uptime: u32) -> Flow {
         // Version 5 is measured where packets come in.
         direction: None,
         rate,
+        exporter: None,
     }
 }

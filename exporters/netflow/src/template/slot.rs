@@ -82,6 +82,9 @@ slots!(
     OBSERVED_MS,
     ACTIVE_TIMEOUT,
     FRAME_BYTES,
+    EXPORTER4,
+    EXPORTER6,
+    EXPORTER6_LOW,
 );
 
 /// Groups of values, so that what no record of a template has is not looked for in each.
@@ -97,6 +100,8 @@ pub(crate) struct Groups {
     pub(crate) direction: bool,
     /// Counters of the other direction.
     pub(crate) reverse: bool,
+    /// The exporter's address (IE 130, 131).
+    pub(crate) exporter: bool,
     /// Octets of IE 311, which is a float.
     pub(crate) probability_octets: u16,
     /// When a flow began and ended.
@@ -127,6 +132,7 @@ impl Groups {
     pub(super) fn add(&mut self, field: &Field, what: What) {
         let slot = match what {
             What::Number(slot) => slot,
+            What::Address6(slot, _) => slot,
             What::Frame | What::Packet => {
                 self.counters = true;
                 return;
@@ -138,6 +144,7 @@ impl Groups {
             REVERSE_BYTES | REVERSE_PACKETS => self.reverse = true,
             SAMPLER => self.sampler = true,
             DIRECTION => self.direction = true,
+            EXPORTER4 | EXPORTER6 => self.exporter = true,
             INTERVAL..=POPULATION => self.rate = true,
             PROBABILITY => (self.rate, self.probability_octets) = (true, field.length),
             _ => {}
@@ -182,6 +189,8 @@ pub(super) fn what(field: &Field) -> What {
         (0, 12) => return address(field, 4, What::Number(DESTINATION4)),
         (0, 27) => return address(field, 16, What::Address6(SOURCE6, SOURCE6_LOW)),
         (0, 28) => return address(field, 16, What::Address6(DESTINATION6, DESTINATION6_LOW)),
+        (0, 130) => return address(field, 4, What::Number(EXPORTER4)),
+        (0, 131) => return address(field, 16, What::Address6(EXPORTER6, EXPORTER6_LOW)),
         (0, 10) => INPUT,
         (0, 14) => OUTPUT,
         (0, 61) => DIRECTION,

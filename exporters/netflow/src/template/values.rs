@@ -142,6 +142,9 @@ impl Values<'_> {
                 _ => None,
             };
         }
+        if has.exporter {
+            flow.exporter = self.address(slot::EXPORTER4, slot::EXPORTER6, slot::EXPORTER6_LOW);
+        }
         if flow.destination_port == 0 {
             flow.destination_port = self.get(slot::ICMP) as u16;
         }
