@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use inventory::{Device, Feed};
+use inventory::{Device, Feed, Inventory};
 use loki::Lines;
 use ssh::{Collected, Driver, Facts, HostKeys, Masker, Session, Target};
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::diff;
 use crate::fleet::{Ending, Fleet, Timing};
+use crate::hops::Hops;
 use crate::journal::{self, News};
 use crate::logins::Logins;
 use crate::state::State;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) lines: Option<Lines>,
     pub(crate) counters: Counters,
     pub(crate) masker: Masker,
+    hops: Hops,
     keys: ArcSwap<HostKeys>,
     fleet: Mutex<Fleet>,
     wake: Notify,
@@ -73,6 +75,7 @@ impl Shared {
             lines,
             counters,
             masker,
+            hops: Hops::default(),
             keys: ArcSwap::from_pointee(keys),
             fleet: Mutex::default(),
             wake: Notify::new(),
@@ -135,7 +138,7 @@ fn timing(config: &Config) -> Timing {
     }
 }
 
-fn host_keys(config: &Config) -> HostKeys {
+pub(crate) fn host_keys(config: &Config) -> HostKeys {
     HostKeys::new(&config.known_hosts, config.on_unknown)
 }
 
@@ -221,6 +224,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
             () = config.changed() => {
                 let config = config.current();
                 shared.keys.store(Arc::new(host_keys(&config)));
+                shared.hops.forget();
                 shared.refresh(&config);
                 reconsider(&shared).await;
             }
@@ -302,8 +306,13 @@ async fn one(shared: &Arc<Shared>, name: &str, reason: Reason) -> Ending {
                 known.attempt = Some(unix(seconds));
                 known.host_key_changed = changed;
             });
-            let login = matches!(error, ssh::Error::Login { .. } | ssh::Error::Privilege);
-            failed(shared, name, error.reason(), login, &chain(&error))
+            failed(
+                shared,
+                name,
+                error.reason(),
+                error.is_refusal(),
+                &chain(&error),
+            )
         }
         Err(Failure::Config(message)) => failed(shared, name, "credential", false, &message),
     }
@@ -322,15 +331,30 @@ fn failed(shared: &Shared, device: &str, reason: &'static str, login: bool, erro
     Ending::Failed { in_a_row, login }
 }
 
-enum Failure {
-    Ssh(ssh::Error),
+/// Why a device was not collected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The device, or the way to it.
+    #[error(transparent)]
+    Ssh(#[from] ssh::Error),
+    /// What was configured for it.
+    #[error("{0}")]
     Config(String),
 }
 
-impl From<ssh::Error> for Failure {
-    fn from(error: ssh::Error) -> Self {
-        Self::Ssh(error)
-    }
+/// Where a device is reached, and how. The address is the inventory's.
+pub(crate) async fn target(
+    config: &Config,
+    inventory: &Inventory,
+    device: &Device,
+    hops: &Hops,
+    keys: &Arc<HostKeys>,
+) -> Result<Target, Failure> {
+    let port = device.ssh.as_ref().map_or(22, |ssh| ssh.port);
+    let mut target = Target::new(device.address.to_string(), port);
+    target.profile = config.profile(device);
+    target.jump = hops.before(config, inventory, device, keys).await?;
+    Ok(target)
 }
 
 /// Logs in and asks for the configuration. The address is the inventory's, and the account one that is bound to this device.
@@ -342,13 +366,12 @@ async fn collect(
     let missing = || Failure::Config("it left the configuration meanwhile".to_owned());
     let credential = config.credential(device).ok_or_else(missing)?;
     let driver = config.drivers.get(&device.platform).ok_or_else(missing)?;
-    let port = device.ssh.as_ref().map_or(22, |ssh| ssh.port);
     let login = credential
         .login()
         .map_err(|message| Failure::Config(format!("credential {}: {message}", credential.name)))?;
-    let mut target = Target::new(device.address.to_string(), port);
-    target.profile = config.profile(device);
     let keys = shared.keys.load_full();
+    let inventory = shared.feed.current();
+    let target = target(config, &inventory, device, &shared.hops, &keys).await?;
     // What is held already needs no second reading where one is wanted.
     let held = match driver.is_read_twice() {
         true => held(shared, &device.name).await,

@@ -52,6 +52,8 @@ struct Raw {
     credentials: Vec<RawCredential>,
     /// Devices that need older algorithms; the first entry that fits.
     profiles: Vec<RawProfile>,
+    /// Devices that are reached through another one; the first entry that fits.
+    jump_hosts: Vec<RawJump>,
     /// A folder of further drivers; of one name with a built-in one it takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     drivers: Option<PathBuf>,
@@ -94,6 +96,7 @@ impl Default for Raw {
             host_keys: RawHostKeys::default(),
             credentials: Vec::new(),
             profiles: Vec::new(),
+            jump_hosts: Vec::new(),
             drivers: None,
             rules: None,
             masking_key_file: None,
@@ -160,6 +163,15 @@ struct RawProfile {
     /// How old the algorithms may be: `default`, `compat` or `ancient`.
     #[schemars(with = "String")]
     profile: Profile,
+    #[serde(flatten)]
+    scope: Scope,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawJump {
+    /// The device of the inventory that is logged in on, with the account that is bound to it.
+    host: String,
     #[serde(flatten)]
     scope: Scope,
 }
@@ -242,6 +254,7 @@ pub struct Config {
     pub(crate) on_unknown: OnUnknown,
     credentials: Vec<Credential>,
     profiles: Vec<RawProfile>,
+    jump_hosts: Vec<RawJump>,
     pub(crate) drivers: Drivers,
     pub(crate) rules: Arc<Rules>,
     pub(crate) masking_key: Option<SecretFile>,
@@ -373,6 +386,7 @@ impl Config {
             },
             credentials,
             profiles: raw.profiles.clone(),
+            jump_hosts: raw.jump_hosts.clone(),
             drivers,
             rules: Arc::new(rules),
             masking_key: maybe("masking_key_file", &raw.masking_key_file)?,
@@ -416,6 +430,15 @@ impl Config {
             .filter(|own| own.is_for(device))
             .peekable();
         own.peek().is_none() || own.any(|own| own.is_open(now))
+    }
+
+    /// The device through which another one is reached. Jump hosts themselves are reached straight.
+    pub(crate) fn jump_host(&self, device: &Device) -> Option<&str> {
+        if self.jump_hosts.iter().any(|own| *own.host == *device.name) {
+            return None;
+        }
+        let mut fitting = self.jump_hosts.iter().filter(|own| own.scope.holds(device));
+        fitting.next().map(|own| own.host.as_str())
     }
 
     /// The algorithms that a device is offered.

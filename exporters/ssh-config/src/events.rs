@@ -22,6 +22,9 @@ const LONGEST_USER: usize = 64;
 pub(crate) struct Event {
     event: String,
     device: String,
+    /// The message of the device, in which its driver looks for a change and for who made it.
+    #[serde(default)]
+    message: String,
     #[serde(default)]
     fields: serde_json::Map<String, serde_json::Value>,
 }
@@ -78,10 +81,23 @@ fn judged(shared: &Arc<Shared>, request: &Request) -> (&'static str, Response) {
         .and_then(|user| user.as_str())
         .and_then(user);
     let now = Instant::now();
-    match (event.event.as_str(), user) {
+    // What the platform's driver reads in the line itself: also where whoever sent it calls it nothing, or names nobody.
+    let driver = config.drivers.get(&device.platform);
+    let change = driver.and_then(|driver| driver.change(&event.message));
+    let named = change
+        .as_ref()
+        .and_then(|by| by.as_deref())
+        .and_then(self::user);
+    let kind = match (event.event.as_str(), &change) {
+        (kind @ ("login" | "logout" | "configuration_change"), _) => kind,
+        (_, Some(_)) => "configuration_change",
+        (kind, None) => kind,
+    };
+    match (kind, user) {
         ("login", Some(user)) => shared.logins.login(&device.name, &user, now),
         ("logout", Some(user)) => shared.logins.logout(&device.name, &user, now),
         ("configuration_change", user) => {
+            let user = user.or(named);
             let own = config
                 .credential(device)
                 .map_or("", |credential| credential.user.as_str());

@@ -19,10 +19,12 @@ mod diff;
 mod events;
 mod flags;
 mod fleet;
+mod hops;
 mod journal;
 mod logins;
 mod metrics;
 mod push;
+mod record;
 mod rules;
 mod scope;
 mod sections;
@@ -30,4 +32,5 @@ mod state;
 mod tree;
 
 pub use app::Service;
+pub use record::record;
 pub use rules::test_rules;

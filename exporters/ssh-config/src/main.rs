@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|first| first == "test-rules") {
+    let first = args.next();
+    if first.as_ref().is_some_and(|first| first == "record") {
+        return sotp_ssh_config::record(args);
+    }
+    if first.is_some_and(|first| first == "test-rules") {
         return sotp_ssh_config::test_rules(args);
     }
     toolkit::main::<sotp_ssh_config::Service>()

@@ -85,6 +85,85 @@ pub(crate) struct Fact {
     pub(crate) numbers: Vec<String>,
 }
 
+/// An answer that is kept with its history beside the configuration.
+#[derive(Clone, Debug)]
+pub struct Output {
+    name: String,
+    command: String,
+    drop: Option<Regex>,
+}
+
+/// First words of commands that only show something.
+const SHOWS: [&str; 4] = ["show", "display", "get", "diagnose"];
+
+impl Output {
+    /// The answer to `command` under `name`, without lines that match one of `drop`.
+    ///
+    /// # Errors
+    /// What was expected: a name of a-z, 0-9 and -; a command that only shows something; a regular expression.
+    pub fn new(name: &str, command: &str, drop: &[String]) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
+            return Err("expected a name of a-z, 0-9 and -, of at most 40 characters".to_owned());
+        }
+        let mut words = command.split_whitespace();
+        let shows = words.next().is_some_and(|word| SHOWS.contains(&word))
+            || command.starts_with('/') && words.any(|word| word == "print");
+        // A pipe may write into a file.
+        let writes = command.contains(['>', ';', '\n', '\r', '?'])
+            || ["redirect", "tee", "append", "save"]
+                .iter()
+                .any(|word| command.split(['|', ' ']).any(|own| own == *word));
+        if !shows || writes || command.len() > 400 {
+            return Err(
+                "expected a command that only shows something: show, display, get, /… print"
+                    .to_owned(),
+            );
+        }
+        let all: Vec<String> = drop.iter().map(|own| format!("(?:{own})")).collect();
+        let drop = match all.is_empty() {
+            true => None,
+            false => Some(Regex::new(&all.join("|")).map_err(|_| {
+                "expected regular expressions (of the Rust crate regex)".to_owned()
+            })?),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            command: command.to_owned(),
+            drop,
+        })
+    }
+
+    /// Its name, a file of the archive.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The command.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// `lines` without those that change by themselves, without trailing spaces and with at most one empty line in a row.
+    #[must_use]
+    pub fn normalise(&self, lines: &[String]) -> String {
+        let mut text = String::new();
+        for line in lines.iter().map(|line| line.trim_end()) {
+            let gap = line.is_empty() && (text.is_empty() || text.ends_with("\n\n"));
+            if !gap && !self.drop.as_ref().is_some_and(|drop| drop.is_match(line)) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        while text.ends_with("\n\n") {
+            text.pop();
+        }
+        text
+    }
+}
+
 /// A checked driver.
 #[derive(Debug)]
 pub struct Driver {
@@ -111,6 +190,8 @@ pub struct Driver {
     pub(crate) collect: Vec<String>,
     pub(crate) startup: Option<String>,
     pub(crate) facts: Vec<Fact>,
+    outputs: Vec<Output>,
+    changes: Vec<Regex>,
     pub(crate) comment: String,
     pub(crate) undo: String,
     complete: Complete,
@@ -188,6 +269,40 @@ impl Driver {
     #[must_use]
     pub fn commands(&self) -> &[String] {
         &self.collect
+    }
+
+    /// The answers that are kept beside the configuration.
+    #[must_use]
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Whether a line of the device's log says that its configuration was changed, and by whom where it does: `None` when it
+    /// says no such thing, `Some(None)` when it names nobody.
+    #[must_use]
+    pub fn change(&self, line: &str) -> Option<Option<String>> {
+        let found = self.changes.iter().find_map(|regex| regex.captures(line))?;
+        let user = found.name("user").map(|user| user.as_str().trim());
+        Some(user.filter(|user| !user.is_empty()).map(str::to_owned))
+    }
+
+    /// Whether it knows lines of its log that say so.
+    #[must_use]
+    pub fn tells_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Every command that shows something, in order: after the login, of the configuration, of what the device is.
+    pub(crate) fn every_command(&self) -> Vec<String> {
+        let facts = self.facts.iter().map(|fact| &fact.command);
+        self.prepare
+            .iter()
+            .chain(&self.collect)
+            .chain(&self.startup)
+            .chain(facts)
+            .chain(self.outputs.iter().map(|output| &output.command))
+            .cloned()
+            .collect()
     }
 
     /// What a comment begins with.

@@ -59,6 +59,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The jump host in front of the device could not be used.
+    #[error("jump host {host}")]
+    Jump {
+        /// Its host and port.
+        host: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// The device refused the login.
     #[error("the device refused the login of {user} (tried: {tried})")]
     Login {
@@ -124,6 +133,7 @@ impl Error {
             Self::UnknownHostKey { .. } => "host_key_unknown",
             Self::HostKeyChanged { .. } => "host_key_changed",
             Self::KnownHosts { .. } => "known_hosts",
+            Self::Jump { .. } => "jump_host",
             Self::Login { .. } => "login",
             Self::Prompt { .. } => "prompt",
             Self::Echo { .. } => "echo",
@@ -136,14 +146,21 @@ impl Error {
         }
     }
 
+    /// Whether an account was refused, so that trying again soon could lock it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Login { .. } | Self::Privilege)
+    }
+
     /// Every value of [`Error::reason`].
-    pub const REASONS: [&'static str; 15] = [
+    pub const REASONS: [&'static str; 16] = [
         "connect",
         "timeout",
         "algorithm",
         "host_key_unknown",
         "host_key_changed",
         "known_hosts",
+        "jump_host",
         "login",
         "prompt",
         "echo",

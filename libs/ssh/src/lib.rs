@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod algorithms;
+mod anonymise;
 mod driver;
 mod drivers;
 mod error;
@@ -20,13 +21,14 @@ mod login;
 mod mask;
 mod normalise;
 mod prompt;
+mod recording;
 mod screen;
 mod session;
 mod textfsm;
 mod transport;
 
 pub use algorithms::{Profile, Weakness};
-pub use driver::{Driver, Structure, Transport};
+pub use driver::{Driver, Output, Structure, Transport};
 pub use drivers::Drivers;
 pub use error::{DriverError, Error};
 pub use evidence::{Complete, is_quote_odd};
@@ -34,8 +36,10 @@ pub use facts::Facts;
 pub use hostkeys::{HostKeys, KeyNews, OnUnknown};
 pub use login::Login;
 pub use mask::{Masked, Masker};
-pub use session::{Answer, Collected, Incomplete, Seconds, Session, Target, Times};
+pub use recording::{RecordError, Recording};
+pub use session::{About, Answer, Collected, Incomplete, Seconds, Session, Target, Times};
 pub use textfsm::{Template, TemplateError, Value};
+pub use transport::Jump;
 
 /// What a device's bytes behind the command `show` come to, for the fuzz target: the lines of the answer, once the prompt `r1#`
 /// ends it.
@@ -73,8 +77,28 @@ impl<'a> Replay<'a> {
     /// command, one for each time that it was asked on at its pager.
     #[must_use]
     pub fn answer(&self, command: &str, pieces: &[&[u8]]) -> Option<(Vec<String>, bool)> {
+        let Self(driver, _, prompt) = self;
+        let again = [b"\r\n", *prompt].concat();
+        let (lines, spoilt) = self.exchanged(command, pieces, Some(&again))?;
+        let whole = !spoilt && driver.refusal(&lines).is_none() && driver.complete().holds(&lines);
+        Some((lines, whole))
+    }
+
+    /// The same, where `pieces` are also what came behind each empty line that was sent.
+    #[must_use]
+    pub fn heard(&self, command: &str, pieces: &[&[u8]]) -> Option<Vec<String>> {
+        self.exchanged(command, pieces, None)
+            .map(|(lines, _)| lines)
+    }
+
+    fn exchanged(
+        &self,
+        command: &str,
+        pieces: &[&[u8]],
+        again: Option<&[u8]>,
+    ) -> Option<(Vec<String>, bool)> {
         use exchange::Step;
-        let Self(driver, learned, prompt) = self;
+        let Self(driver, learned, _) = self;
         let mut exchange = exchange::Exchange::new(driver, learned, command, false, 1 << 26);
         let mut pieces = pieces.iter();
         let mut step = exchange.push(pieces.next()?).ok()?;
@@ -87,13 +111,11 @@ impl<'a> Replay<'a> {
                 },
                 Step::Page => exchange.push(pieces.next()?).ok()?,
                 Step::Ask => {
-                    exchange.push(b"\r\n").ok()?;
-                    exchange.push(prompt).ok()?
+                    let piece = again.or_else(|| pieces.next().copied());
+                    exchange.push(piece?).ok()?
                 }
             };
         }
-        let (lines, spoilt) = exchange.finish();
-        let whole = !spoilt && driver.refusal(&lines).is_none() && driver.complete().holds(&lines);
-        Some((lines, whole))
+        Some(exchange.finish())
     }
 }

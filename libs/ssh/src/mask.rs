@@ -3,6 +3,7 @@
 //! First come the patterns of the driver, then a detector that knows no platform: words that announce a secret, forms that
 //! hashes and encrypted passwords have, URLs with a password, and long random-looking values. It hides rather too much.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -147,6 +148,25 @@ impl Masker {
     /// `text` without the secrets that the platform's driver and the detector find.
     #[must_use]
     pub fn mask(&self, driver: Option<&Driver>, text: &str) -> Masked {
+        self.masked(driver, text, &|_| {})
+    }
+
+    /// The secrets that the platform's driver and the detector find in `text`, the lines of a private key each for itself.
+    #[must_use]
+    pub(crate) fn secrets(driver: Option<&Driver>, text: &str) -> Vec<String> {
+        let found = RefCell::default();
+        let notice = |secret: &str| {
+            // Neither the first line of a key nor what stands for another secret already.
+            if !secret.starts_with("-----") && !secret.contains("<masked:") {
+                Vec::push(&mut found.borrow_mut(), secret.to_owned());
+            }
+        };
+        Self(hmac::Key::new(hmac::HMAC_SHA256, b"")).masked(driver, text, &notice);
+        found.into_inner()
+    }
+
+    /// Tells `notice` each secret.
+    fn masked(&self, driver: Option<&Driver>, text: &str, notice: &dyn Fn(&str)) -> Masked {
         let mut masked = String::with_capacity(text.len());
         let mut secrets = 0;
         // What it holds so far, and whether the device shows another text each time.
@@ -159,6 +179,9 @@ impl Masker {
         for line in text.lines() {
             if let Some((held, _)) = &mut block {
                 held.push_str(line);
+                if !BLOCK_END.is_match(line) {
+                    notice(line.trim());
+                }
                 if let Some(end) = BLOCK_END.find(line) {
                     masked.extend(block.take().map(shown));
                     // A quote that the block stands in is closed behind it.
@@ -175,7 +198,7 @@ impl Masker {
             if let Some(begin) = BLOCK_BEGIN.find(line)
                 && !BLOCK_END.is_match(line)
             {
-                let (line, found) = self.line(driver, &within, &line[..begin.start()]);
+                let (line, found) = self.line(driver, &within, &line[..begin.start()], notice);
                 masked.push_str(&line);
                 secrets += found;
                 let unstable = driver.is_some_and(|driver| {
@@ -187,7 +210,7 @@ impl Masker {
                 block = Some((String::new(), unstable));
                 continue;
             }
-            let (line, found) = self.line(driver, &within, line);
+            let (line, found) = self.line(driver, &within, line, notice);
             masked.push_str(&line);
             masked.push('\n');
             secrets += found;
@@ -204,38 +227,47 @@ impl Masker {
         }
     }
 
-    fn line(&self, driver: Option<&Driver>, within: &Within, line: &str) -> (String, usize) {
+    fn line(
+        &self,
+        driver: Option<&Driver>,
+        within: &Within,
+        line: &str,
+        notice: &dyn Fn(&str),
+    ) -> (String, usize) {
         let mut text = line.to_owned();
+        let shown = |value: &str| {
+            notice(value);
+            self.fingerprint(value)
+        };
+        let unstable = |value: &str| {
+            notice(value);
+            UNSTABLE.to_owned()
+        };
         let mut secrets = 0;
         let own = driver.map_or(&[][..], |driver| &driver.mask);
         for regex in driver.map_or(&[][..], |driver| &driver.unstable) {
-            secrets += replaced(regex, &mut text, |_| true, |_| UNSTABLE.to_owned());
+            secrets += replaced(regex, &mut text, |_| true, unstable);
         }
         for regex in own {
-            secrets += self.hide(regex, &mut text, is_no_keyword);
+            secrets += replaced(regex, &mut text, is_no_keyword, shown);
         }
         if let (Some(driver), Some((section, _))) = (driver, within.0) {
             let pattern = &driver.mask_within[section].pattern;
-            secrets += self.hide(pattern, &mut text, is_no_keyword);
+            secrets += replaced(pattern, &mut text, is_no_keyword, shown);
         }
         let [words, key, rest @ ..] = &*ANNOUNCED;
-        secrets += self.hide(words, &mut text, is_value);
-        secrets += self.hide(key, &mut text, |value| {
-            is_value(value) && !is_number_of_a_key(value)
-        });
+        secrets += replaced(words, &mut text, is_value, shown);
+        let of_key = |value: &str| is_value(value) && !is_number_of_a_key(value);
+        secrets += replaced(key, &mut text, of_key, shown);
         for regex in rest {
-            secrets += self.hide(regex, &mut text, is_value);
+            secrets += replaced(regex, &mut text, is_value, shown);
         }
         let [hashes, type_7, long, pem] = &*SHAPED;
-        secrets += self.hide(pem, &mut text, |_| true);
-        secrets += self.hide(hashes, &mut text, |_| true);
-        secrets += self.hide(type_7, &mut text, |_| true);
-        secrets += self.hide(long, &mut text, looks_random);
+        secrets += replaced(pem, &mut text, |_| true, shown);
+        secrets += replaced(hashes, &mut text, |_| true, shown);
+        secrets += replaced(type_7, &mut text, |_| true, shown);
+        secrets += replaced(long, &mut text, looks_random, shown);
         (text, secrets)
-    }
-
-    fn hide(&self, regex: &Regex, text: &mut String, is_secret: impl Fn(&str) -> bool) -> usize {
-        replaced(regex, text, is_secret, |value| self.fingerprint(value))
     }
 }
 

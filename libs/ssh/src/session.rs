@@ -10,8 +10,8 @@ use crate::driver::Configure;
 use crate::exchange::{Exchange, Step};
 use crate::prompt::Prompt;
 use crate::screen::Screen;
-use crate::transport::{Connection, Shell};
-use crate::{Driver, Error, Facts, HostKeys, KeyNews, Login, Profile, Transport, Weakness};
+use crate::transport::{Connection, Jump, Shell};
+use crate::{Driver, Error, Facts, HostKeys, KeyNews, Login, Output, Profile, Transport, Weakness};
 
 /// Longest command in bytes: what fits on one line of the terminal together with its prompt.
 const LONGEST_COMMAND: usize = 400;
@@ -35,6 +35,8 @@ pub struct Target {
     pub profile: Profile,
     /// Bounds of the waits before the first command.
     pub times: Times,
+    /// A host that is logged in on, through which it is reached.
+    pub jump: Option<Jump>,
 }
 
 /// Bounds of the waits before the first command.
@@ -67,6 +69,7 @@ impl Target {
             port,
             profile: Profile::default(),
             times: Times::default(),
+            jump: None,
         }
     }
 
@@ -149,6 +152,15 @@ pub struct Collected {
     pub bytes: usize,
     /// Who changed it last, where the device writes that into its configuration.
     pub author: Option<String>,
+}
+
+/// What a device says of itself, and what it answered to further commands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    /// Model, version, serial number, and numbers.
+    pub facts: Facts,
+    /// Name and text of each answer, not masked.
+    pub outputs: Vec<(String, String)>,
 }
 
 /// Time that the parts of a session took.
@@ -272,6 +284,34 @@ impl Session {
         self.connection.is_open()
     }
 
+    /// Whether the device still answers: an empty line brings the prompt within `bound`. Without a terminal, whether the
+    /// connection stands.
+    pub async fn is_alive(&mut self, bound: Duration) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        let Some((shell, prompt)) = &mut self.shell else {
+            return true;
+        };
+        let answers = async {
+            // What its log wrote meanwhile.
+            while let Ok(Some(_)) = shell.receive(Duration::from_millis(1)).await {}
+            shell.send(self.driver.enter.clone(), bound).await?;
+            let mut screen = Screen::default();
+            while screen.bytes() < MOST_BANNER {
+                match shell.receive(bound).await? {
+                    Some(bytes) => screen.push(&bytes),
+                    None => break,
+                }
+                if screen.current() == prompt.text() {
+                    return Ok(true);
+                }
+            }
+            Ok::<_, Error>(false)
+        };
+        matches!(tokio::time::timeout(bound, answers).await, Ok(Ok(true)))
+    }
+
     /// Runs one command that changes no mode.
     ///
     /// # Errors
@@ -338,15 +378,63 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn facts(&mut self) -> Result<Facts, Error> {
+        self.about(&[]).await.map(|about| about.facts)
+    }
+
+    /// What the device says of itself, and what it answers to the commands of `outputs`, each asked once: name and normalised
+    /// text. A command that it does not take is left out, as is an answer that is not whole.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn about(&mut self, outputs: &[&Output]) -> Result<About, Error> {
         let driver = Arc::clone(&self.driver);
-        let mut facts = Facts::default();
-        for fact in &driver.facts {
-            let answer = self.exchange(&fact.command, false, Duration::ZERO).await?;
-            if answer.refused.is_none() {
-                facts.read(fact, &answer.lines);
+        let mut about = About::default();
+        let facts = driver.facts.iter().map(|fact| fact.command.as_str());
+        let commands = outputs.iter().map(|output| output.command());
+        let mut asked: Vec<&str> = Vec::new();
+        for command in facts.chain(commands) {
+            if asked.contains(&command) {
+                continue;
+            }
+            asked.push(command);
+            let answer = self.exchange(command, false, Duration::ZERO).await?;
+            if answer.refused.is_some()
+                || !answer.whole
+                || answer.status.is_some_and(|status| status != 0)
+            {
+                continue;
+            }
+            for fact in driver.facts.iter().filter(|fact| fact.command == command) {
+                about.facts.read(fact, &answer.lines);
+            }
+            for output in outputs.iter().filter(|output| output.command() == command) {
+                let text = output.normalise(&answer.lines);
+                about.outputs.push((output.name().to_owned(), text));
             }
         }
-        Ok(facts)
+        Ok(about)
+    }
+
+    pub(crate) fn driver(&self) -> Arc<Driver> {
+        Arc::clone(&self.driver)
+    }
+
+    /// The prompt as it was learned; `None` without a terminal.
+    pub(crate) fn prompt(&self) -> Option<String> {
+        let (_, prompt) = self.shell.as_ref()?;
+        Some(String::from_utf8_lossy(prompt.text()).into_owned())
+    }
+
+    /// The bytes that come behind a command, and behind each key and empty line that is sent after it.
+    pub(crate) async fn heard(&mut self, command: &str) -> Result<Vec<Vec<u8>>, Error> {
+        check(command)?;
+        let driver = Arc::clone(&self.driver);
+        let mut heard = Vec::new();
+        if let Some((shell, prompt)) = &mut self.shell {
+            let exchange = Exchange::new(&driver, prompt, command, false, driver.most);
+            by_shell(shell, &driver, exchange, command, SETTLE, Some(&mut heard)).await?;
+        }
+        Ok(heard)
     }
 
     async fn collected(&mut self) -> Result<Collected, Error> {
@@ -458,7 +546,7 @@ impl Session {
             None => by_channel(&self.connection, &driver, command).await,
             Some((shell, prompt)) => {
                 let exchange = Exchange::new(&driver, prompt, command, configuring, driver.most);
-                by_shell(shell, &driver, exchange, command, settle).await
+                by_shell(shell, &driver, exchange, command, settle, None).await
             }
         };
         self.seconds.commands += began.elapsed();
@@ -509,8 +597,18 @@ async fn by_shell(
     mut exchange: Exchange<'_>,
     command: &str,
     settle: Duration,
+    mut heard_all: Option<&mut Vec<Vec<u8>>>,
 ) -> Result<Answer, Error> {
     let until = Instant::now() + driver.answer;
+    let mut hear = |bytes: Option<&[u8]>| {
+        if let Some(all) = heard_all.as_deref_mut() {
+            match (bytes, all.last_mut()) {
+                (Some(bytes), Some(last)) => last.extend_from_slice(bytes),
+                _ => all.push(Vec::new()),
+            }
+        }
+    };
+    hear(None);
     shell
         .send(format!("{}{}", command.trim(), driver.enter), driver.quiet)
         .await?;
@@ -530,18 +628,26 @@ async fn by_shell(
                 });
             }
             if exchange.nudge() == Step::Ask {
+                hear(None);
                 shell.send(driver.enter.clone(), driver.quiet).await?;
             }
             continue;
         };
         heard = Instant::now();
+        hear(Some(&bytes));
         let mut step = exchange.push(&bytes)?;
         // What comes at once behind the last prompt shows that it was none.
         while step == Step::Done && !settle.is_zero() {
             match shell.receive(settle).await? {
-                Some(more) => step = exchange.push(&more)?,
+                Some(more) => {
+                    hear(Some(&more));
+                    step = exchange.push(&more)?;
+                }
                 None => break,
             }
+        }
+        if matches!(step, Step::Page | Step::Ask) {
+            hear(None);
         }
         match step {
             Step::Wait => {}

@@ -69,10 +69,45 @@ impl client::Handler for Checker {
     }
 }
 
+/// A host that is logged in on, through which devices are reached. Clones are the same login; it ends with the last of them.
+#[derive(Clone)]
+pub struct Jump(Arc<Connection>);
+
+impl std::fmt::Debug for Jump {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Jump(…)")
+    }
+}
+
+impl Jump {
+    /// Logs in on the host.
+    ///
+    /// # Errors
+    /// [`Error::Jump`] with why.
+    pub async fn open(target: &Target, login: &Login, keys: &Arc<HostKeys>) -> Result<Self, Error> {
+        let opened = Box::pin(Connection::open(target, login, keys)).await;
+        match opened {
+            Ok((connection, _)) => Ok(Self(Arc::new(connection))),
+            Err(source) => Err(Error::Jump {
+                host: target.to_string(),
+                source: Box::new(source),
+            }),
+        }
+    }
+
+    /// Whether the connection still stands, as far as this side knows.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+}
+
 /// A connection that is logged in.
 pub(crate) struct Connection {
     handle: Handle<Checker>,
     times: Times,
+    /// What it goes through.
+    _jump: Option<Jump>,
 }
 
 impl Connection {
@@ -93,6 +128,25 @@ impl Connection {
         let known = keys.algorithms(&target.host, target.port)?;
         let config = Arc::new(config(target, &known));
         let connecting = async {
+            if let Some(Jump(via)) = &target.jump {
+                let (host, port) = target.address();
+                let channel = via
+                    .handle
+                    .channel_open_direct_tcpip(host, port.into(), "127.0.0.1", 0)
+                    .await
+                    .map_err(|error| match error {
+                        russh::Error::ChannelOpenFailure(reason) => Error::Connect {
+                            target: target.to_string(),
+                            source: std::io::Error::other(format!(
+                                "the jump host does not reach it: {reason:?}"
+                            )),
+                        },
+                        error => error.into(),
+                    })?;
+                return client::connect_stream(config, channel.into_stream(), checker)
+                    .await
+                    .map_err(|Failure(error)| error);
+            }
             let stream = tokio::net::TcpStream::connect(target.address())
                 .await
                 .map_err(|source| Error::Connect {
@@ -114,7 +168,12 @@ impl Connection {
             .clone();
         handshake.connect = connect;
         handshake.login = began.elapsed().saturating_sub(connect);
-        Ok((Self { handle, times }, handshake))
+        let connection = Self {
+            handle,
+            times,
+            _jump: target.jump.clone(),
+        };
+        Ok((connection, handshake))
     }
 
     /// A shell on a terminal of `width` columns.

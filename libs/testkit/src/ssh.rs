@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -65,6 +66,7 @@ pub struct Running {
     pub known_host: String,
     answers: Arc<Mutex<HashMap<String, String>>>,
     typed: Arc<Mutex<Vec<String>>>,
+    logins: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -77,6 +79,12 @@ impl Running {
     /// Says something else to a command from now on.
     pub fn answer(&self, command: &str, text: &str) {
         told(&self.answers, command, text);
+    }
+
+    /// Passwords that were tried, right or wrong.
+    #[must_use]
+    pub fn logins(&self) -> usize {
+        self.logins.load(Ordering::Relaxed)
     }
 
     /// The lines that were typed, in order, and the commands that were run without a terminal.
@@ -248,6 +256,8 @@ impl Device {
             ..server::Config::default()
         });
         let typed = Arc::new(Mutex::new(Vec::new()));
+        let logins = Arc::new(AtomicUsize::new(0));
+        let tried = Arc::clone(&logins);
         let answers = Arc::clone(&self.answers);
         let (device, log) = (Arc::new(self), Arc::clone(&typed));
         let task = tokio::spawn(async move {
@@ -255,7 +265,9 @@ impl Device {
                 let line = Line {
                     device: Arc::clone(&device),
                     typed: Arc::clone(&log),
+                    logins: Arc::clone(&tried),
                     channel: None,
+                    forwarded: Vec::new(),
                     input: String::new(),
                     mode: String::new(),
                     end: device.end,
@@ -279,6 +291,7 @@ impl Device {
             known_host,
             answers,
             typed,
+            logins,
             task,
         })
     }
@@ -288,7 +301,10 @@ impl Device {
 struct Line {
     device: Arc<Device>,
     typed: Arc<Mutex<Vec<String>>>,
+    logins: Arc<AtomicUsize>,
     channel: Option<Channel<Msg>>,
+    /// Channels that lead on to another device.
+    forwarded: Vec<ChannelId>,
     input: String,
     mode: String,
     end: &'static str,
@@ -445,6 +461,7 @@ impl server::Handler for Line {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        self.logins.fetch_add(1, Ordering::Relaxed);
         let (name, secret) = &self.device.login;
         Ok(match user == name && password == secret {
             true => Auth::Accept,
@@ -481,6 +498,33 @@ impl server::Handler for Line {
     ) -> Result<(), Self::Error> {
         self.channel = Some(channel);
         reply.accept().await;
+        Ok(())
+    }
+
+    /// A way to another device, as through a jump host: to addresses of loopback alone.
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: server::ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let address = host.parse::<IpAddr>().ok().filter(IpAddr::is_loopback);
+        let (Some(address), Ok(port)) = (address, u16::try_from(port)) else {
+            return Ok(());
+        };
+        self.log(&format!("forward {host}"));
+        if let Ok(mut stream) = tokio::net::TcpStream::connect((address, port)).await {
+            self.forwarded.push(channel.id());
+            reply.accept().await;
+            tokio::spawn(async move {
+                let mut channel = channel.into_stream();
+                let _ = tokio::io::copy_bidirectional(&mut channel, &mut stream).await;
+            });
+        }
         Ok(())
     }
 
@@ -542,6 +586,9 @@ impl server::Handler for Line {
         data: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        if self.forwarded.contains(&channel) {
+            return Ok(());
+        }
         for character in String::from_utf8_lossy(data).chars() {
             if !self.held.is_empty() {
                 let glued = self.device.fault == Some(Fault::Glued);

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::world::{CONFIG, SECRETS, World, ask, asked, event, page, series};
+use crate::world::{CONFIG, SECRETS, SWITCH, World, ask, asked, event, event_with, page, series};
 
 const R1: &[(&str, &str)] = &[("device", "r1")];
 
@@ -178,6 +178,34 @@ async fn change_becomes_a_version_with_the_name_of_who_made_it_and_no_secret_is_
         }
     }
     assert!(world.archived().contains("bob"));
+}
+
+/// What the sender of an event calls it, and whom it names, does not matter where the driver reads it in the line.
+#[tokio::test]
+async fn change_is_read_in_the_line_of_the_device_with_who_made_it() {
+    let world = World::new().await;
+    let process = world.start().await;
+    let r6 = [("device", "r6")];
+    series(&process, "sshconfig_up", &r6, 1.0).await;
+    let changed = |text: &str| world.r6.answer("show running-config", text);
+    let tell = async |kind: &str, message: &str| {
+        let fields = json!({"message": message});
+        event_with(&process, kind, "r6", fields, "s3cretEvents").await
+    };
+    changed(&SWITCH.replace("198.18.0.9", "198.18.0.8"));
+    let enters =
+        "%SYS-5-CONFIG_E: Enter configuration mode from console by carol on vty5 (198.18.0.9)";
+    assert_eq!(tell("", enters).await, (200, "ignored\n".to_owned()));
+    let line = "%SYS-5-CONFIG_I: Configured from console by carol on vty5 (198.18.0.9)";
+    assert_eq!(tell("", line).await, (200, "taken\n".to_owned()));
+    series(&process, "sshconfig_changes_total", &r6, 1.0).await;
+    changed(SWITCH);
+    let line = line.replace("carol", "dave");
+    assert_eq!(tell("configuration_change", &line).await.1, "taken\n");
+    series(&process, "sshconfig_changes_total", &r6, 2.0).await;
+    let versions = asked(&process, "/api/v1/devices/r6/versions").await;
+    let by = |number: usize| versions["versions"][number]["user"].clone();
+    assert_eq!((by(0), by(1)), (json!("dave"), json!("carol")));
 }
 
 #[tokio::test]

@@ -6,4 +6,6 @@ mod bounds;
 mod collecting;
 mod fleet;
 mod golden;
+mod record;
+mod routes;
 mod world;

@@ -14,13 +14,13 @@ pub(crate) const SECRETS: [&str; 3] = ["s3cretBgp", "s3cretLogin", "s3cretEvents
 pub(crate) const CONFIG: &str = "Building configuration...\n\nCurrent configuration:\n!\nfrr version 8.4.4\nhostname r1\nlog syslog informational\nlog commands\n!\ninterface eth1\n description to r2\nexit\n!\nrouter bgp 65001\n neighbor 198.18.0.2 remote-as 65002\n neighbor 198.18.0.2 password s3cretBgp\nexit\n!\nend\n";
 
 /// One of EOS, of which the same is true.
-const SWITCH: &str = "! Command: show running-config\n! device: r6 (DCS-7050, EOS-4.29.2F)\n!\nhostname r6\n!\nno aaa root\nntp server 198.18.0.1\nntp server 198.18.0.2\nlogging host 198.18.0.9\n!\nend\n";
+pub(crate) const SWITCH: &str = "! Command: show running-config\n! device: r6 (DCS-7050, EOS-4.29.2F)\n!\nhostname r6\n!\nno aaa root\nntp server 198.18.0.1\nntp server 198.18.0.2\nlogging host 198.18.0.9\n!\nend\n";
 
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) r1: Running,
     /// A switch of another platform.
-    _r6: Running,
+    pub(crate) r6: Running,
     pub(crate) r2: Running,
     pub(crate) loki: Loki,
 }
@@ -97,7 +97,7 @@ impl World {
         Self {
             dir,
             r1,
-            _r6: r6,
+            r6,
             r2,
             loki,
         }
@@ -195,7 +195,23 @@ pub(crate) async fn event(
     fields: Value,
     secret: &str,
 ) -> u16 {
-    let body = json!({"version": 1, "event": kind, "device": device, "fields": fields}).to_string();
+    let fields = json!({"fields": fields});
+    event_with(process, kind, device, fields, secret).await.0
+}
+
+/// An event with further members; what is answered.
+pub(crate) async fn event_with(
+    process: &Process,
+    kind: &str,
+    device: &str,
+    members: Value,
+    secret: &str,
+) -> (u16, String) {
+    let mut body = json!({"version": 1, "event": kind, "device": device});
+    if let (Some(body), Value::Object(members)) = (body.as_object_mut(), members) {
+        body.extend(members);
+    }
+    let body = body.to_string();
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
     let tag: String = ring::hmac::sign(&key, body.as_bytes())
         .as_ref()
@@ -211,5 +227,5 @@ pub(crate) async fn event(
         .send()
         .await
         .unwrap();
-    answer.status().as_u16()
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }

@@ -8,7 +8,7 @@ use regex::bytes::Regex as Bytes;
 use serde::Deserialize;
 use toolkit::ConfigError;
 
-use super::{Configure, Driver, Fact, Privilege, Question, Structure, Transport, Within};
+use super::{Configure, Driver, Fact, Output, Privilege, Question, Structure, Transport, Within};
 use crate::Complete;
 use crate::textfsm::Template;
 
@@ -55,6 +55,12 @@ struct RawDriver {
     /// Commands that tell of the device itself.
     #[serde(default)]
     facts: Vec<RawFact>,
+    /// Commands whose answers are kept with their history beside the configuration.
+    #[serde(default)]
+    outputs: Vec<RawOutput>,
+    /// Lines of its log that say that the configuration was changed, with a group `user` where they name somebody.
+    #[serde(default)]
+    changes: Vec<String>,
     /// What a comment begins with.
     #[serde(default = "comment")]
     comment: String,
@@ -102,6 +108,16 @@ struct RawFact {
     template: String,
     #[serde(default)]
     numbers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOutput {
+    name: String,
+    command: String,
+    /// Lines that change by themselves.
+    #[serde(default)]
+    drop: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -385,6 +401,22 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
             numbers: raw.numbers,
         });
     }
+    let mut outputs: Vec<Output> = Vec::new();
+    for (number, raw) in raw.outputs.iter().enumerate() {
+        let place_of = format!("outputs[{number}].name");
+        let output = Output::new(&raw.name, &raw.command, &raw.drop)
+            .map_err(|message| place.error(&place_of, message))?;
+        if raw.name == "startup" || outputs.iter().any(|other| other.name == output.name) {
+            let expected =
+                "expected a name that no other output has; startup is the startup configuration";
+            return Err(place.error(&place_of, expected));
+        }
+        outputs.push(output);
+    }
+    let mut changes = Vec::new();
+    for (number, pattern) in raw.changes.iter().enumerate() {
+        changes.push(place.regex(&format!("changes[{number}]"), pattern)?);
+    }
     let pager = place.one_of("pager", &raw.pager)?;
     Ok(Driver {
         learn: place.bytes("prompt.learn", &format!("^(?:{})$", prompt.learn))?,
@@ -417,6 +449,8 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
         collect: raw.collect,
         startup: raw.startup,
         facts,
+        outputs,
+        changes,
         comment: raw.comment,
         undo: raw.undo,
         complete,

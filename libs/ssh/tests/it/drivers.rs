@@ -104,6 +104,14 @@ async fn every_driver_stores_what_was_recorded_of_its_platform() {
         let facts = session.facts().await.unwrap();
         let told = format!("{:?}\n{facts:#?}\n", collected.author);
         hold(&folder(platform).join("facts.txt"), &told, platform);
+        let outputs: Vec<_> = driver.outputs().iter().collect();
+        let about = session.about(&outputs).await.unwrap();
+        assert_eq!(about.facts, facts, "{platform}");
+        let masked = |text: &str| masker().mask(Some(&driver), text).text;
+        let kept = about.outputs.iter();
+        let kept = kept.map(|(name, text)| format!("# {name}\n{}", masked(text)));
+        let kept: String = kept.collect();
+        hold(&folder(platform).join("outputs.txt"), &kept, platform);
         let startup = session.startup().await.unwrap();
         assert_eq!(startup.is_some(), driver.has_startup(), "{platform}");
         if driver.transport() == Transport::Shell {

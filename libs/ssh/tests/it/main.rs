@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod changes;
 mod drivers;
+mod recordings;
 mod sessions;
