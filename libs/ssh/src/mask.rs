@@ -37,10 +37,10 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// What announces a secret: the word, perhaps a number that says how it is encrypted, and the value.
-static ANNOUNCED: LazyLock<[Regex; 5]> = LazyLock::new(|| {
+static ANNOUNCED: LazyLock<[Regex; 6]> = LazyLock::new(|| {
     [
         pattern(
-            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|hexadecimal|ENC|key-string|encrypted|unencrypted|ciphertext|plaintext|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
+            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|secret-?(?:key|phrase|access-key)|client-secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|key-value|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|hexadecimal|ENC|key-string|key-value|encrypted|unencrypted|ciphertext|plaintext|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
         ),
         // In front of a name or number of another kind `key` means something else.
         pattern(r#"(?i)\bkey\d*[ \t]+(?:[0-9][ \t]+)?(?P<secret>"[^"]*"|[^\s;"]+)[ \t]*;?$"#),
@@ -48,12 +48,14 @@ static ANNOUNCED: LazyLock<[Regex; 5]> = LazyLock::new(|| {
             r#"(?i)\bsnmp[\w-]*[ \t](?:.*[ \t])?community[ \t]+(?:(?:read|write|cipher|simple|encrypted|clear)[ \t]+)*(?P<secret>"[^"]*"|'[^']*'|[^\s;]+)"#,
         ),
         pattern(r#"(?P<secret>"[^"]*"|[^\s;]+);?[ \t]*##[ \t]*SECRET-DATA"#),
+        // What is sent to prove who one is.
+        pattern(r#"(?i)\b(?:bearer|basic|digest)[ \t]+(?P<secret>[A-Za-z0-9._~+/-]{8,}=*)"#),
         pattern(r#"(?i)\b[a-z][a-z0-9+.-]*://[^\s/:@"]*:(?P<secret>[^\s@"]+)@"#),
     ]
 });
 
 /// What a secret looks like wherever it stands.
-static SHAPED: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+static SHAPED: LazyLock<[Regex; 5]> = LazyLock::new(|| {
     [
         // crypt(3) and the forms of Cisco (types 5, 8, 9), Junos ($9$), Arista and Linux.
         pattern(r#"(?P<secret>\$(?:1|2[aby]?|5|6|7|8|9|14|y|sha1|apr1)\$[^\s";,\]\}]{4,})"#),
@@ -61,6 +63,8 @@ static SHAPED: LazyLock<[Regex; 4]> = LazyLock::new(|| {
         pattern(r"\b7[ \t]+(?P<secret>[01][0-9][0-9A-Fa-f]{6,})\b"),
         // Long values of letters and digits, as keys in base64 or hexadecimal are.
         pattern(r"(?:^|[\s\x22'=:])(?P<secret>[A-Za-z0-9+/_-]{32,}={0,2})(?:$|[\s\x22';,])"),
+        // A token of JSON (RFC 7519).
+        pattern(r"(?P<secret>\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*)"),
         // A block of PEM on one line.
         pattern(r"-----BEGIN [A-Z0-9 ]+-----(?P<secret>.+?)-----END [A-Z0-9 ]+-----"),
     ]
@@ -70,7 +74,8 @@ static BLOCK_BEGIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----BEGIN [A-Z
 static BLOCK_END: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----END [A-Z0-9 ]+-----"));
 
 /// What may stand where the pattern of a driver looks for a secret.
-const NO_NAMES: [&str; 5] = [
+const NO_NAMES: [&str; 6] = [
+    "md5",
     "source-interface",
     "use-vrf",
     "filter-vrf",
@@ -93,7 +98,8 @@ const ALGORITHMS: [&str; 7] = [
 ];
 
 /// What stands behind one of the words and is no secret.
-const NO_SECRETS: [&str; 28] = [
+const NO_SECRETS: [&str; 29] = [
+    "key-value",
     "chain",
     "manager",
     "operator",
@@ -262,10 +268,11 @@ impl Masker {
         for regex in rest {
             secrets += replaced(regex, &mut text, is_value, shown);
         }
-        let [hashes, type_7, long, pem] = &*SHAPED;
+        let [hashes, type_7, long, token, pem] = &*SHAPED;
         secrets += replaced(pem, &mut text, |_| true, shown);
         secrets += replaced(hashes, &mut text, |_| true, shown);
         secrets += replaced(type_7, &mut text, |_| true, shown);
+        secrets += replaced(token, &mut text, |_| true, shown);
         secrets += replaced(long, &mut text, looks_random, shown);
         (text, secrets)
     }

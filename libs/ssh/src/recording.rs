@@ -334,7 +334,7 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
-        bytes.extend_from_slice(rest[..at].as_bytes());
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
         let kind = rest.as_bytes().get(at + 1)?;
         let mut used = 2;
         bytes.push(match kind {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bounds;
+mod canaries;
 mod collecting;
 mod fleet;
 mod golden;

@@ -288,3 +288,69 @@ fn secret_of_a_section_is_hidden_there_alone() {
         "{masked}"
     );
 }
+
+/// What each platform writes of each family, with the secrets between « and ».
+const CANARIES: &str = include_str!("../../testdata/canaries.txt");
+
+#[test]
+fn no_canary_of_any_family_and_platform_is_left() {
+    let mut left = Vec::new();
+    let mut platforms = 0;
+    for section in CANARIES.split("\n=== ").skip(1) {
+        let (platform, text) = section.split_once('\n').unwrap();
+        platforms += 1;
+        let driver = Driver::load(platform).unwrap();
+        let secrets: Vec<&str> = text
+            .split('«')
+            .skip(1)
+            .map(|rest| rest.split_once('»').unwrap().0)
+            .collect();
+        assert!(secrets.len() >= 9, "{platform}: {}", secrets.len());
+        let masked = masker().mask(Some(&driver), &text.replace(['«', '»'], ""));
+        for secret in secrets {
+            let bare = secret.trim_matches('"');
+            // No part of it either, where it is of several words.
+            for part in bare.split(' ').filter(|part| part.len() > 3) {
+                if let Some(line) = masked.text.lines().find(|line| line.contains(part)) {
+                    left.push(format!("{platform}: {part}: {line}"));
+                }
+            }
+        }
+    }
+    assert_eq!(platforms, 13, "every platform but Linux, which shows none");
+    assert!(
+        left.is_empty(),
+        "{} are left:\n{}",
+        left.len(),
+        left.join("\n")
+    );
+}
+
+/// Forms that no driver knows: what looks like a secret goes all the same.
+#[test]
+fn unknown_forms_are_hidden_rather_than_shown() {
+    for (line, secret) in [
+        (
+            "flux capacitor credential Zx81Qw93Er57Ty24Ui60Op8As1Df5Gh7J",
+            "Zx81Qw93",
+        ),
+        ("frobnicate $6$saltsalt$HashHashHashHash", "HashHash"),
+        ("frobnicate $14$AbCd$EfGhIjKlMn", "EfGhIjKlMn"),
+        ("set x https://svc:Pa55w0rd@198.18.0.9/api", "Pa55w0rd"),
+        ("set auth-key = \"q9w8e7\"", "q9w8e7"),
+        ("x-api-token: deadbeefdeadbeefdeadbeefdeadbeef", "deadbeef"),
+        (
+            "blob -----BEGIN OPENSSH PRIVATE KEY-----b3BlbnNzaC1rZXk-----END OPENSSH PRIVATE KEY-----",
+            "b3Blbn",
+        ),
+        ("Authorization: Bearer abc.DEF-123", "abc.DEF-123"),
+        ("something 7 094F471A1A0A46", "094F471A"),
+        ("unheard-of secret-phrase hunter2hunter", "hunter2"),
+    ] {
+        for platform in ["ios", "junos", "routeros"] {
+            let driver = Driver::load(platform).unwrap();
+            let masked = masker().mask(Some(&driver), line).text;
+            assert!(!masked.contains(secret), "{platform}: {masked}");
+        }
+    }
+}
