@@ -1,6 +1,7 @@
 //! The interface: the reports that there are, their files, and reports that people ask for.
 
 mod document;
+mod reading;
 
 use std::io;
 use std::sync::Arc;
@@ -158,17 +159,23 @@ impl Api {
             }
             _ => {}
         }
+        let reading = match self.reader(call, &request).await {
+            Ok(reading) => reading,
+            Err(refusal) => return refusal.response(),
+        };
+        let path = request.path().to_owned();
         // Reading a folder may wait for the disk. A reading holds its place to its end, also when its client has gone.
         let place = Arc::clone(&self.readers).acquire_owned().await;
         let read = tokio::task::spawn_blocking(move || {
             let _place = place;
             self.read(call, &request)
         });
-        match read.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(refusal)) => refusal.response(),
-            Err(_) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR).response(),
-        }
+        let answer = match read.await {
+            Ok(answer) => answer,
+            Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR).into()),
+        };
+        reading.end(&path, &answer).await;
+        answer.unwrap_or_else(|refusal| refusal.response())
     }
 
     fn read(&self, call: Call, request: &Request) -> Result<Response, Refusal> {
@@ -217,7 +224,8 @@ impl Api {
     fn report(&self, request: &Request) -> Result<Response, Refusal> {
         let told = self.told(month(request)?)?;
         let told = told.ok_or_else(|| missing("report", "there is no report of this month"))?;
-        Ok(response::json(StatusCode::OK, &told))
+        let body = serde_json::to_vec(&told).map_err(|error| unreadable(&error.into()))?;
+        Ok(reading::tagged(request, "application/json", body))
     }
 
     fn told(&self, month: Month) -> Result<Option<ReportShown>, Refusal> {
@@ -237,7 +245,7 @@ impl Api {
         let content = content
             .map_err(|error| unreadable(&error))?
             .ok_or_else(|| missing("file", "the report has no file of this name"))?;
-        let mut answer = response::new(StatusCode::OK, mail::kind(name), content);
+        let mut answer = reading::tagged(request, mail::kind(name), content);
         // The name is one of the list of the report: plain letters.
         if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
             answer.headers_mut().insert(CONTENT_DISPOSITION, value);

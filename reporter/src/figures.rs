@@ -26,6 +26,9 @@ pub use planned::Work;
 pub use reliability::Reliability;
 pub use services::{Needs, Service, ServiceRow};
 
+/// Months of the trend, this one among them.
+pub const MONTHS: usize = 12;
+
 /// What availability is measured against, as shares from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Targets {
@@ -115,6 +118,8 @@ pub struct Report {
     pub network: Totals,
     /// The month before, if anything is known of it.
     pub previous: Option<f64>,
+    /// This month and the eleven before it, the oldest first; `None` where nothing is known.
+    pub trend: Vec<(Month, Option<Totals>)>,
     /// The days.
     pub days: Vec<Day>,
     /// The sites, by name.
@@ -218,6 +223,7 @@ impl Report {
             stale_after,
             network,
             previous: material.previous.and_then(|totals| totals.availability()),
+            trend: trend(month, network, material),
             days: of_days(devices, days),
             sites: groups(devices, &rows, |row| &row.site, |site| targets.of(site)),
             roles: groups(devices, &rows, |row| &row.role, |_| targets.general),
@@ -250,6 +256,26 @@ impl Report {
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty()
     }
+}
+
+fn trend(month: Month, network: Totals, material: &Material) -> Vec<(Month, Option<Totals>)> {
+    let of = |one: Month| {
+        if one == month {
+            Some(network)
+        } else if one == month.before() {
+            material.previous
+        } else {
+            let past = material.months.iter().find(|past| past.month == one);
+            past.map(|past| past.totals)
+        }
+    };
+    let months = std::iter::successors(Some(month), |month| Some(month.before()));
+    let mut trend: Vec<_> = months
+        .take(MONTHS)
+        .map(|month| (month, of(month)))
+        .collect();
+    trend.reverse();
+    trend
 }
 
 /// All devices together.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::history::History;
-use crate::month::Millis;
+use crate::month::{Millis, Month};
 use crate::timeline::{Planned, State, Timeline};
 use crate::totals::Totals;
 
@@ -14,6 +14,9 @@ pub struct Material {
     pub history: History,
     /// The month before, where enough of it is known.
     pub previous: Option<Totals>,
+    /// Those before it that are kept, the oldest first, back to eleven months ago.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub months: Vec<PastMonth>,
     /// Interfaces, by device and name.
     pub links: Vec<Link>,
     /// Round trips, by device.
@@ -37,6 +40,7 @@ impl Material {
         Self {
             history,
             previous: None,
+            months: Vec::new(),
             links: Vec::new(),
             paths: Vec::new(),
             compliance: Vec::new(),
@@ -46,6 +50,15 @@ impl Material {
             repairs: None,
         }
     }
+}
+
+/// A month that is over, all devices together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastMonth {
+    /// Which.
+    pub month: Month,
+    /// How long what held.
+    pub totals: Totals,
 }
 
 /// Bits per second of one direction, of means of five minutes.

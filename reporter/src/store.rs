@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::bundle::{Bundle, MANIFEST, Manifest, expect_format};
+use crate::bundle::{Bundle, MANIFEST, Manifest, expect_format, sha256};
 use crate::closed::Archive;
 use crate::disk;
 use crate::month::Month;
@@ -117,17 +117,25 @@ impl Store {
     /// A file of the report of a month; `None` where its list does not name one.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or is not what was written.
     pub fn file(&self, month: Month, name: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(manifest) = self.manifest(month)? else {
             return Ok(None);
         };
+        if name == MANIFEST {
+            return fs::read(self.place(month).join(MANIFEST)).map(Some);
+        }
         // Only a name of the list becomes a path.
-        let named = manifest.files.iter().map(|file| &*file.name);
-        let Some(known) = named.chain([MANIFEST]).find(|known| *known == name) else {
+        let Some(known) = manifest.files.iter().find(|file| file.name == name) else {
             return Ok(None);
         };
-        fs::read(self.place(month).join(known)).map(Some)
+        let place = self.place(month).join(&known.name);
+        let content = fs::read(&place)?;
+        if sha256(&content) != known.sha256 {
+            let message = format!("{}: another hash than in {MANIFEST}", place.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(Some(content))
     }
 
     /// Puts a report in the place of the one that may be there.

@@ -37,6 +37,7 @@ pub enum Profile {
 /// The writer fails, which it does not into memory.
 pub fn all(report: &Report, profile: Profile) -> Result<Vec<File>, Error> {
     let mut files = vec![
+        months(profile, report)?,
         groups(profile, "sites.csv", "site", &report.sites)?,
         groups(profile, "roles.csv", "role", &report.roles)?,
         devices(profile, report)?,
@@ -192,6 +193,38 @@ fn reliability(reliability: &Reliability, up: Millis) -> [Cell; 3] {
         seconds(reliability.mttr()),
         seconds(reliability.mtbf(up)),
     ]
+}
+
+/// This month and those before it; one of which nothing is known has empty cells.
+fn months(profile: Profile, report: &Report) -> Result<File, Error> {
+    let head = [
+        "month",
+        "availability_ratio",
+        "worst_case_ratio",
+        "up_seconds",
+        "down_seconds",
+        "unknown_seconds",
+        "maintenance_seconds",
+        "maintenance_down_seconds",
+    ];
+    let mut table = Table::new(profile, "months.csv", &head)?;
+    for (month, totals) in &report.trend {
+        let mut cells = vec![own(month)];
+        cells.extend(match totals {
+            None => vec![own(""); head.len() - 1],
+            Some(totals) => vec![
+                number(totals.availability()),
+                number(totals.worst_case()),
+                seconds(totals.up),
+                seconds(totals.down),
+                seconds(totals.unknown),
+                seconds(totals.planned),
+                seconds(totals.planned_down),
+            ],
+        });
+        table.row(cells)?;
+    }
+    table.finish()
 }
 
 fn groups(

@@ -12,6 +12,7 @@ use crate::copies;
 use crate::figures::{self, NoFigures, Report, Totals};
 use crate::history::Reader;
 use crate::mail;
+use crate::material::PastMonth;
 use crate::metrics::{Metrics, Stage};
 use crate::month::{Millis, Month};
 use crate::outbox::{Entry, Outbox, State};
@@ -128,9 +129,25 @@ pub async fn gather(
         None if known => compared(config, month.before(), progress).await?,
         None => None,
     };
+    material.months = trend(config, month);
     let stale_after = Millis::try_from(config.stale_after.as_millis()).unwrap_or(Millis::MAX);
     let zone = bundle::zone_name(&config.zone);
     Ok(Closed::new(month, zone, stale_after, material))
+}
+
+/// What is kept of the months before the last one, back to eleven months ago, the oldest first.
+fn trend(config: &Config, month: Month) -> Vec<PastMonth> {
+    let before = std::iter::successors(Some(month.before()), |month| Some(month.before()));
+    let mut months: Vec<PastMonth> = before
+        .take(figures::MONTHS - 1)
+        .skip(1)
+        .filter_map(|month| {
+            let totals = kept(config, month)?;
+            Some(PastMonth { month, totals })
+        })
+        .collect();
+    months.reverse();
+    months
 }
 
 /// What is kept of a month: Prometheus may have forgotten a part of it since.
@@ -337,4 +354,102 @@ impl Work<'_> {
 #[must_use]
 pub fn pause(failed: u32) -> Duration {
     Duration::from_secs(15 << failed.min(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Targets;
+    use crate::history::{Device, History};
+    use crate::material::Material;
+    use crate::tables::{self, Profile};
+    use crate::timeline::{Planned, State, Timeline};
+
+    /// A month in which one device was up all the time that is known.
+    fn past(month: Month, state: State) -> Material {
+        let period = month.period(&jiff::tz::TimeZone::UTC).unwrap();
+        let device = Device {
+            name: "r1".to_owned(),
+            site: "waw".to_owned(),
+            role: "router".to_owned(),
+            state: Timeline::constant(period, state),
+            planned: Timeline::constant(period, Planned::No),
+            samples: 1,
+            seen: None,
+        };
+        Material::of(History {
+            period,
+            devices: vec![device],
+            missing: Vec::new(),
+            warnings: Vec::new(),
+            nameless: 0,
+        })
+    }
+
+    #[test]
+    fn trend_has_twelve_months_of_what_is_closed_and_gaps_where_nothing_is() {
+        testkit::crypto();
+        let dir = testkit::TempDir::new().unwrap();
+        let config = Config::parse("", &dir.join("reporter.yaml")).unwrap();
+        let archive = Archive::new(&config.data);
+        let month = |text: &str| text.parse::<Month>().unwrap();
+        // The last one is a month too old; of the one before it everything is down.
+        for (name, state) in [
+            ("2025-09", State::Up),
+            ("2025-06", State::Up),
+            ("2024-11", State::Down),
+            ("2024-10", State::Up),
+        ] {
+            let material = past(month(name), state);
+            let closed = Closed::new(month(name), "UTC".to_owned(), 120_000, material);
+            archive.close(&closed).unwrap();
+        }
+        let this = month("2025-10");
+        let mut material = past(this, State::Up);
+        material.months = trend(&config, this);
+        let told: Vec<String> = material
+            .months
+            .iter()
+            .map(|past| past.month.to_string())
+            .collect();
+        assert_eq!(
+            told,
+            ["2024-11", "2025-06"],
+            "the month before is `previous`"
+        );
+        material.previous = kept(&config, this.before());
+        // A month that was closed by an earlier version has none of them, and the same bytes as then.
+        let text = serde_json::to_string(&past(this, State::Up)).unwrap();
+        assert!(!text.contains("\"months\""), "{text}");
+
+        let targets = Targets {
+            general: 0.999,
+            sites: std::collections::BTreeMap::new(),
+            services: Vec::new(),
+        };
+        let zone = jiff::tz::TimeZone::UTC;
+        let report = Report::new(this, &zone, &targets, 120_000, &material).unwrap();
+        let files = tables::all(&report, Profile::Rfc4180).unwrap();
+        let months = files.iter().find(|file| file.name == "months.csv").unwrap();
+        let text = String::from_utf8(months.content.clone()).unwrap();
+        let rows: Vec<&str> = text.lines().skip(1).collect();
+        let day = 86_400;
+        for (row, expected) in rows.iter().zip([
+            format!("2024-11,0,0,0,{},0,0,0", 30 * day),
+            "2024-12,,,,,,,".to_owned(),
+            "2025-01,,,,,,,".to_owned(),
+            "2025-02,,,,,,,".to_owned(),
+            "2025-03,,,,,,,".to_owned(),
+            "2025-04,,,,,,,".to_owned(),
+            "2025-05,,,,,,,".to_owned(),
+            format!("2025-06,1,1,{},0,0,0,0", 30 * day),
+            "2025-07,,,,,,,".to_owned(),
+            "2025-08,,,,,,,".to_owned(),
+            format!("2025-09,1,1,{},0,0,0,0", 30 * day),
+            format!("2025-10,1,1,{},0,0,0,0", 31 * day),
+        ]) {
+            assert_eq!(*row, expected);
+        }
+        assert_eq!(rows.len(), figures::MONTHS);
+    }
 }

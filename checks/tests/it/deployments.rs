@@ -544,6 +544,33 @@ fn the_configurations_of_scale_out_are_those_of_the_base_but_for_mimir() {
     }
 }
 
+/// A report that nobody sets up has its causes, repairs and approvals wherever the rest is deployed.
+#[test]
+fn each_deployed_reporter_asks_loki_and_the_remediator() {
+    for path in [
+        "lab/compose/reporter.yaml",
+        "kustomize/apps/reporter/reporter.yaml",
+        "kustomize/components/tls/config/reporter.yaml",
+        "kustomize/overlays/scale-out/config/reporter.yaml",
+    ] {
+        let text = std::fs::read_to_string(root().join(path)).unwrap();
+        for (name, port) in [("loki", 3100), ("remediator", 19095)] {
+            let begins = [
+                format!("{name}: {{url: http"),
+                format!("{name}: {{url: 'http"),
+            ];
+            let line = text
+                .lines()
+                .find(|line| begins.iter().any(|begin| line.starts_with(begin)));
+            let address = format!("://{name}:{port}");
+            assert!(
+                line.is_some_and(|line| line.contains(&address)),
+                "{path}: {name}: {text}"
+            );
+        }
+    }
+}
+
 /// What node_exporter of the component is told, Debian's knows: a flag that is not there would end it at its start.
 #[test]
 fn node_exporter_knows_its_flags() {

@@ -8,6 +8,9 @@ use super::{CALLS, Call, JobList, Preview, ReportShown, Reports, Started, Wanted
 use crate::jobs::Job;
 
 const JSON: &str = "application/json";
+const TAG: &str = "ETag of the last look.";
+const SAME: &str = "It is the same as then.";
+const READING: &[u16] = &[401, 403, 404, 503, 507];
 const ACCEPTED: &str = "Accepted as a job, or, where the time of the request was over before, as a change: Location tells how it stands.";
 
 /// The document, as indented JSON with a final line feed.
@@ -25,17 +28,22 @@ fn describe(call: &mut Operation<'_>, action: Call) {
     let bytes = json!({"type": "string", "format": "binary"});
     match action {
         Call::Reports => {
-            call.answer::<Reports>(200, "Reports, the newest month first.");
+            call.answer::<Reports>(200, "Reports, the newest month first.")
+                .problems(&[401, 403, 503]);
         }
         Call::Report => {
-            call.answer::<ReportShown>(200, "The report.")
-                .problems(&[404]);
+            call.header("If-None-Match", json!({"type": "string"}), TAG)
+                .answer::<ReportShown>(200, "The report.")
+                .empty(304, SAME)
+                .problems(READING);
         }
         Call::File => {
-            call.answer_in("application/pdf", 200, bytes.clone(), "The file.")
+            call.header("If-None-Match", json!({"type": "string"}), TAG)
+                .answer_in("application/pdf", 200, bytes.clone(), "The file.")
                 .answer_in("text/csv", 200, bytes.clone(), "The file.")
                 .answer_in(JSON, 200, bytes, "The file.")
-                .problems(&[404]);
+                .empty(304, SAME)
+                .problems(READING);
         }
         Call::Ask => {
             call.write()
@@ -44,10 +52,12 @@ fn describe(call: &mut Operation<'_>, action: Call) {
                 .answer::<Started>(202, ACCEPTED);
         }
         Call::Jobs => {
-            call.answer::<JobList>(200, "Jobs, the newest first.");
+            call.answer::<JobList>(200, "Jobs, the newest first.")
+                .problems(&[401, 403, 503]);
         }
         Call::Job => {
-            call.answer::<Job>(200, "The job.").problems(&[404]);
+            call.answer::<Job>(200, "The job.")
+                .problems(&[401, 403, 404, 503]);
         }
         Call::Change => {
             call.answer::<ChangeOutcome>(200, "How it stands.")

@@ -15,6 +15,7 @@ const ROWS: usize = 200;
 impl Paper<'_> {
     pub(super) fn details(&mut self) {
         self.document.page();
+        self.months();
         self.sites();
         self.roles();
         self.services();

@@ -68,6 +68,7 @@ async fn report_is_sent_once_with_its_files_and_sent_before_is_success() {
     let kept = dir.join("data/reports/2025-10");
     for name in [
         "availability-2025-10.pdf",
+        "months.csv",
         "sites.csv",
         "roles.csv",
         "devices.csv",
@@ -82,7 +83,7 @@ async fn report_is_sent_once_with_its_files_and_sent_before_is_success() {
         let content = std::fs::read(kept.join(name)).unwrap();
         assert!(mail.files[name] == content, "{name} arrived as it is kept");
     }
-    assert_eq!(mail.files.len(), 11);
+    assert_eq!(mail.files.len(), 12);
     let text = std::fs::read_to_string(dir.join("data/outbox/2025-10.json")).unwrap();
     assert!(!text.contains(crate::smtp::PASSWORD));
     assert_eq!(state(&dir)["state"], "sent");

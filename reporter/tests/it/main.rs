@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod bounds;
+mod conforms;
 mod copies;
 mod crash;
 mod golden;
+mod madeup;
 mod mails;
 mod minutes;
 mod month;

@@ -16,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(30);
 /// The service with two people.
 pub(crate) async fn start(dir: &TempDir, config: &str) -> Process {
     let hash = bcrypt::hash("word", 4).unwrap();
-    let users = format!("basic_auth_users:\n  alice: '{hash}'\n  eve: '{hash}'\n");
+    let users = format!("basic_auth_users:\n  alice: '{hash}'\n  eve: '{hash}'\n  bob: '{hash}'\n");
     let web = dir.write("web.yaml", users).unwrap();
     let web = format!("--web.config.file={}", web.display());
     Process::spawn(BINARY, [config.to_owned(), web])
@@ -138,10 +138,7 @@ async fn known_caller_has_a_report_made_and_sent_and_everybody_reads_it_as_a_fil
             "{path}"
         );
     }
-    let audit: String = std::fs::read_dir(dir.join("audit"))
-        .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
-        .collect();
+    let audit = records(&dir, "audit");
     assert!(
         audit.contains("report.send") && audit.contains("report/2025-10"),
         "{audit}"
@@ -150,6 +147,81 @@ async fn known_caller_has_a_report_made_and_sent_and_everybody_reads_it_as_a_fil
         audit.contains("\"eve\""),
         "the refusal is recorded too: {audit}"
     );
+    assert!(audit.contains(&format!("{place}/devices.csv")), "{audit}");
+    reading(&dir, &process, &config).await;
+}
+
+/// Everything that the audit log says.
+fn records(dir: &TempDir, folder: &str) -> String {
+    std::fs::read_dir(dir.join(folder))
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .collect()
+}
+
+/// Reading needs the role, and a right to what is about every device; a file that is not the one of the report is not given out.
+async fn reading(dir: &TempDir, process: &Process, config: &str) {
+    const FILE: &str = "/api/v1/reports/2025-10/files/devices.csv";
+    let get = async |process: &Process, path: &str, user: &str, tag: &str| {
+        let request = testkit::client()
+            .get(process.url(path))
+            .basic_auth(user, Some("word"))
+            .header("if-none-match", tag);
+        let answer = request.send().await.unwrap();
+        let tag = answer.headers().get("etag");
+        let tag = tag.map_or(String::new(), |tag| tag.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        (status, tag, answer.bytes().await.unwrap().len())
+    };
+    let paths = [
+        "/api/v1/reports",
+        "/api/v1/reports/2025-10",
+        FILE,
+        "/api/v1/jobs",
+    ];
+    for path in paths {
+        // The first has no password here; the second has one and no role.
+        for user in ["mallory", "bob"] {
+            let (status, ..) = get(process, path, user, "").await;
+            assert_eq!(status, 401, "{path} {user}");
+        }
+        assert_eq!(get(process, path, "eve", "").await.0, 200, "{path}");
+    }
+    for path in [FILE, "/api/v1/reports/2025-10"] {
+        let (_, tag, length) = get(process, path, "eve", "\"another\"").await;
+        assert!(tag.len() == 66 && length > 0, "{path} {tag}");
+        assert_eq!(
+            get(process, path, "eve", &tag).await,
+            (304, tag.clone(), 0),
+            "{path}"
+        );
+    }
+    let groups = "{web_users: {eve: viewer}, rules: [{verbs: [report.read], role: viewer, device_groups: [routers]}]}";
+    let text = std::fs::read_to_string(config.trim_start_matches("--config.file=")).unwrap();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("access:") && !line.starts_with("audit:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let text = format!("{text}access: {groups}\naudit: {{folder: audit2}}\n");
+    let narrow = dir.write("narrow.yaml", text).unwrap();
+    let narrow = start(dir, &format!("--config.file={}", narrow.display())).await;
+    for (path, status) in paths.into_iter().zip([200, 403, 403, 200]) {
+        let found = get(&narrow, path, "eve", "").await.0;
+        assert_eq!(found, status, "{path}: a report is of no one group");
+    }
+    // A refusal is written soon, not at once.
+    eventually(BOUND, || async {
+        let audit = records(dir, "audit2");
+        anyhow::ensure!(audit.contains("report.read"), "{audit}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let place = dir.join("data/reports/2025-10/devices.csv");
+    let content = std::fs::read_to_string(&place).unwrap();
+    std::fs::write(&place, content.replace('0', "1")).unwrap();
+    assert_eq!(get(process, FILE, "eve", "").await.0, 500);
 }
 
 /// The month before now, and the one before it, so that the test holds on the first of a month too.

@@ -104,12 +104,26 @@ async fn report(play: &mut Play<'_>) -> anyhow::Result<()> {
             "{file} is not what the manifest says"
         );
     }
+    let missing = &manifest["missing"];
+    anyhow::ensure!(
+        missing == &serde_json::json!([]),
+        "parts are missing: {missing}"
+    );
     let row = |table: &str, holds: &dyn Fn(&str) -> bool| -> anyhow::Result<String> {
         let text = std::fs::read_to_string(folder.join("files").join(table))?;
         let row = text.lines().find(|row| holds(row));
         let row = row.with_context(|| format!("{table} lacks it: {text}"))?;
         Ok(row.to_owned())
     };
+    let heads = [
+        row("changes.csv", &|row| row.starts_with("time,device,"))?,
+        row("repairs.csv", &|row| row.contains(",approved_by,"))?,
+    ];
+    play.evidence(
+        "Loki and the remediator were asked, and have answered",
+        "changes.csv, repairs.csv, manifest.json",
+        heads.join("\n"),
+    );
     let (from, to) = (utc(outage.from)?.to_string(), utc(outage.to)?.to_string());
     let seconds = outage.to - outage.from;
     let down = row("incidents.csv", &|row| {
@@ -174,9 +188,10 @@ fn utc(at: i64) -> anyhow::Result<Timestamp> {
 }
 
 fn configuration(stage: &Stage<'_>) -> String {
-    let prometheus = stage.inner_url("prometheus");
+    let [prometheus, loki, remediator] =
+        ["prometheus", "loki", "sotp-remediator"].map(|part| stage.inner_url(part));
     format!(
-        "prometheus: {{url: '{prometheus}'}}\norganisation: Demonstration\nmail:\n  server: localhost\n  port: {PORT}\n  ca_file: ca.pem\n  \
+        "prometheus: {{url: '{prometheus}'}}\nloki: {{url: '{loki}'}}\nremediator: {{url: '{remediator}'}}\norganisation: Demonstration\nmail:\n  server: localhost\n  port: {PORT}\n  ca_file: ca.pem\n  \
          from: SOTP <sotp@lab.example>\n  to: [board@lab.example]\n"
     )
 }

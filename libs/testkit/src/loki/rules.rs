@@ -63,11 +63,60 @@ impl Default for LokiLimits {
 /// # Errors
 /// What is wrong, in words like Loki's.
 pub fn parse_labels(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut labels: Vec<(String, String)> = Vec::new();
+    for matcher in matchers(text)? {
+        if matcher.how != How::Is {
+            return Err(format!("error parsing labels '{text}': expected =\""));
+        }
+        if labels.iter().any(|l| l.0 == matcher.name) {
+            return Err(format!(
+                "stream '{text}' has duplicate label name: '{}'",
+                matcher.name
+            ));
+        }
+        labels.push((matcher.name, matcher.value));
+    }
+    labels.sort();
+    Ok(labels)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Is,
+    IsNot,
+    Fits,
+    FitsNot,
+}
+
+/// What a selector asks of one label; one that is not there is empty.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    name: String,
+    how: How,
+    value: String,
+}
+
+impl Matcher {
+    pub(super) fn takes(&self, labels: &[(String, String)]) -> bool {
+        let found = labels.iter().find(|l| l.0 == self.name);
+        let found = found.map_or("", |l| &l.1);
+        let fits = || self.value.split('|').any(|word| word == found);
+        match self.how {
+            How::Is => found == self.value,
+            How::IsNot => found != self.value,
+            How::Fits => fits(),
+            How::FitsNot => !fits(),
+        }
+    }
+}
+
+/// The matchers of a selector. Of regular expressions the double knows alternatives of plain words.
+pub(super) fn matchers(text: &str) -> Result<Vec<Matcher>, String> {
     let wrong = |what: &str| Err(format!("error parsing labels '{text}': {what}"));
     let Some(mut rest) = text.strip_prefix('{') else {
         return wrong("expected {");
     };
-    let mut labels: Vec<(String, String)> = Vec::new();
+    let mut found = Vec::new();
     loop {
         rest = rest.trim_start();
         if let Some(tail) = rest.strip_prefix('}') {
@@ -83,24 +132,30 @@ pub fn parse_labels(text: &str) -> Result<Vec<(String, String)>, String> {
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             return wrong("expected a label name");
         }
-        let Some(tail) = tail
-            .trim_start()
-            .strip_prefix('=')
-            .map(str::trim_start)
-            .and_then(|t| t.strip_prefix('"'))
-        else {
+        let ways = [
+            ("=~", How::Fits),
+            ("!~", How::FitsNot),
+            ("!=", How::IsNot),
+            ("=", How::Is),
+        ];
+        let tail = tail.trim_start();
+        let way = ways.iter().find(|(sign, _)| tail.starts_with(sign));
+        let Some((how, tail)) = way.and_then(|(sign, how)| {
+            let tail = tail[sign.len()..].trim_start();
+            Some((*how, tail.strip_prefix('"')?))
+        }) else {
             return wrong("expected =\"");
         };
         let (value, tail) = match unquote(tail) {
             Ok(found) => found,
             Err(what) => return wrong(what),
         };
-        if labels.iter().any(|l| l.0 == name) {
-            return Err(format!(
-                "stream '{text}' has duplicate label name: '{name}'"
-            ));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-|".contains(c);
+        if matches!(how, How::Fits | How::FitsNot) && !value.chars().all(plain) {
+            return wrong("expected words between |, the double knows nothing else");
         }
-        labels.push((name.to_owned(), value));
+        let name = name.to_owned();
+        found.push(Matcher { name, how, value });
         rest = tail.trim_start();
         if let Some(tail) = rest.strip_prefix(',') {
             rest = tail;
@@ -108,8 +163,7 @@ pub fn parse_labels(text: &str) -> Result<Vec<(String, String)>, String> {
             return wrong("expected , or }");
         }
     }
-    labels.sort();
-    Ok(labels)
+    Ok(found)
 }
 
 /// Reads to the closing quote with Go's escapes.
@@ -202,5 +256,34 @@ impl LokiLimits {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_ask_for_labels_and_pushes_have_only_equal_ones() {
+        let labels = [
+            ("job".to_owned(), "syslog".to_owned()),
+            ("event".to_owned(), "reboot".to_owned()),
+        ];
+        for (text, takes) in [
+            (r#"{job="syslog", event=~"reboot|upgrade"}"#, true),
+            (r#"{job="syslog", event=~"reb|upgrade"}"#, false),
+            (r#"{job="syslog", event!~"reboot"}"#, false),
+            (r#"{job="syslog", device!=""}"#, false),
+            (r#"{job="syslog", device=""}"#, true),
+            (r#"{job!="syslog"}"#, false),
+        ] {
+            let asked = matchers(text);
+            let found = asked.map(|all| all.iter().all(|one| one.takes(&labels)));
+            assert_eq!(found, Ok(takes), "{text}");
+        }
+        assert!(matchers(r#"{job=~"sys.*"}"#).is_err());
+        assert!(matchers(r#"{job=="syslog"}"#).is_err());
+        assert!(parse_labels(r#"{job!="syslog"}"#).is_err());
+        assert!(parse_labels(r#"{job="a",job="a"}"#).is_err());
     }
 }

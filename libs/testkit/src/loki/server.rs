@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
-use super::rules::parse_labels;
+use super::rules::matchers;
 use super::store::Entry;
 use super::wire::{PushedEntry, PushedStream};
 use super::{Inner, Misbehave, wire};
@@ -227,7 +227,7 @@ fn values(all: impl Iterator<Item = String>) -> Response<Full<Bytes>> {
     )
 }
 
-/// `query={label="value",…}` with equality, optionally `|= "text"`; `start` and `end` in nanoseconds; `limit`.
+/// `query={label="value",…}` with any matcher, optionally `|= "text"`; `start` and `end` in nanoseconds; `limit`.
 fn range(query: &str, entries: Vec<Entry>) -> Response<Full<Bytes>> {
     let parameter = |name: &str| {
         form_urlencoded::parse(query.as_bytes())
@@ -237,7 +237,7 @@ fn range(query: &str, entries: Vec<Entry>) -> Response<Full<Bytes>> {
     let text = parameter("query").unwrap_or_default();
     let (selector, filter) = text.split_once("|=").unwrap_or((&text, ""));
     let filter = filter.trim().trim_matches(|c| c == '"' || c == '`');
-    let wanted = match parse_labels(selector.trim()) {
+    let wanted = match matchers(selector.trim()) {
         Ok(wanted) => wanted,
         Err(text) => return reply(400, text),
     };
@@ -251,7 +251,7 @@ fn range(query: &str, entries: Vec<Entry>) -> Response<Full<Bytes>> {
         e.stamp >= start
             && e.stamp < end
             && e.line.contains(filter)
-            && wanted.iter().all(|w| e.labels.contains(w))
+            && wanted.iter().all(|w| w.takes(&e.labels))
     });
     let mut streams: std::collections::BTreeMap<Vec<(String, String)>, Vec<serde_json::Value>> =
         Default::default();
