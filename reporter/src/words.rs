@@ -65,7 +65,7 @@ impl Language {
         if difference.abs() < 0.000_5 {
             return self.of("unchanged", "bez zmian").to_owned();
         }
-        let sign = if difference > 0.0 { "+" } else { "-" };
+        let sign = if difference > 0.0 { "+" } else { "−" };
         let number = self.number(difference.abs(), 3);
         format!("{sign}{number} {}", self.of("points", "pkt proc."))
     }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(Pl.percent(Some(0.999)), "99,900 %");
         assert_eq!(En.percent(Some(0.0)), "0.000 %");
         assert_eq!(En.percent(None), "not known");
-        assert_eq!(En.points(0.999, 0.9985), "-0.050 points");
+        assert_eq!(En.points(0.999, 0.9985), "−0.050 points");
         assert_eq!(Pl.points(0.9985, 0.999), "+0,050 pkt proc.");
         assert_eq!(En.points(0.999, 0.999), "unchanged");
     }

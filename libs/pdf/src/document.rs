@@ -116,7 +116,7 @@ impl Document {
         PAGE.0 - 2.0 * MARGIN
     }
 
-    fn bottom() -> f32 {
+    pub(crate) fn bottom() -> f32 {
         PAGE.1 - MARGIN - FOOT
     }
 

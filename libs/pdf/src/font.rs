@@ -124,7 +124,7 @@ impl Face {
         String::new()
     }
 
-    /// Lines no wider than `width`, broken at spaces; a longer word is broken where it must be.
+    /// Lines no wider than `width`, broken at spaces; a longer word is broken behind a sign in it, else where it must be.
     pub(crate) fn lines(&self, text: &str, size: f32, width: f32) -> Vec<String> {
         let mut lines = Vec::new();
         for paragraph in text.split('\n') {
@@ -146,7 +146,18 @@ impl Face {
                     line.push(c);
                     if self.width(&line, size) > width && line.chars().count() > 1 {
                         line.pop();
-                        lines.push(std::mem::replace(&mut line, c.to_string()));
+                        // What was not finished of the last part begins the next line.
+                        line.push(c);
+                        let last = words(&line).last().map_or(0, |part| part.len());
+                        line.pop();
+                        let at = (line.len() + c.len_utf8()).saturating_sub(last);
+                        let rest = if at > 0 && at < line.len() {
+                            line.split_off(at)
+                        } else {
+                            String::new()
+                        };
+                        lines.push(std::mem::replace(&mut line, rest));
+                        line.push(c);
                     }
                 }
             }
@@ -154,6 +165,24 @@ impl Face {
         }
         lines
     }
+}
+
+/// The parts of a text between which a line may end: words, and what stands behind a sign and begins with a letter, so that numbers, dates
+/// and addresses stay whole.
+pub(crate) fn words(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for word in text.split_whitespace() {
+        let mut begin = 0;
+        let next = word.char_indices().zip(word.chars().skip(1));
+        for ((at, c), following) in next {
+            if matches!(c, '-' | '/' | '_' | ',') && following.is_alphabetic() {
+                parts.push(&word[begin..at + 1]);
+                begin = at + 1;
+            }
+        }
+        parts.push(&word[begin..]);
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -178,6 +207,13 @@ mod tests {
         assert_eq!(lines.join(" "), "word and ".repeat(30).trim_end());
         let broken = face.lines(&"x".repeat(100), 10.0, 50.0);
         assert_eq!(broken.concat().len(), 100, "{broken:?}");
+        let signs = face.lines("katowice-datacenter-2-ap-27", 8.0, 60.0);
+        assert_eq!(signs, ["katowice-", "datacenter-2-", "ap-27"]);
+        let parts = words("ap-eth 2025-10-02 10:00:00+02:00 Gi0/0/1");
+        assert_eq!(
+            parts,
+            ["ap-", "eth", "2025-10-02", "10:00:00+02:00", "Gi0/0/1"]
+        );
     }
 
     #[test]

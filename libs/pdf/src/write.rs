@@ -266,7 +266,7 @@ mod tests {
         });
         document.heading("Rows");
         document.table(&Table {
-            columns: vec![Column::left("name", 2.0), Column::right("figure", 1.0)],
+            columns: vec![Column::left("name"), Column::right("figure")],
             rows: (0..200)
                 .map(|row| vec![format!("row {row}"), "漢".to_owned()])
                 .collect(),

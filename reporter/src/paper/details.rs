@@ -77,15 +77,15 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(first, 1.6),
-            Column::right(of("Devices", "Urządzenia"), 1.0),
-            Column::right(of("Availability", "Dostępność"), 1.1),
-            Column::right(of("Target is", "Cel jest"), 1.2),
-            Column::right(of("Worst case", "Najgorzej"), 1.1),
-            Column::right(of("Down", "Niedostępne"), 1.5),
-            Column::right(of("Not known", "Nieznane"), 1.5),
-            Column::right(of("Maintenance", "Prace"), 1.3),
-            Column::right("MTTR", 1.2),
+            Column::left(first),
+            Column::right(of("Devices", "Urządzenia")),
+            Column::right(of("Availability", "Dostępność")),
+            Column::right(of("Target is", "Cel jest")),
+            Column::right(of("Worst case", "Najgorzej")),
+            Column::right(of("Down", "Niedostępne")),
+            Column::right(of("Not known", "Nieznane")),
+            Column::right(of("Maintenance", "Prace")),
+            Column::right("MTTR"),
         ];
         self.put(columns, rows, csv, ("by name", "według nazwy"));
     }
@@ -128,14 +128,14 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Service", "Usługa"), 1.5),
-            Column::left(of("Needs", "Wymaga"), 1.9),
-            Column::right(of("Availability", "Dostępność"), 1.1),
-            Column::right(of("Target", "Cel"), 1.0),
-            Column::right(of("Target is", "Cel jest"), 1.2),
-            Column::right(of("Down", "Niedostępna"), 1.4),
-            Column::right(of("Not known", "Nieznane"), 1.4),
-            Column::right(of("Maintenance", "Prace"), 1.3),
+            Column::left(of("Service", "Usługa")),
+            Column::left(of("Needs", "Wymaga")),
+            Column::right(of("Availability", "Dostępność")),
+            Column::right(of("Target", "Cel")),
+            Column::right(of("Target is", "Cel jest")),
+            Column::right(of("Down", "Niedostępna")),
+            Column::right(of("Not known", "Nieznane")),
+            Column::right(of("Maintenance", "Prace")),
         ];
         let order = (
             "in the order of the configuration",
@@ -172,15 +172,15 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Device", "Urządzenie"), 1.6),
-            Column::left(of("Site", "Lokalizacja"), 1.1),
-            Column::left(of("Role", "Rola"), 1.0),
-            Column::right(of("Availability", "Dostępność"), 1.2),
-            Column::right(of("Target is", "Cel jest"), 1.2),
-            Column::right(of("Down", "Niedostępne"), 1.6),
-            Column::right(of("Not known", "Nieznane"), 1.7),
-            Column::right(of("Maintenance", "Prace"), 1.4),
-            Column::right(of("Incidents", "Awarie"), 1.1),
+            Column::left(of("Device", "Urządzenie")),
+            Column::left(of("Site", "Lokalizacja")),
+            Column::left(of("Role", "Rola")),
+            Column::right(of("Availability", "Dostępność")),
+            Column::right(of("Target is", "Cel jest")),
+            Column::right(of("Down", "Niedostępne")),
+            Column::right(of("Not known", "Nieznane")),
+            Column::right(of("Maintenance", "Prace")),
+            Column::right(of("Incidents", "Awarie")),
         ];
         let order = ("the lowest availability first", "od najniższej dostępności");
         self.put(columns, rows, "devices.csv", order);
@@ -230,22 +230,21 @@ impl Paper<'_> {
         });
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
-        let time = if known { 1.5 } else { 2.5 };
-        let mut columns = vec![Column::left(of("Device", "Urządzenie"), 1.5)];
+        let mut columns = vec![Column::left(of("Device", "Urządzenie"))];
         if !known {
-            columns.push(Column::left(of("Site", "Lokalizacja"), 1.2));
+            columns.push(Column::left(of("Site", "Lokalizacja")));
         }
         columns.extend([
-            Column::left(of("Began", "Początek"), time),
-            Column::left(of("Ended", "Koniec"), time),
-            Column::right(of("Duration", "Czas"), 1.4),
-            Column::left(of("Ended with", "Zakończona"), 1.3),
+            Column::left(of("Began", "Początek")),
+            Column::left(of("Ended", "Koniec")),
+            Column::right(of("Duration", "Czas")),
+            Column::left(of("Ended with", "Zakończona")),
         ]);
         if known {
             columns.extend([
-                Column::left(of("Cause, by the log", "Przyczyna wg logu"), 2.8),
-                Column::left(of("Repair", "Naprawa"), 1.4),
-                Column::left(of("Approved by", "Zatwierdził"), 1.3),
+                Column::left(of("Cause, by the log", "Przyczyna wg logu")),
+                Column::left(of("Repair", "Naprawa")),
+                Column::left(of("Approved by", "Zatwierdził")),
             ]);
         }
         let order = ("the longest first", "od najdłuższej");
@@ -281,12 +280,12 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("From", "Od"), 2.3),
-            Column::left(of("To", "Do"), 2.3),
-            Column::right(of("Duration", "Czas"), 1.4),
-            Column::right(of("Devices", "Urządzenia"), 1.0),
-            Column::left(of("Which", "Które"), 1.9),
-            Column::right(of("Down in it, all", "W tym niedostępne"), 1.6),
+            Column::left(of("From", "Od")),
+            Column::left(of("To", "Do")),
+            Column::right(of("Duration", "Czas")),
+            Column::right(of("Devices", "Urządzenia")),
+            Column::left(of("Which", "Które")),
+            Column::right(of("Down in it, all", "W tym niedostępne")),
         ];
         self.put(
             columns,

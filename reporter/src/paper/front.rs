@@ -11,6 +11,8 @@ use super::Paper;
 const WORST: usize = 6;
 /// Incidents on page one.
 const LONGEST: usize = 5;
+/// Characters of a cause on page one, which are one line; the list of incidents has all.
+const CAUSE: usize = 36;
 /// Parts and gaps that page one names.
 const NAMED: usize = 4;
 
@@ -43,10 +45,6 @@ impl Paper<'_> {
         self.document.paragraph(&text);
         self.heading("Availability by day", "Dostępność w kolejnych dniach");
         self.days();
-        self.heading(
-            "Sites with the lowest availability",
-            "Lokalizacje o najniższej dostępności",
-        );
         self.worst();
         self.longest();
     }
@@ -328,13 +326,21 @@ impl Paper<'_> {
     }
 
     fn worst(&mut self) {
+        let room = self.document.rows_left();
+        if room == 0 {
+            return;
+        }
+        self.heading(
+            "Sites with the lowest availability",
+            "Lokalizacje o najniższej dostępności",
+        );
         let language = self.language;
         let mut sites: Vec<&GroupRow> = self.report.sites.iter().collect();
         let key = |site: &GroupRow| site.totals.availability().unwrap_or(2.0);
         sites.sort_by(|a, b| key(a).total_cmp(&key(b)).then_with(|| a.name.cmp(&b.name)));
         let rows = sites
             .iter()
-            .take(WORST)
+            .take(WORST.min(room))
             .map(|site| {
                 let availability = site.totals.availability();
                 vec![
@@ -350,18 +356,23 @@ impl Paper<'_> {
             .collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Site", "Lokalizacja"), 2.2),
-            Column::right(of("Devices", "Urządzenia"), 1.0),
-            Column::right(of("Availability", "Dostępność"), 1.2),
-            Column::right(of("Target", "Cel"), 1.1),
-            Column::right(of("Target is", "Cel jest"), 1.2),
-            Column::right(of("Down, all devices", "Niedostępność razem"), 1.7),
-            Column::right(of("Whole site down", "Cała lokalizacja"), 1.5),
+            Column::left(of("Site", "Lokalizacja")),
+            Column::right(of("Devices", "Urządzenia")),
+            Column::right(of("Availability", "Dostępność")),
+            Column::right(of("Target", "Cel")),
+            Column::right(of("Target is", "Cel jest")),
+            Column::right(of("Down, all devices", "Niedostępność razem")),
+            Column::right(of("Whole site down", "Cała lokalizacja")),
         ];
         self.document.table(&Table { columns, rows });
     }
 
+    /// What there is room for: page one is one page.
     fn longest(&mut self) {
+        let rows = self.document.rows_left();
+        if rows == 0 {
+            return;
+        }
         self.heading("Longest incidents", "Najdłuższe awarie");
         let (report, language) = (self.report, self.language);
         if report.incidents.is_empty() {
@@ -374,29 +385,26 @@ impl Paper<'_> {
         all.sort_by_key(|(one, _)| (std::cmp::Reverse(one.end - one.start), one.start));
         let rows = all
             .iter()
-            .take(LONGEST)
+            .take(LONGEST.min(rows))
             .map(|(one, known)| {
                 vec![
                     self.named(&one.device),
                     self.named(&one.site),
                     local(one.start, &report.zone),
                     length(one.end - one.start),
-                    known.cause.clone(),
+                    known.cause.chars().take(CAUSE).collect(),
                 ]
             })
             .collect();
         let of = |english, polish| language.of(english, polish);
         let mut columns = vec![
-            Column::left(of("Device", "Urządzenie"), 1.6),
-            Column::left(of("Site", "Lokalizacja"), 1.2),
-            Column::left(of("Began", "Początek"), 2.1),
-            Column::right(of("Duration", "Czas"), 1.2),
+            Column::left(of("Device", "Urządzenie")),
+            Column::left(of("Site", "Lokalizacja")),
+            Column::left(of("Began", "Początek")),
+            Column::right(of("Duration", "Czas")),
         ];
         if report.has_log || report.changes.is_some() {
-            columns.push(Column::left(
-                of("Cause, by the log", "Przyczyna wg logu"),
-                2.6,
-            ));
+            columns.push(Column::left(of("Cause, by the log", "Przyczyna wg logu")));
         }
         self.document.table(&Table { columns, rows });
     }

@@ -110,12 +110,12 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Device", "Urządzenie"), 1.6),
-            Column::right(of("Not known", "Nieznane"), 1.5),
-            Column::right(of("Known", "Znane"), 1.0),
-            Column::right(of("Samples", "Próbki"), 0.9),
-            Column::left(of("First sample", "Pierwsza próbka"), 2.3),
-            Column::left(of("Last sample", "Ostatnia próbka"), 2.3),
+            Column::left(of("Device", "Urządzenie")),
+            Column::right(of("Not known", "Nieznane")),
+            Column::right(of("Known", "Znane")),
+            Column::right(of("Samples", "Próbki")),
+            Column::left(of("First sample", "Pierwsza próbka")),
+            Column::left(of("Last sample", "Ostatnia próbka")),
         ];
         let order = ("what is known least first", "od najmniej znanych");
         self.put(columns, rows, "devices.csv", order);

@@ -44,14 +44,14 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Device", "Urządzenie"), 1.3),
-            Column::left(of("Interface", "Interfejs"), 1.1),
-            Column::left(of("Description", "Opis"), 1.3),
-            Column::right(of("Speed", "Przepustowość"), 1.3),
-            Column::right(of("95th in", "95. percentyl do"), 1.4),
-            Column::right(of("95th out", "95. percentyl z"), 1.4),
-            Column::right(of("Utilisation", "Wykorzystanie"), 1.2),
-            Column::right(of("Availability", "Dostępność"), 1.2),
+            Column::left(of("Device", "Urządzenie")),
+            Column::left(of("Interface", "Interfejs")),
+            Column::left(of("Description", "Opis")),
+            Column::right(of("Speed", "Przepustowość")),
+            Column::right(of("95th in", "95. percentyl do")),
+            Column::right(of("95th out", "95. percentyl z")),
+            Column::right(of("Utilisation", "Wykorzystanie")),
+            Column::right(of("Availability", "Dostępność")),
         ];
         let order = (
             "the highest utilisation first, the busier direction's 95th percentile of five-minute means as a share of the speed",
@@ -69,11 +69,11 @@ impl Paper<'_> {
         let of = |english, polish| language.of(english, polish);
         let columns = || {
             vec![
-                Column::left(of("Device", "Urządzenie"), 2.0),
-                Column::right(of("Loss", "Straty"), 1.0),
-                Column::right(of("Lost", "Utracone"), 1.0),
-                Column::right(of("Requests", "Zapytania"), 1.2),
-                Column::right(of("Mean round trip", "Średnie opóźnienie"), 1.4),
+                Column::left(of("Device", "Urządzenie")),
+                Column::right(of("Loss", "Straty")),
+                Column::right(of("Lost", "Utracone")),
+                Column::right(of("Requests", "Zapytania")),
+                Column::right(of("Mean round trip", "Średnie opóźnienie")),
             ]
         };
         let row = |path: &&Path| {
@@ -109,6 +109,7 @@ impl Paper<'_> {
             "20 z największym średnim opóźnieniem",
         );
         if !slow.is_empty() {
+            self.document.space(8.0);
             self.put(columns(), slow, "round_trips.csv", order);
         }
     }
@@ -131,8 +132,11 @@ impl Paper<'_> {
                 local(one.created, &report.zone),
                 target.trim_end().to_owned(),
                 one.runbook.clone(),
-                one.state.clone(),
-                one.requester.clone(),
+                self.outcome(&one.state),
+                match &*one.requester {
+                    "" => language.of("an alert", "alert").to_owned(),
+                    who => who.to_owned(),
+                },
                 one.approver.clone(),
                 one.id.clone(),
             ]
@@ -140,15 +144,34 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Made", "Utworzone"), 2.2),
-            Column::left(of("Target", "Obiekt"), 1.4),
-            Column::left(of("Runbook", "Procedura"), 1.2),
-            Column::left(of("Outcome", "Wynik"), 1.1),
-            Column::left(of("Requested by", "Zlecił"), 1.1),
-            Column::left(of("Approved by", "Zatwierdził"), 1.1),
-            Column::left(of("Job", "Zadanie"), 2.2),
+            Column::left(of("Made", "Utworzone")),
+            Column::left(of("Target", "Obiekt")),
+            Column::left(of("Runbook", "Procedura")),
+            Column::left(of("Outcome", "Wynik")),
+            Column::left(of("Requested by", "Zlecił")),
+            Column::left(of("Approved by", "Zatwierdził")),
+            Column::left(of("Job", "Zadanie")),
         ];
         self.put(columns, rows, "repairs.csv", ("by time", "według czasu"));
+    }
+
+    /// What came of a job, in the language of the report.
+    fn outcome(&self, state: &str) -> String {
+        let polish = match state {
+            "succeeded" => "naprawione",
+            "failed" => "nieudane",
+            "rolled_back" => "wycofane",
+            "escalated" => "przekazane ludziom",
+            "rejected" => "odrzucone",
+            "cancelled" => "odwołane",
+            "expired" => "przedawnione",
+            "suppressed" => "wstrzymane",
+            "observed" | "proposed" => "tylko zaproponowane",
+            "unknown" => "nieznany",
+            _ => state,
+        };
+        let english = state.replace('_', " ");
+        self.language.of(english, polish.to_owned())
     }
 
     pub(super) fn capacity(&mut self) {
@@ -178,7 +201,11 @@ impl Paper<'_> {
             vec![
                 self.named(&one.device),
                 one.name.clone(),
-                one.direction.clone(),
+                match &*one.direction {
+                    "in" => language.of("in", "do").to_owned(),
+                    "out" => language.of("out", "z").to_owned(),
+                    other => other.to_owned(),
+                },
                 days(one.half),
                 days(one.sure),
             ]
@@ -186,11 +213,11 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Device", "Urządzenie"), 1.6),
-            Column::left(of("Interface", "Interfejs"), 1.4),
-            Column::left(of("Direction", "Kierunek"), 0.8),
-            Column::right(of("Full by, as likely as not", "Pełne do (50 %)"), 1.8),
-            Column::right(of("Full by, with 90 %", "Pełne do (90 %)"), 1.8),
+            Column::left(of("Device", "Urządzenie")),
+            Column::left(of("Interface", "Interfejs")),
+            Column::left(of("Direction", "Kierunek")),
+            Column::right(of("Full by, as likely as not", "Pełne do (50 %)")),
+            Column::right(of("Full by, with 90 %", "Pełne do (90 %)")),
         ];
         let order = (
             "as the forecast said when the month ended, the first to fill up first",
@@ -223,11 +250,11 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Seen", "Zauważona"), 1.9),
-            Column::left(of("Device", "Urządzenie"), 1.1),
-            Column::left(of("By", "Kto"), 0.9),
-            Column::left(of("Change", "Zmiana"), 3.0),
-            Column::left(of("Version", "Wersja"), 1.1),
+            Column::left(of("Seen", "Zauważona")),
+            Column::left(of("Device", "Urządzenie")),
+            Column::left(of("By", "Kto")),
+            Column::left(of("Change", "Zmiana")),
+            Column::left(of("Version", "Wersja")),
         ];
         self.put(columns, rows, "changes.csv", ("by time", "według czasu"));
     }
@@ -281,13 +308,10 @@ impl Paper<'_> {
         let rows = rows.collect();
         let of = |english, polish| language.of(english, polish);
         let columns = vec![
-            Column::left(of("Device", "Urządzenie"), 1.4),
-            Column::right(of("Rules kept", "Zgodna część czasu"), 1.2),
-            Column::right(of("Hours broken", "Godziny niezgodne"), 1.2),
-            Column::left(
-                of("Broken when the month ended", "Niespełnione na koniec"),
-                3.2,
-            ),
+            Column::left(of("Device", "Urządzenie")),
+            Column::right(of("Rules kept", "Zgodna część czasu")),
+            Column::right(of("Hours broken", "Godziny niezgodne")),
+            Column::left(of("Broken when the month ended", "Niespełnione na koniec")),
         ];
         let order = (
             "looked at when each hour ends, the longest first",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use sotp_reporter::history::Missing;
 use sotp_reporter::paper::{self, Look};
 use sotp_reporter::words::Language;
 use testkit::{TempDir, skip};
@@ -55,6 +56,86 @@ const LOGO: &[u8] = &[
     0, 1, 255, 61, 125, 140, 73, 0, 0, 0, 0, 73, 69, 78, 68, 174, 66, 96, 130,
 ];
 
+fn look(language: Language) -> Look {
+    Look {
+        title: "Dostępność sieci".to_owned(),
+        organisation: "Zażółć S.A.".to_owned(),
+        language,
+        theme: pdf::Theme {
+            logo: Some(pdf::Logo::png(LOGO.to_vec()).unwrap()),
+            ..pdf::Theme::default()
+        },
+        ..Look::default()
+    }
+}
+
+/// However much of it is missing: the chapters begin on page two, and a figure on paper is never cut.
+#[test]
+fn page_one_is_one_page_and_figures_are_whole() {
+    let dir = TempDir::new().unwrap();
+    let mut report = madeup::report();
+    for lines in 0..3 {
+        for language in [Language::En, Language::Pl] {
+            let file = dir.join("report.pdf");
+            std::fs::write(&file, paper::pdf(&report, &look(language)).unwrap()).unwrap();
+            let output = match Command::new("pdftotext")
+                .args(["-layout"])
+                .arg(&file)
+                .arg("-")
+                .output()
+            {
+                Ok(output) => output,
+                Err(error) => {
+                    return skip(format!("pdftotext (Debian package poppler-utils): {error}"));
+                }
+            };
+            let text = String::from_utf8(output.stdout).unwrap();
+            let pages: Vec<&str> = text.split('\u{c}').collect();
+            let first = language.of("Availability by month", "Dostępność w kolejnych miesiącach");
+            assert!(
+                pages[1].trim_start().starts_with(first),
+                "{lines} {}",
+                pages[1]
+            );
+            let cut = text.lines().filter(|line| line.contains('…'));
+            let cut: Vec<&str> = cut
+                .filter(|line| !line.contains("GigabitEthernet0/0/1"))
+                .collect();
+            assert!(cut.len() <= 1, "{cut:?}");
+            for needed in language.of(
+                [
+                    "99.941 %",
+                    "2024-12",
+                    "100.00 Gbit/s",
+                    "Łukasz",
+                    "31 d 4 h 15 min",
+                ],
+                [
+                    "99,941 %",
+                    "2024-12",
+                    "100,00 Gbit/s",
+                    "Łukasz",
+                    "31 d 4 h 15 min",
+                ],
+            ) {
+                assert!(text.contains(needed), "{needed}: {text}");
+            }
+        }
+        // Twice: some lines, and then as many as page one names.
+        for _ in 0..=lines * 3 {
+            report.missing.push(Missing {
+                what: "Loki: events of devices".to_owned(),
+                from: "2025-09-30T22:00:00Z".to_owned(),
+                to: "2025-10-31T23:00:00Z".to_owned(),
+                why: "the server does not answer: connection refused, after four attempts in a row"
+                    .to_owned(),
+            });
+            let gap = report.gaps[0];
+            report.gaps.push(gap);
+        }
+    }
+}
+
 /// Some seconds: Java begins, and reads every rule of two standards.
 #[test]
 fn reports_are_pdf_a_2b_and_pdf_ua_1_by_verapdf() {
@@ -69,19 +150,9 @@ fn reports_are_pdf_a_2b_and_pdf_ua_1_by_verapdf() {
     let report = madeup::report();
     let mut files = Vec::new();
     for language in [Language::En, Language::Pl] {
-        let look = Look {
-            title: "Dostępność sieci".to_owned(),
-            organisation: "Zażółć S.A.".to_owned(),
-            language,
-            theme: pdf::Theme {
-                logo: Some(pdf::Logo::png(LOGO.to_vec()).unwrap()),
-                ..pdf::Theme::default()
-            },
-            ..Look::default()
-        };
-        let content = paper::pdf(&report, &look).unwrap();
+        let content = paper::pdf(&report, &look(language)).unwrap();
         files.push(
-            dir.write(&format!("{}.pdf", language.tag()), content)
+            dir.write(format!("{}.pdf", language.tag()), content)
                 .unwrap(),
         );
     }
