@@ -7,8 +7,9 @@ use anyhow::Context;
 use services::Table;
 
 /// Series that Prometheus writes by itself, the one that marks the demonstration history that a demo begins with, and the one that
-/// `sotp-audit verify` leaves to node_exporter; spans, which are counted where a receiver for them is named; and those of node_exporter and YACE that hosts and cloud databases are watched by.
-pub const BUILTIN: [&str; 15] = [
+/// `sotp-audit verify` leaves to node_exporter; spans, which are counted where a receiver for them is named; and those of node_exporter, YACE and
+/// blackbox_exporter that hosts, cloud databases and services are watched by.
+pub const BUILTIN: [&str; 18] = [
     "ALERTS",
     "ALERTS_FOR_STATE",
     "aws_rds_cpuutilization_average",
@@ -18,6 +19,9 @@ pub const BUILTIN: [&str; 15] = [
     "node_filesystem_size_bytes",
     "node_memory_MemAvailable_bytes",
     "node_memory_MemTotal_bytes",
+    "probe_duration_seconds",
+    "probe_ssl_earliest_cert_expiry",
+    "probe_success",
     "scrape_duration_seconds",
     "sotp_audit_verify_whole",
     "sotp_demonstration_history_info",

@@ -420,6 +420,7 @@ fn the_operator_scrapes_what_prometheus_would() {
                 .replace("target_label", "targetLabel")
                 .replace("inventory:", "inventory.sotp:")
                 .replace("\"snmp:", "\"snmp.sotp:")
+                .replace("\"blackbox-exporter:", "\"blackbox-exporter.sotp:")
         };
         assert_eq!(
             there["spec"]["relabelings"].to_string(),

@@ -30,6 +30,8 @@ use edits::Api;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Discovery(Job),
+    Blackbox,
+    Yace,
     Inventory,
     Status,
     Schema,
@@ -63,6 +65,10 @@ pub(crate) const CALLS: &[Call<Action>] = &[
     Call::get("/sd/flow", Action::Discovery(Job::Flow), "http_sd: addresses that send NetFlow, IPFIX or sFlow"),
     Call::get("/sd/syslog", Action::Discovery(Job::Syslog), "http_sd: addresses that send syslog"),
     Call::get("/sd/mqtt", Action::Discovery(Job::Mqtt), "http_sd: MQTT sensors"),
+    Call::get("/sd/checks", Action::Discovery(Job::Checks), "http_sd: service checks for blackbox_exporter, with module"),
+    Call::get("/sd/host", Action::Discovery(Job::Host), "http_sd: Linux hosts with node_exporter"),
+    Call::get("/sd/blackbox.yml", Action::Blackbox, "Configuration of blackbox_exporter for the checks"),
+    Call::get("/sd/yace.yml", Action::Yace, "Configuration of YACE for the cloud resources"),
     Call::get("/api/v1/inventory", Action::Inventory, "The inventory as it is written, for other services"),
     Call::get("/api/v1/status", Action::Status, "State of the inventory file, with its last error"),
     Call::get("/api/v1/schema", Action::Schema, "JSON Schema of the inventory file"),
@@ -122,6 +128,8 @@ pub(crate) fn register(app: &mut App, api: &Arc<Api>) {
 async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
     match action {
         Action::Discovery(job) => sd::answer(&api.feed.current(), job, &request),
+        Action::Blackbox => yaml(inventory::sd::blackbox(&api.feed.current())),
+        Action::Yace => yaml(inventory::sd::yace(&api.feed.current())),
         Action::Change => api.outcome(&request).await,
         Action::Inventory => {
             let inventory = api.feed.current();
@@ -160,6 +168,11 @@ async fn answer(api: Arc<Api>, action: Action, request: Request) -> Response {
         Action::Conflicts => conflicts::list(api, request).await,
         Action::Resolve => conflicts::resolve(api, request).await,
     }
+}
+
+/// A configuration of another program.
+fn yaml(text: String) -> Response {
+    response::new(StatusCode::OK, "application/yaml", text)
 }
 
 /// State of the inventory file.

@@ -1,5 +1,6 @@
 //! Listening to one broker for as long as the service lives.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,6 +63,32 @@ pub(crate) async fn listen(
     }
 }
 
+/// Most filters of one request.
+const FILTERS: usize = 200;
+
+/// Filters that are to be asked for, and those that were: answers come in the order of the questions.
+#[derive(Default)]
+struct Subscriptions {
+    waiting: VecDeque<String>,
+    asked: VecDeque<Vec<String>>,
+}
+
+impl Subscriptions {
+    /// Asks for as many as there is room for.
+    fn ask(&mut self, session: &Session, broker: &Broker) -> Result<(), Failed> {
+        while !self.waiting.is_empty() {
+            let most = self.waiting.len().min(FILTERS);
+            let filters: Vec<String> = self.waiting.range(..most).cloned().collect();
+            if !session.subscribe(broker, &filters)? {
+                break;
+            }
+            self.waiting.drain(..most);
+            self.asked.push_back(filters);
+        }
+        Ok(())
+    }
+}
+
 async fn connection(
     broker: &Broker,
     filters: &[String],
@@ -70,38 +97,42 @@ async fn connection(
 ) -> Result<std::convert::Infallible, Failed> {
     let mut session = Session::new(broker)?;
     let _leaving = Leaving(broker, status, intake);
+    let mut subscriptions = Subscriptions::default();
     loop {
         match session.next().await? {
             Heard::Connected => {
                 status.connected.store(true, Relaxed);
                 status.connections.fetch_add(1, Relaxed);
+                status.refused.store(0, Relaxed);
                 tracing::info!(broker = &*broker.name, "connected to the broker");
-                if !filters.is_empty() {
-                    session.subscribe(broker, filters)?;
-                }
+                subscriptions = Subscriptions::default();
+                subscriptions.waiting.extend(filters.iter().cloned());
+                let announced = lock(intake).announced.topics(&broker.name);
+                subscriptions.waiting.extend(announced);
             }
             Heard::Subscribed(granted) => {
-                let refused = filters
-                    .iter()
-                    .zip(&granted)
-                    .filter(|(_, granted)| !**granted);
-                let mut count = 0;
+                let asked = subscriptions.asked.pop_front().unwrap_or_default();
+                let refused = asked.iter().zip(&granted).filter(|(_, granted)| !**granted);
                 for (filter, _) in refused {
-                    count += 1;
+                    status.refused.fetch_add(1, Relaxed);
                     tracing::error!(
                         broker = &*broker.name,
                         filter,
                         "the broker does not grant the subscription"
                     );
                 }
-                status.refused.store(count, Relaxed);
             }
             Heard::Message {
                 topic,
                 payload,
                 retained,
             } => {
-                let outcome = lock(intake).take(&broker.name, &topic, &payload, retained);
+                let (outcome, announced) = {
+                    let mut intake = lock(intake);
+                    let outcome = intake.take(&broker.name, &topic, &payload, retained);
+                    (outcome, intake.announced.unasked(&broker.name))
+                };
+                subscriptions.waiting.extend(announced);
                 tracing::debug!(
                     broker = &*broker.name,
                     topic,
@@ -111,5 +142,6 @@ async fn connection(
             }
             Heard::Other => {}
         }
+        subscriptions.ask(&session, broker)?;
     }
 }

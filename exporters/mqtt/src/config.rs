@@ -23,7 +23,7 @@ const MOST_BROKERS: usize = 64;
 struct Raw {
     /// The brokers that are listened to.
     brokers: Vec<RawBroker>,
-    /// Rules that come with the program: tasmota, zigbee2mqtt.
+    /// Rules that come with the program: tasmota, zigbee2mqtt, homeassistant.
     rules: Vec<String>,
     /// Files with rules of your own (docs/mqtt.md).
     rule_files: Vec<PathBuf>,
@@ -52,6 +52,13 @@ struct RawBroker {
     /// Identifier at the broker; without one it is sotp-mqtt- and a number that is new at each connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
+    /// How long the broker is asked to keep messages for us while we are away, with `qos: 1` and `client_id`; at most `stale_after`, since
+    /// they are taken for readings of now. With 3.1.1 a broker knows no such time, and keeps them as long as it likes. 0s: none.
+    #[serde(default = "no_session")]
+    session: DurationIn<0, 604_800_000>,
+    /// A group of several sotp-mqtt (shared subscription): each message goes to one of them. Messages that the broker had kept go to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<String>,
     /// A user, with `password_file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     username: Option<String>,
@@ -74,6 +81,10 @@ struct RawBroker {
 
 fn no_qos() -> Ranged<u8, 0, 2> {
     Ranged::of(0)
+}
+
+fn no_session() -> DurationIn<0, 604_800_000> {
+    DurationIn::from_millis(0)
 }
 
 fn keep_alive() -> DurationIn<5_000, 3_600_000> {
@@ -99,6 +110,8 @@ struct RawLimits {
     series: Ranged<usize, 0, 1_000_000>,
     /// Most series of topics that no device of the inventory publishes; 0 takes none of them.
     unknown_series: Ranged<usize, 0, 1_000_000>,
+    /// Most entities that Home Assistant discovery announces, of all brokers.
+    announced: Ranged<usize, 0, 100_000>,
     /// Longest payload that is read.
     payload_bytes: Bytes,
     /// Longest packet that a connection takes; a longer one ends a connection of MQTT 3.1.1.
@@ -110,6 +123,7 @@ impl Default for RawLimits {
         Self {
             series: Ranged::of(100_000),
             unknown_series: Ranged::of(1_000),
+            announced: Ranged::of(10_000),
             payload_bytes: Bytes(64 << 10),
             packet_bytes: Bytes(1 << 20),
         }
@@ -125,6 +139,8 @@ impl Default for Raw {
                 protocol: Protocol::default(),
                 qos: no_qos(),
                 client_id: None,
+                session: no_session(),
+                share: None,
                 username: None,
                 password_file: None,
                 ca_file: None,
@@ -132,7 +148,7 @@ impl Default for Raw {
                 key_file: None,
                 keep_alive: keep_alive(),
             }],
-            rules: BUILT_IN.map(|(name, _)| name.to_owned()).to_vec(),
+            rules: ["tasmota", "zigbee2mqtt"].map(str::to_owned).to_vec(),
             rule_files: Vec::new(),
             stale_after: DurationIn::from_millis(600_000),
             retained: false,
@@ -151,6 +167,10 @@ pub(crate) struct Broker {
     pub(crate) protocol: Protocol,
     pub(crate) qos: QoS,
     pub(crate) client_id: Option<String>,
+    /// How long the broker keeps our session; zero for none.
+    pub(crate) session: std::time::Duration,
+    /// The group of a shared subscription.
+    pub(crate) share: Option<String>,
     pub(crate) login: Option<(String, Arc<SecretFile>)>,
     pub(crate) keep_alive: std::time::Duration,
     pub(crate) packet_bytes: u32,
@@ -161,6 +181,18 @@ pub(crate) struct Broker {
 impl PartialEq for Broker {
     fn eq(&self, other: &Self) -> bool {
         self.written == other.written
+    }
+}
+
+impl Broker {
+    /// The same for a visit: with an identifier that nobody else has, and without a session.
+    pub(crate) fn for_once(self) -> Self {
+        Self {
+            client_id: None,
+            session: std::time::Duration::ZERO,
+            share: None,
+            ..self
+        }
     }
 }
 
@@ -235,6 +267,13 @@ impl Config {
         }
         let mut brokers: Vec<Arc<Broker>> = Vec::new();
         for (index, broker) in raw.brokers.iter().enumerate() {
+            if *broker.session > *raw.stale_after {
+                return Err(at((
+                    format!("brokers[{index}].session"),
+                    "expected at most stale_after: what waited longer would look like a reading of now"
+                        .to_owned(),
+                )));
+            }
             let broker = broker
                 .check(&raw.limits, base)
                 .map_err(|(path, message)| at((format!("brokers[{index}].{path}"), message)))?;
@@ -258,6 +297,7 @@ impl Config {
                 stale_after: *raw.stale_after,
                 retained: raw.retained,
                 payload_bytes: usize::try_from(raw.limits.payload_bytes.0).unwrap_or(usize::MAX),
+                announced: raw.limits.announced.get(),
                 bounds: Bounds {
                     known: raw.limits.series.get(),
                     unknown: raw.limits.unknown_series.get(),
@@ -374,6 +414,18 @@ impl RawBroker {
         {
             return Err(wrong("client_id", "expected 1 to 128 characters"));
         }
+        if !self.session.is_zero() && (self.qos.get() != 1 || self.client_id.is_none()) {
+            return Err(wrong("session", "expected qos: 1 and client_id beside it"));
+        }
+        let group = |share: &String| {
+            (1..=64).contains(&share.len()) && !share.contains(['/', '+', '#', '\0'])
+        };
+        if !self.share.iter().all(group) {
+            return Err(wrong(
+                "share",
+                "expected 1 to 64 characters other than /, + and #",
+            ));
+        }
         Ok(Broker {
             name: self.name.as_str().into(),
             host: authority.host().to_owned(),
@@ -388,6 +440,8 @@ impl RawBroker {
                 _ => QoS::ExactlyOnce,
             },
             client_id: self.client_id.clone(),
+            session: *self.session,
+            share: self.share.clone(),
             login,
             keep_alive: *self.keep_alive,
             packet_bytes: u32::try_from(limits.packet_bytes.0).unwrap_or(u32::MAX),
@@ -483,8 +537,24 @@ mod tests {
                 "brokers[0].qos: 3 is out of bounds",
             ),
             (
+                "brokers: [{name: a, url: 'mqtt://x', session: 1m, qos: 2, client_id: c}]",
+                "brokers[0].session: expected qos: 1 and client_id",
+            ),
+            (
+                "brokers: [{name: a, url: 'mqtt://x', session: 1m, qos: 1}]",
+                "brokers[0].session: expected qos: 1 and client_id",
+            ),
+            (
+                "brokers: [{name: a, url: 'mqtt://x', session: 11m, qos: 1, client_id: c}]",
+                "brokers[0].session: expected at most stale_after",
+            ),
+            (
+                "brokers: [{name: a, url: 'mqtt://x', share: a/b}]",
+                "brokers[0].share: expected 1 to 64",
+            ),
+            (
                 "rules: [other]",
-                "rules[0]: expected one of tasmota, zigbee2mqtt",
+                "rules[0]: expected one of tasmota, zigbee2mqtt, homeassistant",
             ),
             (
                 "rule_files: [none.yaml]",

@@ -8,14 +8,19 @@ use inventory::Inventory;
 use quick_cache::unsync::Cache;
 use toolkit::Labels;
 
+use crate::announced::Announced;
 use crate::owners::{Owner, Owners};
 use crate::readings::{Bounds, Origin, Readings};
-use crate::rules::{Match, Read, Refused, Rules};
+use crate::rules::{Announcement, LONGEST_LABEL, Match, Read, Refused, Rule, Rules};
 
 /// Topics whose rules and device are remembered.
 const REMEMBERED: usize = 20_000;
 /// Longest topic, bytes.
 const LONGEST_TOPIC: usize = 512;
+/// Topics that are named for having found no room.
+const NAMED: usize = 20;
+/// The name of all others.
+const OTHER: &str = "other";
 /// Pause between two lines about refused series.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -26,6 +31,8 @@ pub enum Outcome {
     Taken,
     /// Rules take its topic, and found nothing in it.
     NoValue,
+    /// It told of an entity (Home Assistant's discovery).
+    Announcement,
     /// No rule takes its topic.
     NoRule,
     /// The broker had kept it, and nobody knows how old it is.
@@ -42,9 +49,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Taken,
         Self::NoValue,
+        Self::Announcement,
         Self::NoRule,
         Self::Retained,
         Self::Malformed,
@@ -59,6 +67,7 @@ impl Outcome {
         match self {
             Self::Taken => "taken",
             Self::NoValue => "no_value",
+            Self::Announcement => "announcement",
             Self::NoRule => "no_rule",
             Self::Retained => "retained",
             Self::Malformed => "malformed",
@@ -80,6 +89,8 @@ pub struct Settings {
     pub retained: bool,
     /// Longest payload, bytes.
     pub payload_bytes: usize,
+    /// Most entities that announce themselves.
+    pub announced: usize,
     /// Most series.
     pub bounds: Bounds,
 }
@@ -88,6 +99,7 @@ struct Known {
     topic: Arc<str>,
     owner: Option<Arc<Owner>>,
     matching: Match,
+    announced: Vec<Arc<Rule>>,
 }
 
 /// What a device of the inventory has published.
@@ -108,6 +120,10 @@ pub struct Intake {
     known: Cache<Arc<str>, Arc<Known>>,
     messages: BTreeMap<Arc<str>, [u64; Outcome::ALL.len()]>,
     refused: [u64; Refused::ALL.len()],
+    /// Values for which there was no room, by topic.
+    over_budget: BTreeMap<Arc<str>, u64>,
+    /// The entities that have announced themselves.
+    pub announced: Announced,
     devices: BTreeMap<Arc<str>, Published>,
     said: Option<Instant>,
 }
@@ -127,6 +143,8 @@ impl Intake {
             known: Cache::new(REMEMBERED),
             messages: BTreeMap::new(),
             refused: [0; Refused::ALL.len()],
+            over_budget: BTreeMap::from([(OTHER.into(), 0)]),
+            announced: Announced::default(),
             devices: BTreeMap::new(),
             said: None,
             settings,
@@ -144,6 +162,9 @@ impl Intake {
             self.messages.entry(Arc::clone(broker)).or_default();
         }
         self.known.clear();
+        if !settings.rules.announces() {
+            self.announced.clear();
+        }
         self.settings = settings;
     }
 
@@ -203,16 +224,58 @@ impl Intake {
             published.messages += 1;
             published.last = Some(SystemTime::now());
         }
-        if known.matching.is_empty() {
+        let rules = Arc::clone(&self.settings.rules);
+        let unread = known.matching.is_empty() && known.announced.is_empty();
+        if unread && !rules.announces() {
             return Outcome::NoRule;
         }
         if payload.len() > self.settings.payload_bytes {
             return Outcome::Oversized;
         }
-        let rules = Arc::clone(&self.settings.rules);
-        match rules.read(&known.matching, payload, (retained, self.settings.retained)) {
+        if let Some(announcement) = rules.announcement(topic, payload) {
+            return self.announce(broker, topic, announcement);
+        }
+        if unread {
+            return Outcome::NoRule;
+        }
+        let retained = (retained, self.settings.retained);
+        match rules.read(&known.matching, &known.announced, payload, retained) {
             Err(_) => Outcome::Malformed,
             Ok(read) => self.store(broker, &known, &read),
+        }
+    }
+
+    /// Takes what an entity says of itself.
+    fn announce(&mut self, broker: &Arc<str>, topic: &str, announcement: Announcement) -> Outcome {
+        match announcement {
+            Announcement::Entity(rules) => {
+                if self.announced.len() >= self.settings.announced && !self.announced.has(topic) {
+                    self.no_room(topic);
+                    return Outcome::Refused;
+                }
+                self.announced.insert(broker, topic, rules);
+            }
+            Announcement::Gone => self.announced.remove(topic),
+            Announcement::Unused if self.announced.has(topic) => self.announced.remove(topic),
+            Announcement::Unused => return Outcome::NoValue,
+        }
+        self.known.clear();
+        Outcome::Announcement
+    }
+
+    /// Counts a value for which there is no room, by its topic as long as there is room for that.
+    fn no_room(&mut self, topic: &str) {
+        let named = self.over_budget.len() <= NAMED || self.over_budget.contains_key(topic);
+        let shown = named && topic.len() <= LONGEST_LABEL;
+        let topic = if shown { topic } else { OTHER };
+        match self.over_budget.get_mut(topic) {
+            Some(count) => *count += 1,
+            None => {
+                self.over_budget.insert(topic.into(), 1);
+            }
+        }
+        if let Some(at) = Refused::ALL.iter().position(|one| *one == Refused::Budget) {
+            self.refused[at] += 1;
         }
     }
 
@@ -224,7 +287,7 @@ impl Intake {
             device: known.owner.as_ref().map(|owner| &owner.labels),
         };
         let mut taken = false;
-        let mut refused = read.refused.clone();
+        let mut over = false;
         for sample in &read.samples {
             let mut room = self
                 .readings
@@ -250,15 +313,16 @@ impl Intake {
             }
             taken |= room;
             if !room {
-                refused.push(Refused::Budget);
+                self.no_room(&known.topic);
+                over = true;
             }
         }
-        for reason in &refused {
+        for reason in &read.refused {
             if let Some(at) = Refused::ALL.iter().position(|one| one == reason) {
                 self.refused[at] += 1;
             }
         }
-        match (taken, refused.is_empty()) {
+        match (taken, read.refused.is_empty() && !over) {
             (true, _) => Outcome::Taken,
             (false, false) => Outcome::Refused,
             (false, true) if read.retained => Outcome::Retained,
@@ -274,6 +338,7 @@ impl Intake {
             topic: topic.into(),
             owner: self.owners.of(topic).cloned(),
             matching: self.settings.rules.matching(topic),
+            announced: self.announced.of(topic),
         });
         self.known
             .insert(Arc::clone(&known.topic), Arc::clone(&known));
@@ -294,6 +359,13 @@ impl Intake {
                 .zip(counts)
                 .map(|(outcome, count)| (&**broker, outcome, *count))
         })
+    }
+
+    /// Values for which there was no room, by topic; `other` for those beyond the first topics.
+    pub fn over_budget(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.over_budget
+            .iter()
+            .map(|(topic, count)| (&**topic, *count))
     }
 
     /// Values that became no series, by reason.
@@ -327,6 +399,7 @@ mod tests {
             stale_after: Duration::from_secs(600),
             retained: false,
             payload_bytes: 1_000,
+            announced: 2,
             bounds,
         };
         let mut intake = Intake::new(settings.clone());
@@ -417,5 +490,76 @@ mod tests {
         let (_, published) = intake.published().next().unwrap();
         // What the broker had kept says nothing of when the device spoke.
         assert_eq!(published.messages, 5);
+        let over: Vec<_> = intake.over_budget().collect();
+        assert_eq!(over, [(OTHER, 0), ("zigbee2mqtt/y", 1)]);
+    }
+
+    #[test]
+    fn topics_without_room_are_named_up_to_a_bound() {
+        let (mut intake, broker) = intake(Bounds {
+            known: 0,
+            unknown: 0,
+        });
+        for number in 0..100 {
+            let topic = format!("zigbee2mqtt/s{number}");
+            for _ in 0..2 {
+                intake.take(&broker, &topic, br#"{"temperature":1,"humidity":2}"#, false);
+            }
+        }
+        let over: Vec<_> = intake.over_budget().collect();
+        assert_eq!(over.len(), NAMED + 1);
+        assert_eq!(over[0], (OTHER, 320));
+        assert!(over[1..].iter().all(|(_, count)| *count == 4), "{over:?}");
+        let budget = intake
+            .refused()
+            .find(|(reason, _)| *reason == Refused::Budget);
+        assert_eq!(budget, Some((Refused::Budget, 400)));
+    }
+
+    #[test]
+    fn entities_are_read_as_long_as_they_are_announced_and_no_more_than_there_is_room_for() {
+        let (mut intake, broker) = intake(Bounds {
+            known: 9,
+            unknown: 9,
+        });
+        let config = |name: &str| {
+            let topic = format!("homeassistant/sensor/{name}/t/config");
+            let payload = format!(
+                r#"{{"stat_t":"{name}/t","dev_cla":"temperature","unit_of_meas":"°C","avty_t":"{name}/up"}}"#
+            );
+            (topic, payload)
+        };
+        let mut take = |topic: &str, payload: &str, retained| {
+            intake.take(&broker, topic, payload.as_bytes(), retained)
+        };
+        assert_eq!(take("a/t", "21", false), Outcome::NoRule);
+        let (topic, payload) = config("a");
+        assert_eq!(take(&topic, &payload, true), Outcome::Announcement);
+        assert_eq!(take("a/t", "21", false), Outcome::Taken);
+        assert_eq!(take("a/t", "22", true), Outcome::Retained);
+        assert_eq!(take("a/up", "online", true), Outcome::Taken);
+        assert_eq!(take("b/t", "21", false), Outcome::NoRule);
+        let (topic, payload) = config("b");
+        assert_eq!(take(&topic, &payload, true), Outcome::Announcement);
+        let (third, payload) = config("c");
+        assert_eq!(take(&third, &payload, true), Outcome::Refused);
+        // Announced again it is no other one; what is gone makes room.
+        let (_, again) = config("b");
+        assert_eq!(take(&topic, &again, true), Outcome::Announcement);
+        assert_eq!(take(&topic, "", false), Outcome::Announcement);
+        assert_eq!(take("b/t", "21", false), Outcome::NoRule);
+        assert_eq!(take(&third, &payload, true), Outcome::Announcement);
+        assert_eq!(
+            take("homeassistant/sensor/x/config", "{", true),
+            Outcome::NoValue
+        );
+        let asked = intake.announced.unasked("main");
+        assert_eq!(
+            asked,
+            ["a/t", "a/up", "b/t", "b/up", "b/t", "b/up", "c/t", "c/up"]
+        );
+        assert!(intake.announced.unasked("main").is_empty());
+        let topics: Vec<_> = intake.announced.topics("main").into_iter().collect();
+        assert_eq!(topics, ["a/t", "a/up", "c/t", "c/up"]);
     }
 }

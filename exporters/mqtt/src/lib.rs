@@ -10,8 +10,10 @@
     allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
 )]
 
+pub mod announced;
 mod app;
 mod broker;
+pub mod commands;
 mod config;
 mod flags;
 pub mod intake;

@@ -12,13 +12,15 @@ use crate::intake::{Intake, lock};
 use crate::session::Reason;
 
 /// Families of the service itself, which no rule can write.
-pub(crate) const OWN: [&str; 10] = [
+pub(crate) const OWN: [&str; 12] = [
     "mqtt_connected",
     "mqtt_connections_total",
     "mqtt_connection_failures_total",
     "mqtt_refused_subscriptions",
     "mqtt_messages_total",
     "mqtt_refused_values_total",
+    "mqtt_over_budget_values_total",
+    "mqtt_announced_entities",
     "mqtt_series",
     "mqtt_series_limit",
     "mqtt_device_messages_total",
@@ -109,6 +111,20 @@ fn messages(intake: &Intake, out: &mut Encoder) {
     for (reason, count) in intake.refused() {
         out.sample(&Labels::new([("reason", reason.as_str())]), count);
     }
+    out.family(
+        "mqtt_over_budget_values_total",
+        Kind::Counter,
+        "Values and entities for which there was no room, by topic; other beyond the first 20 topics",
+    );
+    for (topic, count) in intake.over_budget() {
+        out.sample(&Labels::new([("topic", topic)]), count);
+    }
+    out.family(
+        "mqtt_announced_entities",
+        Kind::Gauge,
+        "Entities that have announced themselves (Home Assistant's discovery)",
+    );
+    out.sample(Labels::none(), intake.announced.len());
     let (bounds, (known, unknown)) = (intake.readings.bounds(), intake.readings.count());
     let mut pair = |name: &str, help: &str, (known, unknown): (usize, usize)| {
         out.family(name, Kind::Gauge, help);

@@ -1,5 +1,6 @@
 //! Rules: which values of which topics become which series. They are data, in files, each with examples that it is held to when it is read.
 
+mod announced;
 mod number;
 mod read;
 
@@ -12,12 +13,15 @@ use toolkit::Labels;
 
 use crate::path::Path;
 use crate::topic::{Pattern, subscriptions};
+pub use announced::Announcement;
+use announced::Table;
 use number::Conversion;
 
 /// Files of rules that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 2] = [
+pub const BUILT_IN: [(&str, &str); 3] = [
     ("tasmota", include_str!("../rules/tasmota.yaml")),
     ("zigbee2mqtt", include_str!("../rules/zigbee2mqtt.yaml")),
+    ("homeassistant", include_str!("../rules/homeassistant.yaml")),
 ];
 /// Longest value of a label that comes from the network, bytes.
 pub const LONGEST_LABEL: usize = 128;
@@ -38,15 +42,24 @@ pub struct Metric {
 pub struct Rules {
     metrics: BTreeMap<Arc<str>, Metric>,
     rules: Vec<Rule>,
+    announced: Vec<Table>,
 }
 
+/// What is read of the messages of some topics.
 #[derive(Debug, Clone)]
-struct Rule {
+pub struct Rule {
     topic: Pattern,
     retained: Option<bool>,
     state: bool,
     stale_after: Option<Duration>,
     values: Vec<ValueRule>,
+}
+
+impl Rule {
+    /// The topics, as a broker understands it.
+    pub(crate) fn filter(&self) -> String {
+        self.topic.filter()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -140,7 +153,22 @@ impl Rules {
     /// The topic filters that bring every message that a rule takes.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<String> {
-        subscriptions(self.rules.iter().map(|rule| &rule.topic))
+        let announced: Vec<Pattern> = self.announced.iter().flat_map(Table::patterns).collect();
+        subscriptions(self.rules.iter().map(|rule| &rule.topic).chain(&announced))
+    }
+
+    /// What a message of discovery says; `None` when its topic is none of that.
+    #[must_use]
+    pub fn announcement(&self, topic: &str, payload: &[u8]) -> Option<Announcement> {
+        self.announced
+            .iter()
+            .find_map(|table| table.read(topic, payload))
+    }
+
+    /// Whether entities may announce themselves.
+    #[must_use]
+    pub fn announces(&self) -> bool {
+        !self.announced.is_empty()
     }
 
     /// The rules that take a topic.
@@ -154,22 +182,25 @@ impl Rules {
         Match(all.collect())
     }
 
-    /// The samples of a message. `retained` says that the broker had kept it, `take_retained` what holds where the rule does not say.
+    /// The samples of a message, by the rules that take its topic and those of the entities that announced it. `retained` says that the broker had kept it, `take_retained` what holds where the rule does not say.
     ///
     /// # Errors
     /// The payload cannot be read.
     pub fn read(
         &self,
         matching: &Match,
+        announced: &[Arc<Rule>],
         payload: &[u8],
         (retained, take_retained): (bool, bool),
     ) -> Result<Read, Malformed> {
         let json = payload_of(payload)?;
         let mut read = Read::default();
-        for (index, named) in &matching.0 {
-            let Some(rule) = self.rules.get(*index) else {
-                continue;
-            };
+        let written = matching.0.iter().filter_map(|(index, named)| {
+            let rule = self.rules.get(*index)?;
+            Some((rule, named.as_slice()))
+        });
+        let announced = announced.iter().map(|rule| (&**rule, [].as_slice()));
+        for (rule, named) in written.chain(announced) {
             if retained && !rule.retained.unwrap_or(rule.state || take_retained) {
                 read.retained = true;
                 continue;

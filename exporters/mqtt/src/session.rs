@@ -15,7 +15,7 @@ use crate::config::{Broker, Protocol, TlsFiles};
 
 /// How long a connection may take to come about.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Requests that wait for the connection: there is one, the subscription.
+/// Requests that wait for the connection: subscriptions.
 const REQUESTS: usize = 4;
 
 /// What came from the broker.
@@ -114,6 +114,7 @@ impl Session {
                     .set_keep_alive(broker.keep_alive)
                     .set_transport(transport);
                 options.set_max_packet_size(most, most);
+                options.set_clean_session(broker.session.is_zero());
                 if let Some((user, password)) = login {
                     options.set_credentials(user, password.reveal());
                 }
@@ -128,6 +129,9 @@ impl Session {
                     .set_keep_alive(broker.keep_alive)
                     .set_transport(transport);
                 options.set_max_packet_size(Some(broker.packet_bytes));
+                options.set_clean_start(broker.session.is_zero());
+                let seconds_kept = u32::try_from(broker.session.as_secs()).unwrap_or(u32::MAX);
+                options.set_session_expiry_interval((seconds_kept > 0).then_some(seconds_kept));
                 options.set_connection_timeout(seconds);
                 if let Some((user, password)) = login {
                     options.set_credentials(user, password.reveal());
@@ -138,16 +142,23 @@ impl Session {
         })
     }
 
-    /// Asks for the messages of these filters.
-    pub(crate) fn subscribe(&self, broker: &Broker, filters: &[String]) -> Result<(), Failed> {
+    /// Asks for the messages of these filters; false when there is no room for another request now.
+    pub(crate) fn subscribe(&self, broker: &Broker, filters: &[String]) -> Result<bool, Failed> {
+        let shared = |filter: &String| match &broker.share {
+            None => filter.clone(),
+            Some(group) => format!("$share/{group}/{filter}"),
+        };
+        let filters: Vec<String> = filters.iter().map(shared).collect();
         let wrong = |error: &dyn std::fmt::Display| failed(Reason::Protocol, error);
         match self {
             Self::Three(_, client) => {
                 let filter =
                     |path: &String| rumqttc::SubscribeFilter::new(path.clone(), broker.qos);
-                client
-                    .try_subscribe_many(filters.iter().map(filter))
-                    .map_err(|error| wrong(&error))
+                match client.try_subscribe_many(filters.iter().map(filter)) {
+                    Ok(()) => Ok(true),
+                    Err(rumqttc::ClientError::TryRequest(_)) => Ok(false),
+                    Err(error) => Err(wrong(&error)),
+                }
             }
             Self::Five(_, client) => {
                 let qos = match broker.qos {
@@ -156,9 +167,11 @@ impl Session {
                     rumqttc::QoS::ExactlyOnce => v5::mqttbytes::QoS::ExactlyOnce,
                 };
                 let filter = |path: &String| v5::mqttbytes::v5::Filter::new(path.clone(), qos);
-                client
-                    .try_subscribe_many(filters.iter().map(filter))
-                    .map_err(|error| wrong(&error))
+                match client.try_subscribe_many(filters.iter().map(filter)) {
+                    Ok(()) => Ok(true),
+                    Err(v5::ClientError::TryRequest(_)) => Ok(false),
+                    Err(error) => Err(wrong(&error)),
+                }
             }
         }
     }

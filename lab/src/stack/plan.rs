@@ -412,6 +412,7 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
             .collect(),
         prometheus: setting.inner("prometheus"),
         alertmanager: setting.inner("alertmanager"),
+        blackbox: "127.0.0.1:9115".to_owned(),
         others: Vec::new(),
     };
     let services = setting.found.services.iter().map(|(service, _)| *service);

@@ -109,6 +109,15 @@ pub struct Defaults {
     /// MQTT sensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<MqttEntry>,
+    /// Service checks by blackbox_exporter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<ChecksEntry>,
+    /// A Linux host with node_exporter; a device with role `host` and platform `linux` is one without saying so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostEntry>,
+    /// A resource of a cloud, watched by YACE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudEntry>,
     /// Planned work; windows of groups and of the device add up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -174,6 +183,15 @@ pub struct DeviceEntry {
     /// MQTT sensors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<MqttEntry>,
+    /// Service checks by blackbox_exporter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<ChecksEntry>,
+    /// A Linux host with node_exporter; a device with role `host` and platform `linux` is one without saying so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostEntry>,
+    /// A resource of a cloud, watched by YACE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudEntry>,
     /// Planned work; windows of groups and of the device add up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -364,6 +382,61 @@ pub struct MqttEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
     pub topics: Option<Vec<String>>,
+}
+
+/// Service checks: what blackbox_exporter asks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChecksEntry {
+    /// Whether they are asked (default true).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Addresses of pages that must answer with a status of 200 to 299, after redirects: `https://shop.example.net/health`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub http: Option<Vec<String>>,
+    /// Where a TCP connection must come about: `PORT` of the device, or `HOST:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub tcp: Option<Vec<String>>,
+    /// Names whose addresses the device must know as a DNS server, at port 53.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub dns: Option<Vec<String>>,
+    /// Where TLS must come about with a certificate that holds: `PORT` of the device, or `HOST:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub tls: Option<Vec<String>>,
+}
+
+/// A Linux host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostEntry {
+    /// Whether node_exporter is asked (default true).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// TCP port of node_exporter (default 9100).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub port: Option<u16>,
+}
+
+/// A resource of a cloud.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CloudEntry {
+    /// Whether it is watched (default true).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Region (`eu-central-1`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), length(max = 64))]
+    pub region: Option<String>,
+    /// `DBInstanceIdentifier` of an AWS RDS database (default: the name of the device).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"), length(max = 64))]
+    pub rds: Option<String>,
 }
 
 /// A time of planned work.

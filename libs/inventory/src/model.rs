@@ -130,6 +130,15 @@ pub struct Device {
     /// MQTT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mqtt: Option<Mqtt>,
+    /// Service checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Checks>,
+    /// A Linux host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    /// A resource of a cloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<Cloud>,
     /// Planned work of the groups and of the device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<Window>,
@@ -294,6 +303,42 @@ pub struct Mqtt {
     pub client_id: Option<Text>,
     /// Topic filters.
     pub topics: Vec<Text>,
+}
+
+/// What blackbox_exporter asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Checks {
+    /// Addresses of pages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<Text>,
+    /// `host:port` of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<Text>,
+    /// Names that the device must know, in lower case and without the final dot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<Text>,
+    /// `host:port` of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<Text>,
+}
+
+/// Where node_exporter of a host is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Host {
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A resource of a cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Cloud {
+    /// Region.
+    pub region: Text,
+    /// `DBInstanceIdentifier` of an AWS RDS database.
+    pub rds: Text,
 }
 
 /// A time of planned work: from `start`, up to and without `end`.

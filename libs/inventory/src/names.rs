@@ -134,6 +134,50 @@ pub(crate) fn dns(text: &str) -> Result<String, String> {
     ))
 }
 
+/// The address of a page: `http://` or `https://`, a host, and no password.
+pub(crate) fn page(text: &str) -> Result<String, String> {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let visible = text.len() <= 512 && text.bytes().all(|b| b.is_ascii_graphic());
+    match authority {
+        Some(host) if visible && !host.is_empty() && !host.contains('@') => Ok(text.to_owned()),
+        // The text is not repeated: somebody may have put a password into it.
+        _ => Err(
+            "not the address of a page; expected one like https://shop.example.net/health, without a user"
+                .to_owned(),
+        ),
+    }
+}
+
+/// `PORT` or `HOST:PORT`, an IPv6 address in brackets.
+pub(crate) fn endpoint(text: &str) -> Result<String, String> {
+    let port = |text: &str| {
+        text.parse::<u16>()
+            .is_ok_and(|port| port != 0 && !text.starts_with('+'))
+    };
+    let good = match text.rsplit_once(':') {
+        None => port(text),
+        Some((host, number)) => {
+            let v6 = host
+                .strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'));
+            let host = match v6 {
+                Some(address) => ipv6(address).is_ok(),
+                None => ipv4(host).is_ok() || dns(host).is_ok(),
+            };
+            host && port(number)
+        }
+    };
+    good.then(|| text.to_owned()).ok_or_else(|| {
+        format!(
+            "\"{}\" is not where a connection goes to; expected a port of the device like 443, or one like db.example.net:5432",
+            shown(text)
+        )
+    })
+}
+
 /// A duration such as `250ms`, `1.5s` or `1m30s`, within `min` and `max`.
 pub(crate) fn duration(text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
     let read = units::duration(text).ok();

@@ -9,6 +9,13 @@ use serde::ser::SerializeMap;
 use crate::model::{Device, Inventory};
 use crate::shard::Shard;
 
+mod checks;
+mod cloud;
+
+use checks::Check;
+pub use checks::blackbox;
+pub use cloud::yace;
+
 /// A job that has targets in the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Job {
@@ -24,17 +31,23 @@ pub enum Job {
     Syslog,
     /// MQTT sensors.
     Mqtt,
+    /// Service checks by blackbox_exporter.
+    Checks,
+    /// Linux hosts by node_exporter.
+    Host,
 }
 
 impl Job {
     /// Every job.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Ping,
         Self::Snmp,
         Self::Ssh,
         Self::Flow,
         Self::Syslog,
         Self::Mqtt,
+        Self::Checks,
+        Self::Host,
     ];
 
     /// The name in paths and labels.
@@ -47,6 +60,8 @@ impl Job {
             Self::Flow => "flow",
             Self::Syslog => "syslog",
             Self::Mqtt => "mqtt",
+            Self::Checks => "checks",
+            Self::Host => "host",
         }
     }
 
@@ -85,6 +100,13 @@ impl Job {
                 .iter()
                 .map(|_| device.address.to_string())
                 .collect(),
+            // Each kind of check is a group of its own, with its module.
+            Self::Checks => Vec::new(),
+            Self::Host => device
+                .host
+                .iter()
+                .map(|host| device.address.with_port(host.port))
+                .collect(),
         }
     }
 }
@@ -106,7 +128,7 @@ impl fmt::Display for Job {
 
 /// A name that is no job.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown job; expected one of ping, snmp, ssh, flow, syslog, mqtt")]
+#[error("unknown job; expected one of ping, snmp, ssh, flow, syslog, mqtt, checks, host")]
 pub struct UnknownJob;
 
 impl FromStr for Job {
@@ -123,7 +145,8 @@ impl FromStr for Job {
 /// The `http_sd` answer (a JSON list of `{"targets": […], "labels": {…}}`) for the devices of one shard.
 ///
 /// Labels: `device`, `site`, `role`, `platform`; for SNMP also `__param_module` and, where an auth entry is
-/// named, `__param_auth`; for SSH `__param_credentials`. An address with a port other than the usual one
+/// named, `__param_auth`; for SSH `__param_credentials`; for checks `check` (`http`, `tcp`, `dns`, `tls`), the `__param_module` that
+/// [`blackbox`] configures and, for DNS, the `query`. An address with a port other than the usual one
 /// carries it. A device without a target in the job is left out.
 #[must_use]
 pub fn render(inventory: &Inventory, job: Job, shard: Shard) -> Vec<u8> {
@@ -131,11 +154,18 @@ pub fn render(inventory: &Inventory, job: Job, shard: Shard) -> Vec<u8> {
         .devices()
         .iter()
         .filter(|device| shard.owns(&device.name))
-        .filter_map(|device| {
+        .flat_map(|device| {
             let targets = job.targets(device);
-            (!targets.is_empty()).then_some(Item {
+            let whole = (!targets.is_empty()).then_some((targets, None));
+            let checks = (job == Job::Checks).then_some(device.checks.as_ref());
+            let checks = checks
+                .flatten()
+                .map(|checks| checks::groups(device, checks));
+            let checks = checks.into_iter().flatten();
+            let all = whole.into_iter().chain(checks);
+            all.map(move |(targets, check)| Item {
                 targets,
-                labels: Labels { device, job },
+                labels: Labels { device, job, check },
             })
         });
     let mut out =
@@ -155,6 +185,7 @@ struct Item<'a> {
 struct Labels<'a> {
     device: &'a Device,
     job: Job,
+    check: Option<Check<'a>>,
 }
 
 impl Serialize for Labels<'_> {
@@ -165,6 +196,13 @@ impl Serialize for Labels<'_> {
         map.serialize_entry("site", &*device.site)?;
         map.serialize_entry("role", &*device.role)?;
         map.serialize_entry("platform", &*device.platform)?;
+        if let Some(check) = &self.check {
+            map.serialize_entry("check", check.kind)?;
+            map.serialize_entry("__param_module", &check.module())?;
+            if let Some(query) = check.query {
+                map.serialize_entry("query", query)?;
+            }
+        }
         match (self.job, &device.snmp, &device.ssh) {
             (Job::Snmp, Some(snmp), _) => {
                 map.serialize_entry("__param_module", &*snmp.module)?;

@@ -26,6 +26,8 @@ pub struct Settings<'a> {
     pub prometheus: String,
     /// Alertmanager, as `host:port`.
     pub alertmanager: String,
+    /// blackbox_exporter, as `host:port`; it is only called where the inventory has checks.
+    pub blackbox: String,
     /// Further jobs of one target each.
     pub others: Vec<(&'static str, String)>,
 }
@@ -91,7 +93,7 @@ impl Settings<'_> {
                 );
             }
         }
-        text.push_str(&self.hosts(inventory));
+        text.push_str(&self.others(inventory));
         let own = [
             ("prometheus", self.prometheus.clone()),
             ("alertmanager", self.alertmanager.clone()),
@@ -102,8 +104,8 @@ impl Settings<'_> {
         text
     }
 
-    /// node_exporter of each Linux host of the inventory, at its usual port.
-    fn hosts(&self, inventory: &str) -> String {
+    /// node_exporter of each Linux host of the inventory, and blackbox_exporter for its checks.
+    fn others(&self, inventory: &str) -> String {
         let refresh = if self.interval < PROBE_INTERVAL {
             format!("        refresh_interval: {}\n", duration(self.interval))
         } else {
@@ -111,11 +113,14 @@ impl Settings<'_> {
         };
         format!(
             "  # node_exporter of each Linux host that the inventory lists.\n  - job_name: \"node\"\n    http_sd_configs:\n      - url: {}\n{refresh}    \
-             relabel_configs:\n      - source_labels: [platform, role]\n        regex: linux;host\n        action: keep\n      \
-             - source_labels: [__address__]\n        regex: '([^:]+)'\n        target_label: __address__\n        replacement: $1:9100\n      \
-             # IPv6.\n      - source_labels: [__address__]\n        regex: '(.*:.*:.*)'\n        target_label: __address__\n        replacement: '[$1]:9100'\n      \
-             - source_labels: [device]\n        target_label: instance\n",
-            quoted(&format!("{inventory}/sd/ping")),
+             relabel_configs:\n      - source_labels: [device]\n        target_label: instance\n  \
+             # blackbox_exporter asks what the inventory lists as checks.\n  - job_name: \"checks\"\n    metrics_path: /probe\n    \
+             http_sd_configs:\n      - url: {}\n{refresh}    relabel_configs:\n      - source_labels: [__address__]\n        \
+             target_label: __param_target\n      - source_labels: [__param_target]\n        target_label: instance\n      \
+             - target_label: __address__\n        replacement: {}\n",
+            quoted(&format!("{inventory}/sd/host")),
+            quoted(&format!("{inventory}/sd/checks")),
+            quoted(&self.blackbox),
         )
     }
 
@@ -184,6 +189,7 @@ impl Table {
             rules: vec!["/usr/share/sotp/rules/*.yaml".to_owned()],
             prometheus: here(9090),
             alertmanager: here(9093),
+            blackbox: here(9115),
             ..containers()
         };
         let inventory = self.get("sotp-inventory").map_or(0, |service| service.port);
@@ -227,6 +233,12 @@ const COMPONENTS: &str = r#"  # node_exporter of each node of the cluster: the c
     relabel_configs:
       - target_label: instance
         replacement: cloudwatch
+    metric_relabel_configs:
+      # Databases of the inventory (/sd/yace.yml) have its labels.
+      - regex: custom_tag_(device|site|role)
+        action: labelmap
+      - regex: custom_tag_(device|site|role)
+        action: labeldrop
 "#;
 
 fn containers() -> Settings<'static> {
@@ -236,6 +248,7 @@ fn containers() -> Settings<'static> {
         rules: vec!["/etc/prometheus/rules/*.yaml".to_owned()],
         prometheus: "localhost:9090".to_owned(),
         alertmanager: "alertmanager:9093".to_owned(),
+        blackbox: "blackbox-exporter:9115".to_owned(),
         others: Vec::new(),
     }
 }
@@ -252,8 +265,10 @@ fn with_tls(plain: &str) -> String {
                 "    - scheme: https".to_owned(),
                 format!("      tls_config: {TLS}}}\n      static_configs:\n"),
             ),
-            // node_exporter of a host is none of our own.
-            "  - job_name: \"node\"" => (line.to_owned(), String::new()),
+            // node_exporter of a host is none of our own, nor is blackbox_exporter.
+            "  - job_name: \"node\"" | "  - job_name: \"checks\"" => {
+                (line.to_owned(), String::new())
+            }
             _ if line.starts_with("  - job_name: ") => (
                 line.to_owned(),
                 format!("    scheme: https\n    tls_config: {TLS}}}\n"),
@@ -413,7 +428,7 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    /// Each job but that of the hosts' node_exporter, each list of devices, and Alertmanager; a pod by the name of its service.
+    /// Each job but those of node_exporter and blackbox_exporter, each list of devices, and Alertmanager; a pod by the name of its service.
     #[test]
     fn with_tls_all_of_our_own_are_called_by_it() {
         let table = Table::ours().unwrap();
@@ -424,7 +439,7 @@ mod tests {
         assert!(!tls.contains("http://"), "{tls}");
         assert_eq!(
             count(tls, "scheme: https"),
-            count(&plain, "- job_name: ") - 1 + 1
+            count(&plain, "- job_name: ") - 2 + 1
         );
         assert_eq!(
             count(tls, TLS),

@@ -33,6 +33,9 @@ fn describe(call: &mut Operation<'_>, action: Action) {
                 .answer::<Vec<sd::TargetGroup>>(200, "Targets with their labels.");
             unchanged(call).problems(&[400]);
         }
+        Action::Blackbox | Action::Yace => {
+            call.answer_in("application/yaml", 200, anything, "The file.");
+        }
         Action::Inventory => {
             call.answer::<inventory::Document>(200, "All of it, as it is written.");
             unchanged(call);

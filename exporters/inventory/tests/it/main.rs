@@ -1,6 +1,7 @@
 //! The real binary: read, edited, discovered, documented.
 #![allow(clippy::unwrap_used, reason = "a test may end where it stands")]
 
+mod checks;
 mod docs;
 mod editing;
 mod golden;

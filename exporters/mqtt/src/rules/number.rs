@@ -13,6 +13,17 @@ pub(super) struct Conversion {
     pub(super) divide: f64,
 }
 
+impl Default for Conversion {
+    fn default() -> Self {
+        Self {
+            map: BTreeMap::new(),
+            add: 0.0,
+            multiply: 1.0,
+            divide: 1.0,
+        }
+    }
+}
+
 impl Conversion {
     /// `None` when it is no finite number and no text of the map. What the map says is taken as it is.
     pub(super) fn apply(&self, json: &Json) -> Option<f64> {
@@ -40,12 +51,7 @@ mod tests {
 
     #[test]
     fn numbers_texts_and_truths_become_numbers() {
-        let plain = Conversion {
-            map: BTreeMap::new(),
-            add: 0.0,
-            multiply: 1.0,
-            divide: 1.0,
-        };
+        let plain = Conversion::default();
         let percent = Conversion {
             divide: 100.0,
             ..plain.clone()

@@ -8,12 +8,14 @@ use serde::Deserialize;
 use toolkit::config::DurationIn;
 use toolkit::{ConfigError, yaml};
 
+use super::announced::{Announcement, Row, Table};
 use super::number::Conversion;
 use super::{LONGEST_LABEL, Metric, Rule, Rules, ValueRule};
 use crate::metrics::OWN;
 use crate::path::Path;
 use crate::topic::{Pattern, is_label_name};
 
+const NUMBERS: &str = "expected finite numbers, and none that is 0 to multiply or divide by";
 /// Most rules, and most families, of all files.
 const MOST: usize = 1_000;
 
@@ -23,7 +25,11 @@ const MOST: usize = 1_000;
 struct Raw {
     /// The families that its rules write, by name.
     metrics: BTreeMap<String, RawMetric>,
+    #[serde(default)]
     rules: Vec<RawRule>,
+    /// Which entities that announce themselves become series.
+    #[serde(default)]
+    announced: Option<RawTable>,
     /// Messages, and the samples that they must give.
     #[serde(default)]
     examples: Vec<RawExample>,
@@ -82,12 +88,58 @@ fn one() -> f64 {
     1.0
 }
 
+/// A table of entities.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTable {
+    prefix: String,
+    #[serde(default)]
+    availability: Option<String>,
+    values: Vec<RawRow>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRow {
+    #[serde(default = "sensor")]
+    component: String,
+    #[serde(default)]
+    class: String,
+    #[serde(default)]
+    unit: String,
+    metric: String,
+    #[serde(default)]
+    add: f64,
+    #[serde(default = "one")]
+    multiply: f64,
+    #[serde(default = "one")]
+    divide: f64,
+    #[serde(default = "one")]
+    on: f64,
+    #[serde(default)]
+    off: f64,
+}
+
+fn sensor() -> String {
+    "sensor".to_owned()
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawExample {
+    /// Announcements that come before it.
+    #[serde(default)]
+    announced: Vec<RawMessage>,
     topic: String,
     payload: String,
     samples: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMessage {
+    topic: String,
+    payload: String,
 }
 
 type Wrong = (String, String);
@@ -122,7 +174,14 @@ impl Rules {
         let mut own = Self {
             metrics: self.metrics.clone(),
             rules: Vec::new(),
+            announced: Vec::new(),
         };
+        if let Some(table) = raw.announced {
+            let table = table
+                .check(&raw.metrics, &own)
+                .map_err(|(path, message)| (format!("announced.{path}"), message))?;
+            own.announced.push(table);
+        }
         for (index, rule) in raw.rules.into_iter().enumerate() {
             let rule = rule
                 .check(&raw.metrics, &own)
@@ -135,6 +194,7 @@ impl Rules {
                 .or_else(|message| wrong(format!("examples[{index}]"), message))?;
         }
         self.rules.append(&mut own.rules);
+        self.announced.append(&mut own.announced);
         if self.rules.len() > MOST || self.metrics.len() > MOST {
             return wrong("rules", format!("expected at most {MOST} in all"));
         }
@@ -180,8 +240,18 @@ impl Rules {
 
     fn holds(&self, example: &RawExample) -> Result<(), String> {
         let matching = self.matching(&example.topic);
+        let mut announced = Vec::new();
+        for message in &example.announced {
+            match self.announcement(&message.topic, message.payload.as_bytes()) {
+                Some(Announcement::Entity(rules)) => announced.extend(rules),
+                Some(_) => {}
+                None => return Err(format!("{} is no topic of announcements", message.topic)),
+            }
+        }
+        announced.retain(|rule| rule.topic.matches(&example.topic).is_some());
+        let payload = example.payload.as_bytes();
         let read = self
-            .read(&matching, example.payload.as_bytes(), (false, true))
+            .read(&matching, &announced, payload, (false, true))
             .map_err(|error| error.to_string())?;
         let mut found: Vec<(String, f64)> = read
             .samples
@@ -224,6 +294,51 @@ impl Rules {
                 format!(" and refuses {}", refused.join(", "))
             }
         ))
+    }
+}
+
+impl RawTable {
+    fn check(self, declared: &BTreeMap<String, RawMetric>, rules: &Rules) -> Result<Table, Wrong> {
+        let family = |path: String, name: &str| {
+            let known = rules.metrics.get_key_value(name);
+            match known.filter(|_| declared.contains_key(name)) {
+                Some((metric, _)) => Ok(Arc::clone(metric)),
+                None => wrong(path, format!("expected one of metrics, found {name:?}")),
+            }
+        };
+        if Pattern::parse(&self.prefix).is_err()
+            || self.prefix.contains(['/', '+', '#', '{'])
+            || self.values.len() > MOST
+        {
+            return wrong("prefix", "expected one level of a topic");
+        }
+        let availability = self.availability.as_deref();
+        let availability = availability.map(|name| family("availability".to_owned(), name));
+        let mut rows = Vec::new();
+        for (index, row) in self.values.into_iter().enumerate() {
+            let numbers = [row.add, row.multiply, row.divide, row.on, row.off];
+            if !numbers.iter().all(|n| n.is_finite()) || row.multiply * row.divide == 0.0 {
+                return wrong(format!("values[{index}].multiply"), NUMBERS);
+            }
+            rows.push(Row {
+                metric: family(format!("values[{index}].metric"), &row.metric)?,
+                component: row.component,
+                class: row.class,
+                unit: row.unit,
+                conversion: Conversion {
+                    map: BTreeMap::new(),
+                    add: row.add,
+                    multiply: row.multiply,
+                    divide: row.divide,
+                },
+                on_off: (row.on, row.off),
+            });
+        }
+        Ok(Table {
+            prefix: self.prefix,
+            availability: availability.transpose()?,
+            rows,
+        })
     }
 }
 
@@ -288,10 +403,7 @@ impl RawValue {
             || self.multiply == 0.0
             || self.divide == 0.0
         {
-            return wrong(
-                "multiply",
-                "expected finite numbers, and none that is 0 to multiply or divide by",
-            );
+            return wrong("multiply", NUMBERS);
         }
         let mut seen: BTreeSet<&str> = ["device", "site", "role", "le", "quantile"].into();
         let fixed = self.labels.keys().map(String::as_str);

@@ -19,11 +19,13 @@ fn the_rules_that_come_along_give_what_their_examples_say() {
             "tele/+/LWT",
             "tele/+/STATE",
             "zigbee2mqtt/+",
-            "zigbee2mqtt/+/availability"
+            "zigbee2mqtt/+/availability",
+            "homeassistant/+/+/config",
+            "homeassistant/+/+/+/config"
         ]
     );
     for (name, text) in BUILT_IN {
-        let examples = text.matches("\n  - topic: ").count();
+        let examples = text.matches("\n    samples:").count();
         assert!(examples >= 6, "{name} has too few examples");
     }
 }
@@ -131,7 +133,7 @@ rules:
 ";
     let rules = Rules::parse([(text, File::new("x"))]).unwrap();
     let matching = rules.matching("room/a");
-    let read = |payload: &str| rules.read(&matching, payload.as_bytes(), (false, false));
+    let read = |payload: &str| rules.read(&matching, &[], payload.as_bytes(), (false, false));
     let got = read(r#"{"A":{"T":"warm","H":45.5},"B":{"T":null}}"#).unwrap();
     assert_eq!(got.refused, [Refused::NotANumber]);
     let shown: Vec<_> = got
@@ -151,7 +153,7 @@ rules:
     assert_eq!((many.samples.len(), many.refused.len()), (200, 100));
     assert_eq!(read(r#"{"A":"#), Err(Malformed));
     assert_eq!(
-        rules.read(&matching, b"\xff", (false, false)),
+        rules.read(&matching, &[], b"\xff", (false, false)),
         Err(Malformed)
     );
     assert!(rules.matching("hall/a").is_empty());
@@ -162,18 +164,18 @@ fn what_a_broker_had_kept_is_taken_where_it_is_said() {
     let rules = built_in();
     let reading = rules.matching("tele/rack/SENSOR");
     let payload = br#"{"DS18B20":{"Temperature":21.5},"TempUnit":"C"}"#;
-    let kept = rules.read(&reading, payload, (true, false)).unwrap();
+    let kept = rules.read(&reading, &[], payload, (true, false)).unwrap();
     assert!(kept.retained && kept.samples.is_empty());
     assert_eq!(
         rules
-            .read(&reading, payload, (true, true))
+            .read(&reading, &[], payload, (true, true))
             .unwrap()
             .samples
             .len(),
         1
     );
     let will = rules.matching("tele/rack/LWT");
-    let state = rules.read(&will, b"Offline", (true, false)).unwrap();
+    let state = rules.read(&will, &[], b"Offline", (true, false)).unwrap();
     assert!(state.samples[0].state && state.samples[0].value == 0.0);
 }
 
@@ -183,7 +185,7 @@ proptest! {
         let rules = built_in();
         let json = format!("{{\"A\":{{\"Temperature\":{number:?}}},\"TempUnit\":\"F\"}}");
         for (topic, payload) in [("tele/a/SENSOR", &payload[..]), ("zigbee2mqtt/a", &payload), ("tele/a/SENSOR", json.as_bytes())] {
-            if let Ok(read) = rules.read(&rules.matching(topic), payload, (false, false)) {
+            if let Ok(read) = rules.read(&rules.matching(topic), &[], payload, (false, false)) {
                 prop_assert!(read.samples.iter().all(|sample| sample.value.is_finite()));
             }
         }

@@ -166,3 +166,88 @@ async fn refused_by_tls(config: &str) {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn a_broker_that_starts_again_loses_no_message_of_quality_1() {
+    let mut broker = Broker::start(
+        "allow_anonymous true\npersistence true\npersistence_location DIR/\nmax_queued_messages 2000",
+    )
+    .await;
+    let config = format!(
+        "brokers: [{{name: main, url: 'mqtt://127.0.0.1:{}', qos: 1, client_id: watcher, session: 5m}}]\n",
+        broker.port
+    );
+    let place = support::start(DEVICES, &config).await;
+    place.subscribed(&broker).await;
+    let before = place.process.scrape().await.unwrap();
+    let taken = |samples: &testkit::Samples| samples.sum("mqtt_messages_total", &[]);
+    // While it is stopped nothing is acknowledged, and what is published waits at the broker, which then ends and keeps it on its disk.
+    let pid = nix::unistd::Pid::from_raw(place.process.pid().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+    let lines: String = (0..300)
+        .map(|n| format!("{{\"linkquality\":{n}}}\n"))
+        .collect();
+    broker.publish_lines("zigbee2mqtt/counted", &lines, &["-q", "1"]);
+    broker.end().await;
+    broker.run().await;
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).unwrap();
+    let samples = place
+        .becomes("mqtt_link_quality", &[("sensor", "counted")], Some(299.0))
+        .await;
+    // At least once: those that were under way at the end come again.
+    let come = taken(&samples) - taken(&before);
+    assert!(
+        (300.0..=400.0).contains(&come),
+        "{come}\n{}",
+        place.process.log()
+    );
+    assert_eq!(samples.value("mqtt_connections_total", &[]), Some(2.0));
+}
+
+#[tokio::test]
+async fn each_message_of_a_shared_subscription_goes_to_one_of_the_group() {
+    let broker = Broker::start("allow_anonymous true").await;
+    let config = format!(
+        "brokers: [{{name: main, url: 'mqtt://127.0.0.1:{}', qos: 1, share: watchers}}]\n",
+        broker.port
+    );
+    let places = [
+        support::start(DEVICES, &config).await,
+        support::start(DEVICES, &config).await,
+    ];
+    // Both have the subscription as soon as each has had something.
+    testkit::eventually(support::SOON, || async {
+        broker.publish("zigbee2mqtt/asked", r#"{"linkquality":1}"#, &["-q", "1"]);
+        for place in &places {
+            let had = place
+                .process
+                .scrape()
+                .await?
+                .sum("mqtt_messages_total", &[]);
+            anyhow::ensure!(had > 0.0);
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let counted = async || {
+        let mut sum = 0.0;
+        for place in &places {
+            let samples = place.process.scrape().await.unwrap();
+            sum += samples.sum("mqtt_messages_total", &[]);
+        }
+        sum
+    };
+    let lines = "{\"linkquality\":7}\n".repeat(40);
+    broker.publish_lines("zigbee2mqtt/marked", "{\"linkquality\":6}\n", &["-q", "1"]);
+    let before = counted().await;
+    broker.publish_lines("zigbee2mqtt/shared", &lines, &["-q", "1"]);
+    testkit::eventually(support::SOON, || async {
+        let come = counted().await - before;
+        // The one before may have come after it was counted.
+        anyhow::ensure!((40.0..=41.0).contains(&come), "{come}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}

@@ -235,3 +235,149 @@ async fn hostile_messages_are_counted_and_cost_nobody_else() {
     assert_eq!(samples.value("mqtt_connections_total", &[]), Some(1.0));
     assert!(place.process.log().contains("no room for another series"));
 }
+
+#[tokio::test]
+async fn entities_of_home_assistant_are_read_as_they_announce_themselves() {
+    let broker = Broker::start(ANY).await;
+    let config = |object: &str, more: &str| {
+        format!(
+            r#"{{"stat_t":"rack-3/{object}","unit_of_meas":"°C","dev_cla":"temperature","avty_t":"rack-3/status","dev":{{"name":"rack-3"}}{more}}}"#
+        )
+    };
+    // What was announced before it connects, and what is announced later.
+    broker.publish(
+        "homeassistant/sensor/rack-3/inlet/config",
+        &config("inlet", ""),
+        &["-r"],
+    );
+    broker.publish("rack-3/status", "online", &["-r"]);
+    let place = support::at(&broker, "rules: [homeassistant]").await;
+    let labels = [("sensor", "rack-3"), ("device", "")];
+    place.becomes("mqtt_sensor_up", &labels, Some(1.0)).await;
+    broker.publish("rack-3/inlet", "21.5", &[]);
+    let inlet = [("sensor", "rack-3"), ("part", "inlet")];
+    place
+        .becomes("mqtt_temperature_celsius", &inlet, Some(21.5))
+        .await;
+    let outlet = config("outlet", r#","val_tpl":"{{ value_json.t | float }}""#);
+    broker.publish(
+        "homeassistant/sensor/rack-3/outlet/config",
+        &outlet,
+        &["-r"],
+    );
+    place
+        .becomes("mqtt_announced_entities", &[], Some(2.0))
+        .await;
+    testkit::eventually(support::SOON, || async {
+        broker.publish("rack-3/outlet", r#"{"t":"31"}"#, &[]);
+        let outlet = [("sensor", "rack-3"), ("part", "outlet")];
+        let found = place
+            .process
+            .scrape()
+            .await?
+            .value("mqtt_temperature_celsius", &outlet);
+        anyhow::ensure!(found == Some(31.0), "{found:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    // A template that computes is not run.
+    let program = config("hot", r#","val_tpl":"{{ value | float * 2 }}""#);
+    broker.publish("homeassistant/sensor/rack-3/hot/config", &program, &["-r"]);
+    place
+        .becomes("mqtt_messages_total", &[("result", "no_value")], Some(1.0))
+        .await;
+    broker.publish("rack-3/status", "offline", &[]);
+    place.becomes("mqtt_sensor_up", &labels, Some(0.0)).await;
+    // Gone as soon as the announcement is taken back.
+    broker.publish("homeassistant/sensor/rack-3/outlet/config", "", &["-r"]);
+    place
+        .becomes("mqtt_announced_entities", &[], Some(1.0))
+        .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_kept_messages_is_counted_and_shows_nothing() {
+    let broker = Broker::start(ANY).await;
+    let payload = || r#"{"temperature":5}"#.to_owned();
+    broker.keep((0..400).map(|number| (format!("zigbee2mqtt/kept{number}"), payload())));
+    let place = support::at(&broker, "limits: {unknown_series: 20}").await;
+    let samples = place
+        .becomes(
+            "mqtt_messages_total",
+            &[("result", "retained")],
+            Some(400.0),
+        )
+        .await;
+    assert_eq!(samples.value("mqtt_temperature_celsius", &[]), None);
+    assert_eq!(
+        samples.value("mqtt_series", &[("devices", "unknown")]),
+        Some(0.0)
+    );
+    // Taken where it is wanted, they find no more room than there is, and who found none is named.
+    let place = support::at(&broker, "limits: {unknown_series: 20}\nretained: true").await;
+    let budget = [("reason", "budget")];
+    let samples = place
+        .becomes("mqtt_refused_values_total", &budget, Some(380.0))
+        .await;
+    assert_eq!(
+        samples.value("mqtt_series", &[("devices", "unknown")]),
+        Some(20.0)
+    );
+    assert_eq!(samples.sum("mqtt_over_budget_values_total", &[]), 380.0);
+    let other = [("topic", "other")];
+    assert_eq!(
+        samples.value("mqtt_over_budget_values_total", &other),
+        Some(360.0)
+    );
+}
+
+#[tokio::test]
+async fn discover_writes_rules_that_then_take_what_was_heard() {
+    let broker = Broker::start(ANY).await;
+    broker.publish("hall/north/climate", r#"{"t":21.5,"id":"a"}"#, &["-r"]);
+    broker.publish("hall/south/climate", r#"{"t":19,"id":"b"}"#, &["-r"]);
+    broker.publish("hall/door", "open", &["-r"]);
+    broker.publish("zigbee2mqtt/rack", r#"{"temperature":5}"#, &["-r"]);
+    let config = format!(
+        "brokers: [{{name: main, url: 'mqtt://127.0.0.1:{}'}}]\n",
+        broker.port
+    );
+    let file = broker.files.write("once.yaml", &config).unwrap();
+    let output = std::process::Command::new(support::BINARY)
+        .args(["discover", "--for", "2s", "--config.file"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for note in [
+        "note: 4 messages of 3 topics were heard; 1 messages are taken",
+        "note: no number in hall/door",
+    ] {
+        assert!(said.contains(note), "{said}");
+    }
+    broker.files.write("found.yaml", &output.stdout).unwrap();
+    let found = broker.files.join("found.yaml");
+    let more = format!(
+        "rules: []\nretained: true\nrule_files: ['{}']",
+        found.display()
+    );
+    let place = support::at(&broker, &more).await;
+    let south = [("sensor", "south")];
+    place.becomes("mqtt_t", &south, Some(19.0)).await;
+
+    let output = std::process::Command::new(support::BINARY)
+        .args([
+            "discover",
+            "--for",
+            "1s",
+            "--topics",
+            "a/#/b",
+            "--config.file",
+        ])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+}

@@ -1,5 +1,6 @@
 //! A broker and the program.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -79,6 +80,51 @@ impl Broker {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Ends it in good order, so that it writes what it holds to its disk.
+    pub(crate) async fn end(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        tokio::task::spawn_blocking(move || child.wait())
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    /// Publishes to many topics over one connection, to be kept (MQTT 3.1.1, sections 3.1, 3.3 and 3.12); comes back when the broker has them all.
+    pub(crate) fn keep(&self, messages: impl Iterator<Item = (String, String)>) {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let mut packets = b"\x10\x10\0\x04MQTT\x04\x02\0\x3C\0\x04keep".to_vec();
+        for (topic, payload) in messages {
+            let length = u8::try_from(2 + topic.len() + payload.len()).unwrap();
+            assert!(length < 128, "{topic}");
+            packets.extend([0x31, length, 0, u8::try_from(topic.len()).unwrap()]);
+            packets.extend(topic.as_bytes());
+            packets.extend(payload.as_bytes());
+        }
+        packets.extend([0xC0, 0]);
+        stream.write_all(&packets).unwrap();
+        // The answers to the connection and to the ping.
+        stream.read_exact(&mut [0; 6]).unwrap();
+    }
+
+    /// Publishes each line as a message, over one connection.
+    pub(crate) fn publish_lines(&self, topic: &str, lines: &str, more: &[&str]) {
+        let file = self.files.join("lines");
+        std::fs::write(&file, lines).unwrap();
+        let status = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-t", topic, "-l"])
+            .args(more)
+            .stdin(std::fs::File::open(file).unwrap())
+            .status()
+            .expect("Debian's mosquitto-clients");
+        assert!(status.success(), "{status:?}");
     }
 
     /// Publishes with Debian's client.

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Checker;
-use super::settings::{PingSettings, SendersSettings, Settings};
+use super::settings::{Endpoint, HostSettings, PingSettings, SendersSettings, Settings};
 use crate::document::{Defaults, DeviceEntry, Family};
 use crate::labels;
-use crate::model::{Address, Device, Inventory, Mqtt, Ping, Senders, Snmp, Ssh};
+use crate::model::{
+    Address, Checks, Cloud, Device, Host, Inventory, Mqtt, Ping, Senders, Snmp, Ssh,
+};
 use crate::names;
 use crate::text::Text;
 
@@ -15,6 +17,8 @@ const MAX_MEMBERSHIPS: usize = 16;
 const SNMP_MODULE: &str = "auto";
 const SNMP_PORT: u16 = 161;
 const SSH_PORT: u16 = 22;
+/// node_exporter's.
+const HOST_PORT: u16 = 9100;
 
 /// The addresses of a device, main one first.
 struct Addresses {
@@ -71,6 +75,23 @@ impl Checker<'_> {
         );
         let text = |text: Option<Text>| text.unwrap_or_else(|| "".into());
         let (site, role) = (text(settings.site), text(settings.role));
+        let is_host = &*role == "host" && settings.platform.as_deref() == Some("linux");
+        let host = settings
+            .host
+            .or_else(|| is_host.then(HostSettings::default));
+        let cloud = settings
+            .cloud
+            .filter(|cloud| cloud.enabled.unwrap_or(true))
+            .and_then(|cloud| {
+                if cloud.region.is_none() {
+                    let message = "no region; expected one like eu-central-1".to_owned();
+                    self.problem(format!("{path}.cloud"), message);
+                }
+                Some(Cloud {
+                    region: cloud.region?,
+                    rds: cloud.rds.unwrap_or_else(|| entry.name.as_str().into()),
+                })
+            });
         let labels = labels::render(&[("device", &entry.name), ("site", &site), ("role", &role)]);
         Some(Device {
             name: entry.name.as_str().into(),
@@ -104,6 +125,21 @@ impl Checker<'_> {
                     client_id: mqtt.client_id,
                     topics: mqtt.topics.unwrap_or_default(),
                 }),
+            checks: settings
+                .checks
+                .filter(|checks| checks.enabled.unwrap_or(true))
+                .map(|checks| Checks {
+                    http: checks.http.unwrap_or_default(),
+                    tcp: endpoints(checks.tcp, &addresses.main),
+                    dns: checks.dns.unwrap_or_default(),
+                    tls: endpoints(checks.tls, &addresses.main),
+                }),
+            host: host
+                .filter(|host| host.enabled.unwrap_or(true))
+                .map(|host| Host {
+                    port: host.port.unwrap_or(HOST_PORT),
+                }),
+            cloud,
             maintenance: settings.maintenance,
             desired: settings.desired,
             ports: settings.ports,
@@ -275,6 +311,15 @@ impl Checker<'_> {
     }
 }
 
+/// Each as `host:port`.
+fn endpoints(all: Option<Vec<Endpoint>>, address: &Address) -> Vec<Text> {
+    let all = all.into_iter().flatten().map(|one| match one {
+        Endpoint::Port(port) => address.with_port(port).into(),
+        Endpoint::Other(text) => text,
+    });
+    all.collect()
+}
+
 /// What the device says itself, in the form of a group's defaults.
 fn own(entry: &DeviceEntry) -> Defaults {
     Defaults {
@@ -288,6 +333,9 @@ fn own(entry: &DeviceEntry) -> Defaults {
         flow: entry.flow.clone(),
         syslog: entry.syslog.clone(),
         mqtt: entry.mqtt.clone(),
+        checks: entry.checks.clone(),
+        host: entry.host.clone(),
+        cloud: entry.cloud.clone(),
         maintenance: entry.maintenance.clone(),
         desired: entry.desired,
         ports: entry.ports.clone(),

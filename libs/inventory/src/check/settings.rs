@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::Checker;
 use crate::document::{
-    Defaults, Desired, Family, MqttEntry, PingEntry, PortsEntry, Records, SendersEntry, SnmpEntry,
-    SshEntry, WindowEntry,
+    ChecksEntry, CloudEntry, Defaults, Desired, Family, MqttEntry, PingEntry, PortsEntry, Records,
+    SendersEntry, SnmpEntry, SshEntry, WindowEntry,
 };
 use crate::model::{Inventory, Ports, Window};
 use crate::names;
@@ -26,6 +26,7 @@ const MAX_WINDOWS: usize = 32;
 const MAX_PORTS: usize = 32;
 const MAX_SOURCES: usize = 16;
 const MAX_TOPICS: usize = 16;
+const MAX_CHECKS: usize = 16;
 
 /// Checked values; `None` where nothing was said.
 #[derive(Clone, Default)]
@@ -40,6 +41,9 @@ pub(super) struct Settings {
     pub(super) flow: Option<SendersSettings>,
     pub(super) syslog: Option<SendersSettings>,
     pub(super) mqtt: Option<MqttSettings>,
+    pub(super) checks: Option<ChecksSettings>,
+    pub(super) host: Option<HostSettings>,
+    pub(super) cloud: Option<CloudSettings>,
     pub(super) maintenance: Vec<Window>,
     pub(super) desired: Option<Desired>,
     pub(super) ports: Vec<Ports>,
@@ -93,6 +97,18 @@ sections! {
     SshSettings { enabled: bool, port: u16, credentials: Text, }
     SendersSettings { enabled: bool, sources: Vec<IpAddr>, }
     MqttSettings { enabled: bool, client_id: Text, topics: Vec<Text>, }
+    ChecksSettings { enabled: bool, http: Vec<Text>, tcp: Vec<Endpoint>, dns: Vec<Text>, tls: Vec<Endpoint>, }
+    HostSettings { enabled: bool, port: u16, }
+    CloudSettings { enabled: bool, region: Text, rds: Text, }
+}
+
+/// Where a connection goes to.
+#[derive(Clone)]
+pub(super) enum Endpoint {
+    /// A port of the device.
+    Port(u16),
+    /// `host:port`.
+    Other(Text),
 }
 
 impl Settings {
@@ -118,6 +134,9 @@ impl Settings {
         section(&mut self.flow, weaker.flow.as_ref());
         section(&mut self.syslog, weaker.syslog.as_ref());
         section(&mut self.mqtt, weaker.mqtt.as_ref());
+        section(&mut self.checks, weaker.checks.as_ref());
+        section(&mut self.host, weaker.host.as_ref());
+        section(&mut self.cloud, weaker.cloud.as_ref());
     }
 }
 
@@ -175,6 +194,18 @@ impl Checker<'_> {
                 .mqtt
                 .as_ref()
                 .map(|mqtt| self.mqtt(mqtt, &format!("{path}.mqtt"))),
+            checks: entry
+                .checks
+                .as_ref()
+                .map(|checks| self.checks(checks, &format!("{path}.checks"))),
+            host: entry.host.as_ref().map(|host| HostSettings {
+                enabled: host.enabled,
+                port: self.port(host.port, &format!("{path}.host")),
+            }),
+            cloud: entry
+                .cloud
+                .as_ref()
+                .map(|cloud| self.cloud(cloud, &format!("{path}.cloud"))),
             maintenance: maintenance
                 .filter_map(|(index, window)| {
                     self.window(window, &format!("{path}.maintenance[{index}]"))
@@ -374,6 +405,50 @@ impl Checker<'_> {
                 format!("{path}.client_id")
             }),
             topics,
+        }
+    }
+
+    fn checks(&mut self, entry: &ChecksEntry, path: &str) -> ChecksSettings {
+        ChecksSettings {
+            enabled: entry.enabled,
+            http: self.listed(entry.http.as_ref(), &format!("{path}.http"), names::page),
+            tcp: self.endpoints(entry.tcp.as_ref(), &format!("{path}.tcp")),
+            dns: self.listed(entry.dns.as_ref(), &format!("{path}.dns"), names::dns),
+            tls: self.endpoints(entry.tls.as_ref(), &format!("{path}.tls")),
+        }
+    }
+
+    fn endpoints(&mut self, list: Option<&Vec<String>>, path: &str) -> Option<Vec<Endpoint>> {
+        let list = self.listed(list, path, names::endpoint)?;
+        let read = |text: Text| text.parse().map_or(Endpoint::Other(text), Endpoint::Port);
+        Some(list.into_iter().map(read).collect())
+    }
+
+    /// Each entry of a list as `read` has it, once.
+    fn listed(
+        &mut self,
+        list: Option<&Vec<String>>,
+        path: &str,
+        read: impl Fn(&str) -> Result<String, String>,
+    ) -> Option<Vec<Text>> {
+        let list = list?;
+        self.counted(list.len(), MAX_CHECKS, path);
+        let mut all: Vec<Text> = Vec::new();
+        for (index, text) in list.iter().enumerate() {
+            if let Some(text) = self.noted(|| format!("{path}[{index}]"), read(text))
+                && !all.iter().any(|have| **have == text)
+            {
+                all.push(self.text(&text));
+            }
+        }
+        Some(all)
+    }
+
+    fn cloud(&mut self, entry: &CloudEntry, path: &str) -> CloudSettings {
+        CloudSettings {
+            enabled: entry.enabled,
+            region: self.label(entry.region.as_deref(), || format!("{path}.region")),
+            rds: self.label(entry.rds.as_deref(), || format!("{path}.rds")),
         }
     }
 

@@ -121,6 +121,18 @@ jobs.bad.yaml:8:49: devices[0].mqtt.topics[1]: "a+" is not an MQTT topic filter;
 jobs.bad.yaml:8:55: devices[0].mqtt.topics[2]: "" is not an MQTT topic filter; expected one like site/+/temperature or site/#"#,
     ),
     (
+        "checks",
+        r#"checks.bad.yaml:4:21: devices[0].checks.http[0]: not the address of a page; expected one like https://shop.example.net/health, without a user
+checks.bad.yaml:4:33: devices[0].checks.http[1]: not the address of a page; expected one like https://shop.example.net/health, without a user
+checks.bad.yaml:4:63: devices[0].checks.tcp[0]: "0" is not where a connection goes to; expected a port of the device like 443, or one like db.example.net:5432
+checks.bad.yaml:4:68: devices[0].checks.tcp[1]: "a:b" is not where a connection goes to; expected a port of the device like 443, or one like db.example.net:5432
+checks.bad.yaml:4:75: devices[0].checks.tcp[2]: ":80" is not where a connection goes to; expected a port of the device like 443, or one like db.example.net:5432
+checks.bad.yaml:4:89: devices[0].checks.dns[0]: "-" is not an address; expected an IPv4 address, an IPv6 address or a DNS name
+checks.bad.yaml:4:100: devices[0].checks.tls: an empty list; expected 1 to 16 entries, or no such key
+checks.bad.yaml:5:18: devices[0].host.port: port 0 cannot be reached; expected 1 to 65535
+checks.bad.yaml:6:12: devices[0].cloud: no region; expected one like eu-central-1"#,
+    ),
+    (
         "one-address",
         r#"one-address.bad.yaml:3:25: devices[1].address: the address 192.0.2.1 is taken by devices[0].address on line 2; expected each once
 one-address.bad.yaml:5:25: devices[3].address: the address 192.0.2.1 is taken by devices[2].address on line 4; expected each once"#,

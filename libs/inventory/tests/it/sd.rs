@@ -87,3 +87,65 @@ fn an_unusual_snmp_port_stands_in_the_target() {
     assert_eq!(list[0]["labels"]["__param_module"], "auto");
     assert_eq!(list[0]["labels"].get("__param_auth"), None);
 }
+
+#[test]
+fn checks_hosts_and_cloud_resources_become_lists_and_configurations() {
+    let text = "\
+sites: [{name: ams}]
+groups: [{name: pages, defaults: {checks: {tls: ['443'], http: ['https://a.example/x?y=1']}}}]
+devices:
+  - {name: w, address: '2001:db8::1', site: ams, role: host, platform: linux, groups: [pages], ping: {enabled: false},
+     checks: {tcp: ['22', 'db.example:5432', '22'], dns: [Example.NET., b.example]}}
+  - {name: off, address: 192.0.2.2, groups: [pages], checks: {enabled: false}, host: {port: 9000}}
+  - {name: not, address: 192.0.2.3, role: host, platform: linux, host: {enabled: false}}
+  - {name: router, address: 192.0.2.4, role: router, platform: linux}
+  - {name: orders, address: orders.example, site: ams, role: database, cloud: {region: eu-central-1, rds: orders-prod}}
+";
+    let inventory = Inventory::parse(text, Path::new("t")).unwrap();
+    let answer = |job| -> Value {
+        serde_json::from_slice(&render(&inventory, job, Shard::default())).unwrap()
+    };
+    let w = labels("w", "ams", "host", "linux");
+    let group = |targets: Value, more: &[(&str, &str)]| json!({"targets": targets, "labels": also(w.clone(), more)});
+    let dns = |name: &str, module: &str| {
+        let more = [
+            ("check", "dns"),
+            ("__param_module", module),
+            ("query", name),
+        ];
+        group(json!(["[2001:db8::1]:53"]), &more)
+    };
+    assert_eq!(
+        answer(Job::Checks),
+        json!([
+            group(
+                json!(["https://a.example/x?y=1"]),
+                &[("check", "http"), ("__param_module", "http")]
+            ),
+            group(
+                json!(["[2001:db8::1]:22", "db.example:5432"]),
+                &[("check", "tcp"), ("__param_module", "tcp")]
+            ),
+            group(
+                json!(["[2001:db8::1]:443"]),
+                &[("check", "tls"), ("__param_module", "tls")]
+            ),
+            dns("example.net", "dns_example.net"),
+            dns("b.example", "dns_b.example"),
+        ])
+    );
+    assert_eq!(
+        answer(Job::Host),
+        json!([
+            {"targets": ["[2001:db8::1]:9100"], "labels": w},
+            {"targets": ["192.0.2.2:9000"], "labels": labels("off", "", "", "")},
+        ])
+    );
+    let blackbox = inventory::sd::blackbox(&inventory);
+    assert_eq!(blackbox.matches("prober: dns").count(), 2, "{blackbox}");
+    let yace = inventory::sd::yace(&inventory);
+    assert!(
+        yace.contains("value: \"orders-prod\"") && yace.matches("- name: ").count() == 1,
+        "{yace}"
+    );
+}

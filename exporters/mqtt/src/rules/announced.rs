@@ -1,0 +1,275 @@
+//! Entities that announce themselves: Home Assistant's MQTT discovery (<https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery>).
+//!
+//! A retained message at `homeassistant/COMPONENT/[NODE/]OBJECT/config` says where an entity publishes, how its value stands in the payload,
+//! and its unit. A table (data) says which of them become which series; the rest is left alone. An entity becomes rules like any other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+use super::number::Conversion;
+use super::{Rule, ValueRule, is_label};
+use crate::path::Path;
+use crate::topic::Pattern;
+
+/// Which entities become which series.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// The first level of the topics.
+    pub(super) prefix: String,
+    /// The family of whether an entity is there.
+    pub(super) availability: Option<Arc<str>>,
+    /// The first row that fits decides.
+    pub(super) rows: Vec<Row>,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) component: String,
+    pub(super) class: String,
+    pub(super) unit: String,
+    pub(super) metric: Arc<str>,
+    pub(super) conversion: Conversion,
+    /// What on and off are, of components that are one of the two.
+    pub(super) on_off: (f64, f64),
+}
+
+/// What a message of discovery says.
+#[derive(Debug, Clone)]
+pub enum Announcement {
+    /// There is such an entity, read by these rules, each of one topic.
+    Entity(Vec<Arc<Rule>>),
+    /// The entity is gone.
+    Gone,
+    /// No row is for it, or it is read in a way that is not understood.
+    Unused,
+}
+
+impl Table {
+    /// The topics of announcements.
+    pub(super) fn patterns(&self) -> [Pattern; 2] {
+        ["+/+/config", "+/+/+/config"].map(|rest| {
+            Pattern::parse(&format!("{}/{rest}", self.prefix)).expect("its prefix is one level")
+        })
+    }
+
+    /// Component and names of the entity that a topic of announcements is about.
+    fn names<'t>(&self, topic: &'t str) -> Option<(&'t str, &'t str, &'t str)> {
+        let rest = topic.strip_prefix(&*self.prefix)?.strip_prefix('/')?;
+        let mut levels = rest.strip_suffix("/config")?.split('/');
+        let (component, first) = (levels.next()?, levels.next()?);
+        let object = levels.next().unwrap_or(first);
+        levels
+            .next()
+            .is_none()
+            .then_some((component, first, object))
+    }
+
+    /// What a message says; `None` when its topic is none of announcements. Nothing of it is trusted.
+    pub(super) fn read(&self, topic: &str, payload: &[u8]) -> Option<Announcement> {
+        let (component, node, object) = self.names(topic)?;
+        if payload.is_empty() {
+            return Some(Announcement::Gone);
+        }
+        let entity = serde_json::from_slice::<Map<String, Json>>(payload).ok();
+        let rules = entity.and_then(|map| self.entity(component, (node, object), &Entity(&map)));
+        Some(rules.map_or(Announcement::Unused, Announcement::Entity))
+    }
+
+    fn entity(
+        &self,
+        component: &str,
+        (node, object): (&str, &str),
+        entity: &Entity<'_>,
+    ) -> Option<Vec<Arc<Rule>>> {
+        let class = entity.text("device_class", "dev_cla").unwrap_or_default();
+        let unit = entity.text("unit_of_measurement", "unit_of_meas");
+        let unit = unit.unwrap_or_default();
+        let fits =
+            |row: &&Row| row.component == component && row.class == class && row.unit == unit;
+        let row = self.rows.iter().find(fits)?;
+        let path = template(
+            entity
+                .text("value_template", "val_tpl")
+                .unwrap_or("{{ value }}"),
+        )?;
+        let device = entity.object("device", "dev");
+        let name = device
+            .as_ref()
+            .and_then(|device| device.text("name", "name"));
+        let sensor = name.filter(|name| is_label(name)).unwrap_or(node);
+        if !is_label(sensor) || !is_label(object) {
+            return None;
+        }
+        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut conversion = row.conversion.clone();
+        let binary = component != "sensor";
+        if binary {
+            let on = entity.text("payload_on", "pl_on").unwrap_or("ON");
+            let off = entity.text("payload_off", "pl_off").unwrap_or("OFF");
+            conversion.map = BTreeMap::from([
+                (on.to_owned(), row.on_off.0),
+                (off.to_owned(), row.on_off.1),
+            ]);
+        }
+        let expires = entity.0.get("expire_after").or(entity.0.get("exp_aft"));
+        let expires = expires
+            .and_then(Json::as_u64)
+            .filter(|seconds| *seconds > 0);
+        let expires = expires.map(|seconds| Duration::from_secs(seconds.min(2_592_000)));
+        let topic = entity.topic("state_topic", "stat_t")?;
+        let rule = |topic: &str, state, value| {
+            let topic = Pattern::parse(topic).ok().filter(Pattern::is_exact)?;
+            Some(Arc::new(Rule {
+                topic,
+                retained: None,
+                state,
+                stale_after: expires.filter(|_| !state),
+                values: vec![value],
+            }))
+        };
+        let value = ValueRule {
+            metric: Arc::clone(&row.metric),
+            path,
+            when: Vec::new(),
+            labels: vec![own("sensor", sensor), own("part", object)],
+            conversion,
+        };
+        let mut rules = vec![rule(&topic, binary && expires.is_none(), value)?];
+        if let (Some(metric), Some((topic, path, map))) = (&self.availability, availability(entity))
+        {
+            let value = ValueRule {
+                metric: Arc::clone(metric),
+                path,
+                when: Vec::new(),
+                labels: vec![own("sensor", sensor)],
+                conversion: Conversion {
+                    map,
+                    ..Conversion::default()
+                },
+            };
+            rules.extend(rule(&topic, true, value));
+        }
+        Some(rules)
+    }
+}
+
+/// Where an entity says whether it is there, and by which texts. Of several the last: Zigbee2MQTT names its bridge first.
+fn availability(entity: &Entity<'_>) -> Option<(String, Path, BTreeMap<String, f64>)> {
+    let list = entity.0.get("availability").or(entity.0.get("avty"));
+    let last = list.and_then(Json::as_array).and_then(|list| list.last());
+    let (at, topic, short) = match last.and_then(Json::as_object) {
+        Some(last) => (Entity(last), "topic", "t"),
+        None => (Entity(entity.0), "availability_topic", "avty_t"),
+    };
+    let topic = entity.whole(at.text(topic, short)?);
+    let short = at
+        .text("value_template", "val_tpl")
+        .filter(|_| last.is_some());
+    let long = entity.text("availability_template", "avty_tpl");
+    let path = template(short.or(long).unwrap_or("{{ value }}"))?;
+    let on = at.text("payload_available", "pl_avail").unwrap_or("online");
+    let off = at.text("payload_not_available", "pl_not_avail");
+    let off = off.unwrap_or("offline");
+    Some((
+        topic,
+        path,
+        BTreeMap::from([(on.to_owned(), 1.0), (off.to_owned(), 0.0)]),
+    ))
+}
+
+/// An announcement, whose keys may be abbreviated.
+struct Entity<'j>(&'j Map<String, Json>);
+
+impl<'j> Entity<'j> {
+    fn text(&self, long: &str, short: &str) -> Option<&'j str> {
+        self.0.get(long).or(self.0.get(short))?.as_str()
+    }
+
+    fn object(&self, long: &str, short: &str) -> Option<Entity<'j>> {
+        let found = self.0.get(long).or(self.0.get(short))?;
+        found.as_object().map(Entity)
+    }
+
+    fn topic(&self, long: &str, short: &str) -> Option<String> {
+        self.text(long, short).map(|topic| self.whole(topic))
+    }
+
+    /// A topic with `~` at its beginning or end in place of the base topic.
+    fn whole(&self, topic: &str) -> String {
+        let base = self.0.get("~").and_then(Json::as_str).unwrap_or_default();
+        if let Some(rest) = topic.strip_prefix('~') {
+            return format!("{base}{rest}");
+        }
+        match topic.strip_suffix('~') {
+            Some(rest) => format!("{rest}{base}"),
+            None => topic.to_owned(),
+        }
+    }
+}
+
+/// The path of a template that only picks a value: `{{ value }}`, `{{ value_json.a.b }}`, `{{ value_json['a'] | float }}`. `None` of any other:
+/// templates are programs, and none are run here.
+fn template(text: &str) -> Option<Path> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let mut parts = inner.split('|').map(str::trim);
+    let value = parts.next()?;
+    let harmless = |filter: &str| {
+        let name = filter.split('(').next().unwrap_or_default().trim();
+        matches!(name, "float" | "int" | "round" | "is_defined")
+    };
+    if !parts.all(harmless) {
+        return None;
+    }
+    let rest = match value.strip_prefix("value_json") {
+        Some(rest) => rest,
+        None => return (value == "value").then(|| Path::parse("").ok()).flatten(),
+    };
+    let keys = rest
+        .replace("['", ".")
+        .replace("[\"", ".")
+        .replace('[', ".");
+    let keys = keys.replace("']", "").replace("\"]", "").replace(']', "");
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ' ' | ':');
+    let keys = keys
+        .strip_prefix('.')
+        .filter(|keys| keys.chars().all(plain))?;
+    Path::parse(keys).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_that_pick_a_value_are_understood_and_no_others() {
+        for (text, json, expected) in [
+            ("{{ value }}", "5", Some("5")),
+            ("{{ value_json.a.b }}", r#"{"a":{"b":1}}"#, Some("1")),
+            (
+                "{{value_json['a b'] | float(0) | round(1)}}",
+                r#"{"a b":2}"#,
+                Some("2"),
+            ),
+            (r#"{{ value_json["a"][1] }}"#, r#"{"a":[7,8]}"#, Some("8")),
+            ("{{ value_json.a * 2 }}", r#"{"a":1}"#, None),
+            ("{{ value_json.a | multiply(3) }}", r#"{"a":1}"#, None),
+            ("{% if value %}1{% endif %}", "1", None),
+            ("{{ states('x') }}", "1", None),
+            ("{{ value_json }}", "1", None),
+            ("", "1", None),
+        ] {
+            let json: Json = json.parse().unwrap();
+            let path = template(text);
+            let found = path.as_ref().and_then(|path| path.first(&json));
+            assert_eq!(
+                found.map(ToString::to_string).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}
