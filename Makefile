@@ -8,6 +8,7 @@ BIN     := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DEMO    ?=
 INVENTORY ?=
 SYSLOG  ?=
+MQTT    ?=
 FUZZ    ?=
 TIME    ?= 60
 SOAK    ?= 600
@@ -15,7 +16,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-forecast bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -89,7 +90,7 @@ style: ## the part of lint that is no test
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-forecast bench-inventory bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 FORECAST = target/bench/forecast
 bench-forecast: ## how true forecasts are on public series and made-up links, beside statsforecast and Prophet; fetches all three; minutes
@@ -102,6 +103,10 @@ bench-forecast: ## how true forecasts are on public series and made-up links, be
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory
+
+bench-mqtt: ## 50,000 messages a second of 5,000 sensors, beside Debian's prometheus-mqtt-exporter: MQTT='--rate 20000'
+	$(CARGO) build --release -q -p sotp-mqtt --bin sotp-mqtt --example bench-mqtt
+	$(CARGO) run --release -q -p sotp-mqtt --example bench-mqtt -- $(MQTT)
 
 bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_prober and surge-ping; needs root
 	$(CARGO) build --release -q -p sotp-ping --bin sotp-ping
