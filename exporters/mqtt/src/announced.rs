@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use crate::rules::Rule;
 
+/// An entity: its broker, and how it is read.
+type Entity = (Arc<str>, Vec<Arc<Rule>>);
+
 /// The entities.
 #[derive(Debug, Default)]
 pub struct Announced {
-    /// The rules of each entity and its broker, by the topic of its announcement.
-    entities: HashMap<Arc<str>, (Arc<str>, Vec<Arc<Rule>>)>,
+    /// By the topic of its announcement.
+    entities: HashMap<Arc<str>, Entity>,
     /// The rules by the topic that they read.
     by_topic: HashMap<String, Vec<Arc<Rule>>>,
     /// Topics that are not subscribed to yet, each with its broker.

@@ -14,6 +14,7 @@ use crate::exception::Shown;
 use crate::flags::Flags;
 use crate::metrics::{Series, lock};
 use crate::rate::Rate;
+use crate::spans::Spans;
 use crate::statistics::Statistics;
 
 /// The service.
@@ -40,9 +41,11 @@ impl toolkit::Service for Service {
         let config = live.current();
         let statistics = Arc::new(Mutex::new(Statistics::new()));
         lock(&statistics).know(&config.apps);
+        let spans = Spans::new();
         app.collect(Series {
             statistics: Arc::clone(&statistics),
             live: live.clone(),
+            spans: Arc::clone(&spans),
         });
         let lines = match &config.loki {
             None => None,
@@ -60,6 +63,7 @@ impl toolkit::Service for Service {
             statistics: Arc::clone(&statistics),
             rate: Rate::new(config.posts_per_second, Instant::now()),
             lines,
+            spans: Arc::clone(&spans),
         });
         for path in ["/collect", "/collect/{key}"] {
             let one = Arc::clone(&collector);
@@ -74,8 +78,24 @@ impl toolkit::Service for Service {
             });
         }
         applications(app, &live, &statistics);
+        hand_on(app, &live, &spans);
         Ok(())
     }
+}
+
+/// Hands spans on to the collector.
+fn hand_on(app: &mut App, live: &Live<Config>, spans: &Arc<Spans>) {
+    let (live, spans) = (live.clone(), Arc::clone(spans));
+    app.spawn("spans", OnEnd::Restart, move |stop| {
+        let (live, spans) = (live.clone(), Arc::clone(&spans));
+        async move {
+            tokio::select! {
+                () = spans.send(&live) => {}
+                () = stop.requested() => {}
+            }
+            Ok(())
+        }
+    });
 }
 
 /// Knows of the applications that a new configuration names.

@@ -18,9 +18,10 @@ use toolkit::{Live, Request, Response, web::response};
 use crate::config::Config;
 use crate::exception::Fault;
 use crate::metrics::lock;
-use crate::payload::Payload;
+use crate::payload::{Payload, TraceOf};
 use crate::rate::Rate;
 use crate::route::route;
+use crate::spans::{Spans, Traces};
 use crate::statistics::{Ending, Item, Statistics};
 use crate::vital::Vital;
 
@@ -38,6 +39,7 @@ pub(crate) struct Collector {
     pub(crate) statistics: Arc<Mutex<Statistics>>,
     pub(crate) rate: Rate,
     pub(crate) lines: Option<Lines>,
+    pub(crate) spans: Arc<Spans>,
 }
 
 impl Collector {
@@ -139,7 +141,7 @@ impl Collector {
         }
         match Payload::parse(&unpacked) {
             Ok(payload) => {
-                self.count(&config, &payload);
+                self.count(&config, payload);
                 Ending::Taken
             }
             Err(error) => {
@@ -149,7 +151,7 @@ impl Collector {
         }
     }
 
-    fn count(&self, config: &Config, payload: &Payload) {
+    fn count(&self, config: &Config, payload: Payload) {
         let mut statistics = lock(&self.statistics);
         let app = statistics.app(&payload.meta.app.name);
         let route = route(&config.routes, &payload.meta.page.url);
@@ -166,7 +168,8 @@ impl Collector {
                 match vital.value(*told) {
                     Some(value) => {
                         statistics.saw(Item::WebVital, 1);
-                        statistics.observe(vital, &app, &route, value);
+                        let trace = measurement.trace.as_ref().and_then(TraceOf::id);
+                        statistics.observe(vital, (&app, &route), value, trace);
                     }
                     None => statistics.saw(Item::Impossible, 1),
                 }
@@ -174,17 +177,30 @@ impl Collector {
         }
         statistics.saw(Item::Event, payload.events.len());
         statistics.saw(Item::Log, payload.logs.len());
+        let begun = payload
+            .events
+            .iter()
+            .filter(|event| event.name == "session_start");
+        *statistics.sessions.entry(Arc::clone(&app)).or_insert(0) += begun.count() as u64;
+        let spans = payload.traces.as_ref().map_or(0, Traces::len);
+        statistics.saw(Item::Span, spans);
         statistics.saw(Item::Exception, payload.exceptions.len());
         *statistics.exceptions.entry(Arc::clone(&app)).or_insert(0) +=
             payload.exceptions.len() as u64;
         drop(statistics);
+        let key = config.user_key.as_ref().map(|file| file.current());
+        let key = key.as_ref().map(|key| key.reveal().as_bytes());
         for exception in &payload.exceptions {
-            let fault = Fault::new(exception, &payload.meta, &app, &route);
+            let fault = Fault::new(exception, &payload.meta, (&app, &route), key);
             if let Some(lines) = &self.lines
                 && !lines.keep(&fault.line())
             {
                 tracing::error!("a fault of a page could not be queued");
             }
+        }
+        if let Some(traces) = payload.traces.filter(|_| config.traces.is_some()) {
+            let (body, count) = traces.request(&app, &payload.meta.app.version, &route);
+            self.spans.hand_on(body, count);
         }
     }
 }

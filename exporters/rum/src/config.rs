@@ -7,7 +7,7 @@ use loki::{Destination, QueueSection, Section};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{Bytes, Keys, Ranged};
-use toolkit::{ConfigError, Configuration, http, yaml};
+use toolkit::{ConfigError, Configuration, SecretFile, http, yaml};
 
 use crate::route::Pattern;
 
@@ -32,6 +32,14 @@ struct Raw {
     loki: Option<Section>,
     /// Where they wait until Loki has them.
     queue: QueueSection,
+    /// The collector that spans go to (OTLP over HTTP, `https://tempo:4318/v1/traces`); without it they are only counted. Of the keys of docs/loki.md
+    /// those of the connection and of who we are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traces: Option<Section>,
+    /// File with a key of 16 bytes or more: lines then carry a pseudonym of the user, which is a hash under this key. Without it nothing is
+    /// said of users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -76,6 +84,8 @@ impl Default for Raw {
             limits: RawLimits::default(),
             loki: None,
             queue: QueueSection::default(),
+            traces: None,
+            user_key_file: None,
         }
     }
 }
@@ -91,6 +101,8 @@ pub struct Config {
     pub(crate) posts_per_second: u32,
     pub(crate) loki: Option<Destination>,
     pub(crate) queue: QueueSection,
+    pub(crate) traces: Option<Destination>,
+    pub(crate) user_key: Option<Arc<SecretFile>>,
     /// Relative paths begin here.
     pub(crate) base: PathBuf,
     text: String,
@@ -147,7 +159,24 @@ impl Config {
             .map(|section| section.check(base))
             .transpose();
         let loki = loki.map_err(|(field, message)| at(format!("loki.{field}"), message))?;
+        let traces = raw.traces.as_ref().map(|section| section.check(base));
+        let traces = traces.transpose();
+        let traces = traces.map_err(|(field, message)| at(format!("traces.{field}"), message))?;
+        let user_key = raw.user_key_file.as_ref().map(|file| {
+            let key = SecretFile::open(base.join(file)).map_err(|error| error.to_string());
+            let long = |key: &SecretFile| key.current().reveal().len() >= 16;
+            match key {
+                Ok(key) if long(&key) => Ok(Arc::new(key)),
+                Ok(_) => Err("16 bytes or more".to_owned()),
+                Err(error) => Err(format!("a readable file, {}: {error}", file.display())),
+            }
+        });
+        let user_key = user_key
+            .transpose()
+            .map_err(|expected| at("user_key_file".to_owned(), format!("expected {expected}")))?;
         Ok(Self {
+            traces,
+            user_key,
             origins: raw.origins,
             apps: raw.apps.iter().map(|app| app.as_str().into()).collect(),
             routes,
@@ -258,6 +287,14 @@ mod tests {
             (
                 "loki: {url: nowhere}",
                 "loki.url: expected an http or https address",
+            ),
+            (
+                "traces: {url: nowhere}",
+                "traces.url: expected an http or https address",
+            ),
+            (
+                "user_key_file: none",
+                "user_key_file: expected a readable file, none",
             ),
             ("colour: red", "unknown key \"colour\""),
         ] {

@@ -4,7 +4,8 @@ use loki::{Line, Render};
 use serde::{Deserialize, Serialize};
 use spool::Record;
 
-use crate::payload::{Exception, Meta};
+use crate::payload::{Exception, Meta, TraceOf};
+use crate::pseudonym::pseudonym;
 use crate::route::scrubbed;
 
 /// Longest text, bytes.
@@ -26,11 +27,23 @@ pub(crate) struct Fault {
     browser: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     stack: Vec<String>,
+    /// A keyed hash of the user's identifier.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    user: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    trace_id: String,
 }
 
 impl Fault {
-    /// Of an exception on a page; `app` and `route` are those by which it is counted.
-    pub(crate) fn new(exception: &Exception, meta: &Meta, app: &str, route: &str) -> Self {
+    /// Of an exception on a page; `app` and `route` are those by which it is counted. Without a key nothing is said of the user.
+    pub(crate) fn new(
+        exception: &Exception,
+        meta: &Meta,
+        (app, route): (&str, &str),
+        key: Option<&[u8]>,
+    ) -> Self {
+        let user = key.zip(meta.user.as_ref());
+        let trace = exception.trace.as_ref().and_then(TraceOf::id);
         let frames = exception.stacktrace.iter().flat_map(|stack| &stack.frames);
         let number = |number: Option<u64>| number.map_or_else(String::new, |n| format!(":{n}"));
         let frames = frames.take(FRAMES).map(|frame| {
@@ -52,6 +65,8 @@ impl Fault {
             message: cut(&scrubbed(&exception.value)),
             browser: cut(format!("{} {major}", meta.browser.name).trim()),
             stack: frames.collect(),
+            user: user.map_or_else(String::new, |(key, user)| pseudonym(key, &user.id)),
+            trace_id: trace.unwrap_or_default().to_owned(),
         }
     }
 
@@ -89,7 +104,12 @@ mod tests {
         let text = r#"{"meta":{"app":{"name":"shop","version":"1.2"},"user":{"id":"alice"},"session":{"id":"s1"},"browser":{"name":"Chrome","version":"156.0.1.2","userAgent":"secret-agent"}},
           "exceptions":[{"type":"TypeError","value":"cannot load https://x/y?token=hunter2","context":{"user":"alice"},"stacktrace":{"frames":[{"function":"f","filename":"https://x/a.js?v=alice","lineno":3,"colno":7},{"filename":"b.js"}]}}]}"#;
         let payload = Payload::parse(text.as_bytes()).unwrap();
-        let fault = Fault::new(&payload.exceptions[0], &payload.meta, "shop", "/cart");
+        let fault = Fault::new(
+            &payload.exceptions[0],
+            &payload.meta,
+            ("shop", "/cart"),
+            None,
+        );
         let line = String::from_utf8(fault.line()).unwrap();
         assert_eq!(
             line,
@@ -102,7 +122,26 @@ mod tests {
             value: "ż".repeat(5_000),
             ..Exception::default()
         };
-        let fault = Fault::new(&long, &payload.meta, "a", "/");
+        let fault = Fault::new(&long, &payload.meta, ("a", "/"), None);
         assert_eq!(fault.message.len(), 2_000);
+        // With a key there is a pseudonym, and the trace where it is one.
+        let mut traced = payload.exceptions[0].clone();
+        traced.trace = Some(TraceOf {
+            trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        });
+        let key = Some(b"key".as_slice());
+        let fault = Fault::new(&traced, &payload.meta, ("shop", "/cart"), key);
+        let line = String::from_utf8(fault.line()).unwrap();
+        assert!(
+            line.contains(r#""trace_id":"0af7651916cd43dd8448eb211c80319c""#),
+            "{line}"
+        );
+        assert_eq!(fault.user.len(), 16);
+        assert!(
+            line.contains(&fault.user) && !line.contains("alice"),
+            "{line}"
+        );
+        let other = Fault::new(&traced, &payload.meta, ("shop", "/cart"), Some(b"other"));
+        assert_ne!(fault.user, other.user);
     }
 }

@@ -18,8 +18,10 @@ mod exception;
 mod flags;
 mod metrics;
 pub mod payload;
+mod pseudonym;
 mod rate;
 pub mod route;
+pub mod spans;
 mod statistics;
 pub mod vital;
 

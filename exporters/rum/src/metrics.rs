@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use toolkit::{Collect, Encoder, Kind, Labels, Live};
+use toolkit::{Collect, Encoder, Format, Kind, Labels, Live};
 
 use crate::config::Config;
+use crate::spans::Spans;
 use crate::statistics::{Ending, Item, Statistics};
 
 /// Locks it, also after a panic of another thread.
@@ -16,6 +17,7 @@ pub(crate) fn lock(statistics: &Mutex<Statistics>) -> MutexGuard<'_, Statistics>
 pub(crate) struct Series {
     pub(crate) statistics: Arc<Mutex<Statistics>>,
     pub(crate) live: Live<Config>,
+    pub(crate) spans: Arc<Spans>,
 }
 
 impl Collect for Series {
@@ -32,7 +34,7 @@ impl Collect for Series {
         out.family(
             "rum_items_total",
             Kind::Counter,
-            "What the posts held; only web vitals and exceptions are used",
+            "What the posts held; web vitals, exceptions and spans are used",
         );
         for (item, count) in Item::ALL.iter().zip(statistics.items) {
             out.sample(&Labels::new([("kind", item.as_str())]), count);
@@ -44,6 +46,22 @@ impl Collect for Series {
         );
         for (app, count) in &statistics.exceptions {
             out.sample(&Labels::new([("app", app)]), *count);
+        }
+        out.family(
+            "rum_sessions_total",
+            Kind::Counter,
+            "Sessions of users that began, by application",
+        );
+        for (app, count) in &statistics.sessions {
+            out.sample(&Labels::new([("app", app)]), *count);
+        }
+        out.family(
+            "rum_spans_total",
+            Kind::Counter,
+            "Spans of pages, by whether the collector took them; dropped means that too many waited",
+        );
+        for (result, count) in self.spans.counts() {
+            out.sample(&Labels::new([("result", result)]), count);
         }
         out.family(
             "rum_routes",
@@ -63,7 +81,14 @@ impl Collect for Series {
             let (name, help) = vital.family();
             out.family(name, Kind::Histogram, help);
             for (labels, histogram) in all {
-                out.histogram(&labels, buckets, &histogram.cumulated(), histogram.sum);
+                let (counts, sum) = (histogram.cumulated(), histogram.sum);
+                // Only one format knows native buckets; the others show exemplars, where they know such.
+                match out.format() {
+                    Format::Protobuf => histogram.native(|native| {
+                        out.histogram_native(&labels, buckets, &counts, sum, native);
+                    }),
+                    _ => out.histogram_traced(&labels, buckets, &counts, sum, &histogram.exemplars),
+                }
             }
         }
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::spans::{Traces, is_id};
+
 /// Most items of each kind in one payload; the SDK sends 50 at most.
 const MOST_ITEMS: usize = 1_000;
 
@@ -18,10 +20,50 @@ pub struct Payload {
     pub measurements: Vec<Measurement>,
     /// Faults.
     pub exceptions: Vec<Exception>,
-    /// Only counted.
-    pub events: Vec<IgnoredAny>,
+    /// Their names are counted.
+    pub events: Vec<Event>,
     /// Only counted.
     pub logs: Vec<IgnoredAny>,
+    /// Spans.
+    pub traces: Option<Traces>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Event {
+    /// What it is called: `session_start`.
+    pub name: String,
+}
+
+/// The trace that something belongs to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TraceOf {
+    /// 32 hexadecimal digits, as the page says.
+    pub trace_id: String,
+}
+
+impl TraceOf {
+    /// The identifier, when it is one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        Some(&*self.trace_id).filter(|id| is_id(id, 32))
+    }
+}
+
+/// Who uses the page, as the page says.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct User {
+    /// Identifier; it is shown as a pseudonym at most.
+    pub id: String,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("User")
+    }
 }
 
 /// Application and page.
@@ -34,6 +76,8 @@ pub struct Meta {
     pub page: Page,
     /// The browser.
     pub browser: Browser,
+    /// The user.
+    pub user: Option<User>,
 }
 
 /// An application.
@@ -73,6 +117,8 @@ pub struct Measurement {
     pub kind: String,
     /// The numbers by name.
     pub values: BTreeMap<String, f64>,
+    /// The trace that they were measured in.
+    pub trace: Option<TraceOf>,
 }
 
 /// A fault.
@@ -86,6 +132,8 @@ pub struct Exception {
     pub value: String,
     /// Where it happened.
     pub stacktrace: Option<Stack>,
+    /// The trace that it happened in.
+    pub trace: Option<TraceOf>,
 }
 
 /// Where a fault happened, innermost first.
@@ -133,6 +181,7 @@ impl Payload {
             payload.exceptions.len(),
             payload.events.len(),
             payload.logs.len(),
+            payload.traces.as_ref().map_or(0, Traces::len),
         ];
         if counts.into_iter().any(|count| count > MOST_ITEMS) {
             return Err(Wrong::TooMany);

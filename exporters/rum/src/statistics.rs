@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use toolkit::{Buckets, Labels};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use toolkit::{Buckets, Exemplar, Labels, Native};
 
 use crate::route::OTHER;
 use crate::vital::{Rating, Vital};
@@ -57,16 +59,18 @@ pub(crate) enum Item {
     Exception,
     Event,
     Log,
+    Span,
 }
 
 impl Item {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::WebVital,
         Self::Impossible,
         Self::Measurement,
         Self::Exception,
         Self::Event,
         Self::Log,
+        Self::Span,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -77,6 +81,7 @@ impl Item {
             Self::Exception => "exception",
             Self::Event => "event",
             Self::Log => "log",
+            Self::Span => "span",
         }
     }
 }
@@ -87,9 +92,46 @@ pub(crate) struct Histogram {
     /// In each bucket, not cumulated.
     counts: Vec<u64>,
     pub(crate) sum: f64,
+    /// The last traced observation of each bucket.
+    pub(crate) exemplars: Vec<Option<Exemplar>>,
+    /// Observations of the zero bucket, and of the others by index.
+    zero: u64,
+    native: BTreeMap<i32, u64>,
+}
+
+/// Resolution of the native histograms: eight buckets for each power of two, each 9 % wide.
+const SCHEMA: i32 = 3;
+/// A millisecond, or a thousandth of a score: what is less is in the zero bucket.
+const ZERO: f64 = 0.001;
+
+/// The index of a value above zero (<https://prometheus.io/docs/specs/native_histograms/>): values are bounded, and so are indices.
+fn index(value: f64) -> i32 {
+    (value.log2() * f64::from(1 << SCHEMA)).ceil() as i32
 }
 
 impl Histogram {
+    fn new(buckets: &Buckets) -> Self {
+        let cells = buckets.bounds().len() + 1;
+        Self {
+            counts: vec![0; cells],
+            sum: 0.0,
+            exemplars: vec![None; cells],
+            zero: 0,
+            native: BTreeMap::new(),
+        }
+    }
+
+    /// The native buckets.
+    pub(crate) fn native<T>(&self, take: impl FnOnce(&Native<'_>) -> T) -> T {
+        let buckets: Vec<(i32, u64)> = self.native.iter().map(|(at, n)| (*at, *n)).collect();
+        take(&Native {
+            schema: SCHEMA,
+            zero_threshold: ZERO,
+            zero_count: self.zero,
+            buckets: &buckets,
+        })
+    }
+
     /// One count for each bucket, cumulated, and the last for all.
     pub(crate) fn cumulated(&self) -> Vec<u64> {
         let mut sum = 0;
@@ -112,6 +154,8 @@ pub(crate) struct Statistics {
     pub(crate) items: [u64; Item::ALL.len()],
     /// Exceptions by application.
     pub(crate) exceptions: BTreeMap<Arc<str>, u64>,
+    /// Sessions that began, by application.
+    pub(crate) sessions: BTreeMap<Arc<str>, u64>,
     routes: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     vitals: BTreeMap<Vital, (Buckets, BTreeMap<Place, Histogram>)>,
 }
@@ -123,6 +167,7 @@ impl Statistics {
             endings: [0; Ending::ALL.len()],
             items: [0; Item::ALL.len()],
             exceptions: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             routes: BTreeMap::new(),
             vitals: vitals.into(),
         }
@@ -132,6 +177,7 @@ impl Statistics {
     pub(crate) fn know(&mut self, apps: &[Arc<str>]) {
         for app in apps.iter().cloned().chain([OTHER.into()]) {
             self.exceptions.entry(Arc::clone(&app)).or_insert(0);
+            self.sessions.entry(Arc::clone(&app)).or_insert(0);
             self.routes.entry(app).or_default();
         }
     }
@@ -168,17 +214,37 @@ impl Statistics {
         route
     }
 
-    pub(crate) fn observe(&mut self, vital: Vital, app: &Arc<str>, route: &Arc<str>, value: f64) {
+    /// Counts an observation; `trace` is the trace that it was made in.
+    pub(crate) fn observe(
+        &mut self,
+        vital: Vital,
+        (app, route): (&Arc<str>, &Arc<str>),
+        value: f64,
+        trace: Option<&str>,
+    ) {
         let Some((buckets, places)) = self.vitals.get_mut(&vital) else {
             return;
         };
         let place = (Arc::clone(app), Arc::clone(route), vital.rating(value));
-        let histogram = places.entry(place).or_insert_with(|| Histogram {
-            counts: vec![0; buckets.bounds().len() + 1],
-            sum: 0.0,
-        });
-        if let Some(count) = histogram.counts.get_mut(buckets.index(value)) {
+        let histogram = places
+            .entry(place)
+            .or_insert_with(|| Histogram::new(buckets));
+        let at = buckets.index(value);
+        if let Some(count) = histogram.counts.get_mut(at) {
             *count += 1;
+        }
+        if value <= ZERO {
+            histogram.zero += 1;
+        } else {
+            *histogram.native.entry(index(value)).or_insert(0) += 1;
+        }
+        if let (Some(trace), Some(exemplar)) = (trace, histogram.exemplars.get_mut(at)) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            *exemplar = Some(Exemplar {
+                labels: Labels::new([("trace_id", trace)]),
+                value,
+                timestamp: now.unwrap_or_default().as_secs_f64(),
+            });
         }
         histogram.sum += value;
     }
@@ -230,7 +296,7 @@ mod tests {
         let mut statistics = Statistics::new();
         let (app, route): (Arc<str>, Arc<str>) = ("a".into(), "/".into());
         for value in [0.1, 0.1001, 50.0] {
-            statistics.observe(Vital::Lcp, &app, &route, value);
+            statistics.observe(Vital::Lcp, (&app, &route), value, None);
         }
         let (_, buckets, all) = statistics.vitals().next().unwrap();
         assert_eq!(all.len(), 2);
@@ -246,5 +312,29 @@ mod tests {
             ),
             (13, 0, 1)
         );
+    }
+
+    #[test]
+    fn native_buckets_hold_what_the_specification_says() {
+        let (app, route): (Arc<str>, Arc<str>) = ("a".into(), "/".into());
+        let mut statistics = Statistics::new();
+        // A bound belongs to the bucket below it.
+        for value in [0.0, 0.001, 1.0, 1.0001, 2.0, 600.0] {
+            statistics.observe(Vital::Lcp, (&app, &route), value, Some("t"));
+        }
+        let (_, _, all) = statistics.vitals().next().unwrap();
+        let mut found = (0, Vec::new());
+        for (_, histogram) in &all {
+            histogram.native(|native| {
+                found.0 += native.zero_count;
+                found.1.extend(native.buckets.to_vec());
+            });
+        }
+        found.1.sort();
+        assert_eq!(found, (2, vec![(0, 1), (1, 1), (8, 1), (74, 1)]));
+        let exemplars = all
+            .iter()
+            .flat_map(|(_, one)| one.exemplars.iter().flatten());
+        assert_eq!(exemplars.count(), 4);
     }
 }

@@ -65,7 +65,10 @@ fn malformed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ClientEr
 }
 
 /// The HTTP client with everything that a destination says of its connections.
-pub(crate) fn http(destination: &Destination) -> Result<reqwest::Client, ClientError> {
+///
+/// # Errors
+/// A file or a header of it cannot be used.
+pub fn http(destination: &Destination) -> Result<reqwest::Client, ClientError> {
     // An error says that it was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let url = reqwest::Url::parse(&destination.url).map_err(malformed("the address"))?;

@@ -39,7 +39,7 @@ mod task;
 mod wire;
 
 pub use answer::{Verdict, classify};
-pub use client::ClientError;
+pub use client::{ClientError, http};
 pub use dead::{DeadLetter, DeadLetters, read_dead_letters};
 pub use deliver::{Observer, Outcome, Render, State};
 pub use delivery::{Delivery, Records, Watch};

@@ -16,7 +16,7 @@ use toolkit::yaml;
 use crate::rules::Rules;
 
 /// Keys that are not understood are named, not refused: versions differ in them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Theirs {
     mqtt: Mqtt,
@@ -86,18 +86,6 @@ struct Metric {
 struct Mapping {
     map: BTreeMap<String, f64>,
     error_value: Option<f64>,
-}
-
-impl Default for Theirs {
-    fn default() -> Self {
-        Self {
-            mqtt: Mqtt::default(),
-            cache: Cache::default(),
-            json_parsing: JsonParsing::default(),
-            metrics: Vec::new(),
-            other: BTreeMap::new(),
-        }
-    }
 }
 
 impl Default for Mqtt {

@@ -224,10 +224,10 @@ fn template(text: &str) -> Option<Path> {
     if !parts.all(harmless) {
         return None;
     }
-    let rest = match value.strip_prefix("value_json") {
-        Some(rest) => rest,
-        None => return (value == "value").then(|| Path::parse("").ok()).flatten(),
-    };
+    if value == "value" {
+        return Path::parse("").ok();
+    }
+    let rest = value.strip_prefix("value_json")?;
     let keys = rest
         .replace("['", ".")
         .replace("[\"", ".")

@@ -245,3 +245,97 @@ async fn a_new_configuration_names_other_origins_and_a_bad_one_changes_nothing()
         .await;
     assert_eq!(answer.status, 202);
 }
+
+/// The bodies that are posted to a collector of this test, which says 200 to everything.
+async fn collector() -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let mut text = String::new();
+                let mut piece = [0; 4096];
+                // As long as its length says, and then the next.
+                while let Ok(length @ 1..) = stream.read(&mut piece).await {
+                    text.push_str(&String::from_utf8_lossy(&piece[..length]));
+                    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                        continue;
+                    };
+                    let length = head.to_lowercase();
+                    let length = length.split("content-length: ").nth(1).unwrap();
+                    let length: usize = length.lines().next().unwrap().trim().parse().unwrap();
+                    if body.len() >= length {
+                        sender.send(body.to_owned()).unwrap();
+                        text.clear();
+                        let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        stream.write_all(ok).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (url, receiver)
+}
+
+const TRACED: &str = r#"{"meta":{"app":{"name":"shop","version":"1"},"page":{"url":"https://shop.example.net/d/overview/x?user=alice"},"user":{"id":"alice"}},
+  "events":[{"name":"session_start"},{"name":"click"}],
+  "measurements":[{"type":"web-vitals","values":{"lcp":1200},"trace":{"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331"}}],
+  "exceptions":[{"type":"E","value":"v","trace":{"trace_id":"0af7651916cd43dd8448eb211c80319c"}}],
+  "traces":{"resourceSpans":[{"resource":{"attributes":[{"key":"session.id","value":{"stringValue":"alice"}}]},"scopeSpans":[{"spans":[{"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","name":"HTTP GET","startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}}"#;
+
+#[tokio::test]
+async fn traces_lead_from_histograms_and_lines_to_spans_and_users_are_pseudonyms() {
+    let loki = Loki::start(None).await.unwrap();
+    let (url, mut bodies) = collector().await;
+    let key = testkit::TempDir::new().unwrap();
+    let key = key.write("key", "a-key-of-some-length\n").unwrap();
+    let more = format!(
+        "loki: {{url: '{}', batch_age: 10ms}}\nqueue: {{path: lines}}\ntraces: {{url: '{url}'}}\nuser_key_file: '{}'",
+        loki.push_url(),
+        key.display()
+    );
+    let place = support::start(&more).await;
+    assert_eq!(place.post(TRACED).await.status, 202);
+    let body = tokio::time::timeout(SOON, bodies.recv()).await.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&body.unwrap()).unwrap();
+    let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    assert_eq!(spans[0]["traceId"], "0af7651916cd43dd8448eb211c80319c");
+    assert!(!body.to_string().contains("alice"), "{body}");
+    let sent = [("result", "sent")];
+    place.becomes("rum_spans_total", &sent, 1.0).await;
+    place
+        .becomes("rum_sessions_total", &[("app", "shop")], 1.0)
+        .await;
+    // OpenMetrics shows the exemplar; the plain text knows none.
+    let page = testkit::client()
+        .get(place.process.url("/metrics"))
+        .header("accept", "application/openmetrics-text; version=1.0.0")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("rum_web_vital_lcp_seconds_bucket") && line.contains(" # "))
+        .unwrap();
+    assert!(
+        line.contains("le=\"1.2\"")
+            && line.contains("# {trace_id=\"0af7651916cd43dd8448eb211c80319c\"} 1.2 "),
+        "{line}"
+    );
+    eventually(SOON, || async {
+        anyhow::ensure!(!loki.is_empty(), "no line yet");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let line: serde_json::Value = serde_json::from_str(&loki.entries()[0].line).unwrap();
+    assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(line["user"].as_str().unwrap().len(), 16);
+    assert!(!line.to_string().contains("alice"), "{line}");
+}
