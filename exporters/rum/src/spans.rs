@@ -190,7 +190,7 @@ impl Traces {
 
 /// How spans ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum Outcome {
     /// The collector took them.
     Sent,
     /// It did not.
@@ -199,7 +199,7 @@ pub(crate) enum Sent {
     Dropped,
 }
 
-impl Sent {
+impl Outcome {
     pub(crate) const ALL: [(Self, &'static str); 3] = [
         (Self::Sent, "sent"),
         (Self::Failed, "failed"),
@@ -212,7 +212,7 @@ impl Sent {
 pub(crate) struct Spans {
     sender: mpsc::Sender<(Vec<u8>, u64)>,
     receiver: Mutex<mpsc::Receiver<(Vec<u8>, u64)>>,
-    counts: [AtomicU64; Sent::ALL.len()],
+    counts: [AtomicU64; Outcome::ALL.len()],
 }
 
 impl Spans {
@@ -228,17 +228,17 @@ impl Spans {
     /// Puts a request among those that wait.
     pub(crate) fn hand_on(&self, body: Vec<u8>, count: u64) {
         if count > 0 && self.sender.try_send((body, count)).is_err() {
-            self.add(Sent::Dropped, count);
+            self.add(Outcome::Dropped, count);
         }
     }
 
-    fn add(&self, how: Sent, count: u64) {
+    fn add(&self, how: Outcome, count: u64) {
         self.counts[how as usize].fetch_add(count, Relaxed);
     }
 
     /// Spans by how they ended.
     pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = Sent::ALL.into_iter().zip(&self.counts);
+        let counts = Outcome::ALL.into_iter().zip(&self.counts);
         counts.map(|((_, name), count)| (name, count.load(Relaxed)))
     }
 
@@ -250,7 +250,7 @@ impl Spans {
         while let Some((body, count)) = receiver.recv().await {
             let config = live.current();
             let Some(destination) = &config.traces else {
-                self.add(Sent::Dropped, count);
+                self.add(Outcome::Dropped, count);
                 continue;
             };
             if client
@@ -267,14 +267,14 @@ impl Spans {
             }
             let Some((_, client)) = &client else { continue };
             match post(client, destination, body).await {
-                Ok(()) => self.add(Sent::Sent, count),
+                Ok(()) => self.add(Outcome::Sent, count),
                 Err(error) => self.failed(count, &error),
             }
         }
     }
 
     fn failed(&self, count: u64, error: &str) {
-        self.add(Sent::Failed, count);
+        self.add(Outcome::Failed, count);
         tracing::warn!(error, spans = count, "spans of pages were not taken");
     }
 }
