@@ -1,4 +1,4 @@
-//! The event loop: one thread that owns the sockets and runs every scrape.
+//! The way to the devices: sockets, sessions and what is remembered of them.
 //!
 //! A few UDP sockets are shared by all targets. Answers find their scrape by request id; ICMP errors find it by address.
 
@@ -39,7 +39,7 @@ impl Default for Settings {
     }
 }
 
-/// The event loop's handle. Its thread ends when the last handle is dropped.
+/// The sockets and what is remembered of targets. Readers of the sockets end when the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -47,53 +47,33 @@ pub struct Engine {
 
 #[derive(Debug)]
 struct Inner {
-    handle: tokio::runtime::Handle,
-    sockets: Arc<Sockets>,
+    sockets: Sockets,
     sessions: Sessions,
     settings: Settings,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    readers: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
+        self.readers.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
 impl Engine {
-    /// Binds the sockets and starts the thread.
+    /// Binds the sockets and reads them on the runtime that this is called in.
     ///
     /// # Errors
-    /// The sockets cannot be bound, or the thread cannot be started.
+    /// The sockets cannot be bound, or there is no runtime.
     pub fn start(settings: Settings) -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let handle = runtime.handle().clone();
-        let sockets = {
-            let _inside = runtime.enter();
-            Arc::new(Sockets::bind(settings.source)?)
-        };
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let reading = Arc::clone(&sockets);
-        std::thread::Builder::new()
-            .name("snmp".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    let readers = reading.read_all();
-                    let _ = stopped.await;
-                    readers.iter().for_each(tokio::task::JoinHandle::abort);
-                });
-            })?;
+        tokio::runtime::Handle::try_current().map_err(std::io::Error::other)?;
+        let sockets = Sockets::bind(settings.source)?;
+        let readers = sockets.read_all();
         Ok(Self {
             inner: Arc::new(Inner {
-                handle,
                 sockets,
                 sessions: Sessions::default(),
                 settings,
-                stop: Some(stop),
+                readers,
             }),
         })
     }
@@ -110,27 +90,15 @@ impl Engine {
         self.inner.sockets.stray()
     }
 
-    /// Runs a session on the engine's thread.
+    /// Runs a session where it is called, without a way to another thread and back: that would cost a small device more than its answer.
     pub async fn run(&self, asked: Asked) -> Report {
-        let inner = Arc::clone(&self.inner);
-        let task = self.inner.handle.spawn(async move {
-            session::run(&inner.sockets, &inner.sessions, &inner.settings, asked).await
-        });
-        let guard = Abort(task.abort_handle());
-        let report = task
-            .await
-            .unwrap_or_else(|_| Report::failed(crate::reason::Reason::Send));
-        drop(guard);
-        report
-    }
-}
-
-/// Ends the session when nobody waits for it any more.
-struct Abort(tokio::task::AbortHandle);
-
-impl Drop for Abort {
-    fn drop(&mut self) {
-        self.0.abort();
+        let Inner {
+            sockets,
+            sessions,
+            settings,
+            ..
+        } = &*self.inner;
+        session::run(sockets, sessions, settings, asked).await
     }
 }
 

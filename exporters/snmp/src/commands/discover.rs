@@ -91,6 +91,10 @@ fn search(args: &Args) -> anyhow::Result<()> {
         budget: budget.clone(),
         ..Settings::default()
     };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let inside = runtime.enter();
     let prober = Arc::new(Prober {
         engine: Engine::start(settings).context("SNMP sockets cannot be bound")?,
         memory: Arc::default(),
@@ -99,9 +103,7 @@ fn search(args: &Args) -> anyhow::Result<()> {
         gate: Gate::new(None, Vec::new(), true),
         budget,
     });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    drop(inside);
     let told = |found: &discover::Found| {
         eprintln!(
             "{}: {} ({}, {})",

@@ -212,6 +212,12 @@ impl Frugal<'_> {
         if !collected.answered {
             return;
         }
+        let instances = plan::instances(&now, self.views, &collected.table);
+        if !instances.works.is_empty() {
+            let report = self.line.ask_planned(&instances, Arc::default()).await;
+            collected.add(report, &instances, self.views);
+            collected.table.sort();
+        }
         if asks_own {
             let has = |oid: &Oid| collected.own.get(oid.ids()).is_some();
             let given_up = proof.heard(collected.unheard, &fresh, has);
@@ -229,10 +235,8 @@ impl Frugal<'_> {
         });
         if let Some(column_cache) = &column_cache {
             if let Some(up) = up {
-                proof.watch(
-                    &column_cache.read_stamps(&collected.table, &collected.own),
-                    up,
-                );
+                let stamps = column_cache.read_stamps(&collected.table, &collected.own);
+                self.end(proof.watch(&stamps, up));
             }
             let (found, off) =
                 column_cache.complete(&mut collected.table, &collected.own, &checks, up);

@@ -5,6 +5,7 @@ use crate::config::Module;
 use crate::oid::{self, Oid};
 use crate::samples::Plan;
 use crate::scrape::{Params, Work};
+use crate::value::Table;
 
 /// One module of a request.
 pub(super) struct Wanted<'a> {
@@ -76,6 +77,31 @@ impl Planned {
             }
         }
     }
+}
+
+/// Gets of scalars that walks found nothing of: the configuration may name an instance (`laLoad.1`), which is no part of a walk that
+/// begins there.
+pub(super) fn instances(planned: &Planned, views: &[Wanted<'_>], table: &Table) -> Planned {
+    let mut out = Planned::default();
+    for (work, owners) in planned.works.iter().zip(&planned.owners) {
+        let scalar = |oid: &&Oid| owners.iter().any(|owner| views[*owner].plan.is_scalar(oid));
+        let absent = |oid: &&Oid| table.below(oid.ids()).next().is_none();
+        let oids: Vec<Oid> = if work.get || work.own {
+            Vec::new()
+        } else {
+            let below = work.oids.iter().filter(|oid| **oid != work.root);
+            below.filter(scalar).filter(absent).cloned().collect()
+        };
+        if !oids.is_empty() {
+            let get = Work {
+                oids,
+                get: true,
+                ..work.clone()
+            };
+            out.push(get, owners.clone());
+        }
+    }
+    out
 }
 
 pub(super) fn params(module: &Module) -> Params {

@@ -12,6 +12,8 @@ use crate::oid::Oid;
 
 /// Scrapes in a row in which our own questions stayed without an answer, after which they are given up.
 const SILENT: u32 = 2;
+/// A stamp beyond this may be followed by a small one.
+const WRAPS: u64 = 1 << 31;
 /// Sets of columns whose contents are remembered by their digest.
 const DIGESTS: usize = 32;
 
@@ -129,10 +131,14 @@ impl Proof {
             .then_some(Shortcut::OwnQuestions)
     }
 
-    /// Watches stamps, which were read at `up`.
-    pub(super) fn watch(&self, stamps: &[(Oid, u64)], up: UpTime) {
+    /// Watches stamps, which were read at `up`. Answers what ends by it: one that goes back while the device runs on is no time.
+    pub(super) fn watch(&self, stamps: &[(Oid, u64)], up: UpTime) -> Option<Shortcut> {
         let mut shown = self.shown();
-        let same_run = shown.up.is_some_and(|before| before.runs_on(up));
+        let before = shown.up.replace(up);
+        let same_run = before.is_some_and(|before| before.runs_on(up));
+        // Scrapes at the same time may be told in either order.
+        let later = same_run && before.is_some_and(|before| before.hundredths < up.hundredths);
+        let mut believed = false;
         for (oid, value) in stamps {
             let stamp = shown.stamps.entry(oid.clone()).or_insert(Stamp {
                 value: *value,
@@ -140,10 +146,15 @@ impl Proof {
                 broken: false,
             });
             // One that was set anew by a restart has not moved.
-            stamp.moved |= same_run && stamp.value != *value && *value > 0;
+            stamp.moved |= same_run && stamp.value < *value;
+            // Time stamps begin anew after 497 days, as sysUpTime does.
+            if later && *value < stamp.value && stamp.value < WRAPS {
+                believed |= stamp.moved && !stamp.broken;
+                stamp.broken = true;
+            }
             stamp.value = *value;
         }
-        shown.up = Some(up);
+        (believed && shown.off.insert(Shortcut::KeptColumns)).then_some(Shortcut::KeptColumns)
     }
 
     /// Whether this stamp tells of changes.
@@ -249,6 +260,27 @@ mod tests {
         // Set by a restart, or gone back to 0.
         assert!(!watched(&[(90_000, 70), (300, 71)]).moves(&STAMP));
         assert!(!watched(&[(90_000, 70), (90_100, 0)]).moves(&STAMP));
+    }
+
+    #[test]
+    fn a_stamp_that_goes_back_is_no_time_and_is_not_believed_again() {
+        let back = watched(&[(90_000, 70), (90_100, 80), (90_200, 75), (90_300, 90)]);
+        assert!(!back.moves(&STAMP));
+        assert_eq!(back.off(), [Shortcut::KeptColumns]);
+        let never = watched(&[(90_000, 70), (90_100, 60), (90_200, 65)]);
+        assert!(!never.moves(&STAMP) && never.off().is_empty());
+        // A restart, two scrapes told in the wrong order, the end of 32 bits.
+        let restarted = [(90_000, 70), (90_100, 80), (300, 10), (400, 20)];
+        let crossed = [(90_000, 70), (90_100, 80), (90_090, 70), (90_200, 80)];
+        let wrapped = [
+            (u32::MAX - 150, 70),
+            (u32::MAX - 50, u64::from(u32::MAX) - 60),
+            (50, 20),
+            (150, 20),
+        ];
+        for values in [restarted, crossed, wrapped] {
+            assert!(watched(&values).moves(&STAMP), "{values:?}");
+        }
     }
 
     #[test]

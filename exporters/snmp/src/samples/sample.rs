@@ -18,6 +18,8 @@ pub struct Plan {
     metrics: Vec<(usize, usize)>,
     families: Vec<Family>,
     wanted: Vec<Oid>,
+    /// Objects of metrics without an index: each is a scalar, or an instance itself.
+    scalars: Vec<Oid>,
 }
 
 /// One metric family that a module may give.
@@ -75,11 +77,18 @@ impl Plan {
         wanted.sort();
         wanted.dedup();
         families.sort();
+        let without_index = |(metric, _): &(usize, usize)| {
+            let metric = &module.metrics[*metric];
+            metric.indexes.is_empty().then(|| metric.oid.clone())
+        };
+        let mut scalars: Vec<Oid> = metrics.iter().filter_map(without_index).collect();
+        scalars.sort();
         Self {
             shapes,
             metrics,
             families,
             wanted,
+            scalars,
         }
     }
 
@@ -92,6 +101,7 @@ impl Plan {
             metrics: Vec::new(),
             families: Vec::new(),
             wanted,
+            scalars: Vec::new(),
         }
     }
 
@@ -104,6 +114,12 @@ impl Plan {
     /// Columns that labels are read from.
     pub fn looked_up(&self) -> impl Iterator<Item = Oid> + '_ {
         self.shapes.iter().flat_map(Shape::columns)
+    }
+
+    /// Whether a metric without an index is of this object.
+    #[must_use]
+    pub fn is_scalar(&self, oid: &Oid) -> bool {
+        self.scalars.binary_search(oid).is_ok()
     }
 
     /// Columns that become counters.

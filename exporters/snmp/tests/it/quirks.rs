@@ -504,3 +504,42 @@ async fn a_value_of_a_type_that_snmp_does_not_have_hides_none_of_the_others() {
         }
     }
 }
+
+/// `laLoad.1` as the object of a metric, below a walk of its table: no walk that begins there gives it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metric_whose_object_is_an_instance_of_a_table_is_read() {
+    let config = "auths: {v1: {version: 1}, v2: {version: 2}}
+modules:
+  load:
+    walk: [1.3.6.1.4.1.2021.10]
+    metrics:
+    - {name: load1, oid: 1.3.6.1.4.1.2021.10.1.5.1, type: gauge, help: Load}
+    - {name: load15, oid: 1.3.6.1.4.1.2021.10.1.5.3, type: gauge, help: Load}
+    - {name: none, oid: 1.3.6.1.4.1.2021.10.1.5.9, type: gauge, help: Load}
+    - {name: scalar, oid: 1.3.6.1.4.1.2021.10.7, type: gauge, help: A scalar}
+";
+    let dir = testkit::TempDir::new().unwrap();
+    let file = dir.join("snmp.yml");
+    std::fs::write(&file, config).unwrap();
+    let flag = format!("--config.file={}", file.display());
+    let agent = "1.3.6.1.4.1.2021.10.1.5.1|2|11\n1.3.6.1.4.1.2021.10.1.5.2|2|12\n1.3.6.1.4.1.2021.10.1.5.3|2|13\n\
+                 1.3.6.1.4.1.2021.10.7.0|2|70\n1.3.6.1.4.1.2021.11.1.0|2|99\n";
+    let agent = Agent::from_snmprec(agent).unwrap();
+    let (target, _) = serve(agent, |agent, request| Some(agent.respond(request)));
+    let process = start(&[&flag]).await;
+    for auth in ["v1", "v2", "v2"] {
+        let path = format!("/snmp?target={target}&module=load&auth={auth}");
+        let (_, text) = process.get(&path).await.unwrap();
+        let samples = Samples::parse(&text).unwrap();
+        let value = |name| samples.value(name, &[]);
+        let read = [
+            value("load1"),
+            value("load15"),
+            value("scalar"),
+            value("none"),
+        ];
+        assert_eq!(read, [Some(11.0), Some(13.0), Some(70.0), None], "{text}");
+        let complete = samples.value("snmp_scrape_complete", &[("module", "load")]);
+        assert_eq!(complete, Some(1.0), "{text}");
+    }
+}
