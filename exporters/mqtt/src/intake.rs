@@ -1,6 +1,6 @@
 //! From messages to readings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -124,7 +124,7 @@ pub struct Intake {
     over_budget: BTreeMap<Arc<str>, u64>,
     /// The entities that have announced themselves.
     pub announced: Announced,
-    devices: BTreeMap<Arc<str>, Published>,
+    devices: HashMap<Arc<str>, Published>,
     said: Option<Instant>,
 }
 
@@ -145,7 +145,7 @@ impl Intake {
             refused: [0; Refused::ALL.len()],
             over_budget: BTreeMap::from([(OTHER.into(), 0)]),
             announced: Announced::default(),
-            devices: BTreeMap::new(),
+            devices: HashMap::new(),
             said: None,
             settings,
         }
@@ -189,15 +189,12 @@ impl Intake {
         retained: bool,
     ) -> Outcome {
         let outcome = self.outcome(broker, topic, payload, retained);
-        if let Some(count) = Outcome::ALL
-            .iter()
-            .position(|one| *one == outcome)
-            .and_then(|at| {
-                self.messages
-                    .entry(Arc::clone(broker))
-                    .or_default()
-                    .get_mut(at)
-            })
+        if !self.messages.contains_key(broker) {
+            self.messages.insert(Arc::clone(broker), Default::default());
+        }
+        let at = Outcome::ALL.iter().position(|one| *one == outcome);
+        if let Some(counts) = self.messages.get_mut(broker)
+            && let Some(count) = at.and_then(|at| counts.get_mut(at))
         {
             *count += 1;
         }

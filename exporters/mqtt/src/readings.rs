@@ -1,7 +1,9 @@
 //! What the sensors said last, bounded, for as long as it holds.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use toolkit::Labels;
@@ -22,6 +24,43 @@ pub struct Bounds {
 struct Key {
     device: Labels,
     own: Labels,
+}
+
+/// What a key is made of, so that one that is there is found without making another.
+trait Parts {
+    fn parts(&self) -> (&Labels, &Labels);
+}
+
+impl Parts for Key {
+    fn parts(&self) -> (&Labels, &Labels) {
+        (&self.device, &self.own)
+    }
+}
+
+impl Parts for (&Labels, &Labels) {
+    fn parts(&self) -> (&Labels, &Labels) {
+        *self
+    }
+}
+
+impl Hash for dyn Parts + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
+
+impl PartialEq for dyn Parts + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Parts + '_ {}
+
+impl<'a> Borrow<dyn Parts + 'a> for Key {
+    fn borrow(&self) -> &(dyn Parts + 'a) {
+        self
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -56,9 +95,8 @@ pub struct Readings {
 }
 
 /// The labels of what no device of the inventory publishes.
-fn nobody() -> Labels {
-    Labels::new([("device", ""), ("site", ""), ("role", "")])
-}
+static NOBODY: LazyLock<Labels> =
+    LazyLock::new(|| Labels::new([("device", ""), ("site", ""), ("role", "")]));
 
 impl Readings {
     /// None yet.
@@ -97,22 +135,21 @@ impl Readings {
         now: Instant,
     ) -> bool {
         let known = origin.device.is_some();
-        let key = Key {
-            device: origin.device.cloned().unwrap_or_else(nobody),
-            own: sample.labels.clone(),
-        };
+        let device = origin.device.unwrap_or(&NOBODY);
         let stale = sample.stale_after.unwrap_or(stale);
-        let reading = Reading {
-            value: sample.value,
-            seen: now,
-            until: (!sample.state).then(|| now + stale),
-            topic: Arc::clone(origin.topic),
-            broker: Arc::clone(origin.broker),
-            known,
-        };
-        let family = self.series.entry(Arc::clone(&sample.metric)).or_default();
-        if let Some(have) = family.get_mut(&key) {
-            *have = reading;
+        let until = (!sample.state).then(|| now + stale);
+        let family = self.series.get_mut(&sample.metric);
+        let parts: &dyn Parts = &(device, &sample.labels);
+        if let Some(have) = family.and_then(|family| family.get_mut(parts)) {
+            (have.value, have.seen, have.until) = (sample.value, now, until);
+            for (have, new) in [
+                (&mut have.topic, origin.topic),
+                (&mut have.broker, origin.broker),
+            ] {
+                if !Arc::ptr_eq(have, new) {
+                    *have = Arc::clone(new);
+                }
+            }
             return true;
         }
         let most = if known {
@@ -123,6 +160,19 @@ impl Readings {
         if self.count[usize::from(known)] >= most {
             return false;
         }
+        let key = Key {
+            device: device.clone(),
+            own: sample.labels.clone(),
+        };
+        let reading = Reading {
+            value: sample.value,
+            seen: now,
+            until,
+            topic: Arc::clone(origin.topic),
+            broker: Arc::clone(origin.broker),
+            known,
+        };
+        let family = self.series.entry(Arc::clone(&sample.metric)).or_default();
         self.count[usize::from(known)] += 1;
         family.insert(key, reading);
         true
@@ -165,7 +215,7 @@ impl Readings {
             for (key, mut reading) in all {
                 let owner = owners.of(&reading.topic);
                 reading.known = owner.is_some();
-                let device = owner.map_or_else(nobody, |owner| owner.labels.clone());
+                let device = owner.map_or_else(|| NOBODY.clone(), |owner| owner.labels.clone());
                 family.insert(Key { device, ..key }, reading);
             }
             for reading in family.values() {

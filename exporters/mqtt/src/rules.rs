@@ -227,20 +227,21 @@ fn is_label(value: &str) -> bool {
     !value.is_empty() && value.len() <= LONGEST_LABEL && !value.contains(char::is_control)
 }
 
-/// A scalar as text, as conditions compare it.
-fn spelled(json: &Json) -> Option<String> {
+/// Whether a scalar is this text.
+fn is_spelled(json: &Json, text: &str) -> bool {
     match json {
-        Json::String(text) => Some(text.clone()),
-        Json::Bool(value) => Some(value.to_string()),
-        Json::Number(number) => Some(number.to_string()),
-        _ => None,
+        Json::String(own) => own == text,
+        Json::Bool(value) => text == if *value { "true" } else { "false" },
+        Json::Number(number) => number.to_string() == text,
+        _ => false,
     }
 }
 
 impl ValueRule {
     fn read(&self, rule: &Rule, named: &[(String, String)], json: &Json, read: &mut Read) {
         let holds = |(path, expected): &(Path, String)| {
-            path.first(json).and_then(spelled).as_ref() == Some(expected)
+            path.first(json)
+                .is_some_and(|found| is_spelled(found, expected))
         };
         if !self.when.iter().all(holds) {
             return;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rumqttc::{Transport, v5};
 use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject as _;
@@ -26,7 +27,7 @@ pub(crate) enum Heard {
     Subscribed(Vec<bool>),
     Message {
         topic: String,
-        payload: Vec<u8>,
+        payload: Bytes,
         retained: bool,
     },
     /// Nothing that matters.
@@ -197,7 +198,7 @@ impl Session {
                     }
                     Event::Incoming(Packet::Publish(message)) => Ok(Heard::Message {
                         topic: message.topic,
-                        payload: message.payload.to_vec(),
+                        payload: message.payload,
                         retained: message.retain,
                     }),
                     _ => Ok(Heard::Other),
@@ -221,8 +222,8 @@ impl Session {
                         ))
                     }
                     Event::Incoming(Packet::Publish(message)) => Ok(Heard::Message {
-                        topic: String::from_utf8_lossy(&message.topic).into_owned(),
-                        payload: message.payload.to_vec(),
+                        topic: text(message.topic),
+                        payload: message.payload,
                         retained: message.retain,
                     }),
                     _ => Ok(Heard::Other),
@@ -230,6 +231,12 @@ impl Session {
             }
         }
     }
+}
+
+/// The broker has checked that it is UTF-8 (MQTT 5.0 section 1.5.4).
+fn text(topic: Bytes) -> String {
+    String::from_utf8(topic.into())
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn three(error: rumqttc::ConnectionError) -> Failed {

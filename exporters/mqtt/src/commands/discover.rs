@@ -136,7 +136,7 @@ async fn listen(
                 } else if !usable(&topic) || payload.len() > PAYLOAD {
                     found.overflow += 1;
                 } else if found.topics.len() < TOPICS || found.topics.contains_key(&topic) {
-                    found.topics.insert(topic, payload);
+                    found.topics.insert(topic, payload.to_vec());
                 } else {
                     found.overflow += 1;
                 }
