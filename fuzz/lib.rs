@@ -22,12 +22,14 @@ use target;
 /// The targets, a file each.
 pub mod targets {
     pub mod capture;
+    pub mod faro;
     pub mod icmp;
     pub mod inventory;
     pub mod ipfix;
     pub mod lists;
     pub mod mib;
     pub mod mmdb;
+    pub mod mqtt;
     pub mod netflow5;
     pub mod netflow9;
     pub mod ping_compat;
@@ -50,12 +52,14 @@ pub type Target = fn(&[u8]);
 /// The targets as `make fuzz` calls them.
 pub const TARGETS: &[(&str, Target)] = &[
     ("capture", targets::capture::run),
+    ("faro", targets::faro::run),
     ("icmp", targets::icmp::run),
     ("inventory", targets::inventory::run),
     ("ipfix", targets::ipfix::run),
     ("lists", targets::lists::run),
     ("mib", targets::mib::run),
     ("mmdb", targets::mmdb::run),
+    ("mqtt", targets::mqtt::run),
     ("netflow5", targets::netflow5::run),
     ("netflow9", targets::netflow9::run),
     ("ping-compat", targets::ping_compat::run),
