@@ -4,10 +4,11 @@ mod details;
 mod front;
 mod method;
 mod network;
+mod trend;
 
 use pdf::{About, Document, Error, Theme};
 
-use crate::figures::Report;
+use crate::figures::{Incident, Known, Report};
 use crate::tables::Profile;
 use crate::words::Language;
 
@@ -81,7 +82,21 @@ pub fn pdf(report: &Report, look: &Look) -> Result<Vec<u8>, Error> {
     })
 }
 
-impl Paper<'_> {
+impl<'a> Paper<'a> {
+    /// The incidents, the longest first; where there are none, that is said.
+    fn longest_first(&mut self) -> Vec<&'a (Incident, Known)> {
+        let report = self.report;
+        if report.incidents.is_empty() {
+            self.say(
+                "No device was found down outside maintenance.",
+                "Poza planowanymi pracami żadne urządzenie nie było niedostępne.",
+            );
+        }
+        let mut all: Vec<_> = report.incidents.iter().collect();
+        all.sort_by_key(|(one, _)| (std::cmp::Reverse(one.end - one.start), one.start));
+        all
+    }
+
     /// A name, or what is said where there is none.
     fn named(&self, text: &str) -> String {
         if text.is_empty() {

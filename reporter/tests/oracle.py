@@ -1,6 +1,6 @@
 """Computes the figures of a month by another way, to hold sotp-reporter against.
 
-usage: oracle.py make  SEED CASES DEVICES FOLDER
+usage: oracle.py make  SEED CASES DEVICES FOLDER      (a SEED from 9000 on: months in which the clock is changed, with work over their edges)
        oracle.py check SEED CASES DEVICES FOLDER
 
 `make` invents histories and writes those of each case as OpenMetrics (FOLDER/case-N.om, for promtool) with its configuration
@@ -22,6 +22,11 @@ from zoneinfo import ZoneInfo
 
 MONTHS = [
     (2025, 10), (2025, 3), (2024, 11), (2024, 2), (2025, 4), (2024, 7), (2023, 10), (2023, 3), (2023, 12), (2023, 6),
+]
+# Months in which the clock is changed, at midnight in São Paulo and by half an hour on Lord Howe; Kathmandu is 5:45 ahead all the year.
+CHANGES = [
+    ((2025, 10), "Europe/Warsaw"), ((2018, 11), "America/Sao_Paulo"), ((2025, 4), "Australia/Lord_Howe"), ((2025, 4), "Asia/Kathmandu"),
+    ((2025, 3), "Europe/Warsaw"), ((2019, 2), "America/Sao_Paulo"), ((2024, 10), "Australia/Lord_Howe"), ((2024, 2), "Asia/Kathmandu"),
 ]
 ZONES = ["Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "UTC", "Asia/Kathmandu", "America/St_Johns"]
 TARGET = Fraction(999, 1000)
@@ -52,15 +57,21 @@ def invent(chance, start, end):
 def world(seed, cases, devices):
     chance = random.Random(seed)
     found = []
-    months = chance.sample(MONTHS, cases)
-    for number, (year, month) in enumerate(months):
-        zone = chance.choice(ZONES)
+    changes = seed >= 9_000
+    months = CHANGES[:cases] if changes else [(month, None) for month in chance.sample(MONTHS, cases)]
+    for number, ((year, month), zone) in enumerate(months):
+        zone = zone or chance.choice(ZONES)
         start, end = edge(year, month, zone), edge(year, month + 1, zone)
         own = []
         for index in range(devices):
             name = f"c{number}d{index}"
             pings = [invent(chance, start, end) for _ in range(chance.choice([1, 1, 2]))]
             plans = [invent(chance, start, end) for _ in range(chance.choice([0, 1]))]
+            if changes:
+                # Work that is under way while the month begins and while it ends.
+                plans.append([
+                    (at, 1) for edge in (start, end) for at in range(edge - chance.randrange(3, 400) * MINUTE, edge + 200 * MINUTE, MINUTE)
+                ])
             own.append((name, chance.choice(["waw", "krk", ""]), chance.choice(["router", "switch"]), pings, plans))
         stale = chance.choice([45_000, 90_000, 120_000, 301_500])
         services = [

@@ -189,14 +189,10 @@ impl Paper<'_> {
     fn incidents(&mut self) {
         self.heading("Incidents", "Awarie");
         let (report, language) = (self.report, self.language);
-        if report.incidents.is_empty() {
-            return self.say(
-                "No device was found down outside maintenance.",
-                "Poza planowanymi pracami żadne urządzenie nie było niedostępne.",
-            );
+        let all = self.longest_first();
+        if all.is_empty() {
+            return;
         }
-        let mut all: Vec<_> = report.incidents.iter().collect();
-        all.sort_by_key(|(one, _)| (std::cmp::Reverse(one.end - one.start), one.start));
         let known = report.has_log || report.changes.is_some() || report.repairs.is_some();
         let rows = all.iter().map(|(one, about)| {
             let began = if one.began_before {

@@ -12,6 +12,7 @@ mod minutes;
 mod month;
 mod oracle;
 mod parts;
+mod postfix;
 mod service;
 mod smtp;
 mod sources;

@@ -53,6 +53,15 @@ async fn figures_are_those_of_an_independent_oracle() {
     assert!(told.contains("12 histories"), "{told}");
 }
 
+/// Months in which the clock is changed, with planned work over their edges; a part of `make soak`.
+#[tokio::test]
+#[ignore = "a minute: make soak runs it"]
+async fn figures_of_months_with_another_clock_are_those_of_the_oracle() {
+    for seed in [9_000, 9_001] {
+        println!("seed {seed}: {}", compare(seed, [8, 5]).await);
+    }
+}
+
 /// Minutes: a part of `make soak`.
 #[tokio::test]
 #[ignore = "minutes: make soak runs it"]

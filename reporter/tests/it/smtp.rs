@@ -41,6 +41,21 @@ impl Mail {
     }
 }
 
+/// Writes an authority, `ca.pem`, and what it says is localhost: `cert.pem` and `key.pem`.
+pub(crate) fn certificates(dir: &TempDir) {
+    let authority = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&authority).unwrap();
+    let issuer = Issuer::new(params, authority);
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.signed_by(&key, &issuer).unwrap();
+    dir.write("ca.pem", root.pem()).unwrap();
+    dir.write("cert.pem", own.pem()).unwrap();
+    dir.write("key.pem", key.serialize_pem()).unwrap();
+}
+
 impl Smtp {
     /// Starts it. Debian's Python has the library in the package `python3-aiosmtpd`.
     pub(crate) async fn start() -> Self {
@@ -54,17 +69,7 @@ impl Smtp {
 
     async fn start_with(more: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();
-        let authority = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let root = params.self_signed(&authority).unwrap();
-        let issuer = Issuer::new(params, authority);
-        let key = KeyPair::generate().unwrap();
-        let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let own = own.signed_by(&key, &issuer).unwrap();
-        dir.write("ca.pem", root.pem()).unwrap();
-        dir.write("cert.pem", own.pem()).unwrap();
-        dir.write("key.pem", key.serialize_pem()).unwrap();
+        certificates(&dir);
         dir.write("password", format!("{PASSWORD}\n")).unwrap();
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/smtp.py");
         let child = Command::new("/usr/bin/python3")
