@@ -18,8 +18,9 @@ use crate::intake::{self, Listener, lock};
 use crate::metrics::Series;
 use crate::names::InterfaceNames;
 use crate::pages;
+use crate::reverse::ReverseNames;
 use crate::state::State;
-use crate::tables::{Shown, Table};
+use crate::tables::Shown;
 
 mod sinks;
 
@@ -91,12 +92,20 @@ impl toolkit::Service for Service {
         let collector = Arc::new(Mutex::new(collector));
         lock(&collector).follow(feed.current());
         let names = Arc::new(ArcSwap::from_pointee(InterfaceNames::default()));
+        let reverse = match &config.reverse_dns {
+            None => None,
+            Some(names) => {
+                let names = ReverseNames::new(&names.servers, names.cache);
+                Some(Arc::new(names.context("reverse_dns")?))
+            }
+        };
         app.collect(Series {
             collector: Arc::clone(&collector),
             listeners: Arc::clone(&listeners),
             names: Arc::clone(&names),
+            reverse: reverse.clone(),
         });
-        pages::register(app, &collector);
+        pages::register(app, &collector, reverse.as_ref());
         devices(app, &feed, &collector);
         settings(app, &live, &collector);
         interfaces(app, &live, &names);
@@ -111,7 +120,7 @@ impl toolkit::Service for Service {
                 || Shown,
             )?),
         };
-        windows(app, &live, &collector, lines);
+        windows(app, &live, &collector, (lines, reverse));
         keep(app, config.templates.clone(), &collector);
         take(app, listeners, collector);
         Ok(())
@@ -260,11 +269,12 @@ fn windows(
     app: &mut App,
     live: &Live<Config>,
     collector: &Arc<Mutex<Collector>>,
-    lines: Option<Lines>,
+    (lines, reverse): (Option<Lines>, Option<Arc<ReverseNames>>),
 ) {
     let (live, collector) = (live.clone(), Arc::clone(collector));
     app.spawn("windows", OnEnd::Restart, move |stop| {
-        let (live, collector, lines) = (live.clone(), Arc::clone(&collector), lines.clone());
+        let (live, collector) = (live.clone(), Arc::clone(&collector));
+        let (lines, reverse) = (lines.clone(), reverse.clone());
         async move {
             loop {
                 let begin = Instant::now();
@@ -272,13 +282,15 @@ fn windows(
                     () = stop.requested() => return Ok(()),
                     () = tokio::time::sleep(live.current().window) => {}
                 }
-                let records: Vec<Vec<u8>> = {
-                    let mut collector = lock(&collector);
-                    let ended = collector.roll(begin.elapsed(), pages::unix_now());
-                    ended.iter().map(Table::line).collect()
-                };
-                for record in records.iter().filter(|_| lines.is_some()) {
-                    if lines.as_ref().is_some_and(|lines| !lines.keep(record)) {
+                let mut tables = lock(&collector)
+                    .roll(begin.elapsed(), pages::unix_now())
+                    .to_vec();
+                let Some(lines) = &lines else { continue };
+                if let Some(reverse) = &reverse {
+                    reverse.fill(&mut tables, pages::NAMES_IN_TIME).await;
+                }
+                for table in &tables {
+                    if !lines.keep(&table.line()) {
                         tracing::error!("the table of a window could not be queued");
                     }
                 }

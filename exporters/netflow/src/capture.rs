@@ -280,4 +280,6 @@ fn udp(link: u32, frame: &[u8]) -> Result<Option<Ends<'_>>, NoUdp> {
 }
 
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod tests;

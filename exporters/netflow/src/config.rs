@@ -51,6 +51,8 @@ pub struct Config {
     pub queue: QueueSection,
     /// Who of several exporters on a path counts a flow; a change needs a restart.
     pub duplicates: Suppression,
+    /// Who is asked for names of addresses, and how many are remembered; a change needs a restart.
+    pub reverse_dns: Option<ReverseDns>,
     /// Which single flows go to Loki; a change needs a restart.
     pub flows_to_loki: Option<ToLoki>,
     /// Which single flows go to Kafka; a change needs a restart.
@@ -58,6 +60,27 @@ pub struct Config {
     /// Relative paths begin here.
     pub base: PathBuf,
     raw: Raw,
+}
+
+/// Names of addresses in tables.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReverseDns {
+    /// Servers that are asked, `ADDRESS:PORT`; those of the system without any.
+    #[schemars(with = "Vec<String>")]
+    pub servers: Vec<SocketAddr>,
+    /// Addresses that are remembered.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub cache: usize,
+}
+
+impl Default for ReverseDns {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            cache: 20_000,
+        }
+    }
 }
 
 /// Flows that several exporters on a path tell of.
@@ -143,6 +166,9 @@ struct Raw {
     loki: Option<Section>,
     /// Where they wait until Loki has them.
     queue: QueueSection,
+    /// Names of the addresses in tables, by reverse DNS; without it nobody is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reverse_dns: Option<ReverseDns>,
     /// Single flows to Loki, a line each; without it none are written. Needs `loki`.
     #[serde(skip_serializing_if = "Option::is_none")]
     flows_to_loki: Option<LokiFlows>,
@@ -201,6 +227,7 @@ impl Default for Raw {
             interface_names: None,
             loki: None,
             queue: QueueSection::default(),
+            reverse_dns: None,
             flows_to_loki: None,
             flows_to_kafka: None,
         }
@@ -260,6 +287,14 @@ impl Config {
             return Err(at(
                 "relays".to_owned(),
                 format!("expected at most {MOST_RULES}"),
+            ));
+        }
+        if let Some(names) = &raw.reverse_dns
+            && !(100..=1_000_000).contains(&names.cache)
+        {
+            return Err(at(
+                "reverse_dns.cache".to_owned(),
+                "expected 100 to 1000000".to_owned(),
             ));
         }
         if raw.duplicates.rank.len() > duplicates::MOST_RANKED {
@@ -360,6 +395,7 @@ impl Config {
             loki,
             queue: raw.queue.clone(),
             duplicates: raw.duplicates.clone(),
+            reverse_dns: raw.reverse_dns.clone(),
             flows_to_loki,
             flows_to_kafka,
             base: base.to_owned(),
@@ -412,6 +448,8 @@ templates: data/templates.json
 # loki: {url: 'http://127.0.0.1:3100/loki/api/v1/push'}
 # Where they wait until Loki has them.
 queue: {path: data/lines, max_bytes: 268435456}
+# Names of the addresses in tables, by reverse DNS of these servers, or of those of the system; never in a label.
+# reverse_dns: {servers: ['192.0.2.53:53'], cache: 20000}
 # Single flows to Loki, a line each with structured metadata: every conversation, or one in so many, or those like one of a list.
 # flows_to_loki: {one_in: 100, only: [{network: 198.51.100.0/24}, {port: 53, protocol: 17}, {min_bytes: 1000000}], lines_per_second: 500}
 # Single flows to Kafka, in goflow2's protobuf; tables for ClickHouse: docs/netflow.md.
@@ -490,6 +528,11 @@ mod tests {
                 "flows_to_kafka: {brokers: ['k:9092'], tls: {ca_file: /nowhere}}",
                 "flows_to_kafka.tls.ca_file",
                 "/nowhere",
+            ),
+            (
+                "reverse_dns: {cache: 1}",
+                "reverse_dns.cache",
+                "expected 100 to",
             ),
             (
                 "duplicates: {conversations: 10}",

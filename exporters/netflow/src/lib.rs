@@ -24,6 +24,7 @@ mod metrics;
 pub mod names;
 pub mod networks;
 mod pages;
+pub mod reverse;
 pub mod session;
 pub mod sinks;
 mod state;

@@ -17,6 +17,7 @@ use crate::flow::Origin;
 use crate::intake::{Listener, lock};
 use crate::names::InterfaceNames;
 use crate::networks::Network;
+use crate::reverse::ReverseNames;
 use crate::tables::port_name;
 use crate::totals::top::{self, Top};
 use crate::totals::{Address, Counts, Pair, Passage};
@@ -29,6 +30,8 @@ pub(crate) struct Series {
     pub(crate) listeners: Arc<[Listener]>,
     /// Names of interfaces.
     pub(crate) names: Arc<ArcSwap<InterfaceNames>>,
+    /// Names of addresses, where they are wanted.
+    pub(crate) reverse: Option<Arc<ReverseNames>>,
 }
 
 impl Collect for Series {
@@ -41,6 +44,9 @@ impl Collect for Series {
             "Names of interfaces that SNMP has told",
             names.len() as f64,
         );
+        if let Some(reverse) = &self.reverse {
+            lookups(reverse, out);
+        }
         let mut collector = lock(&self.collector);
         collector.advance(Instant::now());
         out.family(
@@ -110,6 +116,30 @@ fn sockets(listeners: &[Listener], out: &mut Encoder) {
     for (labels, (_, _, limit), _) in &all {
         out.sample(labels, u64::from(*limit));
     }
+}
+
+/// Names of addresses.
+fn lookups(reverse: &ReverseNames, out: &mut Encoder) {
+    let mut counter = |name: &str, help: &str, value: u64| {
+        out.family(name, Kind::Counter, help);
+        out.sample(Labels::none(), value);
+    };
+    counter(
+        "netflow_reverse_lookups_total",
+        "Addresses whose name was asked for",
+        reverse.asked.load(Relaxed),
+    );
+    counter(
+        "netflow_reverse_lookup_failures_total",
+        "Addresses whose name nobody answered",
+        reverse.failed.load(Relaxed),
+    );
+    gauge(
+        out,
+        "netflow_reverse_names",
+        "Addresses that are remembered, with a name or without",
+        reverse.len() as f64,
+    );
 }
 
 /// Where single flows go, and who of several exporters counts.

@@ -1,6 +1,7 @@
 //! What a person can ask: the tables of the last window and of the one that runs, and who is not known.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Serialize;
 use toolkit::http::{Method, StatusCode};
@@ -9,14 +10,32 @@ use toolkit::{App, Request, Response};
 
 use crate::collector::Collector;
 use crate::intake::lock;
+use crate::reverse::ReverseNames;
 use crate::tables::{By, Table};
 
+/// Names of addresses that do not come within so long are left out.
+pub(crate) const NAMES_IN_TIME: Duration = Duration::from_secs(2);
+
 /// Answers `/flows/top` and `/flows/unknown`.
-pub(crate) fn register(app: &mut App, collector: &Arc<Mutex<Collector>>) {
-    let tables = Arc::clone(collector);
+pub(crate) fn register(
+    app: &mut App,
+    collector: &Arc<Mutex<Collector>>,
+    reverse: Option<&Arc<ReverseNames>>,
+) {
+    let (tables, reverse) = (Arc::clone(collector), reverse.cloned());
     app.route(Method::GET, "/flows/top", move |request| {
-        let answer = top(&request, &tables);
-        async move { answer }
+        let (answer, reverse) = (top(&request, &tables), reverse.clone());
+        async move {
+            let mut answer = match answer {
+                Ok(answer) => answer,
+                Err(wrong) => return response::text(StatusCode::BAD_REQUEST, wrong),
+            };
+            if let Some(reverse) = &reverse {
+                reverse.fill(&mut answer.last, NAMES_IN_TIME).await;
+                reverse.fill(&mut answer.running, NAMES_IN_TIME).await;
+            }
+            response::json(StatusCode::OK, &answer)
+        }
     });
     app.link(
         "/flows/top",
@@ -43,16 +62,13 @@ struct Answer {
     running: Vec<Table>,
 }
 
-fn top(request: &Request, collector: &Mutex<Collector>) -> Response {
+fn top(request: &Request, collector: &Mutex<Collector>) -> Result<Answer, &'static str> {
     let by = match request.query("by").as_deref() {
         None => None,
         Some(text) => match By::ALL.into_iter().find(|by| by.as_str() == text) {
             Some(by) => Some(by),
             None => {
-                return response::text(
-                    StatusCode::BAD_REQUEST,
-                    "by: expected source, destination, pair, prefix or port\n",
-                );
+                return Err("by: expected source, destination, pair, prefix or port\n");
             }
         },
     };
@@ -62,10 +78,7 @@ fn top(request: &Request, collector: &Mutex<Collector>) -> Response {
         Some(text) => match from(text, now) {
             Some(from) => Some(from),
             None => {
-                return response::text(
-                    StatusCode::BAD_REQUEST,
-                    "from: expected Unix seconds, or how long ago such as 5m\n",
-                );
+                return Err("from: expected Unix seconds, or how long ago such as 5m\n");
             }
         },
     };
@@ -77,7 +90,7 @@ fn top(request: &Request, collector: &Mutex<Collector>) -> Response {
                 .is_none_or(|device| table.device == device)
     };
     let collector = lock(collector);
-    let answer = Answer {
+    Ok(Answer {
         last: match from {
             None => collector
                 .last_tables()
@@ -96,9 +109,7 @@ fn top(request: &Request, collector: &Mutex<Collector>) -> Response {
             .into_iter()
             .filter(|table| wanted(table))
             .collect(),
-    };
-    drop(collector);
-    response::json(StatusCode::OK, &answer)
+    })
 }
 
 /// Unix seconds of a time, given as such or as how long ago.

@@ -263,7 +263,15 @@ impl Samplers {
     }
 
     /// The rate of a record that states none itself.
+    #[inline]
     pub(crate) fn rate(&self, sampler: Option<u64>, input: u32) -> Rate {
+        if self.domain.is_none() && self.by_id.is_empty() && self.by_interface.is_empty() {
+            return Rate::default();
+        }
+        self.told_rate(sampler, input)
+    }
+
+    fn told_rate(&self, sampler: Option<u64>, input: u32) -> Rate {
         let only = || match self.by_id.len() {
             1 => self.by_id.values().next().copied(),
             _ => None,

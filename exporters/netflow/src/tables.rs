@@ -81,9 +81,15 @@ pub struct Row {
     /// Who sent; absent in tables by destination.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source: Option<IpAddr>,
+    /// Its name, by reverse DNS where that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source_name: Option<String>,
     /// Who received; absent in tables by source.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub destination: Option<IpAddr>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub destination_name: Option<String>,
     /// The network; in tables by prefix.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prefix: Option<IpNet>,

@@ -64,28 +64,85 @@ impl Field {
     }
 }
 
-/// A number of a record of fixed length: where it ends, and by how much it is shifted to lose what stands before it.
+/// A number of a record of fixed length: where it ends, and the bits that are left of what is loaded there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Load {
+    mask: u64,
     end: u16,
     slot: u8,
-    shift: u8,
 }
 
-/// A field of a record that has to be walked through.
+/// Fields of fixed length that stand together, and the field behind them that has to be looked at by itself: one of variable length, or a packet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Segment {
+    loads: Vec<Load>,
+    octets: u16,
+    then: Option<Step>,
+}
+
+/// A field of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Step {
     length: u16,
     what: What,
 }
 
+impl Segment {
+    fn add(&mut self, field: &Field, what: What) -> Option<()> {
+        self.octets = self.octets.checked_add(field.length)?;
+        let end = self.octets;
+        let load = |end: u16, slot: u8, octets: u16| Load {
+            mask: u64::MAX >> (64 - 8 * octets.min(8)),
+            end,
+            slot,
+        };
+        match what {
+            What::Number(slot) if field.length > 0 => {
+                self.loads.push(load(end, slot, field.length));
+            }
+            What::Address6(high, low) => {
+                let middle = end.saturating_sub(8);
+                self.loads
+                    .extend([load(middle, high, 8), load(end, low, 8)]);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Loads are taken four at a time: the last one is loaded again where that does not come out even.
+    fn fill(&mut self) {
+        while let Some(last) = self
+            .loads
+            .last()
+            .filter(|_| !self.loads.len().is_multiple_of(4))
+        {
+            self.loads.push(*last);
+        }
+    }
+
+    /// Loads its numbers from a slice that begins [`LEAD`] octets before it.
+    #[inline]
+    fn load(&self, bytes: &[u8], values: &mut Values<'_>) {
+        let (fours, _) = self.loads.as_chunks::<4>();
+        for four in fours {
+            for load in four {
+                values.load(load, bytes);
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.loads)
+    }
+}
+
 /// A compiled template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Template {
     fields: Box<[Field]>,
-    loads: Box<[Load]>,
-    /// Only where some field is of variable length or holds a packet.
-    steps: Box<[Step]>,
+    /// One where all fields are of fixed length and none holds a packet.
+    segments: Box<[Segment]>,
     /// Octets of a record; with fields of variable length, the fewest it can have.
     length: usize,
     /// Its records are about the exporter, not flows.
@@ -97,57 +154,37 @@ pub(crate) struct Template {
 impl Template {
     /// Compiles fields in their order on the wire. A template whose records could be empty is none: a set of it would never end.
     pub(crate) fn new(fields: Vec<Field>, options: bool) -> Option<Self> {
-        let (mut loads, mut steps) = (Vec::new(), Vec::new());
-        let (mut length, mut walked, mut has) = (0_usize, false, slot::Groups::default());
+        let mut segments = vec![Segment::default()];
+        let (mut length, mut has) = (0_usize, slot::Groups::default());
         for field in &fields {
             let what = what(field);
             has.add(field, what);
-            walked |= field.length == VARIABLE || matches!(what, What::Frame | What::Packet);
-            steps.push(Step {
-                length: field.length,
-                what,
-            });
             length += if field.length == VARIABLE {
                 1
             } else {
                 usize::from(field.length)
             };
-            let end = u16::try_from(length).ok()?;
-            match what {
-                What::Number(slot) if field.length > 0 && field.length != VARIABLE => {
-                    loads.push(Load {
-                        end,
-                        slot,
-                        shift: 64 - 8 * field.length.min(8) as u8,
-                    });
-                }
-                What::Address6(high, low) => {
-                    loads.push(Load {
-                        end: end.saturating_sub(8),
-                        slot: high,
-                        shift: 0,
-                    });
-                    loads.push(Load {
-                        end,
-                        slot: low,
-                        shift: 0,
-                    });
-                }
-                _ => {}
+            let last = segments.last_mut()?;
+            if field.length == VARIABLE || matches!(what, What::Frame | What::Packet) {
+                last.then = Some(Step {
+                    length: field.length,
+                    what,
+                });
+                segments.push(Segment::default());
+            } else {
+                last.add(field, what)?;
             }
         }
         if length == 0 {
             return None;
         }
-        if walked {
-            loads.clear();
-        } else {
-            steps.clear();
+        if segments.len() > 1 && segments.last().is_some_and(|last| last.octets == 0) {
+            segments.pop();
         }
+        segments.iter_mut().for_each(Segment::fill);
         Some(Self {
             fields: fields.into(),
-            loads: loads.into(),
-            steps: steps.into(),
+            segments: segments.into(),
             length,
             options,
             has,
@@ -161,7 +198,8 @@ impl Template {
 
     /// Octets that it holds, with its place in a table.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.fields) + size_of_val(&*self.loads) + size_of_val(&*self.steps) + 128
+        let segments: usize = self.segments.iter().map(Segment::bytes).sum();
+        size_of_val(&*self.fields) + segments + 128
     }
 
     /// Takes the records apart that `bytes` holds behind its first [`LEAD`] octets; what is shorter than a record at the end is padding.
@@ -169,18 +207,10 @@ impl Template {
     pub(crate) fn records(&self, bytes: &[u8], mut each: impl FnMut(&Values<'_>)) -> (u32, bool) {
         let mut values = Values::default();
         let mut count = 0;
-        if self.steps.is_empty() {
-            let mut rest = bytes;
+        if let [Segment { then: None, .. }] = &*self.segments {
+            let (segment, mut rest) = (&self.segments[0], bytes);
             while let Some(record) = rest.get(..LEAD + self.length) {
-                for load in &self.loads {
-                    let at = usize::from(load.end);
-                    let mut eight = [0; 8];
-                    eight.copy_from_slice(&record[at..at + 8]);
-                    values.set(
-                        load.slot,
-                        u64::from_be_bytes(eight) << load.shift >> load.shift,
-                    );
-                }
+                segment.load(record, &mut values);
                 each(&values);
                 count += 1;
                 rest = &rest[self.length..];
@@ -201,7 +231,11 @@ impl Template {
 
     /// Takes the record apart that begins there; answers where it ends. Every field of the template is set anew.
     fn walk<'a>(&self, bytes: &'a [u8], mut at: usize, values: &mut Values<'a>) -> Option<usize> {
-        for step in &self.steps {
+        for segment in &self.segments {
+            let end = at + usize::from(segment.octets);
+            segment.load(bytes.get(at - LEAD..end)?, values);
+            at = end;
+            let Some(step) = segment.then else { continue };
             let length = match step.length {
                 VARIABLE => {
                     let short = *bytes.get(at)?;

@@ -2,12 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::packet;
 use super::slot::{self, Groups, Time};
+use super::{Load, packet};
 use crate::flow::{Direction, Flow, Span};
 
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;
+
+/// Places for slots: a power of two, so that none need be looked for beyond.
+const PLACES: usize = slot::COUNT.next_power_of_two();
 
 /// Times of the datagram that a record came in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,7 +26,7 @@ pub(crate) struct Clock {
 /// What the fields of one record said; zero is unsaid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
-    numbers: [u64; slot::COUNT],
+    numbers: [u64; PLACES],
     /// The packet that it holds, from its Ethernet header on.
     pub(super) frame: Option<&'a [u8]>,
     /// The packet that it holds, from its IP header on.
@@ -33,7 +36,7 @@ pub(crate) struct Values<'a> {
 impl Default for Values<'_> {
     fn default() -> Self {
         Self {
-            numbers: [0; slot::COUNT],
+            numbers: [0; PLACES],
             frame: None,
             packet: None,
         }
@@ -43,15 +46,21 @@ impl Default for Values<'_> {
 impl Values<'_> {
     #[inline]
     pub(super) fn set(&mut self, slot: u8, value: u64) {
-        // Always there: slots are numbered by their count.
-        if let Some(place) = self.numbers.get_mut(usize::from(slot)) {
-            *place = value;
-        }
+        self.numbers[usize::from(slot) % PLACES] = value;
+    }
+
+    /// Loads a number of a record, which stands behind [`super::LEAD`] octets.
+    #[inline]
+    pub(super) fn load(&mut self, load: &Load, record: &[u8]) {
+        let at = usize::from(load.end);
+        let eight = record.get(at..at + 8).and_then(<[u8]>::first_chunk);
+        let value = eight.map_or(0, |eight| u64::from_be_bytes(*eight));
+        self.set(load.slot, value & load.mask);
     }
 
     #[inline]
     fn get(&self, slot: u8) -> u64 {
-        self.numbers[usize::from(slot)]
+        self.numbers[usize::from(slot) % PLACES]
     }
 
     fn either(&self, slots: &[u8]) -> u64 {
@@ -80,10 +89,15 @@ impl Values<'_> {
     }
 
     /// The rate that the record states, rounded to the nearest whole; `None` where it states none.
+    #[inline]
     pub(crate) fn rate(&self, has: &Groups) -> Option<u32> {
         if !has.rate {
             return None;
         }
+        self.stated_rate(has)
+    }
+
+    fn stated_rate(&self, has: &Groups) -> Option<u32> {
         let ratio =
             |whole: u64, part: u64| (part > 0).then(|| whole.saturating_add(part / 2) / part);
         let interval = self.get(slot::PACKET_INTERVAL);
@@ -178,10 +192,15 @@ impl Values<'_> {
     }
 
     /// The flow back, where the exporter tells both in one record (RFC 5103, or counters of the responder).
+    #[inline]
     pub(crate) fn back(&self, has: &Groups, flow: &Flow) -> Option<Flow> {
         if !has.reverse {
             return None;
         }
+        self.reversed(flow)
+    }
+
+    fn reversed(&self, flow: &Flow) -> Option<Flow> {
         // Responder's counters belong to initiator's; beside others they tell of the whole connection once more.
         let asked = self.get(slot::BYTES) == 0 && self.get(slot::OUT_BYTES) == 0;
         let responder = |slot: u8| if asked { self.get(slot) } else { 0 };

@@ -30,7 +30,7 @@ fn datagram() -> Vec<u8> {
 #[tokio::test]
 async fn the_series_are_those_of_the_golden_file() {
     // Nobody is there: the sink is, with its series at 0.
-    let kafka = "flows_to_kafka: {brokers: ['127.0.0.1:9']}";
+    let kafka = "flows_to_kafka: {brokers: ['127.0.0.1:9']}\nreverse_dns: {}\n";
     let place = support::start(DEVICES, kafka).await;
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     sender

@@ -3,6 +3,7 @@
 
 mod broker;
 mod golden;
+mod replay;
 mod restart;
 mod senders;
 mod sinks;
