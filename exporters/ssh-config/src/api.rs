@@ -22,7 +22,7 @@ use toolkit::trace::Origin;
 use toolkit::web::response;
 use toolkit::{App, Request, Response};
 
-use crate::archive::{MOST_VERSIONS, Reason};
+use crate::archive::{MOST_VERSIONS, Of, Reason};
 use crate::collector::{Shared, obstacle};
 use crate::compliance::Verdict;
 use crate::config::{COLLECT, READ};
@@ -43,6 +43,7 @@ enum Answer {
     Difference,
     Rules,
     Restore,
+    Unsaved,
     Around,
     Search,
     Outliers,
@@ -61,6 +62,7 @@ const CALLS: &[Call<Answer>] = &[
     Call::get("/api/v1/devices/{device}/diff", Answer::Difference, "What changed between two versions"),
     Call::get("/api/v1/devices/{device}/rules", Answer::Rules, "How it stands to each rule"),
     Call::get("/api/v1/devices/{device}/restore", Answer::Restore, "The lines that lead from its newest configuration back to an earlier one"),
+    Call::get("/api/v1/devices/{device}/unsaved", Answer::Unsaved, "What the running configuration has that the one it starts with has not"),
     Call::post("/api/v1/devices/{device}/collect", Answer::Collect, "Collects its configuration now"),
     Call::get("/api/v1/violations", Answer::Violations, "Which device breaks which rule, since when and by whom"),
     Call::get("/api/v1/history", Answer::Around, "What changed in the whole fleet around a time"),
@@ -113,6 +115,7 @@ async fn answer(call: Answer, api: Api, request: Request) -> Response {
         Answer::Difference => of_device(shared, readers, request, difference).await,
         Answer::Rules => of_device(shared, readers, request, rules).await,
         Answer::Restore => of_device(shared, readers, request, restore).await,
+        Answer::Unsaved => of_device(shared, readers, request, unsaved).await,
         Answer::Around => of_fleet(shared, readers, request, fleet::around).await,
         Answer::Search => of_fleet(shared, readers, request, fleet::search).await,
         Answer::Outliers => of_fleet(shared, readers, request, fleet::outliers).await,
@@ -411,6 +414,14 @@ struct Compared {
     difference: diff::Difference,
 }
 
+/// What has not been saved on the device.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Unsaved {
+    device: String,
+    #[serde(flatten)]
+    difference: diff::Difference,
+}
+
 /// What changed between two versions, by what belongs together.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Sections {
@@ -491,9 +502,10 @@ fn versions(shared: &Shared, request: &Request, device: &str) -> Result<Response
             _ => return Err(bad(format!("limit: expected 1 to {MOST_VERSIONS}"))),
         },
     };
+    let name = which(request)?;
     let versions = shared
         .archive
-        .versions(device, limit)
+        .versions(Of::output(device, name.as_deref()), limit)
         .map_err(|error| unreadable(&error))?;
     if versions.is_empty() && shared.feed.current().device(device).is_none() {
         return Err(not_found("no such device"));
@@ -508,8 +520,22 @@ fn versions(shared: &Shared, request: &Request, device: &str) -> Result<Response
     ))
 }
 
+/// Which answer of the device is meant: the name of an output, or none for its configuration.
+fn which(request: &Request) -> Result<Option<String>, Refusal> {
+    let Some(name) = request.query("of").filter(|name| name != "configuration") else {
+        return Ok(None);
+    };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match !name.is_empty() && name.len() <= 40 && name.chars().all(plain) {
+        true => Ok(Some(name)),
+        false => Err(bad(
+            "of: expected configuration, startup or the name of an output",
+        )),
+    }
+}
+
 /// The version that a parameter names: a commit, a time, or `-1` and so on for those before the newest.
-fn named(shared: &Shared, device: &str, name: &str, text: &str) -> Result<Version, Refusal> {
+fn named(shared: &Shared, of: Of<'_>, name: &str, text: &str) -> Result<Version, Refusal> {
     let found = if let Some(back) = text
         .strip_prefix('-')
         .and_then(|back| back.parse::<usize>().ok())
@@ -521,13 +547,13 @@ fn named(shared: &Shared, device: &str, name: &str, text: &str) -> Result<Versio
         }
         let versions = shared
             .archive
-            .versions(device, back + 1)
+            .versions(of, back + 1)
             .map_err(|error| unreadable(&error))?;
         versions.into_iter().nth(back)
     } else if text.len() == 40 {
         shared
             .archive
-            .version(device, text)
+            .version(of, text)
             .map_err(|error| unreadable(&error))?
     } else {
         let seconds = match (text.parse::<i64>(), text.parse::<jiff::Timestamp>()) {
@@ -540,16 +566,24 @@ fn named(shared: &Shared, device: &str, name: &str, text: &str) -> Result<Versio
         };
         shared
             .archive
-            .at(device, seconds)
+            .at(of, seconds)
             .map_err(|error| unreadable(&error))?
     };
     found.ok_or_else(|| not_found("no such version of this device"))
 }
 
-fn newest(shared: &Shared, device: &str) -> Result<Version, Refusal> {
+/// The version before another one.
+fn before(shared: &Shared, of: Of<'_>, version: &Version) -> Result<Version, Refusal> {
+    let none = || not_found("no version before the first");
+    let parent = version.parent.as_deref().ok_or_else(none)?;
+    let found = shared.archive.before(of, parent);
+    found.map_err(|error| unreadable(&error))?.ok_or_else(none)
+}
+
+fn newest(shared: &Shared, of: Of<'_>) -> Result<Version, Refusal> {
     let versions = shared
         .archive
-        .versions(device, 1)
+        .versions(of, 1)
         .map_err(|error| unreadable(&error))?;
     versions
         .into_iter()
@@ -557,22 +591,24 @@ fn newest(shared: &Shared, device: &str) -> Result<Version, Refusal> {
         .ok_or_else(|| not_found("no version of this device"))
 }
 
-fn text(shared: &Shared, version: &Version) -> Result<String, Refusal> {
+fn text(shared: &Shared, of: Of<'_>, version: &Version) -> Result<String, Refusal> {
     let text = shared
         .archive
-        .text(&version.id)
+        .text(of, &version.id)
         .map_err(|error| unreadable(&error))?;
     text.ok_or_else(|| not_found("no such version of this device"))
 }
 
 fn configuration(shared: &Shared, request: &Request, device: &str) -> Result<Response, Refusal> {
+    let output = which(request)?;
+    let of = Of::output(device, output.as_deref());
     let version = match (request.query("at"), request.query("version")) {
-        (Some(at), None) => named(shared, device, "at", &at)?,
-        (None, Some(version)) => named(shared, device, "version", &version)?,
-        (None, None) => newest(shared, device)?,
+        (Some(at), None) => named(shared, of, "at", &at)?,
+        (None, Some(version)) => named(shared, of, "version", &version)?,
+        (None, None) => newest(shared, of)?,
         (Some(_), Some(_)) => return Err(bad("expected at or version, not both")),
     };
-    let text = text(shared, &version)?;
+    let text = text(shared, of, &version)?;
     Ok(match request.query("format").as_deref() {
         None | Some("text") => response::text(StatusCode::OK, text),
         Some("json") => {
@@ -588,16 +624,17 @@ fn configuration(shared: &Shared, request: &Request, device: &str) -> Result<Res
 }
 
 fn difference(shared: &Shared, request: &Request, device: &str) -> Result<Response, Refusal> {
+    let output = which(request)?;
+    let of = Of::output(device, output.as_deref());
     let to = match request.query("to") {
-        Some(text) => named(shared, device, "to", &text)?,
-        None => newest(shared, device)?,
+        Some(text) => named(shared, of, "to", &text)?,
+        None => newest(shared, of)?,
     };
-    let from = match (request.query("from"), &to.parent) {
-        (Some(text), _) => named(shared, device, "from", &text)?,
-        (None, Some(parent)) => named(shared, device, "from", parent)?,
-        (None, None) => return Err(not_found("no version before the first")),
+    let from = match request.query("from") {
+        Some(text) => named(shared, of, "from", &text)?,
+        None => before(shared, of, &to)?,
     };
-    let (old, new) = (text(shared, &from)?, text(shared, &to)?);
+    let (old, new) = (text(shared, of, &from)?, text(shared, of, &to)?);
     match request.query("format").as_deref() {
         Some("unified") => {
             let name = |version: &Version| format!("{device}\t{}", time(version.seconds));
@@ -630,12 +667,13 @@ fn difference(shared: &Shared, request: &Request, device: &str) -> Result<Respon
 
 /// The way back to an earlier configuration, for platforms whose lines can be taken back one by one.
 fn restore(shared: &Shared, request: &Request, device: &str) -> Result<Response, Refusal> {
-    let from = newest(shared, device)?;
+    let of = Of::from(device);
+    let from = newest(shared, of)?;
     let to = match request.query("to") {
-        Some(text) => named(shared, device, "to", &text)?,
-        None => named(shared, device, "to", "-1")?,
+        Some(text) => named(shared, of, "to", &text)?,
+        None => named(shared, of, "to", "-1")?,
     };
-    let (now, then) = (text(shared, &from)?, text(shared, &to)?);
+    let (now, then) = (text(shared, of, &from)?, text(shared, of, &to)?);
     let inventory = shared.feed.current();
     let config = shared.config.current();
     let driver = inventory
@@ -660,6 +698,30 @@ fn restore(shared: &Shared, request: &Request, device: &str) -> Result<Response,
         lines,
     };
     Ok(response::json(StatusCode::OK, &answer))
+}
+
+/// From the configuration that the device starts with to the running one.
+fn unsaved(shared: &Shared, request: &Request, device: &str) -> Result<Response, Refusal> {
+    let startup = shared.archive.latest_output(device, "startup");
+    let startup = startup
+        .map_err(|error| unreadable(&error))?
+        .ok_or_else(|| not_found("its startup configuration is not known"))?;
+    let of = Of::from(device);
+    let running = text(shared, of, &newest(shared, of)?)?;
+    match request.query("format").as_deref() {
+        Some("unified") => Ok(response::text(
+            StatusCode::OK,
+            diff::unified(&startup, &running, ["startup", "running"]),
+        )),
+        None | Some("json") => Ok(response::json(
+            StatusCode::OK,
+            &Unsaved {
+                device: device.to_owned(),
+                difference: diff::difference(structure(shared, device), &startup, &running),
+            },
+        )),
+        Some(_) => Err(bad("format: expected json or unified")),
+    }
 }
 
 fn structure(shared: &Shared, device: &str) -> Structure {

@@ -15,6 +15,58 @@ pub(crate) const MOST_VERSIONS: usize = 1000;
 /// Versions between two looks whether there is something to pack.
 const PACK_AFTER: usize = 500;
 
+/// What a history is of: the configuration of a device, or another of its answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    device: &'a str,
+    output: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Of<'a> {
+    fn from(device: &'a str) -> Self {
+        Self {
+            device,
+            output: None,
+        }
+    }
+}
+
+impl<'a> Of<'a> {
+    /// An answer other than the configuration.
+    pub(crate) fn output(device: &'a str, name: Option<&'a str>) -> Self {
+        Self {
+            device,
+            output: name,
+        }
+    }
+
+    fn reference(self) -> String {
+        match self.output {
+            None => reference(self.device),
+            Some(_) => shown(self.device),
+        }
+    }
+
+    fn file(self) -> String {
+        self.output
+            .map_or(FILE.to_owned(), |name| format!("{name}.txt"))
+    }
+
+    /// Whether a commit is one of its versions: each commit of answers names those that changed.
+    fn is_changed_by(self, message: &str) -> bool {
+        let field = |name: &str| {
+            let lines = message.lines();
+            lines.filter_map(|line| line.strip_prefix(name)).next()
+        };
+        field("Device: ") == Some(self.device)
+            && match (self.output, field("Outputs: ")) {
+                (None, None) => true,
+                (Some(name), Some(names)) => names.split(' ').any(|own| own == name),
+                _ => false,
+            }
+    }
+}
+
 /// Versions of the configurations of all devices. Clones are the same one; its calls block.
 #[derive(Clone, Debug)]
 pub(crate) struct Archive {
@@ -99,6 +151,10 @@ impl Archive {
             message,
             files: vec![(FILE.to_owned(), text.to_owned())],
         };
+        self.write(change)
+    }
+
+    fn write(&self, change: Change) -> Result<String, git::Error> {
         let mut since = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let ids = self.repository.write(&[change])?;
         *since += 1;
@@ -112,13 +168,66 @@ impl Archive {
         Ok(ids.into_iter().next().unwrap_or_default())
     }
 
-    /// The newest versions of a device, newest first.
-    pub(crate) fn versions(&self, device: &str, most: usize) -> Result<Vec<Version>, git::Error> {
-        let mut left = most.min(MOST_VERSIONS);
-        let mut versions = self.repository.versions(&reference(device), |_| {
-            left = left.saturating_sub(1);
-            left > 0
+    /// Writes those of `outputs` (name and text) that are others than before, as one version; answers the names of those.
+    pub(crate) fn store_outputs(
+        &self,
+        device: &str,
+        outputs: &[(String, String)],
+        seconds: i64,
+    ) -> Result<Vec<String>, git::Error> {
+        let reference = shown(device);
+        let mut files = Vec::new();
+        let mut names = Vec::new();
+        for (name, text) in outputs {
+            let file = Of::output(device, Some(name)).file();
+            if self.repository.text(&reference, &file)?.as_ref() != Some(text) {
+                files.push((file, text.clone()));
+                names.push(name.clone());
+            }
+        }
+        if names.is_empty() {
+            return Ok(names);
+        }
+        let message = format!(
+            "{device}: {} changed\n\nDevice: {device}\nOutputs: {}",
+            names.join(", "),
+            names.join(" ")
+        );
+        self.write(Change {
+            reference,
+            author: OWN.to_owned(),
+            seconds,
+            message,
+            files,
         })?;
+        Ok(names)
+    }
+
+    /// The newest text of an answer.
+    pub(crate) fn latest_output(
+        &self,
+        device: &str,
+        name: &str,
+    ) -> Result<Option<String>, git::Error> {
+        let of = Of::output(device, Some(name));
+        self.repository.text(&of.reference(), &of.file())
+    }
+
+    /// The newest versions of a device, newest first.
+    pub(crate) fn versions<'a>(
+        &self,
+        of: impl Into<Of<'a>>,
+        most: usize,
+    ) -> Result<Vec<Version>, git::Error> {
+        let of = of.into();
+        let mut left = most.min(MOST_VERSIONS);
+        let mut looked = 0;
+        let mut versions = self.repository.versions(&of.reference(), |version| {
+            looked += 1;
+            left = left.saturating_sub(usize::from(of.is_changed_by(&version.message)));
+            left > 0 && looked < 2 * MOST_VERSIONS
+        })?;
+        versions.retain(|version| of.is_changed_by(&version.message));
         versions.truncate(most);
         Ok(versions)
     }
@@ -172,36 +281,64 @@ impl Archive {
     }
 
     /// The version that held at a time.
-    pub(crate) fn at(&self, device: &str, seconds: i64) -> Result<Option<Version>, git::Error> {
-        self.repository.at(&reference(device), seconds)
+    pub(crate) fn at<'a>(
+        &self,
+        of: impl Into<Of<'a>>,
+        seconds: i64,
+    ) -> Result<Option<Version>, git::Error> {
+        let of = of.into();
+        let then =
+            |version: &Version| version.seconds <= seconds && of.is_changed_by(&version.message);
+        let versions = self
+            .repository
+            .versions(&of.reference(), |version| !then(version))?;
+        Ok(versions.into_iter().next_back().filter(then))
+    }
+
+    /// The version that a commit is, or the nearest one before it.
+    pub(crate) fn before(&self, of: Of<'_>, commit: &str) -> Result<Option<Version>, git::Error> {
+        let own = |version: &Version| of.is_changed_by(&version.message);
+        let versions = self.repository.versions(commit, |version| !own(version))?;
+        Ok(versions.into_iter().next_back().filter(own))
     }
 
     /// The version of a device that a commit is; `None` when it is none of this device.
-    pub(crate) fn version(
+    pub(crate) fn version<'a>(
         &self,
-        device: &str,
+        of: impl Into<Of<'a>>,
         commit: &str,
     ) -> Result<Option<Version>, git::Error> {
+        let of = of.into();
         let plain = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         let Some(version) = self.repository.version(commit)?.filter(|_| plain) else {
             return Ok(None);
         };
-        let own = version
-            .message
-            .lines()
-            .any(|line| line.strip_prefix("Device: ") == Some(device));
-        Ok(own.then_some(version))
+        Ok(of.is_changed_by(&version.message).then_some(version))
     }
 
     /// The text of a version.
-    pub(crate) fn text(&self, commit: &str) -> Result<Option<String>, git::Error> {
-        self.repository.text(commit, FILE)
+    pub(crate) fn text<'a>(
+        &self,
+        of: impl Into<Of<'a>>,
+        commit: &str,
+    ) -> Result<Option<String>, git::Error> {
+        self.repository.text(commit, &of.into().file())
     }
 }
 
-/// The branch of a device. Names of devices that git would not take are written with `%`.
+/// The branch of a device's configuration.
 fn reference(device: &str) -> String {
-    let mut name = String::from("refs/heads/device/");
+    branch("device", device)
+}
+
+/// The branch of its other answers.
+fn shown(device: &str) -> String {
+    branch("show", device)
+}
+
+/// Names of devices that git would not take are written with `%`.
+fn branch(kind: &str, device: &str) -> String {
+    let mut name = format!("refs/heads/{kind}/");
     let bytes = device.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
         let doubled = *byte == b'.' && (bytes.get(at + 1) == Some(&b'.') || at + 1 == bytes.len());
@@ -219,7 +356,7 @@ const README: &str = "# Configurations of the network
 
 Written by sotp-ssh-config. Each device has a branch, `device/NAME`, with one file, `configuration`: normalised, and with fingerprints
 (`<masked:1a2b3c4d>`) in the place of secrets. The author of a commit is who made the change, where the device's log told. Treat this repository as
-secret anyway.
+secret anyway. The branch `show/NAME` has what the device answers to further commands (`startup.txt`, `version.txt` …).
 
     git log -p device/r1
     git diff 'device/r1@{yesterday}' device/r1            # in the archive itself
@@ -277,7 +414,7 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
-        assert_eq!(again.text(&first).unwrap().unwrap(), "a\n");
+        assert_eq!(again.text("r1", &first).unwrap().unwrap(), "a\n");
         let around = again.between(140, 210, 10).unwrap();
         let found: Vec<_> = around
             .iter()
@@ -289,6 +426,44 @@ mod tests {
         again.push(&copy.folder().display().to_string()).unwrap();
         assert_eq!(copy.references("refs/heads/device/").unwrap().len(), 2);
         assert_eq!(copy.text(&second, FILE).unwrap().unwrap(), "b\n");
+    }
+
+    #[test]
+    fn answers_have_a_history_of_their_own_each() {
+        let dir = testkit::TempDir::new().unwrap();
+        let archive = Archive::open(dir.path()).unwrap();
+        let both = |version: &str, startup: &str| {
+            [("version", version), ("startup", startup)]
+                .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        };
+        let write = |at, version, startup| {
+            let outputs = both(version, startup);
+            archive.store_outputs("r1", &outputs, at).unwrap()
+        };
+        archive
+            .store("r1", "a\n", 100, &reason(None), [1, 0])
+            .unwrap();
+        assert_eq!(write(100, "17.9\n", "a\n"), ["version", "startup"]);
+        assert!(write(200, "17.9\n", "a\n").is_empty(), "nothing changed");
+        assert_eq!(write(300, "17.9\n", "b\n"), ["startup"]);
+        assert_eq!(write(400, "17.12\n", "b\n"), ["version"]);
+        let of = |name| Of::output("r1", Some(name));
+        let seconds = |name| -> Vec<i64> {
+            let versions = archive.versions(of(name), 10).unwrap();
+            versions.iter().map(|version| version.seconds).collect()
+        };
+        assert_eq!(seconds("version"), [400, 100]);
+        assert_eq!(seconds("startup"), [300, 100]);
+        assert!(seconds("inventory").is_empty());
+        assert_eq!(archive.versions("r1", 10).unwrap().len(), 1);
+        let held = archive.at(of("version"), 399).unwrap().unwrap();
+        assert_eq!(held.seconds, 100);
+        let text = archive.text(of("version"), &held.id).unwrap();
+        assert_eq!(text.as_deref(), Some("17.9\n"));
+        assert!(archive.version("r1", &held.id).unwrap().is_none());
+        assert!(archive.version(of("startup"), &held.id).unwrap().is_some());
+        let latest = archive.latest_output("r1", "version").unwrap();
+        assert_eq!(latest.as_deref(), Some("17.12\n"));
     }
 
     #[test]

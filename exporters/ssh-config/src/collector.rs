@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::{Device, Feed, Inventory};
 use loki::Lines;
-use ssh::{Collected, Driver, Facts, HostKeys, Masker, Session, Target};
+use ssh::{Collected, Driver, Facts, HostKeys, Masker, Output, Session, Target};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use toolkit::trace::Origin;
@@ -23,6 +23,7 @@ use crate::fleet::{Ending, Fleet, Timing};
 use crate::hops::Hops;
 use crate::journal::{self, News};
 use crate::logins::Logins;
+use crate::sessions::{Found, Opened, Sessions};
 use crate::state::State;
 use toolkit::chain;
 
@@ -47,6 +48,10 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) masker: Masker,
     hops: Hops,
+    pub(crate) sessions: Sessions,
+    /// What each device's configuration was when it was last looked at, before it was masked: a digest. What it has not changed since need not be
+    /// masked and compared anew.
+    seen: Mutex<HashMap<String, [u8; 32]>>,
     keys: ArcSwap<HostKeys>,
     fleet: Mutex<Fleet>,
     wake: Notify,
@@ -76,6 +81,8 @@ impl Shared {
             counters,
             masker,
             hops: Hops::default(),
+            sessions: Sessions::default(),
+            seen: Mutex::default(),
             keys: ArcSwap::from_pointee(keys),
             fleet: Mutex::default(),
             wake: Notify::new(),
@@ -96,6 +103,10 @@ impl Shared {
         let taken = self.fleet().event(device, reason, Instant::now(), timing);
         self.wake.notify_one();
         taken
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fleet(&self) -> std::sync::MutexGuard<'_, Fleet> {
@@ -127,6 +138,7 @@ impl Shared {
         self.state.retain(known);
         self.logins.retain(known);
         self.compliance.retain(known);
+        self.seen().retain(|name, _| known(name));
     }
 }
 
@@ -135,6 +147,14 @@ fn timing(config: &Config) -> Timing {
         every: config.every,
         settle: config.settle,
         settle_at_most: config.settle_at_most,
+        between: config.between_device_logins,
+    }
+}
+
+/// Closes sessions, each for itself: a device that does not answer holds nothing up.
+fn close(sessions: impl IntoIterator<Item = Session>) {
+    for session in sessions {
+        tokio::spawn(session.close());
     }
 }
 
@@ -225,10 +245,17 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: Stop) -> anyhow::Result<()> {
                 let config = config.current();
                 shared.keys.store(Arc::new(host_keys(&config)));
                 shared.hops.forget();
+                // Accounts, drivers and what they hide may be others now.
+                close(shared.sessions.over(|_| false));
+                shared.seen().clear();
                 shared.refresh(&config);
                 reconsider(&shared).await;
             }
-            _ = save.tick() => saved(&shared).await,
+            _ = save.tick() => {
+                let inventory = shared.feed.current();
+                close(shared.sessions.over(|name| inventory.device(name).is_some()));
+                saved(&shared).await;
+            }
             () = stop.requested() => break,
         }
     }
@@ -371,27 +398,52 @@ async fn collect(
         .map_err(|message| Failure::Config(format!("credential {}: {message}", credential.name)))?;
     let keys = shared.keys.load_full();
     let inventory = shared.feed.current();
-    let target = target(config, &inventory, device, &shared.hops, &keys).await?;
+    let count = |result| shared.counters.sessions.with_label_values(&[result]).inc();
+    let opened = Opened::of(config, device);
+    let found = shared.sessions.take(&device.name, &opened).await;
+    if matches!(found, Found::Dead) {
+        count("dead");
+    }
+    let mut session = match found {
+        Found::Alive(session) => {
+            count("kept");
+            *session
+        }
+        Found::Dead | Found::None => {
+            let target = target(config, &inventory, device, &shared.hops, &keys).await?;
+            count("opened");
+            Session::open(&target, &login, &driver, &keys).await?
+        }
+    };
+    let before = session.seconds();
     // What is held already needs no second reading where one is wanted.
-    let held = match driver.is_read_twice() {
-        true => held(shared, &device.name).await,
-        false => None,
-    };
-    let mut session = Session::open(&target, &login, &driver, &keys).await?;
-    let known = |text: &str| {
-        let masked = || shared.masker.mask(Some(&driver), text).text;
-        held.as_ref().is_some_and(|held| *held == masked())
-    };
+    let seen = shared.seen().get(&*device.name).copied();
+    let known = |text: &str| seen.is_some_and(|seen| seen == digest(text));
     let collected = session.collect_unless(known).await;
-    let (seconds, weak) = (session.seconds(), session.weak().to_vec());
+    let mut seconds = session.seconds();
+    seconds.commands -= before.commands;
+    let weak = session.weak().to_vec();
     let mut extra = Extra::default();
+    let mut whole = false;
     if let Ok(collected) = &collected
         && collected.complete.is_ok()
     {
-        extra = Extra::of(&mut session, &driver, &collected.text).await;
+        let outputs = config.outputs(&driver);
+        (extra, whole) = Extra::of(&mut session, &driver, &collected.text, &outputs).await;
     }
-    session.close().await;
+    // A session in which something went wrong is of no further use.
+    let most = config.kept_sessions_most;
+    let rest = match whole {
+        true => shared
+            .sessions
+            .keep(&device.name, session, opened, config.keep_sessions, most),
+        false => Some(session),
+    };
+    if let Some(session) = rest {
+        session.close().await;
+    }
     let collected = collected?;
+    outputs_kept(shared, &device.name, &driver, &extra).await;
     shared.state.change(&device.name, |known| {
         known.took(seconds);
         known.agreed(&weak);
@@ -406,10 +458,39 @@ async fn collect(
     Ok((collected, driver))
 }
 
-async fn held(shared: &Shared, device: &str) -> Option<String> {
-    let (archive, device) = (shared.archive.clone(), device.to_owned());
-    let held = blocking(move || archive.latest(&device)).await;
-    held.ok().flatten()
+/// Keeps the other answers of a device, masked, where they are others than before.
+async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Extra) {
+    let now = jiff::Timestamp::now().as_second();
+    let outputs: Vec<(String, String)> = extra
+        .outputs
+        .iter()
+        .map(|(name, text)| (name.clone(), shared.masker.mask(Some(driver), text).text))
+        .collect();
+    if outputs.is_empty() {
+        return;
+    }
+    let digest = digest(&format!("{outputs:?}"));
+    let key = format!("{device} outputs");
+    if shared.seen().get(&key) == Some(&digest) {
+        return;
+    }
+    let (archive, name) = (shared.archive.clone(), device.to_owned());
+    match blocking(move || archive.store_outputs(&name, &outputs, now)).await {
+        Ok(_) => {
+            shared.seen().insert(key, digest);
+        }
+        Err(error) => {
+            tracing::error!(device, error = %format!("{error:#}"), "what it answers beside its configuration could not be kept");
+        }
+    }
+}
+
+/// SHA-256 of a text. It stays in memory, since it is of one that is not masked.
+fn digest(text: &str) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
 }
 
 /// What is asked beside the configuration. A device that does not answer has been collected all the same.
@@ -417,24 +498,41 @@ async fn held(shared: &Shared, device: &str) -> Option<String> {
 struct Extra {
     unsaved: Option<bool>,
     facts: Option<Facts>,
+    /// Name and text, not masked.
+    outputs: Vec<(String, String)>,
 }
 
 impl Extra {
-    async fn of(session: &mut Session, driver: &Driver, running: &str) -> Self {
+    /// What it says, and whether the session is of further use.
+    async fn of(
+        session: &mut Session,
+        driver: &Driver,
+        running: &str,
+        outputs: &[&Output],
+    ) -> (Self, bool) {
         let mut extra = Self::default();
         match session.startup().await {
-            Ok(Some(startup)) => extra.unsaved = Some(differ(driver, running, &startup)),
+            Ok(Some(startup)) => {
+                extra.unsaved = Some(differ(driver, running, &startup));
+                extra.outputs.push(("startup".to_owned(), startup));
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::debug!(error = chain(&error), "no startup configuration");
-                return extra;
+                return (extra, false);
             }
         }
-        match session.facts().await {
-            Ok(facts) => extra.facts = Some(facts),
-            Err(error) => tracing::debug!(error = chain(&error), "no facts"),
+        match session.about(outputs).await {
+            Ok(about) => {
+                extra.facts = Some(about.facts);
+                extra.outputs.extend(about.outputs);
+                (extra, true)
+            }
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "no facts");
+                (extra, false)
+            }
         }
-        extra
     }
 }
 
@@ -486,6 +584,15 @@ async fn kept(
         Arc::clone(driver),
         Arc::clone(config),
     );
+    let now = digest(&collected.text);
+    let unchanged = shared.seen().get(&*device.name) == Some(&now);
+    if unchanged {
+        shared.state.change(&device.name, |known| {
+            known.success = Some(unix(seconds));
+            known.reason = None;
+        });
+        return Ok(());
+    }
     blocking(move || -> anyhow::Result<()> {
         let masked = own.masker.mask(Some(&driver), &collected.text);
         let before = own.archive.latest(&device.name)?;
@@ -521,6 +628,7 @@ async fn kept(
             let user = reason.user.as_deref().unwrap_or("unknown");
             tracing::info!(device = %device.name, user, trigger = reason.trigger, added = difference.added, removed = difference.removed, "configuration changed");
         }
+        own.seen().insert(device.name.to_string(), now);
         own.state.change(&device.name, |known| {
             known.success = Some(unix(seconds));
             known.reason = None;

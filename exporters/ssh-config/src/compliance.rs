@@ -114,7 +114,7 @@ impl Compliance {
         driver: &Driver,
         archive: &Archive,
     ) -> Result<(), git::Error> {
-        let versions = archive.versions(&device.name, MOST_VERSIONS)?;
+        let versions = archive.versions(&*device.name, MOST_VERSIONS)?;
         let Some(newest) = versions.first() else {
             self.0
                 .lock()
@@ -122,7 +122,7 @@ impl Compliance {
                 .remove(&*device.name);
             return Ok(());
         };
-        let Some(text) = archive.text(&newest.id)? else {
+        let Some(text) = archive.text(&*device.name, &newest.id)? else {
             return Ok(());
         };
         self.0
@@ -146,7 +146,7 @@ impl Compliance {
                 break;
             }
             let older = match versions.get(pair + 1) {
-                Some(older) => archive.text(&older.id)?,
+                Some(older) => archive.text(&*device.name, &older.id)?,
                 None => None,
             };
             let tree = older

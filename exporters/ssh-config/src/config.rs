@@ -9,7 +9,7 @@ use inventory::Device;
 use loki::{Destination, QueueSection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use ssh::{Drivers, Login, OnUnknown, Profile};
+use ssh::{Driver, Drivers, Login, OnUnknown, Output, Profile};
 use toolkit::config::{DurationIn, Ranged};
 use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
@@ -40,6 +40,12 @@ struct Raw {
     parallel: Ranged<usize, 1, 1_000>,
     /// Logins on all devices together in a minute, so that the servers that check them are not overrun.
     logins_per_minute: Ranged<u32, 1, 60_000>,
+    /// Logins on one device in an hour, whatever asks for them; a few at once are let through.
+    logins_per_device_hour: Ranged<u32, 1, 3_600>,
+    /// Time for which a session is kept open after a collection, so that the next one needs no login.
+    keep_sessions: DurationIn<0, 86_400_000>,
+    /// Sessions that are kept open at a time.
+    kept_sessions_most: Ranged<usize, 0, 10_000>,
     /// Times in which the schedule collects the devices that they name; the others are collected at any time.
     windows: Vec<RawWindow>,
     /// Time without an event after which a changed device is collected.
@@ -54,6 +60,8 @@ struct Raw {
     profiles: Vec<RawProfile>,
     /// Devices that are reached through another one; the first entry that fits.
     jump_hosts: Vec<RawJump>,
+    /// Further answers that are kept with their history beside those that the drivers name.
+    outputs: Vec<RawOutput>,
     /// A folder of further drivers; of one name with a built-in one it takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     drivers: Option<PathBuf>,
@@ -90,6 +98,9 @@ impl Default for Raw {
             every: DurationIn::from_millis(3_600_000),
             parallel: Ranged::of(30),
             logins_per_minute: Ranged::of(1_200),
+            logins_per_device_hour: Ranged::of(120),
+            keep_sessions: DurationIn::from_millis(0),
+            kept_sessions_most: Ranged::of(200),
             windows: Vec::new(),
             settle: DurationIn::from_millis(1_000),
             settle_at_most: DurationIn::from_millis(15_000),
@@ -97,6 +108,7 @@ impl Default for Raw {
             credentials: Vec::new(),
             profiles: Vec::new(),
             jump_hosts: Vec::new(),
+            outputs: Vec::new(),
             drivers: None,
             rules: None,
             masking_key_file: None,
@@ -178,6 +190,20 @@ struct RawJump {
 
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+struct RawOutput {
+    /// The platform whose devices are asked, by the name of its driver.
+    platform: String,
+    /// Its name in the archive.
+    name: String,
+    /// A command that only shows something.
+    command: String,
+    /// Lines that change by themselves, as regular expressions.
+    #[serde(default)]
+    drop: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct RawPush {
     /// A path, or an address of https or ssh without a password: git asks its own helpers and keys.
     url: String,
@@ -243,6 +269,12 @@ pub struct Config {
     pub(crate) parallel: usize,
     /// Shortest time from one login to the next, on whatever device.
     pub(crate) between_logins: Duration,
+    /// The same on one device, in the long run.
+    pub(crate) between_device_logins: Duration,
+    /// How long sessions are kept, and how many.
+    pub(crate) keep_sessions: Duration,
+    pub(crate) kept_sessions_most: usize,
+    outputs: Vec<(String, Output)>,
     windows: Vec<Window>,
     /// Where every version is sent to.
     pub(crate) push: Option<String>,
@@ -356,6 +388,30 @@ impl Config {
             };
             windows.push(Window::try_from(own).map_err(wrong)?);
         }
+        let mut outputs: Vec<(String, Output)> = Vec::new();
+        for (number, own) in raw.outputs.iter().enumerate() {
+            let place = |key: &str| format!("outputs[{number}].{key}");
+            let Some(driver) = drivers.get(&own.platform) else {
+                return Err(at(
+                    &place("platform"),
+                    "expected a platform that has a driver".to_owned(),
+                ));
+            };
+            let output = Output::new(&own.name, &own.command, &own.drop)
+                .map_err(|message| at(&place("name"), message))?;
+            let same = |other: &Output| other.name() == output.name();
+            let others = outputs
+                .iter()
+                .filter(|(platform, _)| *platform == driver.platform());
+            if own.name == "startup"
+                || driver.outputs().iter().any(same)
+                || others.clone().any(|(_, other)| same(other))
+            {
+                let expected = "expected a name that no other output of the platform has";
+                return Err(at(&place("name"), expected.to_owned()));
+            }
+            outputs.push((driver.platform().to_owned(), output));
+        }
         let push = raw.push.as_ref().map(|push| push.url.clone());
         let secret_in_it = |url: &String| {
             let account = url
@@ -372,6 +428,10 @@ impl Config {
             every: *raw.every,
             parallel: raw.parallel.get(),
             between_logins: Duration::from_mins(1) / raw.logins_per_minute.get(),
+            between_device_logins: Duration::from_hours(1) / raw.logins_per_device_hour.get(),
+            keep_sessions: *raw.keep_sessions,
+            kept_sessions_most: raw.kept_sessions_most.get(),
+            outputs,
             windows,
             push,
             settle: *raw.settle,
@@ -420,6 +480,17 @@ impl Config {
             .iter()
             .find(|credential| *credential.name == **wanted)?;
         (named.everywhere || named.scope.holds(device)).then_some(named)
+    }
+
+    /// The answers that are kept of devices with this driver.
+    pub(crate) fn outputs<'a>(&'a self, driver: &'a Driver) -> Vec<&'a Output> {
+        let own = self.outputs.iter();
+        let own = own.filter(|(platform, _)| platform == driver.platform());
+        driver
+            .outputs()
+            .iter()
+            .chain(own.map(|(_, output)| output))
+            .collect()
     }
 
     /// Whether the schedule may collect a device at a time.

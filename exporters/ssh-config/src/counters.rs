@@ -19,6 +19,8 @@ pub(crate) struct Counters {
     pub(crate) failures: IntCounterVec,
     pub(crate) events: IntCounterVec,
     pub(crate) running: IntGauge,
+    /// Sessions by where they came from: opened, kept, or dead when they were wanted.
+    pub(crate) sessions: IntCounterVec,
     pub(crate) pushes: IntCounterVec,
 }
 
@@ -44,6 +46,11 @@ impl Counters {
                 "Times that the archive was sent to the other repository, by how that went.",
                 "result",
             )?,
+            sessions: vector(
+                "sshconfig_sessions_total",
+                "Sessions of collections: opened (a login), kept from before, or dead when they were wanted.",
+                "result",
+            )?,
             running: IntGauge::new("sshconfig_collections_running", "Collections under way.")?,
         };
         for reason in Error::REASONS.into_iter().chain(["archive", "credential"]) {
@@ -55,6 +62,10 @@ impl Counters {
         for result in ["ok", "failed"] {
             counters.pushes.with_label_values(&[result]).inc_by(0);
         }
+        for result in ["opened", "kept", "dead"] {
+            counters.sessions.with_label_values(&[result]).inc_by(0);
+        }
+        registry.register(Box::new(counters.sessions.clone()))?;
         registry.register(Box::new(counters.pushes.clone()))?;
         registry.register(Box::new(counters.failures.clone()))?;
         registry.register(Box::new(counters.events.clone()))?;

@@ -15,6 +15,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const CLOSED: Duration = Duration::from_secs(60);
 /// Shortest time between two logins on one device.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// Logins on one device that its budget lets through at once.
+const AT_ONCE: u32 = 10;
 
 /// How a collection ended, as far as the schedule is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Timing {
     pub(crate) settle: Duration,
     /// Longest time after the first event.
     pub(crate) settle_at_most: Duration,
+    /// Time between two logins on one device, in the long run.
+    pub(crate) between: Duration,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,8 @@ struct Device {
     scheduled: Instant,
     /// Not before: after a failed login, or just after the last one.
     not_before: Instant,
+    /// When its logins so far would be over at the rate of its budget.
+    spent: Instant,
     event: Option<Event>,
     running: bool,
 }
@@ -80,6 +86,7 @@ impl Fleet {
                 let device = Device {
                     scheduled: now + wait(name),
                     not_before: now,
+                    spent: now,
                     event: None,
                     running: false,
                 };
@@ -173,7 +180,10 @@ impl Fleet {
             return;
         };
         device.running = false;
-        device.not_before = now + BETWEEN;
+        device.spent = device.spent.max(now) + timing.between;
+        let saved = timing.between * (AT_ONCE - 1);
+        let left = device.spent.checked_sub(saved).unwrap_or(now);
+        device.not_before = left.max(now + BETWEEN);
         device.scheduled = now + timing.every.mul_f64(0.95 + 0.1 * fastrand::f64());
         if let Ending::Failed { in_a_row, login } = ending {
             let first = if login { AFTER_LOGIN } else { AFTER_FAILURE };
@@ -181,7 +191,7 @@ impl Fleet {
                 .saturating_mul(1 << in_a_row.saturating_sub(1).min(16))
                 .min(LONGEST);
             if login {
-                device.not_before = now + wait;
+                device.not_before = device.not_before.max(now + wait);
             }
             device.scheduled = now + wait.min(timing.every.max(first));
         }
@@ -202,6 +212,7 @@ mod tests {
         every: Duration::from_secs(3600),
         settle: Duration::from_secs(1),
         settle_at_most: Duration::from_secs(3),
+        between: Duration::from_secs(60),
     };
 
     fn seconds(count: f64) -> Duration {
@@ -276,6 +287,24 @@ mod tests {
         fleet.devices.remove("r2");
         assert!(fleet.take(now + seconds(900.0), |_| true).is_none());
         assert!(fleet.take(now + seconds(902.0), |_| true).is_some());
+    }
+
+    #[test]
+    fn events_without_end_lead_to_no_more_logins_than_the_budget_of_the_device() {
+        let begin = Instant::now();
+        let mut fleet = fleet(begin);
+        fleet.devices.remove("r2");
+        let mut logins = 0;
+        for tenth in 0..36_000u32 {
+            let now = begin + Duration::from_millis(100) * tenth;
+            fleet.event("r1", by("eve"), now, TIMING);
+            if fleet.take(now, |_| true).is_some() {
+                logins += 1;
+                fleet.ended("r1", Ending::Good, now, TIMING);
+            }
+        }
+        // Ten at once, and one a minute.
+        assert!((68..=70).contains(&logins), "{logins}");
     }
 
     #[test]

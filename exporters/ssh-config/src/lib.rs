@@ -28,6 +28,7 @@ mod record;
 mod rules;
 mod scope;
 mod sections;
+mod sessions;
 mod state;
 mod tree;
 

@@ -45,6 +45,12 @@ impl Collect for Series {
         for (state, count) in STATES.iter().zip(states) {
             out.sample(&Labels::new([("state", state)]), count);
         }
+        out.family(
+            "sshconfig_sessions_kept",
+            Kind::Gauge,
+            "Sessions that are kept open for the next collection.",
+        );
+        out.sample(&Labels::default(), shared.sessions.count() as u64);
         let times: [Family<Option<f64>>; 3] = [
             (
                 "sshconfig_last_attempt_timestamp_seconds",

@@ -6,13 +6,16 @@ use serde_json::json;
 
 use super::{
     Answer, CALLS, Collection, Compared, Configuration, Devices, Restored, Rules, Sections,
-    Versions, Violations, fleet,
+    Unsaved, Versions, Violations, fleet,
 };
 use crate::archive::MOST_VERSIONS;
 use crate::events::Event;
 
 /// How a version is named.
 const WHICH: &str = "A time (RFC 3339 or Unix seconds), the 40 digits of a version, or -1 for the one before the newest; without it, the newest.";
+
+/// What a history is of.
+const OUTPUT: &str = "startup, or another answer by the name that its driver or the configuration has for it (version, inventory); without it, the configuration.";
 
 /// The document, as indented JSON with a final line feed.
 pub(super) fn document() -> String {
@@ -31,10 +34,12 @@ fn describe(call: &mut Operation<'_>, answer: Answer) {
         Answer::Violations => reads(call.answer::<Violations>(200, "What is broken.")),
         Answer::Versions => of_device(
             call.count("limit", MOST_VERSIONS, "Most versions; without it, 50.")
+                .text("of", OUTPUT)
                 .answer::<Versions>(200, "Its versions, the newest first."),
         ),
         Answer::Configuration => of_device(
             call.text("at", WHICH)
+                .text("of", OUTPUT)
                 .text(
                     "version",
                     "As at, under another name; without both, the newest.",
@@ -46,6 +51,7 @@ fn describe(call: &mut Operation<'_>, answer: Answer) {
         Answer::Difference => of_device(
             call.text("from", "As to; without it, the one before that.")
                 .text("to", WHICH)
+                .text("of", OUTPUT)
                 .word(
                     "format",
                     false,
@@ -67,6 +73,11 @@ fn describe(call: &mut Operation<'_>, answer: Answer) {
             );
             call.problems(&[409]);
         }
+        Answer::Unsaved => of_device(
+            call.word("format", false, &["json", "unified"], "Without it, json.")
+                .answer::<Unsaved>(200, "")
+                .answer_in("text/plain", 200, text, "What is not saved."),
+        ),
         Answer::Around => of_fleet(
             call.text("at", "A time (RFC 3339 or Unix seconds); without it, now.")
                 .count(

@@ -183,3 +183,99 @@ async fn line_that_all_peers_have_and_one_lacks_is_found() {
         json!([{"device": "p14", "role": "edge", "platform": "frr", "section": [], "text": "log commands", "peers_with": 5, "peers": 6}])
     );
 }
+
+#[tokio::test]
+async fn startup_version_and_chosen_answers_have_a_history_and_what_is_not_saved_is_shown() {
+    let world = World::new().await;
+    world.configure("outputs: [{platform: eos, name: vlans, command: show vlan, drop: [age]}]\n");
+    let vlans = "VLAN  Name\n10    users\nage 5\n";
+    world.r6.answer("show vlan", vlans);
+    let process = world.start().await;
+    let r6: &[(&str, &str)] = &[("device", "r6")];
+    series(&process, "sshconfig_up", r6, 1.0).await;
+    let get = async |path: &str| {
+        let path = format!("/api/v1/devices/r6/{path}");
+        let (status, text) = ask(&process, "alice", &path).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        text
+    };
+    assert!(
+        get("unsaved?format=unified")
+            .await
+            .contains("\n-hostname old\n+hostname r6\n")
+    );
+    assert!(
+        get("configuration?of=startup")
+            .await
+            .contains("\nhostname old\n")
+    );
+    assert!(
+        get("configuration?of=version")
+            .await
+            .contains("Software image version: 4.29.2F")
+    );
+    assert_eq!(
+        get("configuration?of=vlans").await,
+        "VLAN  Name\n10    users\n"
+    );
+    let (status, _) = ask(&process, "alice", "/api/v1/devices/r1/unsaved").await;
+    assert_eq!(status, 404, "FRR shows none");
+    let (status, _) = ask(
+        &process,
+        "alice",
+        "/api/v1/devices/r6/configuration?of=../HEAD",
+    )
+    .await;
+    assert_eq!(status, 400);
+
+    // Another version and another age: only the former is a change, of that answer alone.
+    world
+        .r6
+        .answer("show vlan", &vlans.replace("age 5", "age 6"));
+    world.r6.answer(
+        "show version",
+        "Arista DCS-7050\nSerial number: SSJ1\nSoftware image version: 4.30.1F\n",
+    );
+    event(
+        &process,
+        "configuration_change",
+        "r6",
+        json!({}),
+        "s3cretEvents",
+    )
+    .await;
+    let version = |version: &'static str| {
+        [
+            ("device", "r6"),
+            ("model", "DCS-7050"),
+            ("serial", "SSJ1"),
+            ("version", version),
+        ]
+    };
+    series(&process, "sshconfig_device_info", &version("4.30.1F"), 1.0).await;
+    let diff = get("diff?of=version&format=unified").await;
+    assert!(
+        diff.contains("\n-Software image version: 4.29.2F\n+Software image version: 4.30.1F\n"),
+        "{diff}"
+    );
+    let count = async |of: &str| {
+        let path = format!("/api/v1/devices/r6/versions?of={of}");
+        asked(&process, &path).await["versions"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(
+        (
+            count("version").await,
+            count("startup").await,
+            count("vlans").await
+        ),
+        (2, 1, 1)
+    );
+    assert_eq!(
+        count("configuration").await,
+        1,
+        "its configuration is the same"
+    );
+}

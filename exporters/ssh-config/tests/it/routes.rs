@@ -1,4 +1,4 @@
-//! The ways to devices: through a jump host.
+//! The ways to devices: through a jump host, and over sessions that were kept.
 
 use testkit::ssh::Device;
 
@@ -75,4 +75,51 @@ async fn jump_host_that_refuses_the_login_is_asked_once_whoever_is_behind_it() {
     assert_eq!(bastion.logins(), 1, "{}", process.log());
     assert!(world.r1.typed().is_empty());
     assert!(!process.log().contains("s3cretJump"));
+}
+
+async fn collect(process: &testkit::Process, device: &str) {
+    let path = format!("/api/v1/devices/{device}/collect");
+    let request = testkit::client()
+        .post(process.url(&path))
+        .basic_auth("alice", Some("reads"));
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 202);
+}
+
+#[tokio::test]
+async fn kept_session_spares_the_next_login_and_one_of_too_many_is_closed() {
+    let world = World::new().await;
+    world.configure("keep_sessions: 1h\nkept_sessions_most: 2\n");
+    let process = world.start().await;
+    for device in ["r1", "r2", "r6"] {
+        series(&process, "sshconfig_up", &[("device", device)], 1.0).await;
+    }
+    series(&process, "sshconfig_sessions_kept", &[], 2.0).await;
+    let logins = || [&world.r1, &world.r2, &world.r6].map(testkit::ssh::Running::logins);
+    assert_eq!(logins(), [1, 1, 1]);
+    world
+        .r1
+        .answer("show running-config", &CONFIG.replace("to r2", "to r9"));
+    world
+        .r2
+        .answer("show running-config", &CONFIG.replace("to r2", "to r9"));
+    for device in ["r1", "r2"] {
+        collect(&process, device).await;
+        series(
+            &process,
+            "sshconfig_changes_total",
+            &[("device", device)],
+            1.0,
+        )
+        .await;
+    }
+    // Two of the three were kept, so one of these two at least needed no login.
+    let again: usize = logins().iter().sum();
+    let kept = page(&process)
+        .await
+        .value("sshconfig_sessions_total", &[("result", "kept")]);
+    assert!(
+        kept.is_some_and(|kept| (1.0..=2.0).contains(&kept)),
+        "{kept:?}"
+    );
+    assert!((3..=4).contains(&again), "{again}");
 }

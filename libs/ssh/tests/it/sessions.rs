@@ -396,3 +396,27 @@ fn anyhow_if(right: bool, error: &Error) -> toolkit::anyhow::Result<()> {
     toolkit::anyhow::ensure!(right, "{error}");
     Ok(())
 }
+
+#[tokio::test]
+async fn kept_session_is_told_from_one_that_answers_no_more() {
+    let bound = Duration::from_secs(10);
+    let quiet = device().start().await.unwrap();
+    let mut session = open(&quiet).await.unwrap();
+    assert!(session.is_alive(bound).await);
+    assert_eq!(session.collect().await.unwrap().complete, Ok(()));
+    assert!(session.is_alive(bound).await && session.is_alive(bound).await);
+    assert_eq!(
+        session.collect().await.unwrap().complete,
+        Ok(()),
+        "what was asked in between is in no answer"
+    );
+    let stalled = device().fault(Fault::Stall(100)).start().await.unwrap();
+    let mut session = open(&stalled).await.unwrap();
+    assert!(session.is_alive(bound).await);
+    assert!(session.collect().await.is_err());
+    assert!(!session.is_alive(Duration::from_millis(300)).await);
+    let broken = device().fault(Fault::Reset(100)).start().await.unwrap();
+    let mut session = open(&broken).await.unwrap();
+    assert!(session.collect().await.is_err());
+    assert!(!session.is_alive(bound).await);
+}
