@@ -16,7 +16,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test soak lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test built soak lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -56,24 +56,30 @@ tables: ## what is written from lab/services.toml: the prometheus.yml files and 
 reference: ## what is written from the code: docs/reference/ and the default configurations
 	SOTP_UPDATE=1 $(CARGO) test -q $(SERVICES) --lib from_the_code
 
-# One build of everything that runs, then the checks that build nothing of it, then the tests side by side (checks/src/runner.rs).
-# The examples that tests start; the others are benchmarks, which `make style` reads and `make bench` builds.
-STARTED  := echo roster
+# First the programs that the gate itself needs. Then one build of everything, in which clippy's driver is the compiler, so that nothing
+# is compiled once to run and again to be looked at; Debian's packages and the app in Grafana are made beside it. Then the tests, side
+# by side (checks/src/runner.rs).
 PHASE    = @echo "$$(date +%s.%N) $(1)" $(if $(2),>,>>) target/phases.txt
+GATE     := --bin sotp-lab --bin sotp-app --example echo
 
+test built: export RUSTC_WORKSPACE_WRAPPER = clippy-driver
+test built: export CLIPPY_ARGS = -Dwarnings
 test: ## everything CI runs; installs what the tests talk to
 	@mkdir -p target
-	$(call PHASE,build,first)
-	$(CARGO) test --workspace --no-run --lib --bins --tests --message-format=json-render-diagnostics > target/tests.json
-	$(CARGO) build --workspace -q $(STARTED:%=--example %)
-	$(call PHASE,packages of Debian)
-	target/debug/sotp-lab stack install --tests --no-download
-	$(call PHASE,format and lints and documentation beside the app in Grafana)
-	@target/debug/sotp-app --test > target/app.log 2>&1 & app=$$!; \
-	$(MAKE) style; style=$$?; wait $$app; app=$$?; cat target/app.log; \
-	[ $$style = 0 ] && { [ $$app = 0 ] || [ $$app = 69 ]; }
+	$(call PHASE,what the gate itself needs,first)
+	$(CARGO) build --workspace -q $(GATE)
+	$(call PHASE,build with lints and documentation beside the app in Grafana)
+	@{ target/debug/sotp-lab stack install --tests --no-download || exit 1; target/debug/sotp-app --test; } > target/app.log 2>&1 & app=$$!; \
+	$(MAKE) built; built=$$?; wait $$app; app=$$?; cat target/app.log; \
+	[ $$built = 0 ] && { [ $$app = 0 ] || [ $$app = 69 ]; }
 	$(call PHASE,tests)
 	target/debug/sotp-tests target/tests.json --phases target/phases.txt
+
+built:
+	$(CARGO) fmt --all --check
+	$(CARGO) test --workspace --no-run --lib --bins --tests --message-format=json-render-diagnostics > target/tests.json
+	$(CARGO) build --workspace -q --example '*' --bench '*'
+	RUSTDOC=$(CURDIR)/checks/rustdoc.sh $(CARGO) test --workspace -q --doc
 
 soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire; then histories in reports, and incidents with kills
 	$(BIN)/sotp-lab demo --once --no-install --name soak --steps cut --idle $(SOAK) --busy $$(nproc)
@@ -85,7 +91,7 @@ soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said o
 lint: style ## format, lints, documentation, dependency audit and house rules
 	$(CARGO) test -q -p sotp-checks --test it -- conventions:: audit::
 
-style: ## the part of lint that is no test
+style: ## the part of lint that is no test; make test has it in its build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
