@@ -344,19 +344,21 @@ async fn discover_writes_rules_that_then_take_what_was_heard() {
         broker.port
     );
     let file = broker.files.write("once.yaml", &config).unwrap();
-    let output = std::process::Command::new(support::BINARY)
-        .args(["discover", "--for", "2s", "--config.file"])
-        .arg(&file)
-        .output()
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(support::BINARY);
+        command.arg("discover").args(args).arg("--config.file");
+        command.arg(&file).output().unwrap()
+    };
+    let heard = "note: 4 messages of 3 topics were heard; 1 messages are taken";
+    // As long as this machine needs for it.
+    let output = ["1s", "5s", "20s", "60s"]
+        .into_iter()
+        .map(|time| run(&["--for", time]))
+        .find(|output| String::from_utf8_lossy(&output.stderr).contains(heard))
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    for note in [
-        "note: 4 messages of 3 topics were heard; 1 messages are taken",
-        "note: no number in hall/door",
-    ] {
-        assert!(said.contains(note), "{said}");
-    }
+    assert!(said.contains("note: no number in hall/door"), "{said}");
     broker.files.write("found.yaml", &output.stdout).unwrap();
     let found = broker.files.join("found.yaml");
     let more = format!(
@@ -367,17 +369,6 @@ async fn discover_writes_rules_that_then_take_what_was_heard() {
     let south = [("sensor", "south")];
     place.becomes("mqtt_t", &south, Some(19.0)).await;
 
-    let output = std::process::Command::new(support::BINARY)
-        .args([
-            "discover",
-            "--for",
-            "1s",
-            "--topics",
-            "a/#/b",
-            "--config.file",
-        ])
-        .arg(&file)
-        .output()
-        .unwrap();
+    let output = run(&["--for", "1s", "--topics", "a/#/b"]);
     assert!(!output.status.success());
 }
