@@ -30,7 +30,7 @@ struct FlowMessage {
 const RECORDS: u64 = 30;
 
 /// Sends so many datagrams of NetFlow 5, each record of another number of octets, from 1 on, to port 443 or 53.
-fn send(place: &Place, datagrams: u64) {
+async fn send(place: &Place, datagrams: u64) {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     for at in 0..datagrams {
         let mut out = vec![0; 24];
@@ -49,9 +49,12 @@ fn send(place: &Place, datagrams: u64) {
             out.extend(body);
         }
         socket.send_to(&out, ("127.0.0.1", place.port)).unwrap();
-        // Slower than the buffer of a socket fills.
-        if at % 16 == 15 {
-            std::thread::sleep(Duration::from_millis(2));
+        // As many as the buffer of an ordinary user's socket holds, then they are waited for.
+        if at % 40 == 39 || at + 1 == datagrams {
+            let sent = ((at + 1) * RECORDS) as f64;
+            let taken =
+                |samples: &testkit::Samples| samples.sum("netflow_records_total", &[]) == sent;
+            place.until("what was sent is taken", taken).await;
         }
     }
 }
@@ -83,7 +86,7 @@ async fn kafka_gets_every_flow_in_goflow2s_form_although_it_fails_at_first() {
         broker.address
     );
     let place = support::start(DEVICES, &config).await;
-    send(&place, 200);
+    send(&place, 200).await;
     let flows = 200 * RECORDS;
     let received = eventually(Duration::from_secs(60), || async {
         let all = messages(&broker);
@@ -119,7 +122,7 @@ async fn what_kafka_cannot_take_waits_up_to_a_bound_and_the_rest_is_counted() {
         "flows_to_kafka: {{brokers: ['{away}'], waiting_flows: 1000, only: [{{port: 53}}]}}"
     );
     let place = support::start(DEVICES, &config).await;
-    send(&place, 400);
+    send(&place, 400).await;
     let chosen = 400 * RECORDS / 2;
     let samples = place
         .until("all are waiting or dropped", |samples| {
@@ -158,7 +161,7 @@ async fn loki_gets_the_chosen_flows_as_structured_metadata_up_to_its_rate() {
         loki.push_url()
     );
     let place = support::start(DEVICES, &config).await;
-    send(&place, 20);
+    send(&place, 20).await;
     let flows = || -> Vec<_> {
         let entries = loki.entries().into_iter();
         entries
