@@ -183,13 +183,20 @@ impl Frugal<'_> {
             .as_ref()
             .map(ColumnCache::stamps)
             .unwrap_or_default();
-        let questions = if proof.asks() && !(stamps.is_empty() && counted.is_empty()) {
-            let mut wanted = vec![Oid::new(SYS_UP_TIME)];
-            if self.rules.protobuf && version != 1 {
-                wanted.push(Oid::new(counters::HOST_UP_TIME));
+        let instances = plan::perhaps_instances(&planned, self.views);
+        proof.ask_again(&instances);
+        let questions = if proof.asks() {
+            let mut wanted = Vec::new();
+            if !(stamps.is_empty() && counted.is_empty()) {
+                wanted.push(Oid::new(SYS_UP_TIME));
+                if self.rules.protobuf && version != 1 {
+                    wanted.push(Oid::new(counters::HOST_UP_TIME));
+                }
+                wanted.extend(stamps);
+                wanted.retain(|oid| !planned.asks(oid));
             }
-            wanted.extend(stamps);
-            proof.questions(wanted.into_iter().filter(|oid| !planned.asks(oid)))
+            wanted.extend(instances.iter().cloned());
+            proof.questions(wanted)
         } else {
             Questions::default()
         };
@@ -205,23 +212,22 @@ impl Frugal<'_> {
             None => (planned.clone(), Planned::default()),
         };
         let asks_own = !(known.is_empty() && fresh.is_empty());
-        now.own(known, &fresh, plan::params(self.views[0].module));
+        now.own(known, fresh.clone(), plan::params(self.views[0].module));
         let report = self.line.ask_planned(&now, Arc::clone(&sizes)).await;
         let read = Instant::now();
         collected.add(report, &now, self.views);
         if !collected.answered {
             return;
         }
-        let instances = plan::instances(&now, self.views, &collected.table);
-        if !instances.works.is_empty() {
-            let report = self.line.ask_planned(&instances, Arc::default()).await;
-            collected.add(report, &instances, self.views);
-            collected.table.sort();
-        }
         if asks_own {
             let has = |oid: &Oid| collected.own.get(oid.ids()).is_some();
             let given_up = proof.heard(collected.unheard, &fresh, has);
             self.end(given_up);
+            let there: Vec<Oid> = instances.into_iter().filter(has).collect();
+            if !there.is_empty() {
+                collected.table.absorb(&collected.own.only(&there));
+                collected.table.sort();
+            }
         }
         let of = |instance: &[u32]| {
             column_cache::read(&Oid::new(instance), &collected.table, &collected.own)

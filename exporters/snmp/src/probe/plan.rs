@@ -5,7 +5,6 @@ use crate::config::Module;
 use crate::oid::{self, Oid};
 use crate::samples::Plan;
 use crate::scrape::{Params, Work};
-use crate::value::Table;
 
 /// One module of a request.
 pub(super) struct Wanted<'a> {
@@ -56,14 +55,10 @@ impl Planned {
         })
     }
 
-    /// Asks for instances that only we want to know: those that the device has by their name, others by what comes behind their
-    /// object, since some devices stay silent when asked for what they do not have.
-    pub(super) fn own(&mut self, known: Vec<Oid>, fresh: &[Oid], params: Params) {
-        let objects = fresh.iter().map(|oid| match oid.ids() {
-            [object @ .., _] => Oid::new(object),
-            [] => oid.clone(),
-        });
-        for (oids, probe) in [(known, false), (objects.collect(), true)] {
+    /// Asks for instances that only we want to know: those that the device has by their name, others by what comes behind the one
+    /// before.
+    pub(super) fn own(&mut self, known: Vec<Oid>, fresh: Vec<Oid>, params: Params) {
+        for (oids, probe) in [(known, false), (fresh, true)] {
             if let Some(first) = oids.first() {
                 let work = Work {
                     root: first.clone(),
@@ -79,29 +74,20 @@ impl Planned {
     }
 }
 
-/// Gets of scalars that walks found nothing of: the configuration may name an instance (`laLoad.1`), which is no part of a walk that
-/// begins there.
-pub(super) fn instances(planned: &Planned, views: &[Wanted<'_>], table: &Table) -> Planned {
-    let mut out = Planned::default();
-    for (work, owners) in planned.works.iter().zip(&planned.owners) {
+/// Scalars that walks reach by their object: the configuration may name an instance (`laLoad.1`), which is no part of a walk that begins
+/// there.
+pub(super) fn perhaps_instances(planned: &Planned, views: &[Wanted<'_>]) -> Vec<Oid> {
+    let works = planned.works.iter().zip(&planned.owners);
+    let walks = works.filter(|(work, _)| !work.get);
+    let scalars = walks.flat_map(|(work, owners)| {
         let scalar = |oid: &&Oid| owners.iter().any(|owner| views[*owner].plan.is_scalar(oid));
-        let absent = |oid: &&Oid| table.below(oid.ids()).next().is_none();
-        let oids: Vec<Oid> = if work.get || work.own {
-            Vec::new()
-        } else {
-            let below = work.oids.iter().filter(|oid| **oid != work.root);
-            below.filter(scalar).filter(absent).cloned().collect()
-        };
-        if !oids.is_empty() {
-            let get = Work {
-                oids,
-                get: true,
-                ..work.clone()
-            };
-            out.push(get, owners.clone());
-        }
-    }
-    out
+        let below = work.oids.iter().filter(|oid| **oid != work.root);
+        below
+            .filter(|oid| oid.ids().last() != Some(&0))
+            .filter(scalar)
+            .cloned()
+    });
+    scalars.collect()
 }
 
 pub(super) fn params(module: &Module) -> Params {

@@ -12,6 +12,8 @@ use crate::oid::Oid;
 
 /// Scrapes in a row in which our own questions stayed without an answer, after which they are given up.
 const SILENT: u32 = 2;
+/// Scrapes after which instances of the configuration that the device did not have are asked for again.
+const ASKED_AGAIN: u32 = 16;
 /// A stamp beyond this may be followed by a small one.
 const WRAPS: u64 = 1 << 31;
 /// Sets of columns whose contents are remembered by their digest.
@@ -58,6 +60,7 @@ struct Shown {
     there: BTreeSet<Oid>,
     missing: BTreeSet<Oid>,
     silent: u32,
+    scrapes: u32,
     turn: usize,
     off: BTreeSet<Shortcut>,
 }
@@ -109,6 +112,17 @@ impl Proof {
             .filter(|oid| !shown.missing.contains(oid));
         let (known, fresh) = there.partition(|oid| shown.there.contains(oid));
         Questions { known, fresh }
+    }
+
+    /// From time to time lets these be asked for again, although the device had none of them.
+    pub(super) fn ask_again(&self, instances: &[Oid]) {
+        let mut shown = self.shown();
+        shown.scrapes = shown.scrapes.wrapping_add(1);
+        if shown.scrapes.is_multiple_of(ASKED_AGAIN) {
+            for instance in instances {
+                shown.missing.remove(instance);
+            }
+        }
     }
 
     /// Remembers which of our own questions were answered. Answers what is given up by it.
@@ -312,6 +326,23 @@ mod tests {
         assert_eq!(proof.apart(&other), None);
         assert!(!proof.agreed(&other, 400, 400, 16));
         assert!(proof.agreed(&other, 500, 500, 16));
+    }
+
+    #[test]
+    fn an_instance_that_was_not_there_is_asked_for_again_some_scrapes_later() {
+        let (proof, instance) = (Proof::default(), Oid::new([1, 2, 3]));
+        let mut asked = Vec::new();
+        for scrape in 1..=40 {
+            proof.ask_again(std::slice::from_ref(&instance));
+            let fresh = proof.questions([instance.clone()]).fresh;
+            if !fresh.is_empty() {
+                asked.push(scrape);
+            }
+            proof.heard(false, &fresh, |_| scrape == 32);
+        }
+        assert_eq!(asked, [1, 16, 32]);
+        let known = proof.questions([instance.clone()]).known;
+        assert_eq!(known, [instance], "there, so asked for by its name");
     }
 
     #[test]

@@ -71,6 +71,16 @@ impl Cursor {
         self.own == 0
     }
 
+    /// The name that a get asks for to have this instance: what comes behind it is the instance, where the agent has it. Some agents
+    /// stay silent when they are asked for what they do not have.
+    pub(super) fn asked(&self, instance: &Oid) -> Vec<u32> {
+        match instance.ids() {
+            [object @ .., 0] if self.next && self.is_own() => object.to_vec(),
+            [row @ .., last] if self.next && self.is_own() => [row, &[last - 1]].concat(),
+            ids => ids.to_vec(),
+        }
+    }
+
     pub(super) fn walk(work: usize, columns: VecDeque<Oid>) -> Self {
         let walk = Walk {
             columns,

@@ -111,7 +111,7 @@ impl Scrape {
                 } else {
                     Operation::Get
                 },
-                oids.iter().map(|oid| oid.ids().to_vec()).collect(),
+                oids.iter().map(|oid| cursor.asked(oid)).collect(),
             ),
             Task::Walk(walk) if self.limits.v1 || walk.single => {
                 (Operation::GetNext, vec![walk.next()])

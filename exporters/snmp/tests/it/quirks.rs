@@ -525,9 +525,14 @@ modules:
     let agent = "1.3.6.1.4.1.2021.10.1.5.1|2|11\n1.3.6.1.4.1.2021.10.1.5.2|2|12\n1.3.6.1.4.1.2021.10.1.5.3|2|13\n\
                  1.3.6.1.4.1.2021.10.7.0|2|70\n1.3.6.1.4.1.2021.11.1.0|2|99\n";
     let agent = Agent::from_snmprec(agent).unwrap();
-    let (target, _) = serve(agent, |agent, request| Some(agent.respond(request)));
+    // Silent to a GET of what it does not have.
+    let (target, asked) = serve(agent, |agent, request| {
+        let lacks = request.oids.iter().any(|oid| oid.ends_with(&[5, 9]));
+        (request.tag != 0xa0 || !lacks).then(|| agent.respond(request))
+    });
     let process = start(&[&flag]).await;
-    for auth in ["v1", "v2", "v2"] {
+    for (auth, most) in [("v1", 30), ("v2", 30), ("v2", 5)] {
+        asked.store(0, Ordering::Relaxed);
         let path = format!("/snmp?target={target}&module=load&auth={auth}");
         let (_, text) = process.get(&path).await.unwrap();
         let samples = Samples::parse(&text).unwrap();
@@ -541,5 +546,8 @@ modules:
         assert_eq!(read, [Some(11.0), Some(13.0), Some(70.0), None], "{text}");
         let complete = samples.value("snmp_scrape_complete", &[("module", "load")]);
         assert_eq!(complete, Some(1.0), "{text}");
+        let again = samples.value("snmp_scrape_packets_retried", &[("module", "load")]);
+        let asked = asked.load(Ordering::Relaxed) - again.unwrap() as usize;
+        assert!(asked <= most, "{asked} requests");
     }
 }
