@@ -346,6 +346,10 @@ fn unknown_forms_are_hidden_rather_than_shown() {
         ("Authorization: Bearer abc.DEF-123", "abc.DEF-123"),
         ("something 7 094F471A1A0A46", "094F471A"),
         ("unheard-of secret-phrase hunter2hunter", "hunter2"),
+        (
+            "      security wpa psk set-key ascii 0 WLANSECR3T",
+            "WLANSECR3T",
+        ),
     ] {
         for platform in ["ios", "junos", "routeros"] {
             let driver = Driver::load(platform).unwrap();

@@ -100,3 +100,17 @@ fn secret_in_pieces_goes_too() {
     assert!(!text.contains("t0p") && !text.contains("Secret"), "{text}");
     assert!(text.contains("\n< enable password "), "{text}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_bytes_stand_on_one_line_and_come_back(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        let text = escaped(&bytes);
+        proptest::prop_assert!(!text.contains(['\n', '\r', '\x1b']) && !text.ends_with(' '));
+        proptest::prop_assert_eq!(unescaped(&text), Some(bytes));
+    }
+
+    #[test]
+    fn any_text_is_a_transcript_or_is_refused(text in "(sotp-ssh-config recording 1\nplatform x\nprompt y\n)?([><+] ?[ -~]{0,20}\n){0,6}") {
+        let _ = Recording::parse(&text);
+    }
+}
