@@ -217,10 +217,13 @@ fn pinned(image: &str) -> bool {
 pub fn sources(pod: &Value) -> Vec<String> {
     let mut needed = Vec::new();
     for volume in items(&pod["spec"]["volumes"]) {
-        if let Some(name) = volume["configMap"]["name"].as_str()
-            && volume["configMap"]["optional"] != true
-        {
-            needed.push(format!("ConfigMap/{name}"));
+        let together = items(&volume["projected"]["sources"]);
+        for source in std::iter::once(volume).chain(together) {
+            if let Some(name) = source["configMap"]["name"].as_str()
+                && source["configMap"]["optional"] != true
+            {
+                needed.push(format!("ConfigMap/{name}"));
+            }
         }
         if let Some(name) = volume["persistentVolumeClaim"]["claimName"].as_str() {
             needed.push(format!("PersistentVolumeClaim/{name}"));

@@ -12,7 +12,13 @@ use crate::crates::Crates;
 use crate::{dashboards, files, operator, shards, sizing};
 
 /// Programs of ours that are no services.
-const TOOLS: [&str; 4] = ["sotp-audit", "sotp-checks", "sotp-fuzz", "sotp-lab"];
+const TOOLS: [&str; 5] = [
+    "sotp-audit",
+    "sotp-certs",
+    "sotp-checks",
+    "sotp-fuzz",
+    "sotp-lab",
+];
 /// What a user meets of a service, as its own tests saw it.
 const GOLDEN: [&str; 3] = ["metrics.txt", "help.txt", "config.txt"];
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod configs;
+mod door;
 mod doubles;
 pub(crate) mod download;
 pub(crate) mod fetch;
@@ -23,6 +24,7 @@ pub(crate) mod status;
 mod supervisor;
 pub(crate) mod table;
 pub(crate) mod tell;
+pub(crate) mod tls;
 mod up;
 
 pub(crate) use configs::template::Ssh;
@@ -39,11 +41,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Up(up) => runtime.block_on(up::run(*up)),
         Command::Install(install) => runtime.block_on(crate::doctor::run(&install)),
         Command::Inner { plan } => runtime.block_on(inner::run(&plan)),
-        Command::Ship { url, folder } => runtime.block_on(ship::run(&url, &folder)),
-        Command::Double(Double::Loki { address }) => runtime.block_on(doubles::loki(address)),
-        Command::Double(Double::Tempo { addresses }) => {
-            runtime.block_on(doubles::tempo(&addresses))
-        }
+        Command::Ship {
+            url,
+            folder,
+            certificates,
+        } => runtime.block_on(ship::run(&url, &folder, certificates.as_deref())),
+        Command::Door { state, command } => runtime.block_on(door::run(&state, &command)),
+        Command::Double(Double::Loki {
+            address,
+            certificates,
+        }) => runtime.block_on(doubles::loki(address, certificates.as_deref())),
+        Command::Double(Double::Tempo {
+            addresses,
+            certificates,
+        }) => runtime.block_on(doubles::tempo(&addresses, certificates.as_deref())),
         Command::Double(Double::Grafana { setup }) => runtime.block_on(doubles::grafana(&setup)),
     }
 }

@@ -321,8 +321,11 @@ fn every_dashboard_and_every_rule_is_shipped() {
     for one in &all {
         let data = |map: &str, name: &str| {
             of_kind(one, "ConfigMap")
-                .find(|object| object["metadata"]["name"] == map)
-                .map(|object| object["data"][name].clone())
+                .filter(|object| {
+                    let of = object["metadata"]["name"].as_str().unwrap_or_default();
+                    of == map || map.ends_with('-') && of.starts_with(map)
+                })
+                .find_map(|object| object["data"].get(name).cloned())
         };
         let shipped = |folder: &str, ending: &str, map: &str| {
             for file in sotp_checks::files(&root().join(folder), ending).unwrap() {
@@ -342,7 +345,7 @@ fn every_dashboard_and_every_rule_is_shipped() {
                 }
             }
         };
-        shipped("dashboards/network", ".json", "grafana-dashboards-network");
+        shipped("dashboards/network", ".json", "grafana-dashboards-");
         shipped("alerts/rules", ".yaml", "prometheus-rules");
     }
 }

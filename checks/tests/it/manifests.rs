@@ -640,7 +640,7 @@ fn parts_that_do_not_fit_are_found() {
         "scrape_configs: [{static_configs: [{targets: ['s:80', 's:81', 'localhost:1']}]},\
          {dns_sd_configs: [{names: [_http._tcp.s]}, {names: [_grpc._tcp.s]}, {names: [_http._tcp.s, _http._tcp.s.sotp-s]}]}]"}});
     let pod = json!({"kind": "Pod", "metadata": {"name": "x", "labels": {"app": "x"}}, "spec": {
-        "volumes": [{"name": "v", "configMap": {"name": "gone"}}],
+        "volumes": [{"name": "v", "configMap": {"name": "gone"}}, {"name": "w", "projected": {"sources": [{"configMap": {"name": "away"}}]}}],
         "containers": [{"args": ["--url=http://s:80/x", "--url=http://t:80"],
             "volumeMounts": [{"mountPath": "/a"}, {"mountPath": "/a/b"}, {"mountPath": "/ab"}]}]}});
     assert_eq!(
@@ -648,6 +648,7 @@ fn parts_that_do_not_fit_are_found() {
         [
             "Service/s: selects no pod",
             "Pod/x: mounts ConfigMap/gone, which is not there",
+            "Pod/x: mounts ConfigMap/away, which is not there",
             "Pod/x: mounts /a/b inside /a",
             "Pod/x: no service answers at t:80",
             "prometheus.yml: no service answers at s:81",

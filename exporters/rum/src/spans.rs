@@ -246,7 +246,7 @@ impl Spans {
     pub(crate) async fn send(&self, live: &Live<Config>) {
         let mut receiver = self.receiver.lock().await;
         // A new configuration means a new client.
-        let mut client: Option<(Arc<Config>, reqwest::Client)> = None;
+        let mut client: Option<(Arc<Config>, toolkit::Renewing<reqwest::Client>)> = None;
         while let Some((body, count)) = receiver.recv().await {
             let config = live.current();
             let Some(destination) = &config.traces else {
@@ -266,7 +266,7 @@ impl Spans {
                 };
             }
             let Some((_, client)) = &client else { continue };
-            match post(client, destination, body).await {
+            match post(&client.current(), destination, body).await {
                 Ok(()) => self.add(Outcome::Sent, count),
                 Err(error) => self.failed(count, &error),
             }

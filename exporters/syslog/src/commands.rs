@@ -52,7 +52,7 @@ Example:
         #[arg(long = "config.file", env = "SOTP_CONFIG_FILE", value_name = "PATH")]
         config: PathBuf,
         #[command(flatten)]
-        devices: devices::Flags,
+        devices: Box<devices::Flags>,
         /// The dead-letter file, best moved away first.
         file: PathBuf,
     },

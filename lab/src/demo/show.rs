@@ -17,10 +17,11 @@ use crate::node::COLLECTOR_ACCOUNT;
 use crate::stack::Ssh;
 use crate::stack::home::Home;
 use crate::stack::inner::END;
-use crate::stack::plan::{self, Found, Plan, Ports, Setting, usual_ports};
+use crate::stack::plan::{self, Found, Plan, Setting, usual_ports};
 use crate::stack::status::{self, State, States};
 use crate::stack::table::{Row, render};
-use crate::stack::{forward, ports, tell};
+use crate::stack::tell;
+use crate::stack::tls::Certificates;
 use crate::topology::{COLLECTOR_SYSLOG, Link, Topology};
 
 /// Time for everything to become ready; Grafana's first start is the slowest.
@@ -57,7 +58,8 @@ pub(super) async fn run(
     };
     let sensors = lab.sensors();
     let inside = usual_ports();
-    let (doors, outside) = doors()?;
+    let (doors, outside) = plan::doors()?;
+    let certificates = Certificates::of(&state.join("tls"));
     let setting = Setting {
         state: &state,
         inventory: &inventory,
@@ -70,6 +72,7 @@ pub(super) async fn run(
         inside: &inside,
         outside: &outside,
         forwarded: true,
+        certificates: Some(&certificates),
         interval: INTERVAL,
         impatient: true,
         retention: if args.no_history {
@@ -94,14 +97,8 @@ pub(super) async fn run(
     }
     let mut stack = Inner::start(lab, &state, &plan)?;
     let mut forwards = JoinSet::new();
-    for (name, listener) in doors {
-        if plan
-            .forwards
-            .iter()
-            .any(|inner| inner.socket == Plan::socket(&state, &name))
-        {
-            forwards.spawn(forward::outer(listener, &Plan::socket(&state, &name))?);
-        }
+    for half in plan::outer(&state, &plan, doors)? {
+        forwards.spawn(half);
     }
     let work = async {
         let states = stack.settle(&plan).await?;
@@ -163,20 +160,6 @@ fn folder(lab: &Lab) -> anyhow::Result<PathBuf> {
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(folder)
-}
-
-/// A listener on the user's loopback for everything that a browser or a tool may want.
-fn doors() -> anyhow::Result<(Vec<(String, std::net::TcpListener)>, Ports)> {
-    let mut doors = Vec::new();
-    let mut outside = Ports::new();
-    for (name, wanted) in usual_ports() {
-        let door = ports::bind(wanted, &[]);
-        let (listener, port) =
-            door.with_context(|| format!("no free port for {name} near {wanted}"))?;
-        outside.insert(name.clone(), port);
-        doors.push((name, listener));
-    }
-    Ok((doors, outside))
 }
 
 fn to_try(args: &Flags, lab: &Lab) -> Vec<Row> {

@@ -33,6 +33,18 @@ pub(super) enum Command {
         url: String,
         /// The folder of the log files.
         folder: PathBuf,
+        /// The folder of the certificates.
+        #[arg(long)]
+        certificates: Option<PathBuf>,
+    },
+    /// Run a command of somebody who has no certificate: variables `SOTP_NAME_URL` lead to the parts for as long as it runs.
+    #[command(hide = true)]
+    Door {
+        /// The state folder of the stack.
+        state: PathBuf,
+        /// The command.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
     },
     /// Stand in for a program that could not be had.
     #[command(hide = true, subcommand)]
@@ -46,12 +58,18 @@ pub(super) enum Double {
     Loki {
         /// Where it listens.
         address: SocketAddr,
+        /// The folder of the certificates.
+        #[arg(long)]
+        certificates: Option<PathBuf>,
     },
     /// For Tempo.
     Tempo {
         /// Where it is asked and where spans are sent.
         #[arg(num_args = 2)]
         addresses: Vec<SocketAddr>,
+        /// The folder of the certificates.
+        #[arg(long)]
+        certificates: Option<PathBuf>,
     },
     /// For Grafana.
     Grafana {
@@ -86,6 +104,9 @@ pub(crate) struct Up {
     /// Which log lines reach the terminal; the log files get all of them.
     #[arg(long, value_enum, default_value_t = Show::All)]
     pub(crate) logs: Show,
+    /// Let the parts speak plain HTTP to each other, for an engine that is behind its TLS.
+    #[arg(long, env = "SOTP_NO_TLS")]
+    pub(crate) no_tls: bool,
     /// Folder for everything that the stack writes [default: ~/.local/state/sotp/stack]
     #[arg(long, value_name = "DIR", env = "SOTP_STATE_DIR")]
     pub(crate) state_dir: Option<PathBuf>,

@@ -11,6 +11,6 @@ pub(crate) mod template;
 pub(crate) mod tempo;
 
 /// A string as a YAML double-quoted scalar (YAML 1.2 §5.7: every JSON string is one).
-fn quoted(text: impl AsRef<str>) -> String {
+pub(crate) fn quoted(text: impl AsRef<str>) -> String {
     serde_json::Value::from(text.as_ref()).to_string()
 }

@@ -13,9 +13,10 @@ use testkit::grafana::{App, Basic, Grafana, Setup, User};
 use testkit::loki::Loki;
 use testkit::otlp::Collector;
 
-use super::plan::Setting;
+use super::plan::{Setting, certificates_flag};
 use super::process::Process;
 use super::services::INVENTORY;
+use super::tls::Certificates;
 
 /// base64 of a user without a password: the services behind this loopback ask Grafana for none.
 pub(super) const NO_PASSWORD: &str = "Z3JhZmFuYTo=";
@@ -32,13 +33,16 @@ struct Sheet {
     built: bool,
     /// The scripts of its pages.
     host: Option<PathBuf>,
+    /// The folder of the certificates, where the parts speak TLS.
+    certificates: Option<PathBuf>,
     /// Settings of the app.
     settings: BTreeMap<String, String>,
 }
 
 /// The double of Loki as a process of the stack.
 pub(super) fn loki_process(setting: &Setting) -> anyhow::Result<Process> {
-    let argv = argv(["loki", &setting.inner("loki")])?;
+    let mut argv = argv(["loki", &setting.inner("loki")])?;
+    argv.extend(certificates_flag(setting));
     Ok(Process::new("loki", argv)
         .ready_at(format!("{}/ready", setting.inner_url("loki")))
         .needed())
@@ -49,7 +53,10 @@ pub(super) fn tempo_process(setting: &Setting) -> anyhow::Result<Process> {
     let program = std::env::current_exe()?.display().to_string();
     let own = ["stack", "double", "tempo"].map(str::to_owned);
     let addresses = ["tempo", "otlp-http"].map(|name| setting.inner(name));
-    let argv = std::iter::once(program).chain(own).chain(addresses);
+    let argv = std::iter::once(program)
+        .chain(own)
+        .chain(addresses)
+        .chain(certificates_flag(setting));
     Ok(Process::new("tempo", argv.collect())
         .ready_at(format!("{}/ready", setting.inner_url("tempo")))
         .needed())
@@ -65,6 +72,7 @@ pub(super) fn grafana_process(setting: &Setting) -> anyhow::Result<Process> {
         built: built.is_some(),
         app: built.or_else(|| setting.home.app_sources()),
         host: setting.home.app_host(),
+        certificates: setting.certificates.map(|it| it.folder().to_path_buf()),
         settings: BTreeMap::from([
             url("inventoryUrl", INVENTORY, 19870),
             url("remediatorUrl", "sotp-remediator", 19095),
@@ -87,12 +95,25 @@ fn argv(arguments: [&str; 2]) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
+/// The files of a double as a server; with `known` it takes callers with a certificate only.
+fn server(name: &str, folder: Option<&Path>, known: bool) -> Option<testkit::tls::Files> {
+    let files = Certificates::of(folder?).part(name);
+    Some(testkit::tls::Files {
+        certificate: files.certificate,
+        key: files.key,
+        clients: known.then_some(files.authority),
+    })
+}
+
 /// Runs the double of Loki until it is ended.
 ///
 /// # Errors
 /// The address cannot be bound.
-pub(super) async fn loki(address: SocketAddr) -> anyhow::Result<ExitCode> {
-    let _loki = Loki::start(Some(address))
+pub(super) async fn loki(
+    address: SocketAddr,
+    certificates: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let _loki = Loki::start_with(Some(address), server("loki", certificates, true))
         .await
         .with_context(|| address.to_string())?;
     std::future::pending().await
@@ -102,8 +123,12 @@ pub(super) async fn loki(address: SocketAddr) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// An address cannot be bound.
-pub(super) async fn tempo(addresses: &[SocketAddr]) -> anyhow::Result<ExitCode> {
-    let _collector = Collector::start_at(addresses).await?;
+pub(super) async fn tempo(
+    addresses: &[SocketAddr],
+    certificates: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let tls = server("tempo", certificates, true);
+    let _collector = Collector::start_with(addresses, tls).await?;
     std::future::pending().await
 }
 
@@ -133,7 +158,10 @@ pub(super) async fn grafana(sheet: &Path) -> anyhow::Result<ExitCode> {
         root_url: Some(sheet.root_url),
         ..Setup::default()
     };
-    let _grafana = Grafana::start_at(sheet.listen, setup)
+    let folder = sheet.certificates.as_deref();
+    let tls = server("grafana", folder, false);
+    let authority = folder.map(|folder| Certificates::of(folder).part("grafana").authority);
+    let _grafana = Grafana::start_with(sheet.listen, setup, tls, authority.as_deref())
         .await
         .with_context(|| sheet.listen.to_string())?;
     std::future::pending().await

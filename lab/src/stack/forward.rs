@@ -13,6 +13,13 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::tls::{self, Certificates};
+
+/// Bytes both ways.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// Connections of one forwarder at a time; more wait to be accepted.
 const CONNECTIONS: usize = 256;
 
@@ -24,6 +31,9 @@ pub(crate) struct Inner {
     pub(crate) socket: PathBuf,
     /// The port on 127.0.0.1 to connect to.
     pub(crate) port: u16,
+    /// The folder of the stack's certificates, where the port takes known callers only: the launcher is one.
+    #[serde(default)]
+    pub(crate) certificates: Option<PathBuf>,
 }
 
 /// Runs the inner half until it is dropped.
@@ -37,10 +47,18 @@ pub(crate) fn inner(forward: &Inner) -> std::io::Result<impl Future<Output = ()>
     }
     let listener = UnixListener::bind(&forward.socket)?;
     let port = forward.port;
+    let files = forward.certificates.as_deref();
+    let files = files.map(|folder| Certificates::of(folder).launcher());
     Ok(serve(
         listener,
         async |listener: &UnixListener| listener.accept().await.map(|(stream, _)| stream),
-        async move || TcpStream::connect(("127.0.0.1", port)).await,
+        async move || -> anyhow::Result<Box<dyn Stream>> {
+            let stream: Box<dyn Stream> = match &files {
+                Some(files) => Box::new(tls::connect(files, port).await?),
+                None => Box::new(TcpStream::connect(("127.0.0.1", port)).await?),
+            };
+            Ok(stream)
+        },
     ))
 }
 
@@ -58,14 +76,14 @@ pub(crate) fn outer(
     Ok(serve(
         listener,
         async |listener: &TcpListener| listener.accept().await.map(|(stream, _)| stream),
-        async move || UnixStream::connect(&socket).await,
+        async move || Ok(UnixStream::connect(&socket).await?),
     ))
 }
 
 async fn serve<L, From, To>(
     listener: L,
     accept: impl AsyncFn(&L) -> std::io::Result<From>,
-    connect: impl AsyncFn() -> std::io::Result<To>,
+    connect: impl AsyncFn() -> anyhow::Result<To>,
 ) where
     From: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     To: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -117,6 +135,7 @@ mod tests {
             inner(&Inner {
                 socket: socket.clone(),
                 port,
+                certificates: None,
             })
             .unwrap(),
         );

@@ -17,8 +17,13 @@ use super::forward;
 use super::output::Output;
 use super::plan::Plan;
 use super::status::Board;
-use super::supervisor::Supervisor;
+use super::supervisor::{Again, Supervisor};
+use super::tls::Certificates;
 
+/// Between two looks at the certificates.
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Parts that read their certificates at their start only, or keep them for their clients.
+const AT_START: [&str; 5] = ["gate", "grafana", "loki", "ship", "tempo"];
 /// Time for all processes to end by themselves.
 pub(crate) const END: Duration = Duration::from_secs(10);
 
@@ -56,9 +61,33 @@ pub(crate) fn start(plan: &Plan) -> anyhow::Result<Supervisor> {
     let output = Output::new(names(), plan.show, Some(&plan.logs))
         .with_context(|| plan.logs.display().to_string())?;
     let board = Board::new(names(), Some(plan.status.clone()));
-    Ok(Supervisor::start(
+    let certificates = plan.certificates.as_deref().map(Certificates::of);
+    let supervisor = Supervisor::start(
         plan.processes.clone(),
         Arc::new(output),
         Arc::new(board),
-    )?)
+        certificates.as_ref(),
+    )?;
+    if let Some(certificates) = certificates {
+        tokio::spawn(renewed(certificates, plan.parts(), supervisor.again()));
+    }
+    Ok(supervisor)
+}
+
+/// Renews certificates that are due, each hour. Who reads its files at its start only is started again.
+async fn renewed(certificates: Certificates, parts: Vec<String>, again: Again) {
+    loop {
+        tokio::time::sleep(HOUR).await;
+        match Certificates::renew(certificates.folder(), &parts) {
+            Ok(names) => {
+                for name in names
+                    .iter()
+                    .filter(|name| AT_START.contains(&name.as_str()))
+                {
+                    again.start(name);
+                }
+            }
+            Err(error) => eprintln!("certificates are not renewed: {error:#}"),
+        }
+    }
 }

@@ -1,26 +1,28 @@
 //! From what was found to what is started: configuration files, processes, forwarded ports.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::services::prometheus::{Settings, Target};
+use ::services::prometheus::{Settings, Target, with_tls};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::args::Common;
-use super::configs::{alertmanager, gate, grafana, loki, template, tempo};
+use super::configs::{alertmanager, gate, grafana, loki, quoted, template, tempo};
 use super::doubles;
-use super::forward::Inner;
+use super::forward::{self, Inner};
 use super::home::Home;
 use super::output::Show;
+use super::ports;
 use super::process::Process;
 use super::programs::{
     ALERTMANAGER, GRAFANA, Kind, LOKI, MOSQUITTO, PROMETHEUS, Program, TEMPO, on_path,
 };
 use super::provision;
 use super::services::{self, Devices, INVENTORY, Service};
+use super::tls::Certificates;
 
 /// Names and ports of everything that can listen, ours aside.
 const OTHERS: [(&str, u16); 13] = [
@@ -38,6 +40,9 @@ const OTHERS: [(&str, u16); 13] = [
     ("gate-tempo", 3201),
     ("gate-prometheus", 9191),
 ];
+
+/// Where spans are sent.
+const SPANS: &str = "otlp-http";
 
 /// Seconds between two refreshes of a device's own counters, or a little more: the net-snmp of a lab has new ones each 3 s. A rate over less
 /// than four of them is now nothing and now twice too much, so that Grafana is told this where Prometheus asks more often.
@@ -102,6 +107,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) outside: &'a Ports,
     /// Whether the two differ by a network namespace.
     pub(crate) forwarded: bool,
+    /// Certificates of the parts, where they speak TLS to each other.
+    pub(crate) certificates: Option<&'a Certificates>,
     /// Scrape and evaluation interval.
     pub(crate) interval: Duration,
     /// Whether Alertmanager is to pass on at once.
@@ -153,11 +160,21 @@ pub(crate) struct Plan {
     pub(crate) logs: PathBuf,
     /// File of the states.
     pub(crate) status: PathBuf,
+    /// The folder of the certificates, which are renewed while the stack runs.
+    pub(crate) certificates: Option<PathBuf>,
     /// What reaches the terminal.
     pub(crate) show: Show,
 }
 
 impl Plan {
+    /// The names of the processes as parts that have certificates.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let names = self.processes.iter().map(|process| process.name.as_str());
+        names
+            .map(|name| name.trim_start_matches("sotp-").to_owned())
+            .collect()
+    }
+
     /// The socket of the forwarded port `name`.
     pub(crate) fn socket(state: &Path, name: &str) -> PathBuf {
         state.join(format!("{name}.sock"))
@@ -198,22 +215,64 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     } else if setting.doubles {
         processes.push(doubles::grafana_process(setting)?);
     }
-    let forward = |process: &Process| Inner {
-        socket: Plan::socket(setting.state, &process.name),
-        port: setting.inside[&process.name],
+    let forward = |name: &str| Inner {
+        socket: Plan::socket(setting.state, name),
+        port: setting.inside[name],
+        certificates: setting
+            .certificates
+            .filter(|_| speaks_tls(name))
+            .map(|it| it.folder().to_path_buf()),
     };
-    Ok(Plan {
-        forwards: if setting.forwarded {
-            let listens = |process: &&Process| setting.inside.contains_key(&process.name);
-            processes.iter().filter(listens).map(forward).collect()
-        } else {
-            Vec::new()
-        },
+    let names = processes.iter().map(|process| process.name.as_str());
+    let traces = setting.urls().contains_key(SPANS).then_some(SPANS);
+    let listens = |name: &&str| setting.inside.contains_key(*name);
+    let plan = Plan {
+        forwards: names.chain(traces).filter(listens).map(forward).collect(),
+        certificates: setting.certificates.map(|it| it.folder().to_path_buf()),
         processes,
         logs: setting.state.join("log"),
         status: setting.state.join("status.json"),
         show: setting.show,
-    })
+    };
+    if let Some(certificates) = setting.certificates {
+        Certificates::renew(certificates.folder(), plan.parts())?;
+    }
+    Ok(plan)
+}
+
+/// A listener on the user's loopback for everything that a browser or a tool may want.
+///
+/// # Errors
+/// No port near a usual one is free.
+pub(crate) fn doors() -> anyhow::Result<(Vec<(String, TcpListener)>, Ports)> {
+    let (mut doors, mut outside) = (Vec::new(), Ports::new());
+    for (name, wanted) in usual_ports() {
+        let door = ports::bind(wanted, &[]);
+        let (listener, port) =
+            door.with_context(|| format!("no free port for {name} near {wanted}"))?;
+        outside.insert(name.clone(), port);
+        doors.push((name, listener));
+    }
+    Ok((doors, outside))
+}
+
+/// What joins the doors to the sockets of the plan; doors of what does not run are closed.
+///
+/// # Errors
+/// A listener is not usable.
+pub(crate) fn outer(
+    state: &Path,
+    plan: &Plan,
+    doors: Vec<(String, TcpListener)>,
+) -> anyhow::Result<Vec<impl Future<Output = ()> + use<>>> {
+    let mut halves = Vec::new();
+    for (name, listener) in doors {
+        let socket = Plan::socket(state, &name);
+        if plan.forwards.iter().any(|inner| inner.socket == socket) {
+            halves.push(forward::outer(listener, &socket)?);
+        }
+    }
+    Ok(halves)
 }
 
 impl Setting<'_> {
@@ -221,14 +280,29 @@ impl Setting<'_> {
         format!("127.0.0.1:{}", self.inside[name])
     }
 
-    pub(super) fn inner_url(&self, name: &str) -> String {
-        format!("http://{}", self.inner(name))
+    pub(crate) fn inner_url(&self, name: &str) -> String {
+        format!("{}://{}", self.scheme(name), self.inner(name))
+    }
+
+    fn scheme(&self, name: &str) -> &'static str {
+        if self.certificates.is_some() && speaks_tls(name) {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
+    /// The keys of a section with which the part `name` calls others, as they follow a URL within braces.
+    pub(crate) fn keys(&self, name: &str) -> String {
+        self.certificates
+            .map(|it| it.keys(name))
+            .unwrap_or_default()
     }
 
     /// The same for a service that may not run: then where it would, so that the app says that it is not there.
     pub(super) fn inner_or(&self, name: &str, usual: u16) -> String {
         let port = self.inside.get(name).copied().unwrap_or(usual);
-        format!("http://127.0.0.1:{port}")
+        format!("{}://127.0.0.1:{port}", self.scheme(name))
     }
 
     /// The URL of `name` in the user's browser.
@@ -281,6 +355,35 @@ impl Setting<'_> {
     }
 }
 
+/// Whether a port is one of HTTP among the parts: not that of gRPC within an engine, nor that of MQTT.
+fn speaks_tls(name: &str) -> bool {
+    !name.ends_with("-grpc") && name != "mosquitto"
+}
+
+/// `--web.config.file` of a part, where there is TLS.
+fn web_config(setting: &Setting, name: &str) -> anyhow::Result<Option<String>> {
+    let Some(certificates) = setting.certificates else {
+        return Ok(None);
+    };
+    let text = certificates.web_config(name);
+    let file = setting.file(&format!("web-{name}.yaml"), &text)?;
+    Ok(Some(format!("--web.config.file={file}")))
+}
+
+/// The flags of Loki and Tempo for TLS at their HTTP port.
+fn engine_tls(setting: &Setting, name: &str) -> Vec<String> {
+    let Some(files) = setting.certificates.map(|it| it.part(name)) else {
+        return Vec::new();
+    };
+    let flag = |name: &str, path: &Path| format!("-server.http-tls-{name}={}", path.display());
+    vec![
+        flag("cert-path", &files.certificate),
+        flag("key-path", &files.key),
+        flag("ca-path", &files.authority),
+        "-server.http-tls-client-auth=RequireAndVerifyClientCert".to_owned(),
+    ]
+}
+
 fn argv(program: &Path, arguments: impl IntoIterator<Item = String>) -> Vec<String> {
     std::iter::once(program.display().to_string())
         .chain(arguments)
@@ -318,6 +421,11 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
             .contains_key("grafana")
             .then(|| format!("{}/", setting.url("grafana"))),
         urls: &urls,
+        tls: setting.keys(&service.name),
+        ca: setting.certificates.map_or_else(String::new, |it| {
+            let authority = it.part(&service.name).authority;
+            format!(", ca_file: {}", quoted(authority.to_string_lossy()))
+        }),
     };
     let mut arguments = vec![format!(
         "--web.listen-address={}",
@@ -334,6 +442,7 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
         )),
         Devices::Prometheus | Devices::None => None,
     });
+    arguments.extend(web_config(setting, &service.name)?);
     for argument in &service.arguments {
         let argument = template::filled(argument, &names)?;
         arguments.extend((!argument.is_empty()).then_some(argument));
@@ -355,11 +464,32 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
     for name in service.after.iter().filter(|name| urls.contains_key(*name)) {
         process = process.after(name);
     }
-    if urls.contains_key("otlp-http") {
-        process = process.env(
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            setting.inner_url("otlp-http"),
-        );
+    let mut variables = Vec::new();
+    if urls.contains_key(SPANS) {
+        process = process.env("OTEL_EXPORTER_OTLP_ENDPOINT", setting.inner_url(SPANS));
+        variables.push([
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        ]);
+    }
+    if service.devices == Devices::Inventory {
+        variables.push([
+            "SOTP_INVENTORY_CA_FILE",
+            "SOTP_INVENTORY_CERT_FILE",
+            "SOTP_INVENTORY_KEY_FILE",
+        ]);
+    }
+    if let Some(files) = setting.certificates.map(|it| it.part(&service.name)) {
+        for [authority, certificate, key] in variables {
+            for (name, file) in [
+                (authority, &files.authority),
+                (certificate, &files.certificate),
+                (key, &files.key),
+            ] {
+                process = process.env(name, file.display().to_string());
+            }
+        }
     }
     Ok(process)
 }
@@ -377,12 +507,13 @@ fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {
             let remediator = webhook.as_deref().map(|webhook| alertmanager::Remediator {
                 webhook,
                 token: &token,
+                tls: setting.certificates.map(|it| it.section("alertmanager")),
             });
             let text = alertmanager::impatient(routes.as_deref(), remediator)?;
             setting.file("alertmanager.yml", &text)?
         }
     };
-    let arguments = [
+    let mut arguments = vec![
         format!("--config.file={config}"),
         format!(
             "--storage.path={}",
@@ -393,6 +524,7 @@ fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {
         // One instance has nobody to gossip with.
         "--cluster.listen-address=".to_owned(),
     ];
+    arguments.extend(web_config(setting, "alertmanager")?);
     Ok(Process::new(
         "alertmanager",
         argv(&setting.found.alertmanager.path, arguments),
@@ -416,10 +548,19 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
         others: Vec::new(),
     };
     let services = setting.found.services.iter().map(|(service, _)| *service);
-    let text = settings.text(services.clone(), &setting.inner_url(INVENTORY), |service| {
+    // What is called by TLS is written over below.
+    let inventory = format!("http://{}", setting.inner(INVENTORY));
+    let text = settings.text(services.clone(), &inventory, |service| {
         Some(Target::At(setting.inner(&service.name)))
     });
-    let arguments = [
+    let text = match setting.certificates {
+        Some(certificates) => {
+            let files = certificates.part("prometheus");
+            with_tls(&text, &files.authority, &files.certificate, &files.key)
+        }
+        None => text,
+    };
+    let mut arguments = vec![
         format!("--config.file={}", setting.file("prometheus.yml", &text)?),
         format!(
             "--storage.tsdb.path={}",
@@ -429,6 +570,7 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
         format!("--web.listen-address={}", setting.inner("prometheus")),
         format!("--web.external-url={}", setting.url("prometheus")),
     ];
+    arguments.extend(web_config(setting, "prometheus")?);
     let mut process = Process::new(
         "prometheus",
         argv(&setting.found.prometheus.path, arguments),
@@ -469,11 +611,13 @@ fn loki_process(setting: &Setting, program: &Program) -> anyhow::Result<Process>
         setting.inside["loki"],
         setting.inside["loki-grpc"],
         &setting.inner_url("alertmanager"),
+        setting.certificates.map(|it| it.part("loki")).as_ref(),
     );
-    let arguments = [format!(
+    let mut arguments = vec![format!(
         "-config.file={}",
         setting.file("loki.yaml", &text)?
     )];
+    arguments.extend(engine_tls(setting, "loki"));
     Ok(Process::new("loki", argv(&program.path, arguments))
         .ready_at(format!("{}/ready", setting.inner_url("loki"))))
 }
@@ -483,8 +627,15 @@ fn ship_process(setting: &Setting) -> anyhow::Result<Process> {
     let program = std::env::current_exe()?.display().to_string();
     let push = format!("{}/loki/api/v1/push", setting.inner_url("loki"));
     let logs = setting.folder("log")?.display().to_string();
-    let argv = [program, "stack".to_owned(), "ship".to_owned(), push, logs];
-    Ok(Process::new("ship", argv.to_vec()))
+    let mut argv = vec![program, "stack".to_owned(), "ship".to_owned(), push, logs];
+    argv.extend(certificates_flag(setting));
+    Ok(Process::new("ship", argv))
+}
+
+/// The flag of our own helpers for the folder of certificates, where there is one.
+pub(super) fn certificates_flag(setting: &Setting) -> Option<String> {
+    let folder = setting.certificates?.folder().display();
+    Some(format!("--certificates={folder}"))
 }
 
 fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process> {
@@ -494,11 +645,13 @@ fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process
         otlp_grpc: setting.inside["otlp-grpc"],
         otlp_http: setting.inside["otlp-http"],
     };
-    let text = tempo::text(&setting.folder("tempo")?, ports);
-    let arguments = [format!(
+    let files = setting.certificates.map(|it| it.part("tempo"));
+    let text = tempo::text(&setting.folder("tempo")?, ports, files.as_ref());
+    let mut arguments = vec![format!(
         "-config.file={}",
         setting.file("tempo.yaml", &text)?
     )];
+    arguments.extend(engine_tls(setting, "tempo"));
     Ok(Process::new("tempo", argv(&program.path, arguments))
         .ready_at(format!("{}/ready", setting.inner_url("tempo"))))
 }
@@ -513,7 +666,8 @@ fn gate_process(setting: &Setting) -> anyhow::Result<Option<Process>> {
         gate: setting.inside[&format!("gate-{name}")],
         behind: setting.inside[name],
     });
-    let text = gate::text(&setting.folder("gate")?, &shipped, &sources);
+    let files = setting.certificates.map(|it| it.part("gate"));
+    let text = gate::text(&setting.folder("gate")?, &shipped, &sources, files.as_ref());
     let file = setting.file("gate.conf", &text)?;
     let arguments = ["-e", "stderr", "-c", &file].map(str::to_owned);
     let ready = format!(
@@ -549,7 +703,8 @@ fn browsers(setting: &Setting) -> Vec<(&'static str, String)> {
 
 fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow::Result<Process> {
     let data = setting.folder("grafana")?;
-    let provisioned = provision::provision(setting.home, &data)?;
+    let files = setting.certificates.map(|it| it.part("grafana"));
+    let provisioned = provision::provision(setting.home, &data, files.as_ref())?;
     let config = provisioned.config.display().to_string();
     let settings = grafana::Settings {
         data,
@@ -582,6 +737,17 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
     };
     let mut settings = settings;
     settings.sources.extend(browsers(setting));
+    if let Some(files) = &files {
+        let path = |path: &Path| path.display().to_string();
+        // Go reads the authorities of this folder beside those of the system.
+        let trusted = files.authority.parent().map(path).unwrap_or_default();
+        settings.sources.extend([
+            ("GF_SERVER_PROTOCOL", "https".to_owned()),
+            ("GF_SERVER_CERT_FILE", path(&files.certificate)),
+            ("GF_SERVER_CERT_KEY", path(&files.key)),
+            ("SSL_CERT_DIR", trusted),
+        ]);
+    }
     let arguments = [
         "server".to_owned(),
         "--homepath".to_owned(),

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use certs::Files;
+use serde_json::Value;
 
 use super::home::Home;
 
@@ -30,7 +32,11 @@ pub(crate) struct Provisioned {
 ///
 /// # Errors
 /// Something cannot be read or written.
-pub(crate) fn provision(home: &Home, data: &Path) -> anyhow::Result<Provisioned> {
+pub(crate) fn provision(
+    home: &Home,
+    data: &Path,
+    tls: Option<&Files>,
+) -> anyhow::Result<Provisioned> {
     let place = |name: &str| -> anyhow::Result<PathBuf> {
         let folder = data.join(name);
         // What an earlier run laid out may be of another build.
@@ -68,6 +74,14 @@ pub(crate) fn provision(home: &Home, data: &Path) -> anyhow::Result<Provisioned>
             copy(&from, &to)?;
         }
     }
+    if let Some(files) = tls {
+        let file = made.provisioning.join("datasources/sotp.yaml");
+        let written = fs::read_to_string(&file)
+            .context("read")
+            .and_then(|text| known(&text, files))
+            .and_then(|text| fs::write(&file, text).context("write"));
+        written.with_context(|| file.display().to_string())?;
+    }
     for (folder, files) in home.dashboards()? {
         let to = made.dashboards.join(folder);
         fs::create_dir_all(&to).with_context(|| to.display().to_string())?;
@@ -83,6 +97,26 @@ pub(crate) fn provision(home: &Home, data: &Path) -> anyhow::Result<Provisioned>
         copy(&app, &to)?;
     }
     Ok(made)
+}
+
+/// The data sources of the file with a certificate for each, which Grafana shows and whose authority it trusts.
+fn known(text: &str, files: &Files) -> anyhow::Result<String> {
+    let mut all: Value = serde_saphyr::from_str(text)?;
+    let sources = all.get_mut("datasources").and_then(Value::as_array_mut);
+    for source in sources.context("no datasources")? {
+        for key in ["tlsAuth", "tlsAuthWithCACert"] {
+            source["jsonData"][key] = true.into();
+        }
+        for (key, file) in [
+            ("tlsCACert", &files.authority),
+            ("tlsClientCert", &files.certificate),
+            ("tlsClientKey", &files.key),
+        ] {
+            source["secureJsonData"][key] = format!("$__file{{{}}}", file.display()).into();
+        }
+    }
+    // JSON is YAML (YAML 1.2 §1.3).
+    Ok(format!("{all:#}\n"))
 }
 
 /// The files of a folder, and of those in it.
@@ -131,7 +165,7 @@ mod tests {
         );
         let home = Home::find(Some(&checkout)).unwrap();
         let data = folder.join("grafana");
-        let made = provision(&home, &data).unwrap();
+        let made = provision(&home, &data, None).unwrap();
         assert!(!made.app);
         assert!(made.provisioning.join("datasources/sotp.yaml").is_file());
         assert!(made.provisioning.join("alerting").is_dir());
@@ -146,12 +180,29 @@ mod tests {
 
         write(&checkout.join("target/app/dist/plugin.json"), "{}");
         write(&checkout.join("target/app/dist/img/logo.svg"), "");
-        let made = provision(&home, &data).unwrap();
+        let made = provision(&home, &data, None).unwrap();
         assert!(made.app);
         assert!(made.plugins.join("sotp-app/img/logo.svg").is_file());
         assert!(made.provisioning.join("plugins/sotp.yaml").is_file());
         let section = fs::read_to_string(&made.config).unwrap();
         assert_eq!(section, "[navigation.app_sections]\nsotp-app = root 50\n");
+        // With certificates each source shows one; what else it says stays.
+        let text = "datasources: [{uid: prom, jsonData: {httpMethod: POST}}, {uid: am}]";
+        write(
+            &checkout.join("dashboards/provisioning/datasources/sotp.yaml"),
+            text,
+        );
+        let files = Files::of(Path::new("/tls"), "grafana");
+        let made = provision(&home, &data, Some(&files)).unwrap();
+        let text = fs::read_to_string(made.provisioning.join("datasources/sotp.yaml")).unwrap();
+        let all: Value = serde_json::from_str(&text).unwrap();
+        let source = |at: usize| &all["datasources"][at];
+        assert_eq!(source(0)["jsonData"]["httpMethod"], "POST");
+        for at in [0, 1] {
+            assert_eq!(source(at)["jsonData"]["tlsAuth"], true);
+            let key = &source(at)["secureJsonData"]["tlsClientKey"];
+            assert_eq!(key, "$__file{/tls/grafana/tls.key}");
+        }
         fs::remove_dir_all(folder).unwrap();
     }
 }

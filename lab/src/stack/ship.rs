@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::http;
+use super::tls::Certificates;
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,8 +28,12 @@ struct Sent(BTreeMap<String, u64>);
 ///
 /// # Errors
 /// None: a Loki that does not answer is asked again.
-pub(super) async fn run(url: &str, folder: &Path) -> anyhow::Result<ExitCode> {
-    let client = http::local();
+pub(super) async fn run(
+    url: &str,
+    folder: &Path,
+    certificates: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let client = http::of_launcher(certificates.map(Certificates::of).as_ref());
     let mut sent = Sent::default();
     loop {
         for (name, lines, end) in sent.unsent(folder) {
@@ -154,7 +159,7 @@ mod tests {
         std::fs::write(&file, format!("first\nmsg=second trace_id={id}\nhalf")).unwrap();
         std::fs::write(folder.join("other.txt"), "no log\n").unwrap();
         let (url, place) = (loki.push_url(), folder.path().to_path_buf());
-        let shipper = tokio::spawn(async move { run(&url, &place).await });
+        let shipper = tokio::spawn(async move { run(&url, &place, None).await });
         let arrived = |count: usize| {
             let loki = &loki;
             async move {

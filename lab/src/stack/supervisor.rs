@@ -6,12 +6,13 @@
 
 mod child;
 
+use std::collections::BTreeMap;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use reqwest::Client;
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufRead, BufReader};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -21,6 +22,7 @@ use super::http;
 use super::output::Output;
 use super::process::{ListError, Process, order};
 use super::status::{Board, State, States};
+use super::tls::Certificates;
 use child::Running;
 
 /// First pause before a restart; it doubles with each end that follows soon.
@@ -47,6 +49,24 @@ pub(crate) struct Supervisor {
     output: Arc<Output>,
     stops: Vec<watch::Sender<bool>>,
     tasks: Vec<JoinHandle<()>>,
+    again: Again,
+}
+
+/// The processes that run, each by its name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Again(Arc<Mutex<BTreeMap<String, Pid>>>);
+
+impl Again {
+    /// Ends a process, which its keeper starts again; nothing when it does not run.
+    pub(crate) fn start(&self, name: &str) {
+        if let Some(pid) = self.running().get(name) {
+            let _ = kill(*pid, Signal::SIGTERM);
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Pid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Needed processes that did not become ready.
@@ -64,8 +84,10 @@ impl Supervisor {
         processes: Vec<Process>,
         output: Arc<Output>,
         board: Arc<Board>,
+        certificates: Option<&Certificates>,
     ) -> Result<Self, ListError> {
         let groups = order(&processes)?;
+        let again = Again::default();
         let (stops, tasks) = processes
             .iter()
             .map(|process| {
@@ -74,7 +96,8 @@ impl Supervisor {
                     process: process.clone(),
                     output: Arc::clone(&output),
                     board: Arc::clone(&board),
-                    client: http::local(),
+                    certificates: certificates.cloned(),
+                    again: again.clone(),
                     stopped,
                 };
                 (stop, tokio::spawn(keeper.keep()))
@@ -87,7 +110,13 @@ impl Supervisor {
             output,
             stops,
             tasks,
+            again,
         })
+    }
+
+    /// A way to start single processes again.
+    pub(crate) fn again(&self) -> Again {
+        self.again.clone()
     }
 
     /// Waits until every needed process is ready and every other is ready or has failed, for `limit` at most.
@@ -178,7 +207,8 @@ struct Keeper {
     process: Process,
     output: Arc<Output>,
     board: Arc<Board>,
-    client: Client,
+    certificates: Option<Certificates>,
+    again: Again,
     stopped: watch::Receiver<bool>,
 }
 
@@ -269,7 +299,8 @@ impl Keeper {
         }
         let ready = async {
             if let Some(url) = &self.process.ready {
-                while !http::answers(&self.client, url).await {
+                let client = http::of_launcher(self.certificates.as_ref());
+                while !http::answers(&client, url).await {
                     sleep(LOOK).await;
                 }
             }
@@ -282,6 +313,7 @@ impl Keeper {
         };
         let mut stopped = self.stopped.clone();
         let pid = child.pid;
+        self.again.running().insert(name.clone(), pid);
         let stop = async {
             let _ = stopped.wait_for(|stop| *stop).await;
             let _ = kill(pid, Signal::SIGTERM);
@@ -293,6 +325,7 @@ impl Keeper {
             () = stop => unreachable!("it never ends"),
             () = ready => unreachable!("it never ends"),
         };
+        self.again.running().remove(&name);
         if *self.stopped.borrow() {
             return End::Stopped;
         }

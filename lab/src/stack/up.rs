@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::process::Command;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::args::Up;
@@ -13,7 +14,8 @@ use super::home::Home;
 use super::plan::{self, Found, Ports, Setting};
 use super::services::{INVENTORY, SNMP};
 use super::state::{self, State};
-use super::{inner, ports, table, tell};
+use super::tls::Certificates;
+use super::{forward, inner, ports, table, tell};
 use crate::demo::news;
 use crate::interrupt::Interrupt;
 
@@ -43,7 +45,9 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     ping_allowed()?;
     let folder = up.state_dir.clone().map_or_else(state::usual, Ok)?;
     let state = State::take(&folder)?;
-    let ports = free_ports()?;
+    let (doors, outside) = plan::doors()?;
+    let inside = free_ports(&outside)?;
+    let certificates = (!up.no_tls).then(|| Certificates::of(&state.folder().join("tls")));
     let setting = Setting {
         state: state.folder(),
         inventory: &inventory,
@@ -53,9 +57,10 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
         syslog: up.syslog_listen_address,
         home: &home,
         found: &found,
-        inside: &ports,
-        outside: &ports,
+        inside: &inside,
+        outside: &outside,
         forwarded: false,
+        certificates: certificates.as_ref(),
         interval: Duration::from_secs(up.scrape_interval),
         impatient: false,
         retention: &up.retention,
@@ -65,6 +70,14 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     let plan = plan::write(&setting)?;
     for line in tell::moved_ports(&setting, &plan) {
         eprintln!("{line}");
+    }
+    let mut forwards = JoinSet::new();
+    for entry in &plan.forwards {
+        let half = forward::inner(entry).with_context(|| entry.socket.display().to_string())?;
+        forwards.spawn(half);
+    }
+    for half in plan::outer(state.folder(), &plan, doors)? {
+        forwards.spawn(half);
     }
     let supervisor = inner::start(&plan)?;
     let show = async {
@@ -90,11 +103,16 @@ pub(crate) async fn run(up: Up) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// A free port for everything that listens.
-fn free_ports() -> anyhow::Result<Ports> {
+/// A free port for everything that listens behind its door, away from the ports that people know.
+fn free_ports(doors: &Ports) -> anyhow::Result<Ports> {
     let mut free = Ports::new();
-    for (name, wanted) in plan::usual_ports() {
-        let taken: Vec<u16> = free.values().copied().collect();
+    for (name, usual) in plan::usual_ports() {
+        let wanted = if usual < 10_000 {
+            usual + 10_000
+        } else {
+            usual + 5_000
+        };
+        let taken: Vec<u16> = free.values().chain(doors.values()).copied().collect();
         let port = ports::free(wanted, &taken)
             .with_context(|| format!("no free port for {name} near {wanted}"))?;
         free.insert(name, port);

@@ -266,16 +266,18 @@ impl Drop for Show {
     }
 }
 
+/// The command hears the lab's loopback for a while: all that the parts say to each other there is TLS, and no part of ours, of Prometheus'
+/// or of the doubles takes a caller without a certificate.
 #[test]
 fn a_failing_command_fails_the_demo_and_nothing_is_left() {
     let _machine = among_others();
-    let output = demo("test-hook", &["--steps", "cut", "--while-up", "exit 3"]);
+    let heard = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/heard.py");
+    let hook = format!("python3 {heard} 4; exit 3");
+    let output = demo("test-hook", &["--steps", "cut", "--while-up", &hook]);
     let said = said(&output);
+    assert!(said.contains("nobody without a certificate"), "{said}");
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("`exit 3` ended with exit status: 3"),
-        "{said}"
-    );
+    assert!(said.contains("exit 3` ended with exit status: 3"), "{said}");
 }
 
 #[test]

@@ -14,6 +14,9 @@ use testkit::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Listens on loopback and knocks without a certificate.
+const HEARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/heard.py");
+
 const INVENTORY: &str = "
 sites:
   - {name: here, region: test, latitude: 1.0, longitude: 2.0}
@@ -180,6 +183,8 @@ fn the_whole_stack_watches_this_machine_and_ends_on_sigterm() {
         config.contains("receiver: critical"),
         "the routes of the checkout are loaded: {config}"
     );
+    let heard = stack.inside(&["python3", HEARD, "3", "people"]).unwrap();
+    assert!(heard.contains("nobody without a certificate"), "{heard}");
     let listeners = stack.inside(&["ss", "-Hltn"]).unwrap();
     for line in listeners.lines() {
         let local = line.split_whitespace().nth(3).unwrap();
@@ -238,7 +243,7 @@ fn a_taken_port_is_said_and_the_next_one_is_used() {
     eventually(
         "Prometheus scrapes itself where it is",
         LIMIT,
-        || match stack.query(9091, "up{job=\"prometheus\",instance=\"127.0.0.1:9091\"}")? {
+        || match stack.query(9091, "up{job=\"prometheus\",instance=\"127.0.0.1:19090\"}")? {
             answer if answer.contains("=> 1 @") => Ok(()),
             answer => Err(answer),
         },

@@ -58,6 +58,24 @@ pub struct Flags {
         help_heading = "Inventory"
     )]
     ca_file: Option<PathBuf>,
+    /// PEM certificate chain with which the service shows the URL of the inventory who it is; read again when it changes.
+    #[arg(
+        long = "inventory.cert-file",
+        env = "SOTP_INVENTORY_CERT_FILE",
+        value_name = "PATH",
+        requires = "key_file",
+        help_heading = "Inventory"
+    )]
+    cert_file: Option<PathBuf>,
+    /// PEM key of that certificate.
+    #[arg(
+        long = "inventory.key-file",
+        env = "SOTP_INVENTORY_KEY_FILE",
+        value_name = "PATH",
+        requires = "cert_file",
+        help_heading = "Inventory"
+    )]
+    key_file: Option<PathBuf>,
     /// Where the last good inventory of the URL is kept, so that a start succeeds while the URL does not answer.
     #[arg(
         long = "inventory.cache-file",
@@ -125,6 +143,8 @@ impl Flags {
     pub fn source(&self) -> Result<Source, InvalidSource> {
         let options = UrlOptions {
             ca_file: self.ca_file.clone(),
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
             username: self.username.clone(),
             password_file: self.password_file.clone(),
             bearer_token_file: self.bearer_token_file.clone(),

@@ -27,6 +27,10 @@ pub enum Source {
 pub struct UrlOptions {
     /// PEM certificates of the authorities to trust; without it, those of the system.
     pub ca_file: Option<PathBuf>,
+    /// Certificate chain of the client, PEM; with `key_file`.
+    pub cert_file: Option<PathBuf>,
+    /// Key of the client, PEM; with `cert_file`.
+    pub key_file: Option<PathBuf>,
     /// User for basic authentication.
     pub username: Option<String>,
     /// File with the password of `username`.
@@ -97,7 +101,7 @@ pub enum InvalidSource {
     File,
     /// Options that exclude or need each other.
     #[error(
-        "options that do not fit; expected a username with a password file, or a bearer token file, or neither"
+        "options that do not fit; expected a username with a password file, or a bearer token file, or neither; and a certificate with its key, or neither"
     )]
     Options,
 }
@@ -109,7 +113,10 @@ pub(crate) fn endpoint(url: &str, options: &UrlOptions) -> Result<reqwest::Url, 
         return Err(InvalidSource::Secret);
     }
     let basic = (options.username.is_some(), options.password_file.is_some());
-    if basic.0 != basic.1 || (basic.0 && options.bearer_token_file.is_some()) {
+    if basic.0 != basic.1
+        || (basic.0 && options.bearer_token_file.is_some())
+        || options.cert_file.is_some() != options.key_file.is_some()
+    {
         return Err(InvalidSource::Options);
     }
     if url.path() == "/" {

@@ -6,22 +6,18 @@ use reqwest::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 
+use toolkit::{ClientFiles, ClientFilesError, Renewing};
+
 use crate::{Authentication, Destination, Format, Verdict, classify};
 
 /// Why a client cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// A certificate or key file cannot be read.
-    #[error("cannot read {path}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A certificate, key, address or header is not well-formed.
+    /// A certificate or key file cannot be read or is not one, or the client cannot be set up.
+    #[error(transparent)]
+    Files(#[from] ClientFilesError),
+    /// An address or header is not well-formed.
     #[error("{what} is not well-formed: {detail}")]
     Malformed {
         /// Which.
@@ -44,17 +40,10 @@ pub(crate) struct Answer {
 const DETAIL: usize = 2_048;
 
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: Renewing<reqwest::Client>,
     url: reqwest::Url,
     authentication: Authentication,
     format: Format,
-}
-
-fn read(path: &std::path::Path) -> Result<Vec<u8>, ClientError> {
-    toolkit::read_secret(path).map_err(|source| ClientError::File {
-        path: path.display().to_string(),
-        source,
-    })
 }
 
 fn malformed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ClientError {
@@ -64,13 +53,11 @@ fn malformed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ClientEr
     }
 }
 
-/// The HTTP client with everything that a destination says of its connections.
+/// The HTTP client with everything that a destination says of its connections; its certificates are renewed with their files.
 ///
 /// # Errors
 /// A file or a header of it cannot be used.
-pub fn http(destination: &Destination) -> Result<reqwest::Client, ClientError> {
-    // An error says that it was done before.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+pub fn http(destination: &Destination) -> Result<Renewing<reqwest::Client>, ClientError> {
     let url = reqwest::Url::parse(&destination.url).map_err(malformed("the address"))?;
     let mut headers = HeaderMap::new();
     for (name, value) in &destination.headers {
@@ -80,33 +67,26 @@ pub fn http(destination: &Destination) -> Result<reqwest::Client, ClientError> {
             HeaderValue::try_from(value).map_err(malformed("a header value"))?,
         );
     }
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("sotp/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(destination.timeout.min(Duration::from_secs(5)))
-        .timeout(destination.timeout)
-        .http1_only();
-    if url.scheme() == "http" {
-        // No certificate is ever looked at: do not search the system for any.
-        builder = builder.tls_certs_only([]);
-    }
-    if let Some(path) = &destination.ca_file {
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(malformed("ca_file"))?;
-        builder = builder.tls_certs_only(certificates);
-    }
-    if let Some((certificate, key)) = &destination.identity_files {
-        let mut pem = read(certificate)?;
-        pem.push(b'\n');
-        pem.extend(read(key)?);
-        builder = builder.identity(
-            reqwest::Identity::from_pem(&pem).map_err(malformed("cert_file or key_file"))?,
-        );
-    }
-    builder
-        .build()
-        .map_err(malformed("the set-up of the client"))
+    let files = ClientFiles {
+        authority: destination.ca_file.clone(),
+        identity: destination.identity_files.clone(),
+    };
+    let timeout = destination.timeout;
+    let plain = url.scheme() == "http";
+    Ok(Renewing::new(files, move |certificates| {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("sotp/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeout.min(Duration::from_secs(5)))
+            .timeout(timeout)
+            .http1_only();
+        if plain {
+            // No certificate is ever looked at: do not search the system for any.
+            builder = builder.tls_certs_only([]);
+        }
+        certificates.client(builder).build()
+    })?)
 }
 
 impl Client {
@@ -123,7 +103,7 @@ impl Client {
 
     /// Sends one request.
     pub(crate) async fn send(&self, body: Vec<u8>, tenant: Option<&str>) -> Answer {
-        let mut request = self.http.post(self.url.clone()).body(body);
+        let mut request = self.http.current().post(self.url.clone()).body(body);
         request = match self.format {
             Format::Protobuf => request.header(CONTENT_TYPE, "application/x-protobuf"),
             Format::Json => request

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use toolkit::Renewing;
 
 use crate::client::{ClientError, chain, http};
 use crate::{Authentication, Destination};
@@ -75,7 +76,7 @@ pub struct Answered {
 /// `http://loki:3100`, without a path of its API.
 #[derive(Clone)]
 pub struct Source {
-    http: reqwest::Client,
+    http: Renewing<reqwest::Client>,
     url: String,
     authentication: Authentication,
     tenant: Option<String>,
@@ -136,7 +137,10 @@ impl Source {
         let text = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(query)
             .finish();
-        let mut request = self.http.get(format!("{}{path}?{text}", self.url));
+        let mut request = self
+            .http
+            .current()
+            .get(format!("{}{path}?{text}", self.url));
         if let Some(tenant) = &self.tenant {
             request = request.header("X-Scope-OrgID", tenant);
         }

@@ -102,7 +102,7 @@ impl Alertmanager {
     /// # Errors
     /// Why there is no answer.
     pub async fn silences(&self) -> Result<Vec<Silence>, Error> {
-        let request = self.0.client.get(self.path("silences"));
+        let request = self.0.client.current().get(self.path("silences"));
         self.answer(request).await
     }
 
@@ -114,7 +114,7 @@ impl Alertmanager {
         let body =
             serde_json::to_vec(silence).map_err(|error| Error::Unexpected(error.to_string()))?;
         let json = HeaderValue::from_static("application/json");
-        let request = self.0.client.post(self.path("silences"));
+        let request = self.0.client.current().post(self.path("silences"));
         let request = request.header(CONTENT_TYPE, json).body(body);
         Ok(self.answer::<Made>(request).await?.id)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::de::DeserializeOwned;
-use toolkit::SecretFile;
+use toolkit::{Renewing, SecretFile};
 
 use crate::answer::{Frame, Labels, Matrix, Outcome, Series, Vector};
 
@@ -108,7 +108,7 @@ pub(crate) enum Authentication {
 /// Requests to one server, with who asks and a bound on the answer.
 #[derive(Clone)]
 pub(crate) struct Http {
-    pub(crate) client: reqwest::Client,
+    pub(crate) client: Renewing<reqwest::Client>,
     /// The address without a slash at its end.
     pub(crate) url: String,
     pub(crate) authentication: Authentication,
@@ -257,6 +257,7 @@ impl Prometheus {
         let request = self
             .0
             .client
+            .current()
             .post(format!("{}/api/v1/{path}", self.0.url))
             .header(CONTENT_TYPE, form)
             .body(body);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toolkit::SecretFile;
+use toolkit::{ClientFiles, ClientFilesError, Renewing, SecretFile};
 
 use crate::alertmanager::Alertmanager;
 use crate::client::{Authentication, Http, Prometheus};
@@ -141,47 +141,41 @@ impl Section {
             return Err(wrong("max_bytes", "expected at least 1024"));
         }
         let timeout = Duration::from_secs(u64::from(self.timeout_seconds));
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("sotp/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(timeout.min(Duration::from_secs(5)))
-            .timeout(timeout);
-        if url.scheme() == "http" {
-            // No certificate is ever looked at: do not search the system for any.
-            builder = builder.tls_certs_only([]);
-        }
+        let mut headers = HeaderMap::new();
         if let Some(tenant) = &self.tenant {
             let value = HeaderValue::try_from(tenant)
                 .map_err(|_| wrong("tenant", "expected the value of an HTTP header"))?;
-            builder = builder.default_headers(HeaderMap::from_iter([(
-                reqwest::header::HeaderName::from_static("x-scope-orgid"),
-                value,
-            )]));
+            let name = reqwest::header::HeaderName::from_static("x-scope-orgid");
+            headers.insert(name, value);
         }
-        if let Some(file) = &self.ca_file {
-            let certificates = reqwest::Certificate::from_pem_bundle(&read("ca_file", base, file)?)
-                .map_err(|error| wrong("ca_file", error.to_string()))?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        builder = match (&self.cert_file, &self.key_file) {
-            (None, None) => builder,
-            (Some(certificate), Some(key)) => {
-                let mut pem = read("cert_file", base, certificate)?;
-                pem.push(b'\n');
-                pem.extend(read("key_file", base, key)?);
-                let identity = reqwest::Identity::from_pem(&pem)
-                    .map_err(|error| wrong("cert_file", error.to_string()))?;
-                builder.identity(identity)
-            }
-            _ => {
-                let expected = "expected cert_file and key_file together";
-                return Err(wrong("cert_file", expected));
-            }
+        let near = |file: &PathBuf| base.join(file);
+        let files = ClientFiles {
+            authority: self.ca_file.as_ref().map(near),
+            identity: match (&self.cert_file, &self.key_file) {
+                (None, None) => None,
+                (Some(certificate), Some(key)) => Some((near(certificate), near(key))),
+                _ => {
+                    let expected = "expected cert_file and key_file together";
+                    return Err(wrong("cert_file", expected));
+                }
+            },
         };
         let authentication = self.authentication(base)?;
-        let client = builder
-            .build()
-            .map_err(|error| wrong("url", error.to_string()))?;
+        let plain = url.scheme() == "http";
+        let client = Renewing::new(files, move |certificates| {
+            let mut builder = reqwest::Client::builder()
+                .user_agent(concat!("sotp/", env!("CARGO_PKG_VERSION")))
+                .default_headers(headers.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(timeout.min(Duration::from_secs(5)))
+                .timeout(timeout);
+            if plain {
+                // No certificate is ever looked at: do not search the system for any.
+                builder = builder.tls_certs_only([]);
+            }
+            certificates.client(builder).build()
+        })
+        .map_err(|error| wrong(self.at_fault(&error), toolkit::chain(&error)))?;
         let mut url = url;
         url.set_query(None);
         url.set_fragment(None);
@@ -191,6 +185,22 @@ impl Section {
             authentication,
             max_bytes: self.max_bytes,
         })
+    }
+
+    /// The key whose file an error is about.
+    fn at_fault(&self, error: &ClientFilesError) -> &'static str {
+        let (ClientFilesError::Read { path, .. } | ClientFilesError::Form { path, .. }) = error
+        else {
+            return "url";
+        };
+        let keys = [
+            ("ca_file", &self.ca_file),
+            ("cert_file", &self.cert_file),
+            ("key_file", &self.key_file),
+        ];
+        let named = |file: &Option<PathBuf>| file.as_ref().is_some_and(|file| path.ends_with(file));
+        let found = keys.into_iter().find(|(_, file)| named(file));
+        found.map_or("cert_file", |(key, _)| key)
     }
 
     fn authentication(&self, base: &Path) -> Result<Authentication, Wrong> {
@@ -212,10 +222,6 @@ impl Section {
             }
         })
     }
-}
-
-fn read(key: &'static str, base: &Path, file: &Path) -> Result<Vec<u8>, Wrong> {
-    toolkit::read_secret(&base.join(file)).map_err(|error| unreadable(key, file, &error))
 }
 
 fn unreadable(key: &'static str, file: &Path, error: &std::io::Error) -> Wrong {

@@ -3,6 +3,7 @@
 //! Only keys that the oldest supported Prometheus knows, Debian's 2.42.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::{Service, Table};
@@ -177,7 +178,7 @@ impl Table {
     /// The file of Kubernetes where our own parts speak TLS to each other (`kustomize/components/tls`).
     #[must_use]
     pub fn of_kubernetes_with_tls(&self) -> String {
-        with_tls(&self.of_cluster()) + COMPONENTS
+        in_cluster_with_tls(&self.of_cluster()) + COMPONENTS
     }
 
     /// The file of the packages, where everything is on one machine.
@@ -253,17 +254,23 @@ fn containers() -> Settings<'static> {
     }
 }
 
-/// The certificate with which Prometheus calls, and the authority of those whom it calls.
-const TLS: &str = "{ca_file: /etc/sotp-tls/ca.crt, cert_file: /etc/sotp-tls/tls.crt, key_file: /etc/sotp-tls/tls.key";
-
-/// The same file with TLS wherever one of our own parts is called.
-fn with_tls(plain: &str) -> String {
+/// The same file with TLS wherever one of our own parts is called: `certificate` and `key` are what Prometheus shows, `authority` is that of
+/// those whom it calls.
+#[must_use]
+pub fn with_tls(plain: &str, authority: &Path, certificate: &Path, key: &Path) -> String {
+    let path = |path: &Path| quoted(&path.to_string_lossy());
+    let open = format!(
+        "{{ca_file: {}, cert_file: {}, key_file: {}",
+        path(authority),
+        path(certificate),
+        path(key)
+    );
     let mut text = String::new();
     for line in plain.lines() {
         let (line, tls) = match line {
             "    - static_configs:" => (
                 "    - scheme: https".to_owned(),
-                format!("      tls_config: {TLS}}}\n      static_configs:\n"),
+                format!("      tls_config: {open}}}\n      static_configs:\n"),
             ),
             // node_exporter of a host is none of our own, nor is blackbox_exporter.
             "  - job_name: \"node\"" | "  - job_name: \"checks\"" => {
@@ -271,11 +278,11 @@ fn with_tls(plain: &str) -> String {
             }
             _ if line.starts_with("  - job_name: ") => (
                 line.to_owned(),
-                format!("    scheme: https\n    tls_config: {TLS}}}\n"),
+                format!("    scheme: https\n    tls_config: {open}}}\n"),
             ),
             _ if line.contains("- url: \"http://") => (
                 line.replace("http://", "https://"),
-                format!("        tls_config: {TLS}}}\n"),
+                format!("        tls_config: {open}}}\n"),
             ),
             _ => (line.to_owned(), String::new()),
         };
@@ -288,16 +295,22 @@ fn with_tls(plain: &str) -> String {
             .rsplit_once("names: [_http._tcp.")
             .filter(|(_, end)| !end.contains('\n'));
         if let Some((before, name)) = service
-            && let Some(at) = before.rfind(TLS)
+            && let Some(at) = before.rfind(&open)
         {
             let name = format!(
                 ", server_name: {}",
                 name.split([',', ']']).next().unwrap_or_default()
             );
-            text.insert_str(at + TLS.len(), &name);
+            text.insert_str(at + open.len(), &name);
         }
     }
     text
+}
+
+/// The same in a cluster, where each pod has its certificate at one place.
+fn in_cluster_with_tls(plain: &str) -> String {
+    let file = |name: &str| Path::new("/etc/sotp-tls").join(name);
+    with_tls(plain, &file("ca.crt"), &file("tls.crt"), &file("tls.key"))
 }
 
 fn job(name: &str, target: &Target) -> String {
@@ -427,6 +440,8 @@ mod tests {
         }
         std::fs::remove_dir_all(folder).unwrap();
     }
+
+    const TLS: &str = r#"{ca_file: "/etc/sotp-tls/ca.crt", cert_file: "/etc/sotp-tls/tls.crt", key_file: "/etc/sotp-tls/tls.key""#;
 
     /// Each job but those of node_exporter and blackbox_exporter, each list of devices, and Alertmanager; a pod by the name of its service.
     #[test]

@@ -21,7 +21,7 @@ mod token;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +32,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
+
+use crate::tls::Files;
 
 pub use login::{Basic, User};
 pub use plugin::{Page, Plugin};
@@ -123,15 +125,33 @@ impl Grafana {
     /// # Errors
     /// A route that it would not understand, or the address cannot be bound.
     pub async fn start_at(address: SocketAddr, setup: Setup) -> anyhow::Result<Self> {
+        Self::start_with(address, setup, None, None).await
+    }
+
+    /// The same, with TLS where there are files, and with `authority` as what apps' services must lead to in place of the system's, as
+    /// `SSL_CERT_FILE` has it. As the real one, it shows no certificate to the services of apps.
+    ///
+    /// # Errors
+    /// As [`Grafana::start_at`], or the authority cannot be read.
+    pub async fn start_with(
+        address: SocketAddr,
+        setup: Setup,
+        tls: Option<Files>,
+        authority: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         route::check(&setup)?;
         let listener = tokio::net::TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         crate::crypto();
-        let client = reqwest::Client::builder()
+        let mut client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(std::time::Duration::from_secs(30))
-            .build()?;
+            .timeout(std::time::Duration::from_secs(30));
+        if let Some(path) = authority {
+            let pem = std::fs::read(path)?;
+            client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
+        }
+        let client = client.build()?;
         let roles = setup
             .users
             .iter()
@@ -160,8 +180,11 @@ impl Grafana {
                     return;
                 };
                 while open.try_join_next().is_some() {}
-                let own = Arc::clone(&own);
+                let (own, tls) = (Arc::clone(&own), tls.clone());
                 open.spawn(async move {
+                    let Ok(stream) = crate::tls::accepted(tls.as_ref(), stream).await else {
+                        return;
+                    };
                     let service = service_fn(|request| {
                         let own = Arc::clone(&own);
                         async move { Ok::<_, Infallible>(own.serve(request, peer).await) }

@@ -28,6 +28,7 @@ mod samples;
 pub mod services;
 mod skip;
 pub mod ssh;
+pub mod tls;
 pub mod vault;
 mod wait;
 

@@ -19,6 +19,7 @@ pub use rules::{LokiLimits, parse_labels};
 pub use store::Entry;
 pub use wire::{Metadata, PushedEntry, PushedStream};
 
+use crate::tls;
 use store::Store;
 
 /// How the double answers instead of doing its work.
@@ -63,6 +64,17 @@ impl Loki {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(address: Option<SocketAddr>) -> std::io::Result<Self> {
+        Self::start_with(address, None).await
+    }
+
+    /// The same, with TLS where there are files.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start_with(
+        address: Option<SocketAddr>,
+        tls: Option<tls::Files>,
+    ) -> std::io::Result<Self> {
         let address = address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = tokio::net::TcpListener::bind(address).await?;
         let inner = Arc::new(Mutex::new(Inner {
@@ -77,7 +89,7 @@ impl Loki {
             tenant_required: false,
         }));
         let address = listener.local_addr()?;
-        let task = tokio::spawn(server::serve(listener, inner.clone()));
+        let task = tokio::spawn(server::serve(listener, inner.clone(), tls));
         Ok(Self {
             address,
             inner,

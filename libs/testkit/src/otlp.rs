@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::tls::{Files, accepted};
+
 /// Where spans are sent.
 const TRACES: &str = "/v1/traces";
 /// Largest body in bytes, packed and unpacked: `max_request_body_size` of the receiver.
@@ -84,12 +86,20 @@ impl Collector {
     /// # Errors
     /// One of them cannot be bound.
     pub async fn start_at(addresses: &[SocketAddr]) -> anyhow::Result<Self> {
+        Self::start_with(addresses, None).await
+    }
+
+    /// The same, with TLS where there are files.
+    ///
+    /// # Errors
+    /// One of them cannot be bound.
+    pub async fn start_with(addresses: &[SocketAddr], tls: Option<Files>) -> anyhow::Result<Self> {
         let (mut url, mut tasks) = (None, JoinSet::new());
         let state = Arc::<Mutex<State>>::default();
         for address in addresses {
             let listener = tokio::net::TcpListener::bind(address).await?;
             url.get_or_insert(format!("http://{}", listener.local_addr()?));
-            tasks.spawn(listen(listener, Arc::clone(&state)));
+            tasks.spawn(listen(listener, Arc::clone(&state), tls.clone()));
         }
         let url = url.context("expected an address")?;
         Ok(Self {
@@ -126,12 +136,15 @@ impl Collector {
     }
 }
 
-async fn listen(listener: TcpListener, state: Arc<Mutex<State>>) {
+async fn listen(listener: TcpListener, state: Arc<Mutex<State>>, tls: Option<Files>) {
     let mut open = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while open.try_join_next().is_some() {}
-        let state = Arc::clone(&state);
+        let (state, tls) = (Arc::clone(&state), tls.clone());
         open.spawn(async move {
+            let Ok(stream) = accepted(tls.as_ref(), stream).await else {
+                return;
+            };
             let service = service_fn(|request| {
                 let state = Arc::clone(&state);
                 async move { Ok::<_, Infallible>(serve(&state, request).await) }

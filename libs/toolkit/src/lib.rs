@@ -11,6 +11,7 @@
 mod app;
 mod bucket;
 mod carriers;
+mod certificates;
 pub mod config;
 mod encoder;
 mod flags;
@@ -33,6 +34,7 @@ pub mod yaml;
 
 pub use app::{App, Collect, WrongLogin};
 pub use bucket::TokenBucket;
+pub use certificates::{ClientCertificates, ClientFiles, ClientFilesError, Renewing};
 pub use config::{BadInput, ConfigError, Configuration, Service};
 pub use encoder::{
     Buckets, Decimal, Encoder, Exemplar, Format, Kind, Labels, Native, Number, escape_label,

@@ -6,6 +6,7 @@
 
 mod export;
 mod origin;
+mod tls;
 
 use std::future::Future;
 

@@ -1,6 +1,5 @@
 //! Who is notified of events: the checked section `webhooks`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +18,8 @@ pub struct Hook {
     pub secret: Option<Arc<SecretFile>>,
     /// How it knows who calls.
     pub authentication: loki::Authentication,
-    /// Certificates that the server's must descend from.
-    pub ca_file: Option<PathBuf>,
+    /// Certificates that the server's must descend from, and with what it is shown who calls.
+    pub certificates: toolkit::ClientFiles,
     /// How long one call may take.
     pub timeout: Duration,
     /// How long a call is tried again; an event older than this is not called at all.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toolkit::SecretFile;
+use toolkit::{ClientFiles, SecretFile};
 
 use super::raw::{RawFile, RawForward, RawWebhook};
 use super::{Checked, Client, FileCopy, Forward, Framing, Hook, Way};
@@ -143,13 +143,27 @@ pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> 
         base,
     )
     .map_err(|(field, message)| (path(&field), message))?;
+    let near = |file: PathBuf| base.join(file);
+    let identity = match (raw.cert_file, raw.key_file) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some((near(certificate), near(key))),
+        _ => {
+            return Err((
+                path("cert_file"),
+                "expected cert_file and key_file together".to_owned(),
+            ));
+        }
+    };
     Ok(Hook {
         name: raw.name,
         url: raw.url,
         events,
         secret: secret("secret_file", raw.secret_file)?,
         authentication,
-        ca_file: raw.ca_file.map(|file| base.join(file)),
+        certificates: ClientFiles {
+            authority: raw.ca_file.map(near),
+            identity,
+        },
         timeout: time(raw.timeout, 5),
         retry_for: time(raw.retry_for, 600),
         interval: time(raw.interval, 10),

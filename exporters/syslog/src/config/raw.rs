@@ -207,6 +207,12 @@ pub(super) struct RawWebhook {
     /// Certificates that the server's descends from; else those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ca_file: Option<PathBuf>,
+    /// Certificate chain of the client, PEM; with `key_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cert_file: Option<PathBuf>,
+    /// Key of the client, PEM; with `cert_file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key_file: Option<PathBuf>,
     /// Time to wait for an answer, 5s unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) timeout: Option<Duration>,

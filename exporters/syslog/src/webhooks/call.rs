@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use toolkit::Renewing;
 
 use super::{Event, HookCounters};
 use crate::config::Hook;
@@ -16,31 +17,23 @@ use crate::intake::now;
 const REMEMBERED: usize = 20_000;
 
 /// The HTTP client of one webhook.
-pub(super) struct Client(reqwest::Client);
+pub(super) struct Client(Renewing<reqwest::Client>);
 
 impl Client {
     pub(super) fn new(hook: &Hook) -> Result<Self, loki::ClientError> {
-        let malformed = |what, detail: String| loki::ClientError::Malformed { what, detail };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("sotp-syslog/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(hook.timeout);
-        if hook.url.reveal().starts_with("http://") {
-            // No certificate is ever looked at: do not search the system for any.
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(path) = &hook.ca_file {
-            let pem = std::fs::read(path).map_err(|source| loki::ClientError::File {
-                path: path.display().to_string(),
-                source,
-            })?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|e| malformed("ca_file", e.to_string()))?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        let client = builder
-            .build()
-            .map_err(|e| malformed("the set-up of the client", e.to_string()))?;
+        let timeout = hook.timeout;
+        let plain = hook.url.reveal().starts_with("http://");
+        let client = Renewing::new(hook.certificates.clone(), move |certificates| {
+            let mut builder = reqwest::Client::builder()
+                .user_agent(concat!("sotp-syslog/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(timeout);
+            if plain {
+                // No certificate is ever looked at: do not search the system for any.
+                builder = builder.tls_certs_only([]);
+            }
+            certificates.client(builder).build()
+        })?;
         Ok(Self(client))
     }
 
@@ -48,6 +41,7 @@ impl Client {
     async fn post(&self, hook: &Hook, event: &Event) -> Option<u16> {
         let mut request = self
             .0
+            .current()
             .post(hook.url.reveal())
             .header("content-type", "application/json")
             .header("idempotency-key", event.stamp.to_string());

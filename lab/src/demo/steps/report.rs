@@ -190,8 +190,9 @@ fn utc(at: i64) -> anyhow::Result<Timestamp> {
 fn configuration(stage: &Stage<'_>) -> String {
     let [prometheus, loki, remediator] =
         ["prometheus", "loki", "sotp-remediator"].map(|part| stage.inner_url(part));
+    let keys = stage.keys();
     format!(
-        "prometheus: {{url: '{prometheus}'}}\nloki: {{url: '{loki}'}}\nremediator: {{url: '{remediator}'}}\norganisation: Demonstration\nmail:\n  server: localhost\n  port: {PORT}\n  ca_file: ca.pem\n  \
+        "prometheus: {{url: '{prometheus}'{keys}}}\nloki: {{url: '{loki}'{keys}}}\nremediator: {{url: '{remediator}'{keys}}}\norganisation: Demonstration\nmail:\n  server: localhost\n  port: {PORT}\n  ca_file: ca.pem\n  \
          from: SOTP <sotp@lab.example>\n  to: [board@lab.example]\n"
     )
 }

@@ -47,7 +47,12 @@ impl<'a> Stage<'a> {
 
     /// The same for a process inside of the lab.
     pub(in crate::demo) fn inner_url(&self, part: &str) -> String {
-        format!("http://127.0.0.1:{}", self.setting.inside[part])
+        self.setting.inner_url(part)
+    }
+
+    /// The keys of a section with which a process inside of the lab calls a part, as they follow its URL within braces.
+    pub(in crate::demo) fn keys(&self) -> String {
+        self.setting.keys("reporter")
     }
 
     /// The folder that holds everything that the stack writes: configurations, secrets, and the data of each service in a folder
@@ -270,6 +275,17 @@ impl<'a> Stage<'a> {
         self.run(None, &argv).await
     }
 
+    /// A command in the box that has no certificate: while it runs, `SOTP_NAME_URL` leads to each part.
+    ///
+    /// # Errors
+    /// The launcher's own program is not known.
+    pub(in crate::demo) fn door(&self, command: &[&str]) -> anyhow::Result<Vec<String>> {
+        let me = std::env::current_exe()?.display().to_string();
+        let state = self.setting.state.display().to_string();
+        let own = [&me, "stack", "door", &state, "--"];
+        Ok(own.iter().chain(command).map(ToString::to_string).collect())
+    }
+
     /// Runs a command of the user's in the box, at most for `limit`.
     ///
     /// # Errors
@@ -277,14 +293,7 @@ impl<'a> Stage<'a> {
     pub(in crate::demo) async fn hook(&self, command: &str, limit: Duration) -> anyhow::Result<()> {
         let here = std::env::current_dir()?;
         let mut argv = vec!["env".to_owned(), format!("--chdir={}", here.display())];
-        let services = self.setting.found.services.iter();
-        let services = services.map(|(service, _)| service.name.as_str());
-        for name in ["prometheus", "alertmanager"].into_iter().chain(services) {
-            let short = name.strip_prefix("sotp-").unwrap_or(name);
-            let short = short.replace('-', "_").to_uppercase();
-            argv.push(format!("SOTP_{short}_URL={}", self.inner_url(name)));
-        }
-        argv.extend(["sh", "-c", command].map(str::to_owned));
+        argv.extend(self.door(&["sh", "-c", command])?);
         eprintln!("running in the box: {command}");
         let mut child = Command::from(self.lab.enter_command(None, &argv)?);
         let status = timeout(limit, child.kill_on_drop(true).status());

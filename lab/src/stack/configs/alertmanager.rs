@@ -19,12 +19,14 @@ pub(crate) enum Error {
 }
 
 /// The remediator of the stack: its webhook, and the file with the token that it knows Alertmanager by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Remediator<'a> {
     /// The address of the webhook.
     pub(crate) webhook: &'a str,
     /// The file with the token.
     pub(crate) token: &'a Path,
+    /// `tls_config`, where it is called by TLS.
+    pub(crate) tls: Option<Value>,
 }
 
 /// The configuration in `file` with every wait of its routes taken out: alerts arrive at once, and a
@@ -73,11 +75,16 @@ fn notify(config: &mut Value, remediator: Remediator<'_>) {
                 .is_some_and(|name| name == "remediator")
         });
     if let Some(receiver) = ours.next().filter(|receiver| receiver.len() == 1) {
+        let mut http =
+            json!({"authorization": {"type": "Bearer", "credentials_file": remediator.token}});
+        if let (Some(tls), Some(http)) = (remediator.tls, http.as_object_mut()) {
+            http.insert("tls_config".into(), tls);
+        }
         receiver.insert(
             "webhook_configs".into(),
             json!([{
                 "url": remediator.webhook,
-                "http_config": {"authorization": {"type": "Bearer", "credentials_file": remediator.token}},
+                "http_config": http,
             }]),
         );
     }
@@ -120,6 +127,7 @@ mod tests {
             let remediator = Remediator {
                 webhook: "http://127.0.0.1:1/api/v1/webhook/alertmanager",
                 token: Path::new("/secrets/alerts"),
+                tls: Some(json!({"ca_file": "/ca", "cert_file": "/cert", "key_file": "/key"})),
             };
             let text = impatient(file, Some(remediator)).unwrap();
             assert_eq!(text.contains("/secrets/alerts"), file.is_some(), "{text}");

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use certs::Files;
+
 use super::quoted;
 
 /// One source behind the gate.
@@ -17,7 +19,7 @@ pub(crate) struct Source {
 }
 
 /// The text of the file; `data` is the gate's folder, `shipped` the folder with `allowed.conf` and `source.conf`.
-pub(crate) fn text(data: &Path, shipped: &Path, sources: &[Source]) -> String {
+pub(crate) fn text(data: &Path, shipped: &Path, sources: &[Source], tls: Option<&Files>) -> String {
     let path = |path: &Path| quoted(path.to_string_lossy());
     let mut text = format!(
         "# Written anew at each start by `sotp-lab`.
@@ -36,6 +38,30 @@ http {{
         let folder = path(&data.join(kind));
         let _ = writeln!(text, "    {kind}_temp_path {folder};");
     }
+    if let Some(files) = tls {
+        let (own, key) = (path(&files.certificate), path(&files.key));
+        let authority = path(&files.authority);
+        let _ = write!(
+            text,
+            "    ssl_certificate {own};
+    ssl_certificate_key {key};
+    ssl_client_certificate {authority};
+    ssl_verify_client on;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    proxy_ssl_certificate {own};
+    proxy_ssl_certificate_key {key};
+    proxy_ssl_trusted_certificate {authority};
+    proxy_ssl_verify on;
+    proxy_ssl_name localhost;
+    proxy_ssl_server_name on;
+"
+        );
+    }
+    let (ssl, way) = if tls.is_some() {
+        (" ssl", "https")
+    } else {
+        ("", "http")
+    };
     let _ = writeln!(text, "    include {};", path(&shipped.join("allowed.conf")));
     for Source { name, gate, behind } in sources {
         let include = path(&shipped.join("source.conf"));
@@ -43,9 +69,9 @@ http {{
             text,
             "    upstream {name} {{ server 127.0.0.1:{behind}; }}
     server {{
-        listen 127.0.0.1:{gate};
+        listen 127.0.0.1:{gate}{ssl};
         set $gate {name};
-        set $way http;
+        set $way {way};
         include {include};
     }}
 "
@@ -71,21 +97,26 @@ mod tests {
             behind: 9,
         };
         let sources = [source("loki", 3101), source("tempo", 3201)];
-        let text = text(&folder, &shipped, &sources);
-        for line in text.lines().filter(|line| line.contains("listen")) {
-            assert!(line.contains("listen 127.0.0.1:"), "{line}");
-        }
-        let file = folder.join("nginx.conf");
-        std::fs::write(&file, &text).unwrap();
-        if let Some(nginx) = crate::stack::programs::on_path("nginx") {
-            let mut command = std::process::Command::new(nginx);
-            let output = command
-                .args(["-t", "-e", "stderr", "-c"])
-                .arg(&file)
-                .output();
-            let output = output.unwrap();
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{said}\n{text}");
+        crate::stack::tls::Certificates::renew(&folder.join("tls"), ["gate"]).unwrap();
+        let files = Files::of(&folder.join("tls"), "gate");
+        for tls in [None, Some(&files)] {
+            let text = text(&folder, &shipped, &sources, tls);
+            for line in text.lines().filter(|line| line.contains("listen")) {
+                assert!(line.contains("listen 127.0.0.1:"), "{line}");
+                assert_eq!(line.contains(" ssl;"), tls.is_some(), "{line}");
+            }
+            let file = folder.join("nginx.conf");
+            std::fs::write(&file, &text).unwrap();
+            if let Some(nginx) = crate::stack::programs::on_path("nginx") {
+                let mut command = std::process::Command::new(nginx);
+                let output = command
+                    .args(["-t", "-e", "stderr", "-c"])
+                    .arg(&file)
+                    .output();
+                let output = output.unwrap();
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.success(), "{said}\n{text}");
+            }
         }
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -2,10 +2,27 @@
 
 use std::path::Path;
 
+use certs::Files;
+
 use super::quoted;
 
 /// The text of the file; `data` is Loki's folder, `port` its HTTP port, `alertmanager` a URL.
-pub(crate) fn text(data: &Path, port: u16, grpc: u16, alertmanager: &str) -> String {
+pub(crate) fn text(
+    data: &Path,
+    port: u16,
+    grpc: u16,
+    alertmanager: &str,
+    tls: Option<&Files>,
+) -> String {
+    let path = |path: &Path| quoted(path.to_string_lossy());
+    let client = tls.map_or_else(String::new, |files| {
+        format!(
+            "  alertmanager_client:\n    tls_ca_path: {}\n    tls_cert_path: {}\n    tls_key_path: {}\n",
+            path(&files.authority),
+            path(&files.certificate),
+            path(&files.key)
+        )
+    });
     let folder = |name: &str| quoted(data.join(name).to_string_lossy());
     format!(
         "# Written anew at each start by `sotp-lab`.
@@ -41,7 +58,7 @@ limits_config:
   allow_structured_metadata: true
 ruler:
   alertmanager_url: {alertmanager}
-",
+{client}",
         root = quoted(data.to_string_lossy()),
         chunks = folder("chunks"),
         rules = folder("rules"),

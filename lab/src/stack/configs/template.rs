@@ -33,6 +33,10 @@ pub(crate) struct Names<'a> {
     pub(crate) grafana: Option<String>,
     /// The address of each process that runs.
     pub(crate) urls: &'a BTreeMap<String, String>,
+    /// What follows the address of a part within braces: the certificates with which it is called, or nothing.
+    pub(crate) tls: String,
+    /// The same for who shows no certificate.
+    pub(crate) ca: String,
 }
 
 /// How the routers of a lab are logged in to.
@@ -77,6 +81,8 @@ mod tests {
             secrets: Path::new("/secrets"),
             grafana: urls.get("grafana").map(|url| format!("{url}/")),
             urls,
+            tls: ", ca_file: \"/ca\", cert_file: \"/cert\", key_file: \"/key\"".to_owned(),
+            ca: ", ca_file: \"/ca\"".to_owned(),
         }
     }
 

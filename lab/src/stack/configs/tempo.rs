@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use certs::Files;
+
 use super::quoted;
 
 /// Ports that Tempo listens on.
@@ -18,7 +20,16 @@ pub(crate) struct Ports {
 }
 
 /// The text of the file; `data` is Tempo's folder.
-pub(crate) fn text(data: &Path, ports: Ports) -> String {
+pub(crate) fn text(data: &Path, ports: Ports, tls: Option<&Files>) -> String {
+    let path = |path: &Path| quoted(path.to_string_lossy());
+    let spans = tls.map_or_else(String::new, |files| {
+        format!(
+            "\n          tls:\n            cert_file: {}\n            key_file: {}\n            client_ca_file: {}",
+            path(&files.certificate),
+            path(&files.key),
+            path(&files.authority)
+        )
+    });
     let folder = |name: &str| quoted(data.join(name).to_string_lossy());
     format!(
         "# Written anew at each start by `sotp-lab`.
@@ -39,9 +50,9 @@ distributor:
     otlp:
       protocols:
         grpc:
-          endpoint: \"127.0.0.1:{otlp_grpc}\"
+          endpoint: \"127.0.0.1:{otlp_grpc}\"{spans}
         http:
-          endpoint: \"127.0.0.1:{otlp_http}\"
+          endpoint: \"127.0.0.1:{otlp_http}\"{spans}
 # All that it writes lies in its folder: without these it wants one of the system's, which an ordinary user has not.
 live_store:
   wal:
@@ -88,9 +99,12 @@ mod tests {
             otlp_grpc: 4317,
             otlp_http: 4318,
         };
+        let files = Files::of(data, "part");
         for text in [
-            text(data, ports),
-            super::super::loki::text(data, 3100, 9095, "http://127.0.0.1:9093"),
+            text(data, ports, None),
+            text(data, ports, Some(&files)),
+            super::super::loki::text(data, 3100, 9095, "http://127.0.0.1:9093", None),
+            super::super::loki::text(data, 3100, 9095, "http://127.0.0.1:9093", Some(&files)),
         ] {
             let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
             assert_eq!(value["server"]["http_listen_address"], "127.0.0.1");

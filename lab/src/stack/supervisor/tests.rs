@@ -16,7 +16,7 @@ fn start(processes: &[Process], logs: Option<&Path>) -> Supervisor {
     let names = || processes.iter().map(|process| process.name.as_str());
     let output = Output::new(names(), Show::Events, logs).unwrap();
     let board = Board::new(names(), None);
-    Supervisor::start(processes.to_vec(), Arc::new(output), Arc::new(board)).unwrap()
+    Supervisor::start(processes.to_vec(), Arc::new(output), Arc::new(board), None).unwrap()
 }
 
 async fn wait(supervisor: &Supervisor, what: impl FnMut(&States) -> bool) -> States {

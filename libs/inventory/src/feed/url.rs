@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ETAG, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
+use reqwest::{Certificate, Client, Identity, Response, StatusCode, Url, redirect};
 
 use super::{CHECKED, Seen, chain, parse};
 use crate::model::MAX_BYTES;
@@ -19,8 +19,8 @@ const MAX_FILE: u64 = 1024 * 1024;
 pub(super) struct Reader {
     url: Url,
     options: UrlOptions,
-    /// The client, and the authorities it was made with.
-    client: Option<(Vec<u8>, Client)>,
+    /// The client, and the authorities and the certificate it was made with.
+    client: Option<([Vec<u8>; 2], Client)>,
     etag: Option<HeaderValue>,
 }
 
@@ -83,14 +83,21 @@ impl Reader {
         Ok(body)
     }
 
-    /// The client, made anew when the file of authorities has other content.
+    /// The client, made anew when a file of certificates has other content.
     async fn client(&mut self) -> Result<Client, Error> {
         let authorities = match &self.options.ca_file {
             Some(path) => small(path).await?,
             None => Vec::new(),
         };
+        let mut own = Vec::new();
+        let identity = [&self.options.cert_file, &self.options.key_file];
+        for path in identity.into_iter().flatten() {
+            own.extend(small(path).await?);
+            own.push(b'\n');
+        }
+        let files = [authorities, own];
         if let Some((known, client)) = &self.client
-            && *known == authorities
+            && *known == files
         {
             return Ok(client.clone());
         }
@@ -101,7 +108,7 @@ impl Reader {
             .timeout(WHOLE)
             .redirect(redirect::Policy::none());
         if let Some(path) = &self.options.ca_file {
-            let certificates = Certificate::from_pem_bundle(&authorities)
+            let certificates = Certificate::from_pem_bundle(&files[0])
                 .ok()
                 .filter(|list| !list.is_empty());
             let expected = || self.refused(format!("{} holds no PEM certificate", path.display()));
@@ -110,8 +117,15 @@ impl Reader {
             // The authorities of the system are not needed, and a small image may have none.
             builder = builder.tls_certs_only([]);
         }
+        if let Some(path) = &self.options.cert_file {
+            let expected = |_| {
+                let path = path.display();
+                self.refused(format!("{path}: expected a certificate and its key in PEM"))
+            };
+            builder = builder.identity(Identity::from_pem(&files[1]).map_err(expected)?);
+        }
         let client = builder.build().map_err(|error| self.failed(error))?;
-        self.client = Some((authorities, client.clone()));
+        self.client = Some((files, client.clone()));
         Ok(client)
     }
 

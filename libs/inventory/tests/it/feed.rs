@@ -495,6 +495,12 @@ async fn sources_that_can_never_work_are_refused_without_their_secrets() {
 
 /// A certificate authority, and a server certificate for 127.0.0.1 that it signed.
 fn authority() -> (String, rustls::ServerConfig) {
+    let (pem, config, _) = mutual(false);
+    (pem, config)
+}
+
+/// The same, and certificate and key of a client in one; with `known` the server takes no other client.
+fn mutual(known: bool) -> (String, rustls::ServerConfig, String) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -508,13 +514,27 @@ fn authority() -> (String, rustls::ServerConfig) {
         .unwrap();
     let secret = rustls::pki_types::PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        std::sync::Arc::new(roots),
+        std::sync::Arc::clone(&provider),
+    );
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+        .unwrap();
+    let config = if known {
+        config.with_client_cert_verifier(clients.build().unwrap())
+    } else {
+        config.with_no_client_auth()
+    };
+    let config = config
         .with_single_cert(vec![server.der().clone()], secret)
         .unwrap();
-    (certificate.pem(), config)
+    let key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(vec!["ping".to_owned()]).unwrap();
+    let client = client.signed_by(&key, &issuer).unwrap().pem() + &key.serialize_pem();
+    (certificate.pem(), config, client)
 }
 
 #[tokio::test]
@@ -545,6 +565,48 @@ async fn a_service_behind_tls_is_trusted_by_its_authority_only() {
             .contains("holds no PEM certificate")
     );
     dir.write("ca.pem", pem).unwrap();
+    assert!(feed.refresh().await.unwrap());
+    assert_eq!(names(&feed), ["d1"]);
+}
+
+#[tokio::test]
+async fn a_service_that_takes_known_clients_only_is_shown_a_certificate() {
+    let dir = TempDir::new().unwrap();
+    let (pem, config, own) = mutual(true);
+    let server = Server::start_tls(config).await;
+    server.answer(200, json(1), "\"one\"");
+    let (key, certificate) = (dir.join("own.key"), dir.join("own.pem"));
+    let options = UrlOptions {
+        ca_file: Some(dir.write("ca.pem", pem).unwrap()),
+        ..UrlOptions::default()
+    };
+    let url: Source = format!("https://{}", server.address()).parse().unwrap();
+    let none = Feed::open(url.clone().with_options(options.clone())).await;
+    assert!(!none.unwrap().health().loaded, "without a certificate");
+    let half = UrlOptions {
+        cert_file: Some(certificate.clone()),
+        ..options.clone()
+    };
+    let Err(error) = Feed::open(url.clone().with_options(half)).await else {
+        panic!("a certificate without its key");
+    };
+    assert!(error.to_string().contains("with its key"), "{error}");
+    let whole = UrlOptions {
+        cert_file: Some(certificate.clone()),
+        key_file: Some(key.clone()),
+        ..options
+    };
+    // One of another authority, then the right one in its place.
+    let (_, _, other) = mutual(true);
+    let write = |text: &str| {
+        let at = text.find("-----BEGIN PRIVATE").unwrap();
+        std::fs::write(&certificate, &text[..at]).unwrap();
+        std::fs::write(&key, &text[at..]).unwrap();
+    };
+    write(&other);
+    let feed = Feed::open(url.with_options(whole)).await.unwrap();
+    assert!(!feed.health().loaded);
+    write(&own);
     assert!(feed.refresh().await.unwrap());
     assert_eq!(names(&feed), ["d1"]);
 }

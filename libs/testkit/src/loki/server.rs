@@ -12,11 +12,19 @@ use super::rules::matchers;
 use super::store::Entry;
 use super::wire::{PushedEntry, PushedStream};
 use super::{Inner, Misbehave, wire};
+use crate::tls::{Files, accepted};
 
-pub(super) async fn serve(listener: tokio::net::TcpListener, inner: Arc<Mutex<Inner>>) {
+pub(super) async fn serve(
+    listener: tokio::net::TcpListener,
+    inner: Arc<Mutex<Inner>>,
+    tls: Option<Files>,
+) {
     while let Ok((socket, _)) = listener.accept().await {
-        let inner = inner.clone();
+        let (inner, tls) = (inner.clone(), tls.clone());
         tokio::spawn(async move {
+            let Ok(socket) = accepted(tls.as_ref(), socket).await else {
+                return;
+            };
             let service = hyper::service::service_fn(move |request| {
                 let inner = inner.clone();
                 async move { answer(request, inner).await }

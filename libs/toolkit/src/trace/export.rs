@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::SpanExporter;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanData};
@@ -46,7 +46,12 @@ impl Exporter {
         if !wanted()? {
             return Ok(None);
         }
-        let inner = SpanExporter::builder().build().map_err(|error| {
+        let builder = SpanExporter::builder();
+        let inner = match super::tls::Client::from_environment()? {
+            Some(client) => builder.with_http().with_http_client(client).build(),
+            None => builder.build(),
+        };
+        let inner = inner.map_err(|error| {
             let reason = without_users(&crate::chain(&error));
             anyhow!("OpenTelemetry exporter cannot be built from the OTEL_* variables: {reason}")
         })?;
@@ -103,7 +108,8 @@ where
         .with_filter(targets.and(traced))
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable of the environment that is not empty.
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

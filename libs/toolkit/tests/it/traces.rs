@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
-use crate::support::{SOON, echo};
+use crate::support::{Authority, SOON, echo};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use testkit::otlp::Collector;
 use testkit::{Process, Spawn, client, eventually};
 use tokio::net::TcpListener;
 
@@ -313,4 +314,73 @@ async fn password_in_a_wrong_endpoint_is_not_told() {
         "{error}"
     );
     assert!(!error.contains("hunter2"), "{error}");
+}
+
+/// The collector takes nobody without a certificate of its authority; who shows one is taken, and so is who shows the renewed one after
+/// the collector trusts another authority.
+#[tokio::test]
+async fn spans_are_sent_with_a_certificate_and_with_the_renewed_one() {
+    let place = testkit::TempDir::new().unwrap();
+    let issue = |name: &str| {
+        let authority = Authority::new(name);
+        place.write("ca.pem", authority.pem()).unwrap();
+        authority
+            .issue(&["localhost", "127.0.0.1"])
+            .write(&place, "server");
+        authority.issue(&["echo"]).write(&place, "client");
+    };
+    issue("first");
+    let tls = testkit::tls::Files {
+        certificate: place.join("server.crt"),
+        key: place.join("server.key"),
+        clients: Some(place.join("ca.pem")),
+    };
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let collector = Collector::start_with(&[any], Some(tls)).await.unwrap();
+    let spawn = |client: bool| {
+        let file = |name: &str| place.join(name).display().to_string();
+        let url = collector.url().replace("http://", "https://");
+        let spawn = Spawn::new(echo())
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+            .env("OTEL_BSP_SCHEDULE_DELAY", "100")
+            .env("OTEL_EXPORTER_OTLP_CERTIFICATE", file("ca.pem"));
+        if client {
+            spawn
+                .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", file("client.crt"))
+                .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", file("client.key"))
+        } else {
+            spawn
+        }
+    };
+    let stranger = spawn(false).start().await.unwrap();
+    ask(&stranger, "/echo/r1").await;
+    eventually(SOON, || async {
+        let page = stranger.scrape().await?;
+        let failed = page.value("sotp_trace_spans_failed_total", &[]);
+        anyhow::ensure!(failed.is_some_and(|count| count >= 1.0), "{failed:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(collector.spans(), []);
+
+    let service = spawn(true).start().await.unwrap();
+    let arrived = |count: usize| {
+        let (service, collector) = (&service, &collector);
+        async move {
+            eventually(SOON, || async {
+                ask(service, "/echo/r1").await;
+                let spans = collector.trace(TRACE).len();
+                anyhow::ensure!(spans >= count, "{spans} spans:\n{}", service.log());
+                Ok(())
+            })
+            .await
+            .unwrap();
+        }
+    };
+    arrived(1).await;
+    issue("second");
+    // The client is made anew, and with it its connections.
+    let before = collector.trace(TRACE).len();
+    arrived(before + 1).await;
 }
