@@ -7,8 +7,9 @@ use crate::crates::{Crates, Package};
 use crate::short;
 
 /// What each library may stand on, of ours. Services, checks and the lab may use all of them.
-const LIBRARIES: [(&str, &[&str]); 15] = [
+const LIBRARIES: [(&str, &[&str]); 16] = [
     ("access", &["toolkit"]),
+    ("certs", &[]),
     ("devices", &["inventory", "toolkit"]),
     ("git", &[]),
     ("history", &[]),

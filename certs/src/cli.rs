@@ -1,4 +1,4 @@
-//! `sotp-certs`: gives each part of the stack a certificate of this machine's own authority, and renews it.
+//! The command line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use clap::Parser;
 /// third of its lifetime is left as it is.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Arguments {
+pub(crate) struct Arguments {
     /// Folder of the authority and of the parts' folders.
     #[arg(long, value_name = "DIR", env = "SOTP_CERTS_FOLDER")]
     folder: PathBuf,
@@ -35,10 +35,10 @@ struct Arguments {
     parts: Vec<String>,
 }
 
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+/// Gives and renews certificates; once, or for as long as it runs.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     loop {
-        match renewed(&arguments) {
+        match renewed(arguments) {
             Ok(names) if names.is_empty() => {}
             Ok(names) => println!("renewed: {}", names.join(" ")),
             Err(error) => {

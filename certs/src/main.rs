@@ -1,0 +1,11 @@
+//! `sotp-certs`: gives each part of the stack a certificate of this machine's own authority, and renews it.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(&cli::Arguments::parse())
+}
