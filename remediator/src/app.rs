@@ -7,6 +7,7 @@ use std::time::Duration;
 use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
+use access::trail;
 use anyhow::Context as _;
 use inventory::Feed;
 use toolkit::{App, ConfigError, Identity, Latch, Live, OnEnd, Stop};
@@ -71,6 +72,8 @@ impl toolkit::Service for Service {
             let recorded = Arc::clone(&api);
             audit::wrong_logins(app, move || Some(recorded.edits.get()?.audit().clone()));
         }
+        let own = Arc::clone(&api);
+        trail::register(app, Self::IDENTITY, move || own.edits.get().cloned());
         let witness: Arc<dyn Witness> = match lines::start(&config, app)? {
             Some(teller) => Arc::new(teller),
             None => Arc::new(Silent),

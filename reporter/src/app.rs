@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
+use access::trail;
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd};
@@ -50,6 +51,8 @@ impl toolkit::Service for Service {
             let audit = edits.audit().clone();
             audit::wrong_logins(app, move || Some(audit.clone()));
         }
+        let own = edits.clone();
+        trail::register(app, Self::IDENTITY, move || own.clone());
         let reporter = Arc::new(Reporter::new(config, store, metrics));
         let api = Arc::new(Api {
             reporter: Arc::clone(&reporter),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
+use access::trail;
 use anyhow::Context as _;
 use inventory::{Feed, Inventory, Source};
 use tokio::sync::Semaphore;
@@ -75,6 +76,8 @@ impl toolkit::Service for Service {
             let audit = editor.edits.audit().clone();
             audit::wrong_logins(app, move || Some(audit.clone()));
         }
+        let own = editor.as_ref().map(|editor| editor.edits.clone());
+        trail::register(app, Self::IDENTITY, move || own.clone());
         let (looked, settled) = (feed.clone(), store.clone());
         app.reload(move || look(looked.clone(), settled.clone()));
         let api = Arc::new(Api {

@@ -110,15 +110,15 @@ async fn answer(call: Answer, api: Api, request: Request) -> Response {
     match call {
         Answer::Devices => of_all(shared, request, devices).await,
         Answer::Violations => of_all(shared, request, violations).await,
-        Answer::Versions => of_device(shared, readers, request, versions).await,
-        Answer::Configuration => of_device(shared, readers, request, configuration).await,
-        Answer::Difference => of_device(shared, readers, request, difference).await,
-        Answer::Rules => of_device(shared, readers, request, rules).await,
-        Answer::Restore => of_device(shared, readers, request, restore).await,
-        Answer::Unsaved => of_device(shared, readers, request, unsaved).await,
-        Answer::Around => of_fleet(shared, readers, request, fleet::around).await,
-        Answer::Search => of_fleet(shared, readers, request, fleet::search).await,
-        Answer::Outliers => of_fleet(shared, readers, request, fleet::outliers).await,
+        Answer::Versions => of_device(shared, readers, None, request, versions).await,
+        Answer::Configuration => of_device(shared, readers, edits, request, configuration).await,
+        Answer::Difference => of_device(shared, readers, edits, request, difference).await,
+        Answer::Rules => of_device(shared, readers, None, request, rules).await,
+        Answer::Restore => of_device(shared, readers, edits, request, restore).await,
+        Answer::Unsaved => of_device(shared, readers, edits, request, unsaved).await,
+        Answer::Around => of_fleet(shared, readers, None, request, fleet::around).await,
+        Answer::Search => of_fleet(shared, readers, edits, request, fleet::search).await,
+        Answer::Outliers => of_fleet(shared, readers, edits, request, fleet::outliers).await,
         Answer::Collect => collect(shared, edits, request).await,
         Answer::Change => change(edits, &request).await,
         Answer::Event => events::take(&shared, &request),
@@ -166,6 +166,7 @@ async fn of_all<T: Serialize>(
 async fn of_fleet(
     shared: Arc<Shared>,
     readers: Arc<Semaphore>,
+    edits: Option<EditService>,
     request: Request,
     answer: fn(&Shared, &Request) -> Result<Response, Refusal>,
 ) -> Response {
@@ -174,15 +175,21 @@ async fn of_fleet(
         name: "*",
         groups: &[],
     };
-    if let Err(refusal) = permitted(&shared, &request, &everything).await {
-        return refusal.response();
+    let caller = match permitted(&shared, &request, &everything).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.response(),
+    };
+    if let Some(edits) = edits {
+        edits.read(&request, Some(caller), &Action::new(&READ, "device", "*"));
     }
     read(readers, move || answer(&shared, &request)).await
 }
 
+/// Answers about one device; what tells of its configuration leaves a record where there is an audit log, `edits`.
 async fn of_device(
     shared: Arc<Shared>,
     readers: Arc<Semaphore>,
+    edits: Option<EditService>,
     request: Request,
     answer: fn(&Shared, &Request, &str) -> Result<Response, Refusal>,
 ) -> Response {
@@ -193,8 +200,16 @@ async fn of_device(
         name: &name,
         groups: &groups,
     };
-    if let Err(refusal) = permitted(&shared, &request, &object).await {
-        return refusal.response();
+    let caller = match permitted(&shared, &request, &object).await {
+        Ok(caller) => caller,
+        Err(refusal) => return refusal.response(),
+    };
+    if let Some(edits) = edits {
+        edits.read(
+            &request,
+            Some(caller),
+            &Action::new(&READ, "device", &*name),
+        );
     }
     read(readers, move || answer(&shared, &request, &name)).await
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::audit::{self, Audit};
 use access::caller;
 use access::edit::EditService;
+use access::trail;
 use anyhow::Context as _;
 use ssh::Masker;
 use toolkit::{App, ConfigError, Identity, Live, OnEnd};
@@ -73,6 +74,8 @@ impl toolkit::Service for Service {
             let audit = edits.audit().clone();
             audit::wrong_logins(app, move || Some(audit.clone()));
         }
+        let own = edits.clone();
+        trail::register(app, Self::IDENTITY, move || own.clone());
         app.collect(Series(Arc::clone(&shared)));
         api::register(app, &shared, edits);
         let pushed = Arc::clone(&shared);

@@ -9,6 +9,8 @@ mod anchor;
 mod head;
 mod line;
 mod logins;
+pub(crate) mod pages;
+mod readings;
 mod recover;
 mod refusals;
 mod resume;
@@ -23,7 +25,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -31,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::action::Action;
 use crate::caller::{Caller, Role, Via};
 use line::{Entry, Event, Hash, What, hex};
+use readings::Readings;
 use refusals::Refusals;
 use writer::{Ask, Ended, Writer};
 
@@ -190,6 +193,9 @@ struct Inner {
     most_pending: usize,
     state: Arc<State>,
     refusals: Refusals,
+    readings: Readings,
+    /// Where its files are; not set while a test has it elsewhere.
+    folder: OnceLock<PathBuf>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -310,8 +316,8 @@ impl Audit {
         };
         let (store, found) = store::Files::open(folder, &head)?;
         let expected = store.expected();
-        match found {
-            Ok(found) => Self::start(store, &found, &options),
+        let audit = match found {
+            Ok(found) => Self::start(store, &found, &options)?,
             Err(error) => {
                 let why = toolkit::chain(&error);
                 tracing::error!(
@@ -328,9 +334,11 @@ impl Audit {
                 };
                 let audit = Self::start(store, &none, &options)?;
                 audit.inner.state.refuses(Some(why));
-                Ok(audit)
+                audit
             }
-        }
+        };
+        let _ = audit.inner.folder.set(folder.to_owned());
+        Ok(audit)
     }
 
     fn start<S: store::Store>(
@@ -346,6 +354,8 @@ impl Audit {
             most_pending: options.most_pending,
             state: Arc::clone(&state),
             refusals: Refusals::default(),
+            readings: Readings::default(),
+            folder: OnceLock::new(),
             thread: Mutex::default(),
         });
         let weak = Arc::downgrade(&inner);
@@ -410,6 +420,19 @@ impl Audit {
         }
     }
 
+    /// Records, soon, that something was read which is not for everybody; the same by the same caller within ten minutes is one record.
+    ///
+    /// Who reads without end costs the log a bounded amount: ten records a second after the first three hundred. The rest is counted.
+    pub fn read(&self, record: Record) {
+        if !self.inner.readings.take(&record) {
+            return;
+        }
+        let what = Box::new(What::from(record));
+        if !(check(&what).is_ok() && self.inner.ask(Ask::Read(what))) {
+            self.inner.readings.lost();
+        }
+    }
+
     /// As [`begin`](Self::begin), on a thread that may block; never on one that drives tasks.
     ///
     /// # Errors
@@ -424,6 +447,11 @@ impl Audit {
     #[must_use]
     pub fn refusing(&self) -> Option<String> {
         self.inner.state.refusing()
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.inner.folder.get().map(PathBuf::as_path)
     }
 
     /// The newest record, to be kept elsewhere; number 0 before the first.

@@ -129,6 +129,29 @@ impl EditService {
         Ok(self.inner.access()?.identify(request).await?)
     }
 
+    /// Has it recorded, soon, that a caller reads what is not for everybody: [`Audit::read`].
+    pub fn read(&self, request: &Request, caller: Option<Caller>, action: &Action) {
+        self.inner.audit.read(record(request, caller, action));
+    }
+
+    /// Who asks, when they may do what is read only.
+    ///
+    /// # Errors
+    /// Nobody that is known, or not allowed.
+    pub(crate) async fn authorised(
+        &self,
+        request: &Request,
+        action: &Action,
+    ) -> Result<Caller, Refusal> {
+        let access = self.inner.access()?;
+        let caller = access.identify(request).await?;
+        let mut needs = action.needs().iter();
+        let decision =
+            needs.try_for_each(|need| access.permits(&caller, need.verb, &need.object()));
+        access.decided(request, &caller, decision)?;
+        Ok(caller)
+    }
+
     /// Does what a request asks for, or says what it would do (`?validate=true`); see the [module](self) for the order of things.
     ///
     /// `verbs` are those that it can come to, the likeliest first. `prepare` looks and changes nothing. It may wait, as for a lock; then

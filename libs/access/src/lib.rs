@@ -13,6 +13,7 @@ pub mod edit;
 pub mod openapi;
 mod problem;
 mod refusal;
+pub mod trail;
 
 pub use problem::Problem;
 pub use refusal::{FieldError, Refusal, field_error};

@@ -223,6 +223,11 @@ impl Api {
                 "there is no command of this id",
             )
         })?;
+        // A page that waits for the answers asks each second; what it has read is recorded when they are all there.
+        if let Some(edits) = self.edits.get().filter(|_| found.state != "running") {
+            let caller = edits.identify(request).await.ok();
+            edits.read(request, caller, &Action::new(&verbs::ANSWER, "command", id));
+        }
         let before = self.engine()?.parts.journal.commands_before(&found, BEFORE);
         let before = before.await.map_err(journal)?;
         let shown = CommandShown {

@@ -50,6 +50,8 @@ pub(crate) enum Event {
         what: What,
         detail: String,
     },
+    /// Somebody read what is not for everybody.
+    Read(What),
     /// Somebody declared that the records from `first` to the one before this are lost; `last` is the newest that was known of.
     Resumed {
         first: u64,

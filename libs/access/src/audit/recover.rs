@@ -207,7 +207,10 @@ impl Chain {
             Event::Ended { of, .. } => {
                 self.open.remove(&of);
             }
-            Event::Refused { .. } | Event::Resumed { .. } | Event::Recovered { .. } => {}
+            Event::Refused { .. }
+            | Event::Read(_)
+            | Event::Resumed { .. }
+            | Event::Recovered { .. } => {}
         }
         let len = self.at.map_or(0, |at| at.len) + bytes.len() as u64 + 1;
         self.at = Some(Position {

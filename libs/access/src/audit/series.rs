@@ -52,6 +52,12 @@ impl Collect for Audit {
             out.sample(&labels, self.inner.refusals.unrecorded(known));
         }
         out.family(
+            "sotp_audit_readings_unrecorded_total",
+            Kind::Counter,
+            "Readings without a record: more than are recorded in that time, or the log could not be written.",
+        );
+        out.sample(none, self.inner.readings.unrecorded());
+        out.family(
             "sotp_audit_recovered_total",
             Kind::Counter,
             "Records written at the start about what a crash left behind.",

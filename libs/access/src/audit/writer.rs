@@ -30,6 +30,8 @@ pub(super) enum Ask {
     End(Ended),
     /// What was refused, and why.
     Refuse(Box<What>, String),
+    /// What was read.
+    Read(Box<What>),
 }
 
 /// A beginning to be written.
@@ -110,7 +112,7 @@ impl<S: Store> Writer<S> {
             } else {
                 asked.recv_timeout(AGAIN)
             };
-            let (mut begins, mut refused) = (Vec::new(), Vec::new());
+            let (mut begins, mut notes) = (Vec::new(), Vec::new());
             match first {
                 Ok(ask) => {
                     let more = asked.try_iter().take(BATCH);
@@ -118,10 +120,11 @@ impl<S: Store> Writer<S> {
                         match ask {
                             Ask::Begin(begin) => begins.push(begin),
                             Ask::End(ended) => self.owed.push_back(ended),
-                            Ask::Refuse(what, detail) => refused.push(Event::Refused {
+                            Ask::Refuse(what, detail) => notes.push(Event::Refused {
                                 what: *what,
                                 detail,
                             }),
+                            Ask::Read(what) => notes.push(Event::Read(*what)),
                         }
                     }
                 }
@@ -132,7 +135,7 @@ impl<S: Store> Writer<S> {
                 }
             }
             let settled = self.settle();
-            self.refuse(&refused);
+            self.note(&notes);
             self.begin(begins, settled);
         }
     }
@@ -177,18 +180,20 @@ impl<S: Store> Writer<S> {
         written.map(|_| ())
     }
 
-    /// Writes what was refused; what cannot be written is counted, and nobody waits for it.
-    fn refuse(&mut self, refused: &[Event]) {
-        if refused.is_empty() {
+    /// Writes what was refused and read; what cannot be written is counted, and nobody waits for it.
+    fn note(&mut self, notes: &[Event]) {
+        if notes.is_empty() {
             return;
         }
-        if let Err(error) = self.write(refused, false) {
+        if let Err(error) = self.write(notes, false) {
             self.state.failed();
-            tracing::error!(%error, lost = refused.len(), "refusals cannot be recorded");
+            tracing::error!(%error, lost = notes.len(), "refusals and readings cannot be recorded");
             if let Some(inner) = self.inner.upgrade() {
-                for event in refused {
-                    let known = matches!(event, Event::Refused { what, .. } if what.via != "none");
-                    inner.refusals.lost(known);
+                for event in notes {
+                    match event {
+                        Event::Refused { what, .. } => inner.refusals.lost(what.via != "none"),
+                        _ => inner.readings.lost(),
+                    }
                 }
             }
         }
@@ -369,6 +374,10 @@ fn report(seq: u64, event: &Event, hash: &Hash) {
         Event::Refused { what, detail } => tracing::info!(
             target: "audit", seq, hash, event = "refused", subject = what.subject, display = what.display, via = what.via,
             role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, detail, "audit"
+        ),
+        Event::Read(what) => tracing::info!(
+            target: "audit", seq, hash, event = "read", subject = what.subject, display = what.display, via = what.via,
+            role = what.role, verb = what.verb, object = what.object, request_trace = what.trace_id, "audit"
         ),
         Event::Resumed { .. } => {}
         Event::Recovered { bytes, whole, .. } => {

@@ -176,7 +176,9 @@ impl AccessConfig {
             }
             for (nth, name) in rule.verbs.iter().enumerate() {
                 let holds = Verbs::parse(name);
-                if !verbs.iter().any(|verb| holds.holds(verb.name())) {
+                // Every service that records has those of the log.
+                let mut all = verbs.iter().chain([&crate::trail::READ]);
+                if !all.any(|verb| holds.holds(verb.name())) {
                     let known: Vec<_> = verbs.iter().map(Verb::name).collect();
                     return Err(AccessError::new(
                         format!("rules[{at}].verbs[{nth}]"),
