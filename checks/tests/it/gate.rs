@@ -55,12 +55,17 @@ fn source() -> u16 {
 
 /// The shipped files with other ports; nothing when this machine has no nginx.
 fn start() -> Option<Gate> {
+    start_before(source())
+}
+
+/// The same, with this for sotp-rum.
+fn start_before(rum: u16) -> Option<Gate> {
     if !tools::on_path("nginx") {
         return None;
     }
     let place = TempDir::new().unwrap();
     let shipped = root().join("dashboards/gate");
-    for name in ["allowed.conf", "source.conf"] {
+    for name in ["allowed.conf", "source.conf", "front.conf"] {
         std::fs::copy(shipped.join(name), place.join(name)).unwrap();
     }
     let mut text = std::fs::read_to_string(shipped.join("nginx.conf")).unwrap();
@@ -77,8 +82,16 @@ fn start() -> Option<Gate> {
             .replace(&upstream, &format!("server 127.0.0.1:{};", source()));
         ports.push((name, port));
     }
-    let [gate]: [u16; 1] = crate::ports::free();
+    // Grafana and sotp-rum behind the one way of people.
+    for (name, usual, own) in [("grafana", 3000, source()), ("rum", 19887, rum)] {
+        let upstream = format!("server {name}:{usual};");
+        assert!(text.contains(&upstream), "{name}");
+        text = text.replace(&upstream, &format!("server 127.0.0.1:{own};"));
+    }
+    let [gate, front]: [u16; 2] = crate::ports::free();
+    ports.push(("front", front));
     text = text
+        .replace("listen 3000;", &format!("listen 127.0.0.1:{front};"))
         .replace("listen 8080;", &format!("listen 127.0.0.1:{gate};"))
         .replace("/tmp/", &format!("{}/", place.path().display()));
     std::fs::write(place.join("nginx.conf"), text).unwrap();
@@ -251,6 +264,100 @@ fn only_reading_passes_the_gate_and_no_session_with_it() {
     }
 }
 
+/// The one way of people: Grafana with its session, and one path on which browsers tell what they measured, without it.
+#[test]
+fn people_reach_grafana_and_what_their_browsers_measure_reaches_the_collector_without_their_session()
+ {
+    let Some(gate) = start() else {
+        testkit::skip("nginx is not installed");
+        return;
+    };
+    let cookie = "cookie: grafana_session=secret";
+    for (method, path, wanted) in [
+        (
+            "GET",
+            "/d/sotp-now?x=%2F..",
+            format!("GET /d/sotp-now?x=%2F.. HTTP/1.1 {cookie}"),
+        ),
+        (
+            "DELETE",
+            "/api/dashboards/uid/x",
+            format!("DELETE /api/dashboards/uid/x HTTP/1.1 {cookie}"),
+        ),
+        (
+            "GET",
+            "/rum/collect/x",
+            format!("GET /rum/collect/x HTTP/1.1 {cookie}"),
+        ),
+        ("POST", "/rum/collect", "POST /collect HTTP/1.1".to_owned()),
+    ] {
+        let (status, body) = gate.ask("front", method, path);
+        assert_eq!(
+            (status, body.to_lowercase()),
+            (200, wanted.to_lowercase()),
+            "{method} {path}"
+        );
+    }
+    for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
+        assert_eq!(gate.ask("front", method, "/rum/collect").0, 403, "{method}");
+    }
+}
+
+/// The real sotp-rum behind the real gate takes what the agent of Grafana's own pages posts to Grafana's origin.
+#[tokio::test]
+async fn a_post_of_grafanas_own_agent_is_taken_on_its_origin() {
+    if !tools::on_path("nginx") {
+        return testkit::skip("nginx is not installed");
+    }
+    let files = TempDir::new().unwrap();
+    std::fs::write(
+        files.join("rum.yaml"),
+        "origins: ['https://grafana.example.net']\n",
+    )
+    .unwrap();
+    let flag = format!("--config.file={}", files.join("rum.yaml").display());
+    let rum = testkit::Spawn::new(testkit::services::program("sotp-rum"));
+    let rum = rum.args([flag]).start().await.unwrap();
+    let port = rum
+        .url("")
+        .trim_end_matches('/')
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let gate = start_before(port).unwrap();
+    let (_, front) = gate
+        .ports
+        .iter()
+        .find(|(name, _)| *name == "front")
+        .unwrap();
+    let body = serde_json::json!({
+        "meta": {"app": {"name": "grafana-frontend", "version": "12.3.3"}, "user": {"id": "alice@https://grafana.example.net/"},
+            "page": {"url": "https://grafana.example.net/d/sotp-now/network-now?var-device=r1"}},
+        "measurements": [{"type": "web-vitals", "values": {"fcp": 420.0}, "timestamp": "2026-01-01T00:00:00Z"}],
+    });
+    let post = |origin: &str| {
+        let request = testkit::client().post(format!("http://127.0.0.1:{front}/rum/collect"));
+        request
+            .header("origin", origin)
+            .header("cookie", "grafana_session=secret")
+            .json(&body)
+            .send()
+    };
+    assert_eq!(
+        post("https://grafana.example.net").await.unwrap().status(),
+        202
+    );
+    assert_eq!(
+        post("https://evil.example.net").await.unwrap().status(),
+        403
+    );
+    let samples = rum.scrape().await.unwrap();
+    let labels = [("app", "grafana-frontend"), ("route", "/d/sotp-now")];
+    assert!((samples.sum("rum_web_vital_fcp_seconds_sum", &labels) - 0.42).abs() < 1e-9);
+}
+
 /// The gate with TLS is the one without it, but for the certificates, and nginx takes it.
 #[test]
 fn the_gate_with_tls_is_the_one_without() {
@@ -278,7 +385,7 @@ fn the_gate_with_tls_is_the_one_without() {
         return;
     }
     let place = TempDir::new().unwrap();
-    for name in ["allowed.conf", "source.conf"] {
+    for name in ["allowed.conf", "source.conf", "front.conf"] {
         std::fs::copy(root().join("dashboards/gate").join(name), place.join(name)).unwrap();
     }
     let key = rcgen::KeyPair::generate().unwrap();
@@ -292,7 +399,10 @@ fn the_gate_with_tls_is_the_one_without() {
         std::fs::write(place.join(name), text).unwrap();
     }
     let mut text = tls.replace("/etc/sotp-tls/", "").replace("/tmp/", "");
-    for (name, port) in SOURCES {
+    for (name, port) in SOURCES
+        .into_iter()
+        .chain([("grafana", 3000), ("rum", 19887)])
+    {
         text = text.replace(
             &format!("server {name}:{port};"),
             &format!("server 127.0.0.1:{port};"),
