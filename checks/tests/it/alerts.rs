@@ -180,6 +180,27 @@ fn amtool_accepts_the_configurations_and_the_routes_lead_where_they_should() {
     }
 }
 
+/// The app tries each receiver alone: one that such a test does not reach cannot be tried.
+#[test]
+fn a_test_of_a_receiver_reaches_it_and_no_other() {
+    for file in paths("alerts/alertmanager", ".yaml") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let config: Value = serde_saphyr::from_str(&text).unwrap();
+        for receiver in config["receivers"].as_array().unwrap() {
+            let name = receiver["name"].as_str().unwrap();
+            let (config, verify) = (
+                format!("--config.file={file}"),
+                format!("--verify.receivers={name}"),
+            );
+            let label = format!("receiver={name}");
+            let labels = ["alertname=TestNotification", "severity=warning", &label];
+            let mut arguments = vec!["config", "routes", "test", &config, &verify];
+            arguments.extend(labels);
+            tools::run("amtool", &arguments).unwrap();
+        }
+    }
+}
+
 #[test]
 fn the_example_differs_from_the_default_in_destinations_only() {
     let read = |name: &str| -> Value {

@@ -1,9 +1,1 @@
-//! The app plugin in a real browser, against the real services and a real router, through the Grafana for tests.
 
-mod acting;
-mod approvals;
-mod configuration;
-mod console;
-mod devices;
-mod routes;
-mod screen;

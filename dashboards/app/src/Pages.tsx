@@ -1,6 +1,7 @@
 import { Navigate, Route, Routes } from 'react-router';
 
 import { Approvals } from './approvals/Approvals';
+import { Audit } from './audit/Audit';
 import { Configuration } from './configuration/Configuration';
 import { Console } from './console/Console';
 import { DevicePage } from './devices/DevicePage';
@@ -8,6 +9,8 @@ import { Devices } from './devices/Devices';
 import { NewDevice } from './devices/NewDevice';
 import { NotFound } from './parts/NotFound';
 import { ROOT } from './paths';
+import { Reports } from './reports/Reports';
+import { Settings } from './settings/Settings';
 
 export default function Pages() {
   return (
@@ -19,6 +22,9 @@ export default function Pages() {
       <Route path="console" element={<Console />} />
       <Route path="approvals" element={<Approvals />} />
       <Route path="configuration" element={<Configuration />} />
+      <Route path="reports" element={<Reports />} />
+      <Route path="audit" element={<Audit />} />
+      <Route path="settings" element={<Settings />} />
       <Route path="*" element={<NotFound />} />
     </Routes>
   );

@@ -1,7 +1,7 @@
 import { config } from '@grafana/runtime';
 
 /** Our services, by the first step of their plugin routes. */
-export type Service = 'inventory' | 'remediator' | 'configuration';
+export type Service = 'inventory' | 'remediator' | 'configuration' | 'reporter' | 'alertmanager';
 
 /** What is wrong with one field, as a service names it. */
 export interface FieldError {
@@ -48,6 +48,10 @@ export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** Where a path of a service is reached through Grafana. */
+export const proxied = (service: Service, path: string) =>
+  `${config.appSubUrl ?? ''}/api/plugin-proxy/sotp-app/${service}/${path}`;
+
 /**
  * Asks a service through Grafana, once. Grafana's own client would send a POST again after a 401 and hides the header
  * fields of errors, so the browser's is used; the session of Grafana goes with it because it is the same origin.
@@ -77,7 +81,7 @@ export async function call<T>(service: Service, path: string, ask: Ask = {}): Pr
   const asked = query.size > 0 ? `?${query}` : '';
   let answer: Response;
   try {
-    answer = await fetch(`${config.appSubUrl ?? ''}/api/plugin-proxy/sotp-app/${service}/${path}${asked}`, {
+    answer = await fetch(`${proxied(service, path)}${asked}`, {
       method: ask.method ?? 'GET',
       headers,
       body: ask.body === undefined ? undefined : JSON.stringify(ask.body),

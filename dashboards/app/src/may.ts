@@ -8,7 +8,12 @@ type Action =
   | 'commands:run'
   | 'approvals:read'
   | 'approvals:decide'
-  | 'configuration:read';
+  | 'configuration:read'
+  | 'reports:read'
+  | 'reports:build'
+  | 'audit:read'
+  | 'settings:read'
+  | 'settings:test';
 
 /** Whether Grafana gave this person the action. The services decide again by themselves; this only hides buttons. */
 export function may(action: Action): boolean {

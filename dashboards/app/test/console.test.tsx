@@ -38,6 +38,10 @@ const done = {
     { device: 'r3', ok: false, text: 'connection refused', truncated: false, seconds: 0.1 },
   ],
   groups: [['r1', 'r2'], ['r3']],
+  changes: [
+    { device: 'r1', job: 'J0', at: 0, added: ['FRRouting 8.4'], removed: ['FRRouting 8.3'] },
+    { device: 'r2', job: 'J0', at: 0, added: [], removed: [] },
+  ],
 };
 
 beforeEach(() => {
@@ -73,6 +77,16 @@ test('answers are waited for', async () => {
   expect(await screen.findByText('3 devices have still to answer')).toBeTruthy();
   services({ ...lists, 'GET remediator/api/v1/commands/J1': { body: done } });
   await waitFor(() => expect(screen.getByText(/2 devices answered the same/)).toBeTruthy(), { timeout: 5000 });
+});
+
+test('each answer is shown beside the one before: what came, what went, who answered as before', async () => {
+  services({ ...lists, 'GET remediator/api/v1/commands/J1': { body: done } });
+  const { container } = show('console?run=J1', 'console', <Console />);
+  const lines = await screen.findByLabelText('r1: what is other than on');
+  expect(lines.textContent).toBe('-FRRouting 8.3\n+FRRouting 8.4\n');
+  expect(screen.getByText(/^r2: the same lines as on/)).toBeTruthy();
+  expect(screen.getAllByRole('link').filter((link) => link.getAttribute('href') === '/a/sotp-app/console?run=J0')).toHaveLength(2);
+  expect(await barriers(container)).toEqual([]);
 });
 
 test('who may only look reads answers and runs nothing', async () => {

@@ -40,15 +40,20 @@ export const sent: Array<{ call: string; headers: Headers; body: unknown }> = []
 
 /** Answers as the services would; what is not listed is an error of the test. */
 export function services(answers: Answers) {
+  stub(answers, /^$/, () => undefined);
+}
+
+/** The same; what `calls` match is answered by `more`. */
+export function stub(answers: Answers, calls: RegExp, more: () => unknown) {
   sent.length = 0;
   vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
     const call = `${init.method} ${url.replace('/api/plugin-proxy/sotp-app/', '')}`;
     sent.push({ call, headers: new Headers(init.headers), body: init.body ? JSON.parse(String(init.body)) : undefined });
-    const answer = answers[call];
+    const answer: Answers[string] | undefined = calls.test(call) ? { body: more() } : answers[call];
     if (!answer) {
       throw new Error(`the test has no answer for ${call}`);
     }
-    const status = answer.status ?? 200;
+    const status: number = answer.status ?? 200;
     const body = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body);
     return new Response(answer.body === undefined ? null : body, { status, headers: answer.headers });
   });

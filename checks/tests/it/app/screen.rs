@@ -13,7 +13,7 @@ use testkit::chromium::Browser;
 use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, User};
 use testkit::otlp::Collector;
 use testkit::services::program;
-use testkit::{Process, Spawn, TempDir, client, eventually};
+use testkit::{Process, Server, Spawn, TempDir, client, eventually};
 
 /// The plugin's id.
 pub(crate) const ID: &str = "sotp-app";
@@ -71,6 +71,8 @@ pub(crate) struct Stack {
     pub(crate) inventory: Process,
     pub(crate) remediator: Process,
     pub(crate) archive: Process,
+    pub(crate) reporter: Process,
+    pub(crate) alertmanager: Server,
     pub(crate) traces: Collector,
     pub(crate) folder: TempDir,
 }
@@ -97,10 +99,19 @@ impl Stack {
         std::fs::create_dir(folder.join("network")).unwrap();
         let file = write("network/inventory.yaml", inventory);
         // The address of Grafana stands in the configurations of the services and the other way round, so their ports are found first.
-        let ports: [u16; 3] = crate::ports::free();
-        let settings = ["inventoryUrl", "remediatorUrl", "configurationUrl"];
+        let ports: [u16; 4] = crate::ports::free();
+        let settings = [
+            "inventoryUrl",
+            "remediatorUrl",
+            "configurationUrl",
+            "reporterUrl",
+        ];
         let settings = settings.map(ToOwned::to_owned).into_iter().zip(ports);
         let settings = settings.map(|(key, port)| (key, format!("http://127.0.0.1:{port}")));
+        let routes = root().join("alerts/alertmanager/alertmanager.yaml");
+        let routes = std::fs::read_to_string(routes).unwrap();
+        let alertmanager = Server::alertmanager(&routes).await.unwrap();
+        let settings = settings.chain([("alertmanagerUrl".to_owned(), alertmanager.url.clone())]);
         let basic = STANDARD.encode(format!("grafana:{PASSWORD}"));
         let secrets = BTreeMap::from([("basicAuth".to_owned(), basic)]);
         let (id, plugin) = Plugin::read(&app.plugin(), settings.collect(), secrets).unwrap();
@@ -135,10 +146,12 @@ impl Stack {
                 grafana.url()
             );
             let config = write(&format!("{name}.yaml"), &config);
+            // The reporter asks Prometheus who there is.
+            let source = (name != "sotp-reporter").then(|| format!("--inventory.source={file}"));
             let started = Spawn::new(program(name))
                 .listen(format!("127.0.0.1:{port}"))
+                .args(source)
                 .args([
-                    format!("--inventory.source={file}"),
                     format!("--config.file={config}"),
                     format!("--web.config.file={web}"),
                 ]);
@@ -150,16 +163,20 @@ impl Stack {
         let events = "events: {secret_file: events.secret}\n";
         let remediator = format!("{events}webhook: {{web_users: [{ALERTMANAGER}]}}\n{remediator}");
         let archive = format!("{events}{archive}");
-        let (inventory, remediator, archive) = tokio::join!(
+        let nobody = "prometheus: {url: 'http://127.0.0.1:9'}\ndata: reports\ntime_zone: UTC\n";
+        let (inventory, remediator, archive, reporter) = tokio::join!(
             start("sotp-inventory", ports[0], ""),
             start("sotp-remediator", ports[1], &remediator),
             start("sotp-ssh-config", ports[2], &archive),
+            start("sotp-reporter", ports[3], nobody),
         );
         Self {
             grafana,
             inventory,
             remediator,
             archive,
+            reporter,
+            alertmanager,
             traces,
             folder,
         }

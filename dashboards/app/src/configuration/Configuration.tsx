@@ -8,8 +8,11 @@ import { Failed } from '../parts/Failed';
 import { configurationPath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
+import { Around } from './Around';
 import { Diff } from './Diff';
 import { collected, versions, type Version } from './model';
+import { Rules } from './Rules';
+import { Search } from './Search';
 
 /** The versions of a device's configuration, and what lies between two of them. */
 export function Configuration() {
@@ -39,6 +42,8 @@ export function Configuration() {
           </Field>
         )}
         {device && <Versions key={device} device={device} />}
+        {device && devices.value && <Rules key={`rules ${device}`} device={device} />}
+        {devices.value && devices.value.length > 0 && <Search />}
       </Stack>
     </PluginPage>
   );
@@ -53,6 +58,7 @@ function Versions({ device }: { device: string }) {
   // What changed last is what people look for first.
   const to = newer ?? list[0]?.version;
   const from = older ?? list[1]?.version;
+  const chosen = list.find((version) => version.version === to);
 
   const columns: Array<Column<Version>> = useMemo(() => {
     const choice = (label: string, chosen: string | undefined, choose: (version: string) => void, version: string) => (
@@ -98,6 +104,7 @@ function Versions({ device }: { device: string }) {
         <InteractiveTable columns={columns} data={list} getRowId={(row) => row.version} pageSize={10} />
       </section>
       {from && to && <Diff device={device} from={from} to={to} />}
+      {chosen && <Around key={chosen.version} device={device} at={chosen.time} />}
     </>
   );
 }

@@ -1,11 +1,13 @@
 import { css, cx } from '@emotion/css';
 import { type GrafanaTheme2 } from '@grafana/data';
-import { LoadingPlaceholder, useStyles2 } from '@grafana/ui';
+import { Field, LoadingPlaceholder, RadioButtonGroup, useStyles2 } from '@grafana/ui';
+import { useState } from 'react';
 
 import { Failed } from '../parts/Failed';
+import { Lines } from '../parts/Lines';
 import { useLoaded } from '../use';
 import { words } from '../words';
-import { unified } from './model';
+import { sides, unified, type Side } from './model';
 
 interface Props {
   device: string;
@@ -13,10 +15,10 @@ interface Props {
   to: string;
 }
 
-/** What lies between two versions, as a unified diff: told by the sign before each line, not by its colour alone. */
+/** What lies between two versions: one below the other as `diff -u` writes it, or side by side. */
 export function Diff({ device, from, to }: Props) {
   const { configuration: t, loading } = words();
-  const styles = useStyles2(look);
+  const [view, setView] = useState<'unified' | 'split'>('unified');
   const diff = useLoaded(`${device} ${from} ${to}`, (signal) => unified(device, from, to, signal));
   const lines = (diff.value ?? '').split('\n').filter((line, at, all) => line !== '' || at < all.length - 1);
   const body = lines.filter((line) => !line.startsWith('+++') && !line.startsWith('---'));
@@ -30,32 +32,67 @@ export function Diff({ device, from, to }: Props) {
         <>
           <p role="status">{body.length === 0 ? t.same : t.lines(count('+'), count('-'))}</p>
           {body.length > 0 && (
-            <pre className={styles.diff} tabIndex={0} aria-label={t.diff}>
-              {lines.map((line, at) => (
-                <span key={at} className={cx(styles.line, kind(line, styles))}>
-                  {line}
-                  {'\n'}
-                </span>
-              ))}
-            </pre>
+            <Field label={t.view} noMargin>
+              <RadioButtonGroup
+                aria-label={t.view}
+                options={[
+                  { value: 'unified' as const, label: t.unified },
+                  { value: 'split' as const, label: t.split },
+                ]}
+                value={view}
+                onChange={setView}
+              />
+            </Field>
           )}
+          {body.length > 0 && view === 'unified' && <Lines label={t.diff} lines={lines} />}
+          {body.length > 0 && view === 'split' && <Split rows={sides(body)} />}
         </>
       )}
     </section>
   );
 }
 
-function kind(line: string, styles: ReturnType<typeof look>): string | undefined {
-  if (line.startsWith('+++') || line.startsWith('---') || line.startsWith('@@')) {
-    return styles.head;
-  }
-  return line.startsWith('+') ? styles.added : line.startsWith('-') ? styles.removed : undefined;
+/** The older version on the left, the newer one on the right, line by line. */
+function Split({ rows }: { rows: Array<[Side, Side]> }) {
+  const { configuration: t } = words();
+  const styles = useStyles2(look);
+  const cell = (side: Side) => (
+    <td className={cx(styles.cell, side.sign === '+' && styles.added, side.sign === '-' && styles.removed)}>
+      {side.sign} {side.text}
+    </td>
+  );
+  return (
+    <div className={styles.scroll} tabIndex={0} role="region" aria-label={t.split}>
+      <table className={styles.table}>
+        <thead>
+          <tr>
+            <th scope="col">{t.older}</th>
+            <th scope="col">{t.newer}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([left, right], at) => (
+            <tr key={at}>
+              {cell(left)}
+              {cell(right)}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 const look = (theme: GrafanaTheme2) => ({
-  diff: css({ maxHeight: '70vh', overflow: 'auto', padding: theme.spacing(1) }),
-  line: css({ display: 'block' }),
-  head: css({ color: theme.colors.text.secondary }),
+  scroll: css({ maxHeight: '70vh', overflow: 'auto' }),
+  table: css({ width: '100%', tableLayout: 'fixed' }),
+  cell: css({
+    padding: theme.spacing(0, 1),
+    fontFamily: theme.typography.fontFamilyMonospace,
+    whiteSpace: 'pre-wrap',
+    overflowWrap: 'anywhere',
+    verticalAlign: 'top',
+  }),
   added: css({ background: theme.colors.success.transparent }),
   removed: css({ background: theme.colors.error.transparent }),
 });

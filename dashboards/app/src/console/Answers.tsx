@@ -1,12 +1,14 @@
-import { type GrafanaTheme2 } from '@grafana/data';
-import { Alert, ClipboardButton, LoadingPlaceholder, Stack, useStyles2 } from '@grafana/ui';
+import { dateTimeFormat, type GrafanaTheme2 } from '@grafana/data';
+import { Alert, ClipboardButton, LoadingPlaceholder, Stack, TextLink, useStyles2 } from '@grafana/ui';
 import { css } from '@emotion/css';
 import { useEffect, useRef } from 'react';
 
 import { Failed } from '../parts/Failed';
+import { Lines } from '../parts/Lines';
+import { runPath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
-import { run, type Answer, type Run } from './model';
+import { run, type Answer, type Compared, type Run } from './model';
 
 /** How often it is looked whether all have answered, in milliseconds. */
 const LOOK = 1000;
@@ -44,7 +46,11 @@ export function Answers({ id }: { id: string }) {
           </div>
           <Stack direction="column" gap={2}>
             {grouped(job.value).map((group) => (
-              <Group key={group.map((answer) => answer.device).join(' ')} answers={group} />
+              <Group
+                key={group.map((answer) => answer.device).join(' ')}
+                answers={group}
+                before={(job.value?.changes ?? []).filter(({ device }) => group.some((answer) => answer.device === device))}
+              />
             ))}
           </Stack>
         </>
@@ -62,7 +68,7 @@ function grouped(job: Run): Answer[][] {
     .filter((answers) => answers.length > 0);
 }
 
-function Group({ answers }: { answers: Answer[] }) {
+function Group({ answers, before }: { answers: Answer[]; before: Compared[] }) {
   const { console: t } = words();
   const styles = useStyles2(look);
   const first = answers[0];
@@ -91,7 +97,39 @@ function Group({ answers }: { answers: Answer[] }) {
         {first.text}
       </pre>
       {first.truncated && <p>{t.truncated}</p>}
+      <Before compared={before} />
     </div>
+  );
+}
+
+/** How answers differ from those before: who answers as before is one line, the others are shown with what came and went. */
+function Before({ compared }: { compared: Compared[] }) {
+  const { console: t } = words();
+  const when = (one: Compared) => <TextLink inline href={runPath(one.job)}>{dateTimeFormat(one.at)}</TextLink>;
+  const same = compared.filter(({ added, removed }) => added.length + removed.length === 0);
+  // Those that ran together are told together.
+  const runs = new Map<string, Compared[]>();
+  for (const one of same) {
+    runs.set(one.job, [...(runs.get(one.job) ?? []), one]);
+  }
+  return (
+    <>
+      {[...runs.values()].map((group) => (
+        <p key={group[0]!.job}>
+          {t.asBefore(group.map(({ device }) => device).join(', '))} {when(group[0]!)}
+        </p>
+      ))}
+      {compared
+        .filter((one) => !same.includes(one))
+        .map((one) => (
+          <div key={one.device}>
+            <p>
+              {t.before(one.device)} {when(one)}
+            </p>
+            <Lines label={t.before(one.device)} lines={[...one.removed.map((line) => `-${line}`), ...one.added.map((line) => `+${line}`)]} />
+          </div>
+        ))}
+    </>
   );
 }
 

@@ -19,6 +19,16 @@ export interface Answer {
   seconds: number;
 }
 
+/** An answer beside the one before. */
+export interface Compared {
+  device: string;
+  /** The run with the answer before, and when that was. */
+  job: string;
+  at: number;
+  added: string[];
+  removed: string[];
+}
+
 /** A command that was run. */
 export interface Run {
   id: string;
@@ -29,6 +39,8 @@ export interface Run {
   created: number;
   trace_id?: string;
   answers: Answer[];
+  /** How each answer differs from the last one of the device to the same command; who never gave one is left out. */
+  changes?: Compared[];
   /** Names of devices whose answers are the same, the largest group first. */
   groups?: string[][];
 }
