@@ -12,7 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use toolkit::web::response;
 use toolkit::{App, Identity, Request, Response};
@@ -21,6 +23,7 @@ use crate::audit::pages::{Page, Wanted, page};
 use crate::audit::{Anchor, Audit, Finding, verify};
 use crate::caller::{Role, Verb};
 use crate::edit::{Action, EditService};
+use crate::openapi::{self, Document};
 use crate::{Problem, Refusal};
 
 /// Reading the audit log.
@@ -29,6 +32,90 @@ pub static READ: Verb = Verb::new("audit.read", Role::Operator);
 /// Records of a page without `limit`, and at most.
 const FEW: usize = 100;
 const MOST: usize = 500;
+/// Largest number of a record.
+const BEFORE: usize = 1 << 53;
+
+/// Who one is here.
+#[derive(Debug, Serialize, JsonSchema)]
+struct WhoAmI {
+    /// The program.
+    service: &'static str,
+    version: &'static str,
+    /// Who asks, for programs.
+    subject: String,
+    /// The same for people.
+    display: String,
+    role: Role,
+    /// How the caller is known.
+    via: &'static str,
+    /// Number of the newest audit record.
+    records: u64,
+    /// Why nothing can be recorded, where nothing can.
+    refusing: Option<String>,
+}
+
+/// The newest record.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Head {
+    /// Its number; 0 before the first.
+    sequence: u64,
+    /// Its hash in hexadecimal digits.
+    hash: String,
+}
+
+/// Audit records.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Records {
+    /// Each as its line in the log has it, the newest first.
+    records: Vec<Value>,
+    /// What asks for older ones; none where there are none.
+    before: Option<u64>,
+    head: Head,
+    /// Why nothing can be recorded, where nothing can.
+    refusing: Option<String>,
+}
+
+/// Whether the audit log is what was written.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Verified {
+    whole: bool,
+    /// Whole records that were read.
+    records: u64,
+    files: usize,
+    head: Head,
+    /// What is wrong.
+    findings: Vec<String>,
+    /// There is more that is wrong than is listed.
+    more: bool,
+    /// Records that somebody declared as lost.
+    lost: Vec<String>,
+}
+
+const WHO: &str = "/api/v1/whoami";
+const AUDIT: &str = "/api/v1/audit";
+const VERIFY: &str = "/api/v1/audit/verify";
+
+/// Adds the calls to the document of a service.
+pub fn describe(document: &mut Document) {
+    let who = openapi::Call::get(WHO, (), "Who the caller is to this service");
+    document.call(&who, |call| {
+        call.answer::<WhoAmI>(200, "The caller.")
+            .problems(&[401, 403, 503]);
+    });
+    let shown = openapi::Call::get(AUDIT, (), "Audit records, the newest first");
+    document.call(&shown, |call| {
+        call.count("limit", MOST, "Most records; without it, 100.")
+            .count("before", BEFORE, "Only records before this number.")
+            .text("find", "A part of the person, the verb or the object.")
+            .answer::<Records>(200, "Records.")
+            .problems(&[400, 401, 403, 500, 503]);
+    });
+    let verify = openapi::Call::get(VERIFY, (), "Whether no audit record was altered");
+    document.call(&verify, |call| {
+        call.answer::<Verified>(200, "What was found.")
+            .problems(&[401, 403, 500, 503]);
+    });
+}
 
 /// Answers the calls, as long as `edits` gives where the service records; without it they are refused.
 pub fn register(
@@ -40,7 +127,7 @@ pub fn register(
     // One reading of the log at a time: it may be large.
     let reader = Arc::new(Semaphore::new(1));
     let own = Arc::clone(&edits);
-    app.route(Method::GET, "/api/v1/whoami", move |request| {
+    app.route(Method::GET, WHO, move |request| {
         let edits = own();
         async move {
             let told = match edits {
@@ -50,27 +137,35 @@ pub fn register(
             answer(told)
         }
     });
-    let calls: [(&'static str, Call); 2] =
-        [("/api/v1/audit", shown), ("/api/v1/audit/verify", verified)];
-    for (path, call) in calls {
-        let (edits, reader) = (Arc::clone(&edits), Arc::clone(&reader));
-        app.route(Method::GET, path, move |request| {
-            let (edits, reader) = (edits(), Arc::clone(&reader));
-            async move {
-                let told = match edits {
-                    Some(edits) => read(&edits, request, &reader, call).await,
-                    None => Err(nothing()),
-                };
-                answer(told)
-            }
-        });
-    }
+    logged(app, AUDIT, &edits, &reader, shown);
+    logged(app, VERIFY, &edits, &reader, verified);
 }
 
 /// What one call makes of the log.
-type Call = fn(&Audit, &Path, &Request) -> Result<Value, Refusal>;
+type Call<T> = fn(&Audit, &Path, &Request) -> Result<T, Refusal>;
 
-fn answer(told: Result<Value, Refusal>) -> Response {
+/// Answers a call about the log.
+fn logged<T: Serialize + Send + 'static>(
+    app: &mut App,
+    path: &'static str,
+    edits: &Arc<impl Fn() -> Option<EditService> + Send + Sync + 'static>,
+    reader: &Arc<Semaphore>,
+    call: Call<T>,
+) {
+    let (edits, reader) = (Arc::clone(edits), Arc::clone(reader));
+    app.route(Method::GET, path, move |request| {
+        let (edits, reader) = (edits(), Arc::clone(&reader));
+        async move {
+            let told = match edits {
+                Some(edits) => read(&edits, request, &reader, call).await,
+                None => Err(nothing()),
+            };
+            answer(told)
+        }
+    });
+}
+
+fn answer<T: Serialize>(told: Result<T, Refusal>) -> Response {
     match told {
         Ok(value) => response::json(StatusCode::OK, &value),
         Err(refusal) => refusal.response(),
@@ -86,26 +181,26 @@ async fn whoami(
     edits: &EditService,
     request: &Request,
     identity: Identity,
-) -> Result<Value, Refusal> {
+) -> Result<WhoAmI, Refusal> {
     let caller = edits.identify(request).await?;
-    Ok(json!({
-        "service": identity.name,
-        "version": identity.version,
-        "subject": caller.subject,
-        "display": caller.display,
-        "role": caller.role,
-        "via": caller.via,
-        "records": edits.audit().head().sequence,
-        "refusing": edits.audit().refusing(),
-    }))
+    Ok(WhoAmI {
+        service: identity.name,
+        version: identity.version,
+        subject: caller.subject,
+        display: caller.display,
+        role: caller.role,
+        via: caller.via.as_str(),
+        records: edits.audit().head().sequence,
+        refusing: edits.audit().refusing(),
+    })
 }
 
-async fn read(
+async fn read<T: Send + 'static>(
     edits: &EditService,
     request: Request,
     reader: &Arc<Semaphore>,
-    call: Call,
-) -> Result<Value, Refusal> {
+    call: Call<T>,
+) -> Result<T, Refusal> {
     let action = Action::new(&READ, "audit", "");
     let caller = edits.authorised(&request, &action).await?;
     edits.read(&request, Some(caller), &action);
@@ -120,7 +215,7 @@ async fn read(
         .unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR).into()))
 }
 
-fn shown(audit: &Audit, folder: &Path, request: &Request) -> Result<Value, Refusal> {
+fn shown(audit: &Audit, folder: &Path, request: &Request) -> Result<Records, Refusal> {
     let number = |name: &str, usual: u64, most: u64| match request.query(name) {
         None => Ok(usual),
         Some(text) => match text.parse() {
@@ -136,30 +231,33 @@ fn shown(audit: &Audit, folder: &Path, request: &Request) -> Result<Value, Refus
     let most = number("limit", FEW as u64, MOST as u64)?;
     let find = request.query("find").unwrap_or_default().to_lowercase();
     let wanted = Wanted {
-        before: number("before", u64::MAX, u64::MAX)?,
+        before: number("before", BEFORE as u64, BEFORE as u64)?,
         most: usize::try_from(most).unwrap_or(MOST),
         find: &find,
     };
     let Page { records, before } = page(folder, wanted).map_err(|error| unreadable(&error))?;
-    Ok(json!({
-        "records": records,
-        "before": before,
-        "head": head(&audit.head()),
-        "refusing": audit.refusing(),
-    }))
+    Ok(Records {
+        records,
+        before,
+        head: head(&audit.head()),
+        refusing: audit.refusing(),
+    })
 }
 
-fn head(anchor: &Anchor) -> Value {
+fn head(anchor: &Anchor) -> Head {
     let hash: String = anchor
         .hash
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    json!({"sequence": anchor.sequence, "hash": hash})
+    Head {
+        sequence: anchor.sequence,
+        hash,
+    }
 }
 
 /// Up to the newest record of the moment in which it was asked; what is written meanwhile is whole or not there yet.
-fn verified(audit: &Audit, folder: &Path, _: &Request) -> Result<Value, Refusal> {
+fn verified(audit: &Audit, folder: &Path, _: &Request) -> Result<Verified, Refusal> {
     let head_now = audit.head();
     let anchors: Vec<Anchor> = (head_now.sequence > 0)
         .then_some(head_now)
@@ -173,15 +271,15 @@ fn verified(audit: &Audit, folder: &Path, _: &Request) -> Result<Value, Refusal>
         .map(ToString::to_string)
         .collect();
     findings.extend(audit.refusing());
-    Ok(json!({
-        "whole": findings.is_empty(),
-        "records": report.records,
-        "files": report.files,
-        "head": head(&head_now),
-        "findings": findings,
-        "more": report.more,
-        "lost": report.lost.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    }))
+    Ok(Verified {
+        whole: findings.is_empty(),
+        records: report.records,
+        files: report.files,
+        head: head(&head_now),
+        findings,
+        more: report.more,
+        lost: report.lost.iter().map(ToString::to_string).collect(),
+    })
 }
 
 fn unreadable(error: &std::io::Error) -> Refusal {

@@ -21,6 +21,7 @@ pub(crate) fn document() -> String {
     for call in CALLS {
         document.call(call, |operation| describe(operation, call.action));
     }
+    access::trail::describe(&mut document);
     document.finish()
 }
 

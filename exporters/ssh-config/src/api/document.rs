@@ -24,6 +24,7 @@ pub(super) fn document() -> String {
     for call in CALLS {
         document.call(call, |operation| describe(operation, call.action));
     }
+    access::trail::describe(&mut document);
     document.finish()
 }
 
