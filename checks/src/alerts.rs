@@ -156,6 +156,15 @@ pub fn rule_problems(rule: &Rule, runbooks: &BTreeSet<String>) -> Vec<String> {
     {
         problems.push(format!("{name}: severity must be one of {SEVERITIES:?}"));
     }
+    for label in missing_labels(rule) {
+        let bare = format!("{{{{ $labels.{label} }}}}");
+        let texts = ["summary", "description"].map(|key| rule.annotations.get(key));
+        if texts.into_iter().flatten().any(|text| text.contains(&bare)) {
+            problems.push(format!(
+                "{name}: {label} may be missing; its text needs {{{{ with $labels.{label} }}}}"
+            ));
+        }
+    }
     let expected = format!("{RUNBOOKS}/{name}.md");
     if rule
         .annotations
@@ -166,6 +175,51 @@ pub fn rule_problems(rule: &Rule, runbooks: &BTreeSet<String>) -> Vec<String> {
     }
     if !runbooks.contains(name) {
         problems.push(format!("{name}: {expected} is missing"));
+    }
+    problems
+}
+
+/// Labels that an alert of the rule may lack: nobody has to describe an interface, and what is absent has no address.
+fn missing_labels(rule: &Rule) -> impl Iterator<Item = &'static str> {
+    let absent = rule.expr.contains("absent(");
+    ["ifAlias"]
+        .into_iter()
+        .chain(absent.then_some("instance"))
+}
+
+/// Longest summary, in characters: what a phone shows of a message.
+const SUMMARY: usize = 120;
+
+/// Expected texts that nobody would say: what a missing name leaves behind, a placeholder that was not filled, a summary too long for a phone,
+/// a description that is no sentence.
+#[must_use]
+pub fn sentence_problems(cases: &[Case]) -> BTreeSet<String> {
+    const LEFT: [&str; 12] = [
+        "  ", "()", "( ", " )", " ,", " .", " :", "{{", "}}", "%!", "no value", "NaN",
+    ];
+    let moments = cases.iter().flat_map(|case| &case.alert_rule_test);
+    let mut problems = BTreeSet::new();
+    for moment in moments {
+        for fired in &moment.exp_alerts {
+            for key in ["summary", "description"] {
+                let Some(text) = fired.exp_annotations.get(key) else {
+                    continue;
+                };
+                let left = LEFT.iter().find(|left| text.trim_end().contains(**left));
+                let wrong = match (key, left) {
+                    (_, Some(left)) => format!("has {left:?}"),
+                    ("summary", _) if text.chars().count() > SUMMARY => {
+                        format!("is longer than {SUMMARY} characters")
+                    }
+                    ("summary", _) if text.ends_with('.') => "ends with a full stop".to_owned(),
+                    ("description", _) if !text.trim_end().ends_with('.') => {
+                        "is no sentence".to_owned()
+                    }
+                    _ => continue,
+                };
+                problems.insert(format!("{}: its {key} {wrong}: {text}", moment.alertname));
+            }
+        }
     }
     problems
 }

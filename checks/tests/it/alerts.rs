@@ -115,6 +115,7 @@ fn every_alert_passes_one_bad_sample_stays_with_its_fault_for_two_days_and_ends_
 fn every_alert_names_the_interface_the_neighbour_or_whatever_its_labels_tell() {
     let cases = alerts::cases(&root().join("alerts/tests")).unwrap();
     assert_eq!(alerts::text_problems(&cases), BTreeSet::new());
+    assert_eq!(alerts::sentence_problems(&cases), BTreeSet::new());
 }
 
 #[test]
@@ -143,6 +144,25 @@ fn missing_texts_files_and_tests_are_found() {
         alerts::runbook_problems("B", "## Check\n", &["A".to_owned()].into()).len(),
         4
     );
+    let unnamed: Rule = serde_json::from_value(json!({"alert": "A", "expr": "up == 0 or absent(up)", "labels": {"severity": "warning"},
+        "annotations": {"summary": "{{ $labels.instance }} is down", "description": "{{ $labels.ifAlias }}", "runbook_url": "alerts/runbooks/A.md"}}))
+    .unwrap();
+    let problems = alerts::rule_problems(&unnamed, &["A".to_owned()].into());
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for (summary, description, fine) in [
+        ("r1 does not answer", "No probe is answered.", true),
+        ("r1  does not answer", "No probe is answered.", false),
+        ("r1 does not answer", "The port () is down.", false),
+        ("r1 does not answer", "<no value> is down.", false),
+        ("r1 does not answer.", "It is down.", false),
+        ("r1 does not answer", "It is down", false),
+    ] {
+        let told: Case = serde_json::from_value(json!({"alert_rule_test": [{"alertname": "A",
+            "exp_alerts": [{"exp_annotations": {"summary": summary, "description": description}}]}]}))
+        .unwrap();
+        let problems = alerts::sentence_problems(&[told]);
+        assert_eq!(problems.is_empty(), fine, "{problems:?}");
+    }
     let silent: Case =
         serde_json::from_value(json!({"alert_rule_test": [{"alertname": "A"}]})).unwrap();
     let fires =

@@ -1,6 +1,6 @@
 import { config, PluginPage } from '@grafana/runtime';
 import { Alert, Badge, Button, InteractiveTable, LinkButton, LoadingPlaceholder, Stack, type Column } from '@grafana/ui';
-import { useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 
 import { may } from '../may';
 import { Failed, told } from '../parts/Failed';
@@ -77,7 +77,7 @@ function Receivers() {
   const [said, say] = useState<{ receiver: string; to: string[] }>();
   const [error, setError] = useState<unknown>();
   const tests = may('settings:test');
-  const send = async (receiver: string) => {
+  const send = useCallback(async (receiver: string) => {
     setBusy(receiver);
     say(undefined);
     setError(undefined);
@@ -90,8 +90,10 @@ function Receivers() {
     } finally {
       setBusy('');
     }
-  };
-  const columns: Array<Column<{ name: string }>> = [
+  }, [t]);
+  // The same while nothing changes: a button that is drawn anew is not pressed.
+  const rows = useMemo(() => got.value?.map((name) => ({ name })), [got.value]);
+  const columns: Array<Column<{ name: string }>> = useMemo(() => [
     { id: 'name', header: t.receiver },
     ...(tests
       ? [
@@ -106,7 +108,7 @@ function Receivers() {
           },
         ]
       : []),
-  ];
+  ], [t, tests, busy, send]);
   const reached = said?.to.includes(said.receiver);
   return (
     <section aria-labelledby="receivers">
@@ -124,9 +126,7 @@ function Receivers() {
       {error !== undefined && <Failed error={error} changing />}
       {got.error !== undefined && <Failed error={got.error} again={got.again} />}
       {!got.value && got.loading && <LoadingPlaceholder text={loading} />}
-      {got.value && (
-        <InteractiveTable columns={columns} data={got.value.map((name) => ({ name }))} getRowId={(row) => row.name} />
-      )}
+      {rows && <InteractiveTable columns={columns} data={rows} getRowId={(row) => row.name} />}
     </section>
   );
 }
