@@ -62,7 +62,7 @@ async fn a_repair_runs_when_an_administrator_says_so_and_not_otherwise() {
         .await;
     assert!(router.is_up("eth1").unwrap());
     // The list of what was says how it ended, without a reload.
-    page.find("//tr[contains(., \"port-up · r1 eth1\") and contains(., \"succeeded\") and contains(., \"admin\")]")
+    page.find("//tr[contains(., \"port-up · r1 eth1\") and contains(., \"helped\") and contains(., \"admin\")]")
         .await
         .unwrap();
     screen.is_sound(app, "approvals-done").await;

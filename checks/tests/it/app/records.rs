@@ -15,7 +15,10 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
         Err(reason) => return skip(reason),
     };
     let stack = Stack::start(app, true).await;
-    assert_eq!(stack.patch("editor", "r1", "{\"role\": \"core\"}").await, 200);
+    assert_eq!(
+        stack.patch("editor", "r1", "{\"role\": \"core\"}").await,
+        200
+    );
     assert_eq!(stack.patch("viewer", "r1", "{\"role\": \"x\"}").await, 403);
     let screen = stack.browser(Some("admin")).await;
     let page = &screen.browser;
@@ -30,7 +33,10 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
         let lines = stack.audit("sotp-inventory");
         let read = lines.iter().find(|line| line["event"] == "read");
         let read = read.ok_or_else(|| anyhow::anyhow!("no reading in {lines:#?}"))?;
-        assert_eq!((&read["verb"], &read["display"]), (&"audit.read".into(), &"admin".into()));
+        assert_eq!(
+            (&read["verb"], &read["display"]),
+            (&"audit.read".into(), &"admin".into())
+        );
         Ok(())
     })
     .await
@@ -45,11 +51,16 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
     let test = "//button[@aria-label=\"Send a test to warning\"]";
     let test = page.find(test).await.unwrap();
     page.click(&test).await.unwrap();
-    page.says("Alertmanager hands the test to warning.").await.unwrap();
+    page.says("Alertmanager hands the test to warning.")
+        .await
+        .unwrap();
     screen.is_sound(app, "settings").await;
     let alerts = stack.alertmanager.get("/api/v2/alerts").await.unwrap();
     let alerts: serde_json::Value = serde_json::from_str(&alerts).unwrap();
-    assert_eq!(alerts[0]["receivers"], serde_json::json!([{"name": "warning"}]));
+    assert_eq!(
+        alerts[0]["receivers"],
+        serde_json::json!([{"name": "warning"}])
+    );
     assert_eq!(alerts[0]["annotations"]["by"], "admin");
 
     // Prometheus is not there: the job fails, and the page says so.
@@ -59,22 +70,49 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
     page.press("Make the report").await.unwrap();
     page.says("was not made.").await.unwrap();
     screen.is_sound(app, "reports-failed").await;
+    let jobs = stack
+        .ask(&stack.reporter, "admin", "/api/v1/jobs")
+        .await
+        .unwrap();
+    assert_eq!(jobs["jobs"][0]["requested_by"], "admin", "{jobs}");
 
     // Who may only look has no buttons, and no page Audit.
     let viewer = stack.browser(Some("viewer")).await;
     viewer.open("settings").await;
-    viewer.browser.says("Sending a test takes the role Admin").await.unwrap();
-    assert!(viewer.browser.all("//button[contains(., \"Send a test\")]").await.unwrap().is_empty());
+    viewer
+        .browser
+        .says("Sending a test takes the role Admin")
+        .await
+        .unwrap();
+    assert!(
+        viewer
+            .browser
+            .all("//button[contains(., \"Send a test\")]")
+            .await
+            .unwrap()
+            .is_empty()
+    );
     viewer.is_sound(app, "settings-viewer").await;
     viewer.open("reports").await;
-    viewer.browser.says("You may read reports here.").await.unwrap();
+    viewer
+        .browser
+        .says("You may read reports here.")
+        .await
+        .unwrap();
     viewer.is_sound(app, "reports-viewer").await;
-    assert!(viewer.browser.all("//nav//a[.=\"Audit\"]").await.unwrap().is_empty());
+    assert!(
+        viewer
+            .browser
+            .all("//nav//a[.=\"Audit\"]")
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     // Who is not signed in is nobody to the services.
     let nobody = stack.browser(None).await;
     nobody.open("settings").await;
-    nobody.browser.says("You may not do this.").await.unwrap();
+    nobody.browser.says("It does not know you").await.unwrap();
     nobody.is_sound(app, "settings-nobody").await;
 }
 
@@ -86,11 +124,19 @@ async fn an_altered_record_is_named() {
         Err(reason) => return skip(reason),
     };
     let stack = Stack::start(app, false).await;
-    assert_eq!(stack.patch("editor", "r1", "{\"role\": \"core\"}").await, 200);
-    let file = stack.folder.join("audit-sotp-inventory/audit-00000000000000000001.jsonl");
+    assert_eq!(
+        stack.patch("editor", "r1", "{\"role\": \"core\"}").await,
+        200
+    );
+    let file = stack
+        .folder
+        .join("audit-sotp-inventory/audit-00000000000000000001.jsonl");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replacen("editor", "nobody", 1)).unwrap();
-    let told = stack.ask(&stack.inventory, "editor", "/api/v1/audit/verify").await.unwrap();
+    let told = stack
+        .ask(&stack.inventory, "editor", "/api/v1/audit/verify")
+        .await
+        .unwrap();
     assert_eq!(told["whole"], false, "{told}");
     let found = told["findings"][0].as_str().unwrap();
     assert!(found.contains("record 1 was changed"), "{told}");

@@ -55,7 +55,7 @@ export function Approvals() {
     () => [
       { id: 'updated', header: words().time, cell: ({ row }) => dateTimeFormat(row.original.updated) },
       { id: 'runbook', header: t.plan, cell: ({ row }) => what(row.original) },
-      { id: 'state', header: t.state, cell: ({ row }) => row.original.state.replaceAll('_', ' ') },
+      { id: 'state', header: t.state, cell: ({ row }) => t.states[row.original.state] ?? row.original.state.replaceAll('_', ' ') },
       { id: 'reason', header: t.reason },
       { id: 'approver', header: words().who, cell: ({ row }) => row.original.approver?.display ?? '' },
     ],

@@ -18,6 +18,7 @@ import { useLocation } from 'react-router';
 
 import type { Service } from '../api';
 import { Failed } from '../parts/Failed';
+import { tracePath } from '../paths';
 import { useLoaded, useRested } from '../use';
 import { words } from '../words';
 import { page, RECORDING, rows, verified, type Entry } from './model';
@@ -70,10 +71,12 @@ function Chain({ service }: { service: Service }) {
   const { audit: t } = words();
   return (
     <section aria-label={t.chain}>
+      <Stack direction="column" gap={1} alignItems="flex-start">
       <Button variant="secondary" icon="shield" onClick={() => ask(asked + 1)}>
         {t.verify}
       </Button>
       {asked > 0 && <Verdict key={asked} service={service} />}
+      </Stack>
     </section>
   );
 }
@@ -130,7 +133,7 @@ function Records({ service, find }: { service: Service; find: string }) {
         header: t.trace,
         cell: ({ row: { original: entry } }) =>
           entry.trace_id ? (
-            <TextLink href={`/d/sotp-trace?var-trace=${encodeURIComponent(entry.trace_id)}`}>{entry.trace_id.slice(0, 8)}</TextLink>
+            <TextLink href={tracePath(entry.trace_id)}>{entry.trace_id.slice(0, 8)}</TextLink>
           ) : (
             '—'
           ),

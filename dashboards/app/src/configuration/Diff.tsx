@@ -1,6 +1,6 @@
 import { css, cx } from '@emotion/css';
 import { type GrafanaTheme2 } from '@grafana/data';
-import { Field, LoadingPlaceholder, RadioButtonGroup, useStyles2 } from '@grafana/ui';
+import { Field, LoadingPlaceholder, RadioButtonGroup, Stack, useStyles2 } from '@grafana/ui';
 import { useState } from 'react';
 
 import { Failed } from '../parts/Failed';
@@ -29,7 +29,7 @@ export function Diff({ device, from, to }: Props) {
       {diff.error !== undefined && <Failed error={diff.error} again={diff.again} />}
       {diff.value === undefined && diff.loading && <LoadingPlaceholder text={loading} />}
       {diff.value !== undefined && (
-        <>
+        <Stack direction="column" gap={1}>
           <p role="status">{body.length === 0 ? t.same : t.lines(count('+'), count('-'))}</p>
           {body.length > 0 && (
             <Field label={t.view} noMargin>
@@ -46,7 +46,7 @@ export function Diff({ device, from, to }: Props) {
           )}
           {body.length > 0 && view === 'unified' && <Lines label={t.diff} lines={lines} />}
           {body.length > 0 && view === 'split' && <Split rows={sides(body)} />}
-        </>
+        </Stack>
       )}
     </section>
   );

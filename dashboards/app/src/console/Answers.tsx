@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'react';
 
 import { Failed } from '../parts/Failed';
 import { Lines } from '../parts/Lines';
-import { runPath } from '../paths';
+import { runPath, tracePath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
 import { run, type Answer, type Compared, type Run } from './model';
@@ -38,7 +38,14 @@ export function Answers({ id }: { id: string }) {
         <>
           <p>
             <code>{job.value.command}</code> · {job.value.requester.display}
-            {job.value.trace_id && ` · ${words().errors.trace(job.value.trace_id)}`}
+            {job.value.trace_id && (
+              <>
+                {' · '}
+                <TextLink inline href={tracePath(job.value.trace_id)}>
+                  {words().errors.trace(job.value.trace_id)}
+                </TextLink>
+              </>
+            )}
           </p>
           <div role="status">
             {running && t.waiting(job.value.devices.length - job.value.answers.length)}

@@ -6,6 +6,7 @@ import {
   Checkbox,
   Field,
   FieldSet,
+  FieldValidationMessage,
   Input,
   InteractiveTable,
   LoadingPlaceholder,
@@ -142,7 +143,7 @@ export function Console() {
                     />
                   ))}
                 </Stack>
-                {wrong.devices && <p role="alert">{wrong.devices}</p>}
+                {wrong.devices && <FieldValidationMessage>{wrong.devices}</FieldValidationMessage>}
               </FieldSet>
               <FieldSet label={t.command}>
                 <p>{t.commandHow}</p>
@@ -155,7 +156,7 @@ export function Console() {
                     setCommand(chosen);
                   }}
                 />
-                {wrong.command && <p role="alert">{wrong.command}</p>}
+                {wrong.command && <FieldValidationMessage>{wrong.command}</FieldValidationMessage>}
               </FieldSet>
               {needed.map((place) => (
                 <Field key={place} label={place} htmlFor={place} invalid={place in wrong} error={wrong[place]} noMargin>

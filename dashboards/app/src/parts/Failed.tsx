@@ -1,7 +1,13 @@
-import { Alert, Button } from '@grafana/ui';
+import { Alert, Button, TextLink } from '@grafana/ui';
 
 import { Refused } from '../api';
+import { tracePath } from '../paths';
 import { words } from '../words';
+
+/** Whether a change that was refused may have been made all the same: a proxy's refusal says nothing about what the service did before. */
+function isUnknown(error: unknown, changing: boolean): boolean {
+  return changing && error instanceof Refused && [0, 502, 504].includes(error.status);
+}
 
 /** What a person is told of a call that was refused, and what to do about it. */
 export function told(error: unknown, changing: boolean): string[] {
@@ -9,8 +15,6 @@ export function told(error: unknown, changing: boolean): string[] {
   if (!(error instanceof Refused)) {
     return [String(error)];
   }
-  // 5xx of a proxy says nothing about what the service did before.
-  const unknown = changing && (error.status === 0 || error.status === 502 || error.status === 504);
   const said = error.detail ? errors.service(error.detail) : '';
   const lines: string[] = [];
   switch (error.status) {
@@ -26,15 +30,12 @@ export function told(error: unknown, changing: boolean): string[] {
     default:
       lines.push(sentences()[error.status] ?? (error.status >= 500 ? errors.s500 : errors.s400));
   }
-  const own = error.detail === 'plugin proxy route access denied' || error.detail === 'plugin route match not found';
+  const own = ['plugin proxy route access denied', 'plugin route match not found', 'Bad gateway', 'Bad Gateway', 'Gateway timeout'].includes(error.detail);
   if (said && !own) {
     lines.push(said);
   }
   if (changing) {
-    lines.push(unknown ? errors.unknown : errors.nothingDone);
-  }
-  if (error.traceId) {
-    lines.push(errors.trace(error.traceId));
+    lines.push(isUnknown(error, changing) ? errors.unknown : errors.nothingDone);
   }
   return lines;
 }
@@ -72,12 +73,19 @@ export function Failed({ title, detail, error, changing = false, again }: Props)
   const { errors, tryAgain } = words();
   const lines = error === undefined ? [] : told(error, changing);
   const stale = error instanceof Refused && (error.status === 412 || error.status === 428);
+  const trace = error instanceof Refused ? error.traceId : null;
+  const usual = isUnknown(error, changing) ? errors.unknownTitle : changing ? errors.title : errors.loadTitle;
   return (
-    <Alert severity="error" title={title ?? (changing ? errors.title : errors.loadTitle)}>
+    <Alert severity="error" title={title ?? usual}>
       {detail && <p>{detail}</p>}
       {lines.map((line) => (
         <p key={line}>{line}</p>
       ))}
+      {trace && (
+        <p>
+          <TextLink href={tracePath(trace)}>{errors.trace(trace)}</TextLink>
+        </p>
+      )}
       {again && (
         <Button variant="secondary" size="sm" onClick={again}>
           {stale ? errors.loadNew : tryAgain}

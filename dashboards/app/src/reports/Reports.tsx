@@ -151,7 +151,7 @@ function Order({ onOrdered }: { onOrdered: (id: string) => void }) {
   };
   return (
     <form onSubmit={go} noValidate aria-label={t.make}>
-      <Stack direction="column" gap={2}>
+      <Stack direction="column" gap={2} alignItems="flex-start">
         <Field label={t.month} description={t.monthHow} htmlFor="month" invalid={wrong !== undefined} error={wrong} noMargin>
           <Input
             id="month"

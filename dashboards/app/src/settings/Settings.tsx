@@ -2,6 +2,7 @@ import { config, PluginPage } from '@grafana/runtime';
 import { Alert, Badge, Button, InteractiveTable, LinkButton, LoadingPlaceholder, Stack, type Column } from '@grafana/ui';
 import { useCallback, useMemo, useState } from 'react';
 
+import { Refused } from '../api';
 import { may } from '../may';
 import { Failed, told } from '../parts/Failed';
 import { useLoaded } from '../use';
@@ -21,6 +22,10 @@ export function Settings() {
         cell: ({ row: { original: one } }) =>
           one.error === undefined ? (
             <Badge text={t.answers} color="green" icon="check" />
+          ) : one.error instanceof Refused && [401, 403].includes(one.error.status) ? (
+            <>
+              <Badge text={t.answers} color="orange" icon="question-circle" /> {t.nobody}
+            </>
           ) : (
             <>
               <Badge text={t.doesNot} color="red" icon="exclamation-triangle" /> {told(one.error, false)[0]}
