@@ -65,6 +65,7 @@ struct Head {
 
 /// Audit records.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditRecords")]
 struct Records {
     /// Each as its line in the log has it, the newest first.
     records: Vec<Value>,
