@@ -16,13 +16,16 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build app app-page cluster deb packages-bare demo up test built soak lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build dashboards-pl app app-page cluster deb packages-bare demo up test built soak lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
 	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-audit $(SERVICES)
+
+dashboards-pl: ## the dashboards in Polish, into target/dashboards-pl
+	$(CARGO) run -q -p sotp-checks --bin sotp-dashboards
 
 app: ## the SOTP app for Grafana, from npm, into target/app/dist; demo and up then have it
 	$(CARGO) run -q -p sotp-checks --bin sotp-app

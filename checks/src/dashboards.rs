@@ -2,6 +2,7 @@
 
 mod looks;
 mod rules;
+mod words;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde_json::Value;
 
 pub use looks::LINKS;
 pub use rules::{dashboard_problems, file_problems, set_problems};
+pub use words::{Words, in_words, read_words, word_problems};
 
 /// One dashboard file.
 #[derive(Debug, Clone)]

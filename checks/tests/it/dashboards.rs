@@ -24,6 +24,87 @@ fn ours() -> Vec<Dashboard> {
     dashboards::read(&root().join("dashboards")).unwrap()
 }
 
+/// English and Polish are one source: a text without Polish words fails, and so do words that no dashboard says. The Polish dashboards hold the same rules.
+#[test]
+fn every_text_has_its_polish_words_and_the_polish_dashboards_hold_the_rules() {
+    let words = dashboards::read_words(&root().join("dashboards/pl.yaml")).unwrap();
+    let ours = ours();
+    let mut problems = dashboards::word_problems(&ours, &words);
+    for dashboard in &ours {
+        let (json, _) = dashboards::in_words(dashboard, &words);
+        let polish = Dashboard {
+            json,
+            ..dashboard.clone()
+        };
+        let path = dashboard.path.display();
+        let found = dashboards::dashboard_problems(&polish, &sources());
+        problems.extend(found.iter().map(|problem| format!("{path}: {problem}")));
+    }
+    assert!(
+        problems.is_empty(),
+        "dashboards/pl.yaml:\n{}",
+        problems.join("\n")
+    );
+}
+
+/// A column is called the same where it is named, sorted by and coloured; what is named for a drawing stays.
+#[test]
+fn words_are_changed_wherever_a_panel_speaks_of_them() {
+    let panel = json!({"type": "table", "title": "Devices", "targets": [{"expr": "label_join(a, \"text\", \" of \", \"b\")", "legendFormat": "{{device}}"}],
+        "transformations": [{"id": "organize", "options": {"renameByName": {"device": "Device"}}}],
+        "options": {"sortBy": [{"displayName": "Device"}]},
+        "fieldConfig": {"defaults": {"mappings": [{"options": {"0": {"text": "Down"}, "pattern": "^(.*) of 7$"}}]},
+            "overrides": [{"matcher": {"id": "byName", "options": "Device"}, "properties": [
+                {"id": "mappings", "value": [{"options": {"1": {"text": "Down"}}}]}]}]}});
+    let map = json!({"type": "geomap", "title": "Devices", "transformations": [{"options": {"renameByName": {"Value": "down"}}}]});
+    let text = json!({"uid": "x", "panels": [panel, map]}).to_string();
+    let dashboard = dashboards::parse(Path::new("x.json"), &text).unwrap();
+    let mut words: dashboards::Words = [
+        ("Devices", "Urządzenia"),
+        ("Device", "Urządzenie"),
+        ("Down", "Nie działa"),
+        (" of ", " z "),
+    ]
+    .map(|(text, word)| (text.to_owned(), word.to_owned()))
+    .into();
+    let (json, missing) = dashboards::in_words(&dashboard, &words);
+    assert!(missing.is_empty(), "{missing:?}");
+    let panel = &json["panels"][0];
+    assert_eq!(panel["title"], "Urządzenia");
+    assert_eq!(
+        panel["targets"][0],
+        json!({"expr": "label_join(a, \"text\", \" z \", \"b\")", "legendFormat": "{{device}}"})
+    );
+    assert_eq!(
+        panel["transformations"][0]["options"]["renameByName"]["device"],
+        "Urządzenie"
+    );
+    assert_eq!(panel["options"]["sortBy"][0]["displayName"], "Urządzenie");
+    assert_eq!(
+        panel["fieldConfig"]["overrides"][0]["matcher"]["options"],
+        "Urządzenie"
+    );
+    let mapping = &panel["fieldConfig"]["defaults"]["mappings"][0]["options"];
+    assert_eq!(
+        mapping,
+        &json!({"0": {"text": "Nie działa"}, "pattern": "^(.*) z 7$"})
+    );
+    let own = &panel["fieldConfig"]["overrides"][0]["properties"][0]["value"][0];
+    assert_eq!(own["options"]["1"]["text"], "Nie działa");
+    assert_eq!(
+        json["panels"][1]["transformations"][0]["options"]["renameByName"]["Value"],
+        "down"
+    );
+    assert!(dashboards::word_problems(&[dashboard.clone()], &words).is_empty());
+    words.remove("Down");
+    words.insert("Up".to_owned(), "Działa".to_owned());
+    let problems = dashboards::word_problems(&[dashboard], &words);
+    assert_eq!(
+        problems,
+        ["x.json: no word for \"Down\"", "no dashboard says \"Up\""]
+    );
+}
+
 #[test]
 fn the_data_sources_have_their_fixed_uids() {
     assert_eq!(
