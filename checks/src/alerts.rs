@@ -182,9 +182,7 @@ pub fn rule_problems(rule: &Rule, runbooks: &BTreeSet<String>) -> Vec<String> {
 /// Labels that an alert of the rule may lack: nobody has to describe an interface, and what is absent has no address.
 fn missing_labels(rule: &Rule) -> impl Iterator<Item = &'static str> {
     let absent = rule.expr.contains("absent(");
-    ["ifAlias"]
-        .into_iter()
-        .chain(absent.then_some("instance"))
+    ["ifAlias"].into_iter().chain(absent.then_some("instance"))
 }
 
 /// Longest summary, in characters: what a phone shows of a message.

@@ -22,17 +22,22 @@ fn least(method: &Method, path: &str) -> Option<Basic> {
     let steps: Vec<&str> = path.split('/').collect();
     let reads = *method == Method::GET;
     match steps[..] {
-        ["inventory" | "remediator" | "configuration" | "reporter", "api", "v1", "audit", ..]
-            if reads =>
-        {
-            Some(Basic::Editor)
-        }
+        [
+            "inventory" | "remediator" | "configuration" | "reporter",
+            "api",
+            "v1",
+            "audit",
+            ..,
+        ] if reads => Some(Basic::Editor),
         ["remediator" | "reporter", "api", "v1", "whoami"] if reads => Some(Basic::Viewer),
         ["reporter", "api", "v1", "reports"] if *method == Method::POST => Some(Basic::Editor),
         ["reporter", "api", "v1", "reports" | "jobs", ..] if reads => Some(Basic::Viewer),
-        ["alertmanager", "api", "v2", "status" | "receivers" | "alerts"] if reads => {
-            Some(Basic::Viewer)
-        }
+        [
+            "alertmanager",
+            "api",
+            "v2",
+            "status" | "receivers" | "alerts",
+        ] if reads => Some(Basic::Viewer),
         ["alertmanager", "api", "v2", "alerts"] if *method == Method::POST => Some(Basic::Admin),
         ["inventory", "api", "v1", ..] if reads => Some(Basic::Viewer),
         ["inventory", "api", "v1", kind, ref rest @ ..] => {
