@@ -148,6 +148,9 @@ impl Verb {
     }
 }
 
+/// Reading the audit log, which every service that records has.
+pub static AUDIT_READ: Verb = Verb::new("audit.read", Role::Operator);
+
 /// What a verb is done to.
 #[derive(Debug, Clone, Copy)]
 pub struct Object<'a> {

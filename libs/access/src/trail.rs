@@ -6,7 +6,7 @@
 //! | `GET /api/v1/audit?limit=&before=&find=` | records, the newest first; `before` of an answer asks for the next page |
 //! | `GET /api/v1/audit/verify` | whether every record is what was written, up to the newest |
 //!
-//! The last two take the verb [`READ`], and leave a record themselves.
+//! The last two take the verb [`AUDIT_READ`], and leave a record themselves.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,13 +21,10 @@ use toolkit::{App, Identity, Request, Response};
 
 use crate::audit::pages::{Page, Wanted, page};
 use crate::audit::{Anchor, Audit, Finding, verify};
-use crate::caller::{Role, Verb};
+use crate::caller::{AUDIT_READ, Role};
 use crate::edit::{Action, EditService};
 use crate::openapi::{self, Document};
 use crate::{Problem, Refusal};
-
-/// Reading the audit log.
-pub static READ: Verb = Verb::new("audit.read", Role::Operator);
 
 /// Records of a page without `limit`, and at most.
 const FEW: usize = 100;
@@ -202,7 +199,7 @@ async fn read<T: Send + 'static>(
     reader: &Arc<Semaphore>,
     call: Call<T>,
 ) -> Result<T, Refusal> {
-    let action = Action::new(&READ, "audit", "");
+    let action = Action::new(&AUDIT_READ, "audit", "");
     let caller = edits.authorised(&request, &action).await?;
     edits.read(&request, Some(caller), &action);
     let audit = edits.audit().clone();

@@ -177,7 +177,7 @@ impl AccessConfig {
             for (nth, name) in rule.verbs.iter().enumerate() {
                 let holds = Verbs::parse(name);
                 // Every service that records has those of the log.
-                let mut all = verbs.iter().chain([&crate::trail::READ]);
+                let mut all = verbs.iter().chain([&super::AUDIT_READ]);
                 if !all.any(|verb| holds.holds(verb.name())) {
                     let known: Vec<_> = verbs.iter().map(Verb::name).collect();
                     return Err(AccessError::new(
