@@ -728,6 +728,10 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
                 "SOTP_CONFIGURATION_URL",
                 setting.inner_or("sotp-ssh-config", 19222),
             ),
+            (
+                "SOTP_REPORTER_URL",
+                setting.inner_or("sotp-reporter", 19880),
+            ),
             ("SOTP_APP_BASIC_AUTH", doubles::NO_PASSWORD.to_owned()),
             (
                 "SOTP_SCRAPE_INTERVAL",
