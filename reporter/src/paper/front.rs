@@ -146,6 +146,7 @@ impl Paper<'_> {
         let target = language.percent(Some(report.target));
         let verdict = self.verdict(availability, report.target);
         let reliability = &report.reliability;
+        let repaired = usize::try_from(reliability.repaired).unwrap_or(usize::MAX);
         self.document.tiles(&[
             tile(
                 "Availability",
@@ -177,7 +178,10 @@ impl Paper<'_> {
                 "Średni czas naprawy (MTTR)",
                 language.mean(reliability.mttr()),
                 language.of(
-                    format!("MTTR, of {} incidents", reliability.repaired),
+                    format!(
+                        "MTTR, of {}",
+                        language.counted(repaired, ["incident", "incidents"], [""; 3])
+                    ),
                     format!("liczba awarii: {}", reliability.repaired),
                 ),
             ),
