@@ -158,7 +158,7 @@ async fn ours(asked: &Asked, farm: &Running) -> anyhow::Result<Found> {
     dir.write("inventory.yaml", inventory)?;
     dir.write("known_hosts", known)?;
     dir.write("password", "bench\n")?;
-    dir.write("ssh-config.yaml", "every: 1s\nparallel: 500\nlogins_per_minute: 60000\nhost_keys: {file: known_hosts}\ncredentials: [{name: bench, user: sotp, password_file: password, everywhere: true}]\n")?;
+    dir.write("ssh-config.yaml", "every: 1s\nparallel: 500\nlogins_per_minute: 60000\nlogins_per_device_hour: 3600\nhost_keys: {file: known_hosts}\ncredentials: [{name: bench, user: sotp, password_file: password, everywhere: true}]\n")?;
     let at = |name: &str| dir.join(name).display().to_string();
     let process = Spawn::new(&asked.service)
         .args([
