@@ -12,8 +12,8 @@ mod raw;
 
 pub(crate) use raw::Replace;
 
-use crate::Complete;
 use crate::textfsm::Template;
+use crate::{Complete, Timer};
 
 /// How commands reach the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -50,12 +50,25 @@ pub(crate) struct Configure {
     pub(crate) commit: Vec<String>,
     pub(crate) leave: Vec<String>,
     pub(crate) abort: Vec<String>,
+    pub(crate) timer: Option<Timed>,
     prompt: String,
     base_most: usize,
 }
 
+/// How a device is made to take a change back by itself; lines with places for a [`Timer`](crate::Timer).
+#[derive(Clone, Debug)]
+pub(crate) struct Timed {
+    pub(crate) enter: Vec<String>,
+    pub(crate) arm: Vec<String>,
+    pub(crate) leave: Vec<String>,
+    pub(crate) abort: Vec<String>,
+    pub(crate) confirm: Vec<String>,
+    pub(crate) revert: Vec<String>,
+    pub(crate) ask: Option<Question>,
+}
+
 /// A question on the way to the prompt, and what it is answered with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) ask: Bytes,
     pub(crate) send: String,
@@ -321,6 +334,24 @@ impl Driver {
     #[must_use]
     pub fn can_configure(&self) -> bool {
         self.configure.is_some()
+    }
+
+    /// What it knows of changes that a device takes back by itself.
+    pub(crate) fn timed(&self) -> Option<&Timed> {
+        self.configure.as_ref()?.timer.as_ref()
+    }
+
+    /// The lines in front of those of a change and behind them that make a device take it back when `timer` is over, and those that
+    /// confirm it; `None` where its devices cannot.
+    #[must_use]
+    pub fn timer_lines(&self, timer: &Timer) -> Option<[Vec<String>; 3]> {
+        let timed = self.timed()?;
+        let filled = |lines: &[String]| lines.iter().map(|line| timer.fill(line)).collect();
+        Some([
+            filled(&timed.enter),
+            filled(&timed.arm),
+            filled(&timed.confirm),
+        ])
     }
 
     /// The first line of `lines` that says that the command was not taken. Looked for where devices say so: in the first three

@@ -80,6 +80,21 @@ impl<'a> Exchange<'a> {
         self.screen.bytes()
     }
 
+    /// What is known of the device.
+    pub(crate) fn driver(&self) -> &'a Driver {
+        self.driver
+    }
+
+    /// The line that is not ended yet: the prompt, once the answer is whole.
+    pub(crate) fn current(&self) -> &[u8] {
+        self.screen.current()
+    }
+
+    /// Whether the line that is not ended yet is the prompt outside of configuration mode.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.current() == self.prompt.text()
+    }
+
     /// Takes what came from the device.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Step, Error> {
         self.screen.push(bytes);

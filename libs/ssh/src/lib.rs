@@ -25,6 +25,7 @@ mod recording;
 mod screen;
 mod session;
 mod textfsm;
+mod timer;
 mod transport;
 
 pub use algorithms::{Profile, Weakness};
@@ -39,6 +40,7 @@ pub use mask::{Masked, Masker};
 pub use recording::{RecordError, Recording};
 pub use session::{About, Answer, Collected, Incomplete, Seconds, Session, Target, Times};
 pub use textfsm::{Template, TemplateError, Value};
+pub use timer::Timer;
 pub use transport::Jump;
 
 /// What a device's bytes behind the command `show` come to, for the fuzz target: the lines of the answer, once the prompt `r1#`

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
-use crate::driver::Configure;
+use crate::driver::Question;
 use crate::exchange::{Exchange, Step};
 use crate::prompt::Prompt;
 use crate::screen::Screen;
 use crate::transport::{Connection, Jump, Shell};
-use crate::{Driver, Error, Facts, HostKeys, KeyNews, Login, Output, Profile, Transport, Weakness};
+use crate::{
+    Driver, Error, Facts, HostKeys, KeyNews, Login, Output, Profile, Timer, Transport, Weakness,
+    timer,
+};
 
 /// Longest command in bytes: what fits on one line of the terminal together with its prompt.
 const LONGEST_COMMAND: usize = 400;
@@ -176,11 +179,21 @@ pub struct Seconds {
     pub commands: Duration,
 }
 
+/// Lines around those of a change.
+struct Way {
+    enter: Vec<String>,
+    commit: Vec<String>,
+    leave: Vec<String>,
+    abort: Vec<String>,
+}
+
 /// A login on a device.
 pub struct Session {
     connection: Connection,
     driver: Arc<Driver>,
     shell: Option<(Shell, Prompt)>,
+    /// Whether the last prompt was that of configuration mode.
+    configuring: bool,
     weak: Vec<Weakness>,
     key: KeyNews,
     seconds: Seconds,
@@ -230,6 +243,7 @@ impl Session {
             connection,
             driver: Arc::clone(driver),
             shell: None,
+            configuring: false,
             weak: handshake.weak,
             key: handshake.key.unwrap_or(KeyNews::Known),
             seconds: Seconds {
@@ -432,7 +446,7 @@ impl Session {
         let mut heard = Vec::new();
         if let Some((shell, prompt)) = &mut self.shell {
             let exchange = Exchange::new(&driver, prompt, command, false, driver.most);
-            by_shell(shell, &driver, exchange, command, SETTLE, Some(&mut heard)).await?;
+            by_shell(shell, exchange, command, SETTLE, None, Some(&mut heard)).await?;
         }
         Ok(heard)
     }
@@ -487,33 +501,149 @@ impl Session {
 
     async fn configured<L: AsRef<str>>(&mut self, lines: &[L]) -> Result<Vec<Answer>, Error> {
         let driver = Arc::clone(&self.driver);
-        let Some(Configure {
-            enter,
-            commit,
-            leave,
-            abort,
-            ..
-        }) = &driver.configure
-        else {
+        let Some(configure) = &driver.configure else {
             return Err(Error::Unsupported {
                 platform: driver.platform().to_owned(),
                 what: "configuration mode",
             });
         };
+        let way = Way {
+            enter: configure.enter.clone(),
+            commit: configure.commit.clone(),
+            leave: configure.leave.clone(),
+            abort: configure.abort.clone(),
+        };
         for line in lines {
             check(line.as_ref())?;
         }
-        let mut answers = Vec::new();
-        for line in enter {
-            let answer = self.exchange(line, true, Duration::ZERO).await?;
-            if answer.refused.is_some() {
-                return Ok(vec![answer]);
+        if let Some(refused) = self.enter(&way).await? {
+            return Ok(vec![refused]);
+        }
+        self.typed(&way, lines, None).await
+    }
+
+    /// As [`Session::configure`], but the device takes the lines back when `timer` is over, unless [`Session::confirm`] comes first.
+    /// `None`: this device takes no timer, and nothing was typed.
+    ///
+    /// After an error nobody knows whether the change was made; when it was, its timer runs.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Error::Unsupported`] when the driver knows no timer.
+    pub async fn configure_until<L: AsRef<str>>(
+        &mut self,
+        lines: &[L],
+        timer: &Timer,
+    ) -> Result<Option<Vec<Answer>>, Error> {
+        let span = tracing::info_span!(
+            "ssh lines are typed with a timer",
+            "ssh.lines" = lines.len(),
+            "ssh.minutes" = timer.minutes()
+        );
+        self.configured_until(lines, timer).instrument(span).await
+    }
+
+    async fn configured_until<L: AsRef<str>>(
+        &mut self,
+        lines: &[L],
+        timer: &Timer,
+    ) -> Result<Option<Vec<Answer>>, Error> {
+        let driver = Arc::clone(&self.driver);
+        let timed = driver
+            .timed()
+            .ok_or_else(|| timer::unknown(driver.platform()))?;
+        let filled = |lines: &[String]| lines.iter().map(|line| timer.fill(line)).collect();
+        let way = Way {
+            enter: filled(&timed.enter),
+            commit: filled(&timed.arm),
+            leave: filled(&timed.leave),
+            abort: filled(&timed.abort),
+        };
+        for line in lines {
+            check(line.as_ref())?;
+        }
+        let refused = self.enter(&way).await?;
+        // Words alone do not tell: each version says in its own that it has no archive. Who is not in the mode has typed nothing.
+        if refused.is_some() || (driver.transport() == Transport::Shell && !self.configuring) {
+            return Ok(None);
+        }
+        Ok(Some(self.typed(&way, lines, timed.ask.as_ref()).await?))
+    }
+
+    /// Keeps a change that was made with a timer; it may be said in another session than the change.
+    ///
+    /// The answer is the one that refuses it, or the last one.
+    ///
+    /// # Errors
+    /// As [`Session::configure_until`].
+    pub async fn confirm(&mut self, timer: &Timer) -> Result<Answer, Error> {
+        let driver = Arc::clone(&self.driver);
+        let timed = driver
+            .timed()
+            .ok_or_else(|| timer::unknown(driver.platform()))?;
+        self.all(&timed.confirm, timer).await
+    }
+
+    /// Takes a change that was made with a timer back at once. `None`: the device knows no such command, and its timer has to do it.
+    ///
+    /// # Errors
+    /// As [`Session::configure_until`].
+    pub async fn revert(&mut self, timer: &Timer) -> Result<Option<Answer>, Error> {
+        let driver = Arc::clone(&self.driver);
+        let timed = driver
+            .timed()
+            .ok_or_else(|| timer::unknown(driver.platform()))?;
+        if timed.revert.is_empty() {
+            return Ok(None);
+        }
+        self.all(&timed.revert, timer).await.map(Some)
+    }
+
+    /// Types each of them, in whatever mode it is; where one is refused, configuration mode is left without the rest.
+    async fn all(&mut self, lines: &[String], timer: &Timer) -> Result<Answer, Error> {
+        let driver = Arc::clone(&self.driver);
+        let mut last = None;
+        for line in lines {
+            let answer = self
+                .exchange(&timer.fill(line), true, Duration::ZERO)
+                .await?;
+            let refused = answer.refused.is_some();
+            last = Some(answer);
+            if refused {
+                if let Some(configure) = driver.configure.as_ref().filter(|_| self.configuring) {
+                    for line in &configure.abort {
+                        self.exchange(line, true, Duration::ZERO).await?;
+                    }
+                }
+                break;
             }
         }
+        last.ok_or_else(|| timer::unknown(driver.platform()))
+    }
+
+    /// Enters configuration mode; the answer is the refusal.
+    async fn enter(&mut self, way: &Way) -> Result<Option<Answer>, Error> {
+        for line in &way.enter {
+            let answer = self.exchange(line, true, Duration::ZERO).await?;
+            if answer.refused.is_some() {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Types lines in configuration mode, commits and leaves it.
+    async fn typed<L: AsRef<str>>(
+        &mut self,
+        way: &Way,
+        lines: &[L],
+        question: Option<&Question>,
+    ) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::new();
         let typed = lines.iter().map(AsRef::as_ref);
         let mut refused = false;
-        for line in typed.chain(commit.iter().map(String::as_str)) {
-            let answer = self.exchange(line, true, Duration::ZERO).await?;
+        for line in typed.chain(way.commit.iter().map(String::as_str)) {
+            let ask = question.filter(|_| answers.len() == lines.len());
+            let answer = self.asked(line, true, Duration::ZERO, ask).await?;
             refused = answer.refused.is_some();
             if refused || answers.len() < lines.len() {
                 answers.push(answer);
@@ -522,7 +652,7 @@ impl Session {
                 break;
             }
         }
-        for line in if refused { abort } else { leave } {
+        for line in if refused { &way.abort } else { &way.leave } {
             self.exchange(line, true, Duration::ZERO).await?;
         }
         Ok(answers)
@@ -539,6 +669,17 @@ impl Session {
         configuring: bool,
         settle: Duration,
     ) -> Result<Answer, Error> {
+        self.asked(command, configuring, settle, None).await
+    }
+
+    /// As [`Session::exchange`], where the device may ask something back.
+    async fn asked(
+        &mut self,
+        command: &str,
+        configuring: bool,
+        settle: Duration,
+        question: Option<&Question>,
+    ) -> Result<Answer, Error> {
         check(command)?;
         let began = Instant::now();
         let driver = Arc::clone(&self.driver);
@@ -546,7 +687,10 @@ impl Session {
             None => by_channel(&self.connection, &driver, command).await,
             Some((shell, prompt)) => {
                 let exchange = Exchange::new(&driver, prompt, command, configuring, driver.most);
-                by_shell(shell, &driver, exchange, command, settle, None).await
+                let (answer, outside) =
+                    by_shell(shell, exchange, command, settle, question, None).await?;
+                self.configuring = !outside;
+                Ok(answer)
             }
         };
         self.seconds.commands += began.elapsed();
@@ -591,14 +735,17 @@ async fn by_channel(
     })
 }
 
+/// The answer, and whether the prompt behind it is the one outside of configuration mode.
 async fn by_shell(
     shell: &mut Shell,
-    driver: &Driver,
     mut exchange: Exchange<'_>,
     command: &str,
     settle: Duration,
+    question: Option<&Question>,
     mut heard_all: Option<&mut Vec<Vec<u8>>>,
-) -> Result<Answer, Error> {
+) -> Result<(Answer, bool), Error> {
+    let driver = exchange.driver();
+    let mut question = question;
     let until = Instant::now() + driver.answer;
     let mut hear = |bytes: Option<&[u8]>| {
         if let Some(all) = heard_all.as_deref_mut() {
@@ -649,6 +796,14 @@ async fn by_shell(
         if matches!(step, Step::Page | Step::Ask) {
             hear(None);
         }
+        if step == Step::Wait
+            && let Some(asked) =
+                question.take_if(|question| question.ask.is_match(exchange.current()))
+        {
+            shell
+                .send(format!("{}{}", asked.send, driver.enter), driver.quiet)
+                .await?;
+        }
         match step {
             Step::Wait => {}
             Step::Page => shell.send(" ", driver.quiet).await?,
@@ -662,15 +817,16 @@ async fn by_shell(
             });
         }
     }
-    let bytes = exchange.bytes();
+    let (bytes, outside) = (exchange.bytes(), exchange.is_outside());
     let (lines, spoilt) = exchange.finish();
-    Ok(Answer {
+    let answer = Answer {
         refused: driver.refusal(&lines).map(str::to_owned),
         lines,
         bytes,
         whole: !spoilt,
         status: None,
-    })
+    };
+    Ok((answer, outside))
 }
 
 /// Learns the prompt: the last line, when an empty line makes the device write the same one again.

@@ -8,7 +8,9 @@ use regex::bytes::Regex as Bytes;
 use serde::Deserialize;
 use toolkit::ConfigError;
 
-use super::{Configure, Driver, Fact, Output, Privilege, Question, Structure, Transport, Within};
+use super::{
+    Configure, Driver, Fact, Output, Privilege, Question, Structure, Timed, Transport, Within,
+};
 use crate::Complete;
 use crate::textfsm::Template;
 
@@ -173,6 +175,33 @@ struct RawConfigure {
     prompt: String,
     #[serde(default = "base_most")]
     base_most: usize,
+    timer: Option<RawTimer>,
+}
+
+/// How a device is made to take a change back by itself. `{minutes}`, `{seconds}` and `{time}` (`HH:MM:SS`) stand for how long it waits, `{name}`
+/// for the name of the change.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTimer {
+    /// In the place of `enter` of the section around it.
+    enter: Option<Vec<String>>,
+    /// In the place of `commit`.
+    #[serde(default)]
+    arm: Vec<String>,
+    /// In the place of `leave`.
+    leave: Option<Vec<String>>,
+    /// In the place of `abort`.
+    abort: Option<Vec<String>>,
+    /// What keeps the change.
+    confirm: Vec<String>,
+    /// What takes it back at once.
+    #[serde(default)]
+    revert: Vec<String>,
+    /// What the device asks when the timer is set.
+    ask: Option<String>,
+    /// What that is answered with.
+    #[serde(default)]
+    say: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -338,7 +367,27 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
                     "expected {base}, where the learned name stands",
                 ));
             }
+            let timer = match raw.timer {
+                None => None,
+                Some(timer) => Some(Timed {
+                    enter: timer.enter.unwrap_or_else(|| raw.enter.clone()),
+                    arm: timer.arm,
+                    leave: timer.leave.unwrap_or_else(|| raw.leave.clone()),
+                    abort: timer.abort.unwrap_or_else(|| raw.abort.clone()),
+                    confirm: timer.confirm,
+                    revert: timer.revert,
+                    ask: timer
+                        .ask
+                        .map(|ask| place.bytes("configure.timer.ask", &ask))
+                        .transpose()?
+                        .map(|ask| Question {
+                            ask,
+                            send: timer.say,
+                        }),
+                }),
+            };
             Some(Configure {
+                timer,
                 enter: raw.enter,
                 commit: raw.commit,
                 leave: raw.leave,

@@ -6,3 +6,4 @@ mod changes;
 mod drivers;
 mod recordings;
 mod sessions;
+mod timers;
