@@ -41,6 +41,9 @@ struct Flags {
     #[arg(long, value_name = "STEP,…", requires = "once", value_delimiter = ',',
           value_parser = clap::builder::PossibleValuesParser::new(steps::names()))]
     steps: Vec<String>,
+    /// With --once: play the steps so many times, and print the median time of everything that was seen.
+    #[arg(long, value_name = "TIMES", requires = "once", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
     /// With --once: run this shell command in the box when everything is up, before the first step; repeatable.
     /// SOTP_PROMETHEUS_URL, SOTP_ALERTMANAGER_URL, SOTP_PING_URL, SOTP_SNMP_URL and SOTP_INVENTORY_URL are set. The
     /// demo fails when it fails.

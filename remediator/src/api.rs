@@ -4,6 +4,7 @@ mod alerts;
 mod commands;
 mod document;
 mod jobs;
+mod silences;
 mod switch;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,9 @@ enum Call {
     OneCommand,
     Switch,
     SetSwitch,
+    Silences,
+    Silence,
+    EndSilence,
     Change,
     OpenApi,
 }
@@ -133,6 +137,9 @@ const CALLS: &[openapi::Call<Call>] = &[
     openapi::Call::get("/api/v1/commands/{id}", Call::OneCommand, "One command with its answers"),
     openapi::Call::get("/api/v1/switch", Call::Switch, "Whether everything is stopped"),
     openapi::Call::put("/api/v1/switch", Call::SetSwitch, "Stops everything, or lets it go on"),
+    openapi::Call::get("/api/v1/silences", Call::Silences, "Silences of Alertmanager that hold or will"),
+    openapi::Call::post("/api/v1/silences", Call::Silence, "Makes a silence"),
+    openapi::Call::delete("/api/v1/silences/{id}", Call::EndSilence, "Ends a silence"),
     openapi::Call::get("/api/v1/changes/{id}", Call::Change, "How a write stands that took longer than its request"),
     openapi::Call::get("/api/v1/openapi.json", Call::OpenApi, "This interface as an OpenAPI document"),
 ];
@@ -187,6 +194,9 @@ impl Api {
             Call::OneCommand => self.one_command(&request).await,
             Call::Switch => self.switch().await,
             Call::SetSwitch => return self.set_switch(request).await,
+            Call::Silences => self.silences().await,
+            Call::Silence => return self.silence(request).await,
+            Call::EndSilence => return self.end_silence(request).await,
             Call::Change => self.change(&request).await,
             Call::OpenApi => Ok(response::new(
                 StatusCode::OK,

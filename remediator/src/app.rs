@@ -15,6 +15,7 @@ use toolkit::{App, ConfigError, Identity, Latch, Live, OnEnd, Stop};
 use crate::api::{self, Api};
 use crate::clock::System;
 use crate::config::Config;
+use crate::drift::{Archive, Drift, NoArchive};
 use crate::engine::{Engine, Parts, Silent, Witness};
 use crate::flags::Flags;
 use crate::journal::{Journal, Lock};
@@ -24,6 +25,7 @@ use crate::proof::{Nobody, Proof};
 use crate::reach::Reached;
 use crate::runbook;
 use crate::silences::{Silenced, Silences, Unasked};
+use crate::snmp::{self, Series};
 
 /// Between two tries for the journal's lock.
 const LOCK: Duration = Duration::from_millis(500);
@@ -158,14 +160,21 @@ impl Work {
                 () = stop.requested() => return Ok(()),
             }
         };
-        let journal = Journal::open(&folder)?;
+        let Some(journal) = opened(&folder, stop).await? else {
+            return Ok(());
+        };
         let setup = self.config.clone();
+        let configured = Arc::new(Configured {
+            config: self.config.clone(),
+            feed: self.feed.clone(),
+        });
         let parts = Parts {
             journal,
             clock: Arc::new(System),
             access: Arc::clone(&self.reached) as Arc<_>,
-            proof: Arc::new(Configured(self.config.clone())),
-            silences: Arc::new(Configured(self.config.clone())),
+            proof: Arc::clone(&configured) as Arc<_>,
+            silences: Arc::clone(&configured) as Arc<_>,
+            archive: configured,
             feed: self.feed.clone(),
             setup: Box::new(move || Arc::clone(&setup.current().setup)),
             metrics: Arc::clone(&self.metrics),
@@ -185,8 +194,36 @@ impl Work {
     }
 }
 
-/// The Prometheus and the Alertmanager that the configuration names now.
-struct Configured(Live<Config>);
+/// The journal, once it can be written; `None` when the service is to stop before.
+async fn opened(folder: &Path, stop: &Stop) -> anyhow::Result<Option<Journal>> {
+    let mut waits = false;
+    loop {
+        let error = match Journal::open(folder) {
+            Ok(journal) => match journal.probe().await {
+                Ok(()) => return Ok(Some(journal)),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if !error.may_pass() {
+            return Err(error.into());
+        }
+        if !waits {
+            waits = true;
+            tracing::error!(%error, folder = %folder.display(), "the journal cannot be written: this instance waits until it can");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOCK) => {}
+            () = stop.requested() => return Ok(None),
+        }
+    }
+}
+
+/// The other services that the configuration names now.
+struct Configured {
+    config: Live<Config>,
+    feed: Feed,
+}
 
 impl Proof for Configured {
     fn number<'a>(
@@ -194,9 +231,24 @@ impl Proof for Configured {
         query: &'a str,
     ) -> futures_util::future::BoxFuture<'a, Result<Option<f64>, String>> {
         Box::pin(async move {
-            match self.0.current().prometheus.clone() {
+            match self.config.current().prometheus.clone() {
                 Some(prometheus) => prometheus.number(query).await,
                 None => Nobody.number(query).await,
+            }
+        })
+    }
+
+    fn snmp<'a>(
+        &'a self,
+        device: &'a str,
+        series: &'a Series,
+    ) -> futures_util::future::BoxFuture<'a, Result<Option<f64>, String>> {
+        Box::pin(async move {
+            let inventory = self.feed.current();
+            match (&self.config.current().snmp, inventory.device(device)) {
+                (Some(pages), Some(device)) => snmp::ask(pages, device, series).await,
+                (Some(_), None) => Err("the device is not in the inventory any more".to_owned()),
+                (None, _) => Nobody.snmp(device, series).await,
             }
         })
     }
@@ -208,9 +260,24 @@ impl Silences for Configured {
         labels: &'a std::collections::BTreeMap<String, String>,
     ) -> futures_util::future::BoxFuture<'a, Result<Option<Silenced>, String>> {
         Box::pin(async move {
-            match self.0.current().alertmanager.clone() {
+            match self.config.current().alertmanager.clone() {
                 Some(alertmanager) => alertmanager.over(labels).await,
                 None => Unasked.over(labels).await,
+            }
+        })
+    }
+}
+
+impl Archive for Configured {
+    fn drift<'a>(
+        &'a self,
+        device: &'a str,
+        rule: &'a str,
+    ) -> futures_util::future::BoxFuture<'a, Result<Drift, String>> {
+        Box::pin(async move {
+            match self.config.current().ssh_config.clone() {
+                Some(archive) => archive.drift(device, rule).await,
+                None => NoArchive.drift(device, rule).await,
             }
         })
     }

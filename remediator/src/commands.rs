@@ -168,7 +168,12 @@ fn plan(name: &str, platform: &str, device: &str, thing: Option<&str>) -> anyhow
     let lists = [
         (
             "asks before",
-            vec![&runbook.precheck, &runbook.hold, &runbook.person],
+            vec![
+                &runbook.precheck,
+                &runbook.precheck_snmp,
+                &runbook.hold,
+                &runbook.person,
+            ],
         ),
         ("asks afterwards", vec![&runbook.postcheck]),
     ];
@@ -178,7 +183,10 @@ fn plan(name: &str, platform: &str, device: &str, thing: Option<&str>) -> anyhow
             let line = match (&check.read, &check.promql) {
                 (Some(read), _) => platform.reads[read].command(&values).map_err(unfit)?,
                 (_, Some(query)) => format!("Prometheus: {query}"),
-                _ => continue,
+                _ => match &check.snmp {
+                    Some(series) => format!("SNMP: {series}"),
+                    None => continue,
+                },
             };
             if !asked.contains(&line) {
                 asked.push(line);
@@ -204,8 +212,28 @@ fn plan(name: &str, platform: &str, device: &str, thing: Option<&str>) -> anyhow
         anyhow::Ok(())
     };
     asks(&mut out, &lists[0])?;
+    if runbook.proposes.is_some() {
+        writeln!(
+            out,
+            "proposes: the lines back to the last version that kept the rule, by sotp-ssh-config; nothing is typed"
+        )?;
+    }
+    let armed = crate::decide::timed(&runbook, platform, &values);
+    if let Some(timer) = &armed {
+        for line in &timer.before {
+            writeln!(out, "with a timer of {} min: {line}", timer.minutes)?;
+        }
+    }
     types(&mut out, "", &runbook.steps)?;
+    if let Some(timer) = &armed {
+        for line in &timer.after {
+            writeln!(out, "with a timer of {} min: {line}", timer.minutes)?;
+        }
+    }
     asks(&mut out, &lists[1])?;
+    for line in armed.iter().flat_map(|timer| &timer.confirm) {
+        writeln!(out, "confirms: {line}")?;
+    }
     types(&mut out, "if it does not help, ", &runbook.rollback)
 }
 

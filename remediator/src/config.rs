@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use access::caller::{Access, AccessConfig};
 use loki::{Destination, QueueSection};
-use promapi::{Alertmanager, Prometheus};
+use promapi::{Alertmanager, Pages, Prometheus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh::{HostKeys, Masker, OnUnknown};
@@ -41,6 +41,12 @@ struct Raw {
     /// The Alertmanager whose silences hold repairs back.
     #[serde(skip_serializing_if = "Option::is_none")]
     alertmanager: Option<promapi::Section>,
+    /// The sotp-snmp by way of which devices are asked before a repair; they are not asked unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snmp: Option<promapi::Section>,
+    /// The sotp-ssh-config whose archive knows the way back of a configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ssh_config: Option<promapi::Section>,
     /// Runbooks of your own; one of a built-in one's name takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     runbooks: Option<RawFolder>,
@@ -58,6 +64,8 @@ struct Raw {
     verify_every: DurationIn<10, 60_000>,
     /// How long SNMP may take to say so too, by a sample in Prometheus from after the repair; 0: it is not asked.
     snmp_proof_within: DurationIn<0, 3_600_000>,
+    /// Whether a device that can is made to take a change back by itself unless it is confirmed after the proof.
+    commit_confirm: bool,
     /// How devices are reached.
     ssh: RawSsh,
     /// Who may decide, run commands and stop everything (docs/access.md); nobody unless given.
@@ -81,6 +89,8 @@ impl Default for Raw {
             journal: RawJournal::default(),
             prometheus: None,
             alertmanager: None,
+            snmp: None,
+            ssh_config: None,
             runbooks: None,
             levels: Vec::new(),
             successes_before_auto: 3,
@@ -89,6 +99,7 @@ impl Default for Raw {
             person_within: DurationIn::from_millis(300_000),
             verify_every: DurationIn::from_millis(500),
             snmp_proof_within: DurationIn::from_millis(0),
+            commit_confirm: true,
             ssh: RawSsh::default(),
             access: None,
             audit: None,
@@ -277,6 +288,10 @@ pub struct Config {
     pub prometheus: Option<Prometheus>,
     /// Alertmanager.
     pub alertmanager: Option<Alertmanager>,
+    /// sotp-snmp.
+    pub snmp: Option<Pages>,
+    /// sotp-ssh-config.
+    pub ssh_config: Option<Pages>,
     /// What the engine goes by.
     pub setup: Arc<Setup>,
     /// How devices are reached.
@@ -403,7 +418,18 @@ impl Config {
                     })?)
                 }
             };
+        let mut pages = |path: &str, section: &Option<promapi::Section>| {
+            let Some(section) = section else {
+                return Ok(None);
+            };
+            files_read.extend(section.files(base));
+            let client = section.pages(base).map(Some);
+            client.map_err(|wrong| at((format!("{path}.{}", wrong.key), wrong.message)))
+        };
+        let snmp = pages("snmp", &raw.snmp)?;
+        let ssh_config = pages("ssh_config", &raw.ssh_config)?;
         let setup = Setup {
+            snmp: snmp.is_some(),
             levels: raw
                 .levels
                 .iter()
@@ -419,6 +445,7 @@ impl Config {
             person: *raw.person_within,
             look: *raw.verify_every,
             snmp_proof: *raw.snmp_proof_within,
+            commit_confirm: raw.commit_confirm,
             own_users: raw
                 .ssh
                 .credentials
@@ -493,6 +520,8 @@ impl Config {
             journal: base.join(&raw.journal.folder),
             prometheus,
             alertmanager,
+            snmp,
+            ssh_config,
             setup: Arc::new(setup),
             reach: Arc::new(reach),
             editing,

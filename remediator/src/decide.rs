@@ -1,16 +1,19 @@
 //! What a runbook comes to for one target: the checks, who did it, and the plan. Nothing here changes a device.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use ssh::{Drivers, Timer};
 
 use crate::platform::{Fields, Platform, Way};
 use crate::ports;
 use crate::proof::Proof;
 use crate::runbook::{Check, Runbook, Verdict, holds};
 use crate::session::Session;
+use crate::snmp::Series;
 use crate::text;
 
 /// What was seen, by question; it belongs to the hash of a plan.
@@ -31,6 +34,22 @@ pub struct Plan {
     pub rollback: Vec<PlannedStep>,
     /// What was seen before.
     pub evidence: Evidence,
+    /// How the device is made to take the lines back by itself, where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<PlannedTimer>,
+}
+
+/// A timer on the device that takes the lines back unless they are confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedTimer {
+    /// How long the device waits, in minutes.
+    pub minutes: u32,
+    /// What is typed in front of the lines.
+    pub before: Vec<String>,
+    /// What is typed behind them.
+    pub after: Vec<String>,
+    /// What is typed once they have helped.
+    pub confirm: Vec<String>,
 }
 
 /// A step with its lines.
@@ -53,6 +72,40 @@ impl Plan {
             .iter()
             .flat_map(|step| step.lines.clone())
             .collect()
+    }
+
+    /// Its steps, those that follow each other in configuration mode as one: a timer is for one change.
+    #[must_use]
+    pub fn joined(&self) -> Vec<PlannedStep> {
+        let mut joined: Vec<PlannedStep> = Vec::new();
+        for step in &self.steps {
+            match joined.last_mut() {
+                Some(last) if last.way == Way::Configure && step.way == Way::Configure => {
+                    last.step.push_str(", ");
+                    last.step.push_str(&step.step);
+                    last.lines.extend_from_slice(&step.lines);
+                }
+                _ => joined.push(step.clone()),
+            }
+        }
+        joined
+    }
+
+    /// Gives it a timer where the platform knows one and there is one change for it to take back.
+    pub fn arm(&mut self, platform: &Platform, timer: &Timer) {
+        let joined = self.joined();
+        let mut changes = joined.iter().filter(|step| step.way == Way::Configure);
+        if changes.next().is_none() || changes.next().is_some() {
+            return;
+        }
+        let driver = Drivers::built_in().get(&platform.platform);
+        let lines = driver.and_then(|driver| driver.timer_lines(timer));
+        self.timer = lines.map(|[before, after, confirm]| PlannedTimer {
+            minutes: timer.minutes(),
+            before,
+            after,
+            confirm,
+        });
     }
 
     /// Whether nothing of it changes anything.
@@ -155,6 +208,7 @@ pub async fn decide(
         steps: done,
         rollback,
         evidence,
+        timer: None,
     };
     match person {
         Some(why) if !(wanted_up && runbook.desired_up_overrules_person) => {
@@ -162,6 +216,33 @@ pub async fn decide(
         }
         _ => Decision::Act(plan),
     }
+}
+
+/// The timer that a change of the runbook would have on a platform, by the proof of the runbook alone.
+#[must_use]
+pub fn timed(
+    runbook: &Runbook,
+    platform: &Platform,
+    values: &BTreeMap<String, String>,
+) -> Option<PlannedTimer> {
+    let mut plan = Plan {
+        runbook: runbook.name.clone(),
+        device: String::new(),
+        port: None,
+        steps: planned(&runbook.steps, platform, values).ok()?,
+        rollback: Vec::new(),
+        evidence: Evidence::new(),
+        timer: None,
+    };
+    plan.arm(platform, &timer(runbook.verify_within(), "JOB"));
+    plan.timer
+}
+
+/// A timer for a change whose proof may take so long: that, and a minute more.
+#[must_use]
+pub fn timer(proof: Duration, name: &str) -> Timer {
+    let minutes = proof.as_secs().div_ceil(60) + 1;
+    Timer::new(u32::try_from(minutes).unwrap_or(u32::MAX), name)
 }
 
 /// What is acted on beside the device itself.
@@ -220,6 +301,9 @@ async fn one(
     proof: &dyn Proof,
     evidence: &mut Evidence,
 ) -> Verdict {
+    if let Some(name) = &check.snmp {
+        return asked(name, check, values, proof, evidence).await;
+    }
     let Some(name) = &check.read else {
         return number(check, values, proof, evidence).await;
     };
@@ -240,6 +324,39 @@ pub async fn numbers(
         verdicts.push(number(check, values, proof, evidence).await);
     }
     holds(&verdicts)
+}
+
+/// What the device's agent says now.
+async fn asked(
+    name: &str,
+    check: &Check,
+    values: &BTreeMap<String, String>,
+    proof: &dyn Proof,
+    evidence: &mut Evidence,
+) -> Verdict {
+    let mut series = Series {
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        module: check.module.clone().unwrap_or_else(|| "if_mib".to_owned()),
+    };
+    for (label, wanted) in &check.labels {
+        match query_of(wanted, values) {
+            Ok(wanted) => series.labels.insert(label.clone(), wanted),
+            Err((place, unfit)) => {
+                return noted(
+                    series.to_string(),
+                    Err(format!("{place}: {unfit}")),
+                    evidence,
+                );
+            }
+        };
+    }
+    let device = values.get("device").map_or("", String::as_str);
+    let found = proof.snmp(device, &series).await.map(|number| {
+        let said = number.map_or_else(|| "no value".to_owned(), |n| n.to_string());
+        (check.number(number), said)
+    });
+    noted(series.to_string(), found, evidence)
 }
 
 async fn number(

@@ -3,8 +3,13 @@
 //! One loop takes what the journal holds: alerts without jobs, jobs whose time has come. Each job is driven in a task of its own; what two
 //! of them may not do at once is kept apart by the journal (claims, steps), by a lock for each device and by the rails.
 
+mod bench;
+mod confirm;
 mod drive;
 mod intake;
+mod propose;
+mod typing;
+mod verify;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +22,7 @@ use tokio::task::JoinSet;
 use toolkit::Stop;
 
 use crate::clock::Clock;
+use crate::drift::Archive;
 use crate::job::{Job, State};
 use crate::journal::{Answered, CommandJob, Filter, Journal, JournalError, Switch};
 use crate::metrics::Metrics;
@@ -70,6 +76,8 @@ pub struct Parts {
     pub proof: Arc<dyn Proof>,
     /// Alertmanager's silences.
     pub silences: Arc<dyn Silences>,
+    /// The history of configurations.
+    pub archive: Arc<dyn Archive>,
     /// The inventory.
     pub feed: Feed,
     /// What is in force.
@@ -90,6 +98,8 @@ pub struct Engine {
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     sessions: Semaphore,
     paused: AtomicBool,
+    /// The journal cannot be written now.
+    failing: AtomicBool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -115,6 +125,7 @@ impl Engine {
             locks: Mutex::default(),
             sessions: Semaphore::new(SESSIONS),
             paused: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
             parts,
         };
         let switch = engine.parts.journal.switch().await?;
@@ -177,12 +188,44 @@ impl Engine {
     /// Whether everything is stopped.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+        self.paused.load(Ordering::Acquire) || self.is_failing()
+    }
+
+    /// Whether the journal cannot be written now: nothing is begun meanwhile.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
     }
 
     fn apply(&self, switch: &Switch) {
         self.paused.store(switch.paused, Ordering::Release);
-        self.parts.metrics.paused.set(i64::from(switch.paused));
+        self.show();
+    }
+
+    fn show(&self) {
+        self.parts.metrics.paused.set(i64::from(self.is_paused()));
+    }
+
+    /// The journal cannot be written now.
+    pub(crate) fn fails(&self, error: &JournalError) {
+        if !self.failing.swap(true, Ordering::AcqRel) {
+            tracing::error!(%error, "the journal cannot be written: nothing is begun, and webhooks are answered 503, until it can");
+        }
+        self.show();
+    }
+
+    /// Whether the journal can be written again.
+    async fn recovers(&self) -> Result<bool, JournalError> {
+        match self.parts.journal.probe().await {
+            Ok(()) => {
+                self.failing.store(false, Ordering::Release);
+                self.show();
+                tracing::info!("the journal can be written again: work goes on");
+                Ok(true)
+            }
+            Err(error) if error.may_pass() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stops everything, or lets it go on; on disk when it answers.
@@ -210,17 +253,32 @@ impl Engine {
         loop {
             let woken = self.wake.notified();
             while tasks.try_join_next().is_some() {}
-            if let Err(error) = self.round(&mut tasks).await {
-                // It cannot be said what is true; nothing more is begun before somebody has looked.
-                self.paused.store(true, Ordering::Release);
-                self.parts.metrics.paused.set(1);
-                while tasks.join_next().await.is_some() {}
-                return Err(error);
+            let mut done = Ok(());
+            if !self.is_failing() || self.recovers().await? {
+                done = self.round(&mut tasks).await;
+                let now = self.parts.clock.now();
+                if done.is_ok() && now - pruned > 3_600_000 {
+                    pruned = now;
+                    done = self.parts.journal.prune(now - SHORT, now - LONG).await;
+                }
             }
-            let now = self.parts.clock.now();
-            if now - pruned > 3_600_000 {
-                pruned = now;
-                self.parts.journal.prune(now - SHORT, now - LONG).await?;
+            match done {
+                Ok(()) => {}
+                Err(error) if error.may_pass() => self.fails(&error),
+                Err(error) => {
+                    // It cannot be said what is true; nothing more is begun before somebody has looked.
+                    self.paused.store(true, Ordering::Release);
+                    self.show();
+                    while tasks.join_next().await.is_some() {}
+                    return Err(error);
+                }
+            }
+            // Without the journal nothing is done in a hurry.
+            if self.is_failing() {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => continue,
+                    () = stop.requested() => break,
+                }
             }
             tokio::select! {
                 () = woken => {}

@@ -213,6 +213,9 @@ pub struct Job {
     /// Milliseconds that it waited for an approval.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waited: i64,
+    /// The device takes the lines back before this time unless they are confirmed, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub armed_until: i64,
     /// Times that lines were typed.
     #[serde(default)]
     pub attempts: u32,

@@ -3,7 +3,7 @@
 //! One SQLite file in WAL mode with `synchronous=FULL`. One thread writes: it takes everything that waits, does it in one transaction
 //! and answers when that is on disk, so that many senders share one flush. A lock file beside the database keeps a second instance out.
 //!
-//! Tables, version 2 (`meta.version`): `alerts` (each alert of each webhook; `done` when its jobs are made), `jobs` (the latest value of
+//! Tables, version 3 (`meta.version`): `alerts` (each alert of each webhook; `done` when its jobs are made), `jobs` (the latest value of
 //! each, one open job for a key), `rows` (every change of a job, never changed), `hints` (changes by people that others reported),
 //! `commands` (console jobs), `switch` (whether everything is stopped).
 
@@ -38,6 +38,9 @@ pub enum JournalError {
     /// The writer has ended.
     #[error("the journal has ended")]
     Ended,
+    /// It is not on disk, and may be when there is room again.
+    #[error("the journal cannot be written now: {0}")]
+    NotWritten(String),
     /// SQLite refused.
     #[error("the journal cannot be written or read: {0}")]
     Sql(#[from] rusqlite::Error),
@@ -74,6 +77,44 @@ pub enum JournalError {
     /// The state machine has no such arrow.
     #[error("a job does not go from {0} to {1}")]
     Arrow(&'static str, &'static str),
+}
+
+impl JournalError {
+    /// What was not written, by what SQLite said.
+    fn not_written(error: &rusqlite::Error) -> Self {
+        match passes(error) {
+            true => Self::NotWritten(error.to_string()),
+            false => Self::Ended,
+        }
+    }
+
+    /// Whether it may be otherwise later without anybody touching the journal: a disk that is full, or not there for a moment.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NotWritten(_) | Self::Full => true,
+            Self::Sql(error) => passes(error),
+            _ => false,
+        }
+    }
+}
+
+fn passes(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, ReadOnly, SystemIoFailure,
+    };
+    let passing = [
+        CannotOpen,
+        DatabaseBusy,
+        DatabaseLocked,
+        DiskFull,
+        OutOfMemory,
+        ReadOnly,
+        SystemIoFailure,
+    ];
+    error
+        .sqlite_error_code()
+        .is_some_and(|code| passing.contains(&code))
 }
 
 /// An alert as it stands in the journal.
@@ -212,6 +253,18 @@ impl Journal {
             look(&reader)
         });
         looked.await.map_err(|_| JournalError::Ended)?
+    }
+
+    /// Writes something that changes nothing: whether the journal can be written.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn probe(&self) -> Result<(), JournalError> {
+        self.write(|tx| {
+            tx.execute("UPDATE meta SET version=version", [])?;
+            Ok(())
+        })
+        .await
     }
 
     /// Stores the alerts of one webhook, all or none; they are on disk when it answers.
@@ -397,14 +450,12 @@ impl Journal {
     /// The journal cannot be read.
     pub async fn jobs(&self, filter: Filter) -> Result<Vec<Job>, JournalError> {
         self.read(move |db| {
-            let mut query = db.prepare_cached(
-                "SELECT body FROM jobs WHERE (?1 IS NULL OR state=?1) AND (?2 IS NULL OR device=?2) AND (?3 IS NULL OR key=?3) \
-                 AND (?4=0 OR open=1) AND updated>=?5 AND (?6 IS NULL OR id<?6) ORDER BY id DESC LIMIT ?7",
-            )?;
-            let rows = query.query_map(
-                params![filter.state.map(State::as_str), filter.device, filter.key, filter.open, filter.since, filter.before, filter.most],
-                |row| row.get::<_, String>(0),
-            )?;
+            let (sql, values) = filter.query();
+            let mut query = db.prepare_cached(&sql)?;
+            let values = values.iter().map(|value| &**value);
+            let rows = query.query_map(rusqlite::params_from_iter(values), |row| {
+                row.get::<_, String>(0)
+            })?;
             rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
         })
         .await
@@ -417,7 +468,7 @@ impl Journal {
     pub async fn count(&self, runbook: &str, state: State) -> Result<u32, JournalError> {
         let runbook = runbook.to_owned();
         self.read(move |db| {
-            let count = "SELECT count(*) FROM jobs WHERE runbook=? AND state=?";
+            let count = COUNT;
             Ok(db.query_row(count, params![runbook, state.as_str()], |row| row.get(0))?)
         })
         .await
@@ -558,6 +609,9 @@ impl Journal {
     }
 }
 
+/// How many jobs of a runbook stand in a state.
+const COUNT: &str = "SELECT count(*) FROM jobs WHERE runbook=? AND state=?";
+
 /// Which jobs.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -575,6 +629,51 @@ pub struct Filter {
     pub before: Option<String>,
     /// At most so many.
     pub most: u32,
+}
+
+impl Filter {
+    /// The query with the conditions that there are and no others, so that an index serves each: jobs are kept for more than a year.
+    fn query(&self) -> (String, Vec<Box<dyn rusqlite::ToSql>>) {
+        let mut conditions = Vec::new();
+        let mut values: Vec<Box<dyn rusqlite::ToSql>> = Vec::new();
+        let mut when = |condition, value: Box<dyn rusqlite::ToSql>| {
+            conditions.push(condition);
+            values.push(value);
+        };
+        if let Some(state) = self.state {
+            when("state=?", Box::new(state.as_str()));
+        }
+        if let Some(device) = &self.device {
+            when("device=?", Box::new(device.clone()));
+        }
+        if let Some(key) = &self.key {
+            when("key=?", Box::new(key.clone()));
+        }
+        if self.since > 0 {
+            when("updated>=?", Box::new(self.since));
+        }
+        if let Some(before) = &self.before {
+            when("id<?", Box::new(before.clone()));
+        }
+        values.push(Box::new(self.most));
+        if self.open {
+            // As the index has it, letter by letter.
+            conditions.push("open=1");
+        }
+        let conditions = match &*conditions {
+            [] => "1".to_owned(),
+            all => all.join(" AND "),
+        };
+        // Few are open: to read those and sort them is less than to read all in their order.
+        let index = if self.open {
+            "INDEXED BY jobs_claim"
+        } else {
+            ""
+        };
+        let sql =
+            format!("SELECT body FROM jobs {index} WHERE {conditions} ORDER BY id DESC LIMIT ?");
+        (sql, values)
+    }
 }
 
 fn insert(tx: &Transaction<'_>, job: &Job) -> Result<(), JournalError> {
@@ -607,4 +706,64 @@ fn row(tx: &Transaction<'_>, job: &Job, from: Option<State>) -> Result<(), Journ
         ],
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite goes about a query.
+    fn way(db: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> String {
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let rows = plan.query_map(values, |row| row.get::<_, String>(3));
+        let rows: Vec<String> = rows.unwrap().map(Result::unwrap).collect();
+        rows.join("; ")
+    }
+
+    #[test]
+    fn what_is_asked_with_every_alert_and_every_step_reads_no_more_than_it_answers() {
+        let dir = testkit::TempDir::new().unwrap();
+        let db = schema::open(&dir.join("journal.sqlite")).unwrap();
+        let open = Filter {
+            open: true,
+            most: 10,
+            ..Filter::default()
+        };
+        let of_key = Filter {
+            key: Some("port-up r1 r2".to_owned()),
+            most: 50,
+            ..Filter::default()
+        };
+        let page = Filter {
+            before: Some("01".to_owned()),
+            most: 10,
+            ..Filter::default()
+        };
+        for (filter, index) in [
+            (open, "jobs_claim"),
+            (of_key, "jobs_key"),
+            (page, "sqlite_autoindex_jobs_1"),
+        ] {
+            let (sql, values) = filter.query();
+            let values: Vec<&dyn rusqlite::ToSql> = values.iter().map(|one| &**one).collect();
+            let way = way(&db, &sql, &values);
+            assert!(way.contains(index), "{sql}: {way}");
+        }
+        let way = way(&db, COUNT, &[&"port-up", &"succeeded"]);
+        assert!(way.contains("jobs_runbook"), "{way}");
+    }
+
+    #[tokio::test]
+    async fn journal_of_the_version_before_gets_its_index_and_a_copy_of_what_it_was() {
+        let dir = testkit::TempDir::new().unwrap();
+        let path = dir.join("journal.sqlite");
+        let db = schema::open(&path).unwrap();
+        db.execute_batch("DROP INDEX jobs_runbook; UPDATE meta SET version=2;")
+            .unwrap();
+        drop(db);
+        let db = schema::open(&path).unwrap();
+        let way = way(&db, COUNT, &[&"port-up", &"succeeded"]);
+        assert!(way.contains("jobs_runbook"), "{way}");
+        assert!(dir.join("journal.sqlite.version-2").exists());
+    }
 }

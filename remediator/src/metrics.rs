@@ -14,8 +14,10 @@ use crate::webhook::Refused;
 
 /// How console commands end.
 const VERDICTS: [&str; 3] = ["answered", "failed", "refused"];
-/// Why an alert that a runbook matches names no target; `platform`: one that the runbook is not for.
-const UNMATCHED: [&str; 5] = [
+/// Why an alert that a runbook matches names no target; `platform`: one that the runbook is not for; `bad_labels`: more or longer ones than are
+/// taken.
+const UNMATCHED: [&str; 6] = [
+    "bad_labels",
     "no_device",
     "unknown_device",
     "no_port",

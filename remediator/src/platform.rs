@@ -12,10 +12,11 @@ use toolkit::{ConfigError, yaml};
 use crate::text::{self, Unfit};
 
 /// Files of the built-in platforms: a platform more is a file and a line here.
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("eos.yaml", include_str!("../platforms/eos.yaml")),
     ("frr.yaml", include_str!("../platforms/frr.yaml")),
     ("ios.yaml", include_str!("../platforms/ios.yaml")),
+    ("iosxr.yaml", include_str!("../platforms/iosxr.yaml")),
     ("junos.yaml", include_str!("../platforms/junos.yaml")),
     ("linux.yaml", include_str!("../platforms/linux.yaml")),
     ("routeros.yaml", include_str!("../platforms/routeros.yaml")),

@@ -1,12 +1,23 @@
-//! Numbers of Prometheus, as proof.
+//! Numbers of Prometheus and of SNMP, as proof.
 
 use futures_util::future::BoxFuture;
 use promapi::Prometheus;
+
+use crate::snmp::Series;
 
 /// Answers questions whose answer is one number.
 pub trait Proof: Send + Sync {
     /// The one number that `query` has now; `None` when there is none or more than one.
     fn number<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Result<Option<f64>, String>>;
+
+    /// What the device says of a series when it is asked now; `None` when it has none or more than one.
+    fn snmp<'a>(
+        &'a self,
+        _device: &'a str,
+        _series: &'a Series,
+    ) -> BoxFuture<'a, Result<Option<f64>, String>> {
+        Box::pin(async { Err("the configuration names no sotp-snmp".to_owned()) })
+    }
 }
 
 impl Proof for Prometheus {

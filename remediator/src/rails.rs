@@ -52,6 +52,8 @@ pub enum Rail {
     Command,
     /// The proof after acting did not come in time.
     Postcheck,
+    /// The device took the lines back since they were not confirmed.
+    CommitConfirm,
     /// Nobody approved, or the plan was another one by then.
     Approval,
     /// Everything is stopped.
@@ -60,7 +62,7 @@ pub enum Rail {
 
 impl Rail {
     /// Every rail.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Level,
         Self::Claim,
         Self::Precheck,
@@ -74,6 +76,7 @@ impl Rail {
         Self::Window,
         Self::Command,
         Self::Postcheck,
+        Self::CommitConfirm,
         Self::Approval,
         Self::Paused,
     ];
@@ -95,6 +98,7 @@ impl Rail {
             Self::Window => "window",
             Self::Command => "command",
             Self::Postcheck => "postcheck",
+            Self::CommitConfirm => "commit_confirm",
             Self::Approval => "approval",
             Self::Paused => "paused",
         }

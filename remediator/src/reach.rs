@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use inventory::Device;
-use ssh::{Drivers, Target};
+use ssh::{Drivers, Target, Timer};
 use toolkit::Live;
 
 use crate::config::Config;
@@ -233,31 +233,64 @@ impl Used {
     }
 
     async fn typed(&mut self, lines: &[String]) -> Result<String, AccessError> {
-        match self.session()?.configure(lines).await {
-            Ok(answers) => {
-                let mut text = String::new();
-                for (line, answer) in lines.iter().zip(&answers) {
-                    text.push_str(&format!("> {line}\n"));
-                    let said = answer.text();
-                    if !said.trim().is_empty() {
-                        text.push_str(said.trim_end());
-                        text.push('\n');
-                    }
-                }
-                match answers.iter().find_map(|answer| answer.refused.as_ref()) {
-                    Some(words) => Err(AccessError::new(
-                        "refused",
-                        format!("the device did not take it: {words}"),
-                    )),
-                    None => Ok(text),
-                }
-            }
-            Err(error) => {
-                self.session = None;
-                Err(failed(&error))
-            }
+        let answers = self.session()?.configure(lines).await;
+        told(lines, &self.good(answers)?)
+    }
+
+    async fn typed_until(
+        &mut self,
+        lines: &[String],
+        timer: &Timer,
+    ) -> Result<Option<String>, AccessError> {
+        let answers = self.session()?.configure_until(lines, timer).await;
+        let answers = self.good(answers)?;
+        answers.map(|answers| told(lines, &answers)).transpose()
+    }
+
+    async fn settled(&mut self, timer: &Timer, keep: bool) -> Result<Option<String>, AccessError> {
+        let session = self.session()?;
+        let answer = if keep {
+            session.confirm(timer).await.map(Some)
+        } else {
+            session.revert(timer).await
+        };
+        match self.good(answer)? {
+            None => Ok(None),
+            Some(answer) => match answer.refused {
+                Some(words) => Err(refused(&words)),
+                None => Ok(Some(answer.text())),
+            },
         }
     }
+
+    /// A session in which something went wrong is not used again.
+    fn good<T>(&mut self, done: Result<T, ssh::Error>) -> Result<T, AccessError> {
+        done.map_err(|error| {
+            self.session = None;
+            failed(&error)
+        })
+    }
+}
+
+fn refused(words: &str) -> AccessError {
+    AccessError::new("refused", format!("the device did not take it: {words}"))
+}
+
+/// What the device said to each line, unless it refused one.
+fn told(lines: &[String], answers: &[ssh::Answer]) -> Result<String, AccessError> {
+    if let Some(words) = answers.iter().find_map(|answer| answer.refused.as_ref()) {
+        return Err(refused(words));
+    }
+    let mut text = String::new();
+    for (line, answer) in lines.iter().zip(answers) {
+        text.push_str(&format!("> {line}\n"));
+        let said = answer.text();
+        if !said.trim().is_empty() {
+            text.push_str(said.trim_end());
+            text.push('\n');
+        }
+    }
+    Ok(text)
 }
 
 impl Session for Used {
@@ -274,6 +307,25 @@ impl Session for Used {
 
     fn act<'a>(&'a mut self, lines: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>> {
         Box::pin(self.acted(lines))
+    }
+
+    fn configure_until<'a>(
+        &'a mut self,
+        lines: &'a [String],
+        timer: &'a Timer,
+    ) -> BoxFuture<'a, Result<Option<String>, AccessError>> {
+        Box::pin(self.typed_until(lines, timer))
+    }
+
+    fn confirm<'a>(&'a mut self, timer: &'a Timer) -> BoxFuture<'a, Result<String, AccessError>> {
+        Box::pin(async move { Ok(self.settled(timer, true).await?.unwrap_or_default()) })
+    }
+
+    fn revert<'a>(
+        &'a mut self,
+        timer: &'a Timer,
+    ) -> BoxFuture<'a, Result<Option<String>, AccessError>> {
+        Box::pin(self.settled(timer, false))
     }
 }
 

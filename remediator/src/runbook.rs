@@ -24,10 +24,14 @@ use crate::text;
 use cases::Case;
 
 /// Files of the built-in runbooks.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 6] = [
     (
         "bgp-soft-clear.yaml",
         include_str!("../runbooks/bgp-soft-clear.yaml"),
+    ),
+    (
+        "config-drift.yaml",
+        include_str!("../runbooks/config-drift.yaml"),
     ),
     (
         "diagnostics.yaml",
@@ -112,6 +116,9 @@ pub struct Runbook {
     /// What has to be true before, or there is nothing to do. One that only looks needs none.
     #[serde(default)]
     pub precheck: Vec<Check>,
+    /// What SNMP has to say besides, where `snmp` of the configuration names an sotp-snmp and the inventory says how the device is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precheck_snmp: Vec<Check>,
     /// Each shows that a person did it: then it is proposed only.
     #[serde(default)]
     pub person: Vec<Check>,
@@ -122,7 +129,11 @@ pub struct Runbook {
     #[serde(default)]
     pub hold: Vec<Check>,
     /// Steps of the platform, in order.
+    #[serde(default)]
     pub steps: Vec<String>,
+    /// In the place of steps: what people are proposed, whatever the level. Nothing of it is ever typed from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposes: Option<Proposal>,
     /// What has to be true afterwards. One that only looks needs nothing.
     #[serde(default)]
     pub postcheck: Vec<Check>,
@@ -131,14 +142,28 @@ pub struct Runbook {
     #[serde(default)]
     pub postcheck_snmp: Vec<Check>,
     /// How long it may take to become true, `1s` to `10m`.
+    #[serde(default = "ten_seconds")]
     pub verify_within: String,
     /// Steps that take it back when it did not become true.
     #[serde(default)]
     pub rollback: Vec<String>,
     /// What people are told when it does not help.
     pub escalation: String,
-    /// Recorded answers with the decision that they have to lead to.
+    /// Recorded answers with the decision that they have to lead to; one at least, but for a runbook that proposes only.
+    #[serde(default)]
     pub cases: Vec<Case>,
+}
+
+fn ten_seconds() -> String {
+    "10s".to_owned()
+}
+
+/// What people are proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proposal {
+    /// The lines that lead from the configuration as it is back to the last one that did not break the rule, by sotp-ssh-config.
+    Restore,
 }
 
 /// Labels that name what is acted on: the device, and at most one thing of it.
@@ -156,6 +181,9 @@ pub struct Target {
     /// The label with the name of the unit of systemd.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// The label with the name of the rule that a configuration breaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 impl Target {
@@ -166,6 +194,7 @@ impl Target {
             ("port", &self.port),
             ("neighbor", &self.neighbor),
             ("unit", &self.unit),
+            ("rule", &self.rule),
         ];
         let mut there = things
             .into_iter()
@@ -209,10 +238,16 @@ impl Runbook {
             &runbook.target.port,
             &runbook.target.neighbor,
             &runbook.target.unit,
+            &runbook.target.rule,
         ];
         if things.into_iter().flatten().count() > 1 {
-            let expected = "expected one of port, neighbor and unit at most";
+            let expected = "expected one of port, neighbor, unit and rule at most";
             return Err(wrong("target", expected.to_owned()));
+        }
+        let proposes = runbook.proposes.is_some();
+        if proposes && !(runbook.steps.is_empty() && runbook.rollback.is_empty()) {
+            let expected = "expected no steps beside proposes: nothing of it is typed";
+            return Err(wrong("steps", expected.to_owned()));
         }
         let acts = platforms
             .iter()
@@ -220,9 +255,9 @@ impl Runbook {
         for (path, empty, what) in [
             ("match", runbook.matches.is_empty(), "a label"),
             ("precheck", acts && runbook.precheck.is_empty(), "a check"),
-            ("steps", runbook.steps.is_empty(), "a step"),
+            ("steps", !proposes && runbook.steps.is_empty(), "a step"),
             ("postcheck", acts && runbook.postcheck.is_empty(), "a check"),
-            ("cases", runbook.cases.is_empty(), "a case"),
+            ("cases", !proposes && runbook.cases.is_empty(), "a case"),
         ] {
             if empty {
                 return Err(wrong(path, format!("expected {what} at least")));
@@ -231,6 +266,7 @@ impl Runbook {
         within(&runbook.verify_within).map_err(|message| wrong("verify_within", message))?;
         for (list, checks) in [
             ("precheck", &runbook.precheck),
+            ("precheck_snmp", &runbook.precheck_snmp),
             ("person", &runbook.person),
             ("hold", &runbook.hold),
             ("postcheck", &runbook.postcheck),
@@ -282,6 +318,13 @@ impl Runbook {
         let mut steps = self.steps.iter().chain(&self.rollback);
         reads.all(|read| platform.reads.contains_key(read))
             && steps.all(|step| platform.steps.contains_key(step))
+    }
+
+    /// The runbook with what SNMP has to say among what has to be true before.
+    #[must_use]
+    pub fn with_snmp(mut self) -> Self {
+        self.precheck.append(&mut self.precheck_snmp);
+        self
     }
 
     /// Whether nothing that it does on a platform changes anything.

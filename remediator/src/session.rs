@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use inventory::Device;
+use ssh::Timer;
 
 /// Why a device did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,29 @@ pub trait Session: Send {
     /// Types commands that do something outside of configuration mode and answers what the device said. An error may come after some
     /// were taken.
     fn act<'a>(&'a mut self, lines: &'a [String]) -> BoxFuture<'a, Result<String, AccessError>>;
+
+    /// As [`configure`](Self::configure), but the device takes the lines back when the timer is over, unless it is confirmed before.
+    /// `None`: it takes no timer, and nothing was typed. After an error the timer may run.
+    fn configure_until<'a>(
+        &'a mut self,
+        _: &'a [String],
+        _: &'a Timer,
+    ) -> BoxFuture<'a, Result<Option<String>, AccessError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Keeps what was typed with a timer.
+    fn confirm<'a>(&'a mut self, _: &'a Timer) -> BoxFuture<'a, Result<String, AccessError>> {
+        Box::pin(async { Err(AccessError::new("unsupported", "it knows no timer")) })
+    }
+
+    /// Takes what was typed with a timer back at once. `None`: the timer has to do it.
+    fn revert<'a>(
+        &'a mut self,
+        _: &'a Timer,
+    ) -> BoxFuture<'a, Result<Option<String>, AccessError>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 /// Opens sessions.

@@ -38,6 +38,10 @@ pub struct Setup {
     pub look: Duration,
     /// How long SNMP may take to say, in Prometheus, that it helped; zero: it is not asked.
     pub snmp_proof: Duration,
+    /// Whether devices are asked by SNMP before a repair.
+    pub snmp: bool,
+    /// Whether a device that can is made to take a change back by itself unless it is confirmed.
+    pub commit_confirm: bool,
     /// Users that are this service on the devices: their changes are no person's.
     pub own_users: Vec<String>,
     /// Commands and answers of the platforms.

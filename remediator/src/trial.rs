@@ -10,6 +10,7 @@ use crate::proof::Proof;
 use crate::runbook::cases::{Case, Outcome, Wanted};
 use crate::runbook::{Runbook, Verdict};
 use crate::session::{AccessError, Session};
+use crate::snmp::Series;
 
 /// A device that answers what was recorded.
 struct Recorded {
@@ -44,6 +45,14 @@ struct Metrics<'a>(&'a BTreeMap<String, f64>);
 impl Proof for Metrics<'_> {
     fn number<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Result<Option<f64>, String>> {
         Box::pin(async move { Ok(self.0.get(query).copied()) })
+    }
+
+    fn snmp<'a>(
+        &'a self,
+        _: &'a str,
+        series: &'a Series,
+    ) -> BoxFuture<'a, Result<Option<f64>, String>> {
+        Box::pin(async move { Ok(self.0.get(&series.to_string()).copied()) })
     }
 }
 

@@ -17,4 +17,18 @@ pub const PAUSE: Verb = Verb::new("switch.pause", Role::Operator);
 /// Letting everything go on.
 pub const RESUME: Verb = Verb::new("switch.resume", Role::Admin);
 
-pub(crate) const ALL: &[Verb] = &[RUN, APPROVE, REJECT, COMMAND, PAUSE, RESUME];
+/// Making a silence.
+pub const SILENCE: Verb = Verb::new("silence.create", Role::Operator);
+/// Ending a silence.
+pub const END_SILENCE: Verb = Verb::new("silence.end", Role::Operator);
+
+pub(crate) const ALL: &[Verb] = &[
+    RUN,
+    APPROVE,
+    REJECT,
+    COMMAND,
+    PAUSE,
+    RESUME,
+    SILENCE,
+    END_SILENCE,
+];

@@ -183,6 +183,8 @@ pub struct Webhook {
     pub alerts: Vec<Alert>,
     /// Alerts that Alertmanager left out.
     pub truncated: u64,
+    /// Alerts with more or longer labels than are taken: the others of the body are taken all the same.
+    pub left_out: u64,
 }
 
 #[derive(Deserialize)]
@@ -238,10 +240,13 @@ pub fn parse(body: &[u8], now: i64, origin: Option<&Origin>) -> Result<Webhook, 
             _ => return Err(Refused::Malformed),
         };
         let starts_at: Timestamp = raw.starts_at.parse().map_err(|_| Refused::Malformed)?;
-        if !sound || !fingerprint {
+        if !fingerprint {
             return Err(Refused::Malformed);
         }
-        Ok(Alert {
+        if !sound {
+            return Ok(None);
+        }
+        Ok(Some(Alert {
             seq: 0,
             at: now,
             fingerprint: raw.fingerprint,
@@ -249,14 +254,18 @@ pub fn parse(body: &[u8], now: i64, origin: Option<&Origin>) -> Result<Webhook, 
             starts_at: starts_at.as_millisecond(),
             labels: raw.labels,
             origin: origin.cloned(),
-        })
+        }))
     };
+    let count = body.alerts.len();
+    let read: Vec<Option<Alert>> = body
+        .alerts
+        .into_iter()
+        .map(alert)
+        .collect::<Result<_, _>>()?;
+    let alerts: Vec<Alert> = read.into_iter().flatten().collect();
     Ok(Webhook {
-        alerts: body
-            .alerts
-            .into_iter()
-            .map(alert)
-            .collect::<Result<_, _>>()?,
+        left_out: (count - alerts.len()) as u64,
+        alerts,
         truncated: body.truncated,
     })
 }
@@ -324,6 +333,35 @@ mod tests {
             body["alerts"][0][field] = value;
             assert_eq!(parsed(&body), Err(Refused::Malformed), "{field}");
         }
+    }
+
+    #[test]
+    fn alert_with_labels_beyond_all_bounds_does_not_take_the_others_with_it() {
+        let many: BTreeMap<String, String> = (0..10_000)
+            .map(|n| (format!("l{n}"), "x".to_owned()))
+            .collect();
+        for labels in [
+            json!(many),
+            json!({"alertname": "x".repeat(MAX_LABEL + 1)}),
+            json!({"x".repeat(MAX_LABEL + 1): "x"}),
+        ] {
+            let mut body = body();
+            body["alerts"][0]["labels"] = labels;
+            let webhook = parsed(&body).unwrap();
+            assert_eq!((webhook.alerts.len(), webhook.left_out), (1, 1));
+            assert!(!webhook.alerts[0].firing);
+        }
+        let mut body = body();
+        body["alerts"][0]["labels"] = json!({"ifName": "r2\u{1b}[2J\r\nreload"});
+        let webhook = parsed(&body).unwrap();
+        assert_eq!(
+            webhook.left_out, 0,
+            "a name that can be none is refused where it would become a port"
+        );
+        assert!(!crate::runbook::can_be(
+            "port",
+            &webhook.alerts[0].labels["ifName"]
+        ));
     }
 
     #[test]

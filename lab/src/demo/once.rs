@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::idle::{Busy, idle};
 use super::steps::STEPS;
 use super::story::{HOOK, Stage, Step, one};
-use super::timeline::{table, write};
+use super::timeline::{medians, table, write};
 use super::watch;
 
 /// Plays the chosen steps in the order of the story, prints the table and writes the timeline.
@@ -28,7 +28,8 @@ pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
     let chosen = &stage.args.steps;
     let chosen = |step: &&Step| chosen.is_empty() || chosen.iter().any(|name| name == step.name);
     let mut entries = Vec::new();
-    for step in STEPS.iter().filter(chosen) {
+    let round = || STEPS.iter().filter(chosen);
+    for step in (0..stage.args.rounds).flat_map(|_| round()) {
         println!("\n{}: {}", step.name, step.what);
         let entry = one(step, stage).await;
         if let Some(error) = &entry.error {
@@ -41,6 +42,9 @@ pub(super) async fn run(stage: &Stage<'_>) -> anyhow::Result<()> {
         }
     }
     println!("{}", table(&entries));
+    if stage.args.rounds > 1 {
+        println!("{}", medians(&entries));
+    }
     let failed = entries.iter().filter(|entry| !entry.ok);
     let failed: Vec<&str> = failed.map(|entry| entry.step).collect();
     anyhow::ensure!(

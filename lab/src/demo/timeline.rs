@@ -72,6 +72,39 @@ pub(super) fn table(entries: &[Entry]) -> String {
     text
 }
 
+/// The median time of everything that was seen in the rounds of a step, and the longest one.
+pub(super) fn medians(entries: &[Entry]) -> String {
+    let mut seen: Vec<(&str, &str, Vec<f64>)> = Vec::new();
+    for entry in entries {
+        let evidence = entry.evidence.iter();
+        let parts = evidence.map(|part| (&*part.what, Some(part.seconds)));
+        for (what, seconds) in parts.chain([("all of it", entry.seconds)]) {
+            let Some(seconds) = seconds.filter(|seconds| *seconds > 0.0) else {
+                continue;
+            };
+            let known = seen.iter_mut();
+            let mut known = known.filter(|(step, own, _)| *step == entry.step && *own == what);
+            match known.next() {
+                Some((.., all)) => all.push(seconds),
+                None => seen.push((entry.step, what, vec![seconds])),
+            }
+        }
+    }
+    let mut text = "  median  longest  rounds\n".to_owned();
+    for (step, what, mut all) in seen {
+        all.sort_by(f64::total_cmp);
+        let median = all[(all.len() - 1) / 2];
+        let longest = all[all.len() - 1];
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "  {median:>6.2}  {longest:>7.2}  {:>6}  {step}: {what}",
+            all.len()
+        );
+    }
+    text
+}
+
 /// Writes all steps as JSON, with the folders on the way.
 ///
 /// # Errors
@@ -87,6 +120,37 @@ pub(super) fn write(file: &Path, entries: &[Entry]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn median_is_of_each_thing_that_was_seen_in_all_rounds() {
+        let round = |seconds: f64| Entry {
+            step: "selfheal",
+            what: "a port goes down",
+            seconds: Some(seconds + 1.0),
+            bound: 15,
+            ok: true,
+            error: None,
+            evidence: vec![
+                Evidence {
+                    seconds: -1.0,
+                    what: "all is calm".to_owned(),
+                    asked: None,
+                    answer: None,
+                },
+                Evidence {
+                    seconds,
+                    what: "it is up".to_owned(),
+                    asked: None,
+                    answer: None,
+                },
+            ],
+        };
+        let text = medians(&[9.0, 3.0, 2.0, 4.0, 3.5].map(round));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[1], "    3.50     9.00       5  selfheal: it is up");
+        assert_eq!(lines[2], "    4.50    10.00       5  selfheal: all of it");
+    }
 
     #[test]
     fn a_failed_step_says_why_below_its_line_and_has_no_time_when_it_never_began() {

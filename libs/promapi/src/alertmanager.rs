@@ -67,6 +67,12 @@ impl Silence {
     pub fn is_active(&self) -> bool {
         self.status.state == "active"
     }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.status.state == "expired"
+    }
 }
 
 /// A silence to be made.
@@ -117,6 +123,27 @@ impl Alertmanager {
         let request = self.0.client.current().post(self.path("silences"));
         let request = request.header(CONTENT_TYPE, json).body(body);
         Ok(self.answer::<Made>(request).await?.id)
+    }
+
+    /// Ends a silence; `false` when there is none of this id.
+    ///
+    /// # Errors
+    /// It was not ended, or nobody knows whether it was.
+    pub async fn end_silence(&self, id: &str) -> Result<bool, Error> {
+        // An id is Alertmanager's own, a UUID: nothing else goes into the path.
+        if id.is_empty() || !id.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-') {
+            return Ok(false);
+        }
+        let request = self
+            .0
+            .client
+            .current()
+            .delete(self.path(&format!("silence/{id}")));
+        match self.0.send(request).await?.0 {
+            200 => Ok(true),
+            404 => Ok(false),
+            code => Err(Error::Status { code }),
+        }
     }
 
     fn path(&self, path: &str) -> String {

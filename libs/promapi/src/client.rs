@@ -141,6 +141,44 @@ impl Http {
     }
 }
 
+/// A client of the pages of another service; made by [`Section::pages`](crate::Section::pages). Clones share its connections.
+#[derive(Clone)]
+pub struct Pages(Http);
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages")
+            .field("url", &self.0.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pages {
+    pub(crate) fn new(http: Http) -> Self {
+        Self(http)
+    }
+
+    /// The status and the body of the page at the segments of `path`, each of which is quoted.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<(u16, Vec<u8>), Error> {
+        let mut url = reqwest::Url::parse(&self.0.url)
+            .map_err(|error| Error::Unexpected(error.to_string()))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.0.send(self.0.client.current().get(url)).await
+    }
+}
+
 /// A client of one server; made by [`Section::client`](crate::Section::client). Clones share its connections.
 #[derive(Clone)]
 pub struct Prometheus(Http);

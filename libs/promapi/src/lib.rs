@@ -14,5 +14,5 @@ mod section;
 
 pub use alertmanager::{Alertmanager, Matcher, NewSilence, Silence};
 pub use answer::{Labels, Matrix, Sample, Series, Vector};
-pub use client::{Error, Prometheus, Range};
+pub use client::{Error, Pages, Prometheus, Range};
 pub use section::{BasicAuth, Section, Wrong};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toolkit::{ClientFiles, ClientFilesError, Renewing, SecretFile};
 
 use crate::alertmanager::Alertmanager;
-use crate::client::{Authentication, Http, Prometheus};
+use crate::client::{Authentication, Http, Pages, Prometheus};
 
 /// Most bytes of an answer where the section names no bound.
 const MAX_BYTES: usize = 64 << 20;
@@ -123,6 +123,14 @@ impl Section {
     /// The first key that is wrong, or a file that cannot be read.
     pub fn alertmanager(&self, base: &Path) -> Result<Alertmanager, Wrong> {
         Ok(Alertmanager::new(self.http(base)?))
+    }
+
+    /// The client of the pages of a service at this address; file names are relative to `base`.
+    ///
+    /// # Errors
+    /// The first key that is wrong, or a file that cannot be read.
+    pub fn pages(&self, base: &Path) -> Result<Pages, Wrong> {
+        Ok(Pages::new(self.http(base)?))
     }
 
     fn http(&self, base: &Path) -> Result<Http, Wrong> {

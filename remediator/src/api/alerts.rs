@@ -88,7 +88,12 @@ impl Api {
                 .await
                 .map_err(|error| match error {
                     JournalError::Full => Refused::Overload,
-                    _ => Refused::Journal,
+                    error => {
+                        if error.may_pass() {
+                            engine.fails(&error);
+                        }
+                        Refused::Journal
+                    }
                 })?;
         }
         self.metrics
@@ -102,6 +107,15 @@ impl Api {
             .alerts
             .with_label_values(&["resolved"])
             .inc_by(count as u64 - firing);
+        if webhook.left_out > 0 {
+            let unmatched = self.metrics.unmatched.with_label_values(&["bad_labels"]);
+            unmatched.inc_by(webhook.left_out);
+            tracing::warn!(
+                left_out = webhook.left_out,
+                peer = request.peer(),
+                "alerts with more than 64 labels, or with one of more than 2048 bytes, are not taken"
+            );
+        }
         if webhook.truncated > 0 {
             self.metrics.truncated.inc_by(webhook.truncated);
             tracing::warn!(

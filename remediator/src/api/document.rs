@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::commands::{Accepted, CommandRequest, CommandShown, Commands, Sends};
 use super::jobs::{Decided, DecisionRequest, JobShown, Jobs, RunPreview, RunRequest, Started};
+use super::silences::{Ended, Made, SilencePreview, SilenceRequest, SilencesShown};
 use super::switch::{SwitchPreview, SwitchRequest};
 use super::{CALLS, Call, Kept, Platforms, Runbooks, Taken};
 use crate::journal::Switch;
@@ -102,6 +103,22 @@ fn describe(call: &mut Operation<'_>, action: Call) {
                 .answer::<Switch>(200, "How it stands now.")
                 .answer::<SwitchPreview>(200, "")
                 .problems(&[415]);
+        }
+        Call::Silences => {
+            call.answer::<SilencesShown>(200, "Silences, as Alertmanager has them.")
+                .problems(&[409, 503]);
+        }
+        Call::Silence => {
+            call.write()
+                .takes::<SilenceRequest>(JSON)
+                .answer::<SilencePreview>(200, "What would be made, with validate.")
+                .answer::<Made>(201, "It holds.")
+                .problems(&[409, 415]);
+        }
+        Call::EndSilence => {
+            call.write()
+                .answer::<Ended>(200, "It is over, or would be, with validate.")
+                .problems(&[404, 409]);
         }
         Call::Change => {
             call.answer::<ChangeOutcome>(200, "How it stands.")

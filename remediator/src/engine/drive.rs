@@ -1,22 +1,21 @@
 //! One job from state to state.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use inventory::{Desired, Device};
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use crate::decide::{self, Decision, Evidence, Plan};
+use crate::decide::{self, Decision};
 use crate::job::{Job, State};
 use crate::journal::{Hint, JournalError};
-use crate::platform::{Platform, Way};
 use crate::ports;
 use crate::rails::{Held, Rail};
 use crate::runbook::{Level, Runbook, Verdict};
 use crate::session::{AccessError, Account, Session};
 use crate::setup::Setup;
 
+use super::bench::{Bench, timer};
+use super::typing::Typed;
 use super::{Engine, locked, moved, subject};
 
 /// Proof older than this is no proof.
@@ -32,15 +31,6 @@ const OUTPUT: usize = 64 * 1024;
 /// Times that lines may be typed for one job: a second time after a crash only.
 const ATTEMPTS: u32 = 2;
 
-/// What a job works with.
-struct Bench {
-    setup: Arc<Setup>,
-    runbook: Arc<Runbook>,
-    platform: Arc<Platform>,
-    device: Device,
-    values: BTreeMap<String, String>,
-}
-
 impl Engine {
     /// Drives a job as far as it goes.
     pub(super) async fn drive(&self, mut job: Job) {
@@ -48,6 +38,12 @@ impl Engine {
         let span = || tracing::info_span!("job", otel.name = title);
         let driven = toolkit::trace::resumed(origin.as_ref(), span, async {
             match job.state {
+                // Nobody drives it: the journal could not be written in the middle of it. It is as after a crash.
+                State::Running | State::Verifying => {
+                    let why = "the journal could not be written while it was at work";
+                    self.step(&mut job, State::Unknown, why).await?;
+                    self.look_after_crash(&mut job).await
+                }
                 State::Unknown => self.look_after_crash(&mut job).await,
                 State::Claimed => self.act(&mut job).await,
                 _ => self.consider(&mut job).await,
@@ -55,6 +51,9 @@ impl Engine {
         })
         .await;
         if let Err(error) = driven.or_else(moved) {
+            if error.may_pass() {
+                self.fails(&error);
+            }
             tracing::error!(job = job.id, %error, "job cannot go on");
         }
     }
@@ -77,7 +76,14 @@ impl Engine {
                 Some(_) if device.ssh.is_none() => {
                     Err("the inventory does not say how the device is reached by SSH".to_owned())
                 }
-                Some(platform) => Ok((Arc::clone(runbook), Arc::clone(platform), device.clone())),
+                Some(platform) => {
+                    let asks = setup.snmp && device.snmp.is_some();
+                    let runbook = match asks && !runbook.precheck_snmp.is_empty() {
+                        true => Arc::new((**runbook).clone().with_snmp()),
+                        false => Arc::clone(runbook),
+                    };
+                    Ok((runbook, Arc::clone(platform), device.clone()))
+                }
             },
         };
         match found {
@@ -102,6 +108,11 @@ impl Engine {
     async fn consider(&self, job: &mut Job) -> Result<(), JournalError> {
         if matches!(job.state, State::Deferred | State::Prechecked) {
             self.step(job, State::Matched, "looked at again").await?;
+        }
+        let setup = (self.parts.setup)();
+        let proposes = |runbook: &Arc<Runbook>| runbook.proposes.is_some();
+        if setup.runbooks.get(&job.runbook).is_some_and(proposes) {
+            return self.propose(job).await;
         }
         let Some(bench) = self.bench(job).await? else {
             return Ok(());
@@ -148,7 +159,7 @@ impl Engine {
     }
 
     /// Nothing can be done: people have to look, unless it was to be observed only.
-    async fn give_up(&self, job: &mut Job, why: String) -> Result<(), JournalError> {
+    pub(super) async fn give_up(&self, job: &mut Job, why: String) -> Result<(), JournalError> {
         let observed =
             job.state == State::Matched && job.level == Level::Observe && job.requester.is_none();
         let state = if observed {
@@ -160,7 +171,7 @@ impl Engine {
     }
 
     /// Nothing is touched: the rail that says so is counted, and the job ends.
-    async fn leave(
+    pub(super) async fn leave(
         &self,
         job: &mut Job,
         rail: Rail,
@@ -254,7 +265,7 @@ impl Engine {
     }
 
     /// The switch, planned work and silences: nothing may be begun while one of them holds.
-    async fn hands_off(&self, job: &Job, device: &Device) -> Option<(Held, String)> {
+    pub(super) async fn hands_off(&self, job: &Job, device: &Device) -> Option<(Held, String)> {
         let now = self.parts.clock.now();
         let held = |rail, until, why: String| {
             let held = Held {
@@ -291,7 +302,12 @@ impl Engine {
     }
 
     /// Defers the job, or gives it to people when no time is worth waiting for.
-    async fn hold(&self, job: &mut Job, held: Held, why: &str) -> Result<(), JournalError> {
+    pub(super) async fn hold(
+        &self,
+        job: &mut Job,
+        held: Held,
+        why: &str,
+    ) -> Result<(), JournalError> {
         self.parts.metrics.suppressed(held.rail);
         match held.until {
             Some(until) => {
@@ -318,7 +334,7 @@ impl Engine {
             .filter(|_| bench.runbook.target.port.is_some())
             .is_some_and(|port| bench.device.desired_of(port) == Some(Desired::Up));
         let proof = &*self.parts.proof;
-        Ok(decide::decide(
+        let mut decision = decide::decide(
             &bench.runbook,
             &bench.platform,
             &bench.values,
@@ -327,7 +343,13 @@ impl Engine {
             &mut *session,
             proof,
         )
-        .await)
+        .await;
+        if let (true, Decision::Act(plan) | Decision::Propose(plan, _)) =
+            (bench.setup.commit_confirm, &mut decision)
+        {
+            plan.arm(&bench.platform, &timer(job, bench));
+        }
+        Ok(decision)
     }
 
     /// Changes of this port by people, as sentences.
@@ -373,7 +395,7 @@ impl Engine {
         let Some(bench) = self.bench(job).await? else {
             return Ok(());
         };
-        let _place = self.place().await;
+        let place = self.place().await;
         let lock = self.lock_of(&job.device);
         let alone = lock.lock().await;
         if let Some((held, why)) = self.held_back(job, &bench).await {
@@ -441,167 +463,49 @@ impl Engine {
             }
         }
         job.attempts += 1;
+        job.armed_until = match &plan.timer {
+            Some(timer) => now + i64::from(timer.minutes + 1) * 60_000,
+            None => 0,
+        };
         self.step(job, State::Running, "the lines of the plan are typed")
             .await?;
-        let (typed, output) = self.type_lines(job, &bench, &plan).await;
+        let Typed {
+            done,
+            output,
+            armed,
+        } = self.type_lines(job, &bench, &plan).await;
         let typed_at = self.parts.clock.now();
         job.output = self.kept(&bench.device, &output);
-        let why = match typed {
+        if !armed {
+            job.armed_until = 0;
+        }
+        let why = match done {
+            Ok(()) if armed => "the lines were typed, and wait for their confirmation".to_owned(),
             Ok(()) => "the lines were typed".to_owned(),
             Err(error) => format!("not all lines were typed: {error}"),
         };
         // Whatever the device said, what it does is what counts.
         self.step(job, State::Verifying, why).await?;
         let (verdict, seen) = self.verify(&bench, typed_at).await;
-        if verdict == Verdict::Holds {
+        // What waits for a timer needs no place, but nobody else may work on the device meanwhile.
+        drop(place);
+        let (helped, seen) = match verdict {
+            Verdict::Holds => self.keep(job, &bench, seen).await,
+            _ => (false, seen),
+        };
+        if helped {
             return self
                 .step(job, State::Succeeded, format!("it helped ({seen})"))
                 .await;
         }
         self.parts.metrics.suppressed(Rail::Postcheck);
-        let result = self.take_back(job, &bench, &plan, &seen).await;
+        let result = if job.armed_until > 0 {
+            self.taken_back(job, &bench, &seen).await
+        } else {
+            self.take_back(job, &bench, &plan, &seen).await
+        };
         drop(alone);
         result
-    }
-
-    /// Step by step; the switch and the windows are looked at before each.
-    async fn type_lines(
-        &self,
-        job: &Job,
-        bench: &Bench,
-        plan: &Plan,
-    ) -> (Result<(), String>, String) {
-        let mut output = String::new();
-        let mut session = match self.session(&bench.device, Account::Repair).await {
-            Ok(session) => session,
-            Err(error) => return (Err(error.to_string()), output),
-        };
-        for step in &plan.steps {
-            if let Some((held, why)) = self.hands_off(job, &bench.device).await {
-                self.parts.metrics.suppressed(held.rail);
-                return (Err(why), output);
-            }
-            tracing::info!(
-                job = job.id,
-                device = job.device,
-                step = step.step,
-                lines = step.lines.join(" / "),
-                "lines are typed"
-            );
-            let answer = match step.way {
-                Way::Look => {
-                    look(&mut *session, &step.lines, &mut output).await;
-                    continue;
-                }
-                Way::Configure => session.configure(&step.lines),
-                Way::Run => session.act(&step.lines),
-            };
-            self.parts.metrics.lines.inc_by(step.lines.len() as u64);
-            match answer.await {
-                Ok(answer) => output.push_str(&answer),
-                Err(error) => return (Err(error.to_string()), output),
-            }
-        }
-        (Ok(()), output)
-    }
-
-    /// Looks until it helped or the time is over; answers what was seen last. Where it is configured, SNMP has to say so too, with a sample
-    /// from after `typed_at` (milliseconds since the epoch).
-    async fn verify(&self, bench: &Bench, typed_at: i64) -> (Verdict, String) {
-        let (verdict, seen) = self.verify_there(bench).await;
-        let (within, checks) = (bench.setup.snmp_proof, &bench.runbook.postcheck_snmp);
-        if verdict != Verdict::Holds || within.is_zero() || checks.is_empty() {
-            return (verdict, seen);
-        }
-        let mut values = bench.values.clone();
-        let since = format!("{}.{:03}", typed_at / 1_000, typed_at % 1_000);
-        values.insert("since".to_owned(), since);
-        let deadline = Instant::now() + within;
-        loop {
-            let mut evidence = Evidence::new();
-            let verdict = decide::numbers(checks, &values, &*self.parts.proof, &mut evidence).await;
-            let next = Instant::now() + bench.setup.look;
-            if verdict == Verdict::Holds {
-                return (verdict, format!("{seen}, SNMP says so too"));
-            }
-            if next >= deadline {
-                let said: Vec<String> = evidence.into_values().collect();
-                return (verdict, format!("{seen}, SNMP: {}", said.join(", ")));
-            }
-            tokio::time::sleep_until(next).await;
-        }
-    }
-
-    /// Looks at the device until it says that it helped, or the time is over.
-    async fn verify_there(&self, bench: &Bench) -> (Verdict, String) {
-        let deadline = Instant::now() + bench.runbook.verify_within();
-        loop {
-            let mut evidence = Evidence::new();
-            let verdict = match self.session(&bench.device, Account::Repair).await {
-                Ok(mut session) => {
-                    let all = &bench.runbook.postcheck;
-                    decide::checks(
-                        all,
-                        &bench.platform,
-                        &bench.values,
-                        &mut *session,
-                        &*self.parts.proof,
-                        &mut evidence,
-                    )
-                    .await
-                }
-                Err(error) => {
-                    evidence.insert("device".to_owned(), format!("no answer: {error}"));
-                    Verdict::Unknown
-                }
-            };
-            let seen: Vec<String> = evidence
-                .into_iter()
-                .map(|(question, said)| format!("{question}: {said}"))
-                .collect();
-            let next = Instant::now() + bench.setup.look;
-            if verdict == Verdict::Holds || next >= deadline {
-                return (verdict, seen.join(", "));
-            }
-            tokio::time::sleep_until(next).await;
-        }
-    }
-
-    /// It did not help: takes it back where the runbook says how, and calls people. The caller has the device's lock.
-    async fn take_back(
-        &self,
-        job: &mut Job,
-        bench: &Bench,
-        plan: &Plan,
-        seen: &str,
-    ) -> Result<(), JournalError> {
-        let people = &bench.runbook.escalation;
-        if plan.rollback.is_empty() {
-            return self
-                .step(
-                    job,
-                    State::Escalated,
-                    format!("it did not help ({seen}). {people}"),
-                )
-                .await;
-        }
-        let back = Plan {
-            steps: plan.rollback.clone(),
-            ..plan.clone()
-        };
-        match self.type_lines(job, bench, &back).await {
-            (Ok(()), output) => {
-                job.output = self.kept(&bench.device, &format!("{}\n{output}", job.output));
-                let why = format!("it did not help ({seen}) and was taken back. {people}");
-                self.step(job, State::RolledBack, why).await
-            }
-            (Err(error), _) => {
-                let why = format!(
-                    "it did not help ({seen}) and could not be taken back: {error}. {people}"
-                );
-                self.step(job, State::Failed, why).await
-            }
-        }
     }
 
     /// The process ended while lines were being typed. The device says what came of it; nothing is typed on the strength of what was meant.
@@ -612,10 +516,23 @@ impl Engine {
         let lock = self.lock_of(&job.device);
         let _alone = lock.lock().await;
         // What was typed before the process ended was typed before now.
-        let (mut verdict, seen) = self.verify(&bench, self.parts.clock.now()).await;
+        let (mut verdict, mut seen) = self.verify(&bench, self.parts.clock.now()).await;
         if bench.runbook.only_looks(&bench.platform) {
             // What was seen is gone with the process; it is looked at again.
             verdict = Verdict::Fails;
+        }
+        if job.armed_until > 0 {
+            (verdict, seen) = match verdict {
+                Verdict::Holds => match self.keep(job, &bench, seen).await {
+                    (true, seen) => (Verdict::Holds, seen),
+                    (false, seen) => (Verdict::Fails, seen),
+                },
+                // Whatever waits on the device is over before something else is decided.
+                verdict => {
+                    self.until_taken_back(job, &bench).await;
+                    (verdict, seen)
+                }
+            };
         }
         match verdict {
             Verdict::Holds => {
@@ -641,15 +558,6 @@ impl Engine {
     pub(crate) fn kept(&self, device: &Device, text: &str) -> String {
         let masked = self.parts.access.mask(device, text);
         bounded(&masked, OUTPUT).0.to_owned()
-    }
-}
-
-/// The answers to commands that change nothing; one without an answer is told and left out.
-async fn look(session: &mut dyn Session, lines: &[String], output: &mut String) {
-    for line in lines {
-        let answer = session.run(line).await;
-        let answer = answer.unwrap_or_else(|error| format!("no answer: {error}\n"));
-        output.push_str(&format!("> {line}\n{}\n", answer.trim_end()));
     }
 }
 

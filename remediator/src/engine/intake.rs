@@ -134,6 +134,7 @@ impl Engine {
             not_before: 0,
             expires: 0,
             waited: 0,
+            armed_until: 0,
             attempts: 0,
             plan: None,
             plan_hash: String::new(),

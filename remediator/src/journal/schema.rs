@@ -8,10 +8,13 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::JournalError;
 
 /// The version that this program writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// What makes a journal of the version before one of the next: from 1 on.
-const CHANGES: [&str; 1] = ["ALTER TABLE hints ADD COLUMN anything INTEGER NOT NULL DEFAULT 0;"];
+const CHANGES: [&str; 2] = [
+    "ALTER TABLE hints ADD COLUMN anything INTEGER NOT NULL DEFAULT 0;",
+    "CREATE INDEX jobs_runbook ON jobs(runbook, state);",
+];
 
 const TABLES: &str = "
 CREATE TABLE meta(version INTEGER NOT NULL);
@@ -25,6 +28,7 @@ CREATE TABLE jobs(
 CREATE UNIQUE INDEX jobs_claim ON jobs(key) WHERE open=1;
 CREATE INDEX jobs_key ON jobs(key);
 CREATE INDEX jobs_updated ON jobs(updated);
+CREATE INDEX jobs_runbook ON jobs(runbook, state);
 CREATE TABLE rows(
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, job TEXT NOT NULL, \"from\" TEXT, \"to\" TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX rows_job ON rows(job);

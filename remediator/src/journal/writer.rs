@@ -29,10 +29,10 @@ pub struct Statistics {
     pub waiting: AtomicU64,
 }
 
-/// Does its change inside the transaction; answers what happens with the result once it is on disk.
-type Change = Box<dyn FnOnce(&Transaction<'_>) -> Answer + Send>;
-/// Tells the result; `true` when the transaction is on disk.
-type Answer = Box<dyn FnOnce(bool) + Send>;
+/// Does its change inside the transaction, or is told that there is none; answers what happens with the result once that is known.
+type Change = Box<dyn FnOnce(Result<&Transaction<'_>, &rusqlite::Error>) -> Answer + Send>;
+/// Tells the result; `Err` when the transaction is not on disk.
+type Answer = Box<dyn FnOnce(Result<(), &rusqlite::Error>) + Send>;
 
 #[derive(Clone)]
 pub(super) struct Writer {
@@ -61,11 +61,14 @@ impl Writer {
     ) -> Result<T, JournalError> {
         let (send, answer) = oneshot::channel();
         let change: Change = Box::new(move |tx| {
-            let result = savepoint(tx, change);
+            let result = match tx {
+                Ok(tx) => savepoint(tx, change),
+                Err(error) => Err(JournalError::not_written(error)),
+            };
             Box::new(move |stored| {
-                let result = match result {
-                    Ok(_) if !stored => Err(JournalError::Ended),
-                    result => result,
+                let result = match (result, stored) {
+                    (Ok(_), Err(error)) => Err(JournalError::not_written(error)),
+                    (result, _) => result,
                 };
                 // Who asked may have gone.
                 let _ = send.send(result);
@@ -94,6 +97,12 @@ fn savepoint<T>(
 ) -> Result<T, JournalError> {
     tx.execute_batch("SAVEPOINT change")?;
     let result = change(tx);
+    if tx.is_autocommit() {
+        // It was given up whole, and its savepoints with it.
+        return Err(result
+            .err()
+            .unwrap_or_else(|| JournalError::not_written(&full())));
+    }
     tx.execute_batch(if result.is_ok() {
         "RELEASE change"
     } else {
@@ -116,7 +125,8 @@ fn work(mut connection: Connection, changes: &Receiver<Change>, statistics: &Sta
             Ok(()) => {}
             Err(error) => {
                 statistics.failed.fetch_add(count, Relaxed);
-                tracing::error!(%error, "the journal cannot be written: nothing of it is done");
+                // Who asked says so; the engine tells people once.
+                tracing::debug!(%error, "nothing of a transaction is written");
             }
         }
     }
@@ -129,23 +139,95 @@ fn together(
     statistics: &Statistics,
 ) -> rusqlite::Result<()> {
     let count = batch.len() as u64;
-    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let answers: Vec<Answer> = batch.into_iter().map(|change| change(&tx)).collect();
-    let committed = tx.commit();
+    let begun = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
+    let tx = match begun {
+        Ok(tx) => tx,
+        Err(error) => {
+            for change in batch {
+                change(Err(&error))(Ok(()));
+            }
+            return Err(error);
+        }
+    };
+    let mut answers: Vec<Answer> = Vec::new();
+    for change in batch {
+        // SQLite may give the whole up in the middle, as on a full disk: what would be written then would be a transaction of its own.
+        let given_up = tx.is_autocommit().then(full);
+        answers.push(change(given_up.as_ref().map_or(Ok(&tx), Err)));
+    }
+    let committed = match tx.is_autocommit() {
+        true => Err(full()),
+        false => tx.commit(),
+    };
     // Before anybody is answered: who was finds it counted.
     if committed.is_ok() {
         statistics.written.fetch_add(count, Relaxed);
         statistics.commits.fetch_add(1, Relaxed);
     }
     for answer in answers {
-        answer(committed.is_ok());
+        answer(committed.as_ref().copied());
     }
     committed
+}
+
+/// What SQLite says when it gave a transaction up.
+fn full() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
+        Some("the transaction was given up".to_owned()),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A database of so many pages is a disk of that size: SQLite gives a change, or all of a transaction, up.
+    #[tokio::test]
+    async fn what_finds_no_room_is_not_written_is_told_so_and_goes_on_when_there_is_room() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE kept(text TEXT NOT NULL); PRAGMA max_page_count=8;")
+            .unwrap();
+        let writer = Writer::start(connection).unwrap();
+        let put = |size: usize| {
+            let writer = writer.clone();
+            async move {
+                let change = move |tx: &Transaction<'_>| {
+                    tx.execute("INSERT INTO kept VALUES (?)", ["x".repeat(size)])?;
+                    Ok(())
+                };
+                writer.write(change).await
+            }
+        };
+        put(100).await.unwrap();
+        let mut taken = 1;
+        // Small ones and such as find no room, many in one transaction.
+        let sizes = (0..200).map(|n| if n % 3 == 0 { 100 } else { 9_000 });
+        let all = futures_util::future::join_all(sizes.map(put)).await;
+        let mut refused = 0;
+        for done in all {
+            match done {
+                Ok(()) => taken += 1,
+                Err(error) => {
+                    assert!(error.may_pass(), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 100, "{refused}");
+        let room = |tx: &Transaction<'_>| {
+            tx.execute_batch("PRAGMA max_page_count=10000")?;
+            Ok(())
+        };
+        writer.write(room).await.unwrap();
+        put(9_000).await.unwrap();
+        let count = |tx: &Transaction<'_>| {
+            Ok(tx.query_row("SELECT count(*) FROM kept", [], |row| row.get::<_, i64>(0))?)
+        };
+        // Whoever was told that it is written is there, and nobody else.
+        assert_eq!(writer.write(count).await.unwrap(), taken + 1);
+    }
 
     #[tokio::test]
     async fn what_there_is_no_room_for_is_refused_and_what_waits_is_written() {

@@ -40,7 +40,7 @@ pub struct Case {
     /// What it answers after the steps.
     #[serde(default)]
     pub after: BTreeMap<String, String>,
-    /// What Prometheus answers, by query with its values filled in.
+    /// What Prometheus answers, by query with its values filled in, and what SNMP does, by `SNMP NAME{LABEL="VALUE"}`.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
     /// What this has to lead to.

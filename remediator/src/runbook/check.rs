@@ -1,4 +1,4 @@
-//! One check: a question to the device or to Prometheus, and what the answer has to be.
+//! One check: a question to the device, to its SNMP agent or to Prometheus, and what the answer has to be.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::Fields;
 
-/// A question, and what the answer has to be. Either `read` or `promql`.
+/// A question, and what the answer has to be. One of `read`, `promql` and `snmp`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Check {
@@ -32,6 +32,15 @@ pub struct Check {
     /// A query to Prometheus whose answer is one number; `{device}` and `{port}` stand for what is acted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promql: Option<String>,
+    /// A series that the device is asked for at this moment by way of sotp-snmp, such as `ifAdminStatus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<String>,
+    /// Labels of that series; `{device}` and `{port}` stand for what is acted on.
+    #[serde(rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The module of `snmp.yml` that brings that series; `if_mib` when it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// The number that it has to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub equals: Option<f64>,
@@ -59,14 +68,23 @@ impl Check {
             && self.contains.is_empty()
             && self.has.is_empty()
             && self.lacks.is_empty());
-        match (&self.read, &self.promql) {
-            (Some(_), None) if fields && self.equals.is_none() => Ok(()),
-            (Some(_), None) => {
+        let series = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if self.snmp.is_none() && !(self.labels.is_empty() && self.module.is_none()) {
+            return Err("expected snmp beside where and module".to_owned());
+        }
+        match (&self.read, &self.promql, &self.snmp) {
+            (Some(_), None, None) if fields && self.equals.is_none() => Ok(()),
+            (Some(_), None, None) => {
                 Err("expected is, in, contains, has or lacks beside read".to_owned())
             }
-            (None, Some(_)) if self.equals.is_some() && !fields => Ok(()),
-            (None, Some(_)) => Err("expected equals beside promql".to_owned()),
-            _ => Err("expected read or promql, one of them".to_owned()),
+            (None, Some(_), None) if self.equals.is_some() && !fields => Ok(()),
+            (None, Some(_), None) => Err("expected equals beside promql".to_owned()),
+            (None, None, Some(name)) if name.is_empty() || !name.chars().all(series) => Err(
+                format!("expected the name of a series in snmp, found {name:?}"),
+            ),
+            (None, None, Some(_)) if self.equals.is_some() && !fields => Ok(()),
+            (None, None, Some(_)) => Err("expected equals beside snmp".to_owned()),
+            _ => Err("expected read, promql or snmp, one of them".to_owned()),
         }
     }
 

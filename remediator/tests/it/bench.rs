@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use inventory::{Device, Feed, Inventory};
 use sotp_remediator::clock::Clock;
+use sotp_remediator::drift::{Archive, NoArchive};
 use sotp_remediator::engine::{Engine, Parts, Silent, Witness};
 use sotp_remediator::job::{Job, State};
 use sotp_remediator::journal::{Alert, Answered, CommandJob, Filter, Journal};
@@ -199,11 +200,15 @@ devices:
 /// Everything round an engine.
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
+    pub(crate) inventory: &'static str,
+    /// In the place of `devices`.
+    pub(crate) access: Option<Arc<dyn Access>>,
     pub(crate) devices: Devices,
     pub(crate) clock: Arc<Hand>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) proof: Arc<dyn Proof>,
     pub(crate) silences: Arc<dyn Silences>,
+    pub(crate) archive: Arc<dyn Archive>,
     pub(crate) witness: Arc<dyn Witness>,
     pub(crate) setup: Arc<Mutex<Arc<Setup>>>,
 }
@@ -229,6 +234,8 @@ pub(crate) fn setup(level: Level) -> Setup {
         person: Duration::from_secs(300),
         look: Duration::from_millis(10),
         snmp_proof: Duration::ZERO,
+        commit_confirm: true,
+        snmp: false,
         own_users: vec!["sotp".to_owned()],
         runbooks: Runbooks::built_in(&platforms).unwrap(),
         platforms,
@@ -252,11 +259,14 @@ impl Bench {
         }
         Self {
             dir: TempDir::new().unwrap(),
+            inventory: INVENTORY,
+            access: None,
             devices,
             clock: Arc::new(Hand(AtomicI64::new(BEGIN))),
             metrics: Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap()),
             proof: Arc::new(Nobody),
             silences: Arc::new(Unasked),
+            archive: Arc::new(NoArchive),
             witness: Arc::new(Silent),
             setup: Arc::new(Mutex::new(Arc::new(setup(level)))),
         }
@@ -329,10 +339,14 @@ impl Bench {
         let parts = Parts {
             journal: Journal::open(self.dir.path()).unwrap(),
             clock: Arc::clone(&self.clock) as Arc<_>,
-            access: Arc::new(self.devices.clone()),
+            access: match &self.access {
+                Some(access) => Arc::clone(access),
+                None => Arc::new(self.devices.clone()),
+            },
             proof: Arc::clone(&self.proof),
             silences: Arc::clone(&self.silences),
-            feed: Feed::fixed(Inventory::parse(INVENTORY, Path::new("test.yaml")).unwrap()),
+            archive: Arc::clone(&self.archive),
+            feed: Feed::fixed(Inventory::parse(self.inventory, Path::new("test.yaml")).unwrap()),
             setup: Box::new(move || Arc::clone(&setup.lock().unwrap())),
             metrics: Arc::clone(&self.metrics),
             witness: Arc::clone(&self.witness),

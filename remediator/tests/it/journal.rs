@@ -55,7 +55,7 @@ async fn another_version_of_the_journal_is_refused() {
             refused,
             Err(JournalError::Version {
                 found: 7,
-                expected: 2
+                expected: 3
             })
         ),
         "{refused:?}"
@@ -69,7 +69,7 @@ async fn journal_of_the_version_before_is_taken_over() {
     drop(Journal::open(dir.path()).unwrap());
     let db = rusqlite::Connection::open(dir.join("journal.sqlite")).unwrap();
     db.execute_batch(
-        "ALTER TABLE hints DROP COLUMN anything; UPDATE meta SET version=1; \
+        "DROP INDEX jobs_runbook; ALTER TABLE hints DROP COLUMN anything; UPDATE meta SET version=1; \
          INSERT INTO hints(at, device, user, source, text) VALUES (7, 'r1', 'alice', 'syslog', 'r2');",
     )
     .unwrap();

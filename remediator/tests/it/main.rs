@@ -4,15 +4,21 @@
 mod bench;
 mod bounds;
 mod crash;
+mod drift;
 mod golden;
 mod heals;
 mod hosts;
 mod incidents;
 mod journal;
+mod openapi;
 mod rails;
+mod room;
 mod router;
 mod runbooks;
+#[path = "../../../exporters/inventory/tests/it/schemathesis.rs"]
+mod schemathesis;
 mod silences;
 mod snmp_proof;
 mod streams;
 mod telling;
+mod timers;

@@ -12,5 +12,6 @@ mod process;
 mod prometheus;
 mod remote;
 mod scale;
+mod schemathesis;
 mod support;
 mod watched;

@@ -1,10 +1,10 @@
 //! The OpenAPI document: committed, held against the router call by call, and put to the test by schemathesis.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::schemathesis;
 use crate::support::{Place, send};
 
 const SMALL: &str = "sites:\n  - name: lab\ngroups:\n  - name: core\ncredentials:\n  - name: main\ndevices:\n  - name: r1\n    address: 192.0.2.1\n";
@@ -73,59 +73,19 @@ async fn every_route_is_described_and_everything_described_is_a_route() {
     assert_eq!(routes, testkit::interface::described(&document));
 }
 
-/// The tool in a folder of its own under `target`; nothing when the registry cannot be reached.
-fn schemathesis() -> Result<PathBuf, String> {
-    let folder = root().join("target/schemathesis");
-    let tool = folder.join("bin/schemathesis");
-    if tool.exists() {
-        return Ok(tool);
-    }
-    let run = |command: &mut Command| match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr)
-            .chars()
-            .rev()
-            .take(400)
-            .collect::<String>()
-            .chars()
-            .rev()
-            .collect::<String>()),
-        Err(error) => Err(error.to_string()),
-    };
-    run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    run(Command::new(folder.join("bin/pip")).args([
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-        "schemathesis==4.32.5",
-    ]))?;
-    Ok(tool)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing() {
-    let tool = match tokio::task::spawn_blocking(schemathesis).await.unwrap() {
-        Ok(tool) => tool,
-        Err(reason) => {
-            testkit::skip(format!("schemathesis cannot be installed: {reason}"));
-            return;
-        }
-    };
     let place = Place::new(SMALL);
     let service = place.start().await;
     let url = service.process.url("/api/v1/openapi.json");
-    let folder = place.dir.path().to_owned();
-    let output = tokio::task::spawn_blocking(move || {
-        Command::new(tool)
-            .args(["run", &url, "--auth", "carol:secret", "--max-examples", "15", "--seed", "7", "--phases", "examples,coverage,fuzzing,stateful"])
-            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance"])
-            .args(["--generation-deterministic", "--no-color", "--request-timeout", "20"])
-            .current_dir(folder)
-            .output()
-            .unwrap()
-    })
-    .await
-    .unwrap();
+    let tried = [
+        "--max-examples",
+        "15",
+        "--phases",
+        "examples,coverage,fuzzing,stateful",
+    ];
+    let run = schemathesis::run(url, "carol:secret", &tried, place.dir.path());
+    let Some(output) = run.await else { return };
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
