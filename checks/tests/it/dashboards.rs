@@ -95,7 +95,7 @@ fn words_are_changed_wherever_a_panel_speaks_of_them() {
         json["panels"][1]["transformations"][0]["options"]["renameByName"]["Value"],
         "down"
     );
-    assert!(dashboards::word_problems(&[dashboard.clone()], &words).is_empty());
+    assert!(dashboards::word_problems(std::slice::from_ref(&dashboard), &words).is_empty());
     words.remove("Down");
     words.insert("Up".to_owned(), "Działa".to_owned());
     let problems = dashboards::word_problems(&[dashboard], &words);
