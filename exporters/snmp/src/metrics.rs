@@ -119,6 +119,7 @@ impl Metrics {
         };
         for reason in Reason::ALL {
             metrics.errors.with_label_values(&[reason.name()]);
+            metrics.ignored.with_label_values(&[reason.name()]);
         }
         registry.register(Box::new(metrics.collection.clone()))?;
         registry.register(Box::new(metrics.packet.clone()))?;

@@ -77,6 +77,8 @@ pub(super) fn grafana_process(setting: &Setting) -> anyhow::Result<Process> {
             url("inventoryUrl", INVENTORY, 19870),
             url("remediatorUrl", "sotp-remediator", 19095),
             url("configurationUrl", "sotp-ssh-config", 19222),
+            url("reporterUrl", "sotp-reporter", 19880),
+            url("alertmanagerUrl", "alertmanager", 9093),
         ]),
     };
     let text = serde_json::to_string_pretty(&sheet)?;

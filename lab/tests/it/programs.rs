@@ -13,9 +13,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use testkit::TempDir;
 
-/// Says its version, or notes its environment and answers 200 to everything on the port it was told.
+/// Says its version, or notes its environment and answers 200 to everything on the port it was told, with the certificate it was told.
 const STAND_IN: &str = r#"#!/usr/bin/env python3
-import http.server, os, re, sys
+import http.server, os, re, ssl, sys
 if "--version" in sys.argv:
     print("VERSION"); sys.exit(0)
 configs = [a.split("=", 1)[1] for a in sys.argv if a.startswith("-config.file=")]
@@ -27,7 +27,18 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
     def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer).serve_forever()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer)
+flags = dict(a[1:].split("=", 1) for a in sys.argv if a.startswith("-server.http-tls-"))
+tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+tls.load_cert_chain(
+    os.environ.get("GF_SERVER_CERT_FILE") or flags["server.http-tls-cert-path"],
+    os.environ.get("GF_SERVER_CERT_KEY") or flags["server.http-tls-key-path"])
+if flags:
+    assert flags["server.http-tls-client-auth"] == "RequireAndVerifyClientCert"
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(flags["server.http-tls-ca-path"])
+server.socket = tls.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
 "#;
 
 fn stand_in(path: &Path, version: &str) {

@@ -174,7 +174,7 @@ async fn what_is_wrong_is_said_with_the_field() {
             json!({"name": "r9", "adress": "192.0.2.9"}),
             422,
             "",
-            "unknown key \"adress\"; expected one of name, address, addresses, groups, site, role, platform, tags, ping, snmp, ssh, flow, syslog, mqtt, maintenance, desired, ports",
+            "unknown key \"adress\"; expected one of name, address, addresses, groups, site, role, platform, tags, ping, snmp, ssh, flow, syslog, mqtt, checks, host, cloud, maintenance, desired, ports",
         ),
         (json!({"name": "r9", "address": 5}), 422, "", ""),
         (

@@ -436,7 +436,7 @@ fn a_bad_inventory_ends_the_start_with_64_and_every_error() {
         .unwrap();
     let shown = bad.display().to_string();
     let expected = format!(
-        "error: {shown}:2:15: devices[0]: unknown key \"adress\"; expected one of name, address, addresses, groups, site, role, platform, tags, ping, snmp, ssh, flow, syslog, mqtt, maintenance, desired, ports\n\
+        "error: {shown}:2:15: devices[0]: unknown key \"adress\"; expected one of name, address, addresses, groups, site, role, platform, tags, ping, snmp, ssh, flow, syslog, mqtt, checks, host, cloud, maintenance, desired, ports\n\
         {shown}:3:24: devices[1].address: \"192.0.2.256\" is not an address; expected an IPv4 address, an IPv6 address or a DNS name\n"
     );
     for more in [
