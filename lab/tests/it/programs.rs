@@ -143,10 +143,10 @@ fn programs_in_the_stack_folder_are_started_and_told_of_each_other() {
     // It asks through the gate; without one nobody may look unasked.
     let gate = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
     let gate = gate.iter().any(|path| path.exists());
-    let port = if gate { 9191 } else { 9090 };
+    let port = if gate { 19191 } else { 19090 };
     assert_eq!(
         value("SOTP_PROMETHEUS_URL="),
-        format!("http://127.0.0.1:{port}")
+        format!("https://127.0.0.1:{port}")
     );
     assert_eq!(value("GF_AUTH_ANONYMOUS_ENABLED="), gate.to_string());
     assert_eq!(value("SOTP_SCRAPE_INTERVAL="), "15s");
