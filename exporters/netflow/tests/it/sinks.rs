@@ -88,15 +88,19 @@ async fn kafka_gets_every_flow_in_goflow2s_form_although_it_fails_at_first() {
     let place = support::start(DEVICES, &config).await;
     send(&place, 200).await;
     let flows = 200 * RECORDS;
+    // At least once: a block that was under way to another partition when one failed may come again, whole.
     let received = eventually(Duration::from_secs(60), || async {
         let all = messages(&broker);
-        anyhow::ensure!(all.len() as u64 == flows, "{} of {flows}", all.len());
+        let octets: BTreeSet<u64> = all.iter().map(|flow| flow.bytes).collect();
+        anyhow::ensure!(
+            octets == (1..=flows).collect(),
+            "{} of {flows}",
+            octets.len()
+        );
         Ok(all)
     });
     let received = received.await.unwrap();
     assert_eq!(broker.errors_left(), 0);
-    let octets: BTreeSet<u64> = received.iter().map(|flow| flow.bytes).collect();
-    assert_eq!(octets, (1..=flows).collect(), "each flow once");
     let first = &received[0];
     assert_eq!((first.kind, &*first.src_addr), (2, &[198, 18, 0, 1][..]));
     assert_eq!(first.sampler_address, [127, 0, 0, 1]);

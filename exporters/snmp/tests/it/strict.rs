@@ -102,7 +102,8 @@ async fn the_modules_that_snmp_exporter_lacks_are_unknown() {
 #[tokio::test]
 async fn identical_requests_are_scraped_each_for_itself() {
     for (strict, shared) in [(true, 0.0), (false, 1.0)] {
-        let (target, _) = serve(Duration::from_millis(200), 0);
+        // Long enough for the second request to come while the first one is answered, however busy the machine is.
+        let (target, _) = serve(Duration::from_millis(1_500), 0);
         let (process, _folder) = start(strict).await;
         let query = format!("target={target}&module=system");
         let (one, other) = tokio::join!(ask(&process, &query), ask(&process, &query));
