@@ -259,9 +259,10 @@ async fn sflow_of_pmacct_is_told_to_the_octet() {
         .spawn()
         .unwrap();
     let packets: u32 = FLOWS.iter().map(|flow| flow.4).sum();
+    // It keeps the last ones until it ends: a datagram that is not full, or two on a busy machine.
     let samples = place
         .until("nearly every packet", |samples| {
-            samples.sum("netflow_packets_total", &[("device", "r1")]) > f64::from(packets) - 8.0
+            samples.sum("netflow_packets_total", &[("device", "r1")]) > f64::from(packets) - 20.0
         })
         .await;
     // It keeps its plugin as a child of its own, and ends it when it is asked to.
