@@ -3,7 +3,6 @@
 //! Nothing is typed to undo them. Who has the device's lock holds it until the timer is over, since on some platforms the next commit of
 //! anybody confirms what waits.
 
-use crate::decide::{self, Evidence};
 use crate::job::{Job, State};
 use crate::journal::JournalError;
 use crate::rails::Rail;
@@ -47,25 +46,7 @@ impl Engine {
     ) -> Result<(), JournalError> {
         self.until_taken_back(job, bench).await;
         self.parts.metrics.suppressed(Rail::CommitConfirm);
-        let mut evidence = Evidence::new();
-        let verdict = match self.session(&bench.device, Account::Repair).await {
-            Ok(mut session) => {
-                let checks = &bench.runbook.precheck;
-                decide::checks(
-                    checks,
-                    &bench.platform,
-                    &bench.values,
-                    &mut *session,
-                    &*self.parts.proof,
-                    &mut evidence,
-                )
-                .await
-            }
-            Err(error) => {
-                evidence.insert("device".to_owned(), format!("no answer: {error}"));
-                Verdict::Unknown
-            }
-        };
+        let (verdict, evidence) = self.look(bench, &bench.runbook.precheck).await;
         let now: Vec<String> = evidence.into_values().collect();
         let (now, people) = (now.join(", "), &bench.runbook.escalation);
         match verdict {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::decide::{self, Evidence, Plan};
 use crate::job::{Job, State};
 use crate::journal::JournalError;
-use crate::runbook::Verdict;
+use crate::runbook::{Check, Verdict};
 use crate::session::Account;
 
 use super::Engine;
@@ -39,29 +39,34 @@ impl Engine {
         }
     }
 
+    /// One look at the device: what these checks come to, and what it said; a device that cannot be asked is unknown.
+    pub(super) async fn look(&self, bench: &Bench, checks: &[Check]) -> (Verdict, Evidence) {
+        let mut evidence = Evidence::new();
+        let verdict = match self.session(&bench.device, Account::Repair).await {
+            Ok(mut session) => {
+                decide::checks(
+                    checks,
+                    &bench.platform,
+                    &bench.values,
+                    &mut *session,
+                    &*self.parts.proof,
+                    &mut evidence,
+                )
+                .await
+            }
+            Err(error) => {
+                evidence.insert("device".to_owned(), format!("no answer: {error}"));
+                Verdict::Unknown
+            }
+        };
+        (verdict, evidence)
+    }
+
     /// Looks at the device until it says that it helped, or the time is over.
     pub(super) async fn verify_there(&self, bench: &Bench) -> (Verdict, String) {
         let deadline = Instant::now() + bench.runbook.verify_within();
         loop {
-            let mut evidence = Evidence::new();
-            let verdict = match self.session(&bench.device, Account::Repair).await {
-                Ok(mut session) => {
-                    let all = &bench.runbook.postcheck;
-                    decide::checks(
-                        all,
-                        &bench.platform,
-                        &bench.values,
-                        &mut *session,
-                        &*self.parts.proof,
-                        &mut evidence,
-                    )
-                    .await
-                }
-                Err(error) => {
-                    evidence.insert("device".to_owned(), format!("no answer: {error}"));
-                    Verdict::Unknown
-                }
-            };
+            let (verdict, evidence) = self.look(bench, &bench.runbook.postcheck).await;
             let seen: Vec<String> = evidence
                 .into_iter()
                 .map(|(question, said)| format!("{question}: {said}"))
