@@ -19,7 +19,7 @@ use crate::month::{Millis, Month, Period};
 use crate::timeline::Planned;
 
 pub use crate::totals::Totals;
-pub use causes::{KINDS, Known};
+pub use causes::{Cause, KINDS, Known};
 pub use incidents::{Ended, Incident};
 pub use links::LinkRow;
 pub use planned::Work;

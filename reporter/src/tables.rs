@@ -300,6 +300,11 @@ fn devices(profile: Profile, report: &Report) -> Result<File, Error> {
     table.finish()
 }
 
+/// What is known, or nothing.
+fn said<T: ToString>(known: Option<T>) -> String {
+    known.map(|known| known.to_string()).unwrap_or_default()
+}
+
 fn incidents(profile: Profile, report: &Report) -> Result<File, Error> {
     let head = [
         "device",
@@ -327,8 +332,8 @@ fn incidents(profile: Profile, report: &Report) -> Result<File, Error> {
             seconds(one.end - one.start),
             yes(one.began_before),
             own(one.ended.as_str()),
-            text(&known.cause),
-            text(&known.repair),
+            text(&said(known.cause.as_ref())),
+            text(&said(known.repair.as_ref())),
             text(&known.approver),
             text(&known.jobs.join(" ")),
             text(&known.trace),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Cost, measured};
 
-pub(crate) fn print(tables: &Path, folder: &Path) -> Result<(Cost, String), String> {
+pub(crate) fn print(tables: &Path, folder: &Path) -> Result<Cost, String> {
     let mut html = String::from(
         "<!doctype html><meta charset=utf-8><style>body{font:9pt sans-serif}table{border-collapse:collapse;width:100%}td{border:1px solid #ccc}</style>",
     );
@@ -56,8 +56,5 @@ pub(crate) fn print(tables: &Path, folder: &Path) -> Result<(Cost, String), Stri
     if !status.success() {
         return Err(status.to_string());
     }
-    let size = std::fs::metadata(&out)
-        .map_err(|error| error.to_string())?
-        .len();
-    Ok((cost, format!("{} KB", size / 1_000)))
+    Ok(cost)
 }

@@ -42,7 +42,13 @@ fn serve(client: TcpStream, taken: &AtomicUsize) -> std::io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn run(service: &Path, reports: usize, folder: &Path) -> (Cost, String) {
+/// What the hour took, and the reports whose mail was not taken.
+pub(crate) struct Hour {
+    pub(crate) cost: Cost,
+    pub(crate) unsent: f64,
+}
+
+pub(crate) fn run(service: &Path, reports: usize, folder: &Path) -> Hour {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let taken = Arc::new(AtomicUsize::new(0));
@@ -100,8 +106,8 @@ pub(crate) fn run(service: &Path, reports: usize, folder: &Path) -> (Cost, Strin
         memory: *most.lock().unwrap(),
     };
     let (taken, failed) = (taken.load(Ordering::SeqCst), failed.load(Ordering::SeqCst));
-    (
+    Hour {
         cost,
-        format!("{taken} of {reports} mails taken, {failed} failed"),
-    )
+        unsent: reports.abs_diff(taken).max(failed) as f64,
+    }
 }

@@ -11,8 +11,10 @@ mod hour;
 mod month;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+use testkit::{Figures, Goal};
 
 /// What a program took.
 #[derive(Debug, Clone, Copy)]
@@ -24,21 +26,8 @@ struct Cost {
     memory: f64,
 }
 
-struct Line {
-    name: &'static str,
-    goal: &'static str,
-    cost: Cost,
-    more: String,
-}
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [one, devices, folder] = &arguments[..]
-        && one == "--one"
-    {
-        month::write(devices.parse().unwrap(), Path::new(folder));
-        return ExitCode::SUCCESS;
-    }
     if let [one, devices] = &arguments[..]
         && one == "--states"
     {
@@ -55,78 +44,123 @@ fn main() -> ExitCode {
     let part = |whole: usize| if small { whole / 10 } else { whole };
     let folder = std::env::temp_dir().join(format!("bench-reporter-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let mut lines = Vec::new();
-    let own = |arguments: &[&str]| {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(arguments);
-        measured(command)
-    };
-    let ten = part(130);
+    let mut figures = Figures::default();
+
     let pages = folder.join("pages");
-    let (cost, _) = own(&["--one", &ten.to_string(), pages.to_str().unwrap()]);
-    lines.push(Line {
-        name: "report of ten pages",
-        goal: "0.35 CPU-s, 100 MB",
-        cost,
-        more: month::pages(&pages),
-    });
-    match chromium::print(&pages, &folder) {
-        Ok((cost, more)) => lines.push(Line {
-            name: "the same tables, printed by Chromium",
-            goal: "",
-            cost,
-            more,
-        }),
-        Err(why) => eprintln!("skipped: Chromium: {why}"),
-    }
-    let many = part(2_000);
-    let place = folder.join("many");
-    let (cost, _) = own(&["--one", &many.to_string(), place.to_str().unwrap()]);
-    lines.push(Line {
-        name: "report of 2,000 devices",
-        goal: "60 s, 500 MB",
-        cost,
-        more: month::pages(&place),
-    });
-    let (cost, _) = own(&["--states", &part(1_000).to_string()]);
-    lines.push(Line {
-        name: "a month of 1,000 devices at 60 s to all tables",
-        goal: "20 s",
-        cost,
-        more: String::new(),
-    });
-    let (cost, more) = hour::run(&service, part(500), &folder);
-    lines.push(Line {
-        name: "500 reports at the full hour, two at a time",
-        goal: "120 s",
-        cost,
-        more,
-    });
-    std::fs::remove_dir_all(&folder).unwrap();
-    println!(
-        "{:<50} {:>9} {:>9} {:>9}  goal",
-        "", "wall s", "CPU s", "MB"
+    let (ours, count) = report(&service, part(130), &pages);
+    let chromium = match chromium::print(&month::made(&pages), &folder) {
+        Ok(cost) => Some(cost),
+        Err(why) => {
+            eprintln!("skipped: Chromium: {why}");
+            None
+        }
+    };
+    let peer = |of: fn(&Cost) -> f64| chromium.as_ref().map(|cost| ("Chromium", of(cost)));
+    let (cpu, memory) = (peer(|cost| cost.cpu), peer(|cost| cost.memory));
+    let least = if small { 1.0 } else { 10.0 };
+    figures.add(
+        "one report: pages",
+        count as f64,
+        None,
+        Some(Goal::AtLeast(least)),
     );
-    let mut kept = Vec::new();
-    for line in &lines {
-        let wall = line.cost.wall.as_secs_f64();
-        println!(
-            "{:<50} {wall:>9.2} {:>9.2} {:>9.1}  {:<22} {}",
-            line.name, line.cost.cpu, line.cost.memory, line.goal, line.more
-        );
-        kept.push(serde_json::json!({
-            "name": line.name, "wall_seconds": wall, "cpu_seconds": line.cost.cpu, "megabytes": line.cost.memory, "goal": line.goal
-        }));
-    }
+    figures.add(
+        "one report: processor time, s",
+        ours.cpu,
+        cpu,
+        Some(Goal::AtMost(0.35)),
+    );
+    figures.add(
+        "one report: memory, MB",
+        ours.memory,
+        memory,
+        Some(Goal::AtMost(100.0)),
+    );
+
+    let (ours, count) = report(&service, part(2_000), &folder.join("many"));
+    let wall = ours.wall.as_secs_f64();
+    figures.add("2,000 devices: pages", count as f64, None, None);
+    figures.add(
+        "2,000 devices: time, s",
+        wall,
+        None,
+        Some(Goal::AtMost(60.0)),
+    );
+    figures.add(
+        "2,000 devices: memory, MB",
+        ours.memory,
+        None,
+        Some(Goal::AtMost(500.0)),
+    );
+
+    let mut states = Command::new(std::env::current_exe().unwrap());
+    states.args(["--states", &part(1_000).to_string()]);
+    let (ours, status) = measured(states);
+    assert!(status.success());
+    let wall = ours.wall.as_secs_f64();
+    figures.add(
+        "1,000 devices, a month of 60 s, to all tables: time, s",
+        wall,
+        None,
+        Some(Goal::AtMost(20.0)),
+    );
+
+    let hour = hour::run(&service, part(500), &folder);
+    let wall = hour.cost.wall.as_secs_f64();
+    figures.add(
+        "500 reports at the full hour: time, s",
+        wall,
+        None,
+        Some(Goal::AtMost(120.0)),
+    );
+    figures.add(
+        "500 reports at the full hour: not sent",
+        hour.unsent,
+        None,
+        Some(Goal::Exactly(0.0)),
+    );
+    figures.add(
+        "500 reports at the full hour: memory of one, MB",
+        hour.cost.memory,
+        None,
+        None,
+    );
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    let place = if small {
+        folder.with_extension("json")
+    } else {
+        PathBuf::from("target/bench/reporter.json")
+    };
+    figures.finish(&place).unwrap();
     if small {
+        std::fs::remove_file(place).unwrap();
         println!("a tenth of everything: no figures");
-        return ExitCode::SUCCESS;
     }
-    let place = Path::new("target/bench");
-    std::fs::create_dir_all(place).unwrap();
-    let text = serde_json::to_vec_pretty(&kept).unwrap();
-    std::fs::write(place.join("reporter.json"), text).unwrap();
+    figures.judge().unwrap();
     ExitCode::SUCCESS
+}
+
+/// What the program takes for the report of a closed month of so many devices, its tables included, and the pages of it.
+fn report(service: &Path, devices: usize, place: &Path) -> (Cost, usize) {
+    month::close(u64::try_from(devices).unwrap(), place);
+    let copies = format!("copies: {{folder: {}}}\n", month::copies(place).display());
+    std::fs::write(
+        place.join("reporter.yaml"),
+        format!("organisation: Example Ltd\n{copies}"),
+    )
+    .unwrap();
+    let mut command = Command::new(service);
+    command
+        .args(["run", "--month=2025-10"])
+        .arg(format!(
+            "--config.file={}",
+            place.join("reporter.yaml").display()
+        ))
+        .stdout(Stdio::null());
+    let (cost, status) = measured(command);
+    assert!(status.success(), "{status}");
+    (cost, month::pages(&month::made(place)))
 }
 
 /// Runs a program to its end and looks every few milliseconds at what it and its own take.

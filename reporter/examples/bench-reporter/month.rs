@@ -1,16 +1,13 @@
 //! A month that looks like one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use sotp_reporter::bundle::Bundle;
-use sotp_reporter::closed::Closed;
+use sotp_reporter::closed::{Archive, Closed};
 use sotp_reporter::figures::{Report, Targets};
 use sotp_reporter::history::{Device, History};
 use sotp_reporter::material::{Link, Material, Path as Pings, Rate};
 use sotp_reporter::month::{Month, Period};
-use sotp_reporter::paper::Look;
-use sotp_reporter::store;
 use sotp_reporter::tables::{self, Profile};
 use sotp_reporter::timeline::{Planned, Recorder, State, Timeline};
 
@@ -112,16 +109,22 @@ fn report(closed: &Closed) -> Report {
     .unwrap()
 }
 
-/// The whole report of so many devices, in a folder.
-pub(crate) fn write(devices: u64, folder: &Path) {
-    let closed = closed(devices);
-    let look = Look {
-        title: "Network availability".to_owned(),
-        organisation: "Example Ltd".to_owned(),
-        ..Look::default()
-    };
-    let bundle = Bundle::new(&report(&closed), &look, "").unwrap();
-    store::put(folder, &bundle).unwrap();
+/// A folder in which the month of so many devices is closed.
+pub(crate) fn close(devices: u64, place: &Path) {
+    std::fs::create_dir_all(copies(place)).unwrap();
+    Archive::new(&place.join("data"))
+        .close(&closed(devices))
+        .unwrap();
+}
+
+/// Where copies of its reports go.
+pub(crate) fn copies(place: &Path) -> PathBuf {
+    place.join("copies")
+}
+
+/// The folder of the report that was put there.
+pub(crate) fn made(place: &Path) -> PathBuf {
+    copies(place).join("2025-10")
 }
 
 /// From samples to all tables.
@@ -131,10 +134,9 @@ pub(crate) fn states(devices: u64) {
     assert!(files.iter().all(|file| !file.content.is_empty()));
 }
 
-/// How many pages a PDF has.
-pub(crate) fn pages(folder: &Path) -> String {
+/// How many pages the PDF in a folder has.
+pub(crate) fn pages(folder: &Path) -> usize {
     let file = std::fs::read(folder.join("availability-2025-10.pdf")).unwrap();
-    let text = String::from_utf8_lossy(&file).into_owned();
-    let pages = text.matches("/Type /Page\n").count() + text.matches("/Type/Page/").count();
-    format!("{pages} pages, {} KB", file.len() / 1_000)
+    let text = String::from_utf8_lossy(&file);
+    text.matches("/Type /Page\n").count() + text.matches("/Type/Page/").count()
 }

@@ -1,5 +1,7 @@
 //! What is known of an incident: what the device said around its beginning, and what was done about it.
 
+use std::fmt;
+
 use crate::material::{Change, Event, Repair};
 use crate::month::{Millis, utc};
 
@@ -29,16 +31,51 @@ pub const KINDS: [&str; 9] = [
 /// What is known of an incident.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// What the device or the archive said around its beginning; empty where nothing is known.
-    pub cause: String,
-    /// What was done about it; empty where nothing was.
-    pub repair: String,
+    /// What the device or the archive said around its beginning.
+    pub cause: Option<Cause>,
+    /// What was done about it, and what came of that.
+    pub repair: Option<Done>,
     /// Who approved it.
     pub approver: String,
     /// The jobs, by id.
     pub jobs: Vec<String>,
     /// The trace of the last of them.
     pub trace: String,
+}
+
+/// What may have been the cause.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// When it was said.
+    pub at: Millis,
+    /// The kind of the event, one of [`KINDS`]; none for a change that the archive found.
+    pub kind: Option<&'static str>,
+    /// The first line of it, as it was said.
+    pub text: String,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(kind) = self.kind {
+            write!(out, "{kind}: ")?;
+        }
+        write!(out, "{} ({})", self.text, utc(self.at))
+    }
+}
+
+/// The last job for an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Its runbook.
+    pub runbook: String,
+    /// Its state, by the remediator's name.
+    pub state: String,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} ({})", self.runbook, self.state)
+    }
 }
 
 fn near(at: Millis, incident: &Incident) -> bool {
@@ -65,17 +102,15 @@ pub(super) fn of(
     if !incident.began_before {
         let change = around(changes, |change| change.at, incident)
             .filter(|change| change.device == incident.device)
-            .map(|change| (0, change.at, first_line(&change.text)));
+            .map(|change| (0, change.at, None, first_line(&change.text)));
         let event = around(events, |event| event.at, incident)
             .filter(|event| event.device == incident.device)
             .filter_map(|event| {
                 let rank = KINDS.iter().position(|kind| *kind == event.kind)?;
-                let text = format!("{}: {}", event.kind, first_line(&event.text));
-                Some((rank, event.at, text))
+                Some((rank, event.at, Some(KINDS[rank]), first_line(&event.text)))
             });
-        if let Some((_, at, text)) = change.chain(event).min() {
-            known.cause = format!("{text} ({})", utc(at));
-        }
+        let likeliest = change.chain(event).min();
+        known.cause = likeliest.map(|(_, at, kind, text)| Cause { at, kind, text });
     }
     for repair in repairs.iter().filter(|repair| {
         repair.device == incident.device
@@ -83,7 +118,10 @@ pub(super) fn of(
             && repair.alert <= incident.end
             && repair.created <= incident.end + LATE
     }) {
-        known.repair = format!("{} ({})", repair.runbook, repair.state);
+        known.repair = Some(Done {
+            runbook: repair.runbook.clone(),
+            state: repair.state.clone(),
+        });
         known.approver.clone_from(&repair.approver);
         known.trace.clone_from(&repair.trace);
         known.jobs.push(repair.id.clone());
@@ -142,14 +180,14 @@ mod tests {
         ];
         let known = of(&incident(), &[], &events, &[]);
         assert_eq!(
-            known.cause,
+            known.cause.unwrap().to_string(),
             "hardware: hardware at 98 (1970-01-01T01:38:00Z)"
         );
         let early = Incident {
             began_before: true,
             ..incident()
         };
-        assert_eq!(of(&early, &[], &events, &[]).cause, "");
+        assert_eq!(of(&early, &[], &events, &[]).cause, None);
     }
 
     #[test]
@@ -176,7 +214,7 @@ mod tests {
         ];
         let known = of(&incident(), &[], &[], &all);
         assert_eq!(known.jobs, ["this"]);
-        assert_eq!(known.repair, "port-up (succeeded)");
+        assert_eq!(known.repair.unwrap().to_string(), "port-up (succeeded)");
         assert_eq!(known.approver, "Alice");
     }
 }

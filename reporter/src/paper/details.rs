@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pdf::{Column, Table};
 
-use crate::figures::{Ended, GroupRow, Needs};
+use crate::figures::{Ended, GroupRow, Known, Needs};
 use crate::words::{length, local};
 
 use super::Paper;
@@ -220,7 +220,14 @@ impl Paper<'_> {
                 ended.to_owned(),
             ]);
             if known {
-                row.extend([&about.cause, &about.repair, &about.approver].map(Clone::clone));
+                let repair = about.repair.as_ref();
+                row.extend([
+                    self.cause(about),
+                    repair.map_or_else(String::new, |done| {
+                        format!("{} ({})", done.runbook, self.outcome(&done.state))
+                    }),
+                    about.approver.clone(),
+                ]);
             }
             row
         });
@@ -245,6 +252,22 @@ impl Paper<'_> {
         }
         let order = ("the longest first", "od najdłuższej");
         self.put(columns, rows, "incidents.csv", order);
+    }
+
+    /// What may have been the cause: its kind in the language of the report, what the device said in its own.
+    pub(super) fn cause(&self, known: &Known) -> String {
+        let Some(cause) = &known.cause else {
+            return String::new();
+        };
+        let said = format!("{} ({})", cause.text, local(cause.at, &self.report.zone));
+        let Some(kind) = cause.kind else {
+            return said;
+        };
+        let english = kind.replace('_', " ");
+        format!(
+            "{}: {said}",
+            self.language.of(english, polish(kind).to_owned())
+        )
     }
 
     /// Windows of several devices stand in one row.
@@ -298,4 +321,32 @@ fn capital(text: &str) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(chars).collect())
         .unwrap_or_default()
+}
+
+/// A kind of event in Polish.
+fn polish(kind: &str) -> &str {
+    match kind {
+        "configuration_change" => "zmiana konfiguracji",
+        "upgrade" => "aktualizacja",
+        "reboot" => "ponowne uruchomienie",
+        "hardware" => "sprzęt",
+        "environment" => "zasilanie lub chłodzenie",
+        "process_crash" => "awaria procesu",
+        "stack" => "stos przełączników",
+        "optics" => "optyka",
+        "interface_state" => "stan portu",
+        _ => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_cause_has_its_polish_words() {
+        for kind in crate::figures::KINDS {
+            assert_ne!(polish(kind), kind);
+        }
+    }
 }

@@ -317,7 +317,7 @@ impl Paper<'_> {
                     self.named(&one.site),
                     local(one.start, &report.zone),
                     length(one.end - one.start),
-                    known.cause.chars().take(CAUSE).collect(),
+                    self.cause(known).chars().take(CAUSE).collect(),
                 ]
             })
             .collect();
