@@ -143,6 +143,17 @@ pub fn local(time: Millis, zone: &TimeZone) -> String {
         .unwrap_or_default()
 }
 
+/// The time of the day beside something whose day is told.
+#[must_use]
+pub fn clock(time: Millis, zone: &TimeZone) -> String {
+    Timestamp::from_millisecond(time)
+        .map(|time| {
+            let time = time.to_zoned(zone.clone());
+            time.strftime("%H:%M:%S").to_string()
+        })
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

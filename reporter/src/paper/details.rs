@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pdf::{Column, Table};
 
 use crate::figures::{Ended, GroupRow, Known, Needs};
-use crate::words::{length, local};
+use crate::words::{clock, length, local};
 
 use super::Paper;
 
@@ -259,7 +259,7 @@ impl Paper<'_> {
         let Some(cause) = &known.cause else {
             return String::new();
         };
-        let said = format!("{} ({})", cause.text, local(cause.at, &self.report.zone));
+        let said = format!("{} ({})", cause.text, clock(cause.at, &self.report.zone));
         let Some(kind) = cause.kind else {
             return said;
         };

@@ -156,7 +156,7 @@ impl Paper<'_> {
     }
 
     /// What came of a job, in the language of the report.
-    fn outcome(&self, state: &str) -> String {
+    pub(super) fn outcome(&self, state: &str) -> String {
         let polish = match state {
             "succeeded" => "naprawione",
             "failed" => "nieudane",
