@@ -181,6 +181,14 @@ impl Anonymiser {
         })
     }
 
+    /// A line of somebody's own words: nothing but its form is left of it.
+    pub(crate) fn words(&mut self, line: &str) -> String {
+        let scrambled = self.scrambled(line);
+        let line = self.line(&scrambled);
+        self.begin();
+        line
+    }
+
     /// A part of the text of a banner, which ends behind `end`.
     fn told(&mut self, text: &str, end: &str) -> String {
         match text.split_once(end) {

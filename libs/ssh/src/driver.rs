@@ -393,6 +393,14 @@ impl Driver {
             .is_some_and(|regex| regex.is_match(line))
     }
 
+    /// Whether a line is a question on the way to the prompt, or stands around the prompt.
+    pub(crate) fn is_asked(&self, line: &[u8]) -> bool {
+        let privilege = self.privilege.as_ref();
+        self.is_ignored(line)
+            || self.questions.iter().any(|own| own.ask.is_match(line))
+            || privilege.is_some_and(|own| own.ask.is_match(line) || line == own.command.as_bytes())
+    }
+
     pub(crate) fn is_log(&self, line: &[u8]) -> bool {
         self.log.as_ref().is_some_and(|regex| regex.is_match(line))
     }

@@ -193,25 +193,39 @@ impl<'a> Exchange<'a> {
         let Some((echo, end)) = self.echo.and_then(|echo| Some((echo, self.end(echo)?))) else {
             return (Vec::new(), true);
         };
+        let Self {
+            driver,
+            prompt,
+            command,
+            configuring,
+            paged,
+            screen,
+            ..
+        } = self;
+        let mut lines = screen.into_lines();
+        lines.truncate(end);
         // Some show the line a second time when it was sent.
-        let again =
-            |line: &&Vec<u8>| self.prompt.after(line, self.configuring) == Some(self.command);
-        let all = &self.screen.lines()[echo + 1..end];
-        let lines = &all[all.iter().take_while(again).count()..];
-        let spoilt = self.paged && lines.iter().any(|line| self.driver.holds_pager(line));
-        let mut kept: Vec<String> = lines
-            .iter()
-            .filter(|line| !self.driver.is_log(line))
-            .map(|line| String::from_utf8_lossy(line).into_owned())
-            .collect();
+        let again = |line: &&Vec<u8>| prompt.after(line, configuring) == Some(command);
+        let again = lines[echo + 1..].iter().take_while(again).count();
+        lines.drain(..echo + 1 + again);
+        let spoilt = paged && lines.iter().any(|line| driver.holds_pager(line));
+        lines.retain(|line| !driver.is_log(line));
+        let mut kept: Vec<String> = lines.into_iter().map(text).collect();
         // A prompt that a message of the log was written over belongs to no answer.
-        while kept.last().map(|line| line.as_bytes()).is_some_and(|line| {
-            line.is_empty() || self.driver.is_ignored(line) || line == self.prompt.text()
-        }) {
+        while kept
+            .last()
+            .map(|line| line.as_bytes())
+            .is_some_and(|line| line.is_empty() || driver.is_ignored(line) || line == prompt.text())
+        {
             kept.pop();
         }
         (kept, spoilt)
     }
+}
+
+fn text(line: Vec<u8>) -> String {
+    String::from_utf8(line)
+        .unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod algorithms;
 mod anonymise;
+mod answer;
 mod driver;
 mod drivers;
 mod error;
@@ -24,11 +25,13 @@ mod prompt;
 mod recording;
 mod screen;
 mod session;
+mod target;
 mod textfsm;
 mod timer;
 mod transport;
 
 pub use algorithms::{Profile, Weakness};
+pub use answer::{About, Answer, Collected, Incomplete, Seconds};
 pub use driver::{Driver, Output, Structure, Transport};
 pub use drivers::Drivers;
 pub use error::{DriverError, Error};
@@ -38,7 +41,8 @@ pub use hostkeys::{HostKeys, KeyNews, OnUnknown};
 pub use login::Login;
 pub use mask::{Masked, Masker};
 pub use recording::{RecordError, Recording};
-pub use session::{About, Answer, Collected, Incomplete, Seconds, Session, Target, Times};
+pub use session::Session;
+pub use target::{Target, Times};
 pub use textfsm::{Template, TemplateError, Value};
 pub use timer::Timer;
 pub use transport::Jump;

@@ -37,15 +37,18 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// What announces a secret: the word, perhaps a number that says how it is encrypted, and the value.
-static ANNOUNCED: LazyLock<[Regex; 6]> = LazyLock::new(|| {
+static ANNOUNCED: LazyLock<[Regex; 7]> = LazyLock::new(|| {
     [
         pattern(
-            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|secret-?(?:key|phrase|access-key)|client-secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|key-value|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|ascii|hex|set-key|hexadecimal|ENC|key-string|key-value|encrypted|unencrypted|ciphertext|plaintext|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
+            r#"(?i)\b(?:password|passwd|passphrase|wpa-passphrase|secret|secret-?(?:key|phrase|access-key)|client-secret|pre-shared-key|preshared-key|shared-secret|psk|psksecret|key-string|auth-key|authentication-key|auth-password|priv-password|private-key|api-key|apikey|access-token|auth-token|token|cipher-password|encrypted-password|plaintext-password|plain-text-password|simple-password|community-string|key-value|plaintext|ciphertext|md5|sha1|sha256|ENC)\b(?:[ \t]+(?:ascii-text|ascii|hex|set-key|hexadecimal|ENC|key-string|key-value|encrypted|unencrypted|ciphertext|plaintext|cipher|irreversible-cipher|simple|plain|sha512|pbkdf2|scrypt|md5|md-5|hash|type|value|key|(?:hmac|cmac)-[a-z0-9-]+|local|remote|level[ \t]+\d+|[0-9]{1,2}))*(?:[ \t]*[=:][ \t]*|[ \t]+)(?P<secret>"[^"]*"|'[^']*'|[^\s;,\]\}]+)"#,
         ),
         // In front of a name or number of another kind `key` means something else.
         pattern(r#"(?i)\bkey\d*[ \t]+(?:[0-9][ \t]+)?(?P<secret>"[^"]*"|[^\s;"]+)[ \t]*;?$"#),
         pattern(
             r#"(?i)\bsnmp[\w-]*[ \t](?:.*[ \t])?community[ \t]+(?:(?:read|write|cipher|simple|encrypted|clear)[ \t]+)*(?P<secret>"[^"]*"|'[^']*'|[^\s;]+)"#,
+        ),
+        pattern(
+            r#"(?i)\bsnmp[\w-]*[ \t](?:.*[ \t])?version[ \t]+v?(?:1|2c)[ \t]+(?:(?:encrypted|clear|community)[ \t]+)*(?P<secret>"[^"]*"|'[^']*'|[^\s;]+)"#,
         ),
         pattern(r#"(?P<secret>"[^"]*"|[^\s;]+);?[ \t]*##[ \t]*SECRET-DATA"#),
         // What is sent to prove who one is.
@@ -98,7 +101,9 @@ const ALGORITHMS: [&str; 7] = [
 ];
 
 /// What stands behind one of the words and is no secret.
-const NO_SECRETS: [&str; 29] = [
+const NO_SECRETS: [&str; 31] = [
+    "key",
+    "encrypted",
     "key-value",
     "chain",
     "manager",

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::anonymise::Anonymiser;
+use crate::anonymise::{Anonymiser, Left};
 use crate::driver::Driver;
 use crate::mask::Masker;
 use crate::screen::Screen;
+use crate::session::Opening;
 use crate::{Error, Session};
 
 /// Stands in the bytes of a device where we sent something.
 const SENT: u8 = 0x1e;
-/// First line of a transcript.
-const HEAD: &str = "sotp-ssh-config recording 1";
+/// First line of a transcript, but for its version: the second has the dialogue of the login.
+const HEAD: &str = "sotp-ssh-config recording ";
 
 /// Why there is no recording.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +26,7 @@ pub enum RecordError {
     #[error("the driver of {0} types nothing into a terminal")]
     NoTerminal(String),
     /// Something that tells whose device it is would be left in it.
-    #[error("the answer to {0:?} cannot be made anonymous")]
+    #[error("what it says to {0:?} cannot be made anonymous")]
     NotAnonymous(String),
     /// The transcript is none, or none of this form.
     #[error("line {0} of the transcript is not one of a recording")]
@@ -40,16 +41,18 @@ struct Said {
     pieces: Vec<Vec<u8>>,
 }
 
-/// A session with one device: commands and the bytes of their answers.
+/// A session with one device: the dialogue of the login, commands, and the bytes of their answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     platform: String,
+    /// What came from the open shell to the prompt, a piece for each time that something was sent.
+    login: Vec<Vec<u8>>,
     prompt: String,
     said: Vec<Said>,
 }
 
 impl Recording {
-    /// Runs every command that the driver of `session` knows and that changes nothing, and takes out what tells whose device it is:
+    /// Runs every command that the driver of `session` ([`Session::open_recorded`]) knows and that changes nothing, and takes out what tells whose device it is:
     /// `names` are replaced by what stands beside them.
     ///
     /// # Errors
@@ -69,6 +72,7 @@ impl Recording {
         }
         let own = Self {
             platform: driver.platform().to_owned(),
+            login: session.dialogue().to_vec(),
             prompt,
             said,
         };
@@ -84,17 +88,7 @@ impl Recording {
         names: &[(&str, &str)],
         key: &[u8],
     ) -> Result<Self, RecordError> {
-        let shown = |said: &Said| {
-            let mut screen = Screen::default();
-            said.pieces.iter().for_each(|piece| screen.push(piece));
-            let lines: Vec<_> = screen
-                .lines()
-                .iter()
-                .map(|line| String::from_utf8_lossy(line).into_owned())
-                .collect();
-            lines.join("\n")
-        };
-        let texts: Vec<String> = self.said.iter().map(shown).collect();
+        let texts: Vec<String> = self.said.iter().map(|said| shown(&said.pieces)).collect();
         let mut secrets = BTreeSet::new();
         let mut serials = Vec::new();
         for (said, text) in self.said.iter().zip(&texts) {
@@ -120,30 +114,44 @@ impl Recording {
         let mut anonymiser = Anonymiser::new(key, secrets.into_iter().chain(serials), &names);
         texts.iter().for_each(|text| anonymiser.study(text));
         let prompt = anonymiser.line(&self.prompt);
+        // Of what stands before the prompt only what the driver waits for is known not to be somebody's own words.
+        let prompt_like = |line: &str| {
+            let line = line.trim().as_bytes();
+            driver.is_prompt(line) && driver.prompt_base(line) == base.as_bytes()
+        };
+        let entered = driver.privilege.as_ref().map(|own| own.command.as_str());
+        let known = |line: &str| {
+            let typed = entered.and_then(|command| line.trim().strip_suffix(command));
+            line.trim().is_empty()
+                || prompt_like(line)
+                || typed.is_some_and(prompt_like)
+                || driver.is_asked(line.trim().as_bytes())
+        };
+        let mut welcome = |anonymiser: &mut Anonymiser, line: &str| match known(line) {
+            true => anonymiser.line(line),
+            false => anonymiser.words(line),
+        };
+        let own = self.login.iter().map(std::slice::from_ref);
+        let login: Vec<Vec<u8>> = own
+            .flat_map(|piece| pieces(&mut anonymiser, piece, &mut welcome))
+            .collect();
+        checked(&anonymiser, &login).map_err(|_| RecordError::NotAnonymous("login".to_owned()))?;
         let mut said = Vec::new();
         for own in &self.said {
-            let left = || RecordError::NotAnonymous(own.command.clone());
+            let left = |_| RecordError::NotAnonymous(own.command.clone());
             anonymiser.begin();
-            let pieces = pieces(&mut anonymiser, &own.pieces);
-            let now = Said {
+            let pieces = pieces(&mut anonymiser, &own.pieces, &mut Anonymiser::line);
+            checked(&anonymiser, &pieces).map_err(left)?;
+            // Commands are data of the driver; a device that was asked for something of a name would show it.
+            anonymiser.check(&own.command).map_err(left)?;
+            said.push(Said {
                 command: own.command.clone(),
                 pieces,
-            };
-            anonymiser.check(&shown(&now)).map_err(|_| left())?;
-            // Also where control characters stand inside of a word.
-            for piece in &now.pieces {
-                let bare: String = String::from_utf8_lossy(piece)
-                    .chars()
-                    .filter(|c| !c.is_control() || *c == '\n')
-                    .collect();
-                anonymiser.check(&bare).map_err(|_| left())?;
-            }
-            // Commands are data of the driver; a device that was asked for something of a name would show it.
-            anonymiser.check(&now.command).map_err(|_| left())?;
-            said.push(now);
+            });
         }
         Ok(Self {
             platform: self.platform.clone(),
+            login,
             prompt,
             said,
         })
@@ -159,6 +167,24 @@ impl Recording {
     #[must_use]
     pub fn prompt(&self) -> &str {
         &self.prompt
+    }
+
+    /// Whether a session with `driver` learns the prompt from the dialogue of the login, and not before its end. A transcript of the
+    /// first version has none.
+    #[must_use]
+    pub fn replays_login(&self, driver: &Driver) -> bool {
+        let mut opening = Opening::new(driver);
+        let mut learned = None;
+        for piece in &self.login {
+            if learned.is_some() {
+                return false;
+            }
+            match opening.push(piece) {
+                Ok((_, prompt)) => learned = prompt,
+                Err(_) => return false,
+            }
+        }
+        learned.is_some_and(|prompt| prompt.text() == self.prompt.trim_end().as_bytes())
     }
 
     /// Each command with the lines of its answer, as a session has them.
@@ -180,24 +206,18 @@ impl Recording {
         Ok(answers)
     }
 
-    /// The transcript: `> ` before what was typed, `< ` before what came, with `\r`, `\n`, `\xNN` and `\\` for what cannot be shown.
+    /// The transcript: `login` before what came before the prompt, `> ` before what was typed, `< ` before what came, with `\r`, `\n`, `\xNN` and `\\` for what cannot be shown.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{HEAD}\nplatform {}\nprompt {}\n",
+            "{HEAD}2\nplatform {}\nprompt {}\nlogin\n",
             self.platform,
             escaped(self.prompt.as_bytes())
         );
+        write_pieces(&mut text, &self.login);
         for said in &self.said {
             let _ = writeln!(text, "> {}", escaped(said.command.as_bytes()));
-            for (number, piece) in said.pieces.iter().enumerate() {
-                if number > 0 {
-                    text.push_str("+\n");
-                }
-                for line in piece.split_inclusive(|byte| *byte == b'\n') {
-                    let _ = writeln!(text, "< {}", escaped(line));
-                }
-            }
+            write_pieces(&mut text, &said.pieces);
         }
         text
     }
@@ -215,35 +235,90 @@ impl Recording {
             let rest = line.and_then(|line| line.strip_prefix(prefix));
             rest.and_then(unescaped).ok_or(RecordError::Form(expected))
         };
-        head(HEAD)?;
+        let version = head(HEAD)?;
+        if !matches!(&*version, b"1" | b"2") {
+            return Err(RecordError::Form(1));
+        }
         let utf8 = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let platform = utf8(head("platform ")?);
         let prompt = utf8(head("prompt ")?);
+        let mut login = Vec::new();
         let mut said: Vec<Said> = Vec::new();
+        let mut begun = false;
         for (number, line) in lines {
             let wrong = || RecordError::Form(number + 1);
+            if line == "login" && !begun && said.is_empty() && *version == *b"2" {
+                begun = true;
+                login.push(Vec::new());
+                continue;
+            }
             let (kind, rest) = line.split_at_checked(2).unwrap_or((line, ""));
             let bytes = unescaped(rest).ok_or_else(wrong)?;
-            match (kind, said.last_mut()) {
-                ("> ", _) => said.push(Said {
+            if kind == "> " {
+                said.push(Said {
                     command: utf8(bytes),
                     pieces: vec![Vec::new()],
-                }),
-                ("+", Some(said)) => said.pieces.push(Vec::new()),
-                ("< ", Some(said)) => said.pieces.last_mut().ok_or_else(wrong)?.extend(bytes),
+                });
+                continue;
+            }
+            let pieces = said.last_mut().map_or(&mut login, |said| &mut said.pieces);
+            match (kind, pieces.last_mut()) {
+                ("+", Some(_)) => pieces.push(Vec::new()),
+                ("< ", Some(piece)) => piece.extend(bytes),
                 _ => return Err(wrong()),
             }
         }
         Ok(Self {
             platform,
+            login,
             prompt,
             said,
         })
     }
 }
 
-/// The pieces of an answer, each line anonymous; the control characters in it stay where the line is told apart from them.
-fn pieces(anonymiser: &mut Anonymiser, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
+/// What a terminal would show of them.
+fn shown(pieces: &[Vec<u8>]) -> String {
+    let mut screen = Screen::default();
+    pieces.iter().for_each(|piece| screen.push(piece));
+    let lines = screen.lines().iter().map(Vec::as_slice);
+    let lines: Vec<_> = lines
+        .chain([screen.current()])
+        .map(String::from_utf8_lossy)
+        .collect();
+    lines.join("\n")
+}
+
+/// Holds what would be told against everything that had to go.
+fn checked(anonymiser: &Anonymiser, pieces: &[Vec<u8>]) -> Result<(), Left> {
+    anonymiser.check(&shown(pieces))?;
+    // Also where control characters stand inside of a word.
+    pieces.iter().try_for_each(|piece| {
+        let bare: String = String::from_utf8_lossy(piece)
+            .chars()
+            .filter(|c| !c.is_control() || *c == '\n')
+            .collect();
+        anonymiser.check(&bare)
+    })
+}
+
+fn write_pieces(text: &mut String, pieces: &[Vec<u8>]) {
+    for (number, piece) in pieces.iter().enumerate() {
+        if number > 0 {
+            text.push_str("+\n");
+        }
+        for line in piece.split_inclusive(|byte| *byte == b'\n') {
+            let _ = writeln!(text, "< {}", escaped(line));
+        }
+    }
+}
+
+/// The pieces of an answer, each line anonymous by `hide`; the control characters in it stay where the line is told apart from them.
+fn pieces(
+    anonymiser: &mut Anonymiser,
+    pieces: &[Vec<u8>],
+    hide: &mut impl FnMut(&mut Anonymiser, &str) -> String,
+) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for (number, piece) in pieces.iter().enumerate() {
         if number > 0 {
@@ -253,14 +328,18 @@ fn pieces(anonymiser: &mut Anonymiser, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
     }
     let mut out = Vec::new();
     for line in all.split_inclusive(|byte| *byte == b'\n') {
-        out.extend(raw_line(anonymiser, line));
+        out.extend(raw_line(anonymiser, line, hide));
     }
     out.split(|byte| *byte == SENT)
         .map(<[u8]>::to_vec)
         .collect()
 }
 
-fn raw_line(anonymiser: &mut Anonymiser, line: &[u8]) -> Vec<u8> {
+fn raw_line(
+    anonymiser: &mut Anonymiser,
+    line: &[u8],
+    hide: &mut impl FnMut(&mut Anonymiser, &str) -> String,
+) -> Vec<u8> {
     let mut screen = Screen::default();
     screen.push(line);
     let seen = screen
@@ -268,7 +347,7 @@ fn raw_line(anonymiser: &mut Anonymiser, line: &[u8]) -> Vec<u8> {
         .first()
         .map_or(screen.current(), Vec::as_slice);
     let seen = String::from_utf8_lossy(seen).into_owned();
-    let shown = anonymiser.line(&seen);
+    let shown = hide(anonymiser, &seen);
     if shown == seen {
         // What the terminal wiped out again may hold something, too.
         let plain = String::from_utf8_lossy(line);

@@ -20,11 +20,24 @@ impl Screen {
     /// Takes what came from the device.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len();
-        for &byte in bytes {
-            match self.sequence.take() {
-                Some(sequence) => self.continued(sequence, byte),
-                None => self.plain(byte),
+        let mut rest = bytes;
+        while let [byte, after @ ..] = rest {
+            // Most of it is text that is written behind the text of the same line.
+            if self.sequence.is_none() && self.column == self.line.len() {
+                let text = rest.iter().position(|byte| !is_text(*byte));
+                let (text, other) = rest.split_at(text.unwrap_or(rest.len()));
+                if !text.is_empty() {
+                    self.line.extend_from_slice(text);
+                    self.column = self.line.len();
+                    rest = other;
+                    continue;
+                }
             }
+            match self.sequence.take() {
+                Some(sequence) => self.continued(sequence, *byte),
+                None => self.plain(*byte),
+            }
+            rest = after;
         }
     }
 
@@ -41,6 +54,11 @@ impl Screen {
     /// The line that the cursor is in, without trailing spaces.
     pub(crate) fn current(&self) -> &[u8] {
         self.line.trim_ascii_end()
+    }
+
+    /// The complete lines, for who needs nothing else any more.
+    pub(crate) fn into_lines(self) -> Vec<Vec<u8>> {
+        self.lines
     }
 
     /// Empties the line that the cursor is in, as if its text had never come.
@@ -60,7 +78,7 @@ impl Screen {
             b'\r' => self.column = 0,
             8 => self.column = self.column.saturating_sub(1),
             0x1b => self.sequence = Some(Vec::new()),
-            b'\t' | 0x20..=0x7e | 0x80.. => self.write(byte),
+            _ if is_text(byte) => self.write(byte),
             _ => {}
         }
     }
@@ -120,6 +138,11 @@ impl Screen {
             _ => {}
         }
     }
+}
+
+/// Whether a byte is written as it is.
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | 0x20..=0x7e | 0x80..)
 }
 
 /// The column of `row;column`.

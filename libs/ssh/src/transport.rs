@@ -10,7 +10,7 @@ use russh::{Channel, ChannelMsg, Disconnect};
 use tokio::time::timeout;
 
 use crate::algorithms::weaknesses;
-use crate::session::{Target, Times};
+use crate::target::{Target, Times};
 use crate::{Error, HostKeys, KeyNews, Login, Weakness};
 
 /// What the handshake told.
@@ -184,7 +184,10 @@ impl Connection {
                 .request_pty(false, "vt100", width, height, 0, 0, &[])
                 .await?;
             channel.request_shell(false).await?;
-            Ok::<_, Error>(Shell { channel })
+            Ok::<_, Error>(Shell {
+                channel,
+                heard: None,
+            })
         };
         bounded("login", self.times.login, opening).await
     }
@@ -237,10 +240,29 @@ impl Connection {
 /// Bytes to and from a terminal.
 pub(crate) struct Shell {
     channel: Channel<client::Msg>,
+    /// What came, where it is recorded: a piece for each time that something was sent.
+    heard: Option<Vec<Vec<u8>>>,
 }
 
 impl Shell {
-    pub(crate) async fn send(&self, bytes: impl Into<Bytes>, bound: Duration) -> Result<(), Error> {
+    /// From now on what comes is recorded.
+    pub(crate) fn record(&mut self) {
+        self.heard = Some(Vec::new());
+    }
+
+    /// What came since then; nothing more is recorded.
+    pub(crate) fn recorded(&mut self) -> Vec<Vec<u8>> {
+        self.heard.take().unwrap_or_default()
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        bytes: impl Into<Bytes>,
+        bound: Duration,
+    ) -> Result<(), Error> {
+        if let Some(heard) = &mut self.heard {
+            heard.push(Vec::new());
+        }
         let sending = async { self.channel.data_bytes(bytes).await.map_err(Error::from) };
         bounded("answer", bound, sending).await
     }
@@ -262,10 +284,17 @@ impl Shell {
                 }
             }
         };
-        match timeout(bound, receiving).await {
-            Ok(received) => received.map(Some),
-            Err(_) => Ok(None),
+        let received = match timeout(bound, receiving).await {
+            Ok(received) => received?,
+            Err(_) => return Ok(None),
+        };
+        if let Some(heard) = &mut self.heard {
+            match heard.last_mut() {
+                Some(last) => last.extend_from_slice(&received),
+                None => heard.push(received.to_vec()),
+            }
         }
+        Ok(Some(received))
     }
 }
 

@@ -230,6 +230,61 @@ fn what_foreign_configurations_showed_is_hidden_and_what_they_need_stays() {
         ),
         ("routeros", "set trap-community=s3cretTrap", "s3cretTrap"),
         (
+            "ios",
+            "ntp authentication-key 3 hmac-sha1 s3cretNtp",
+            "s3cretNtp",
+        ),
+        (
+            "ios",
+            "ntp authentication-key 2 cmac-aes-128 s3cretNtp",
+            "s3cretNtp",
+        ),
+        (
+            "ios",
+            "snmp-server host 198.18.0.9 inform version 2c s3cretTrap",
+            "s3cretTrap",
+        ),
+        (
+            "ios",
+            "snmp-server host 198.18.0.9 trap s3cretTrap",
+            "s3cretTrap",
+        ),
+        (
+            "iosxr",
+            "snmp-server host 198.18.0.9 traps version 2c encrypted 121C121A01",
+            "121C121A01",
+        ),
+        (
+            "iosxr",
+            " host 198.18.0.9 traps version 2c encrypted 121C121A01",
+            "121C121A01",
+        ),
+        (
+            "eos",
+            "   exec /usr/bin/TerminAttr -cvaddr=198.18.0.9:9910 -cvauth=key,s3cretCv -cvvrf=MGMT",
+            "s3cretCv",
+        ),
+        (
+            "junos",
+            "set protocols ospf area 0.0.0.0 interface xe-0/0/0.0 authentication md5 0 key \"s3cretMd5\"",
+            "s3cretMd5",
+        ),
+        (
+            "junos",
+            "set snmp trap-group s3cretTrap categories link",
+            "s3cretTrap",
+        ),
+        (
+            "vyos",
+            "set protocols nhrp tunnel tun0 cisco-authentication 's3cretNh'",
+            "s3cretNh",
+        ),
+        (
+            "routeros",
+            "/snmp community set [ find default=yes ] addresses=::/0 name=s3cretRO",
+            "s3cretRO",
+        ),
+        (
             "iosxr",
             "set x \"-----BEGIN RSA PRIVATE KEY-----\\nMIIEs3cret\\n-----END RSA PRIVATE KEY-----\"",
             "MIIEs3cret",
@@ -248,6 +303,10 @@ fn what_foreign_configurations_showed_is_hidden_and_what_they_need_stays() {
             "ssh key-exchange-algorithms curve25519-sha256 diffie-hellman-group-exchange-sha256",
         ),
         ("ios", " snmp trap link-status"),
+        ("ios", "ntp server 198.18.0.9 key 12"),
+        ("iosxr", " host 198.18.0.9"),
+        ("junos", "set protocols bgp authentication-key-chain KC"),
+        ("vyos", "set interfaces tunnel tun0 parameters ip key '1'"),
         (
             "vyos",
             "set interfaces ethernet eth0 hw-id '02:00:00:00:00:01'",
@@ -278,6 +337,13 @@ fn secret_of_a_section_is_hidden_there_alone() {
     let masked = masker().mask(Some(&driver), text).text;
     assert!(
         !masked.contains("s3cretRO") && masked.contains("set name \"open\""),
+        "{masked}"
+    );
+    let driver = Driver::load("junos").unwrap();
+    let text = "snmp {\n    trap-group s3cretTrap {\n        targets {\n        }\n    }\n}\nevent-options {\n    trap-group open {\n    }\n}\n";
+    let masked = masker().mask(Some(&driver), text).text;
+    assert!(
+        !masked.contains("s3cretTrap") && masked.contains("trap-group open {"),
         "{masked}"
     );
     let driver = Driver::load("routeros").unwrap();
@@ -317,7 +383,7 @@ fn no_canary_of_any_family_and_platform_is_left() {
             }
         }
     }
-    assert_eq!(platforms, 13, "every platform but Linux, which shows none");
+    assert_eq!(platforms, 14, "every platform");
     assert!(
         left.is_empty(),
         "{} are left:\n{}",

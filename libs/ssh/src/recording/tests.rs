@@ -4,6 +4,7 @@ use super::*;
 fn transcript_is_read_as_it_was_written() {
     let recording = Recording {
         platform: "ios".to_owned(),
+        login: vec![b"\r\nhi\r\nr1# ".to_vec(), b"\r\nr1# ".to_vec()],
         prompt: "r1# ".to_owned(),
         said: vec![
             Said {
@@ -25,8 +26,18 @@ fn transcript_is_read_as_it_was_written() {
         "{text}"
     );
     assert_eq!(Recording::parse(&text).unwrap(), recording);
+    let first = "sotp-ssh-config recording 1\nplatform ios\nprompt r1#\n> a\n< a\\r\\n\n";
+    assert_eq!(
+        Recording::parse(first).unwrap().login,
+        Vec::<Vec<u8>>::new()
+    );
     for (bad, line) in [
         ("", 1),
+        ("sotp-ssh-config recording 3\nplatform x\n", 1),
+        (
+            "sotp-ssh-config recording 2\nplatform x\nprompt y\n> a\nlogin\n",
+            5,
+        ),
         ("sotp-ssh-config recording 1\nplatform x\n", 3),
         (
             "sotp-ssh-config recording 1\nplatform x\nprompt y\n< early\n",
@@ -51,6 +62,7 @@ fn secrets_under_a_pager_go_and_the_pager_stays() {
     let driver = crate::Driver::load("ios").unwrap();
     let recording = Recording {
         platform: "ios".to_owned(),
+        login: Vec::new(),
         prompt: "core7#".to_owned(),
         said: vec![Said {
             command: "show running-config".to_owned(),
@@ -87,6 +99,7 @@ fn secret_in_pieces_goes_too() {
     let driver = crate::Driver::load("ios").unwrap();
     let recording = Recording {
         platform: "ios".to_owned(),
+        login: Vec::new(),
         prompt: "r1#".to_owned(),
         said: vec![Said {
             command: "show running-config".to_owned(),
@@ -110,7 +123,44 @@ proptest::proptest! {
     }
 
     #[test]
-    fn any_text_is_a_transcript_or_is_refused(text in "(sotp-ssh-config recording 1\nplatform x\nprompt y\n)?([><+] ?[ -~]{0,20}\n){0,6}") {
+    fn any_text_is_a_transcript_or_is_refused(text in "(sotp-ssh-config recording 2\nplatform x\nprompt y\nlogin\n)?([><+] ?[ -~]{0,20}\n){0,6}") {
         let _ = Recording::parse(&text);
     }
+}
+
+/// A banner is somebody's own words in whole, and an address in it is none of a known form.
+#[test]
+fn words_before_the_prompt_go_and_questions_and_prompts_stay() {
+    let driver = crate::Driver::load("ios").unwrap();
+    let piece = |text: &str| text.as_bytes().to_vec();
+    let recording = Recording {
+        platform: "ios".to_owned(),
+        login: vec![
+            piece(
+                "\r\nAcme Ltd, Berlin. Call +49 30 555 or noc@acme.example\r\nLast login of carla from 203.0.113.9\r\ncore7>\r\ncore7>",
+            ),
+            piece("enable\r\nPassword: "),
+            piece("\r\ncore7#"),
+            piece("\r\ncore7#\r\ncore7#"),
+        ],
+        prompt: "core7#".to_owned(),
+        said: Vec::new(),
+    };
+    assert!(recording.replays_login(&driver));
+    let shown = recording.anonymous(&driver, &[], b"key").unwrap();
+    assert!(shown.replays_login(&driver), "{}", shown.text());
+    let text = shown.text();
+    for gone in [
+        "Acme", "Berlin", "555", "noc", "carla", "203.0", "core7", "Call",
+    ] {
+        assert!(!text.contains(gone), "{gone}: {text}");
+    }
+    for there in ["< r1>\\r\\n\n", "+\n< enable\\r\\n\n< Password:"] {
+        assert!(text.contains(there), "{there}: {text}");
+    }
+    assert_eq!(Recording::parse(&text).unwrap(), shown);
+    // Without its end it is no login.
+    let mut short = shown;
+    short.login.pop();
+    assert!(!short.replays_login(&driver));
 }

@@ -3,7 +3,7 @@
 use ssh::Driver;
 
 /// Platform, line, and who: `None` when it is no change, an empty name when it names nobody.
-const LINES: [(&str, &str, Option<&str>); 38] = [
+const LINES: [(&str, &str, Option<&str>); 59] = [
     (
         "ios",
         "Dec  1 10:00:00.123: %SYS-5-CONFIG_I: Configured from console by alice on vty0 (198.18.0.9)",
@@ -188,6 +188,111 @@ const LINES: [(&str, &str, Option<&str>); 38] = [
     (
         "vyos",
         "sshd[1]: Accepted password for alice from 198.18.0.9",
+        None,
+    ),
+    (
+        "aoscx",
+        "type=USYS_CONFIG msg=audit(Dec 01 2025 10:00:00.399:43) : msg='rec=ACCT_CMD op=stop timezone=UTC user=alice priv-lvl=15 auth-method=LOCAL auth-type=LOCAL service=shell data=\"interface 1/1/7\" hostname=8320 addr=198.18.0.9 res=success'",
+        Some("alice"),
+    ),
+    (
+        "aoscx",
+        "type=USYS_CONFIG msg=audit(1764583200.045:70): pid=1675 uid=0 auid=4294967295 ses=4294967295 msg='rec=ACCT_CMD op=stop timezone=UTC user=bob priv-lvl=15 auth-method=LOCAL auth-type=LOCAL service=https-server data=\"http-method=PUT http-uri=/rest/v10.04/system/vlans/7\" exe=\"/usr/bin/hpe-restd\" hostname=8320 addr=198.18.0.9 terminal=? res=success'",
+        Some("bob"),
+    ),
+    (
+        "aoscx",
+        "type=USYS_CONFIG msg=audit(1764583200.045:71): pid=1675 uid=0 auid=4294967295 ses=4294967295 msg='rec=ACCT_CMD op=stop timezone=UTC user=bob priv-lvl=15 auth-method=LOCAL auth-type=LOCAL service=https-server data=\"http-method=GET http-uri=/rest/v1/system/bridge/vlans/1/macs\" exe=\"/usr/bin/hpe-restd\" hostname=8320 addr=198.18.0.9 terminal=? res=success'",
+        None,
+    ),
+    (
+        "aoscx",
+        "type=USYS_CONFIG msg=audit(1764583200.045:72): pid=1675 uid=0 auid=4294967295 ses=4294967295 msg='rec=ACCT_CMD op=stop timezone=UTC user=bob priv-lvl=15 auth-method=LOCAL auth-type=LOCAL service=https-server data=\"http-method=POST http-uri=/rest/v10.04/login\" exe=\"/usr/bin/hpe-restd\" hostname=8320 addr=198.18.0.9 terminal=? res=success'",
+        None,
+    ),
+    (
+        "aoscx",
+        "type=USYS_CONFIG msg=audit(Dec 01 2025 10:00:01.399:44) : msg='rec=ACCT_CMD op=stop timezone=UTC user=alice priv-lvl=15 auth-method=LOCAL auth-type=LOCAL service=shell data=\"enable\" hostname=8320 addr=198.18.0.9 res=success'",
+        None,
+    ),
+    (
+        "aoscx",
+        "type=USYS_CONFIG msg=audit(Dec 01 2025 10:00:02.399:45) : msg='rec=ACCT_CMD op=stop timezone=UTC user=alice priv-lvl=1 auth-method=LOCAL auth-type=LOCAL service=shell data=\"interface 1/1/7\" hostname=8320 addr=198.18.0.9 res=failed'",
+        None,
+    ),
+    (
+        "aoscx",
+        "type=USER_START msg=audit(Dec 01 2025 10:00:00.398:42) : msg='rec=ACCT_EXEC op=start timezone=UTC user=alice priv-lvl=15 auth-method=LOCAL auth-type=LOCAL service=shell hostname=8320 addr=198.18.0.9 res=success'",
+        None,
+    ),
+    (
+        "linux",
+        "sudo:    alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/sbin/ip link set dev eth1 mtu 9000",
+        Some("alice"),
+    ),
+    (
+        "linux",
+        "   alice : PWD=/home/alice ; USER=root ; TSID=00000A ; COMMAND=/usr/sbin/netplan apply",
+        Some("alice"),
+    ),
+    (
+        "linux",
+        "sudo[4711]:      bob : TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/nmcli connection modify eth1 ipv4.method manual",
+        Some("bob"),
+    ),
+    (
+        "linux",
+        "sudo:      bob : TTY=pts/1 ; PWD=/ ; USER=root ; COMMAND=/usr/bin/apt-get -y dist-upgrade",
+        Some("bob"),
+    ),
+    (
+        "linux",
+        "sudo:    alice : TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/sbin/ip -6 route show",
+        None,
+    ),
+    (
+        "linux",
+        "sudo:    alice : command not allowed ; TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/sbin/ip link set dev eth1 down",
+        None,
+    ),
+    (
+        "linux",
+        "sudo:    alice : 3 incorrect password attempts ; TTY=pts/0 ; PWD=/home/alice ; USER=root ; COMMAND=/usr/sbin/ip link set dev eth1 down",
+        None,
+    ),
+    (
+        "linux",
+        "sudo: pam_unix(sudo:session): session opened for user root(uid=0) by alice(uid=1000)",
+        None,
+    ),
+    (
+        "linux",
+        "audispd: type=SYSCALL msg=audit(1764583200.123:420): arch=c000003e syscall=257 success=yes exit=3 ppid=900 pid=901 auid=1000 uid=0 gid=0 tty=pts0 ses=3 comm=\"vi\" exe=\"/usr/bin/vi\" key=\"network_modifications\" ARCH=x86_64 SYSCALL=openat AUID=\"alice\" UID=\"root\"",
+        Some("alice"),
+    ),
+    (
+        "linux",
+        "type=SYSCALL msg=audit(1764583200.123:421): arch=c000003e syscall=170 success=yes exit=0 auid=1000 uid=0 comm=\"hostname\" exe=\"/usr/bin/hostname\" key=\"system-locale\"",
+        Some(""),
+    ),
+    (
+        "linux",
+        "type=SYSCALL msg=audit(1764583200.123:422): arch=c000003e syscall=257 success=no exit=-13 auid=1000 uid=1000 comm=\"vi\" exe=\"/usr/bin/vi\" key=\"network_modifications\" AUID=\"alice\"",
+        None,
+    ),
+    (
+        "linux",
+        "type=USER_LOGIN msg=audit(1764583200.123:423): pid=900 uid=0 auid=1000 ses=3 msg='op=login id=1000 exe=\"/usr/sbin/sshd\" hostname=198.18.0.9 addr=198.18.0.9 terminal=/dev/pts/0 res=success'",
+        None,
+    ),
+    (
+        "linux",
+        "NetworkManager[612]: <info>  [1764583200.1234] audit: op=\"connection-update\" uuid=\"0e7c6a52-0000-4000-8000-000000000001\" name=\"eth1\" args=\"ipv4.method\" pid=1234 uid=0 result=\"success\"",
+        Some(""),
+    ),
+    (
+        "linux",
+        "NetworkManager[612]: <info>  [1764583200.1234] device (eth1): carrier: link connected",
         None,
     ),
 ];

@@ -24,7 +24,7 @@ async fn recorded(device: Device) -> Recording {
     let login = Login::new("sotpuser").password(Secret::new("right"));
     let driver = Driver::load("ios").unwrap();
     let target = Target::new("127.0.0.1", device.address.port());
-    let mut session = Session::open(&target, &login, &driver, &keys)
+    let mut session = Session::open_recorded(&target, &login, &driver, &keys)
         .await
         .unwrap();
     let names = [("ber-core-7", "r1"), ("sotpuser", "bob")];
@@ -33,7 +33,10 @@ async fn recorded(device: Device) -> Recording {
 
 #[tokio::test]
 async fn recording_is_anonymous_and_is_replayed_whatever_the_device_does_to_its_lines() {
-    let device = || Device::new("ber-core-7", "sotpuser", "right");
+    let device = || {
+        Device::new("ber-core-7", "sotpuser", "right")
+            .banner("This is Acme's. Last login from 203.0.113.9\n")
+    };
     let log = "%SYS-5-CONFIG_I: Configured from console by carla on vty0 (203.0.113.9)";
     for (what, device) in [
         ("plain", device()),
@@ -60,6 +63,7 @@ async fn recording_is_anonymous_and_is_replayed_whatever_the_device_does_to_its_
         let again = Recording::parse(&text).unwrap();
         assert_eq!(again, recording, "{what}");
         let driver = Driver::load("ios").unwrap();
+        assert!(again.replays_login(&driver), "{what}: {text}");
         let answers = again.replay(&driver).unwrap();
         let lines = |command: &str| {
             let found = answers.iter().find(|(own, _)| own == command);
