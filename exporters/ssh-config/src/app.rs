@@ -22,6 +22,7 @@ use crate::journal;
 use crate::metrics::Series;
 use crate::push;
 use crate::state::State;
+use crate::webhook;
 
 /// The service.
 #[derive(Debug)]
@@ -57,6 +58,12 @@ impl toolkit::Service for Service {
         let key = masking_key(&config).context("masking_key_file")?;
         let masker = Masker::new(&key);
         let edits = edits(&live)?;
+        let (tell, changes) = tokio::sync::mpsc::channel(webhook::QUEUE);
+        let (own, told) = (live.clone(), counters.clone());
+        let changes = Arc::new(tokio::sync::Mutex::new(changes));
+        app.spawn("webhook", OnEnd::Restart, move |stop| {
+            webhook::run(Arc::clone(&changes), own.clone(), told.clone(), stop)
+        });
         let shared = Arc::new(Shared::new(
             live,
             feed,
@@ -64,6 +71,7 @@ impl toolkit::Service for Service {
             state,
             Compliance::default(),
             lines,
+            tell,
             counters,
             masker,
         ));

@@ -1,7 +1,7 @@
 //! The archive: a git repository with one branch for each device.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use git::{Change, Logged, Repository, Version, logged};
 use toolkit::trace::Origin;
@@ -67,11 +67,21 @@ impl<'a> Of<'a> {
     }
 }
 
+/// How the writing of a version went: its commit.
+type Outcome = Arc<Mutex<Option<Result<String, git::Error>>>>;
+
+fn taken(outcome: &Outcome) -> Option<Result<String, git::Error>> {
+    let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+    outcome.take()
+}
+
 /// Versions of the configurations of all devices. Clones are the same one; its calls block.
 #[derive(Clone, Debug)]
 pub(crate) struct Archive {
     repository: Arc<Repository>,
-    /// Held while a version is written: how many since something was packed.
+    /// Versions that wait to be written, each with the place for how that went.
+    queue: Arc<Mutex<Vec<(Change, Outcome)>>>,
+    /// Held while versions are written: how many since something was packed.
     writer: Arc<Mutex<usize>>,
     /// Told of each version that was written.
     written: Arc<tokio::sync::Notify>,
@@ -113,6 +123,7 @@ impl Archive {
         }
         Ok(Self {
             repository: Arc::new(repository),
+            queue: Arc::default(),
             writer: Arc::default(),
             written: Arc::default(),
         })
@@ -154,10 +165,26 @@ impl Archive {
         self.write(change)
     }
 
+    /// Writes a version, together with those that came while the ones before were written: git is started and the disk waited for once
+    /// for all of them.
     fn write(&self, change: Change) -> Result<String, git::Error> {
+        let outcome = Outcome::default();
+        self.queue().push((change, Arc::clone(&outcome)));
         let mut since = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let ids = self.repository.write(&[change])?;
-        *since += 1;
+        if let Some(written) = taken(&outcome) {
+            return written;
+        }
+        let (changes, outcomes): (Vec<Change>, Vec<Outcome>) = self.queue().drain(..).unzip();
+        let written = match self.repository.write(&changes) {
+            Ok(ids) => ids.into_iter().map(Ok).collect(),
+            Err(error) if changes.len() == 1 => vec![Err(error)],
+            // One that git does not take is no reason for the others.
+            Err(_) => changes.iter().map(|change| self.alone(change)).collect(),
+        };
+        *since += written.len();
+        for (outcome, written) in outcomes.iter().zip(written) {
+            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
+        }
         if *since >= PACK_AFTER {
             *since = 0;
             if let Err(error) = self.repository.pack() {
@@ -165,7 +192,17 @@ impl Archive {
             }
         }
         self.written.notify_one();
+        let missing = || std::io::Error::other("git does not say what became of it");
+        taken(&outcome).unwrap_or_else(|| Err(git::Error::Run(missing())))
+    }
+
+    fn alone(&self, change: &Change) -> Result<String, git::Error> {
+        let ids = self.repository.write(std::slice::from_ref(change))?;
         Ok(ids.into_iter().next().unwrap_or_default())
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<(Change, Outcome)>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes those of `outputs` (name and text) that are others than before, as one version; answers the names of those.
@@ -426,6 +463,50 @@ mod tests {
         again.push(&copy.folder().display().to_string()).unwrap();
         assert_eq!(copy.references("refs/heads/device/").unwrap().len(), 2);
         assert_eq!(copy.text(&second, FILE).unwrap().unwrap(), "b\n");
+    }
+
+    /// Each gets its own commit, and one whose name git refuses spoils no other.
+    #[test]
+    fn versions_that_come_at_once_are_written_together() {
+        let dir = testkit::TempDir::new().unwrap();
+        let archive = Archive::open(dir.path()).unwrap();
+        let names: Vec<String> = (0..40).map(|number| format!("r{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).chain(["a..b"]).collect();
+        // Until all of them wait, nobody writes.
+        let held = archive.writer.lock().unwrap();
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let store = |name: &&str| {
+                let (archive, name) = (archive.clone(), (*name).to_owned());
+                scope.spawn(move || match name.as_str() {
+                    "a..b" => archive.write(Change {
+                        reference: "refs/heads/a..b".to_owned(),
+                        author: OWN.to_owned(),
+                        seconds: 100,
+                        message: "no name of a branch".to_owned(),
+                        files: Vec::new(),
+                    }),
+                    name => archive.store(name, name, 100, &reason(None), [1, 0]),
+                })
+            };
+            let threads: Vec<_> = names.iter().map(store).collect();
+            while archive.queue().len() < names.len() {
+                std::thread::yield_now();
+            }
+            drop(held);
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        for (name, result) in names.iter().zip(results) {
+            match result {
+                Ok(id) => {
+                    assert_ne!(*name, "a..b");
+                    assert_eq!(archive.text(*name, &id).unwrap().as_deref(), Some(*name));
+                    assert_eq!(archive.latest(name).unwrap().as_deref(), Some(*name));
+                }
+                Err(_) => assert_eq!(*name, "a..b"),
+            }
+        }
+        assert!(archive.queue().is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use inventory::{Device, Feed, Inventory};
 use loki::Lines;
 use ssh::{Collected, Driver, Facts, HostKeys, Masker, Output, Session, Target};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use toolkit::trace::Origin;
 use toolkit::{Live, Stop};
@@ -25,6 +25,7 @@ use crate::journal::{self, News};
 use crate::logins::Logins;
 use crate::sessions::{Found, Opened, Sessions};
 use crate::state::State;
+use crate::webhook::Change;
 use toolkit::chain;
 
 /// Time over which the first collections after a start are spread, for each device of which more than a few are due.
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) logins: Logins,
     pub(crate) compliance: Compliance,
     pub(crate) lines: Option<Lines>,
+    /// Changes that the webhook is told of.
+    tell: mpsc::Sender<Change>,
     pub(crate) counters: Counters,
     pub(crate) masker: Masker,
     hops: Hops,
@@ -66,6 +69,7 @@ impl Shared {
         state: State,
         compliance: Compliance,
         lines: Option<Lines>,
+        tell: mpsc::Sender<Change>,
         counters: Counters,
         masker: Masker,
     ) -> Self {
@@ -78,6 +82,7 @@ impl Shared {
             logins: Logins::default(),
             compliance,
             lines,
+            tell,
             counters,
             masker,
             hops: Hops::default(),
@@ -418,7 +423,7 @@ async fn collect(
     let before = session.seconds();
     // What is held already needs no second reading where one is wanted.
     let seen = shared.seen().get(&*device.name).copied();
-    let known = |text: &str| seen.is_some_and(|seen| seen == digest(text));
+    let known = |text: &str| seen.is_some_and(|seen| seen == digest([text]));
     let collected = session.collect_unless(known).await;
     let mut seconds = session.seconds();
     seconds.commands -= before.commands;
@@ -461,19 +466,20 @@ async fn collect(
 /// Keeps the other answers of a device, masked, where they are others than before.
 async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Extra) {
     let now = jiff::Timestamp::now().as_second();
+    if extra.outputs.is_empty() {
+        return;
+    }
+    let parts = extra.outputs.iter();
+    let digest = digest(parts.flat_map(|(name, text)| [name.as_str(), "\0", text, "\0"]));
+    let key = format!("{device} outputs");
+    if shared.seen().get(&key) == Some(&digest) {
+        return;
+    }
     let outputs: Vec<(String, String)> = extra
         .outputs
         .iter()
         .map(|(name, text)| (name.clone(), shared.masker.mask(Some(driver), text).text))
         .collect();
-    if outputs.is_empty() {
-        return;
-    }
-    let digest = digest(&format!("{outputs:?}"));
-    let key = format!("{device} outputs");
-    if shared.seen().get(&key) == Some(&digest) {
-        return;
-    }
     let (archive, name) = (shared.archive.clone(), device.to_owned());
     match blocking(move || archive.store_outputs(&name, &outputs, now)).await {
         Ok(_) => {
@@ -485,11 +491,14 @@ async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Ex
     }
 }
 
-/// SHA-256 of a text. It stays in memory, since it is of one that is not masked.
-fn digest(text: &str) -> [u8; 32] {
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+/// SHA-256 of texts one behind the other. It stays in memory, since it is of some that are not masked.
+fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for text in texts {
+        context.update(text.as_bytes());
+    }
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
+    bytes.copy_from_slice(context.finish().as_ref());
     bytes
 }
 
@@ -538,13 +547,11 @@ impl Extra {
 
 /// Whether two configurations differ in more than comments and empty lines.
 fn differ(driver: &Driver, one: &str, other: &str) -> bool {
-    let lines = |text: &'_ str| -> Vec<String> {
+    fn lines<'a>(driver: &Driver, text: &'a str) -> impl Iterator<Item = &'a str> {
         let own = text.lines().map(str::trim_end);
-        own.filter(|line| !line.is_empty() && !line.starts_with(driver.comment()))
-            .map(str::to_owned)
-            .collect()
-    };
-    lines(one) != lines(other)
+        own.filter(move |line| !line.is_empty() && !line.starts_with(driver.comment()))
+    }
+    lines(driver, one).ne(lines(driver, other))
 }
 
 /// Masks what was collected, and keeps it where it is whole and another one than before.
@@ -584,7 +591,7 @@ async fn kept(
         Arc::clone(driver),
         Arc::clone(config),
     );
-    let now = digest(&collected.text);
+    let now = digest([&*collected.text]);
     let unchanged = shared.seen().get(&*device.name) == Some(&now);
     if unchanged {
         shared.state.change(&device.name, |known| {
@@ -610,9 +617,11 @@ async fn kept(
                 &reason,
                 [difference.added, difference.removed],
             )?;
-            own.compliance.judge(&config.rules, &device, &driver, &masked.text, Some((seconds.as_second(), reason.user.as_deref(), &commit)));
-            if let (true, Some(lines)) = (changed, &own.lines) {
-                journal::tell(lines, News {
+            let now = seconds.as_second();
+            let broken = own.compliance.broken(&device.name, now);
+            own.compliance.judge(&config.rules, &device, &driver, &masked.text, Some((now, reason.user.as_deref(), &commit)));
+            if changed {
+                let news = News {
                     device: device.name.to_string(),
                     site: device.site.to_string(),
                     role: device.role.to_string(),
@@ -623,7 +632,17 @@ async fn kept(
                     added: difference.added,
                     removed: difference.removed,
                     diff: diff::unified(before.as_deref().unwrap_or_default(), &masked.text, ["before", "after"]),
-                });
+                };
+                if config.webhook.is_some() {
+                    let mut newly = own.compliance.broken(&device.name, now);
+                    newly.retain(|rule| !broken.contains(rule));
+                    if own.tell.try_send(Change::new(&news, &newly)).is_err() {
+                        own.counters.told.with_label_values(&["dropped"]).inc();
+                    }
+                }
+                if let Some(lines) = &own.lines {
+                    journal::tell(lines, news);
+                }
             }
             let user = reason.user.as_deref().unwrap_or("unknown");
             tracing::info!(device = %device.name, user, trigger = reason.trigger, added = difference.added, removed = difference.removed, "configuration changed");

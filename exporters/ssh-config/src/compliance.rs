@@ -190,6 +190,15 @@ impl Compliance {
             .unwrap_or_default()
     }
 
+    /// The rules that a device breaks, without those that a waiver covers at a time (Unix seconds).
+    pub(crate) fn broken(&self, device: &str, now: i64) -> Vec<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.get(device).into_iter().flatten();
+        own.filter(|(_, verdict)| verdict.open(now) > 0)
+            .map(|(rule, _)| rule.clone())
+            .collect()
+    }
+
     /// Forgets devices that `known` does not hold.
     pub(crate) fn retain(&self, known: impl Fn(&str) -> bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

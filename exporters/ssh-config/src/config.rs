@@ -15,6 +15,7 @@ use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
 use crate::rules::Rules;
 use crate::scope::Scope;
+use crate::webhook::{self, Webhook};
 use toolkit::chain;
 use window::{RawWindow, Window};
 
@@ -77,6 +78,9 @@ struct Raw {
     /// Events of sotp-syslog, which sends them to `/api/v1/events`; none is taken unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<RawEvents>,
+    /// Who is told of each change, such as sotp-remediator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<webhook::Section>,
     /// A line for each change.
     #[serde(skip_serializing_if = "Option::is_none")]
     loki: Option<loki::Section>,
@@ -114,6 +118,7 @@ impl Default for Raw {
             masking_key_file: None,
             push: None,
             events: None,
+            webhook: None,
             loki: None,
             queue: None,
             access: None,
@@ -291,6 +296,8 @@ pub struct Config {
     pub(crate) rules: Arc<Rules>,
     pub(crate) masking_key: Option<SecretFile>,
     pub(crate) events_secret: Option<SecretFile>,
+    /// Who is told of each change.
+    pub(crate) webhook: Option<Webhook>,
     /// Where lines about changes go.
     pub(crate) loki: Option<Destination>,
     /// Where they wait.
@@ -370,6 +377,13 @@ impl Config {
             Some(own) => Some(
                 own.check(folder)
                     .map_err(|(field, message)| at(&format!("loki.{field}"), message))?,
+            ),
+        };
+        let webhook = match &raw.webhook {
+            None => None,
+            Some(own) => Some(
+                own.check(folder)
+                    .map_err(|(field, message)| at(&format!("webhook.{field}"), message))?,
             ),
         };
         let access = match raw.access.clone() {
@@ -454,6 +468,7 @@ impl Config {
                 None => None,
                 Some(events) => Some(secret("events.secret_file", &events.secret_file)?),
             },
+            webhook,
             loki,
             queue: match &raw.queue {
                 Some(own) => QueueSection {

@@ -4,6 +4,8 @@ use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use ssh::Error;
 use toolkit::prometheus;
 
+use crate::webhook;
+
 /// What became of events: values of a label.
 const RESULTS: [&str; 5] = [
     "taken",
@@ -22,6 +24,8 @@ pub(crate) struct Counters {
     /// Sessions by where they came from: opened, kept, or dead when they were wanted.
     pub(crate) sessions: IntCounterVec,
     pub(crate) pushes: IntCounterVec,
+    /// Changes that somebody else is told of.
+    pub(crate) told: IntCounterVec,
 }
 
 impl Counters {
@@ -46,6 +50,11 @@ impl Counters {
                 "Times that the archive was sent to the other repository, by how that went.",
                 "result",
             )?,
+            told: vector(
+                "sshconfig_webhook_changes_total",
+                "Changes that the webhook was told of: taken, refused, given up after ten minutes (expired) or for lack of room (dropped); failed are attempts that are repeated.",
+                "result",
+            )?,
             sessions: vector(
                 "sshconfig_sessions_total",
                 "Sessions of collections: opened (a login), kept from before, or dead when they were wanted.",
@@ -65,6 +74,10 @@ impl Counters {
         for result in ["opened", "kept", "dead"] {
             counters.sessions.with_label_values(&[result]).inc_by(0);
         }
+        for result in webhook::RESULTS {
+            counters.told.with_label_values(&[result]).inc_by(0);
+        }
+        registry.register(Box::new(counters.told.clone()))?;
         registry.register(Box::new(counters.sessions.clone()))?;
         registry.register(Box::new(counters.pushes.clone()))?;
         registry.register(Box::new(counters.failures.clone()))?;

@@ -1,6 +1,7 @@
 //! Who is due: each device on its schedule, sooner after an event, later after failures.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::archive::Reason;
@@ -67,7 +68,9 @@ struct Event {
 /// The devices that are collected.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
-    devices: HashMap<String, Device>,
+    devices: HashMap<Arc<str>, Device>,
+    /// When each that is not running is due, the next first: those of which something is known to have changed, and the others.
+    due: [BTreeSet<(Instant, Arc<str>)>; 2],
 }
 
 impl Fleet {
@@ -78,11 +81,10 @@ impl Fleet {
         now: Instant,
         wait: impl Fn(&str) -> Duration,
     ) {
-        let wanted: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
-        self.devices
-            .retain(|name, _| wanted.contains(name.as_str()));
+        let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
+        self.devices.retain(|name, _| wanted.contains(&**name));
         for name in names {
-            if !self.devices.contains_key(name) {
+            if !self.devices.contains_key(name.as_str()) {
                 let device = Device {
                     scheduled: now + wait(name),
                     not_before: now,
@@ -90,9 +92,10 @@ impl Fleet {
                     event: None,
                     running: false,
                 };
-                self.devices.insert(name.clone(), device);
+                self.devices.insert(name.as_str().into(), device);
             }
         }
+        self.arrange();
     }
 
     /// The work begins anew: nothing is running.
@@ -100,6 +103,28 @@ impl Fleet {
         self.devices
             .values_mut()
             .for_each(|device| device.running = false);
+        self.arrange();
+    }
+
+    fn arrange(&mut self) {
+        self.due = <[BTreeSet<_>; 2]>::default();
+        for (name, device) in self.devices.iter().filter(|(_, device)| !device.running) {
+            self.due[group(device)].insert((when(device), Arc::clone(name)));
+        }
+    }
+
+    /// Changes a device and its place among those that wait.
+    fn change<T>(&mut self, name: &str, change: impl FnOnce(&mut Device) -> T) -> Option<T> {
+        let (name, _) = self.devices.get_key_value(name)?;
+        let name = Arc::clone(name);
+        let device = self.devices.get_mut(&name)?;
+        let place = (when(device), name);
+        self.due[group(device)].remove(&place);
+        let changed = change(device);
+        if !device.running {
+            self.due[group(device)].insert((when(device), place.1));
+        }
+        Some(changed)
     }
 
     /// Somebody or something says that `name` is another one now. Answers whether it is one of the devices.
@@ -110,11 +135,8 @@ impl Fleet {
         now: Instant,
         timing: Timing,
     ) -> bool {
-        let Some(device) = self.devices.get_mut(name) else {
-            return false;
-        };
         let due = now + timing.settle;
-        match &mut device.event {
+        let noted = |device: &mut Device| match &mut device.event {
             None => {
                 device.event = Some(Event {
                     first: now,
@@ -131,11 +153,11 @@ impl Fleet {
                 }
                 event.reason.origin = origin;
             }
-        }
-        true
+        };
+        self.change(name, noted).is_some()
     }
 
-    /// The next device that is due, with why; it counts as running from now on.
+    /// The next device that is due, with why; it counts as running from now on. A change that somebody waits for comes before the schedule.
     ///
     /// One that the schedule wants and that is not `open` now waits for a minute.
     pub(crate) fn take(
@@ -143,59 +165,66 @@ impl Fleet {
         now: Instant,
         open: impl Fn(&str) -> bool,
     ) -> Option<(String, Reason)> {
-        for (name, device) in &mut self.devices {
-            let asked = device.event.as_ref().is_some_and(|event| event.due <= now);
-            if !device.running && !asked && device.scheduled <= now && !open(name) {
-                device.scheduled = now + CLOSED;
+        loop {
+            let due = self.due.iter().find_map(|group| {
+                let next = group.first().filter(|(at, _)| *at <= now);
+                next.map(|(_, name)| Arc::clone(name))
+            });
+            let name = due?;
+            let taken = self.change(&name, |device| {
+                let event = device.event.take_if(|event| event.due <= now);
+                if event.is_none() && !open(&name) {
+                    device.scheduled = now + CLOSED;
+                    return None;
+                }
+                device.running = true;
+                Some(event.map_or(
+                    Reason {
+                        origin: None,
+                        trigger: "schedule",
+                        user: None,
+                    },
+                    |event| event.reason,
+                ))
+            });
+            if let Some(reason) = taken.flatten() {
+                return Some((name.to_string(), reason));
             }
         }
-        let due = |device: &Device| !device.running && when(device) <= now;
-        let mut ready = self.devices.iter_mut().filter(|(_, device)| due(device));
-        // A change that somebody waits for comes before the schedule.
-        let (name, device) = ready
-            .by_ref()
-            .min_by_key(|(_, device)| (device.event.is_none(), when(device)))?;
-        device.running = true;
-        let by_schedule = Reason {
-            origin: None,
-            trigger: "schedule",
-            user: None,
-        };
-        let reason = match device.event.take_if(|event| event.due <= now) {
-            Some(event) => event.reason,
-            None => by_schedule,
-        };
-        Some((name.clone(), reason))
     }
 
     /// When the next device that is not running is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let waiting = self.devices.values().filter(|device| !device.running);
-        waiting.map(when).min()
+        let first = self.due.iter().filter_map(BTreeSet::first);
+        first.map(|(at, _)| *at).min()
     }
 
     /// A collection ended.
     pub(crate) fn ended(&mut self, name: &str, ending: Ending, now: Instant, timing: Timing) {
-        let Some(device) = self.devices.get_mut(name) else {
-            return;
-        };
-        device.running = false;
-        device.spent = device.spent.max(now) + timing.between;
-        let saved = timing.between * (AT_ONCE - 1);
-        let left = device.spent.checked_sub(saved).unwrap_or(now);
-        device.not_before = left.max(now + BETWEEN);
-        device.scheduled = now + timing.every.mul_f64(0.95 + 0.1 * fastrand::f64());
-        if let Ending::Failed { in_a_row, login } = ending {
-            let first = if login { AFTER_LOGIN } else { AFTER_FAILURE };
-            let wait = first
-                .saturating_mul(1 << in_a_row.saturating_sub(1).min(16))
-                .min(LONGEST);
-            if login {
-                device.not_before = device.not_before.max(now + wait);
+        self.change(name, |device| {
+            device.running = false;
+            device.spent = device.spent.max(now) + timing.between;
+            let saved = timing.between * (AT_ONCE - 1);
+            let left = device.spent.checked_sub(saved).unwrap_or(now);
+            device.not_before = left.max(now + BETWEEN);
+            device.scheduled = now + timing.every.mul_f64(0.95 + 0.1 * fastrand::f64());
+            if let Ending::Failed { in_a_row, login } = ending {
+                let first = if login { AFTER_LOGIN } else { AFTER_FAILURE };
+                let wait = first
+                    .saturating_mul(1 << in_a_row.saturating_sub(1).min(16))
+                    .min(LONGEST);
+                if login {
+                    device.not_before = device.not_before.max(now + wait);
+                }
+                device.scheduled = now + wait.min(timing.every.max(first));
             }
-            device.scheduled = now + wait.min(timing.every.max(first));
-        }
+        });
     }
+}
+
+/// Those of which something is known to have changed, or the others.
+fn group(device: &Device) -> usize {
+    usize::from(device.event.is_none())
 }
 
 fn when(device: &Device) -> Instant {
@@ -284,7 +313,7 @@ mod tests {
         };
         fleet.ended("r1", failed, now + seconds(1.0), TIMING);
         fleet.event("r1", by("alice"), now + seconds(2.0), TIMING);
-        fleet.devices.remove("r2");
+        fleet.update(&["r1".to_owned()], now, |_| Duration::ZERO);
         assert!(fleet.take(now + seconds(900.0), |_| true).is_none());
         assert!(fleet.take(now + seconds(902.0), |_| true).is_some());
     }
@@ -293,7 +322,7 @@ mod tests {
     fn events_without_end_lead_to_no_more_logins_than_the_budget_of_the_device() {
         let begin = Instant::now();
         let mut fleet = fleet(begin);
-        fleet.devices.remove("r2");
+        fleet.update(&["r1".to_owned()], begin, |_| Duration::ZERO);
         let mut logins = 0;
         for tenth in 0..36_000u32 {
             let now = begin + Duration::from_millis(100) * tenth;
@@ -319,6 +348,27 @@ mod tests {
         assert_eq!(name, "r1");
         let (name, reason) = fleet.take(late + CLOSED, |_| true).unwrap();
         assert_eq!((name.as_str(), reason.trigger), ("r2", "schedule"));
+    }
+
+    #[test]
+    fn change_comes_before_the_schedule_and_that_in_its_order() {
+        let now = Instant::now();
+        let names: Vec<String> = (0..50).map(|number| format!("r{number}")).collect();
+        let mut fleet = Fleet::default();
+        let place = |name: &str| name[1..].parse::<f64>().unwrap();
+        fleet.update(&names, now, |name| seconds(50.0 - place(name)));
+        fleet.event("r3", by("alice"), now + seconds(90.0), TIMING);
+        let mut order = Vec::new();
+        while let Some((name, reason)) = fleet.take(now + seconds(100.0), |_| true) {
+            order.push((name, reason.trigger));
+        }
+        assert_eq!(order.len(), 50);
+        assert_eq!(order[0], ("r3".to_owned(), "syslog"));
+        let rest: Vec<f64> = order[1..].iter().map(|(name, _)| place(name)).collect();
+        assert!(rest.is_sorted_by(|one, next| one > next), "{rest:?}");
+        assert_eq!(fleet.next(), None);
+        fleet.ended("r7", Ending::Good, now + seconds(100.0), TIMING);
+        assert!(fleet.next().is_some_and(|at| at > now + seconds(3000.0)));
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod sections;
 mod sessions;
 mod state;
 mod tree;
+mod webhook;
 
 pub use app::Service;
 pub use record::record;

@@ -14,7 +14,7 @@ use crate::collector::{host_keys, target};
 use crate::config::Config;
 use crate::hops::Hops;
 
-/// Records what a device of the inventory answers to every command of its driver, without secrets, names and addresses.
+/// Records what a device of the inventory says at the login, and answers to every command of its driver, without secrets, names and addresses.
 ///
 /// FOLDER gets `session.txt`, the bytes of the device, and for each command a file `.raw` as `libs/ssh/testdata` has them. Read all of it before you
 /// hand it on: names in the middle of other text are not known for such.
@@ -93,7 +93,7 @@ async fn run(line: &Line) -> anyhow::Result<usize> {
     let keys = Arc::new(host_keys(&config));
     let hops = Hops::default();
     let target = target(&config, &inventory, device, &hops, &keys).await?;
-    let mut session = Session::open(&target, &login, &driver, &keys).await?;
+    let mut session = Session::open_recorded(&target, &login, &driver, &keys).await?;
     let names = [
         (device.name.as_ref(), "r1"),
         (credential.user.as_str(), "bob"),

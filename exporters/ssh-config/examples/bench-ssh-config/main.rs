@@ -1,11 +1,14 @@
-//! What the collection of a configuration costs, beside netmiko and scrapli on the same farm, and what the archive does with many versions.
+//! What the collection of a configuration costs, beside netmiko, scrapli and RANCID on the same farm, and what the archive does with many versions.
 //!
-//! `bench-ssh-config --service PROGRAM [--devices 1000] [--seconds 20] [--versions 100000]`. The farm is in this process: each device thinks for 100 ms about every
-//! command and has a configuration of 60 kB. netmiko and scrapli are installed from PyPI into `target/bench/python`; without them their columns stay empty.
+//! `bench-ssh-config --service PROGRAM [--devices 1000] [--many 10000] [--seconds 20] [--versions 100000]`. The farm is in this process: each device thinks for 100 ms
+//! about every command and has a configuration of 60 kB. Ours is measured cold, a login for each collection as the others make it, and with kept sessions. netmiko and
+//! scrapli are installed from PyPI into `target/bench/python`, RANCID is unpacked from Debian's packages; without them their columns stay empty.
 
 #![allow(
     clippy::unwrap_used,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a benchmark"
 )]
 
@@ -26,6 +29,8 @@ const THINK: Duration = Duration::from_millis(100);
 struct Asked {
     service: String,
     devices: usize,
+    /// Devices of the measurement of memory; none leaves it out.
+    many: usize,
     seconds: u64,
     versions: usize,
 }
@@ -34,6 +39,7 @@ fn asked() -> anyhow::Result<Asked> {
     let mut asked = Asked {
         service: String::new(),
         devices: 1000,
+        many: 10_000,
         seconds: 20,
         versions: 100_000,
     };
@@ -45,6 +51,7 @@ fn asked() -> anyhow::Result<Asked> {
         match flag.as_str() {
             "--service" => asked.service = value,
             "--devices" => asked.devices = value.parse()?,
+            "--many" => asked.many = value.parse()?,
             "--seconds" => asked.seconds = value.parse()?,
             "--versions" => asked.versions = value.parse()?,
             _ => anyhow::bail!("{flag} is not known"),
@@ -60,57 +67,71 @@ async fn main() -> anyhow::Result<()> {
     let mut figures = Figures::default();
     let config = configuration();
     let farm = Device::new("r1", "sotp", "bench")
+        .end("#")
         .at([0, 0, 0, 0].into())
         .think(THINK)
         .answer("show running-config", &config)
+        .answer("write term", &config)
         .answer(
             "show version",
             "FRRouting 8.4.4 (r1) on Linux(6.1.0).\nmore\n",
         )
         .answer("terminal width 511", "")
+        .answer("terminal width 512", "")
         .start()
         .await?;
-    let ours = ours(&asked, &farm).await?;
-    figures.add("devices per second", ours.rate, None, None);
+    let cold = ours(&asked, asked.devices, &farm, "0s").await?;
+    figures.add("devices per second", cold.rate, None, None);
+    figures.add("processor per device, ms", cold.cpu, None, None);
+    let kept = ours(&asked, asked.devices, &farm, "1h").await?;
+    figures.add("devices per second, kept sessions", kept.rate, None, None);
     figures.add(
-        "resident memory, MiB",
-        ours.memory,
+        "processor per device, kept sessions, ms",
+        kept.cpu,
         None,
-        Some(Goal::AtMost(300.0)),
+        None,
     );
-    figures.add("processor per device, ms", ours.cpu, None, None);
     let python = peers::python(Path::new("target/bench/python"));
-    for peer in ["netmiko", "scrapli"] {
+    for (peer, devices) in [("netmiko", 200), ("scrapli", 200), ("rancid", 40)] {
+        let devices = asked.devices.min(devices);
+        let python = python.as_ref();
         let found = python
-            .as_ref()
             .map_err(|error| anyhow::anyhow!("{error:#}"))
-            .and_then(|python| {
-                peers::run(python, peer, farm.address.port(), asked.devices.min(200))
-            });
+            .and_then(|python| peers::run(python, peer, farm.address.port(), devices));
         match found {
-            Ok(found) => {
-                let name = Some((peer, found.cpu));
-                figures.add(
-                    "processor per device beside, ms",
-                    ours.cpu,
-                    name,
-                    Some(Goal::Times(10.0)),
-                );
-                // Seconds for each device, as less is better where there is a peer.
-                let each = Some((peer, 1000.0 / found.rate));
-                figures.add(
-                    "time per device beside, ms",
-                    1000.0 / ours.rate,
-                    each,
-                    Some(Goal::Times(10.0)),
-                );
-            }
+            Ok(found) => beside(&mut figures, peer, &found, &cold, &kept),
             Err(error) => println!("{peer} is left out: {error:#}"),
         }
+    }
+    if asked.many > 0 {
+        let many = ours(&asked, asked.many, &farm, "0s").await?;
+        let memory = format!("resident memory with {} devices, MiB", asked.many);
+        figures.add(&memory, many.memory, None, Some(Goal::AtMost(300.0)));
+        let rate = format!("devices per second of {}", asked.many);
+        figures.add(&rate, many.rate, None, None);
     }
     archive::measure(asked.versions, &mut figures)?;
     figures.finish(Path::new("target/bench/ssh-config.json"))?;
     figures.judge()
+}
+
+/// Puts what a peer needed beside what we did.
+fn beside(figures: &mut Figures, peer: &str, found: &Found, cold: &Found, kept: &Found) {
+    for (how, ours) in [("", cold), (", kept sessions", kept)] {
+        figures.add(
+            &format!("processor per device beside {peer}{how}, ms"),
+            ours.cpu,
+            Some((peer, found.cpu)),
+            Some(Goal::Times(10.0)),
+        );
+        // Time for each device, as less is better where there is a peer.
+        figures.add(
+            &format!("time per device beside {peer}{how}, ms"),
+            1000.0 / ours.rate,
+            Some((peer, 1000.0 / found.rate)),
+            Some(Goal::Times(10.0)),
+        );
+    }
 }
 
 /// 60 kB in the form of FRR.
@@ -137,8 +158,8 @@ struct Found {
     memory: f64,
 }
 
-/// The service on the farm: each device again and again, as soon as its turn comes.
-async fn ours(asked: &Asked, farm: &Running) -> anyhow::Result<Found> {
+/// The service on the farm: each device again and again, as soon as its turn comes; sessions are kept for a time.
+async fn ours(asked: &Asked, devices: usize, farm: &Running, keep: &str) -> anyhow::Result<Found> {
     let dir = TempDir::new()?;
     let port = farm.address.port();
     let (mut inventory, mut known) = (String::from("devices:\n"), String::new());
@@ -148,7 +169,7 @@ async fn ours(asked: &Asked, farm: &Running) -> anyhow::Result<Found> {
         .context("a line of known_hosts")?
         .1
         .to_owned();
-    for number in 0..asked.devices {
+    for number in 0..devices {
         let address = format!("127.1.{}.{}", number / 250, number % 250 + 1);
         inventory += &format!(
             "- {{name: d{number}, address: {address}, platform: frr, ssh: {{port: {port}, credentials: bench}}}}\n"
@@ -158,7 +179,8 @@ async fn ours(asked: &Asked, farm: &Running) -> anyhow::Result<Found> {
     dir.write("inventory.yaml", inventory)?;
     dir.write("known_hosts", known)?;
     dir.write("password", "bench\n")?;
-    dir.write("ssh-config.yaml", "every: 1s\nparallel: 500\nlogins_per_minute: 60000\nlogins_per_device_hour: 3600\nhost_keys: {file: known_hosts}\ncredentials: [{name: bench, user: sotp, password_file: password, everywhere: true}]\n")?;
+    let keep = format!("keep_sessions: {keep}\nkept_sessions_most: {devices}\n");
+    dir.write("ssh-config.yaml", keep + "every: 1s\nparallel: 500\nlogins_per_minute: 60000\nlogins_per_device_hour: 3600\nhost_keys: {file: known_hosts}\ncredentials: [{name: bench, user: sotp, password_file: password, everywhere: true}]\n")?;
     let at = |name: &str| dir.join(name).display().to_string();
     let process = Spawn::new(&asked.service)
         .args([
@@ -176,21 +198,17 @@ async fn ours(asked: &Asked, farm: &Running) -> anyhow::Result<Found> {
             .count()
     };
     // Every device once: the first version is written.
-    let until = Instant::now() + Duration::from_secs(60 + asked.devices as u64 / 5);
+    let until = Instant::now() + Duration::from_secs(60 + devices as u64 / 5);
     loop {
         let samples = page().await?;
-        let up = (0..asked.devices)
-            .filter(|number| {
-                samples.value("sshconfig_up", &[("device", &format!("d{number}"))]) == Some(1.0)
-            })
-            .count();
-        if up == asked.devices {
+        let up = samples.sum("sshconfig_up", &[]) as usize;
+        if up == devices {
             break;
         }
         anyhow::ensure!(
             Instant::now() < until,
             "{up} of {} devices: {}",
-            asked.devices,
+            devices,
             process.log()
         );
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -23,7 +23,7 @@ const PLATFORMS: [(&str, &str, &str, &str); 8] = [
         ":~$ ",
         "show configuration commands | no-more",
     ),
-    ("linux", "", "", ""),
+    ("linux", "r1", "# ", "ip -oneline link show"),
 ];
 
 struct Canary {
@@ -73,13 +73,16 @@ async fn canaries() -> Vec<Canary> {
             _ => "sotp",
         };
         let number = u8::try_from(number + 1).unwrap();
-        let device = Device::new(name, user, "s3cretLogin")
+        let mut device = Device::new(name, user, "s3cretLogin")
             .end(end)
             .at([127, 0, 1, number].into())
-            .answer(command, &text)
-            .start()
-            .await
-            .unwrap();
+            .answer(command, &text);
+        // A host is asked by several commands; the others say nothing of interest.
+        let driver = ssh::Driver::load(platform).unwrap();
+        for other in driver.commands().iter().filter(|own| *own != command) {
+            device = device.answer(other, "nothing\n");
+        }
+        let device = device.start().await.unwrap();
         all.push(Canary {
             platform,
             command,

@@ -9,4 +9,5 @@ mod fleet;
 mod golden;
 mod record;
 mod routes;
+mod webhook;
 mod world;
