@@ -33,6 +33,8 @@ pub(in crate::translate) enum Kind {
     Vlan,
     /// One word without brackets and quotes.
     Word,
+    /// The line that somebody came in by (`vty0`): one word, and no address.
+    Line,
     /// A state: one to four words.
     State,
     /// Hexadecimal digits.
@@ -56,7 +58,8 @@ impl Kind {
             "count" | "pid" | "ifIndex" | "bytes" => Self::Number,
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
-            "vrf" | "asn" | "protocol" | "acl" | "line" | "code" | "level" | "direction"
+            "line" => Self::Line,
+            "vrf" | "asn" | "protocol" | "acl" | "code" | "level" | "direction"
             | "szone" | "dzone" | "zone" => Self::Word,
             "state" | "from" => Self::State,
             "duration" => Self::Duration,
@@ -112,7 +115,7 @@ impl Kind {
                 !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'-'))
             }
             Self::State | Self::OneOf(_) => !b.is_ascii_alphabetic(),
-            Self::User | Self::Word | Self::Duration => {
+            Self::User | Self::Word | Self::Line | Self::Duration => {
                 b <= b' ' || matches!(b, b'(' | b')' | b'[' | b']' | b',' | b';')
             }
             Self::Interface | Self::Peer | Self::Vlan => {
@@ -150,8 +153,10 @@ impl Kind {
             Self::Port => port(value),
             Self::Number => bytes.iter().all(u8::is_ascii_digit),
             Self::Mac => mac(bytes),
+            // `MST0` is a tree of many VLANs.
             Self::Vlan => {
-                bytes.iter().any(u8::is_ascii_digit)
+                !value.starts_with("MST")
+                    && bytes.iter().any(u8::is_ascii_digit)
                     && last.is_ascii_alphanumeric()
                     && bytes.iter().all(|b| {
                         b.is_ascii_alphanumeric() || matches!(b, b'-' | b',' | b'.' | b'_')
@@ -175,6 +180,7 @@ impl Kind {
                             )
                     })
             }
+            Self::Line => Self::Word.accepts(value) && !address(value),
             Self::State => {
                 bytes.len() <= 48
                     && first.is_ascii_alphanumeric()

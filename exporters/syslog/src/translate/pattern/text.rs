@@ -94,11 +94,16 @@ impl Text {
 
     /// Compares the whole message; a place takes the least that fits its type and lets the rest follow.
     pub(super) fn matches<'a>(&self, message: &'a str, fields: &mut Fields<'a>) -> bool {
-        // Most rules of a key are ruled out by the words at their end.
-        if let Some(Piece::Literal(text, _)) = self.0.last()
-            && !message.ends_with(*text)
-        {
-            return false;
+        let mut message = message;
+        if let Some(Piece::Literal(text, _)) = self.0.last() {
+            // Releases differ in the full stop.
+            if !text.ends_with('.') {
+                message = message.strip_suffix('.').unwrap_or(message);
+            }
+            // Most rules of a key are ruled out by the words at their end.
+            if !message.ends_with(*text) {
+                return false;
+            }
         }
         let mut tries = TRIES;
         self.step(0, 0, message, fields, &mut tries) && !self.forged(message)
@@ -192,7 +197,11 @@ impl Text {
                 continue;
             }
             match piece {
-                Piece::Literal(text, _) => into.push_str(text),
+                // A value that ends a sentence brings its full stop.
+                Piece::Literal(text, _) => into.push_str(match text.strip_prefix('.') {
+                    Some(rest) if into.ends_with('.') => rest,
+                    _ => text,
+                }),
                 Piece::Place(place) => into.push_str(found(fields, place.name).unwrap_or("?")),
                 Piece::Optional(count) => {
                     let inner = &self.0[number + 1..=number + count];
@@ -209,6 +218,11 @@ impl Text {
     }
 }
 
+/// What stands where there is no value, or a hidden one (`*****`).
+pub(super) fn nothing(value: &str) -> bool {
+    matches!(value, "-" | "N/A" | "n/a") || value.bytes().all(|b| b == b'*')
+}
+
 fn found<'f>(fields: &'f Fields<'_>, name: &str) -> Option<&'f str> {
     fields.iter().find(|f| f.0 == name).map(|f| &*f.1)
 }
@@ -219,7 +233,7 @@ impl Place {
         if self.name == "_" && self.kind == Kind::Any {
             return true;
         }
-        if value.is_empty() || matches!(value, "-" | "**" | "???" | "(null)" | "N/A" | "n/a") {
+        if nothing(value) || matches!(value, "???" | "(null)") {
             return self.optional;
         }
         if !self.kind.accepts(value) {

@@ -7,6 +7,7 @@ use memchr::memmem::Finder;
 use crate::header::scan::value_by;
 use crate::header::vendor::pipes;
 
+use super::text::nothing;
 use super::{Fields, Kind};
 
 /// Where the values stand.
@@ -97,7 +98,7 @@ impl Taken {
 
     /// Takes the value; false when the rule does not match because of it.
     fn take<'a>(&self, found: Option<&'a str>, fields: &mut Fields<'a>, decode: bool) -> bool {
-        let Some(found) = found.filter(|f| !matches!(*f, "" | "N/A" | "n/a" | "-")) else {
+        let Some(found) = found.filter(|f| !nothing(f) && *f != "None") else {
             return self.absent || !self.needed;
         };
         if self.absent || !self.begins_right(found) {
@@ -226,15 +227,24 @@ const TAKEN: [&str; 28] = [
 /// Fields of an extension that are kept.
 const MOST: usize = 40;
 
-/// ICMP has types and codes where other protocols have ports.
-pub(super) fn drop_ports_of_icmp(fields: &mut Fields<'_>, taken: &[Taken]) {
-    let icmp = fields.iter().any(|(name, value)| {
+/// Whether it is of ICMP, which has types and codes where other protocols have ports.
+fn icmp(fields: &Fields<'_>) -> bool {
+    fields.iter().any(|(name, value)| {
         *name == "protocol"
             && ["1", "58", "icmp", "icmp6", "icmpv6", "ipv6-icmp"]
                 .iter()
                 .any(|icmp| value.eq_ignore_ascii_case(icmp))
-    });
-    if icmp {
+    })
+}
+
+/// Whether a type or code of ICMP was taken for a port.
+pub(super) fn icmp_with_ports(fields: &Fields<'_>) -> bool {
+    fields.iter().any(|f| matches!(f.0, "sport" | "dport")) && icmp(fields)
+}
+
+/// Leaves out what stands where other protocols have ports.
+pub(super) fn drop_ports_of_icmp(fields: &mut Fields<'_>, taken: &[Taken]) {
+    if icmp(fields) {
         fields.retain(|(name, value)| {
             let number = *name == "service" && value.bytes().all(|b| b.is_ascii_digit());
             !(number || matches!(*name, "sport" | "dport"))
