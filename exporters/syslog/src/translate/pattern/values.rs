@@ -290,10 +290,15 @@ impl Reading {
                 for (place, cell) in found.iter_mut().zip(cells(message).take(most)) {
                     *place = cell;
                 }
-                taken
+                let all = taken
                     .iter()
-                    .all(|t| t.take(found.get(t.column).copied(), fields, false))
-                    && !fields.is_empty()
+                    .all(|t| t.take(found.get(t.column).copied(), fields, false));
+                for (_, value) in &mut *fields {
+                    if value.contains("\"\"") {
+                        *value = Cow::Owned(value.replace("\"\"", "\""));
+                    }
+                }
+                all && !fields.is_empty()
             }
             Self::Cef => framed(message, [1, 2, 5], 7, fields) && conditions(taken, fields),
             Self::Leef => framed(message, [1, 2, 4], 5, fields) && conditions(taken, fields),
@@ -434,6 +439,18 @@ fn listed<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     None
 }
 
+/// Where the quotes of a cell end: two in a row are one of its text.
+fn closing(cell: &str) -> usize {
+    let mut from = 0;
+    while let Some(at) = cell[from..].find('"').map(|at| from + at) {
+        if !cell[at + 1..].starts_with('"') {
+            return at;
+        }
+        from = at + 2;
+    }
+    cell.len()
+}
+
 /// Comma-separated cells; a quoted one may hold commas.
 pub(in crate::translate) fn cells(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
@@ -441,7 +458,7 @@ pub(in crate::translate) fn cells(text: &str) -> impl Iterator<Item = &str> {
         let text = rest?;
         let (cell, behind) = match text.strip_prefix('"') {
             Some(inner) => {
-                let end = inner.find('"').unwrap_or(inner.len());
+                let end = closing(inner);
                 (&inner[..end], inner.get(end + 1..).unwrap_or_default())
             }
             None => {
