@@ -33,6 +33,50 @@ pub struct Framing {
     state: Skip,
 }
 
+/// Messages that one datagram is taken apart into at most; the last keeps the rest.
+const TOGETHER: usize = 64;
+
+/// The messages of a datagram: one (RFC 5426), or several where a sender put them together, each on a line that begins
+/// with a priority.
+pub fn messages(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(datagram);
+    let mut left = if prioritised(datagram) { TOGETHER } else { 1 };
+    std::iter::from_fn(move || {
+        let bytes = rest.take()?;
+        left -= 1;
+        let end = if left == 0 {
+            None
+        } else {
+            memchr::memmem::find_iter(bytes, b"\n<").find(|at| prioritised(&bytes[at + 1..]))
+        };
+        let (message, behind) = match end {
+            Some(at) => (
+                bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]),
+                Some(&bytes[at + 1..]),
+            ),
+            None => (bytes, None),
+        };
+        rest = behind;
+        Some(message)
+    })
+}
+
+/// Whether it begins with a priority, `<0>` to `<191>`.
+fn prioritised(bytes: &[u8]) -> bool {
+    let Some(inner) = bytes.strip_prefix(b"<") else {
+        return false;
+    };
+    let digits = inner
+        .iter()
+        .take(4)
+        .take_while(|b| b.is_ascii_digit())
+        .count();
+    let number = inner[..digits]
+        .iter()
+        .fold(0, |n, b| n * 10 + u32::from(b - b'0'));
+    (1..=3).contains(&digits) && inner.get(digits) == Some(&b'>') && number < 192
+}
+
 /// Longest number of a counted frame.
 const COUNT_DIGITS: usize = 7;
 
@@ -254,6 +298,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn together(datagram: &str) -> Vec<&str> {
+        messages(datagram.as_bytes())
+            .map(|message| std::str::from_utf8(message).expect("it was text"))
+            .collect()
+    }
+
+    #[test]
+    fn messages_put_together_in_a_datagram_are_taken_apart_and_lines_of_one_are_not() {
+        assert_eq!(
+            together("<13>one\r\n<14>two\nand more of it\n<191>three\n"),
+            ["<13>one", "<14>two\nand more of it", "<191>three\n"]
+        );
+        for one in [
+            "",
+            "<13>one\n",
+            "no priority\n<13>not another\n",
+            "<13>a page:\n<html>\n<1000>\n<192>x\n<>\n<1",
+        ] {
+            assert_eq!(together(one), [one]);
+        }
+        let many = "<1>\n".repeat(1_000);
+        assert_eq!(together(&many).len(), TOGETHER);
+        assert_eq!(together(&many).join("\n"), many);
+    }
 
     fn all(input: &[u8], limit: usize, step: usize) -> Vec<(Vec<u8>, bool)> {
         let mut framing = Framing::new(limit);

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use netio::receive::{Queue, ReceiveBatch};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::framing;
 use crate::handover::leaving::Leaving;
 use crate::intake::{Batch, Intake, now};
 use crate::record::{TRUNCATED, Transport};
@@ -384,8 +385,12 @@ impl Listener {
             for datagram in received.datagrams() {
                 let stamp = datagram.control.stamp.map_or_else(now, |s| s.0);
                 let source = datagram.address.unwrap_or(self.address);
-                let flags = if datagram.truncated { TRUNCATED } else { 0 };
-                batch.push(datagram.payload, source, Transport::Udp, stamp, flags);
+                let mut messages = framing::messages(datagram.payload).peekable();
+                while let Some(message) = messages.next() {
+                    let cut = datagram.truncated && messages.peek().is_none();
+                    let flags = if cut { TRUNCATED } else { 0 };
+                    batch.push(message, source, Transport::Udp, stamp, flags);
+                }
                 if socket.sender() != Some(source) {
                     heavy.note(source);
                 }

@@ -94,9 +94,7 @@ impl Pattern {
     pub(super) fn matches<'a>(&self, message: &'a str, fields: &mut Fields<'a>) -> bool {
         fields.clear();
         match self {
-            Self::Text(text) => {
-                text.matches(message, fields) && !values::icmp_with_ports(fields)
-            }
+            Self::Text(text) => text.matches(message, fields) && !values::icmp_with_ports(fields),
             Self::Values(reading, taken) => {
                 let matches = reading.matches(taken, message, fields);
                 values::drop_ports_of_icmp(fields, taken);

@@ -59,8 +59,8 @@ impl Kind {
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
             "line" => Self::Line,
-            "vrf" | "asn" | "protocol" | "acl" | "code" | "level" | "direction"
-            | "szone" | "dzone" | "zone" => Self::Word,
+            "vrf" | "asn" | "protocol" | "acl" | "code" | "level" | "direction" | "szone"
+            | "dzone" | "zone" => Self::Word,
             "state" | "from" => Self::State,
             "duration" => Self::Duration,
             _ => Self::Text,
