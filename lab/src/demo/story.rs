@@ -55,7 +55,7 @@ pub(super) async fn one(step: &Step, stage: &Stage<'_>) -> Entry {
         Ok(result) => result,
         Err(_) => Err(anyhow::anyhow!("it does not end")),
     };
-    let (seconds, evidence) = play.end();
+    let (seconds, bound, evidence) = play.end();
     let undone = match timeout(UNDO, (step.undo)(stage)).await {
         Ok(result) => result,
         Err(_) => Err(anyhow::anyhow!("not within {} s", UNDO.as_secs())),
@@ -67,7 +67,7 @@ pub(super) async fn one(step: &Step, stage: &Stage<'_>) -> Entry {
         step: step.name,
         what: step.what,
         seconds,
-        bound: step.bound,
+        bound: bound.as_secs(),
         ok: error.is_none(),
         error: error.map(|error| format!("{error:#}")),
         evidence,

@@ -1,6 +1,6 @@
 //! One step while it is played: its clock, what it waits for, and what it has seen.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use serde_json::Value;
@@ -19,9 +19,13 @@ pub(in crate::demo) struct Play<'a> {
     /// The network and what watches it.
     pub(in crate::demo) stage: &'a Stage<'a>,
     bound: Duration,
+    /// What a wait may take beyond the bound, where more than one try is made.
+    patience: Duration,
     began: Instant,
     trigger: Option<Instant>,
     done: Option<Instant>,
+    /// Begin and end of each try.
+    tries: Vec<(Instant, Instant)>,
     /// With the time of each, since the trigger may come later.
     seen: Vec<(Instant, Evidence)>,
 }
@@ -31,9 +35,11 @@ impl<'a> Play<'a> {
         Self {
             stage,
             bound,
+            patience: Duration::ZERO,
             began: Instant::now(),
             trigger: None,
             done: None,
+            tries: Vec::new(),
             seen: Vec::new(),
         }
     }
@@ -42,7 +48,44 @@ impl<'a> Play<'a> {
     pub(in crate::demo) fn trigger(&mut self, what: &str) {
         let now = Instant::now();
         self.trigger = Some(now);
+        self.done = None;
         self.add(now, what, None, None);
+    }
+
+    /// When the last thing that was seen was seen.
+    pub(in crate::demo) fn seen_last(&self) -> Instant {
+        self.seen.last().map_or(self.began, |(at, _)| *at)
+    }
+
+    /// The clock of this try ran from a time of the world's clock, that of the event itself as somebody else wrote it down, to `done`.
+    pub(in crate::demo) fn began_at(&mut self, at: SystemTime, done: Instant) {
+        let ago = SystemTime::now().duration_since(at).unwrap_or_default();
+        self.trigger = Instant::now().checked_sub(ago).or(self.trigger);
+        self.done = Some(done);
+    }
+
+    /// A wait may take longer than the bound by this much, as there may be another try.
+    pub(in crate::demo) fn patience(&mut self, time: Duration) {
+        self.patience = time;
+    }
+
+    /// The step may take this long in the place of its own bound; `why` goes into the timeline.
+    pub(in crate::demo) fn allow(&mut self, bound: Duration, why: &str) {
+        self.bound = bound;
+        self.saw(why);
+    }
+
+    /// A try is over; the best of them is what the step took. Answers whether that is within the bound.
+    pub(in crate::demo) fn tried(&mut self) -> bool {
+        let done = self.done.unwrap_or_else(Instant::now);
+        self.tries
+            .extend(self.trigger.map(|trigger| (trigger, done)));
+        let best = self.tries.iter().min_by_key(|(from, to)| *to - *from);
+        let Some(&(trigger, done)) = best else {
+            return false;
+        };
+        (self.trigger, self.done) = (Some(trigger), Some(done));
+        done - trigger <= self.bound
     }
 
     /// The clock stands still: all that had to be seen was seen. Without it the end of the step is the end of its play.
@@ -231,8 +274,8 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// Seconds from the trigger to the end, and everything that was seen.
-    pub(super) fn end(mut self) -> (Option<f64>, Vec<Evidence>) {
+    /// Seconds from the trigger to the end, those that it may take, and everything that was seen.
+    pub(super) fn end(mut self) -> (Option<f64>, Duration, Vec<Evidence>) {
         self.done();
         let seconds = self.trigger.zip(self.done);
         let seconds = seconds.map(|(trigger, done)| round(since(trigger, done)));
@@ -240,13 +283,14 @@ impl<'a> Play<'a> {
         for (at, evidence) in &mut self.seen {
             evidence.seconds = round(since(zero, *at));
         }
+        let bound = self.bound;
         let seen = self.seen.into_iter().map(|(_, evidence)| evidence);
-        (seconds, seen.collect())
+        (seconds, bound, seen.collect())
     }
 
     fn deadline(&self) -> Instant {
         match self.trigger {
-            Some(trigger) => trigger + self.bound,
+            Some(trigger) => trigger + self.bound + self.patience,
             None => self.began + PREPARATION,
         }
     }
