@@ -13,6 +13,9 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use services::{Devices, Service, Table};
 
+/// Where the certificates of the packages are, as `sotp-certs.service` says.
+pub const CERTIFICATES: &str = "/var/lib/sotp-certs";
+
 /// What `packaging/packages.toml` says of one package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -89,7 +92,7 @@ impl Packaged {
             arguments.push(format!("--config.file=/etc/sotp/{config}"));
         }
         if self.service.devices == Devices::Inventory {
-            arguments.push("--inventory.source=http://127.0.0.1:19870".to_owned());
+            arguments.push("--inventory.source=https://127.0.0.1:19870".to_owned());
             let cache = format!(
                 "--inventory.cache-file=/var/lib/{}/inventory.json",
                 self.service.name
@@ -98,6 +101,22 @@ impl Packaged {
         }
         arguments.extend(self.extra.arguments.iter().cloned());
         arguments
+    }
+
+    /// The variables of its unit: where its certificate is, as the server and the client that it is.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let app = self.app();
+        let mut variables = vec![("SOTP_WEB_CONFIG_FILE", format!("/etc/sotp/web/{app}.yaml"))];
+        if self.service.devices == Devices::Inventory {
+            let file = |name: &str| format!("{CERTIFICATES}/{app}/{name}");
+            variables.extend([
+                ("SOTP_INVENTORY_CA_FILE", file("ca.crt")),
+                ("SOTP_INVENTORY_CERT_FILE", file("tls.crt")),
+                ("SOTP_INVENTORY_KEY_FILE", file("tls.key")),
+            ]);
+        }
+        variables
     }
 
     /// The unit of what systemd listens on for it, where there is something.
@@ -134,7 +153,13 @@ impl Packaged {
         } else {
             format!("Sockets={}.socket\n", self.service.name)
         };
+        let environment: String = self
+            .environment()
+            .iter()
+            .map(|(name, value)| format!("Environment={name}={value}\n"))
+            .collect();
         let values = [
+            ("{environment}", environment.as_str()),
             ("{sockets}", sockets.as_str()),
             ("{about}", self.service.about.as_str()),
             ("{after}", &after),

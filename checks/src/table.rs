@@ -266,12 +266,24 @@ pub fn container(one: &Service, compose: &Value) -> Vec<String> {
         format!("{port} in services.{app}.ports"),
     );
     expect(
-        has(&compose["services"]["prometheus"]["depends_on"], app),
+        mentions_key(&compose["services"]["prometheus"]["depends_on"], app),
         format!("{app} in services.prometheus.depends_on"),
+    );
+    // Where its certificate is, and nobody else's; and who must show one to it.
+    let own = mounted(service).find(|mount| mount["source"] == "tls");
+    let own = own.is_some_and(|mount| mount["volume"]["subpath"] == **app);
+    expect(
+        own,
+        format!("its certificate, tls below {app}, in services.{app}.volumes"),
+    );
+    let web = format!("/etc/sotp-web/{}", one.callers.web_config());
+    expect(
+        service["environment"]["SOTP_WEB_CONFIG_FILE"] == *web,
+        format!("SOTP_WEB_CONFIG_FILE: {web} in services.{app}.environment"),
     );
     if one.devices == Devices::Inventory {
         expect(
-            has(&service["depends_on"], "inventory"),
+            mentions_key(&service["depends_on"], "inventory"),
             format!("inventory in services.{app}.depends_on"),
         );
     }
@@ -393,6 +405,19 @@ fn make(root: &Path) -> anyhow::Result<String> {
 fn read(root: &Path, file: &str) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(root.join(file)).with_context(|| file.to_owned())?;
     serde_saphyr::from_str(&text).with_context(|| file.to_owned())
+}
+
+/// The mounts of a service that are no mere text.
+fn mounted(service: &Value) -> impl Iterator<Item = &Value> {
+    let volumes = service["volumes"].as_array().into_iter().flatten();
+    volumes.filter(|mount| mount.is_object())
+}
+
+/// Whether a mapping has this key.
+fn mentions_key(value: &Value, wanted: &str) -> bool {
+    value
+        .as_object()
+        .is_some_and(|fields| fields.contains_key(wanted))
 }
 
 /// Whether a list has this string.

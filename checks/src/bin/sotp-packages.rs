@@ -69,8 +69,10 @@ fn main() -> anyhow::Result<()> {
             only,
         } => {
             let programs = bin_dir;
+            let app = root.join("target/app/dist");
             let make = deb::Make {
                 root,
+                app,
                 programs,
                 out,
                 version,

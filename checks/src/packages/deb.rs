@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use super::notices::{self, Graph};
 use super::tree::Tree;
-use super::{Packaged, whole};
+use super::{CERTIFICATES, Packaged, whole};
 
 /// How packages are made.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Make {
     pub programs: PathBuf,
     /// Where the packages go.
     pub out: PathBuf,
+    /// The folder of the app for Grafana, as `make app` builds it; the whole goes without where there is none.
+    pub app: PathBuf,
     /// Their version, by Debian's rules.
     pub version: String,
     /// Whether they are packed as fast as possible, for tests, rather than as small.
@@ -51,6 +53,9 @@ impl Make {
         }
         if wanted("sotp-audit") {
             made.push(self.audit(&graph)?);
+        }
+        if wanted("sotp-certs") {
+            made.push(self.certificates(&graph)?);
         }
         if wanted("sotp") {
             made.push(whole::package(self, &all)?);
@@ -88,6 +93,15 @@ impl Make {
             tree.file(&path, self.configuration(package, file)?)?;
             conffiles.push(path);
         }
+        let web = package.service.callers.web_config();
+        let web = self.with_certificates(&format!("web/{web}"), package.app())?;
+        let path = format!("/etc/sotp/web/{}.yaml", package.app());
+        tree.file(&path, web)?;
+        conffiles.push(path);
+        tree.file(
+            &format!("/usr/share/sotp-certs/parts.d/{name}"),
+            format!("{}:{name}\n", package.app()),
+        )?;
         self.documents(graph, &tree, name, name, &package.service.pages)?;
         let mut units = format!("{name}.service");
         if let Some(socket) = package.socket() {
@@ -97,6 +111,7 @@ impl Make {
         self.scripts(&tree, &units, name)?;
         let mut depends = vec!["libc6 (>= 2.36)".to_owned(), "libgcc-s1".to_owned()];
         depends.push("systemd | systemd-standalone-sysusers".to_owned());
+        depends.push("sotp-certs".to_owned());
         depends.extend(package.extra.depends.iter().cloned());
         let control = Control {
             name,
@@ -123,6 +138,47 @@ impl Make {
             about: "verifies and resumes the audit logs of SOTP's services",
         };
         self.build(&tree, &control, &[])
+    }
+
+    /// Who gives each part its certificate: at once when a service is started, and each hour.
+    fn certificates(&self, graph: &Graph) -> anyhow::Result<PathBuf> {
+        let name = "sotp-certs";
+        let tree = self.tree(name)?;
+        self.program(&tree, name)?;
+        for unit in ["sotp-certs.service", "sotp-certs.timer"] {
+            let text = self.read(&format!("packaging/sotp-certs/{unit}"))?;
+            tree.file(&format!("/usr/lib/systemd/system/{unit}"), text)?;
+        }
+        tree.file(
+            "/usr/lib/tmpfiles.d/sotp-certs.conf",
+            format!("d {CERTIFICATES} 0755 root root\n"),
+        )?;
+        tree.file(
+            "/usr/share/sotp-certs/parts.d/operator",
+            self.read("packaging/sotp-certs/parts")?,
+        )?;
+        let flags = format!("/etc/default/{name}");
+        tree.file(
+            &flags,
+            "# Further flags, such as --lifetime=7d.\nARGS=\"\"\n",
+        )?;
+        self.documents(graph, &tree, name, name, &["docs/packages.md".to_owned()])?;
+        self.scripts(&tree, "sotp-certs.timer", name)?;
+        let control = Control {
+            name,
+            architecture: architecture(),
+            depends: vec!["libc6 (>= 2.36)".to_owned(), "libgcc-s1".to_owned()],
+            recommends: Vec::new(),
+            suggests: Vec::new(),
+            about: "gives each part of SOTP a certificate by which the others know it, and renews it",
+        };
+        self.build(&tree, &control, &[flags])
+    }
+
+    /// A file of the component `tls` of Kubernetes, with the certificate of this part where the packages have it.
+    pub(super) fn with_certificates(&self, file: &str, part: &str) -> anyhow::Result<String> {
+        let text = self.read(&format!("kustomize/components/tls/{file}"))?;
+        Ok(text.replace("/etc/sotp-tls/", &format!("{CERTIFICATES}/{part}/")))
     }
 
     pub(super) fn tree(&self, name: &str) -> anyhow::Result<Tree> {

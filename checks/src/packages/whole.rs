@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use services::Table;
+use services::{Callers, Table};
 
 use super::Packaged;
 use super::deb::{Control, Make};
@@ -22,12 +22,37 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         "/etc/sotp/alertmanager.yaml",
         make.read("alerts/alertmanager/alertmanager.yaml")?,
     )?;
-    for kind in ["dashboards", "datasources"] {
-        let text = make.read(&format!("dashboards/provisioning/{kind}/sotp.yaml"))?;
-        conffile(&format!("/etc/grafana/provisioning/{kind}/sotp.yaml"), text)?;
+    conffile(
+        "/etc/grafana/provisioning/dashboards/sotp.yaml",
+        make.read("dashboards/provisioning/dashboards/sotp.yaml")?,
+    )?;
+    conffile(
+        "/etc/grafana/provisioning/datasources/sotp.yaml",
+        make.with_certificates("config/datasources.yaml", "grafana-server")?,
+    )?;
+    for part in ["prometheus", "alertmanager"] {
+        let web = Callers::Parts.web_config();
+        let web = make.with_certificates(&format!("web/{web}"), part)?;
+        conffile(&format!("/etc/sotp/web/{part}.yaml"), web)?;
+    }
+    for (file, from) in [
+        ("/usr/share/sotp-certs/parts.d/sotp", "parts"),
+        ("/usr/lib/sysusers.d/sotp.conf", "sysusers.conf"),
+    ] {
+        tree.file(file, make.read(&format!("packaging/sotp/{from}"))?)?;
+    }
+    let app = make.app.join("plugin.json").is_file();
+    if app {
+        tree.copy(&make.app, "/usr/share/sotp/grafana-app", "")?;
+        let path = "/etc/grafana/provisioning/plugins/sotp.yaml";
+        let text = make.read("dashboards/provisioning/plugins/sotp.yaml")?;
+        conffile(path, text)?;
     }
     for unit in ["prometheus", "prometheus-alertmanager", "grafana-server"] {
-        let text = make.read(&format!("packaging/sotp/{unit}.conf"))?;
+        let mut text = make.read(&format!("packaging/sotp/{unit}.conf"))?;
+        if app && unit == "grafana-server" {
+            text += &make.read("packaging/sotp/grafana-app.conf")?;
+        }
         tree.file(
             &format!("/usr/lib/systemd/system/{unit}.service.d/sotp.conf"),
             text,
@@ -41,11 +66,16 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         let text = make.read(&format!("packaging/sotp/{program}"))?;
         tree.program(&format!("/usr/sbin/{program}"), text)?;
     }
-    for unit in ["sotp-backup.service", "sotp-backup.timer"] {
+    for unit in [
+        "sotp-backup.service",
+        "sotp-backup.timer",
+        "sotp-certificate@.path",
+        "sotp-certificate@.service",
+    ] {
         let text = make.read(&format!("packaging/sotp/{unit}"))?;
         tree.file(&format!("/usr/lib/systemd/system/{unit}"), text)?;
     }
-    make.scripts(&tree, "sotp-backup.timer", "")?;
+    make.scripts(&tree, "sotp-backup.timer", "sotp")?;
     let from = |folder: &str| make.root.join(folder);
     tree.copy(&from("alerts/rules"), "/usr/share/sotp/rules", ".yaml")?;
     tree.copy(
@@ -70,7 +100,15 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         .iter()
         .map(|one| format!("{} (= {})", one.service.name, make.version));
     let mut depends: Vec<String> = services.collect();
-    depends.extend(["sotp-audit", "prometheus", "prometheus-alertmanager"].map(str::to_owned));
+    depends.extend(
+        [
+            "sotp-audit",
+            "sotp-certs",
+            "prometheus",
+            "prometheus-alertmanager",
+        ]
+        .map(str::to_owned),
+    );
     let control = Control {
         name: "sotp",
         architecture: "all",

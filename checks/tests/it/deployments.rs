@@ -350,7 +350,7 @@ fn every_dashboard_and_every_rule_is_shipped() {
     }
 }
 
-/// Whatever keeps data has a backup, but for those whose data are for object storage.
+/// Whatever keeps data has a backup, but for those whose data are for object storage, and what is learnt again from them.
 #[test]
 fn every_volume_has_a_backup_or_a_reason_to_have_none() {
     let all = all();
@@ -371,7 +371,13 @@ fn every_volume_has_a_backup_or_a_reason_to_have_none() {
             claims.insert(format!("{claim}-{set}-0"));
         }
     }
-    let engines = ["data-loki-0", "data-prometheus-0", "data-tempo-0"].map(str::to_owned);
+    let engines = [
+        "data-loki-0",
+        "data-prometheus-0",
+        "data-tempo-0",
+        "forecast",
+    ];
+    let engines = engines.map(str::to_owned);
     for claim in &claims {
         assert!(
             saved.contains(&**claim) != engines.contains(claim),
@@ -538,6 +544,14 @@ fn the_configurations_of_scale_out_are_those_of_the_base_but_for_mimir() {
     for name in ["forecast", "netflow", "remediator", "reporter"] {
         let read = |path: String| std::fs::read_to_string(root().join(path)).unwrap();
         let scaled = read(format!("kustomize/overlays/scale-out/config/{name}.yaml"));
+        // Flows of a large network go to Kafka besides.
+        let (scaled, kafka) = scaled
+            .split_once("# Every flow")
+            .map_or((scaled.as_str(), ""), |(before, kafka)| (before, kafka));
+        assert_eq!(
+            kafka.contains("flows_to_kafka: {brokers: ['kafka:9092']"),
+            name == "netflow"
+        );
         let base = read(format!("kustomize/apps/{name}/{name}.yaml"));
         assert_ne!(scaled, base);
         assert_eq!(
@@ -600,12 +614,22 @@ fn node_exporter_knows_its_flags() {
     assert!(items(arguments).count() > 5 && !flags.contains("--path.rootf"));
 }
 
+/// The component asks as the inventory says that its checks are to be asked.
+#[test]
+fn blackbox_exporter_has_the_modules_that_the_inventory_writes() {
+    let none = inventory::Inventory::parse("devices: []\n", Path::new("none")).unwrap();
+    let file = "kustomize/components/blackbox-exporter/blackbox.yml";
+    let shipped = std::fs::read_to_string(root().join(file)).unwrap();
+    assert_eq!(shipped, inventory::sd::blackbox(&none));
+}
+
 /// Components that change the same things still build together and keep the rules.
 #[test]
 fn components_can_be_combined() {
     let root = root();
     let components = [
         "backup-s3",
+        "blackbox-exporter",
         "cloudwatch",
         "expose-hostport",
         "external-secrets",

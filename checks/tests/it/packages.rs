@@ -13,6 +13,7 @@ fn make(out: &Path, version: &str) -> deb::Make {
         root: root(),
         programs: testkit::services::folder(),
         out: out.to_owned(),
+        app: root().join("target/app/dist"),
         version: version.to_owned(),
         fast: true,
     }
@@ -22,7 +23,7 @@ fn make(out: &Path, version: &str) -> deb::Make {
 fn made(folder: &TempDir) {
     let names = packages::all(&root()).unwrap();
     let programs = names.iter().flat_map(packages::Packaged::programs);
-    let _ = testkit::services::programs(programs.chain(["sotp-audit"]));
+    let _ = testkit::services::programs(programs.chain(["sotp-audit", "sotp-certs"]));
     make(&folder.join("first"), "0.1.0").packages(&[]).unwrap();
     let some = ["sotp-ping".to_owned()];
     make(&folder.join("second"), "0.1.1")
@@ -76,6 +77,9 @@ fn each_package_is_installed_run_as_its_user_upgraded_and_purged() {
     for line in [
         "installed: sotp-forecast ",
         "ran: sotp-forecast ",
+        "refused without a certificate: sotp-forecast ",
+        "scraped: 13 jobs\n",
+        "renewed: 13 parts while they run\n",
         "restarted: sotp-syslog with 600 lines\n",
         "upgraded: sotp-ping 0.1.1\n",
         "purged\n",
@@ -93,10 +97,10 @@ fn the_packages_live_on_a_bare_debian() {
         return;
     }
     let debian = root().join("target/debian-bare");
-    if !debian.join("usr/bin/git").exists() {
+    if !debian.join("usr/bin/curl").exists() {
         let _ = std::fs::remove_dir_all(&debian);
         let path = debian.display().to_string();
-        let include = "--include=systemd,git,prometheus,prometheus-alertmanager";
+        let include = "--include=systemd,git,curl,prometheus,prometheus-alertmanager";
         tools::run(
             "debootstrap",
             &["--variant=minbase", include, "bookworm", &path],
@@ -112,15 +116,11 @@ fn the_packages_live_on_a_bare_debian() {
 
 #[test]
 fn a_unit_has_no_more_rights_than_it_says() {
-    let backup = root().join("packaging/sotp/sotp-backup.service");
-    let backup = [
-        "security",
-        "--offline=true",
-        "--threshold=20",
-        &backup.display().to_string(),
-    ]
-    .map(str::to_owned);
-    tools::run("systemd-analyze", &backup.each_ref().map(String::as_str)).unwrap();
+    for unit in ["sotp/sotp-backup.service", "sotp-certs/sotp-certs.service"] {
+        let unit = root().join("packaging").join(unit).display().to_string();
+        let security = ["security", "--offline=true", "--threshold=20", &unit];
+        tools::run("systemd-analyze", &security).unwrap();
+    }
     let folder = TempDir::new().unwrap();
     let template = std::fs::read_to_string(root().join("packaging/unit.service")).unwrap();
     for package in packages::all(&root()).unwrap() {
@@ -144,6 +144,34 @@ fn a_unit_has_no_more_rights_than_it_says() {
             tools::run("systemd-analyze", &exposed).is_err(),
             "{name} without protection"
         );
+    }
+}
+
+/// With the app where it was built, which Grafana is then told of; without it Grafana would not start with the same file.
+#[test]
+fn the_whole_has_the_app_where_it_was_built() {
+    let folder = TempDir::new().unwrap();
+    let built = folder.join("app");
+    std::fs::create_dir_all(built.join("img")).unwrap();
+    std::fs::write(built.join("plugin.json"), "{}").unwrap();
+    std::fs::write(built.join("img/logo.svg"), "").unwrap();
+    for (app, with) in [(built, true), (folder.join("none"), false)] {
+        let mut make = make(&folder.join("out"), "0.1.0");
+        make.app = app;
+        let packages = make.packages(&["sotp".to_owned()]).unwrap();
+        let package = packages[0].display().to_string();
+        let files = tools::run("dpkg-deb", &["--contents", &package]).unwrap();
+        for file in [
+            "/usr/share/sotp/grafana-app/img/logo.svg",
+            "/etc/grafana/provisioning/plugins/sotp.yaml",
+        ] {
+            assert_eq!(files.contains(file), with, "{file}");
+        }
+        let drop_in = "./usr/lib/systemd/system/grafana-server.service.d/sotp.conf";
+        let packed = format!("dpkg-deb --fsys-tarfile {package} | tar -xO {drop_in}");
+        let unit = tools::run("sh", &["-c", &packed]).unwrap();
+        assert_eq!(unit.contains("plugins/sotp-app"), with, "{unit}");
+        assert!(unit.contains("SSL_CERT_DIR="), "{unit}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::services::Callers;
 use ::services::prometheus::{Settings, Target, with_tls};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -361,11 +362,11 @@ fn speaks_tls(name: &str) -> bool {
 }
 
 /// `--web.config.file` of a part, where there is TLS.
-fn web_config(setting: &Setting, name: &str) -> anyhow::Result<Option<String>> {
+fn web_config(setting: &Setting, name: &str, callers: Callers) -> anyhow::Result<Option<String>> {
     let Some(certificates) = setting.certificates else {
         return Ok(None);
     };
-    let text = certificates.web_config(name);
+    let text = certificates.web_config(name, callers);
     let file = setting.file(&format!("web-{name}.yaml"), &text)?;
     Ok(Some(format!("--web.config.file={file}")))
 }
@@ -442,7 +443,7 @@ fn ours(setting: &Setting, service: &Service, path: &Path) -> anyhow::Result<Pro
         )),
         Devices::Prometheus | Devices::None => None,
     });
-    arguments.extend(web_config(setting, &service.name)?);
+    arguments.extend(web_config(setting, &service.name, service.callers)?);
     for argument in &service.arguments {
         let argument = template::filled(argument, &names)?;
         arguments.extend((!argument.is_empty()).then_some(argument));
@@ -524,7 +525,7 @@ fn alertmanager_process(setting: &Setting) -> anyhow::Result<Process> {
         // One instance has nobody to gossip with.
         "--cluster.listen-address=".to_owned(),
     ];
-    arguments.extend(web_config(setting, "alertmanager")?);
+    arguments.extend(web_config(setting, "alertmanager", Callers::Parts)?);
     Ok(Process::new(
         "alertmanager",
         argv(&setting.found.alertmanager.path, arguments),
@@ -570,7 +571,7 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
         format!("--web.listen-address={}", setting.inner("prometheus")),
         format!("--web.external-url={}", setting.url("prometheus")),
     ];
-    arguments.extend(web_config(setting, "prometheus")?);
+    arguments.extend(web_config(setting, "prometheus", Callers::Parts)?);
     let mut process = Process::new(
         "prometheus",
         argv(&setting.found.prometheus.path, arguments),

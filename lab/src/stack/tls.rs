@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::services::Callers;
 use anyhow::Context as _;
 use certs::{Authority, Files, Part};
 use rustls::pki_types::pem::PemObject as _;
@@ -21,11 +22,6 @@ const LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The part that the launcher itself is, with its doors.
 const LAUNCHER: &str = "launcher";
-/// Services that people reach through Grafana, whose apps show no certificate: what may be changed there is for who is known otherwise.
-const GIVEN: [&str; 4] = ["inventory", "remediator", "ssh-config", "reporter"];
-/// The service that browsers post to.
-const BROWSERS: &str = "rum";
-
 /// The certificates of one stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Certificates(PathBuf);
@@ -76,7 +72,7 @@ impl Certificates {
     }
 
     /// `web.config.file` of a part: who calls it must show a certificate, but where people come without.
-    pub(crate) fn web_config(&self, name: &str) -> String {
+    pub(crate) fn web_config(&self, name: &str, callers: Callers) -> String {
         let files = self.part(name);
         let path = |path: &Path| quoted(path.to_string_lossy());
         let mut text = format!(
@@ -84,13 +80,12 @@ impl Certificates {
             path(&files.certificate),
             path(&files.key)
         );
-        let short = name.trim_start_matches("sotp-");
-        if short != BROWSERS {
-            let kind = if GIVEN.contains(&short) {
-                "VerifyClientCertIfGiven"
-            } else {
-                "RequireAndVerifyClientCert"
-            };
+        let kind = match callers {
+            Callers::Parts => "RequireAndVerifyClientCert",
+            Callers::People => "VerifyClientCertIfGiven",
+            Callers::Browsers => "",
+        };
+        if !kind.is_empty() {
             text += &format!(
                 "  client_ca_file: {}\n  client_auth_type: {kind}\n",
                 path(&files.authority)

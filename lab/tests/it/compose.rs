@@ -43,7 +43,12 @@ fn faults(compose: &Value, root: &Path) -> Vec<String> {
         if service["read_only"] != true {
             fault("is not read_only".into());
         }
-        if strings(&service["cap_drop"]) != ["ALL"] || !service["cap_add"].is_null() {
+        // Who gives certificates gives each key to the group of its part.
+        let more = match name.as_str() {
+            "certs" | "certs-renewal" => &["CHOWN"][..],
+            _ => &[],
+        };
+        if strings(&service["cap_drop"]) != ["ALL"] || strings(&service["cap_add"]) != *more {
             fault("keeps capabilities".into());
         }
         if strings(&service["security_opt"]) != ["no-new-privileges:true"]
@@ -70,7 +75,19 @@ fn faults(compose: &Value, root: &Path) -> Vec<String> {
                 fault(format!("port {port} is open beyond this machine"));
             }
         }
-        for mount in strings(&service["volumes"]) {
+        let (plain, long): (Vec<&Value>, Vec<&Value>) = service["volumes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .partition(|mount| mount.is_string());
+        for mount in long {
+            // A part that saw the folder of all would have everybody's key.
+            let below = &mount["volume"]["subpath"];
+            if mount["source"] != "tls" || mount["read_only"] != true || *below != **name {
+                fault(format!("{mount} is more than its own certificate"));
+            }
+        }
+        for mount in plain.iter().filter_map(|mount| mount.as_str()) {
             if mount.starts_with("${") {
                 if !mount.ends_with(":ro") {
                     fault(format!("{mount} is writable"));
@@ -87,12 +104,19 @@ fn faults(compose: &Value, root: &Path) -> Vec<String> {
                 }
             } else if compose["volumes"].get(source).is_none() {
                 fault(format!("volume {source} is not declared"));
+            } else if source == "tls" && more.is_empty() {
+                fault(format!("{mount} has everybody's key"));
             }
         }
-        for other in strings(&service["depends_on"]) {
-            if !services.contains_key(&other) {
+        let waits = service["depends_on"].as_object();
+        for other in waits.into_iter().flat_map(|waits| waits.keys()) {
+            if !services.contains_key(other) {
                 fault(format!("depends on {other}, which is not there"));
             }
+        }
+        let first = &service["depends_on"]["certs"]["condition"];
+        if name != "certs" && first != "service_completed_successfully" {
+            fault("starts before it has a certificate".into());
         }
     }
     faults
@@ -107,7 +131,7 @@ fn every_service_is_pinned_locked_and_local() {
 fn each_rule_can_fail() {
     let bad: Value = serde_saphyr::from_str(
         "services:\n  a:\n    image: x/y:latest\n    read_only: false\n    cap_drop: []\n    \
-         ports: ['9090:9090']\n    volumes: ['./nowhere:/a', 'data:/b']\n    depends_on: [b]\nvolumes: {}\n",
+         ports: ['9090:9090']\n    volumes: ['./nowhere:/a', 'data:/b', 'tls:/c', {source: tls, read_only: true, volume: {subpath: b}}]\n    depends_on: {b: {}}\nvolumes: {tls: }\n",
     )
     .unwrap();
     assert_eq!(
@@ -120,10 +144,13 @@ fn each_rule_can_fail() {
             "a: has no limit of memory and of processes",
             "a: is in the network of everybody",
             "a: port 9090:9090 is open beyond this machine",
+            "a: {\"read_only\":true,\"source\":\"tls\",\"volume\":{\"subpath\":\"b\"}} is more than its own certificate",
             "a: ./nowhere does not exist",
             "a: ./nowhere:/a is writable",
             "a: volume data is not declared",
+            "a: tls:/c has everybody's key",
             "a: depends on b, which is not there",
+            "a: starts before it has a certificate",
         ]
     );
 }
@@ -181,6 +208,56 @@ fn the_image_holds_one_static_binary_of_nobody() {
         last.contains("/THIRD-PARTY.md"),
         "notices beside the binary"
     );
+}
+
+/// Each part has its certificate, whose key the group of its container can read and nobody else's can, and speaks in clear to nobody.
+#[test]
+fn each_part_has_a_certificate_and_none_is_called_in_clear() {
+    let compose = compose();
+    let parts = text("lab/compose/parts/all");
+    let listed: Vec<(&str, &str)> = parts
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(':'))
+        .collect();
+    // As their images run: docs of each publisher; ours as the Dockerfile says.
+    let group = |name: &str| match name {
+        "prometheus" | "alertmanager" => "65534",
+        "loki" | "tempo" => "10001",
+        "gate" => "101",
+        "grafana" => "0",
+        _ => "65532",
+    };
+    let services = compose["services"].as_object().unwrap();
+    let mut count = 0;
+    for (name, service) in services
+        .iter()
+        .filter(|(name, _)| !name.starts_with("certs"))
+    {
+        assert!(listed.contains(&(name, group(name))), "{name}: {listed:?}");
+        count += 1;
+        let called = service.to_string();
+        let plain = called.match_indices("http://").map(|(at, _)| &called[at..]);
+        let plain: Vec<&str> = plain.filter_map(|url| url.split('"').next()).collect();
+        assert!(plain.is_empty(), "{name}: {plain:?}");
+    }
+    assert_eq!(listed.len(), count);
+    for entry in root().join("lab/compose").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        for host in [
+            "prometheus:",
+            "loki:",
+            "remediator:",
+            "inventory:",
+            "tempo:",
+        ] {
+            let plain = format!("http://{host}");
+            assert!(!text.contains(&plain), "{}: {plain}", path.display());
+        }
+    }
 }
 
 /// Nobody shall take these files for proven.

@@ -40,7 +40,7 @@ pub struct Part {
     pub name: String,
     /// Names and addresses at which others call it; none for who only calls.
     pub hosts: Vec<String>,
-    /// The group that may read its key; without one only the owner may.
+    /// The group that may read its key, by its name or number; without one only the owner may.
     pub group: Option<String>,
 }
 
@@ -265,6 +265,9 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> Error + use<> {
 }
 
 fn group(name: &str) -> Result<Gid, Error> {
+    if let Ok(number) = name.parse() {
+        return Ok(Gid::from_raw(number));
+    }
     let found = Group::from_name(name).ok().flatten();
     found
         .map(|group| group.gid)

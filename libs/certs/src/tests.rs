@@ -130,6 +130,11 @@ fn keys_are_nobody_elses_and_what_is_wrong_is_said() {
     let unknown = with("loki", Some("no-such-group"));
     let error = authority.renew(&unknown, DAY).unwrap_err();
     assert!(matches!(error, Error::Group(_)), "{error}");
+    // Containers have numbers where nobody has a name; nobody else may read the key.
+    let own = nix::unistd::getgid().as_raw();
+    let numbered = with("tempo", Some(&own.to_string()));
+    assert!(authority.renew(&numbered, DAY).unwrap());
+    assert_eq!((mode("tempo"), mode("tempo/tls.key")), (0o750, 0o640));
     // A certificate of another key is no authority of this folder.
     std::fs::copy(place.join("ping/tls.crt"), place.join("ca.crt")).unwrap();
     let error = units::chain(&Authority::open(place.path()).unwrap_err());

@@ -47,6 +47,9 @@ pub struct Service {
     pub job: String,
     /// Where it takes the devices from.
     pub devices: Devices,
+    /// Who calls it, and with what they show who they are.
+    #[serde(default)]
+    pub callers: Callers,
     /// A second job, of a page that Prometheus asks for each device.
     pub probe: Option<Probe>,
     /// Whether the launcher starts it.
@@ -79,6 +82,32 @@ pub enum Devices {
     Prometheus,
     /// Nowhere: it needs none.
     None,
+}
+
+/// Who calls a service, and with what they show who they are, where the parts know each other by certificates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Callers {
+    /// Parts of ours only: nobody is let in without a certificate.
+    #[default]
+    Parts,
+    /// People too, through apps of Grafana, which show no certificate: one is verified where it is shown, and what is changed asks for it,
+    /// for a password or for the token of a person.
+    People,
+    /// Browsers of anybody: no certificate is asked for.
+    Browsers,
+}
+
+impl Callers {
+    /// The file of `kustomize/components/tls/web` that asks them for it.
+    #[must_use]
+    pub fn web_config(self) -> &'static str {
+        match self {
+            Self::Parts => "web.yaml",
+            Self::People => "web-given.yaml",
+            Self::Browsers => "web-browsers.yaml",
+        }
+    }
 }
 
 /// A job that asks one page of a service for each device that the inventory service lists.

@@ -143,13 +143,14 @@ impl Table {
             comment: "# Prometheus of compose.yaml, written by `make tables`. Has not been run in a container by the project; promtool has checked it.",
             ..containers()
         };
-        settings.text(&self.service, &self.inventory(), |service| {
+        let text = settings.text(&self.service, &self.inventory(), |service| {
             Some(Target::At(format!(
                 "{}:{}",
                 service.app.as_ref()?,
                 service.port
             )))
-        })
+        });
+        where_they_lie(&text)
     }
 
     /// The file of Kubernetes.
@@ -178,7 +179,7 @@ impl Table {
     /// The file of Kubernetes where our own parts speak TLS to each other (`kustomize/components/tls`).
     #[must_use]
     pub fn of_kubernetes_with_tls(&self) -> String {
-        in_cluster_with_tls(&self.of_cluster()) + COMPONENTS
+        where_they_lie(&self.of_cluster()) + COMPONENTS
     }
 
     /// The file of the packages, where everything is on one machine.
@@ -194,11 +195,12 @@ impl Table {
             ..containers()
         };
         let inventory = self.get("sotp-inventory").map_or(0, |service| service.port);
-        settings.text(
-            &self.service,
-            &format!("http://{}", here(inventory)),
-            |service| Some(Target::At(here(service.port))),
-        )
+        let inventory = format!("http://{}", here(inventory));
+        let text = settings.text(&self.service, &inventory, |service| {
+            Some(Target::At(here(service.port)))
+        });
+        let file = |name: &str| Path::new("/var/lib/sotp-certs/prometheus").join(name);
+        with_tls(&text, &file("ca.crt"), &file("tls.crt"), &file("tls.key"))
     }
 
     /// The inventory service in containers.
@@ -307,8 +309,8 @@ pub fn with_tls(plain: &str, authority: &Path, certificate: &Path, key: &Path) -
     text
 }
 
-/// The same in a cluster, where each pod has its certificate at one place.
-fn in_cluster_with_tls(plain: &str) -> String {
+/// The same in containers, each of which has its certificate at one place.
+fn where_they_lie(plain: &str) -> String {
     let file = |name: &str| Path::new("/etc/sotp-tls").join(name);
     with_tls(plain, &file("ca.crt"), &file("tls.crt"), &file("tls.key"))
 }

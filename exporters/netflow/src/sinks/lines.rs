@@ -3,16 +3,20 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use loki::{Line, Lines, Render};
 use serde::{Deserialize, Serialize};
 use spool::Record;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use toolkit::Stop;
 
 use super::{Counts, Exported};
 use crate::applications::protocol;
+
+/// How long the last flows that were taken may be on their way here when the service ends.
+const LAST_BLOCK: Duration = Duration::from_secs(1);
 
 /// A flow as it waits in the queue on disk.
 #[derive(Debug, Serialize, Deserialize)]
@@ -147,7 +151,7 @@ impl Budget {
     }
 }
 
-/// Puts flows into the queue of lines until `stop`: at most so many a second, the others are dropped.
+/// Puts flows into the queue of lines until `stop`, and those that were taken before: at most so many a second, the others are dropped.
 pub(crate) async fn run(
     lines: &Lines,
     blocks: &mut mpsc::Receiver<Vec<Exported>>,
@@ -157,13 +161,13 @@ pub(crate) async fn run(
 ) {
     let mut budget = Budget::new(per_second, Instant::now());
     loop {
-        let block = tokio::select! {
-            () = stop.requested() => return,
-            block = blocks.recv() => match block {
-                Some(block) => block,
-                None => return,
-            },
+        let next = tokio::select! {
+            biased;
+            block = blocks.recv() => block,
+            // What was taken before is told too: the intake hands over its last block when it ends.
+            () = stop.requested() => timeout(LAST_BLOCK, blocks.recv()).await.ok().flatten(),
         };
+        let Some(block) = next else { return };
         for told in &block {
             let kept = budget.take(Instant::now())
                 && serde_json::to_vec(&Kept::of(told)).is_ok_and(|line| lines.keep(&line));
@@ -179,8 +183,6 @@ pub(crate) async fn run(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

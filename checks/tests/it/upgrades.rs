@@ -1,0 +1,299 @@
+//! What earlier versions stored, opened by the programs of today: `checks/testdata/upgrades/VERSION.tar.gz` holds the state folders that the
+//! programs of that version wrote. `SOTP_UPDATE=1` writes those of this version; that is done once, when it is released.
+
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+use sotp_checks::{root, tools};
+use testkit::loki::Loki;
+use testkit::{Process, Spawn, TempDir, client, eventually, services::program};
+
+/// Long enough for a loaded machine; nothing waits for it when all is well.
+const LONG: Duration = Duration::from_secs(60);
+/// Lines, faults and the like that wait in each queue.
+const WAITING: usize = 20;
+/// Nobody listens there.
+const AWAY: &str = "http://127.0.0.1:9/loki/api/v1/push";
+
+/// A service over its state folder.
+async fn start(name: &str, folder: &Path, config: &str) -> Process {
+    let app = name.trim_start_matches("sotp-");
+    std::fs::create_dir_all(folder.join(app)).unwrap();
+    let file = folder.join(app).join("config.yaml");
+    std::fs::write(&file, config).unwrap();
+    let mut args = vec![
+        format!("--config.file={}", file.display()),
+        "--drain.timeout=2s".to_owned(),
+    ];
+    if name != "sotp-rum" {
+        // That of the inventory is its own, and is edited.
+        let inventory = folder.join(app).join("inventory.yaml");
+        if !inventory.exists() {
+            let devices = "devices: [{name: r1, address: 127.0.0.1, platform: frr, ssh: {}, flow: {sources: [127.0.0.1]}}]\n";
+            std::fs::write(&inventory, devices).unwrap();
+        }
+        args.push(format!("--inventory.source={}", inventory.display()));
+    }
+    let process = Spawn::new(program(name)).args(args).start().await;
+    process.unwrap_or_else(|error| panic!("{name}: {error:#}"))
+}
+
+async fn end(mut process: Process) {
+    process.terminate().unwrap();
+    process.wait(LONG).await.unwrap();
+}
+
+async fn ask(process: &Process, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
+    let mut request = client().request(method.parse().unwrap(), process.url(path));
+    if let Some(body) = body {
+        // Whoever asks from this machine with nothing of the kind is the admin.
+        request = match path {
+            "/collect" => request.header("origin", "https://shop.example.net"),
+            "/api/v1/webhook/alertmanager" => request.header("authorization", "Bearer token"),
+            _ => request,
+        };
+        let request_body = body.to_string();
+        request = request
+            .header("content-type", "application/json")
+            .body(request_body);
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+fn syslog(port: u16, loki: &str) -> String {
+    format!(
+        "listen: {{udp: [{{address: '127.0.0.1:{port}'}}], tcp: []}}\nspool: {{path: spool, max_bytes: 67108864, reserve_bytes: 1048576}}\n\
+         dead_letters: {{path: dead.jsonl}}\nloki: [{{name: main, url: '{loki}'}}]\n"
+    )
+}
+
+fn rum(loki: &str) -> String {
+    format!(
+        "origins: ['https://shop.example.net']\napps: [shop]\nloki: {{url: '{loki}'}}\nqueue: {{path: lines}}\n"
+    )
+}
+
+fn netflow(port: u16) -> String {
+    format!("listen: ['127.0.0.1:{port}']\naccounting: arrival\ntemplates: templates.json\n")
+}
+
+const REMEDIATOR: &str = "journal: {folder: journal}\nprometheus: {url: 'http://127.0.0.1:9'}\nwebhook: {bearer_token_file: token}\n\
+     levels: [{runbook: port-up, level: propose}]\naccess: {loopback: admin}\naudit: {folder: audit}\n";
+const INVENTORY: &str = "access: {loopback: admin}\naudit: {folder: audit}\n";
+
+/// NetFlow v9 of domain 7 with these sets.
+fn datagram(sequence: u8, sets: &[u8]) -> Vec<u8> {
+    let mut out = vec![
+        0, 9, 0, 1, 0, 0, 0x13, 0x88, 0x65, 0x53, 0xf1, 0, 0, 0, 0, sequence, 0, 0, 0, 7,
+    ];
+    out.extend(sets);
+    out
+}
+
+/// Has every service write what it keeps.
+async fn write(folder: &Path) {
+    let [port] = crate::ports::free();
+    let process = start("sotp-syslog", folder, &syslog(port, AWAY)).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for number in 0..WAITING {
+        let line = format!("<14>1 - r1 test - - - waiting {number}.");
+        socket
+            .send_to(line.as_bytes(), ("127.0.0.1", port))
+            .unwrap();
+    }
+    eventually(LONG, || async {
+        let taken = process
+            .scrape()
+            .await?
+            .sum("syslog_messages_received_total", &[]);
+        ensure!(taken >= WAITING as f64, "{taken}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    end(process).await;
+
+    let process = start("sotp-rum", folder, &rum(AWAY)).await;
+    for number in 0..WAITING {
+        let fault = json!({"meta": {"app": {"name": "shop"}, "page": {"url": "http://x/d/a"}},
+            "exceptions": [{"type": "E", "value": format!("waiting {number}.")}]});
+        let (status, said) = ask(&process, "POST", "/collect", Some(fault)).await;
+        assert_eq!(status, 202, "{said}");
+    }
+    end(process).await;
+
+    let [port] = crate::ports::free();
+    let process = start("sotp-netflow", folder, &netflow(port)).await;
+    // Template 256: octets and the sampler. Options template 300: sampler and its interval; sampler 5 takes 1 of 100.
+    let sets = [
+        &[0, 0, 0, 16, 1, 0, 0, 2, 0, 1, 0, 4, 0, 48, 0, 1][..],
+        &[
+            0, 1, 0, 20, 1, 44, 0, 4, 0, 4, 0, 48, 0, 1, 0, 34, 0, 4, 0, 0,
+        ],
+        &[1, 44, 0, 9, 5, 0, 0, 0, 100],
+    ];
+    let told = datagram(1, &sets.concat());
+    socket.send_to(&told, ("127.0.0.1", port)).unwrap();
+    eventually(LONG, || async {
+        ensure!(folder.join("netflow/templates.json").is_file(), "not yet");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    end(process).await;
+
+    std::fs::create_dir_all(folder.join("remediator")).unwrap();
+    std::fs::write(folder.join("remediator/token"), "token\n").unwrap();
+    let process = start("sotp-remediator", folder, REMEDIATOR).await;
+    let alert = json!({"version": "4", "status": "firing", "alerts": [{"status": "firing", "startsAt": "2026-01-01T00:00:00Z",
+        "labels": {"alertname": "InterfaceShut", "device": "r1", "ifName": "eth0"}, "fingerprint": "00ff"}]});
+    let path = "/api/v1/webhook/alertmanager";
+    eventually(LONG, || async {
+        let (status, said) = ask(&process, "POST", path, Some(alert.clone())).await;
+        ensure!(status == 200, "{status} {said}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let (status, said) = ask(
+        &process,
+        "PUT",
+        "/api/v1/switch",
+        Some(json!({"paused": true, "reason": "upgrade"})),
+    )
+    .await;
+    assert_eq!(status, 200, "{said}");
+    end(process).await;
+
+    let process = start("sotp-inventory", folder, INVENTORY).await;
+    let device = json!({"name": "r2", "address": "192.0.2.2"});
+    let (status, said) = ask(&process, "POST", "/api/v1/devices", Some(device)).await;
+    assert_eq!(status, 201, "{said}");
+    end(process).await;
+}
+
+/// What was stored is used.
+async fn read(folder: &Path, version: &str) {
+    let loki = Loki::start(None).await.unwrap();
+    let [port, other] = crate::ports::free();
+    let processes = [
+        start("sotp-syslog", folder, &syslog(port, &loki.push_url())).await,
+        start("sotp-rum", folder, &rum(&loki.push_url())).await,
+    ];
+    eventually(LONG, || async {
+        let entries = loki.entries();
+        for (job, process) in ["syslog", "rum"].iter().zip(&processes) {
+            let lines = entries.iter().filter(|entry| entry.get("job") == Some(job));
+            let text: String = lines.map(|entry| entry.line.as_str()).collect();
+            let missing = (0..WAITING).find(|it| !text.contains(&format!("waiting {it}.")));
+            ensure!(
+                missing.is_none(),
+                "{version}: {job}: {missing:?}\n{}",
+                process.log()
+            );
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    // A template of before, and the sampling rate: 70 octets of one packet of a hundred.
+    // An exporter is known by its port, which another program may have now: it has moved.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let file = folder.join("netflow/templates.json");
+    let mut stored: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    stored["streams"][0][0]["port"] = socket.local_addr().unwrap().port().into();
+    std::fs::write(&file, stored.to_string()).unwrap();
+    let process = start("sotp-netflow", folder, &netflow(other)).await;
+    let data = datagram(2, &[1, 0, 0, 9, 0, 0, 0, 70, 5]);
+    socket.send_to(&data, ("127.0.0.1", other)).unwrap();
+    eventually(LONG, || async {
+        let told = process.scrape().await?.sum("netflow_bytes_total", &[]);
+        ensure!(
+            (told - 7_000.0).abs() < 0.5,
+            "{version}: {told}\n{}",
+            process.log()
+        );
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let process = start("sotp-remediator", folder, REMEDIATOR).await;
+    eventually(LONG, || async {
+        let (_, jobs) = ask(&process, "GET", "/api/v1/jobs", None).await;
+        ensure!(
+            jobs.contains("port-up") && jobs.contains("eth0"),
+            "{version}: {jobs}"
+        );
+        let (_, switch) = ask(&process, "GET", "/api/v1/switch", None).await;
+        ensure!(switch.contains("upgrade"), "{version}: {switch}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let process = start("sotp-inventory", folder, INVENTORY).await;
+    let (_, device) = ask(&process, "GET", "/api/v1/devices/r2", None).await;
+    assert!(device.contains("192.0.2.2"), "{version}: {device}");
+    let (_, versions) = ask(&process, "GET", "/api/v1/versions", None).await;
+    assert!(versions.contains("r2"), "{version}: {versions}");
+    // Each log goes on from the record where it ended.
+    for app in ["inventory", "remediator"] {
+        let log = folder.join(app).join("audit").display().to_string();
+        let said = tools::run(program("sotp-audit"), &["verify", &log]);
+        assert!(said.is_ok(), "{version}: {app}: {said:?}");
+    }
+    let (status, page) = ask(&process, "GET", "/api/v1/audit", None).await;
+    assert!(
+        status == 200 && page.contains("device/r2"),
+        "{version}: {page}"
+    );
+}
+
+fn archives() -> PathBuf {
+    root().join("checks/testdata/upgrades")
+}
+
+#[tokio::test]
+async fn what_each_earlier_version_stored_is_taken_over() {
+    if std::env::var_os("SOTP_UPDATE").is_some() {
+        let folder = TempDir::new().unwrap();
+        write(folder.path()).await;
+        let archive = archives().join(concat!(env!("CARGO_PKG_VERSION"), ".tar.gz"));
+        let (archive, folder) = (
+            archive.display().to_string(),
+            folder.path().display().to_string(),
+        );
+        tools::run(
+            "tar",
+            &[
+                "--exclude=*.sample",
+                "--owner=0",
+                "--group=0",
+                "-czf",
+                &archive,
+                "-C",
+                &folder,
+                ".",
+            ],
+        )
+        .unwrap();
+    }
+    let mut count = 0;
+    for archive in sotp_checks::files(&archives(), ".tar.gz").unwrap() {
+        let folder = TempDir::new().unwrap();
+        let (file, to) = (
+            archive.display().to_string(),
+            folder.path().display().to_string(),
+        );
+        tools::run("tar", &["--no-same-owner", "-xzf", &file, "-C", &to]).unwrap();
+        read(folder.path(), &file).await;
+        count += 1;
+    }
+    assert!(count > 0, "nothing was stored by any version");
+}
