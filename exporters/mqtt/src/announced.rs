@@ -5,14 +5,21 @@ use std::sync::Arc;
 
 use crate::rules::Rule;
 
-/// An entity: its broker, and how it is read.
-type Entity = (Arc<str>, Vec<Arc<Rule>>);
+/// What one announcement told of.
+#[derive(Debug)]
+struct Entities {
+    broker: Arc<str>,
+    count: usize,
+    rules: Vec<Arc<Rule>>,
+}
 
 /// The entities.
 #[derive(Debug, Default)]
 pub struct Announced {
-    /// By the topic of its announcement.
-    entities: HashMap<Arc<str>, Entity>,
+    /// By the topic of their announcement.
+    entities: HashMap<Arc<str>, Entities>,
+    /// How many there are in all.
+    count: usize,
     /// The rules by the topic that they read.
     by_topic: HashMap<String, Vec<Arc<Rule>>>,
     /// Topics that are not subscribed to yet, each with its broker.
@@ -23,24 +30,32 @@ impl Announced {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entities.len()
+        self.count
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entities.is_empty()
+        self.count == 0
     }
 
-    /// Whether this entity is known.
+    /// How many are known by this announcement.
     #[must_use]
-    pub fn has(&self, announcement: &str) -> bool {
-        self.entities.contains_key(announcement)
+    pub fn of_announcement(&self, announcement: &str) -> usize {
+        let entities = self.entities.get(announcement);
+        entities.map_or(0, |entities| entities.count)
     }
 
-    /// Takes an entity, in place of what was announced there before.
-    pub fn insert(&mut self, broker: &Arc<str>, announcement: &str, rules: Vec<Arc<Rule>>) {
+    /// Takes `count` entities, in place of what was announced there before.
+    pub fn insert(
+        &mut self,
+        broker: &Arc<str>,
+        announcement: &str,
+        count: usize,
+        rules: Vec<Arc<Rule>>,
+    ) {
         self.remove(announcement);
+        self.count += count;
         for rule in &rules {
             let topic = rule.filter();
             let readers = self.by_topic.entry(topic.clone()).or_default();
@@ -49,16 +64,21 @@ impl Announced {
             }
             readers.push(Arc::clone(rule));
         }
-        self.entities
-            .insert(announcement.into(), (Arc::clone(broker), rules));
+        let entities = Entities {
+            broker: Arc::clone(broker),
+            count,
+            rules,
+        };
+        self.entities.insert(announcement.into(), entities);
     }
 
-    /// Forgets an entity.
+    /// Forgets what was announced there.
     pub fn remove(&mut self, announcement: &str) {
-        let Some((_, rules)) = self.entities.remove(announcement) else {
+        let Some(gone) = self.entities.remove(announcement) else {
             return;
         };
-        for rule in rules {
+        self.count -= gone.count;
+        for rule in gone.rules {
             let topic = rule.filter();
             if let Some(readers) = self.by_topic.get_mut(&topic) {
                 readers.retain(|one| !Arc::ptr_eq(one, &rule));
@@ -84,8 +104,9 @@ impl Announced {
     #[must_use]
     pub fn topics(&mut self, broker: &str) -> BTreeSet<String> {
         self.unasked.retain(|(of, _)| **of != *broker);
-        let own = self.entities.values().filter(|(of, _)| **of == *broker);
-        own.flat_map(|(_, rules)| rules.iter().map(|rule| rule.filter()))
+        let all = self.entities.values();
+        let own = all.filter(|entities| *entities.broker == *broker);
+        own.flat_map(|entities| entities.rules.iter().map(|rule| rule.filter()))
             .collect()
     }
 

@@ -11,7 +11,7 @@ use toolkit::{ConfigError, Configuration, SecretFile, http, yaml};
 
 use crate::intake::Settings;
 use crate::readings::Bounds;
-use crate::rules::{BUILT_IN, Rules};
+use crate::rules::{BUILT_IN, PREFIX, Rules, is_prefix};
 
 const DEFAULT: &str = include_str!("../default.yaml");
 /// Most brokers.
@@ -27,6 +27,8 @@ struct Raw {
     rules: Vec<String>,
     /// Files with rules of your own (docs/mqtt.md).
     rule_files: Vec<PathBuf>,
+    /// The prefix below which entities announce themselves by Home Assistant's discovery, as Home Assistant has it.
+    discovery_prefix: String,
     /// A reading that is not renewed within this time is no longer shown; a rule may say another.
     stale_after: DurationIn<1_000, 2_592_000_000>,
     /// Whether readings that the broker had kept (retained messages) are taken: nobody knows how old they are. States, such as a last will,
@@ -150,6 +152,7 @@ impl Default for Raw {
             }],
             rules: ["tasmota", "zigbee2mqtt"].map(str::to_owned).to_vec(),
             rule_files: Vec::new(),
+            discovery_prefix: "homeassistant".to_owned(),
             stale_after: DurationIn::from_millis(600_000),
             retained: false,
             limits: RawLimits::default(),
@@ -250,7 +253,11 @@ impl Config {
             files.push((text, Path::new(name)));
         }
         files.extend(own.iter().map(|(text, path)| (&**text, &**path)));
-        let rules = Arc::new(Rules::parse(files)?);
+        if !is_prefix(&raw.discovery_prefix) {
+            return Err(at(("discovery_prefix".to_owned(), PREFIX.to_owned())));
+        }
+        let rules = Rules::parse(files)?.with_discovery_prefix(&raw.discovery_prefix);
+        let rules = Arc::new(rules);
         if raw.limits.payload_bytes.0 > raw.limits.packet_bytes.0
             || !(1_024..=256 << 20).contains(&raw.limits.packet_bytes.0)
         {
@@ -555,6 +562,14 @@ mod tests {
             (
                 "rules: [other]",
                 "rules[0]: expected one of tasmota, zigbee2mqtt, homeassistant",
+            ),
+            (
+                "discovery_prefix: 'house/+'",
+                "discovery_prefix: expected levels of a topic",
+            ),
+            (
+                "discovery_prefix: ''",
+                "discovery_prefix: expected levels of a topic",
             ),
             (
                 "rule_files: [none.yaml]",

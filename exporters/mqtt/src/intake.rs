@@ -245,16 +245,18 @@ impl Intake {
     /// Takes what an entity says of itself.
     fn announce(&mut self, broker: &Arc<str>, topic: &str, announcement: Announcement) -> Outcome {
         match announcement {
-            Announcement::Entity(rules) => {
-                if self.announced.len() >= self.settings.announced && !self.announced.has(topic) {
+            Announcement::Entities { count, rules } => {
+                let others = self.announced.len() - self.announced.of_announcement(topic);
+                if others + count > self.settings.announced {
                     self.no_room(topic);
                     return Outcome::Refused;
                 }
-                self.announced.insert(broker, topic, rules);
+                self.announced.insert(broker, topic, count, rules);
             }
-            Announcement::Gone => self.announced.remove(topic),
-            Announcement::Unused if self.announced.has(topic) => self.announced.remove(topic),
-            Announcement::Unused => return Outcome::NoValue,
+            Announcement::Unused if self.announced.of_announcement(topic) == 0 => {
+                return Outcome::NoValue;
+            }
+            Announcement::Gone | Announcement::Unused => self.announced.remove(topic),
         }
         self.known.clear();
         Outcome::Announcement
@@ -550,11 +552,26 @@ mod tests {
             take("homeassistant/sensor/x/config", "{", true),
             Outcome::NoValue
         );
+        // A device of three entities finds no room where there is one place; with one in its place it does.
+        let device = |more: &str| {
+            format!(
+                r#"{{"dev":{{"name":"d"}},"stat_t":"d/state","cmps":{{"t":{{"p":"sensor","dev_cla":"temperature","unit_of_meas":"°C"}}{more}}}}}"#
+            )
+        };
+        let switch = r#","a":{"p":"switch"},"b":{"p":"switch"}"#;
+        let topic = "homeassistant/device/d/config";
+        assert_eq!(take(&third, "", false), Outcome::Announcement);
+        assert_eq!(take(topic, &device(switch), true), Outcome::Refused);
+        assert_eq!(take(topic, &device(""), true), Outcome::Announcement);
+        assert_eq!(take("d/state", "21", false), Outcome::Taken);
+        assert_eq!(take(topic, "", true), Outcome::Announcement);
+        assert_eq!(take("d/state", "21", false), Outcome::NoRule);
+        let (_, payload) = config("c");
+        assert_eq!(take(&third, &payload, true), Outcome::Announcement);
         let asked = intake.announced.unasked("main");
-        assert_eq!(
-            asked,
-            ["a/t", "a/up", "b/t", "b/up", "b/t", "b/up", "c/t", "c/up"]
-        );
+        let c = ["c/t", "c/up"];
+        let before = ["a/t", "a/up", "b/t", "b/up", "b/t", "b/up"];
+        assert_eq!(asked, [&before[..], &c, &["d/state"], &c].concat());
         assert!(intake.announced.unasked("main").is_empty());
         let topics: Vec<_> = intake.announced.topics("main").into_iter().collect();
         assert_eq!(topics, ["a/t", "a/up", "c/t", "c/up"]);

@@ -16,6 +16,7 @@ use crate::topic::{Pattern, subscriptions};
 pub use announced::Announcement;
 use announced::Table;
 use number::Conversion;
+pub(crate) use read::{PREFIX, is_prefix};
 
 /// Files of rules that come with the program, by name.
 pub const BUILT_IN: [(&str, &str); 3] = [
@@ -59,6 +60,16 @@ impl Rule {
     /// The topics, as a broker understands it.
     pub(crate) fn filter(&self) -> String {
         self.topic.filter()
+    }
+
+    /// Whether both write the same series from the same topics.
+    fn same(&self, other: &Self) -> bool {
+        let series = |rule: &Self| -> Vec<_> {
+            let values = rule.values.iter();
+            let series = |value: &ValueRule| (Arc::clone(&value.metric), value.labels.clone());
+            values.map(series).collect()
+        };
+        self.filter() == other.filter() && series(self) == series(other)
     }
 }
 
@@ -163,6 +174,17 @@ impl Rules {
         self.announced
             .iter()
             .find_map(|table| table.read(topic, payload))
+    }
+
+    /// The same with announcements below this prefix where the rules say `homeassistant`.
+    #[must_use]
+    pub fn with_discovery_prefix(mut self, prefix: &str) -> Self {
+        for table in &mut self.announced {
+            if table.prefix == announced::PREFIX {
+                prefix.clone_into(&mut table.prefix);
+            }
+        }
+        self
     }
 
     /// Whether entities may announce themselves.

@@ -1,7 +1,8 @@
 //! Entities that announce themselves: Home Assistant's MQTT discovery (<https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery>).
 //!
-//! A retained message at `homeassistant/COMPONENT/[NODE/]OBJECT/config` says where an entity publishes, how its value stands in the payload,
-//! and its unit. A table (data) says which of them become which series; the rest is left alone. An entity becomes rules like any other.
+//! A retained message at `PREFIX/COMPONENT/[NODE/]OBJECT/config` says where an entity publishes, how its value stands in the payload,
+//! and its unit; one at `PREFIX/device/[NODE/]OBJECT/config` says so of every entity of a device at once. A table (data) says which of them
+//! become which series; the rest is left alone. An entity becomes rules like any other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +15,26 @@ use super::{Rule, ValueRule, is_label};
 use crate::path::Path;
 use crate::topic::Pattern;
 
+/// Most entities of one announcement.
+const MOST_ENTITIES: usize = 200;
+/// The prefix of a table where nothing else is said.
+pub(super) const PREFIX: &str = "homeassistant";
+/// What an announcement of a device says for all its entities that do not say it themselves; each in full and abbreviated.
+const SHARED: [(&str, &str); 8] = [
+    ("state_topic", "stat_t"),
+    ("availability", "avty"),
+    ("availability_topic", "avty_t"),
+    ("availability_template", "avty_tpl"),
+    ("payload_available", "pl_avail"),
+    ("payload_not_available", "pl_not_avail"),
+    ("device", "dev"),
+    ("~", "~"),
+];
+
 /// Which entities become which series.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    /// The first level of the topics.
+    /// The first levels of the topics.
     pub(super) prefix: String,
     /// The family of whether an entity is there.
     pub(super) availability: Option<Arc<str>>,
@@ -40,9 +57,14 @@ pub(super) struct Row {
 /// What a message of discovery says.
 #[derive(Debug, Clone)]
 pub enum Announcement {
-    /// There is such an entity, read by these rules, each of one topic.
-    Entity(Vec<Arc<Rule>>),
-    /// The entity is gone.
+    /// There are entities.
+    Entities {
+        /// How many.
+        count: usize,
+        /// The rules that they are read by, each of one topic.
+        rules: Vec<Arc<Rule>>,
+    },
+    /// What was announced there is gone.
     Gone,
     /// No row is for it, or it is read in a way that is not understood.
     Unused,
@@ -74,9 +96,41 @@ impl Table {
         if payload.is_empty() {
             return Some(Announcement::Gone);
         }
-        let entity = serde_json::from_slice::<Map<String, Json>>(payload).ok();
-        let rules = entity.and_then(|map| self.entity(component, (node, object), &Entity(&map)));
-        Some(rules.map_or(Announcement::Unused, Announcement::Entity))
+        let Ok(map) = serde_json::from_slice::<Map<String, Json>>(payload) else {
+            return Some(Announcement::Unused);
+        };
+        let all: Vec<_> = match component {
+            "device" => self.of_device(node, &Entity::new(&map)),
+            _ => {
+                let one = self.entity(component, (node, object), &Entity::new(&map));
+                one.into_iter().collect()
+            }
+        };
+        let count = all.len();
+        let mut rules: Vec<Arc<Rule>> = Vec::new();
+        for rule in all.into_iter().flatten() {
+            // The entities of a device tell of the same availability.
+            if !rules.iter().any(|other| rule.same(other)) {
+                rules.push(rule);
+            }
+        }
+        Some(match count {
+            0 => Announcement::Unused,
+            count => Announcement::Entities { count, rules },
+        })
+    }
+
+    /// The rules of each entity of a device, by the announcement of it all.
+    fn of_device(&self, node: &str, device: &Entity<'_>) -> Vec<Vec<Arc<Rule>>> {
+        let components = device.object("components", "cmps");
+        let components = components.iter().flat_map(|components| components.0);
+        let rules = components.filter_map(|(object, entity)| {
+            let mut entity = Entity::new(entity.as_object()?);
+            entity.1 = Some(device.0);
+            let component = entity.text("platform", "p")?;
+            self.entity(component, (node, object), &entity)
+        });
+        rules.take(MOST_ENTITIES).collect()
     }
 
     fn entity(
@@ -115,8 +169,8 @@ impl Table {
                 (off.to_owned(), row.on_off.1),
             ]);
         }
-        let expires = entity.0.get("expire_after").or(entity.0.get("exp_aft"));
-        let expires = expires
+        let expires = entity
+            .get("expire_after", "exp_aft")
             .and_then(Json::as_u64)
             .filter(|seconds| *seconds > 0);
         let expires = expires.map(|seconds| Duration::from_secs(seconds.min(2_592_000)));
@@ -159,11 +213,12 @@ impl Table {
 
 /// Where an entity says whether it is there, and by which texts. Of several the last: Zigbee2MQTT names its bridge first.
 fn availability(entity: &Entity<'_>) -> Option<(String, Path, BTreeMap<String, f64>)> {
-    let list = entity.0.get("availability").or(entity.0.get("avty"));
-    let last = list.and_then(Json::as_array).and_then(|list| list.last());
-    let (at, topic, short) = match last.and_then(Json::as_object) {
-        Some(last) => (Entity(last), "topic", "t"),
-        None => (Entity(entity.0), "availability_topic", "avty_t"),
+    let list = entity.get("availability", "avty");
+    let last = list.and_then(|list| list.as_array().map_or(Some(list), |list| list.last()));
+    let last = last.and_then(Json::as_object);
+    let (at, topic, short) = match last {
+        Some(last) => (Entity::new(last), "topic", "t"),
+        None => (*entity, "availability_topic", "avty_t"),
     };
     let topic = entity.whole(at.text(topic, short)?);
     let short = at
@@ -181,17 +236,27 @@ fn availability(entity: &Entity<'_>) -> Option<(String, Path, BTreeMap<String, f
     ))
 }
 
-/// An announcement, whose keys may be abbreviated.
-struct Entity<'j>(&'j Map<String, Json>);
+/// What an entity says of itself, whose keys may be abbreviated, and what its device says for it.
+#[derive(Clone, Copy)]
+struct Entity<'j>(&'j Map<String, Json>, Option<&'j Map<String, Json>>);
 
 impl<'j> Entity<'j> {
+    fn new(map: &'j Map<String, Json>) -> Self {
+        Self(map, None)
+    }
+
+    fn get(&self, long: &str, short: &str) -> Option<&'j Json> {
+        let of = |map: &'j Map<String, Json>| map.get(long).or(map.get(short));
+        let shared = self.1.filter(|_| SHARED.contains(&(long, short)));
+        of(self.0).or(shared.and_then(of))
+    }
+
     fn text(&self, long: &str, short: &str) -> Option<&'j str> {
-        self.0.get(long).or(self.0.get(short))?.as_str()
+        self.get(long, short)?.as_str()
     }
 
     fn object(&self, long: &str, short: &str) -> Option<Entity<'j>> {
-        let found = self.0.get(long).or(self.0.get(short))?;
-        found.as_object().map(Entity)
+        self.get(long, short)?.as_object().map(Entity::new)
     }
 
     fn topic(&self, long: &str, short: &str) -> Option<String> {
@@ -200,7 +265,7 @@ impl<'j> Entity<'j> {
 
     /// A topic with `~` at its beginning or end in place of the base topic.
     fn whole(&self, topic: &str) -> String {
-        let base = self.0.get("~").and_then(Json::as_str).unwrap_or_default();
+        let base = self.text("~", "~").unwrap_or_default();
         if let Some(rest) = topic.strip_prefix('~') {
             return format!("{base}{rest}");
         }

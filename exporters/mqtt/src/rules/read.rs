@@ -144,6 +144,14 @@ struct RawMessage {
 
 type Wrong = (String, String);
 
+/// What a prefix of announcements has to be.
+pub(crate) const PREFIX: &str = "expected levels of a topic such as homeassistant, without + and #";
+
+/// Whether announcements can stand below it.
+pub(crate) fn is_prefix(prefix: &str) -> bool {
+    Pattern::parse(prefix).is_ok_and(|pattern| pattern.is_exact())
+}
+
 fn wrong<T>(path: impl Into<String>, message: impl Into<String>) -> Result<T, Wrong> {
     Err((path.into(), message.into()))
 }
@@ -243,7 +251,7 @@ impl Rules {
         let mut announced = Vec::new();
         for message in &example.announced {
             match self.announcement(&message.topic, message.payload.as_bytes()) {
-                Some(Announcement::Entity(rules)) => announced.extend(rules),
+                Some(Announcement::Entities { rules, .. }) => announced.extend(rules),
                 Some(_) => {}
                 None => return Err(format!("{} is no topic of announcements", message.topic)),
             }
@@ -306,11 +314,11 @@ impl RawTable {
                 None => wrong(path, format!("expected one of metrics, found {name:?}")),
             }
         };
-        if Pattern::parse(&self.prefix).is_err()
-            || self.prefix.contains(['/', '+', '#', '{'])
-            || self.values.len() > MOST
-        {
-            return wrong("prefix", "expected one level of a topic");
+        if !is_prefix(&self.prefix) {
+            return wrong("prefix", PREFIX);
+        }
+        if self.values.len() > MOST {
+            return wrong("values", format!("expected at most {MOST}"));
         }
         let availability = self.availability.as_deref();
         let availability = availability.map(|name| family("availability".to_owned(), name));

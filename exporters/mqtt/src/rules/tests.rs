@@ -31,6 +31,51 @@ fn the_rules_that_come_along_give_what_their_examples_say() {
 }
 
 #[test]
+fn announcements_stand_below_the_prefix_that_is_said_and_no_other() {
+    let rules = built_in().with_discovery_prefix("house/ha");
+    let topics = rules.subscriptions();
+    assert_eq!(
+        topics[5..],
+        ["house/ha/+/+/config", "house/ha/+/+/+/config"]
+    );
+    let payload = r#"{"stat_t":"a/t","dev_cla":"temperature","unit_of_meas":"°C"}"#;
+    let read = |topic| rules.announcement(topic, payload.as_bytes());
+    assert!(matches!(
+        read("house/ha/sensor/a/config"),
+        Some(Announcement::Entities { count: 1, .. })
+    ));
+    for other in [
+        "homeassistant/sensor/a/config",
+        "house/haha/sensor/a/config",
+        "house/ha/a/b/sensor/a/config",
+    ] {
+        assert!(read(other).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn a_device_has_no_more_entities_than_are_taken_of_one() {
+    let one = |n| format!(r#""s{n}":{{"p":"switch"}}"#);
+    let all: Vec<String> = (0..300).map(one).collect();
+    let payload = format!(r#"{{"stat_t":"a","cmps":{{{}}}}}"#, all.join(","));
+    let read = built_in().announcement("homeassistant/device/a/config", payload.as_bytes());
+    let Some(Announcement::Entities { count, rules }) = read else {
+        panic!("{read:?}")
+    };
+    assert_eq!((count, rules.len()), (200, 200));
+    for wrong in [
+        r#"{"cmps":[1]}"#,
+        r#"{"cmps":{"a":1}}"#,
+        r#"{"cmps":{"a":{"p":"device","cmps":{}}}}"#,
+        "{}",
+        "[]",
+    ] {
+        let read = built_in().announcement("homeassistant/device/a/config", wrong.as_bytes());
+        assert!(matches!(read, Some(Announcement::Unused)), "{wrong}");
+    }
+}
+
+#[test]
 fn the_rules_of_the_page_of_documentation_hold_their_examples() {
     let page =
         std::fs::read_to_string(File::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/mqtt.md"))
