@@ -99,6 +99,7 @@ impl Plan {
             return;
         }
         let driver = Drivers::built_in().get(&platform.platform);
+        let driver = driver.filter(|_| platform.commit_confirm);
         let lines = driver.and_then(|driver| driver.timer_lines(timer));
         self.timer = lines.map(|[before, after, confirm]| PlannedTimer {
             minutes: timer.minutes(),

@@ -12,7 +12,7 @@ use toolkit::{ConfigError, yaml};
 use crate::text::{self, Unfit};
 
 /// Files of the built-in platforms: a platform more is a file and a line here.
-const BUILT_IN: [(&str, &str); 7] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("eos.yaml", include_str!("../platforms/eos.yaml")),
     ("frr.yaml", include_str!("../platforms/frr.yaml")),
     ("ios.yaml", include_str!("../platforms/ios.yaml")),
@@ -20,6 +20,7 @@ const BUILT_IN: [(&str, &str); 7] = [
     ("junos.yaml", include_str!("../platforms/junos.yaml")),
     ("linux.yaml", include_str!("../platforms/linux.yaml")),
     ("routeros.yaml", include_str!("../platforms/routeros.yaml")),
+    ("vyos.yaml", include_str!("../platforms/vyos.yaml")),
 ];
 
 /// The fields of an answer that was understood; a field that the answer does not have is absent.
@@ -36,6 +37,9 @@ pub struct Platform {
     pub aliases: Vec<String>,
     /// For people.
     pub title: String,
+    /// Whether a device may be left to take a change back by itself: not where it does so by starting anew.
+    #[serde(default = "yes")]
+    pub commit_confirm: bool,
     /// What a value of each parameter looks like: a regular expression for the whole of it.
     pub parameters: BTreeMap<String, String>,
     /// What the console may run.
@@ -44,6 +48,10 @@ pub struct Platform {
     pub reads: BTreeMap<String, Read>,
     /// What can be done.
     pub steps: BTreeMap<String, Step>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A command that the console may run.

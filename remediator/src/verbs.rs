@@ -10,8 +10,8 @@ pub const APPROVE: Verb = Verb::new("job.approve", Role::Operator);
 pub const REJECT: Verb = Verb::new("job.reject", Role::Operator);
 /// Running a console command.
 pub const COMMAND: Verb = Verb::new("command.run", Role::Operator);
-/// Reading what devices answered on the console: recorded, and decided by the web configuration alone.
-pub static ANSWER: Verb = Verb::new("answer.read", Role::Viewer);
+/// Reading what devices answered on the console: the right to each of them, and recorded.
+pub const ANSWER: Verb = Verb::new("answer.read", Role::Viewer);
 /// Stopping everything.
 pub const PAUSE: Verb = Verb::new("switch.pause", Role::Operator);
 /// Letting everything go on.
@@ -27,6 +27,7 @@ pub(crate) const ALL: &[Verb] = &[
     APPROVE,
     REJECT,
     COMMAND,
+    ANSWER,
     PAUSE,
     RESUME,
     SILENCE,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use access::caller::{Caller, Object};
 use access::edit::{Action, Done, Granted, Need, Plan};
 use access::{Problem, Refusal};
 use futures_util::future::join_all;
@@ -194,15 +195,14 @@ impl Api {
         })
     }
 
+    /// Without what the devices said: that is for who may read it, one by one.
     pub(super) async fn commands(&self, request: &Request) -> Result<Response, Refusal> {
         let most = limit(request)?;
-        let all = self
-            .engine()?
-            .parts
-            .journal
-            .commands(most)
-            .await
-            .map_err(journal)?;
+        let kept = &self.engine()?.parts.journal;
+        let mut all = kept.commands(most).await.map_err(journal)?;
+        for command in &mut all {
+            command.answers.clear();
+        }
         Ok(response::json(StatusCode::OK, &Commands { commands: all }))
     }
 
@@ -223,10 +223,11 @@ impl Api {
                 "there is no command of this id",
             )
         })?;
+        let caller = self.reader(request, &found.devices).await?;
         // A page that waits for the answers asks each second; what it has read is recorded when they are all there.
         if let Some(edits) = self.edits.get().filter(|_| found.state != "running") {
-            let caller = edits.identify(request).await.ok();
-            edits.read(request, caller, &Action::new(&verbs::ANSWER, "command", id));
+            let action = Action::new(&verbs::ANSWER, "command", id);
+            edits.read(request, Some(caller), &action);
         }
         let before = self.engine()?.parts.journal.commands_before(&found, BEFORE);
         let before = before.await.map_err(journal)?;
@@ -236,6 +237,30 @@ impl Api {
             command: found,
         };
         Ok(response::json(StatusCode::OK, &shown))
+    }
+}
+
+impl Api {
+    /// Who asks, when they may read what each of these devices said.
+    async fn reader(&self, request: &Request, devices: &[String]) -> Result<Caller, Refusal> {
+        let config = self.config.current();
+        let Some(editing) = &config.editing else {
+            let detail = "nobody may read answers: the configuration has no access section";
+            return Err(Problem::new(StatusCode::FORBIDDEN).detail(detail).into());
+        };
+        let caller = editing.access.identify(request).await?;
+        let may = |device: &String| {
+            let groups = self.groups(device);
+            let object = Object {
+                kind: "device",
+                name: device,
+                groups: &groups,
+            };
+            editing.access.permits(&caller, &verbs::ANSWER, &object)
+        };
+        let decision = devices.iter().try_for_each(may);
+        editing.access.decided(request, &caller, decision)?;
+        Ok(caller)
     }
 }
 

@@ -46,6 +46,17 @@ impl Place {
         config: &str,
         env: &[(&str, &str)],
     ) -> Self {
+        Self::whose(dir, inventory, "", config, env).await
+    }
+
+    /// The same with more in its access section, which comes behind a comma.
+    pub(crate) async fn whose(
+        dir: TempDir,
+        inventory: &str,
+        access: &str,
+        config: &str,
+        env: &[(&str, &str)],
+    ) -> Self {
         let hash = bcrypt::hash("word", 4).unwrap();
         let users = ["alice", "bob", "eve", "am"]
             .map(|user| format!("  {user}: '{hash}'\n"))
@@ -55,14 +66,23 @@ impl Place {
         dir.write("webhook.token", "token-of-alertmanager\n")
             .unwrap();
         dir.write("inventory.yaml", inventory).unwrap();
-        let access = "access: {web_users: {alice: operator, bob: operator, eve: viewer}}\naudit: {folder: audit}\n\
-                      webhook: {bearer_token_file: webhook.token, web_users: [am]}\n";
+        let access = format!(
+            "access: {{web_users: {{alice: operator, bob: operator, eve: viewer}}{access}}}\naudit: {{folder: audit}}\n\
+             webhook: {{bearer_token_file: webhook.token, web_users: [am]}}\n"
+        );
         dir.write("config.yaml", format!("{access}{config}"))
             .unwrap();
         let process = start(&dir, env).await;
         let place = Self { dir, process };
         place.ready().await;
         place
+    }
+
+    /// Everything on record.
+    pub(crate) fn records(&self) -> String {
+        let files = std::fs::read_dir(self.dir.join("audit")).unwrap();
+        let read = files.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok());
+        read.collect()
     }
 
     pub(crate) async fn ready(&self) {

@@ -1,8 +1,11 @@
 //! The service: its engine with a device in memory, the program itself, and a real router behind it.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod answers;
+mod approvals;
 mod bench;
 mod bounds;
+mod broken;
 mod crash;
 mod drift;
 mod golden;
@@ -18,6 +21,7 @@ mod runbooks;
 #[path = "../../../exporters/inventory/tests/it/schemathesis.rs"]
 mod schemathesis;
 mod silences;
+mod snmp_device;
 mod snmp_proof;
 mod streams;
 mod telling;

@@ -88,10 +88,7 @@ async fn schemathesis_finds_nothing() {
         place.process.log()
     );
     // It did something of each kind, and nothing that it did broke the service.
-    let records: String = std::fs::read_dir(place.dir.join("audit"))
-        .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
-        .collect();
+    let records = place.records();
     for verb in ["runbook.run", "command.run", "silence.create"] {
         let begun = |line: &&str| line.contains("\"begun\"") && line.contains(verb);
         let of_alice = |line: &&str| line.contains("alice");

@@ -232,10 +232,7 @@ async fn console(place: &Place, router: &Router) {
         "{answer}"
     );
     assert_eq!(answer["requester"]["subject"], "alice");
-    let records: String = std::fs::read_dir(place.dir.join("audit"))
-        .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
-        .collect();
+    let records = place.records();
     assert!(
         records.contains("command.run") && records.contains("alice"),
         "{records}"

@@ -47,11 +47,11 @@ fn every_built_in_runbook_has_a_case_that_acts_for_each_platform_that_it_is_for(
         }
     }
     let wanted = [
-        ("port-up", "frr ios iosxr eos junos routeros"),
+        ("port-up", "frr ios iosxr eos junos routeros vyos"),
         ("err-disabled", "ios eos"),
-        ("bgp-soft-clear", "frr ios eos junos"),
+        ("bgp-soft-clear", "frr ios eos junos vyos"),
         ("service-restart", "linux"),
-        ("diagnostics", "frr ios eos junos routeros"),
+        ("diagnostics", "frr ios eos junos routeros vyos"),
     ];
     let wanted = wanted.iter().flat_map(|(runbook, all)| {
         all.split(' ')
@@ -99,6 +99,15 @@ asks afterwards: show interfaces ge-0/0/1
 confirms: configure exclusive
 confirms: commit
 confirms: exit
+";
+    assert_eq!((status, &*text), (Some(0), wanted));
+    // Without a timer: VyOS would take the change back by starting anew.
+    let (status, text) = plan(&["port-up", "vyos", "eth1"]);
+    let wanted = "asks before: show interfaces ethernet eth1 | no-more
+asks before: SNMP: ifAdminStatus
+asks before: show configuration commands | no-more
+configures: delete interfaces ethernet eth1 disable
+asks afterwards: show interfaces ethernet eth1 | no-more
 ";
     assert_eq!((status, &*text), (Some(0), wanted));
     let (status, text) = plan(&["config-drift", "junos", "ntp-server"]);
