@@ -9,6 +9,7 @@ mod canaries;
 mod certificates;
 mod circles;
 mod cloud;
+mod cloudwatch;
 mod cluster;
 mod conventions;
 mod dashboards;

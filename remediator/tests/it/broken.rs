@@ -42,7 +42,7 @@ async fn labels_that_nobody_could_mean_make_no_job_and_are_counted() {
     ] {
         assert_eq!(told(&place, &shut(port)).await, 200, "{port:?}");
     }
-    unmatched(&place, "bad_target", 4).await;
+    unmatched(&place, "bad_port", 4).await;
     let mut many = shut("eth0");
     for number in 0..10_000 {
         many[format!("label_{number}")] = json!("x");
