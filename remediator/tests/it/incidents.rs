@@ -323,10 +323,11 @@ async fn none_of_the_incidents_of_three_senders_is_lost_or_repaired_twice_howeve
             &mut figures,
         )
         .await;
-        let idle = start(&idle(), &[]).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        let folder = idle();
+        let idle = start(&folder, &[]).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
         figures.add(
-            "resident, idle, MB",
+            "resident after 30 s of nothing, as it is shipped, MB",
             resident(&idle),
             None,
             Some(Goal::AtMost(25.0)),
@@ -456,12 +457,18 @@ async fn measure(
     );
 }
 
-/// The folder of a program that has nothing to do.
+/// The folder of a program that has nothing to do, as it is shipped, with a hundred devices.
 fn idle() -> TempDir {
     let dir = TempDir::new().unwrap();
-    config(&dir);
-    dir.write("inventory.yaml", "devices: []\n").unwrap();
-    dir.write("known_hosts", "").unwrap();
+    dir.write("config.yaml", include_str!("../../default.yaml"))
+        .unwrap();
+    dir.write("web.yaml", "basic_auth_users: {}\nrate_limit: {}\n")
+        .unwrap();
+    let device =
+        |n| format!("  - {{name: r{n}, address: 192.0.2.{n}, platform: ios, ssh: {{}}}}\n");
+    let devices: String = (1..=100).map(device).collect();
+    dir.write("inventory.yaml", format!("devices:\n{devices}"))
+        .unwrap();
     dir
 }
 
