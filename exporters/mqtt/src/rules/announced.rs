@@ -74,7 +74,7 @@ impl Table {
     /// The topics of announcements.
     pub(super) fn patterns(&self) -> [Pattern; 2] {
         ["+/+/config", "+/+/+/config"].map(|rest| {
-            Pattern::parse(&format!("{}/{rest}", self.prefix)).expect("its prefix is one level")
+            Pattern::parse(&format!("{}/{rest}", self.prefix)).expect("a prefix is short and exact")
         })
     }
 

@@ -145,11 +145,12 @@ struct RawMessage {
 type Wrong = (String, String);
 
 /// What a prefix of announcements has to be.
-pub(crate) const PREFIX: &str = "expected levels of a topic such as homeassistant, without + and #";
+pub(crate) const PREFIX: &str =
+    "expected levels of a topic such as homeassistant, without + and #, of 128 bytes at most";
 
 /// Whether announcements can stand below it.
 pub(crate) fn is_prefix(prefix: &str) -> bool {
-    Pattern::parse(prefix).is_ok_and(|pattern| pattern.is_exact())
+    prefix.len() <= 128 && Pattern::parse(prefix).is_ok_and(|pattern| pattern.is_exact())
 }
 
 fn wrong<T>(path: impl Into<String>, message: impl Into<String>) -> Result<T, Wrong> {
