@@ -48,7 +48,7 @@ async fn answers_are_read_by_who_has_the_right_to_each_device_and_on_record() {
         ("eve", [403, 200, 403]),
         ("bob", [200; 3]),
         // Known to the web server and to nobody else.
-        ("am", [403; 3]),
+        ("am", [401; 3]),
     ] {
         for (id, status) in ids.iter().zip(statuses) {
             for path in ["/v1/commands", "/api/v1/commands"] {
@@ -70,7 +70,9 @@ async fn answers_are_read_by_who_has_the_right_to_each_device_and_on_record() {
         let records = place.records();
         let read = |user: &str, id: &str| {
             let line = |line: &str| {
-                line.contains("answer.read") && line.contains(user) && line.contains(id)
+                line.contains("answer.read")
+                    && line.contains(&format!("\"subject\":\"{user}\""))
+                    && line.contains(id)
             };
             records.lines().any(line)
         };
