@@ -152,7 +152,7 @@ async fn databases_come_from_cloudwatch_by_yace_into_alert_and_panels() {
     let ports = ports::free::<2>();
     let mut running = Vec::new();
     for (config, listen) in [&named, &found].into_iter().zip(ports) {
-        let log = std::fs::File::create(dir.join(&format!("{listen}.log"))).unwrap();
+        let log = std::fs::File::create(dir.join(format!("{listen}.log"))).unwrap();
         let child = Command::new(&yace)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--listen-address=127.0.0.1:{listen}"))
@@ -174,7 +174,7 @@ async fn databases_come_from_cloudwatch_by_yace_into_alert_and_panels() {
     let prometheus = Server::prometheus(&config.to_string()).await.unwrap();
 
     let logs = || {
-        let read = |port| std::fs::read_to_string(dir.join(&format!("{port}.log")));
+        let read = |port| std::fs::read_to_string(dir.join(format!("{port}.log")));
         ports
             .map(|port| read(port).unwrap_or_default())
             .join("\n---\n")
