@@ -16,7 +16,6 @@ use crate::topic::{Pattern, subscriptions};
 pub use announced::Announcement;
 use announced::Table;
 use number::Conversion;
-pub(crate) use read::{PREFIX, is_prefix};
 
 /// Files of rules that come with the program, by name.
 pub const BUILT_IN: [(&str, &str); 3] = [
@@ -28,6 +27,15 @@ pub const BUILT_IN: [(&str, &str); 3] = [
 pub const LONGEST_LABEL: usize = 128;
 /// Most samples of one message.
 const MOST_SAMPLES: usize = 200;
+
+/// What a prefix of announcements has to be.
+pub(crate) const PREFIX: &str =
+    "expected levels of a topic such as homeassistant, without + and #, of 128 bytes at most";
+
+/// Whether announcements can stand below it.
+pub(crate) fn is_prefix(prefix: &str) -> bool {
+    prefix.len() <= 128 && Pattern::parse(prefix).is_ok_and(|pattern| pattern.is_exact())
+}
 
 /// A series family of the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use toolkit::{ConfigError, yaml};
 
 use super::announced::{Announcement, Row, Table};
 use super::number::Conversion;
-use super::{LONGEST_LABEL, Metric, Rule, Rules, ValueRule};
+use super::{LONGEST_LABEL, Metric, PREFIX, Rule, Rules, ValueRule, is_prefix};
 use crate::metrics::OWN;
 use crate::path::Path;
 use crate::topic::{Pattern, is_label_name};
@@ -143,15 +143,6 @@ struct RawMessage {
 }
 
 type Wrong = (String, String);
-
-/// What a prefix of announcements has to be.
-pub(crate) const PREFIX: &str =
-    "expected levels of a topic such as homeassistant, without + and #, of 128 bytes at most";
-
-/// Whether announcements can stand below it.
-pub(crate) fn is_prefix(prefix: &str) -> bool {
-    prefix.len() <= 128 && Pattern::parse(prefix).is_ok_and(|pattern| pattern.is_exact())
-}
 
 fn wrong<T>(path: impl Into<String>, message: impl Into<String>) -> Result<T, Wrong> {
     Err((path.into(), message.into()))
