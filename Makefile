@@ -127,9 +127,10 @@ bench-reporter: ## a report's pages beside Chromium's, a month of 1,000 devices,
 	$(CARGO) build --release -q -p sotp-reporter --bin sotp-reporter
 	$(CARGO) run --release -q -p sotp-reporter --example bench-reporter -- --service target/release/sotp-reporter
 
-bench-netflow: ## flows decoded, and the whole service beside Debian's nfcapd on the same load
+bench-netflow: ## flows decoded beside netflow_parser, the whole service beside Debian's nfcapd on the same load, and its bounds: NETFLOW='--only decode'
 	$(CARGO) build --release -q -p sotp-netflow --bin sotp-netflow --example bench-netflow
-	$(CARGO) run --release -q -p sotp-netflow --example bench-netflow
+	$(CARGO) build --release -q --manifest-path exporters/netflow/oracle/Cargo.toml --target-dir target/netflow-oracle
+	$(CARGO) run --release -q -p sotp-netflow --example bench-netflow -- $(NETFLOW)
 
 bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 	$(CARGO) bench -q -p toolkit --bench exposition

@@ -58,18 +58,16 @@ impl Knowledge {
         rule.map(|rule| rule.one_in)
     }
 
-    /// The flow with the rate of the configuration, where nobody else knows one.
-    pub(crate) fn rated(configured: Option<u32>, flow: &Flow) -> Flow {
-        match (flow.rate.origin, configured) {
-            (Origin::Assumed, Some(one_in)) => Flow {
-                rate: Rate {
-                    one_in,
-                    origin: Origin::Configured,
-                },
-                ..*flow
+    /// The flow with the rate of the configuration, where there is one and nobody else knows any.
+    pub(crate) fn rated(configured: Option<u32>, flow: &Flow) -> Option<Flow> {
+        let one_in = configured.filter(|_| flow.rate.origin == Origin::Assumed)?;
+        Some(Flow {
+            rate: Rate {
+                one_in,
+                origin: Origin::Configured,
             },
-            _ => *flow,
-        }
+            ..*flow
+        })
     }
 
     /// What is known of a flow.

@@ -537,7 +537,7 @@ fn traffic(
             }
         }
         let rest = labels.with("ifIndex", "other").with("direction", "other");
-        measured.push((rest, exporter.traffic.interfaces.rest()));
+        measured.push((rest, exporter.traffic.other_interfaces.shown));
     }
     counts(
         out,
@@ -568,7 +568,7 @@ fn traffic(
         }
         applications.push((
             labels.with("application", "other"),
-            exporter.traffic.applications.rest(),
+            exporter.traffic.applications.rest(exporter.traffic.all()),
         ));
     }
     counts(out, "netflow_protocol", "by IP protocol", &protocols);
@@ -596,14 +596,14 @@ fn places(collector: &Collector, inventory: &Inventory, out: &mut Encoder) {
             for (number, counts) in all.sorted() {
                 systems.push((labels.with("asn", &number.to_string()), counts));
             }
-            systems.push((labels.with("asn", "other"), all.rest()));
+            systems.push((labels.with("asn", "other"), all.rest(traffic.all())));
         }
         for ((from, to), counts) in traffic.networks.sorted() {
             networks.push((labels.with("from", name(from)).with("to", name(to)), counts));
         }
         networks.push((
             labels.with("from", "other").with("to", "other"),
-            traffic.networks.rest(),
+            traffic.networks.rest(traffic.all()),
         ));
     }
     counts(
@@ -772,7 +772,9 @@ fn dimension<K: std::hash::Hash + Eq + Copy + Ord>(
     );
     for (device, exporter) in &mut collector.exporters {
         let labels = labels(inventory, device);
-        let rest = top(exporter).expose(|key, bytes| out.sample(&label(&labels, key), bytes));
+        let total = exporter.traffic.all().bytes;
+        let show = |key, bytes| out.sample(&label(&labels, key), bytes);
+        let rest = top(exporter).expose(total, show);
         let other = keys
             .iter()
             .fold(labels, |labels, key| labels.with(key, "other"));

@@ -3,6 +3,7 @@
 //! A session is (source address, source port, protocol, domain). Everything in it is bounded.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub struct Session {
     pub(crate) clock: Clock,
     /// Seconds after which it tells of a flow that goes on, as it told in options.
     pub(crate) active_timeout: Option<u32>,
+    /// The exporter behind a relay, as it told in options (IE 130, 131): that of records which name none.
+    pub(crate) exporter: Option<IpAddr>,
     /// Something of it that is worth keeping over a restart has changed.
     pub(crate) changed: bool,
     /// Its sequence numbers.
@@ -124,6 +127,7 @@ impl Session {
             samplers: self.samplers.clone(),
             init_ms: self.clock.init_ms,
             active_timeout: self.active_timeout,
+            exporter: self.exporter,
         }
     }
 
@@ -306,6 +310,8 @@ pub(crate) struct Restored {
     pub(crate) samplers: Samplers,
     pub(crate) init_ms: Option<u64>,
     pub(crate) active_timeout: Option<u32>,
+    #[serde(default)]
+    pub(crate) exporter: Option<IpAddr>,
 }
 
 impl Restored {
@@ -321,5 +327,6 @@ impl Restored {
         session.resume(self.samplers);
         session.clock.init_ms = session.clock.init_ms.or(self.init_ms);
         session.active_timeout = session.active_timeout.or(self.active_timeout);
+        session.exporter = session.exporter.or(self.exporter);
     }
 }

@@ -46,12 +46,11 @@ pub enum Passage {
     DerivedOut,
 }
 
-/// Counts by key, up to a bound; the rest together.
+/// Counts by key, up to a bound.
 #[derive(Debug)]
 pub struct Bounded<K> {
     most: usize,
     named: HashMap<K, Series, RandomState>,
-    rest: Series,
 }
 
 impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
@@ -59,26 +58,22 @@ impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
         Self {
             most,
             named: HashMap::default(),
-            rest: Series::default(),
         }
     }
 
-    fn add(&mut self, key: Option<K>, lay: &Lay<'_>) {
-        let Some(key) = key else {
-            self.rest.add(lay);
-            return;
-        };
+    /// Counts for a key; `false` when there is no room for it.
+    fn add(&mut self, key: K, lay: &Lay<'_>) -> bool {
         if let Some(series) = self.named.get_mut(&key) {
             series.add(lay);
         } else if self.named.len() < self.most {
             self.named.entry(key).or_default().add(lay);
         } else {
-            self.rest.add(lay);
+            return false;
         }
+        true
     }
 
     fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
-        self.rest.take_over(buckets);
         for series in self.named.values_mut() {
             series.take_over(buckets);
         }
@@ -96,10 +91,15 @@ impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
         all
     }
 
-    /// What has no key, or found no room.
+    /// What of a total has no key, or found no room.
     #[must_use]
-    pub fn rest(&self) -> Counts {
-        self.rest.shown
+    pub fn rest(&self, total: Counts) -> Counts {
+        let shown = self.named.values().map(|series| series.shown);
+        shown.fold(total, |rest, named| Counts {
+            bytes: rest.bytes.saturating_sub(named.bytes),
+            packets: rest.packets.saturating_sub(named.packets),
+            flows: rest.flows.saturating_sub(named.flows),
+        })
     }
 }
 
@@ -185,11 +185,17 @@ pub struct Known {
 pub struct Device {
     /// Where its counters stand.
     pub timeline: Timeline,
-    all: Series,
-    raw: Series,
+    /// Flows of which every packet was measured.
+    plain: Series,
+    /// Flows of sampled packets, by their rate.
+    sampled: Series,
+    /// The same as they were measured.
+    measured: Series,
     suppressed: Series,
     /// By ifIndex and passage.
     pub interfaces: Bounded<(u32, Passage)>,
+    /// Passages that found no room among those.
+    pub other_interfaces: Series,
     /// By IP protocol number: at most 256.
     pub protocols: Bounded<u8>,
     /// By application; flows of none are the rest.
@@ -258,10 +264,12 @@ impl Device {
     pub fn new(bounds: TopBounds, accounting: Accounting, now: Instant) -> Self {
         Self {
             timeline: Timeline::new(accounting, now),
-            all: Series::default(),
-            raw: Series::default(),
+            plain: Series::default(),
+            sampled: Series::default(),
+            measured: Series::default(),
             suppressed: Series::default(),
             interfaces: Bounded::new(MOST_INTERFACES),
+            other_interfaces: Series::default(),
             protocols: Bounded::new(256),
             applications: Bounded::new(MOST_NAMED),
             source_systems: Bounded::new(MOST_NAMED),
@@ -278,13 +286,19 @@ impl Device {
     /// Everything.
     #[must_use]
     pub fn all(&self) -> Counts {
-        self.all.shown
+        let (plain, sampled) = (self.plain.shown, self.sampled.shown);
+        Counts {
+            bytes: plain.bytes.saturating_add(sampled.bytes),
+            packets: plain.packets.saturating_add(sampled.packets),
+            flows: plain.flows + sampled.flows,
+        }
     }
 
     /// Octets as measured, before the sampling rate.
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
-        self.raw.shown.bytes
+        let (plain, measured) = (self.plain.shown, self.measured.shown);
+        plain.bytes.saturating_add(measured.bytes)
     }
 
     /// What another exporter on the path counts; of all series only those of interfaces have it too.
@@ -295,23 +309,29 @@ impl Device {
 
     /// Counts one flow; one that another exporter counts only where it passed.
     pub fn add(&mut self, flow: &Flow, known: &Known, duplicate: bool, now: Instant) {
-        if flow.rate.one_in > 1 && !duplicate {
+        let is_sampled = flow.rate.one_in > 1;
+        if is_sampled && !duplicate {
             let measured = Flow {
                 rate: Rate::default(),
                 ..*flow
             };
             let late = self.timeline.late_bytes;
-            self.raw.add(&self.timeline.lay(&measured, now));
+            self.measured.add(&self.timeline.lay(&measured, now));
             self.timeline.late_bytes = late;
         }
         let lay = self.timeline.lay(flow, now);
+        let (interfaces, others) = (&mut self.interfaces, &mut self.other_interfaces);
+        let mut passed = |interface: u32, passage: Passage| {
+            if !interfaces.add((interface, passage), &lay) {
+                others.add(&lay);
+            }
+        };
         match flow.direction {
-            Some(Direction::Egress) => self.interfaces.add(Some((flow.output, Passage::Out)), &lay),
+            Some(Direction::Egress) => passed(flow.output, Passage::Out),
             Some(Direction::Ingress) | None => {
-                self.interfaces.add(Some((flow.input, Passage::In)), &lay);
+                passed(flow.input, Passage::In);
                 if flow.output != 0 && flow.output != flow.input {
-                    self.interfaces
-                        .add(Some((flow.output, Passage::DerivedOut)), &lay);
+                    passed(flow.output, Passage::DerivedOut);
                 }
             }
         }
@@ -319,20 +339,26 @@ impl Device {
             self.suppressed.add(&lay);
             return;
         }
-        if flow.rate.one_in == 1 {
-            self.raw.add(&lay);
+        // What has no place in the following is the rest of this.
+        if is_sampled {
+            self.sampled.add(&lay);
+        } else {
+            self.plain.add(&lay);
         }
-        self.all.add(&lay);
-        let system = |number: u32| Some(number).filter(|number| *number > 0);
-        self.protocols.add(Some(flow.protocol), &lay);
-        self.applications.add(known.application, &lay);
-        self.source_systems.add(system(known.systems.0), &lay);
-        self.destination_systems.add(system(known.systems.1), &lay);
-        let networks = known.networks;
-        self.networks.add(
-            Some(networks).filter(|(from, to)| from.is_some() || to.is_some()),
-            &lay,
-        );
+        self.protocols.add(flow.protocol, &lay);
+        if let Some(application) = known.application {
+            self.applications.add(application, &lay);
+        }
+        let (from, to) = known.systems;
+        if from > 0 {
+            self.source_systems.add(from, &lay);
+        }
+        if to > 0 {
+            self.destination_systems.add(to, &lay);
+        }
+        if known.networks.0.is_some() || known.networks.1.is_some() {
+            self.networks.add(known.networks, &lay);
+        }
         let ends = (
             flow.source.map(Address::from),
             flow.destination.map(Address::from),
@@ -355,9 +381,15 @@ impl Device {
         let Some(buckets) = self.timeline.advance(now) else {
             return;
         };
-        self.all.take_over(&buckets);
-        self.raw.take_over(&buckets);
-        self.suppressed.take_over(&buckets);
+        for series in [
+            &mut self.plain,
+            &mut self.sampled,
+            &mut self.measured,
+            &mut self.suppressed,
+            &mut self.other_interfaces,
+        ] {
+            series.take_over(&buckets);
+        }
         self.interfaces.take_over(&buckets);
         self.protocols.take_over(&buckets);
         self.applications.take_over(&buckets);

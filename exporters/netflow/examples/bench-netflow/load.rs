@@ -1,7 +1,10 @@
 //! Datagrams to decode and to send: about 1,400 octets each, of flows between many hosts.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
+
+use netio::send::SendBatch;
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,7 @@ impl Kind {
 }
 
 /// Fields of the template of fixed length: element and octets, 61 in all.
-const FIXED: [(u16, u16); 22] = [
+pub(crate) const FIXED: [(u16, u16); 22] = [
     (8, 4),
     (12, 4),
     (15, 4),
@@ -98,10 +101,10 @@ pub(crate) struct Load {
 }
 
 /// Numbers that follow from their seed (splitmix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;
         value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -110,7 +113,7 @@ impl Random {
     }
 
     /// A host of `hosts`, the first of them most often.
-    fn host(&mut self, hosts: u32) -> u32 {
+    pub(crate) fn host(&mut self, hosts: u32) -> u32 {
         let share = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         // Zipf with exponent 1: the rank is exponential in an even share.
         (f64::from(hosts).powf(share) - 1.0) as u32
@@ -151,38 +154,36 @@ impl Load {
     /// round to round.
     pub(crate) fn send(&self, to: SocketAddr, rate: f64, length: Duration) -> u64 {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-        socket.connect(to).unwrap();
         let has_template = self.kind != Kind::V5 && self.kind != Kind::Sflow;
-        let mut sent = 0_u64;
-        let (begin, mut number) = (Instant::now(), 0_u32);
-        loop {
-            for (at, datagram) in self.datagrams.iter().enumerate() {
-                let is_template = has_template && at == 0;
-                if is_template && number > 0 {
-                    continue;
-                }
-                let mut datagram = datagram.clone();
-                self.renumber(&mut datagram, number);
-                if !is_template {
-                    number = number.wrapping_add(if self.kind == Kind::V9 {
-                        1
-                    } else {
-                        self.records
-                    });
-                    sent += u64::from(self.records);
-                } else if self.kind == Kind::V9 {
-                    number += 1;
-                }
-                let _ = socket.send(&datagram);
-                if at % 32 == 0 {
-                    let due = begin + Duration::from_secs_f64(sent as f64 / rate);
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                    if begin.elapsed() >= length {
-                        return sent;
-                    }
+        let (begin, mut sent, mut number) = (Instant::now(), 0_u64, 0_u32);
+        let mut batch = SendBatch::new();
+        let first = usize::from(has_template);
+        if has_template {
+            socket.send_to(&self.datagrams[0], to).unwrap();
+            number = u32::from(self.kind == Kind::V9);
+        }
+        for datagram in self.datagrams[first..].iter().cycle() {
+            let numbered = |out: &mut Vec<u8>| {
+                let at = out.len();
+                out.extend(datagram);
+                self.renumber(&mut out[at..], number);
+            };
+            batch.push(to, numbered, |_| {});
+            number = number.wrapping_add(match self.kind {
+                Kind::V9 | Kind::Sflow => 1,
+                _ => self.records,
+            });
+            sent += u64::from(self.records);
+            if batch.is_full() {
+                flush(&socket, &mut batch);
+                let due = begin + Duration::from_secs_f64(sent as f64 / rate);
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                if begin.elapsed() >= length {
+                    break;
                 }
             }
         }
+        sent
     }
 
     fn renumber(&self, datagram: &mut [u8], number: u32) {
@@ -195,7 +196,17 @@ impl Load {
     }
 }
 
-fn set(id: u16, body: &[u8]) -> Vec<u8> {
+/// Sends all that a batch holds.
+pub(crate) fn flush(socket: &UdpSocket, batch: &mut SendBatch) {
+    let mut first = 0;
+    while first < batch.len() {
+        // A sender that has no room is asked again.
+        first += batch.send(socket.as_fd(), first).unwrap_or(0);
+    }
+    batch.clear();
+}
+
+pub(crate) fn set(id: u16, body: &[u8]) -> Vec<u8> {
     let length = body.len() as u16 + 4;
     [&id.to_be_bytes()[..], &length.to_be_bytes(), body].concat()
 }

@@ -28,17 +28,24 @@ impl Counting<'_> {
     /// Counts a flow, by the sampling rate of the configuration where nobody else knows one.
     #[inline]
     pub(super) fn count(&mut self, Exporter { health, traffic }: &mut Exporter, flow: &Flow) {
-        let flow = Knowledge::rated(self.configured, flow);
+        let rated;
+        let flow = match Knowledge::rated(self.configured, flow) {
+            Some(flow) => {
+                rated = flow;
+                &rated
+            }
+            None => flow,
+        };
         health.records += 1;
         let origin = flow.rate.origin as usize;
         health.rates[origin] += 1;
         health.last_rate[origin] = flow.rate.one_in;
-        let known = self.knowledge.of(&flow);
-        let duplicate = self.duplicates.is_one(&flow, self.who, self.now);
+        let known = self.knowledge.of(flow);
+        let duplicate = self.duplicates.is_one(flow, self.who, self.now);
         for sink in &mut *self.sinks {
-            sink.offer(&self.from.device, &flow, || Exported {
+            sink.offer(&self.from.device, flow, || Exported {
                 from: self.from.clone(),
-                flow,
+                flow: *flow,
                 systems: known.systems,
                 application: known
                     .application
@@ -46,7 +53,7 @@ impl Counting<'_> {
                 duplicate,
             });
         }
-        traffic.add(&flow, &known, duplicate, self.now);
+        traffic.add(flow, &known, duplicate, self.now);
     }
 
     /// Counts each flow; those that a relay passed on for another exporter go to `relayed` instead.

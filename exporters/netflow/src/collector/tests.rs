@@ -181,7 +181,7 @@ fn a_new_heavy_destination_has_a_series_after_a_second() {
         exporter
             .traffic
             .destinations
-            .expose(|key, _| keys.push(IpAddr::from(key)));
+            .expose(0, |key, _| keys.push(IpAddr::from(key)));
         keys
     };
     let attacked = IpAddr::from([198, 18, 0, 200]);

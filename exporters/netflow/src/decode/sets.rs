@@ -58,7 +58,7 @@ pub(super) fn read(
     each: &mut impl FnMut(&Flow),
 ) -> (Counts, Option<Malformed>) {
     let ipfix = head.version == 10;
-    let (body, end) = if ipfix {
+    let (body, mut end) = if ipfix {
         let length = u16::from_be_bytes([datagram[2], datagram[3]]);
         (16, usize::from(length))
     } else {
@@ -71,6 +71,7 @@ pub(super) fn read(
     session.clock.uptime_ms = head.uptime_ms;
     let mut reading = Reading {
         ipfix,
+        domain: head.domain,
         clock: session.clock,
         now,
         session,
@@ -87,6 +88,10 @@ pub(super) fn read(
         if id == 0 && length == 0 {
             // Palo Alto fills datagrams up with zeros.
             break;
+        }
+        if length > end - at {
+            // Exporters are known whose header is short by the padding of a set. The datagram is what there is.
+            end = datagram.len();
         }
         if length < 4 || length > end - at {
             head.units = if ipfix { None } else { head.units };
@@ -129,6 +134,7 @@ pub(super) fn adopt(
     let mut told = Counts::default();
     let mut reading = Reading {
         ipfix: true,
+        domain: 0,
         clock: session.clock,
         now,
         session,
@@ -142,6 +148,7 @@ pub(super) fn adopt(
 /// A datagram while it is read.
 struct Reading<'a, F> {
     ipfix: bool,
+    domain: u32,
     clock: Clock,
     now: Instant,
     session: &'a mut Session,
@@ -156,13 +163,20 @@ impl<F: FnMut(&Flow)> Reading<'_, F> {
         let (count, whole) = if template.options {
             template.records(bytes, |values| {
                 self.session
-                    .learn(values.sampler(has), values.input(), values.rate(has));
+                    .learn(values.sampler(has), values.interface(), values.rate(has));
                 self.session.clock.init_ms = values.init_ms().or(self.session.clock.init_ms);
                 self.session.active_timeout =
                     values.active_timeout().or(self.session.active_timeout);
+                // A relay tells of each domain, and of whom it is, in any of them.
+                if has.exporter && [0, self.domain].contains(&values.domain()) {
+                    let told = values.exporter(has).or(self.session.exporter);
+                    self.session.changed |= told != self.session.exporter;
+                    self.session.exporter = told;
+                }
             })
         } else if has.counters || has.reverse {
             let (samplers, clock) = (&self.session.samplers, &self.clock);
+            let exporter = self.session.exporter;
             let (each, told) = (&mut *self.each, &mut *self.told);
             template.records(bytes, |values| {
                 let mut flow = values.flow(has, clock);
@@ -180,6 +194,7 @@ impl<F: FnMut(&Flow)> Reading<'_, F> {
                         },
                     ),
                 };
+                flow.exporter = flow.exporter.or(exporter);
                 told.flows += 1;
                 told.ahead += u32::from(flow.span.is_some_and(|span| span.ahead));
                 each(&flow);

@@ -25,10 +25,8 @@ pub(super) fn read(datagram: &[u8], mut each: impl FnMut(&Flow)) -> Result<Head,
             origin: Origin::Header,
         },
     };
-    for record in datagram[HEAD..]
-        .chunks_exact(RECORD)
-        .take(usize::from(head.count))
-    {
+    let (records, _) = datagram[HEAD..].as_chunks();
+    for record in records.iter().take(usize::from(head.count)) {
         each(&flow(record, rate, head.uptime));
     }
     Ok(Head {
@@ -67,7 +65,8 @@ fn head(reader: &mut Reader<'_>) -> Option<Header> {
     })
 }
 
-fn flow(record: &[u8], rate: Rate, uptime: u32) -> Flow {
+#[inline]
+fn flow(record: &[u8; RECORD], rate: Rate, uptime: u32) -> Flow {
     let byte = |at: usize| record[at];
     let u16_at = |at: usize| u16::from_be_bytes([byte(at), byte(at + 1)]);
     let u32_at =

@@ -86,7 +86,7 @@ pub enum Mechanism {
 }
 
 /// Sends blocks until `stop`, and then what waits, for a while.
-pub(crate) async fn run(
+pub async fn run(
     to: &Kafka,
     blocks: &Mutex<mpsc::Receiver<Vec<Exported>>>,
     counts: &Counts,

@@ -19,6 +19,17 @@ pub(super) enum What {
     Packet,
 }
 
+impl What {
+    /// The slots of its numbers.
+    pub(super) fn slots(self) -> [Option<u8>; 2] {
+        match self {
+            Self::Number(slot) => [Some(slot), None],
+            Self::Address6(high, low) => [Some(high), Some(low)],
+            Self::Skip | Self::Frame | Self::Packet => [None, None],
+        }
+    }
+}
+
 macro_rules! slots {
     ($($name:ident),+ $(,)?) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "numbered once, here")]
@@ -85,6 +96,7 @@ slots!(
     EXPORTER4,
     EXPORTER6,
     EXPORTER6_LOW,
+    DOMAIN,
 );
 
 /// Groups of values, so that what no record of a template has is not looked for in each.
@@ -92,6 +104,10 @@ slots!(
 pub(crate) struct Groups {
     /// Counters of octets or packets: without any, its records are events, such as of NAT (IE 230), and no flows.
     pub(crate) counters: bool,
+    /// Octets since the last record of the flow (IE 1, 23): then those since its beginning are no others.
+    pub(crate) delta_bytes: bool,
+    /// The same of packets (IE 2, 24).
+    pub(crate) delta_packets: bool,
     /// A sampling rate.
     pub(crate) rate: bool,
     /// A sampler id (IE 48, 302).
@@ -102,6 +118,12 @@ pub(crate) struct Groups {
     pub(crate) reverse: bool,
     /// The exporter's address (IE 130, 131).
     pub(crate) exporter: bool,
+    /// An address of IPv6.
+    pub(crate) six: bool,
+    /// Type and code of ICMP.
+    pub(crate) icmp: bool,
+    /// How long a flow lasted.
+    pub(crate) duration: bool,
     /// Octets of IE 311, which is a float.
     pub(crate) probability_octets: u16,
     /// When a flow began and ended.
@@ -144,11 +166,17 @@ impl Groups {
             REVERSE_BYTES | REVERSE_PACKETS => self.reverse = true,
             SAMPLER => self.sampler = true,
             DIRECTION => self.direction = true,
-            EXPORTER4 | EXPORTER6 => self.exporter = true,
+            EXPORTER4 => self.exporter = true,
+            EXPORTER6 => (self.exporter, self.six) = (true, true),
+            SOURCE6 | DESTINATION6 => self.six = true,
+            ICMP => self.icmp = true,
+            DURATION_MS | DURATION_US => self.duration = true,
             INTERVAL..=POPULATION => self.rate = true,
             PROBABILITY => (self.rate, self.probability_octets) = (true, field.length),
             _ => {}
         }
+        self.delta_bytes |= matches!(slot, BYTES | OUT_BYTES);
+        self.delta_packets |= matches!(slot, PACKETS | OUT_PACKETS);
         self.reverse |= matches!(slot, RESPONDER_BYTES | RESPONDER_PACKETS);
         let time = match slot {
             OBSERVED_MS => Time::Observed,
@@ -191,6 +219,7 @@ pub(super) fn what(field: &Field) -> What {
         (0, 28) => return address(field, 16, What::Address6(DESTINATION6, DESTINATION6_LOW)),
         (0, 130) => return address(field, 4, What::Number(EXPORTER4)),
         (0, 131) => return address(field, 16, What::Address6(EXPORTER6, EXPORTER6_LOW)),
+        (0, 149) => DOMAIN,
         (0, 10) => INPUT,
         (0, 14) => OUTPUT,
         (0, 61) => DIRECTION,

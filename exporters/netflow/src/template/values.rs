@@ -2,15 +2,56 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::packet;
 use super::slot::{self, Groups, Time};
-use super::{Load, packet};
 use crate::flow::{Direction, Flow, Span};
 
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;
 
-/// Places for slots: a power of two, so that none need be looked for beyond.
-const PLACES: usize = slot::COUNT.next_power_of_two();
+/// How many slots there may be: a power of two, so that none need be looked for beyond.
+pub(super) const PLACES: usize = slot::COUNT.next_power_of_two();
+
+/// Octets that a record is looked at in: from [`super::LEAD`] before it on, so many that a number can end anywhere in the first `8 * PLACES`.
+pub(super) const WINDOW: usize = 8 * PLACES + 8;
+
+/// Where in its window the number of each slot begins to be loaded, and the bits that are left of the eight octets there; no bit where a record
+/// has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Places {
+    ends: [u16; PLACES],
+    masks: [u64; PLACES],
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            ends: [0; PLACES],
+            masks: [0; PLACES],
+        }
+    }
+}
+
+impl Places {
+    /// The number of so many octets, at least one, that ends at this octet of its record.
+    pub(super) fn put(&mut self, slot: u8, end: u16, octets: u16) {
+        let slot = usize::from(slot) % PLACES;
+        self.ends[slot] = end;
+        self.masks[slot] = u64::MAX >> (64 - 8 * octets.min(8));
+    }
+
+    /// The number that [`put`] copies.
+    pub(super) fn put_apart(&mut self, slot: u8, octets: u16) {
+        self.put(slot, 8 * u16::from(slot), octets);
+    }
+}
+
+/// Copies eight octets to where the number of a slot stands in a window of copies.
+#[inline]
+pub(super) fn put(window: &mut [u8; WINDOW], slot: u8, eight: [u8; 8]) {
+    let at = 8 * (usize::from(slot) % PLACES);
+    window[at..at + 8].copy_from_slice(&eight);
+}
 
 /// Times of the datagram that a record came in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,17 +67,21 @@ pub(crate) struct Clock {
 /// What the fields of one record said; zero is unsaid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
-    numbers: [u64; PLACES],
+    window: &'a [u8; WINDOW],
+    places: &'a Places,
     /// The packet that it holds, from its Ethernet header on.
     pub(super) frame: Option<&'a [u8]>,
     /// The packet that it holds, from its IP header on.
     pub(super) packet: Option<&'a [u8]>,
 }
 
-impl Default for Values<'_> {
-    fn default() -> Self {
+impl<'a> Values<'a> {
+    /// Of a record that holds no packet.
+    #[inline]
+    pub(super) fn new(window: &'a [u8; WINDOW], places: &'a Places) -> Self {
         Self {
-            numbers: [0; PLACES],
+            window,
+            places,
             frame: None,
             packet: None,
         }
@@ -45,22 +90,12 @@ impl Default for Values<'_> {
 
 impl Values<'_> {
     #[inline]
-    pub(super) fn set(&mut self, slot: u8, value: u64) {
-        self.numbers[usize::from(slot) % PLACES] = value;
-    }
-
-    /// Loads a number of a record, which stands behind [`super::LEAD`] octets.
-    #[inline]
-    pub(super) fn load(&mut self, load: &Load, record: &[u8]) {
-        let at = usize::from(load.end);
-        let eight = record.get(at..at + 8).and_then(<[u8]>::first_chunk);
-        let value = eight.map_or(0, |eight| u64::from_be_bytes(*eight));
-        self.set(load.slot, value & load.mask);
-    }
-
-    #[inline]
     fn get(&self, slot: u8) -> u64 {
-        self.numbers[usize::from(slot) % PLACES]
+        let slot = usize::from(slot) % PLACES;
+        let at = usize::from(self.places.ends[slot]) % (8 * PLACES);
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&self.window[at..at + 8]);
+        u64::from_be_bytes(eight) & self.places.masks[slot]
     }
 
     fn either(&self, slots: &[u8]) -> u64 {
@@ -68,9 +103,9 @@ impl Values<'_> {
         said.into_iter().find(|value| *value > 0).unwrap_or(0)
     }
 
-    /// ifIndex of the interface that received the packets, or that an options record is about.
-    pub(crate) fn input(&self) -> u32 {
-        self.get(slot::INPUT) as u32
+    /// ifIndex of the interface that an options record is about, named as one that receives packets or as one that sends them; 0 for none.
+    pub(crate) fn interface(&self) -> u32 {
+        self.either(&[slot::INPUT, slot::OUTPUT]) as u32
     }
 
     /// The sampler that measured, where the template names one.
@@ -129,8 +164,9 @@ impl Values<'_> {
     #[inline]
     pub(crate) fn flow(&self, has: &Groups, clock: &Clock) -> Flow {
         let mut flow = Flow {
-            source: self.address(slot::SOURCE4, slot::SOURCE6, slot::SOURCE6_LOW),
+            source: self.address(has, slot::SOURCE4, slot::SOURCE6, slot::SOURCE6_LOW),
             destination: self.address(
+                has,
                 slot::DESTINATION4,
                 slot::DESTINATION6,
                 slot::DESTINATION6_LOW,
@@ -146,7 +182,7 @@ impl Values<'_> {
             destination_as: self.get(slot::DESTINATION_AS) as u32,
             bytes: self.get(slot::BYTES),
             packets: self.get(slot::PACKETS),
-            span: self.span(has.time, clock),
+            span: self.span(has, clock),
             ..Flow::default()
         };
         if has.direction {
@@ -157,9 +193,9 @@ impl Values<'_> {
             };
         }
         if has.exporter {
-            flow.exporter = self.address(slot::EXPORTER4, slot::EXPORTER6, slot::EXPORTER6_LOW);
+            flow.exporter = self.exporter(has);
         }
-        if flow.destination_port == 0 {
+        if has.icmp && flow.destination_port == 0 {
             flow.destination_port = self.get(slot::ICMP) as u16;
         }
         if let Some(packet) = self.inner() {
@@ -171,24 +207,31 @@ impl Values<'_> {
                 flow.bytes = u64::from(packet.bytes);
             }
         }
-        if flow.bytes == 0 {
-            use slot::{FRAME_BYTES, INITIATOR_BYTES, LAYER2_BYTES, OUT_BYTES, TOTAL_BYTES};
-            flow.bytes = self.either(&[
-                OUT_BYTES,
-                TOTAL_BYTES,
-                LAYER2_BYTES,
-                INITIATOR_BYTES,
-                FRAME_BYTES,
-            ]);
+        if flow.bytes == 0 && !has.delta_bytes {
+            use slot::{FRAME_BYTES, INITIATOR_BYTES, LAYER2_BYTES, TOTAL_BYTES};
+            flow.bytes = self.either(&[TOTAL_BYTES, LAYER2_BYTES, INITIATOR_BYTES, FRAME_BYTES]);
+        } else if flow.bytes == 0 {
+            flow.bytes = self.get(slot::OUT_BYTES);
         }
-        if flow.packets == 0 {
-            use slot::{INITIATOR_PACKETS, OUT_PACKETS, TOTAL_PACKETS};
-            flow.packets = self.either(&[OUT_PACKETS, TOTAL_PACKETS, INITIATOR_PACKETS]);
+        if flow.packets == 0 && !has.delta_packets {
+            flow.packets = self.either(&[slot::TOTAL_PACKETS, slot::INITIATOR_PACKETS]);
             if flow.packets == 0 && (self.frame.is_some() || self.packet.is_some()) {
                 flow.packets = 1;
             }
+        } else if flow.packets == 0 {
+            flow.packets = self.get(slot::OUT_PACKETS);
         }
         flow
+    }
+
+    /// The exporter that it names (IE 130, 131).
+    pub(crate) fn exporter(&self, has: &Groups) -> Option<IpAddr> {
+        self.address(has, slot::EXPORTER4, slot::EXPORTER6, slot::EXPORTER6_LOW)
+    }
+
+    /// The observation domain that an options record is about (IE 149); 0 when it does not say.
+    pub(crate) fn domain(&self) -> u32 {
+        self.get(slot::DOMAIN) as u32
     }
 
     /// The flow back, where the exporter tells both in one record (RFC 5103, or counters of the responder).
@@ -197,13 +240,15 @@ impl Values<'_> {
         if !has.reverse {
             return None;
         }
-        self.reversed(flow)
+        self.reversed(has, flow)
     }
 
-    fn reversed(&self, flow: &Flow) -> Option<Flow> {
+    fn reversed(&self, has: &Groups, flow: &Flow) -> Option<Flow> {
         // Responder's counters belong to initiator's; beside others they tell of the whole connection once more.
-        let asked = self.get(slot::BYTES) == 0 && self.get(slot::OUT_BYTES) == 0;
-        let responder = |slot: u8| if asked { self.get(slot) } else { 0 };
+        let responder = |slot: u8| match has.delta_bytes {
+            true => 0,
+            false => self.get(slot),
+        };
         let bytes = self
             .get(slot::REVERSE_BYTES)
             .max(responder(slot::RESPONDER_BYTES));
@@ -235,11 +280,13 @@ impl Values<'_> {
 
     /// Exporters that use one template for both families leave the other one zero.
     #[inline]
-    fn address(&self, four: u8, high: u8, low: u8) -> Option<IpAddr> {
-        let (high, low) = (self.get(high), self.get(low));
-        if high | low != 0 {
-            let address = u128::from(high) << 64 | u128::from(low);
-            return Some(IpAddr::V6(Ipv6Addr::from(address)));
+    fn address(&self, has: &Groups, four: u8, high: u8, low: u8) -> Option<IpAddr> {
+        if has.six {
+            let (high, low) = (self.get(high), self.get(low));
+            if high | low != 0 {
+                let address = u128::from(high) << 64 | u128::from(low);
+                return Some(IpAddr::V6(Ipv6Addr::from(address)));
+            }
         }
         let four = self.get(four) as u32;
         (four != 0).then(|| IpAddr::V4(Ipv4Addr::from(four)))
@@ -247,10 +294,10 @@ impl Values<'_> {
 
     /// How long before the export the flow began and ended; `None` where the record does not tell, or nonsense.
     #[inline]
-    fn span(&self, time: Time, clock: &Clock) -> Option<Span> {
+    fn span(&self, has: &Groups, clock: &Clock) -> Option<Span> {
         // All in milliseconds before the export; negative is after it.
         let ago = |unix_ms: u64| (clock.export_ms as i64).wrapping_sub(unix_ms as i64);
-        let (start, end) = match time {
+        let (start, end) = match has.time {
             Time::None => return None,
             Time::Observed => {
                 let at = ago(self.get(slot::OBSERVED_MS));
@@ -277,15 +324,15 @@ impl Values<'_> {
             }
             Time::Milliseconds => (ago(self.get(slot::START_MS)), ago(self.get(slot::END_MS))),
         };
-        let duration = match (self.get(slot::DURATION_MS), self.get(slot::DURATION_US)) {
-            (0, us) => us / 1_000,
-            (ms, _) => ms,
-        };
-        let start = if duration > 0 {
-            end.saturating_add_unsigned(duration)
-        } else {
-            start
-        };
+        if has.duration {
+            let duration = match (self.get(slot::DURATION_MS), self.get(slot::DURATION_US)) {
+                (0, us) => us / 1_000,
+                (ms, _) => ms,
+            };
+            if duration > 0 {
+                return Some(Span::new(end.saturating_add_unsigned(duration), end));
+            }
+        }
         Some(Span::new(start, end))
     }
 

@@ -31,22 +31,47 @@ const OVERWHELMING: u64 = 8;
 #[derive(Debug)]
 pub struct Top<K> {
     bounds: TopBounds,
-    window: HashMap<K, (u64, u64), RandomState>,
+    window: HashMap<K, Weight, RandomState>,
     /// Octets of the window without a key.
     unnamed: u64,
     /// Octets that any key of the window may lack.
     error: u64,
     total: u64,
     slots: Vec<Slot<K>>,
-    index: HashMap<K, usize, RandomState>,
     candidates: Vec<K>,
     threshold: u64,
-    /// What belongs to no slot.
-    rest: Series,
+    /// Seconds that have passed.
+    tick: u32,
+    /// Octets that slots showed whose keys have left.
+    left: u64,
     /// Slots that were given out so far.
     admitted: u64,
     /// When those of the last hour were.
     admissions: VecDeque<Instant>,
+}
+
+/// What a key of the window has.
+#[derive(Debug, Clone, Copy)]
+struct Weight {
+    bytes: u64,
+    packets: u64,
+    /// The last second in which it was a candidate.
+    asked: u32,
+    /// Its slot, or [`NO_SLOT`].
+    slot: u16,
+}
+
+const NO_SLOT: u16 = u16::MAX;
+
+impl Weight {
+    fn new(slot: u16) -> Self {
+        Self {
+            bytes: 0,
+            packets: 0,
+            asked: 0,
+            slot,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -97,47 +122,46 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
             error: 0,
             total: 0,
             slots: Vec::new(),
-            index: HashMap::default(),
             candidates: Vec::new(),
             threshold: 0,
-            rest: Series::default(),
+            tick: 1,
+            left: 0,
             admitted: 0,
             admissions: VecDeque::new(),
         }
     }
 
     /// Counts traffic of a key; `None` when the flow has none.
+    #[inline]
     pub fn add(&mut self, key: Option<K>, lay: &Lay<'_>, now: Instant) {
         let bytes = lay.bytes;
         self.total = self.total.saturating_add(bytes);
         let Some(key) = key else {
             self.unnamed = self.unnamed.saturating_add(bytes);
-            self.rest.add(lay);
             return;
         };
-        let entry = self.window.entry(key).or_insert((0, 0));
-        *entry = (
-            entry.0.saturating_add(bytes),
-            entry.1.saturating_add(lay.packets),
-        );
-        let heavy = entry.0;
-        if self.window.len() > self.bounds.keys {
-            self.purge(self.bounds.keys / 2);
-        }
-        if let Some(slot) = self.index.get(&key).and_then(|at| self.slots.get_mut(*at)) {
+        let entry = self
+            .window
+            .entry(key)
+            .or_insert_with(|| Weight::new(NO_SLOT));
+        entry.bytes = entry.bytes.saturating_add(bytes);
+        entry.packets = entry.packets.saturating_add(lay.packets);
+        if let Some(slot) = self.slots.get_mut(usize::from(entry.slot)) {
             slot.last = now;
             slot.now = slot.now.saturating_add(bytes);
             if slot.exposed {
                 slot.series.add(lay);
-                return;
             }
-        } else if heavy > self.threshold
+        } else if entry.bytes > self.threshold
+            && entry.asked != self.tick
             && self.candidates.len() < MOST_CANDIDATES
-            && !self.candidates.contains(&key)
         {
+            entry.asked = self.tick;
             self.candidates.push(key);
         }
-        self.rest.add(lay);
+        if self.window.len() > self.bounds.keys {
+            self.purge(self.bounds.keys / 2);
+        }
     }
 
     /// Drops the lightest keys of the window until about so many are left, and takes from the others what the heaviest of those had. The cut is
@@ -150,15 +174,16 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
                 .window
                 .values()
                 .step_by(every)
-                .map(|entry| entry.0)
+                .map(|entry| entry.bytes)
                 .collect();
             let at = weights.len() - weights.len() * most / self.window.len();
             let at = at.min(weights.len() - 1);
             let (_, cut, _) = weights.select_nth_unstable(at);
             let cut = (*cut).max(1);
+            // Whoever has a slot stays: there are at most twice as many as rows.
             self.window.retain(|_, entry| {
-                entry.0 = entry.0.saturating_sub(cut);
-                entry.0 > 0
+                entry.bytes = entry.bytes.saturating_sub(cut);
+                entry.bytes > 0 || entry.slot != NO_SLOT
             });
             self.error = self.error.saturating_add(cut);
         }
@@ -172,6 +197,7 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
 
     /// Gives slots to the candidates, the heaviest first.
     pub fn tick(&mut self, now: Instant) {
+        self.tick = self.tick.wrapping_add(1);
         while self
             .admissions
             .front()
@@ -180,23 +206,24 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
             self.admissions.pop_front();
         }
         let mut candidates = std::mem::take(&mut self.candidates);
-        let weight = |key: &K| self.window.get(key).map_or(0, |entry| entry.0);
+        let weight = |key: &K| self.window.get(key).map_or(0, |entry| entry.bytes);
         candidates.sort_unstable_by_key(|key| (std::cmp::Reverse(weight(key)), *key));
         for key in candidates.drain(..) {
             if self.admissions.len() >= MOST_ADMISSIONS {
                 break;
             }
-            let heavy = self.window.get(&key).map_or(0, |entry| entry.0);
-            if self.is_among_the_first(heavy) {
+            let heavy = self.window.get(&key).map_or(0, |entry| entry.bytes);
+            if heavy > 0 && self.is_among_the_first(heavy) {
                 if self.slots.len() < self.bounds.rows * 2 {
                     self.slots.push(Slot::new(key, heavy, now));
                     self.seat(key, self.slots.len() - 1, now);
                 } else if let Some(at) = self.giveable(heavy, now) {
-                    // What it has shown stays shown; its series ends, and what it has not shown yet goes to the rest.
-                    let mut left =
-                        std::mem::replace(&mut self.slots[at], Slot::new(key, heavy, now));
-                    left.series.hand_over(&mut self.rest);
-                    self.index.remove(&left.key);
+                    // What it has shown stays shown; its series ends, and what it has not shown yet is of the rest.
+                    let left = std::mem::replace(&mut self.slots[at], Slot::new(key, heavy, now));
+                    self.left = self.left.saturating_add(left.series.shown.bytes);
+                    if let Some(entry) = self.window.get_mut(&left.key) {
+                        entry.slot = NO_SLOT;
+                    }
                     self.seat(key, at, now);
                 }
             }
@@ -221,7 +248,9 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
     }
 
     fn seat(&mut self, key: K, at: usize, now: Instant) {
-        self.index.insert(key, at);
+        if let Some(entry) = self.window.get_mut(&key) {
+            entry.slot = at as u16;
+        }
         self.admitted += 1;
         self.admissions.push_back(now);
     }
@@ -239,9 +268,8 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         lightest.map(|(at, _)| at)
     }
 
-    /// Lets every slot and the rest show these buckets.
+    /// Lets every slot show these buckets.
     pub fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
-        self.rest.take_over(buckets);
         for slot in &mut self.slots {
             slot.series.take_over(buckets);
         }
@@ -257,8 +285,9 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         } else {
             self.window.clear();
         }
-        for slot in &mut self.slots {
+        for (slot, at) in self.slots.iter_mut().zip(0..) {
             slot.weight = slot.weight / 5 * 4 + std::mem::take(&mut slot.now) / 5;
+            self.window.insert(slot.key, Weight::new(at));
         }
     }
 
@@ -268,7 +297,8 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         let mut rows: Vec<_> = self
             .window
             .iter()
-            .map(|(key, (bytes, packets))| (*key, *bytes, *packets))
+            .filter(|(_, entry)| entry.bytes > 0)
+            .map(|(key, entry)| (*key, entry.bytes, entry.packets))
             .collect();
         let order = |(key, bytes, _): &(K, u64, u64)| (std::cmp::Reverse(*bytes), *key);
         if rows.len() > self.bounds.rows {
@@ -290,14 +320,17 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         self.error
     }
 
-    /// The stable series for one scrape: key and octets of each slot, then the rest. A slot that is shown for the first time is shown as 0
-    /// and counts from then on.
-    pub fn expose(&mut self, mut each: impl FnMut(K, u64)) -> u64 {
+    /// The stable series for one scrape: key and octets of each slot; answers the rest of this total, which all keys have shown together. A slot
+    /// that is shown for the first time is shown as 0 and counts from then on.
+    pub fn expose(&mut self, total: u64, mut each: impl FnMut(K, u64)) -> u64 {
+        let mut named = self.left;
         for slot in &mut self.slots {
-            each(slot.key, slot.series.shown.bytes);
+            let bytes = slot.series.shown.bytes;
+            each(slot.key, bytes);
             slot.exposed = true;
+            named = named.saturating_add(bytes);
         }
-        self.rest.shown.bytes
+        total.saturating_sub(named)
     }
 
     /// Slots in use, and how many were given out so far.

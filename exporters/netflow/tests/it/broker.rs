@@ -21,6 +21,8 @@ struct State {
     errors: Vec<i16>,
     /// What a client did that no broker takes.
     wrong: Vec<String>,
+    /// Batches are neither looked at nor kept.
+    discards: bool,
 }
 
 /// The running broker; its threads end with the test.
@@ -32,9 +34,26 @@ pub(crate) struct Broker {
 impl Broker {
     /// Begins at this address; with port 0 at a free one.
     pub(crate) fn start(address: SocketAddr) -> Self {
+        Self::with(address, State::default())
+    }
+
+    /// One that takes every batch and forgets it.
+    #[allow(dead_code, reason = "the benchmark has it")]
+    pub(crate) fn discarding(address: SocketAddr) -> Self {
+        let discards = true;
+        Self::with(
+            address,
+            State {
+                discards,
+                ..State::default()
+            },
+        )
+    }
+
+    fn with(address: SocketAddr, state: State) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let state: Arc<Mutex<State>> = Arc::default();
+        let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -192,9 +211,14 @@ fn answer(request: &mut In<'_>, own: SocketAddr, state: &Mutex<State>) -> Result
             expect((0..PARTITIONS).contains(&partition), "no such partition")?;
             let length = request.number(4)? as usize;
             expect(length <= LONGEST_BATCH, "a batch that is too long")?;
-            let values = batch(request.take(length)?)?;
+            let bytes = request.take(length)?;
             expect(request.0.is_empty(), "something behind the request")?;
             let mut state = state.lock().unwrap();
+            let values = if state.discards {
+                Vec::new()
+            } else {
+                batch(bytes)?
+            };
             let error = state.errors.pop().unwrap_or(0);
             if error == 0 {
                 let records = values.into_iter().map(|value| (partition, value));

@@ -223,3 +223,50 @@ fn a_frame_in_ipfix_is_read_through_vlan_and_mpls() {
         (1_000, 53, 17, 1_400, 1)
     );
 }
+
+/// Of a Barracuda firewall: octets since the last record, which are none, beside those since the flow began, which were told of before.
+#[test]
+fn octets_since_the_beginning_do_not_count_beside_those_since_the_last_record() {
+    let fields = [(8_u16, 4_u16), (1, 8), (2, 8), (85, 8), (86, 8)];
+    let define = |id: u16, fields: &[(u16, u16)]| {
+        let head = Bytes::default().u16(id).u16(fields.len() as u16);
+        let all = fields.iter();
+        all.fold(head, |out, (element, length)| {
+            out.u16(*element).u16(*length)
+        })
+        .set(2)
+    };
+    let source = Bytes::default().bytes(&[198, 18, 0, 1]);
+    let both = source.clone().u64(0).u64(0).u64(65).u64(1).set(256);
+    let totals = source.u64(65).u64(1).set(257);
+    let sets = [
+        define(256, &fields),
+        define(257, &[fields[0], fields[3], fields[4]]),
+        both,
+        totals,
+    ];
+    let (flows, ..) = read_all(&mut Session::default(), &ipfix(0, &sets));
+    let counted: Vec<_> = flows
+        .iter()
+        .map(|flow| (flow.bytes, flow.packets))
+        .collect();
+    assert_eq!(counted, [(0, 0), (65, 1)]);
+}
+
+/// Two octets of padding that the header does not count; what the datagram does not hold is none all the same.
+#[test]
+fn a_header_that_is_short_by_the_padding_of_its_last_set_costs_no_records() {
+    let padded = Bytes::default().bytes(&record(9).0).bytes(&[0, 0]).set(256);
+    let whole = ipfix(0, &[template().set(2), padded]);
+    for (length, cut, flows, malformed) in [
+        (whole.len() - 2, 0, 1, None),
+        (whole.len(), 0, 1, None),
+        (whole.len() - 2, 1, 0, Some(Malformed::Set)),
+    ] {
+        let mut datagram = whole.clone();
+        datagram[2..4].copy_from_slice(&(length as u16).to_be_bytes());
+        datagram.truncate(whole.len() - cut);
+        let told = read_all(&mut Session::default(), &datagram);
+        assert_eq!((told.0.len(), told.3), (flows, malformed), "{length} {cut}");
+    }
+}

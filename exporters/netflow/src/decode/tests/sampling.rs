@@ -121,3 +121,72 @@ fn the_rate_of_an_interface_is_that_of_where_it_was_measured() {
     let rates: Vec<_> = flows.iter().map(|flow| flow.rate.one_in).collect();
     assert_eq!(rates, [64, 64, 1, 1]);
 }
+
+/// A relay tells in options of whom a domain is; what they say of another domain is of no concern to this one.
+#[test]
+fn the_exporter_of_options_is_that_of_records_that_name_none() {
+    let options = Bytes::default()
+        .u16(300)
+        .u16(2)
+        .u16(1)
+        .u16(149)
+        .u16(4)
+        .u16(130)
+        .u16(4)
+        .set(3);
+    let told = |domain: u32, last: u8| {
+        Bytes::default()
+            .u32(domain)
+            .bytes(&[192, 0, 2, last])
+            .set(300)
+    };
+    let own = Bytes::default()
+        .u16(257)
+        .u16(2)
+        .u16(130)
+        .u16(4)
+        .u16(1)
+        .u16(4)
+        .set(2);
+    let named = Bytes::default().bytes(&[192, 0, 2, 9]).u32(5).set(257);
+    let mut session = Session::default();
+    let sets = [
+        options,
+        told(8, 1),
+        template().set(2),
+        record(1).set(256),
+        told(7, 2),
+        record(2).set(256),
+        own,
+        named,
+    ];
+    let (flows, ..) = read_all(&mut session, &ipfix(0, &sets));
+    let exporters: Vec<_> = flows.iter().map(|flow| flow.exporter).collect();
+    let address = |last: u8| Some([192, 0, 2, last].into());
+    assert_eq!(exporters, [None, address(2), address(9)]);
+    // It outlives a restart.
+    let mut later = Session::default();
+    session.restorable().into_session(&mut later);
+    let (flows, ..) = read_all(&mut later, &ipfix(1, &[record(3).set(256)]));
+    assert_eq!(flows[0].exporter, address(2));
+}
+
+/// Options that name the interface as the one that sends: its rate is that of nobody else.
+#[test]
+fn a_rate_of_an_output_interface_is_not_that_of_the_domain() {
+    let options = Bytes::default()
+        .u16(300)
+        .u16(2)
+        .u16(1)
+        .u16(14)
+        .u16(4)
+        .u16(34)
+        .u16(4);
+    let told = Bytes::default().u32(9).u32(64).set(300);
+    let sets = [options.set(3), told, template().set(2), record(10).set(256)];
+    let (flows, ..) = read_all(&mut Session::default(), &ipfix(0, &sets));
+    assert_eq!(
+        (flows[0].input, flows[0].output, flows[0].rate.origin),
+        (4, 9, Origin::Assumed)
+    );
+}

@@ -97,3 +97,33 @@ fn a_template_of_another_port_is_adopted_only_where_all_agree() {
     assert_eq!(adopt(&mut data, &[&one, &same]), 1);
     assert_eq!(flows, [flow(9)]);
 }
+
+proptest! {
+    /// Records that are loaded from where they are give what the same records give that are walked through, since a field of variable length
+    /// (of no octets) ends them: wherever a number stands, however near to the end of its set, and in records of any length.
+    #[test]
+    fn records_of_fixed_length_are_read_as_those_that_are_walked_through(
+        fields in proptest::collection::vec((
+            prop::sample::select(vec![1_u16, 2, 4, 5, 6, 7, 8, 10, 11, 12, 14, 16, 17, 21, 22, 27, 28, 32, 34, 48, 61, 85, 130, 150, 151, 152, 153, 161, 210, 231, 232]),
+            prop::sample::select(vec![1_u16, 2, 3, 4, 4, 4, 8, 9, 16, 200]),
+        ), 1..24),
+        bytes in proptest::collection::vec(any::<u8>(), 0..6_000),
+    ) {
+        let define = |set: u16, id: u16, more: &[(u16, u16)]| {
+            let all: Vec<_> = fields.iter().chain(more).collect();
+            let head = Bytes::default().u16(id).u16(all.len() as u16);
+            all.iter().fold(head, |out, (element, length)| out.u16(*element).u16(*length)).set(set)
+        };
+        let length: usize = fields.iter().map(|(_, length)| usize::from(*length)).sum();
+        let records: Vec<&[u8]> = bytes.chunks_exact(length).collect();
+        let fixed = Bytes::default().bytes(&records.concat()).set(256);
+        let walked = Bytes::default().bytes(&records.iter().flat_map(|record| [record, &[0][..]].concat()).collect::<Vec<u8>>()).set(257);
+        let both = ipfix(0, &[define(2, 256, &[]), define(2, 257, &[(82, 65_535)])]);
+        let mut session = Session::default();
+        read_all(&mut session, &both);
+        let (one, _, told, _) = read_all(&mut session, &ipfix(0, &[fixed]));
+        let (other, _, told_other, _) = read_all(&mut session, &ipfix(0, &[walked]));
+        prop_assert_eq!(one, other);
+        prop_assert_eq!((told.events, told.biflows), (told_other.events, told_other.biflows));
+    }
+}

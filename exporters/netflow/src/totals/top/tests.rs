@@ -33,9 +33,9 @@ fn fill(top: &mut Top<u32>, now: Instant) {
     assert_eq!(top.slots().0, 4);
 }
 
-fn exposed(top: &mut Top<u32>) -> (HashMap<u32, u64>, u64) {
+fn exposed(top: &mut Top<u32>, total: u64) -> (HashMap<u32, u64>, u64) {
     let mut named = HashMap::new();
-    let rest = top.expose(|key, bytes| {
+    let rest = top.expose(total, |key, bytes| {
         named.insert(key, bytes);
     });
     (named, rest)
@@ -47,9 +47,9 @@ fn a_heavy_key_appears_as_zero_and_then_counts() {
     let now = Instant::now();
     add(&mut top, 7, 1_000, now);
     top.tick(now);
-    assert_eq!(exposed(&mut top), (HashMap::from([(7, 0)]), 1_000));
+    assert_eq!(exposed(&mut top, 1_000), (HashMap::from([(7, 0)]), 1_000));
     add(&mut top, 7, 500, now);
-    assert_eq!(exposed(&mut top), (HashMap::from([(7, 500)]), 1_000));
+    assert_eq!(exposed(&mut top, 1_500), (HashMap::from([(7, 500)]), 1_000));
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn a_slot_is_given_away_only_when_idle_held_and_beaten_twice() {
     let mut top = Top::new(BOUNDS);
     let begin = Instant::now();
     fill(&mut top, begin);
-    exposed(&mut top);
+    exposed(&mut top, 0);
     let soon = begin + Duration::from_secs(30);
     add(&mut top, 99, 7_000, soon);
     top.tick(soon);
     assert!(
-        !exposed(&mut top).0.contains_key(&99),
+        !exposed(&mut top, 0).0.contains_key(&99),
         "the others are held"
     );
     let later = begin + Duration::from_secs(90);
@@ -71,10 +71,13 @@ fn a_slot_is_given_away_only_when_idle_held_and_beaten_twice() {
     }
     add(&mut top, 98, 1_500, later);
     top.tick(later);
-    assert!(!exposed(&mut top).0.contains_key(&98), "not twice as heavy");
+    assert!(
+        !exposed(&mut top, 0).0.contains_key(&98),
+        "not twice as heavy"
+    );
     add(&mut top, 99, 100, later);
     top.tick(later);
-    let (named, _) = exposed(&mut top);
+    let (named, _) = exposed(&mut top, 0);
     assert!(
         named.contains_key(&99) && !named.contains_key(&0),
         "the idle one has left: {named:?}"
@@ -90,10 +93,10 @@ fn who_is_eight_times_as_heavy_gets_a_slot_at_once() {
     for (key, bytes, seated) in [(98, 7_999, false), (99, 8_000, true)] {
         add(&mut top, key, bytes, now);
         top.tick(now);
-        assert_eq!(exposed(&mut top).0.contains_key(&key), seated, "{key}");
+        assert_eq!(exposed(&mut top, 0).0.contains_key(&key), seated, "{key}");
     }
     assert!(
-        !exposed(&mut top).0.contains_key(&0),
+        !exposed(&mut top, 0).0.contains_key(&0),
         "the lightest made room"
     );
 }
@@ -106,10 +109,14 @@ fn only_who_would_have_a_row_gets_a_slot() {
         add(&mut top, key, bytes, now);
     }
     top.tick(now);
-    assert_eq!(exposed(&mut top).0.len(), 2, "the third is not among two");
+    assert_eq!(
+        exposed(&mut top, 0).0.len(),
+        2,
+        "the third is not among two"
+    );
     add(&mut top, 3, 15, now);
     top.tick(now);
-    assert!(exposed(&mut top).0.contains_key(&3), "now it is");
+    assert!(exposed(&mut top, 0).0.contains_key(&3), "now it is");
 }
 
 /// A flood of ever heavier keys.
@@ -190,7 +197,7 @@ proptest! {
                 }
                 1..=4 => top.tick(now),
                 _ => {
-                    let (named, rest) = exposed(&mut top);
+                    let (named, rest) = exposed(&mut top, total);
                     prop_assert!(named.len() <= BOUNDS.rows * 2);
                     prop_assert!(rest >= before_rest);
                     let mut grown = rest - before_rest;
