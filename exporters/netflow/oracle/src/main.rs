@@ -1,10 +1,11 @@
 //! Reads the datagrams of a file, each behind its length (two octets), again and again for so many seconds, and prints how many records it read
 //! in each second of its processor time.
 
+mod records;
+
 use std::time::Instant;
 
-use netflow_parser::variable_versions::{ipfix, v9};
-use netflow_parser::{NetflowPacket, NetflowParser};
+use netflow_parser::NetflowParser;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -19,43 +20,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rest = behind;
     }
     let mut parser = NetflowParser::default();
-    let (mut records, begin, started) = (0_u64, processor_seconds()?, Instant::now());
+    let (mut all, begin, started) = (0_u64, processor_seconds()?, Instant::now());
     while started.elapsed().as_secs_f64() < seconds {
         for datagram in &datagrams {
             for packet in &parser.parse_bytes(datagram).packets {
-                records += count(packet);
+                all += records::count(packet);
             }
         }
     }
-    println!("{}", records as f64 / (processor_seconds()? - begin));
+    println!("{}", all as f64 / (processor_seconds()? - begin));
     Ok(())
 }
 
-fn count(packet: &NetflowPacket) -> u64 {
-    let records: usize = match std::hint::black_box(packet) {
-        NetflowPacket::V5(packet) => packet.flowsets.len(),
-        NetflowPacket::V9(packet) => packet
-            .flowsets
-            .iter()
-            .map(|set| match &set.body {
-                v9::FlowSetBody::Data(data) => data.fields.len(),
-                _ => 0,
-            })
-            .sum(),
-        NetflowPacket::IPFix(packet) => packet
-            .flowsets
-            .iter()
-            .map(|set| match &set.body {
-                ipfix::FlowSetBody::Data(data) => data.fields.len(),
-                _ => 0,
-            })
-            .sum(),
-        _ => 0,
-    };
-    records as u64
-}
-
-/// Of this process, by its clock ticks.
+/// Of this process.
 fn processor_seconds() -> std::io::Result<f64> {
     // `schedstat` begins with the nanoseconds that the one thread of this program ran.
     let text = std::fs::read_to_string("/proc/self/schedstat")?;
