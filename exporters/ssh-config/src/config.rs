@@ -15,10 +15,11 @@ use toolkit::{ConfigError, Configuration, Secret, SecretFile, yaml};
 
 use crate::rules::Rules;
 use crate::scope::Scope;
-use crate::webhook::{self, Webhook};
 use toolkit::chain;
+pub(crate) use webhook::Webhook;
 use window::{RawWindow, Window};
 
+mod webhook;
 mod window;
 
 /// Reading versions, configurations, differences and violations.

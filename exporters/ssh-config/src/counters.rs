@@ -4,8 +4,6 @@ use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use ssh::Error;
 use toolkit::prometheus;
 
-use crate::webhook;
-
 /// What became of events: values of a label.
 const RESULTS: [&str; 5] = [
     "taken",
@@ -14,6 +12,9 @@ const RESULTS: [&str; 5] = [
     "bad_signature",
     "malformed",
 ];
+
+/// What became of changes that the webhook was told of: values of a label.
+const TOLD: [&str; 5] = ["taken", "failed", "refused", "expired", "dropped"];
 
 /// Series that are counted where something happens.
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ impl Counters {
         for result in ["opened", "kept", "dead"] {
             counters.sessions.with_label_values(&[result]).inc_by(0);
         }
-        for result in webhook::RESULTS {
+        for result in TOLD {
             counters.told.with_label_values(&[result]).inc_by(0);
         }
         registry.register(Box::new(counters.told.clone()))?;

@@ -3,17 +3,14 @@
 //! sotp-remediator takes it at `/api/v1/events/syslog`, so that it keeps its hands off what a person just changed, also where the log
 //! of the device says nothing. What is not taken waits in memory, at most [`QUEUE`] changes and [`RETRY_FOR`].
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Mutex, mpsc};
-use toolkit::{ClientFiles, Live, Renewing, SecretFile, SecretUrl, Stop};
+use toolkit::{Live, Renewing, Stop};
 
-use crate::config::Config;
+use crate::config::{Config, Webhook};
 use crate::counters::Counters;
 use crate::journal::News;
 
@@ -29,101 +26,35 @@ const CALL: Duration = Duration::from_secs(10);
 /// Most bytes of the difference that are told.
 const MOST_DIFF: usize = 4 << 10;
 
-/// What became of changes: values of a label.
-pub(crate) const RESULTS: [&str; 5] = ["taken", "failed", "refused", "expired", "dropped"];
-
-/// The section `webhook`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Section {
-    /// Where to post, such as `http://remediator:19095/api/v1/events/syslog`.
-    #[schemars(with = "String")]
-    url: SecretUrl,
-    /// File with the secret that signs what is posted.
-    secret_file: PathBuf,
-    /// PEM certificates that the server's must descend from, in place of those of the system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ca_file: Option<PathBuf>,
-    /// Certificate chain of the client, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cert_file: Option<PathBuf>,
-    /// Key of the client, PEM.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key_file: Option<PathBuf>,
-}
-
-impl Section {
-    /// The checked section; paths are relative to `folder`.
-    ///
-    /// # Errors
-    /// The field, and what was expected.
-    pub(crate) fn check(&self, folder: &Path) -> Result<Webhook, (&'static str, String)> {
-        let url = self.url.reveal();
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            let found = format!("expected an http or https address, found {}", self.url);
-            return Err(("url", found));
+fn client(webhook: &Webhook) -> anyhow::Result<Renewing<reqwest::Client>> {
+    let plain = webhook.url.reveal().starts_with("http://");
+    let client = Renewing::new(webhook.files.clone(), move |certificates| {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("sotp-ssh-config/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(CALL);
+        if plain {
+            // No certificate is ever looked at: do not search the system for any.
+            builder = builder.tls_certs_only([]);
         }
-        let file = folder.join(&self.secret_file);
-        let secret = SecretFile::open(&file)
-            .map_err(|error| ("secret_file", format!("{}: {error}", file.display())))?;
-        let identity = match (&self.cert_file, &self.key_file) {
-            (None, None) => None,
-            (Some(cert), Some(key)) => Some((folder.join(cert), folder.join(key))),
-            _ => {
-                let expected = "expected cert_file and key_file together";
-                return Err(("cert_file", expected.to_owned()));
-            }
-        };
-        Ok(Webhook {
-            url: self.url.clone(),
-            secret: Arc::new(secret),
-            files: ClientFiles {
-                authority: self.ca_file.as_ref().map(|file| folder.join(file)),
-                identity,
-            },
-        })
-    }
+        certificates.client(builder).build()
+    })?;
+    Ok(client)
 }
 
-/// Who is told.
-#[derive(Clone, Debug)]
-pub(crate) struct Webhook {
-    url: SecretUrl,
-    secret: Arc<SecretFile>,
-    files: ClientFiles,
-}
-
-impl Webhook {
-    fn client(&self) -> anyhow::Result<Renewing<reqwest::Client>> {
-        let plain = self.url.reveal().starts_with("http://");
-        let client = Renewing::new(self.files.clone(), move |certificates| {
-            let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("sotp-ssh-config/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .timeout(CALL);
-            if plain {
-                // No certificate is ever looked at: do not search the system for any.
-                builder = builder.tls_certs_only([]);
-            }
-            certificates.client(builder).build()
-        })?;
-        Ok(client)
-    }
-
-    /// One attempt: the status code, none when there was no answer.
-    async fn post(&self, client: &reqwest::Client, change: &Change) -> Option<u16> {
-        let key = self.secret.current();
-        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.reveal().as_bytes());
-        let tag = ring::hmac::sign(&key, change.body.as_bytes());
-        let hex: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-        let request = client
-            .post(self.url.reveal())
-            .header("content-type", "application/json")
-            .header("idempotency-key", &change.id)
-            .header("x-sotp-signature", format!("sha256={hex}"));
-        let answer = request.body(change.body.clone()).send().await.ok()?;
-        Some(answer.status().as_u16())
-    }
+/// One attempt: the status code, none when there was no answer.
+async fn post(webhook: &Webhook, client: &reqwest::Client, change: &Change) -> Option<u16> {
+    let key = webhook.secret.current();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.reveal().as_bytes());
+    let tag = ring::hmac::sign(&key, change.body.as_bytes());
+    let hex: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let request = client
+        .post(webhook.url.reveal())
+        .header("content-type", "application/json")
+        .header("idempotency-key", &change.id)
+        .header("x-sotp-signature", format!("sha256={hex}"));
+    let answer = request.body(change.body.clone()).send().await.ok()?;
+    Some(answer.status().as_u16())
 }
 
 /// A change on its way.
@@ -198,8 +129,8 @@ async fn tell(change: &Change, live: &Live<Config>, counters: &Counters) -> &'st
         let Some(webhook) = &config.webhook else {
             return "dropped";
         };
-        let status = match webhook.client() {
-            Ok(client) => webhook.post(&client.current(), change).await,
+        let status = match client(webhook) {
+            Ok(client) => post(webhook, &client.current(), change).await,
             Err(error) => {
                 tracing::warn!(error = %format!("{error:#}"), "the webhook cannot be called");
                 None
