@@ -221,6 +221,11 @@ impl Service for Echo {
         app.route(Method::GET, "/panic", |_| async move {
             panic!("asked to");
         });
+        app.route_on_connection(Method::GET, "/here", |request| async move {
+            assert!(request.query("panic").is_none(), "asked to");
+            let thread = std::thread::current();
+            response::text(StatusCode::OK, thread.name().unwrap_or_default())
+        });
         let gate = app.gate("the wish to be ready");
         if !flags.never_ready {
             gate.open();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::supervise::Gates;
-use crate::web::router::{Handler, Router};
+use crate::web::router::{Handler, Router, Runs};
 use crate::{Encoder, Latch, Latency, OnEnd, Request, Response, Spawner, Stop};
 
 /// A source of many series, asked at every scrape.
@@ -43,6 +43,7 @@ pub struct App {
     pub(crate) looks: Vec<Look>,
     pub(crate) wrong_logins: Vec<OnWrongLogin>,
     pub(crate) open_paths: Vec<&'static str>,
+    connections: tokio::runtime::Handle,
 }
 
 /// Somebody who gave a user of the web configuration, or one that is none, and a wrong password.
@@ -70,8 +71,14 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    pub(crate) fn new(registry: prometheus::Registry, router: Router, spawner: Spawner) -> Self {
+    pub(crate) fn new(
+        registry: prometheus::Registry,
+        router: Router,
+        spawner: Spawner,
+        connections: tokio::runtime::Handle,
+    ) -> Self {
         Self {
+            connections,
             registry,
             sources: Vec::new(),
             router,
@@ -109,8 +116,33 @@ impl App {
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Response> + Send + 'static,
     {
+        self.add_route(method, path, handler, Runs::Pool);
+    }
+
+    /// As [`route`](Self::route), with a handler that runs on the thread which carries the connection: for answers that take less time than
+    /// the way to another thread and back. It never computes for more than some milliseconds at a time, and what it waits for had better be
+    /// driven by [`connections`](Self::connections). See [`Service::connection_threads`](crate::Service::connection_threads).
+    pub fn route_on_connection<H, F>(&mut self, method: Method, path: &'static str, handler: H)
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
+        self.add_route(method, path, handler, Runs::Connection);
+    }
+
+    fn add_route<H, F>(&mut self, method: Method, path: &'static str, handler: H, runs: Runs)
+    where
+        H: Fn(Request) -> F + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
         let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
-        self.router.add(method, path, handler);
+        self.router.add(method, path, handler, runs);
+    }
+
+    /// The runtime that carries connections.
+    #[must_use]
+    pub fn connections(&self) -> &tokio::runtime::Handle {
+        &self.connections
     }
 
     /// Adds an entry to the landing page.

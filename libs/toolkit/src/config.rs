@@ -39,6 +39,12 @@ pub trait Service: Sized + Send + Sync + 'static {
         app: &mut App,
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
+    /// Threads that carry connections, two at least: more where handlers run [there](App::route_on_connection).
+    #[must_use]
+    fn connection_threads() -> usize {
+        2
+    }
+
     /// Checks what else the service reads, beyond its configuration: for `--config.check`. Answers a line on what was found good.
     ///
     /// # Errors

@@ -172,7 +172,8 @@ fn live<S: Service>(
     let identity = S::IDENTITY;
     let registry = prometheus::Registry::new();
     // The web pool outlives the main one, so that health is answered to the end.
-    let web = pool("web", Some(2)).context("threads of the web server cannot be started")?;
+    let web = pool("web", Some(S::connection_threads().max(2)))
+        .context("threads of the web server cannot be started")?;
     let main = pool("main", None).context("threads of the main pool cannot be started")?;
     let exporter = {
         let _inside = web.enter();
@@ -199,6 +200,7 @@ fn live<S: Service>(
             registry,
             Router::new(&flags.web_telemetry_path),
             spawner.clone(),
+            web.handle().clone(),
         );
         let build = main.spawn(build::<S>(own, config, app));
         let app = tokio::select! {

@@ -1,8 +1,11 @@
 //! One request: rate, user, route, answer, count.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -23,7 +26,7 @@ use super::limits::{Limits, Places, Taken};
 use super::live_config::{LiveWebConfig, LoadedWebConfig, Trust};
 use super::outgoing::Sent;
 use super::request::conceal;
-use super::router::{Answer, Found, Handler, Page, Router};
+use super::router::{Answer, Found, Handler, Page, Router, Runs};
 use super::scrape::Scrape;
 use super::{ClientCertificate, Request, Response, keys, landing, response};
 use crate::app::{Link, Look, OnWrongLogin, WrongLogin};
@@ -281,8 +284,8 @@ impl Site {
         let answered = async {
             match answer {
                 Answer::Page(page) => self.page(page, asked).await,
-                Answer::Service(handler) => self
-                    .service(handler, asked)
+                Answer::Service(handler, runs) => self
+                    .service(handler, runs, asked)
                     .await
                     .unwrap_or_else(|refused| *refused),
             }
@@ -388,8 +391,13 @@ impl Site {
         })
     }
 
-    /// A handler of the service, on the main pool.
-    async fn service(&self, handler: Handler, asked: Asked<'_>) -> Result<Response, Refused> {
+    /// A handler of the service.
+    async fn service(
+        &self,
+        handler: Handler,
+        runs: Runs,
+        asked: Asked<'_>,
+    ) -> Result<Response, Refused> {
         if self.draining.load(Ordering::Acquire) {
             return Err(self.refuse(
                 "draining",
@@ -419,21 +427,26 @@ impl Site {
             certificate: asked.certificate,
             deadline: Some(asked.deadline),
         };
-        let handled = trace::carried(async move {
+        let handled = async move {
             match keys::repeated(&request.body) {
                 Some(place) => Err(place),
                 None => Ok(handler(request).await),
             }
-        });
-        let task = AbortOnDrop(self.pool.spawn(handled));
-        match task.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(place)) => {
+        };
+        let handled = match runs {
+            Runs::Connection => caught(handled).await,
+            Runs::Pool => AbortOnDrop(self.pool.spawn(trace::carried(handled)))
+                .await
+                .ok(),
+        };
+        match handled {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(place)) => {
                 let text = format!("a key stands twice in one object of the body, {place}");
                 Err(self.refuse("duplicate_key", StatusCode::BAD_REQUEST, &text))
             }
             // The panic hook has logged why.
-            Err(_) => Ok(response::text(
+            None => Ok(response::text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the request failed, see the log",
             )),
@@ -512,6 +525,16 @@ impl Drop for Counted {
     }
 }
 
+/// What a future gives, or nothing when it panicked.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
+}
+
 /// A task that ends with the request that waits for it.
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 
@@ -521,13 +544,13 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-impl<T> std::future::Future for AbortOnDrop<T> {
+impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, tokio::task::JoinError>;
 
     fn poll(
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
+    ) -> Poll<Self::Output> {
         std::pin::Pin::new(&mut self.0).poll(cx)
     }
 }

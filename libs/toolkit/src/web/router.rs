@@ -29,7 +29,16 @@ pub(crate) enum Page {
 #[derive(Clone)]
 pub(crate) enum Answer {
     Page(Page),
-    Service(Handler),
+    Service(Handler, Runs),
+}
+
+/// Where a handler runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runs {
+    /// On the main pool.
+    Pool,
+    /// On the thread that carries the connection.
+    Connection,
 }
 
 struct Route {
@@ -90,8 +99,8 @@ impl Router {
         router
     }
 
-    pub(crate) fn add(&mut self, method: Method, path: &'static str, handler: Handler) {
-        self.push(method, path.to_owned(), Answer::Service(handler));
+    pub(crate) fn add(&mut self, method: Method, path: &'static str, handler: Handler, runs: Runs) {
+        self.push(method, path.to_owned(), Answer::Service(handler, runs));
     }
 
     fn push(&mut self, method: Method, pattern: String, answer: Answer) {
@@ -113,7 +122,7 @@ impl Router {
     /// Method and path of every route of the service's own.
     pub(crate) fn own(&self) -> impl Iterator<Item = (&Method, &str)> {
         let own = self.routes.iter();
-        own.filter(|route| matches!(route.answer, Answer::Service(_)))
+        own.filter(|route| matches!(route.answer, Answer::Service(..)))
             .map(|route| (&route.method, route.pattern.as_str()))
     }
 
@@ -187,8 +196,8 @@ mod tests {
         let handler: Handler = Arc::new(|_| {
             Box::pin(async { super::super::response::text(http::StatusCode::OK, "") })
         });
-        router.add(Method::GET, "/sd/{job}", Arc::clone(&handler));
-        router.add(Method::GET, "/sd/{job}/{part}", handler);
+        router.add(Method::GET, "/sd/{job}", Arc::clone(&handler), Runs::Pool);
+        router.add(Method::GET, "/sd/{job}/{part}", handler, Runs::Pool);
         router
     }
 
@@ -220,8 +229,8 @@ mod tests {
         let handler: Handler = Arc::new(|_| {
             Box::pin(async { super::super::response::text(http::StatusCode::OK, "") })
         });
-        router.add(Method::GET, "/metrics", Arc::clone(&handler));
-        router.add(Method::GET, "no-slash", handler);
+        router.add(Method::GET, "/metrics", Arc::clone(&handler), Runs::Pool);
+        router.add(Method::GET, "no-slash", handler, Runs::Pool);
         assert_eq!(router.clashes(), ["GET /metrics", "GET no-slash"]);
     }
 }

@@ -44,6 +44,21 @@ async fn pages_are_there() {
 }
 
 #[tokio::test]
+async fn a_handler_may_run_where_its_connection_is_carried() {
+    let service = start(&[]).await;
+    let client = client();
+    let here = async |query: &str| {
+        let answer = client.get(service.url(&format!("/here{query}")));
+        let answer = answer.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(here("").await, (200, "web\n".to_owned()));
+    assert_eq!(here("?panic=1").await.0, 500);
+    service.logged("asked to", SOON).await.unwrap();
+    assert_eq!(here("").await, (200, "web\n".to_owned()), "it goes on");
+}
+
+#[tokio::test]
 async fn methods_are_held() {
     let service = start(&[]).await;
     for (path, method, allow) in [
