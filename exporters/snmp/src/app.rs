@@ -124,6 +124,10 @@ impl toolkit::Service for Service {
         ))))
     }
 
+    fn connection_threads() -> usize {
+        std::thread::available_parallelism().map_or(2, usize::from)
+    }
+
     async fn build(flags: Flags, config: Live<Checked>, app: &mut App) -> anyhow::Result<()> {
         let max_memory = usize::try_from(flags.max_memory.0).unwrap_or(usize::MAX);
         let budget = Budget::new(max_memory);
@@ -133,7 +137,11 @@ impl toolkit::Service for Service {
             budget: budget.clone(),
         };
         let gate = gate(&flags, app).await?;
-        let engine = Engine::start(settings).context("SNMP sockets cannot be bound")?;
+        let engine = {
+            // Where scrapes run, so that no answer of a device takes the way over another thread.
+            let _there = app.connections().enter();
+            Engine::start(settings).context("SNMP sockets cannot be bound")?
+        };
         let metrics = Metrics::new(app.registry())?;
         metrics.restricted.set(i64::from(gate.restricts()));
         metrics.modules(config.current().0.config.modules.keys());
@@ -174,7 +182,7 @@ impl toolkit::Service for Service {
             coalesce: Coalesce::default(),
         });
         let of_form = Arc::clone(&shared);
-        app.route(Method::GET, "/snmp", move |request| {
+        app.route_on_connection(Method::GET, "/snmp", move |request| {
             snmp(Arc::clone(&shared), request)
         });
         app.route(Method::GET, "/form", move |_| {

@@ -15,8 +15,13 @@ pub enum Operation {
     Get,
     /// The instance behind each.
     GetNext,
-    /// Up to so many instances behind each.
-    GetBulk(u32),
+    /// The instance behind each of the first objects, and several behind each of the others (RFC 3416 §4.2.3).
+    GetBulk {
+        /// How many objects are the first ones.
+        non_repeaters: u32,
+        /// How many instances behind each of the others.
+        max_repetitions: u32,
+    },
 }
 
 impl Operation {
@@ -24,7 +29,7 @@ impl Operation {
         match self {
             Self::Get => 0xa0,
             Self::GetNext => 0xa1,
-            Self::GetBulk(_) => 0xa5,
+            Self::GetBulk { .. } => 0xa5,
         }
     }
 }
@@ -115,15 +120,15 @@ pub fn varbinds(oids: &[&[u32]]) -> Vec<u8> {
 pub fn pdu(operation: Operation, id: i32, varbinds: &[u8]) -> Vec<u8> {
     let mut content = Vec::with_capacity(varbinds.len() + 24);
     push_integer(id.into(), &mut content);
-    push_integer(0, &mut content);
-    push_integer(
-        if let Operation::GetBulk(repetitions) = operation {
-            repetitions.into()
-        } else {
-            0
-        },
-        &mut content,
-    );
+    let (second, third) = match operation {
+        Operation::GetBulk {
+            non_repeaters,
+            max_repetitions,
+        } => (non_repeaters, max_repetitions),
+        Operation::Get | Operation::GetNext => (0, 0),
+    };
+    push_integer(second.into(), &mut content);
+    push_integer(third.into(), &mut content);
     push(0x30, varbinds, &mut content);
     let mut out = Vec::with_capacity(content.len() + 8);
     push(operation.tag(), &content, &mut out);
@@ -344,14 +349,17 @@ mod tests {
         let bytes = message(
             2,
             b"public",
-            Operation::GetBulk(25),
+            Operation::GetBulk {
+                non_repeaters: 1,
+                max_repetitions: 25,
+            },
             1_234_567,
             &[&[1, 3, 6, 1, 2, 1, 2], &[1, 3, 6, 1, 2, 1, 31]],
         );
         let pdu = snmp2::Pdu::from_bytes(&bytes).unwrap();
         assert_eq!(
             (pdu.req_id, pdu.error_status, pdu.error_index),
-            (1_234_567, 0, 25)
+            (1_234_567, 1, 25)
         );
         let names: Vec<String> = pdu
             .varbinds

@@ -2,15 +2,16 @@
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, de};
 
 /// The most sub-identifiers an object identifier may have (RFC 2578 §3.5).
 pub const MAX_SUB_IDS: usize = 128;
 
-/// An object identifier.
+/// An object identifier. Copies share its numbers: a scrape takes hundreds of those that the configuration names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Oid(Vec<u32>);
+pub struct Oid(Arc<[u32]>);
 
 /// Why a text or an encoding is not an object identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +30,7 @@ pub enum OidError {
 impl Oid {
     /// From sub-identifiers.
     #[must_use]
-    pub fn new(ids: impl Into<Vec<u32>>) -> Self {
+    pub fn new(ids: impl Into<Arc<[u32]>>) -> Self {
         Self(ids.into())
     }
 
@@ -42,19 +43,16 @@ impl Oid {
     /// This identifier with `tail` behind it.
     #[must_use]
     pub fn join(&self, tail: &[u32]) -> Self {
-        let mut ids = Vec::with_capacity(self.0.len() + tail.len());
-        ids.extend_from_slice(&self.0);
-        ids.extend_from_slice(tail);
-        Self(ids)
+        Self(self.0.iter().chain(tail).copied().collect())
     }
 
     /// The column before this one: the last sub-identifier less one. `None` for an empty identifier or one that ends in 0.
     #[must_use]
     pub fn previous(&self) -> Option<Self> {
-        let mut ids = self.0.clone();
+        let mut ids = self.0.to_vec();
         let last = ids.last_mut()?;
         *last = last.checked_sub(1)?;
-        Some(Self(ids))
+        Some(Self::new(ids))
     }
 }
 
@@ -79,7 +77,7 @@ impl FromStr for Oid {
         if ids.len() > MAX_SUB_IDS {
             Err(OidError::Long)
         } else {
-            Ok(Self(ids))
+            Ok(Self::new(ids))
         }
     }
 }

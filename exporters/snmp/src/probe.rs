@@ -12,6 +12,7 @@ mod line;
 mod memory;
 mod pack;
 mod plan;
+mod prepared;
 mod proof;
 mod request;
 mod twins;
@@ -55,6 +56,7 @@ pub struct Ready {
     pub generation: u64,
     /// The module `vitals` is ours, not one of the file.
     pub vitals: bool,
+    prepared: prepared::Known,
 }
 
 impl Ready {
@@ -86,6 +88,7 @@ impl Ready {
             plans,
             generation,
             vitals,
+            prepared: prepared::Known::default(),
         }
     }
 }
@@ -237,7 +240,7 @@ fn write(
 ) -> Answer {
     let Collected {
         table,
-        scopes,
+        prepared,
         stats,
         mut failures,
         answered,
@@ -246,10 +249,10 @@ fn write(
         claims,
         ..
     } = collected;
-    let views: Vec<View<'_>> = match plan::views(ready, ask) {
-        Some(views) => views
+    let views: Vec<View<'_>> = match (plan::views(ready, ask), &prepared) {
+        (Some(views), Some(prepared)) => views
             .into_iter()
-            .zip(&scopes)
+            .zip(&prepared.scopes)
             .map(|(view, scope)| View {
                 name: view.name,
                 module: view.module,
@@ -257,7 +260,7 @@ fn write(
                 scope,
             })
             .collect(),
-        None => Vec::new(),
+        _ => Vec::new(),
     };
     let style = Style {
         wrap: rules.wrap,

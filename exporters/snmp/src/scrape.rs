@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use cursor::{Cursor, Task};
 pub use pace::Pace;
 use request::Flight;
+use sizes::Group;
 pub use sizes::Sizes;
 pub use work::{Counts, Failure, Limits, Outcome, Outgoing, Params, Work};
 
@@ -120,7 +121,13 @@ impl Scrape {
                 && *column != work.root
         };
         let mut known: Vec<(Params, Vec<(usize, Oid)>)> = Vec::new();
+        let mut questions: Vec<(usize, &Work)> = Vec::new();
         for (at, work) in works.iter().enumerate() {
+            let had = || work.oids.iter().all(|oid| sizes.has(oid));
+            if !work.probe && (work.own || work.get && work.oids.len() <= rows::FEW && had()) {
+                questions.push((at, work));
+                continue;
+            }
             if work.get || work.probe {
                 self.push_gets(at, work);
                 continue;
@@ -139,10 +146,32 @@ impl Scrape {
                 self.push(Cursor::walk(at, walked.into()));
             }
         }
-        for group in known
+        let frame = self.pace.frame();
+        let mut groups: Vec<Group> = known
             .into_iter()
-            .flat_map(|(_, columns)| sizes.groups(columns, cap))
-        {
+            .flat_map(|(_, columns)| sizes.groups(columns, cap, frame))
+            .collect();
+        // A few instances that the target is known to have go with a request that is made anyway.
+        for (at, work) in questions {
+            let mut in_front = self.pace.ask_in_front().then_some(&mut groups);
+            let mut in_front = || {
+                let frame = sizes.frame(frame);
+                let mut groups = in_front.iter_mut().flat_map(|groups| groups.iter_mut());
+                groups.any(|group| {
+                    let of_group = group
+                        .columns
+                        .first()
+                        .map(|(first, ..)| works[*first].params);
+                    (work.own || of_group == Some(work.params))
+                        && group.ask_in_front(at, work, frame)
+                })
+            };
+            let placed = in_front() || work.own && self.join(work);
+            if !placed {
+                self.push_gets(at, work);
+            }
+        }
+        for group in groups {
             self.push_rows(group);
         }
     }
@@ -217,7 +246,7 @@ impl Scrape {
         let after = match cursor.task {
             Task::Get(_) => self.got(&mut cursor, pdu),
             Task::Walk(_) => self.walked(&mut cursor, pdu, octets, flight.repetitions),
-            Task::Rows(_) => self.stepped(&mut cursor, pdu, octets),
+            Task::Rows(_) => self.stepped(&mut cursor, pdu, octets, flight.repetitions),
         };
         match after {
             After::Done => {}
@@ -324,8 +353,9 @@ impl Scrape {
         match &cursor.task {
             _ if cursor.is_own() => self.unheard = true,
             Task::Rows(rows) => {
-                for lane in &rows.open {
-                    let work = lane.work;
+                let asked = rows.questions.iter().filter(|question| !question.own);
+                let works = asked.map(|question| question.work);
+                for work in works.chain(rows.open.iter().map(|lane| lane.work)) {
                     self.failures.push(Failure { work, reason });
                 }
             }

@@ -20,8 +20,12 @@ impl Drop for Exporter {
 }
 
 impl Exporter {
-    /// `pinned` to the first processor.
-    pub(crate) async fn start(binary: &Path, config: &Path, pinned: bool) -> anyhow::Result<Self> {
+    /// With these arguments, `pinned` to the first processor.
+    pub(crate) async fn start(
+        binary: &Path,
+        args: &[String],
+        pinned: bool,
+    ) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .port();
@@ -33,10 +37,8 @@ impl Exporter {
             Command::new(binary)
         };
         let child = command
-            .args([
-                format!("--config.file={}", config.display()),
-                format!("--web.listen-address=127.0.0.1:{port}"),
-            ])
+            .args(args)
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

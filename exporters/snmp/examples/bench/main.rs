@@ -3,12 +3,13 @@
 //! `cargo run --release -p sotp-snmp --example bench` after `cargo build --release -p sotp-snmp`. Processor time is that of each exporter's
 //! process (`/proc/PID/stat`), requests are those the agents counted, memory is the peak of the process. Figures are what this machine
 //! gave, ratios are theirs over ours. Arguments choose parts: `one`, `at-once`, `fleet`; without any, all are measured. `alone` leaves the
-//! other exporter out.
+//! other exporter out. At the end stand the [floors](floor) of the sizes, with as many requests and octets as ours needed.
 
 #[path = "../../tests/it/agent.rs"]
 mod agent;
 mod agents;
 mod exporter;
+mod floor;
 mod many;
 mod one;
 
@@ -86,6 +87,10 @@ fn before_the_split(text: &str) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
+    let parts: Vec<String> = std::env::args().skip(1).collect();
+    if parts.first().is_some_and(|part| part == "floor") {
+        return floor::serve(&parts[1..]);
+    }
     let ours = std::env::current_exe()?
         .parent()
         .and_then(Path::parent)
@@ -105,13 +110,13 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let parts: Vec<String> = std::env::args().skip(1).collect();
     let given = |part: &str| parts.iter().any(|name| name == part);
     let all = !["one", "at-once", "fleet"].into_iter().any(given);
     let chosen = |part: &str| all || given(part);
     let run = |binary: PathBuf, config: PathBuf| {
         runtime.block_on(async {
             let mut figures = Figures::default();
+            let config = [format!("--config.file={}", config.display())];
             let start = |pinned| Exporter::start(&binary, &config, pinned);
             if chosen("one") {
                 let exporter = start(false).await?;
@@ -130,6 +135,10 @@ fn main() -> anyhow::Result<()> {
         })
     };
     let mine = run(ours, new)?;
+    let mut floors = Figures::default();
+    if chosen("one") {
+        floors = runtime.block_on(one::floors(&mine, &agents))?;
+    }
     let theirs = if given("alone") {
         None
     } else if Path::new(THEIRS).exists() {
@@ -144,6 +153,9 @@ fn main() -> anyhow::Result<()> {
         let peer = other.map(|(_, value)| ("snmp_exporter", *value));
         let goal = GOALS.iter().find(|(figure, _)| figure == name);
         found.add(name, *value, peer, goal.map(|(_, goal)| *goal));
+    }
+    for (name, value) in floors.values {
+        found.add(name, value, None, None);
     }
     found.finish(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/snmp.json"))?;
     Ok(())

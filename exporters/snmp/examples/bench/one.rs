@@ -40,6 +40,46 @@ async fn device(
     Ok(())
 }
 
+/// Processor time of a scrape by a [bare loop](crate::floor) that exchanges as many datagrams as ours did and answers as many octets.
+pub(crate) async fn floors(ours: &Figures, agents: &Agents) -> anyhow::Result<Figures> {
+    const NAMES: [[&str; 3]; 2] = [
+        [
+            "2 interfaces: requests",
+            "2 interfaces: gzip, octets",
+            "2 interfaces: cpu of a bare loop, ms",
+        ],
+        [
+            "48 interfaces: requests",
+            "48 interfaces: gzip, octets",
+            "48 interfaces: cpu of a bare loop, ms",
+        ],
+    ];
+    let mut out = Figures::default();
+    for ([requests, octets, name], served) in NAMES.into_iter().zip(&agents.sized) {
+        let of = |name: &str| {
+            let value = ours.values.iter().find(|(figure, _)| *figure == name);
+            value.map_or(0.0, |(_, value)| value.round())
+        };
+        let args = [
+            "floor".to_owned(),
+            format!("--exchanges={}", of(requests)),
+            format!("--octets={}", of(octets)),
+        ];
+        let exporter = Exporter::start(&std::env::current_exe()?, &args, false).await?;
+        let client = testkit::client();
+        exporter.scrape(&client, &served.target).await?;
+        let cpu = exporter.cpu()?;
+        for _ in 0..FLOOR_TIMES {
+            exporter.scrape(&client, &served.target).await?;
+        }
+        let each = (exporter.cpu()? - cpu).as_secs_f64() * 1e3 / f64::from(FLOOR_TIMES);
+        out.values.push((name, each));
+    }
+    Ok(out)
+}
+
+const FLOOR_TIMES: u32 = 2000;
+
 /// The time of the fastest of three scrapes: what remains when nothing else has the processor. One of many seconds stands alone.
 async fn fastest(
     exporter: &Exporter,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::column_cache::{self, ColumnCache, Found};
 use super::plan::{Planned, Wanted};
+use super::prepared::Prepared;
 use super::proof::{Questions, Shortcut};
 use super::uptime::{SYS_UP_TIME, UpTime};
 use super::{Ask, Line, ModuleStats, Outcome, Prober, Ready, Rules, auto, counters, filter, plan};
@@ -12,14 +13,15 @@ use crate::budget::Claim;
 use crate::engine::{Key, Report};
 use crate::oid::Oid;
 use crate::reason::Reason;
-use crate::samples::{Scope, Started};
+use crate::samples::Started;
 use crate::scrape::Sizes;
 use crate::value::Table;
 
 /// What the target gave to all modules together.
 pub(super) struct Collected {
     pub(super) table: Table,
-    pub(super) scopes: Vec<Scope>,
+    /// What was asked for; nothing where nobody was asked.
+    pub(super) prepared: Option<Arc<Prepared>>,
     pub(super) stats: Vec<ModuleStats>,
     pub(super) failures: Vec<Outcome>,
     pub(super) answered: bool,
@@ -48,7 +50,7 @@ impl Collected {
             .collect();
         Self {
             table: Table::default(),
-            scopes: vec![Scope::default(); ask.modules.len()],
+            prepared: None,
             stats: vec![ModuleStats::default(); ask.modules.len()],
             failures,
             answered: false,
@@ -113,14 +115,11 @@ pub(super) async fn collect(
         return (ask.clone(), Collected::failed(&ask, Reason::Configuration));
     };
     let filtered = filter::apply(&line, &views).await;
-    let planned = plan::works(&views, &filtered, rules.strict);
-    let scopes = filtered
-        .into_iter()
-        .map(|one| Scope::new(one.walk.into_iter().chain(one.get)))
-        .collect();
+    let known = &ready.prepared;
+    let prepared = known.prepare(&ask.modules, &views, filtered, rules.strict);
     let mut collected = Collected {
         table: Table::default(),
-        scopes,
+        prepared: Some(Arc::clone(&prepared)),
         stats: vec![ModuleStats::default(); views.len()],
         failures: Vec::new(),
         answered: false,
@@ -131,16 +130,17 @@ pub(super) async fn collect(
         off: Vec::new(),
     };
     if rules.strict || views.is_empty() {
-        let report = line.ask(planned.works.clone()).await;
-        collected.add(report, &planned, &views);
+        let report = line.ask(prepared.planned.works.clone()).await;
+        collected.add(report, &prepared.planned, &views);
     } else {
         let frugal = Frugal {
             line: &line,
             views: &views,
+            prepared: &prepared,
             rules,
             key: line.key_of(&ask.modules),
         };
-        frugal.fill(&mut collected, planned).await;
+        frugal.fill(&mut collected).await;
     }
     if !collected.answered {
         prober.memory.forget_modules(&line.key());
@@ -155,12 +155,16 @@ const QUESTIONS: usize = 22;
 struct Frugal<'a> {
     line: &'a Line<'a>,
     views: &'a [Wanted<'a>],
+    prepared: &'a Prepared,
     rules: Rules,
     key: Key,
 }
 
 impl Frugal<'_> {
-    async fn fill(&self, collected: &mut Collected, planned: Planned) {
+    async fn fill(&self, collected: &mut Collected) {
+        let Prepared {
+            planned, instances, ..
+        } = self.prepared;
         let memory = &self.line.prober.memory;
         let version = self.line.auth.version;
         let proof = memory.proof(&self.line.key());
@@ -173,18 +177,13 @@ impl Frugal<'_> {
             ColumnCache::new(
                 &memory.columns,
                 self.key.clone(),
-                &planned,
-                self.views,
+                self.prepared,
                 self.rules.keep,
                 Arc::clone(&proof),
             )
         });
-        let stamps = column_cache
-            .as_ref()
-            .map(ColumnCache::stamps)
-            .unwrap_or_default();
-        let instances = plan::perhaps_instances(&planned, self.views);
-        proof.ask_again(&instances);
+        let stamps: &[Oid] = if keeps { &self.prepared.stamps } else { &[] };
+        proof.ask_again(instances);
         let questions = if proof.asks() {
             let mut wanted = Vec::new();
             if !(stamps.is_empty() && counted.is_empty()) {
@@ -192,7 +191,7 @@ impl Frugal<'_> {
                 if self.rules.protobuf && version != 1 {
                     wanted.push(Oid::new(counters::HOST_UP_TIME));
                 }
-                wanted.extend(stamps);
+                wanted.extend_from_slice(stamps);
                 wanted.retain(|oid| !planned.asks(oid));
             }
             wanted.extend(instances.iter().cloned());
@@ -223,15 +222,13 @@ impl Frugal<'_> {
             let has = |oid: &Oid| collected.own.get(oid.ids()).is_some();
             let given_up = proof.heard(collected.unheard, &fresh, has);
             self.end(given_up);
-            let there: Vec<Oid> = instances.into_iter().filter(has).collect();
+            let there: Vec<Oid> = instances.iter().filter(|oid| has(oid)).cloned().collect();
             if !there.is_empty() {
                 collected.table.absorb(&collected.own.only(&there));
                 collected.table.sort();
             }
         }
-        let of = |instance: &[u32]| {
-            column_cache::read(&Oid::new(instance), &collected.table, &collected.own)
-        };
+        let of = |instance: &[u32]| column_cache::read(instance, &collected.table, &collected.own);
         let host_up_time = of(&counters::HOST_UP_TIME);
         let up = of(&SYS_UP_TIME).and_then(|hundredths| {
             Some(UpTime {
@@ -250,7 +247,7 @@ impl Frugal<'_> {
             self.line.prober.metrics.kept(found.name());
             if found == Found::Changed {
                 column_cache.forget(&memory.columns);
-                let report = self.line.ask_planned(&later, sizes).await;
+                let report = self.line.ask_planned(&later, Arc::clone(&sizes)).await;
                 collected.add(report, &later, self.views);
             }
             collected.table.sort();
@@ -259,9 +256,10 @@ impl Frugal<'_> {
                 && collected.failures.is_empty()
             {
                 let read = (&collected.table, &collected.own);
-                self.end(column_cache.learn(&memory.columns, read, &planned, up));
+                self.end(column_cache.learn(&memory.columns, read, planned, up));
             }
-            if found != Found::Hit && collected.failures.is_empty() {
+            if found != Found::Hit && collected.failures.is_empty() && !sizes.hold(&collected.table)
+            {
                 let sizes = Sizes::of(&collected.table, version == 3);
                 let octets = sizes.octets_held();
                 memory.sizes.put(self.key.clone(), sizes, octets);
@@ -270,7 +268,7 @@ impl Frugal<'_> {
         if let Some(up) = up.filter(|_| self.rules.carry && !counted.is_empty()) {
             let key = self.line.key();
             let before = memory.counters.get(&key);
-            let mut after = counters::carry(&mut collected.table, &counted, before.as_deref(), up);
+            let mut after = counters::carry(&mut collected.table, counted, before.as_deref(), up);
             collected.started =
                 (self.rules.protobuf).then(|| after.started(&collected.table, host_up_time));
             let octets = after.octets_held();
@@ -287,17 +285,11 @@ impl Frugal<'_> {
     }
 
     /// Columns that become counters, sorted.
-    fn counters(&self) -> Vec<Oid> {
-        if !self.rules.carry {
-            return Vec::new();
+    fn counters(&self) -> &[Oid] {
+        if self.rules.carry {
+            &self.prepared.counters
+        } else {
+            &[]
         }
-        let mut all: Vec<Oid> = self
-            .views
-            .iter()
-            .flat_map(|view| view.plan.counters(view.module))
-            .collect();
-        all.sort();
-        all.dedup();
-        all
     }
 }

@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cache::Cache;
-use super::plan::{Planned, Wanted};
+use super::plan::Planned;
+use super::prepared::Prepared;
 use super::proof::{Proof, Shortcut};
 use super::twins::{Agreement, agree, few_idle, near, twins};
 use super::uptime::UpTime;
@@ -93,48 +94,45 @@ pub struct CachedColumns {
 }
 
 /// What one scrape may leave out.
-pub(super) struct ColumnCache {
+pub(super) struct ColumnCache<'a> {
     key: Key,
-    looked_up: BTreeSet<Oid>,
-    stamps: BTreeSet<Oid>,
+    looked_up: &'a BTreeSet<Oid>,
+    stamps: &'a [Oid],
     known: Option<Arc<CachedColumns>>,
     proof: Arc<Proof>,
 }
 
-impl ColumnCache {
+/// What a scrape of these columns must read to know whether what is kept of them still holds.
+pub(super) fn stamps(planned: &Planned) -> Vec<Oid> {
+    let walks = || planned.works.iter().filter(|work| !work.get);
+    let walked = |table_of_stamp: &&StampedTable| {
+        let mut columns = walks().flat_map(|work| &work.oids);
+        columns.any(|oid| oid::within(oid.ids(), table_of_stamp.below))
+    };
+    let stamps: BTreeSet<Oid> = TABLES
+        .iter()
+        .filter(walked)
+        .map(|table_of_stamp| Oid::new(table_of_stamp.stamp))
+        .collect();
+    stamps.into_iter().collect()
+}
+
+impl<'a> ColumnCache<'a> {
     pub(super) fn new(
         cache: &Cache<CachedColumns>,
         key: Key,
-        planned: &Planned,
-        views: &[Wanted<'_>],
+        prepared: &'a Prepared,
         keep: Duration,
         proof: Arc<Proof>,
     ) -> Self {
-        let walked = |table_of_stamp: &&StampedTable| {
-            planned
-                .works
-                .iter()
-                .filter(|work| !work.get)
-                .flat_map(|work| &work.oids)
-                .any(|oid| oid::within(oid.ids(), table_of_stamp.below))
-        };
-        let stamps = TABLES
-            .iter()
-            .filter(walked)
-            .map(|table_of_stamp| Oid::new(table_of_stamp.stamp))
-            .collect();
-        let looked_up = views
-            .iter()
-            .flat_map(|view| view.plan.looked_up())
-            .collect();
         let known = cache
             .get(&key)
             .filter(|kept| kept.since.elapsed() < spread(&key, keep))
             .filter(|kept| kept.stamps.iter().all(|(oid, _)| proof.moves(oid.ids())));
         Self {
             key,
-            looked_up,
-            stamps,
+            looked_up: &prepared.looked_up,
+            stamps: &prepared.stamps,
             known,
             proof,
         }
@@ -145,11 +143,6 @@ impl ColumnCache {
         self.known
             .as_ref()
             .map_or_else(Vec::new, |kept| kept.checks(room, self.proof.turn()))
-    }
-
-    /// What the scrape must read to know whether what is kept still holds.
-    pub(super) fn stamps(&self) -> Vec<Oid> {
-        self.stamps.iter().cloned().collect()
     }
 
     /// Parts the work in what is asked now and what is left out.
@@ -231,7 +224,7 @@ impl ColumnCache {
 
     /// The stamps that were read.
     pub(super) fn read_stamps(&self, table: &Table, own: &Table) -> Vec<(Oid, u64)> {
-        let read = |oid: &Oid| read(oid, table, own);
+        let read = |oid: &Oid| read(oid.ids(), table, own);
         self.stamps
             .iter()
             .filter_map(|oid| Some((oid.clone(), read(oid)?)))
@@ -246,6 +239,11 @@ impl ColumnCache {
         planned: &Planned,
         up: UpTime,
     ) -> Vec<Shortcut> {
+        let tall = |column: &Column| column.entries().len() >= ROWS;
+        if !table.columns().iter().any(tall) {
+            cache.remove(&self.key);
+            return Vec::new();
+        }
         let walked: BTreeSet<&Oid> = planned
             .works
             .iter()
@@ -261,17 +259,14 @@ impl ColumnCache {
                 .filter(|oid| {
                     let mut tables_of_stamp =
                         TABLES.iter().filter(|one| one.stamp == stamp.0.ids());
-                    tables_of_stamp.any(|table_of_stamp| table_of_stamp.keeps(oid, &self.looked_up))
+                    tables_of_stamp.any(|table_of_stamp| table_of_stamp.keeps(oid, self.looked_up))
                 })
                 .map(|oid| (*oid).clone())
                 .collect();
             let names = Table::digest_of_names(&under);
             off.extend(self.proof.hold(&stamp, names, table.digest(&under)));
             if self.proof.moves(stamp.0.ids()) {
-                let tall = |column: &Oid| {
-                    let column = table.column(column.ids());
-                    column.is_some_and(|column| column.entries().len() >= ROWS)
-                };
+                let tall = |column: &Oid| table.column(column.ids()).is_some_and(tall);
                 if under.iter().any(tall) {
                     columns.extend(under);
                     stamps.push(stamp);
@@ -491,7 +486,7 @@ impl CachedColumns {
         let same_stamps = self
             .stamps
             .iter()
-            .all(|(oid, stamp)| read(oid, table, own) == Some(*stamp));
+            .all(|(oid, stamp)| read(oid.ids(), table, own) == Some(*stamp));
         let same_rows = self
             .rows
             .iter()
@@ -514,10 +509,8 @@ impl CachedColumns {
 }
 
 /// A number that the scrape read for a module or for us.
-pub(super) fn read(instance: &Oid, table: &Table, own: &Table) -> Option<u64> {
-    let value = own
-        .get(instance.ids())
-        .or_else(|| table.get(instance.ids()))?;
+pub(super) fn read(instance: &[u32], table: &Table, own: &Table) -> Option<u64> {
+    let value = own.get(instance).or_else(|| table.get(instance))?;
     unsigned(value)
 }
 

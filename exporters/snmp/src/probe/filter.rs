@@ -8,16 +8,16 @@ use crate::samples::text;
 use crate::scrape::Work;
 use crate::value::Table;
 
-/// Walks the filters of every module and gives what is left to walk and get.
+/// Walks the filters of every module and gives what is left to walk and get; `None` where none has any.
 ///
 /// A filter whose own walk fails is left out, and its targets are walked whole.
-pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Vec<Roots> {
+pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Option<Vec<Roots>> {
+    if views.iter().all(|view| view.module.filters.is_empty()) {
+        return None;
+    }
     let mut out = Vec::with_capacity(views.len());
     for view in views {
-        let mut roots = Roots {
-            walk: view.module.walk.clone(),
-            get: view.module.get.clone(),
-        };
+        let mut roots = Roots::of(view);
         let mut allowed: Vec<(Oid, Vec<u32>)> = Vec::new();
         for filter in &view.module.filters {
             let work = Work {
@@ -49,7 +49,7 @@ pub(super) async fn apply(line: &Line<'_>, views: &[Wanted<'_>]) -> Vec<Roots> {
         }
         out.push(roots);
     }
-    out
+    Some(out)
 }
 
 /// The last sub-identifier of every instance whose text matches.

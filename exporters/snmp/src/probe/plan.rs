@@ -33,6 +33,16 @@ pub(super) struct Roots {
     pub(super) get: Vec<Oid>,
 }
 
+impl Roots {
+    /// Of a module without filters.
+    pub(super) fn of(view: &Wanted<'_>) -> Self {
+        Self {
+            walk: view.module.walk.clone(),
+            get: view.module.get.clone(),
+        }
+    }
+}
+
 /// Pieces of work, and which modules each is for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Planned {

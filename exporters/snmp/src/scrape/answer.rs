@@ -51,6 +51,12 @@ impl<'a> Answer<'a> {
         answer
     }
 
+    /// Whether it holds fewer values than the `asked` ones, although more follow.
+    pub(super) fn is_short(&self, asked: usize) -> bool {
+        let ended = matches!(self.values.last(), Some((_, Raw::EndOfMibView)));
+        self.cut.is_none() && !ended && self.values.len() < asked
+    }
+
     /// Whether every name lies behind the one before, and the first behind `last`. What follows the end of the view does not count.
     pub(super) fn increases(&self, names: &[u32], last: &[u32]) -> bool {
         let mut last = last;

@@ -62,7 +62,7 @@ impl Cursor {
         match &self.task {
             Task::Get(oids) => oids.len(),
             Task::Walk(_) => 1,
-            Task::Rows(rows) => rows.open.len(),
+            Task::Rows(rows) => rows.questions.len() + rows.open.len(),
         }
     }
 
@@ -74,10 +74,10 @@ impl Cursor {
     /// The name that a get asks for to have this instance: what comes behind it is the instance, where the agent has it. Some agents
     /// stay silent when they are asked for what they do not have.
     pub(super) fn asked(&self, instance: &Oid) -> Vec<u32> {
-        match instance.ids() {
-            [object @ .., 0] if self.next && self.is_own() => object.to_vec(),
-            [row @ .., last] if self.next && self.is_own() => [row, &[last - 1]].concat(),
-            ids => ids.to_vec(),
+        if self.next && self.is_own() {
+            before(instance)
+        } else {
+            instance.ids().to_vec()
         }
     }
 
@@ -166,6 +166,15 @@ impl Cursor {
             next: false,
             own: usize::MAX,
         })
+    }
+}
+
+/// A name behind which this instance is the next.
+pub(super) fn before(instance: &Oid) -> Vec<u32> {
+    match instance.ids() {
+        [object @ .., 0] => object.to_vec(),
+        [row @ .., last] => [row, &[last - 1]].concat(),
+        [] => Vec::new(),
     }
 }
 

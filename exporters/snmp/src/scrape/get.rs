@@ -11,7 +11,7 @@ use crate::value::Raw;
 const MOST_NAMES: usize = 24;
 
 impl Scrape {
-    /// Makes the requests of one piece of work. Own questions that are known to have an answer go with a request that is made anyway.
+    /// Makes the requests of one piece of work.
     pub(super) fn push_gets(&mut self, at: usize, work: &Work) {
         let most = if self.limits.v1 || self.pace.one_at_a_time() {
             1
@@ -19,9 +19,6 @@ impl Scrape {
             work.params.repetitions.clamp(1, 60) as usize
         };
         if work.own {
-            if !work.probe && most > 1 && self.join(work) {
-                return;
-            }
             for oids in work.oids.chunks(most.min(MOST_NAMES)) {
                 self.push(Cursor {
                     next: work.probe,
@@ -40,7 +37,10 @@ impl Scrape {
     }
 
     /// Adds own questions to a get that has room for them.
-    fn join(&mut self, work: &Work) -> bool {
+    pub(super) fn join(&mut self, work: &Work) -> bool {
+        if self.limits.v1 || self.pace.one_at_a_time() {
+            return false;
+        }
         let room = |cursor: &&mut Cursor| match &cursor.task {
             Task::Get(oids) => {
                 !cursor.next

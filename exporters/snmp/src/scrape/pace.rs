@@ -25,10 +25,19 @@ pub struct Pace {
     single: u32,
     /// Its tables are not in order.
     disordered: bool,
+    /// Octets of the varbinds of its largest answer.
+    largest: u32,
+    /// An answer was cut short: it gives no more than its largest.
+    cuts: bool,
+    /// For so many scrapes more our own questions are not asked in front of rows.
+    apart: u32,
 }
 
-/// Scrapes after which a target that is asked for one name at a time is tried with several again.
+/// Scrapes after which a target that is asked for less at a time is tried with more again.
 const SINGLE: u32 = 100;
+
+/// Octets of varbinds that every target is thought to answer: messages of 484 octets are taken by all (RFC 3417 §3.2).
+const LEAST: u32 = 420;
 
 impl Default for Pace {
     fn default() -> Self {
@@ -44,6 +53,9 @@ impl Default for Pace {
             several: false,
             single: 0,
             disordered: false,
+            largest: 0,
+            cuts: false,
+            apart: 0,
         }
     }
 }
@@ -73,6 +85,7 @@ impl Pace {
         self.cap = self.cap.saturating_add(self.cap / 4);
         self.recovering = 0;
         self.single = self.single.saturating_sub(1);
+        self.apart = self.apart.saturating_sub(1);
     }
 
     /// A request of several names was answered.
@@ -85,6 +98,31 @@ impl Pace {
         if !self.several {
             self.single = SINGLE;
         }
+    }
+
+    /// An answer brought so many octets of varbinds; `short` when it could have held more.
+    pub(super) fn answer(&mut self, octets: usize, short: bool) {
+        self.largest = self.largest.max(u32::try_from(octets).unwrap_or(u32::MAX));
+        self.cuts |= short;
+    }
+
+    /// The most octets of varbinds that the target puts into an answer, as far as is known.
+    pub(super) fn frame(&self) -> u32 {
+        if self.cuts {
+            self.largest.max(LEAST)
+        } else {
+            u32::MAX
+        }
+    }
+
+    /// The answer to a request that had our own questions in front of rows was not as it should be.
+    pub(super) fn asked_apart(&mut self) {
+        self.apart = SINGLE;
+    }
+
+    /// Whether our own questions may be asked in front of rows: not of a target that answers only so many values.
+    pub(super) fn ask_in_front(&self) -> bool {
+        self.apart == 0 && self.cap == u32::MAX
     }
 
     /// The target goes back when asked for one value at a time.

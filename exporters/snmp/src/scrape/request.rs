@@ -64,8 +64,13 @@ impl Scrape {
         };
         let outgoing = self.outgoing(at, id, false);
         // Of columns in step, what counts is how many values an answer holds.
-        let repetitions = if let Operation::GetBulk(repetitions) = outgoing.operation {
-            repetitions * u32::try_from(outgoing.oids.len()).unwrap_or(1)
+        let repetitions = if let Operation::GetBulk {
+            non_repeaters,
+            max_repetitions,
+        } = outgoing.operation
+        {
+            let names = u32::try_from(outgoing.oids.len()).unwrap_or(1);
+            max_repetitions * (names - non_repeaters)
         } else {
             1
         };
@@ -118,15 +123,19 @@ impl Scrape {
             }
             Task::Rows(rows) => {
                 let most = cursor.repetitions / rows.open.len().max(1) as u32;
-                (
-                    Operation::GetBulk(rows.repetitions.min(most).max(1)),
-                    rows.next(),
-                )
+                let operation = Operation::GetBulk {
+                    non_repeaters: rows.questions.len() as u32,
+                    max_repetitions: rows.repetitions.min(most).max(1),
+                };
+                (operation, rows.next())
             }
-            Task::Walk(walk) => (
-                Operation::GetBulk(self.repetitions(cursor)),
-                vec![walk.next()],
-            ),
+            Task::Walk(walk) => {
+                let operation = Operation::GetBulk {
+                    non_repeaters: 0,
+                    max_repetitions: self.repetitions(cursor),
+                };
+                (operation, vec![walk.next()])
+            }
         };
         let counts = &mut self.works[cursor.work].counts;
         counts.sent += 1;
@@ -263,7 +272,10 @@ impl Scrape {
                     });
                 }
             }
-            Task::Rows(rows) => self.walk_again(rows.open),
+            Task::Rows(rows) => {
+                self.ask_apart(&rows.questions);
+                self.walk_again(rows.open);
+            }
             Task::Walk(_) => {}
         }
     }

@@ -10,9 +10,9 @@
 use std::cmp::Ordering;
 
 use super::answer::Answer;
-use super::cursor::{Cursor, Task};
-use super::sizes::Group;
-use super::{After, Scrape};
+use super::cursor::{self, Cursor, Task};
+use super::sizes::{Group, MOST_COLUMNS};
+use super::{After, Scrape, Work};
 use crate::codec;
 use crate::oid::{self, Oid};
 use crate::value::Raw;
@@ -23,6 +23,17 @@ pub(super) struct Rows {
     /// The column, its place in the table, and the last identifier that came; empty before the first answer.
     pub(super) open: Vec<Lane>,
     pub(super) repetitions: u32,
+    /// Instances that the target had, asked for in front of the first rows.
+    pub(super) questions: Vec<Question>,
+}
+
+/// An instance, and the piece of work that wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) work: usize,
+    /// Only we want to know it.
+    pub(super) own: bool,
+    pub(super) instance: Oid,
 }
 
 #[derive(Debug)]
@@ -43,7 +54,38 @@ pub(super) struct Lane {
 impl Rows {
     /// Where the next request begins.
     pub(super) fn next(&self) -> Vec<Vec<u32>> {
-        self.open.iter().map(|lane| lane.last.clone()).collect()
+        let asked = |question: &Question| cursor::before(&question.instance);
+        let questions = self.questions.iter().map(asked);
+        questions
+            .chain(self.open.iter().map(|lane| lane.last.clone()))
+            .collect()
+    }
+}
+
+/// Octets of a varbind beside its name, where the value is a number.
+const NUMBER: usize = 12;
+/// The most instances that are asked for in front of rows.
+pub(super) const FEW: usize = 4;
+
+impl Group {
+    /// Takes instances in front of its first rows, where they fit the same answer. Says whether they do.
+    pub(super) fn ask_in_front(&mut self, at: usize, work: &Work, frame: u32) -> bool {
+        let octets = |oid: &Oid| NUMBER + oid::encoded_len(oid.ids());
+        let known = self.questions.iter().map(|question| &question.instance);
+        let answer = known.chain(&work.oids).map(octets).sum::<usize>()
+            + self.repetitions as usize * self.octets as usize;
+        let names = self.questions.len() + work.oids.len();
+        let fits =
+            names <= FEW && names + self.columns.len() <= MOST_COLUMNS && answer <= frame as usize;
+        if fits {
+            let question = |instance: &Oid| Question {
+                work: at,
+                own: work.own,
+                instance: instance.clone(),
+            };
+            self.questions.extend(work.oids.iter().map(question));
+        }
+        fits
     }
 }
 
@@ -52,12 +94,13 @@ impl Scrape {
     pub(super) fn push_rows(&mut self, group: Group) {
         let Group {
             columns,
-            rows,
             repetitions,
             cuts,
             part,
+            mut questions,
+            ..
         } = group;
-        let Some((work, _)) = columns.first() else {
+        let Some((work, ..)) = columns.first() else {
             return;
         };
         let work = *work;
@@ -67,7 +110,7 @@ impl Scrape {
             let row = |column: &Oid, index: Option<&Vec<u32>>| {
                 index.map(|index| column.join(index).ids().to_vec())
             };
-            let lane = |(work, column): &(usize, Oid)| {
+            let lane = |(work, column, rows): &(usize, Oid, u32)| {
                 Some(Lane {
                     work: *work,
                     place: self.table.column_of(column.ids())?,
@@ -84,7 +127,12 @@ impl Scrape {
                 })
             };
             let open = columns.iter().filter_map(lane).collect();
-            self.push(Cursor::rows(work, Rows { open, repetitions }));
+            let rows = Rows {
+                open,
+                repetitions,
+                questions: std::mem::take(&mut questions),
+            };
+            self.push(Cursor::rows(work, rows));
         }
     }
 
@@ -93,18 +141,38 @@ impl Scrape {
         cursor: &mut Cursor,
         pdu: &codec::Pdu<'_>,
         octets: usize,
+        asked: u32,
     ) -> After {
         let Task::Rows(rows) = &mut cursor.task else {
             return After::Done;
         };
         let mut names = std::mem::take(&mut self.names);
+        let questions = std::mem::take(&mut rows.questions);
+        let front = questions.len();
         let mut valid = pdu.status == 0;
         let mut kept = 0;
         if valid {
             let answer = Answer::read(pdu, &mut names, &self.table);
-            valid = answer.cut.is_none() && !answer.values.is_empty();
+            self.pace
+                .answer(pdu.varbinds.len(), answer.is_short(front + asked as usize));
             let lanes = rows.open.len();
-            for (at, (name, value)) in answer.values.iter().enumerate() {
+            valid = answer.cut.is_none() && answer.values.len() > front;
+            let (asked, mut answered) = answer.values.split_at(front.min(answer.values.len()));
+            for (question, (name, value)) in questions.iter().zip(asked) {
+                let ids = question.instance.ids();
+                let table = if question.own {
+                    &mut self.own
+                } else {
+                    &mut self.table
+                };
+                // The agent had each of them: what stands in its place may be a row.
+                valid = valid && names[name.clone()] == *ids && table.insert(ids, *value).is_ok();
+                self.works[question.work].counts.values += u64::from(valid && !question.own);
+            }
+            if !valid {
+                answered = &[];
+            }
+            for (at, (name, value)) in answered.iter().enumerate() {
                 let lane = &mut rows.open[at % lanes];
                 if lane.ended {
                     continue;
@@ -151,8 +219,25 @@ impl Scrape {
             return After::Again;
         }
         let open = std::mem::take(&mut rows.open);
+        if front > 0 {
+            // Perhaps it is these that it mixes up.
+            self.pace.asked_apart();
+            self.ask_apart(&questions);
+        }
         self.walk_again(open);
         After::Done
+    }
+
+    /// Asks for instances in requests of their own.
+    pub(super) fn ask_apart(&mut self, questions: &[Question]) {
+        for of_work in questions.chunk_by(|a, b| a.work == b.work) {
+            let instances = of_work.iter().map(|question| question.instance.clone());
+            let cursor = Cursor::get(of_work[0].work, instances.collect());
+            self.push(Cursor {
+                own: if of_work[0].own { 0 } else { usize::MAX },
+                ..cursor
+            });
+        }
     }
 
     /// Walks columns from their beginning, each by itself and once.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Params;
+use super::rows::Question;
 use crate::oid::{self, Oid};
 use crate::value::{Column, Table, Value};
 
@@ -15,8 +16,14 @@ const FRAME_V3: u32 = 1330;
 const LONG: usize = 16;
 /// The fewest requests that a part takes.
 const PART: u32 = 2;
-/// The most columns that one request asks for.
-const MOST_COLUMNS: usize = 20;
+/// Columns of no more rows than this are asked for together, whatever their heights are.
+const LOW: u32 = 4;
+/// The most columns of one row or none that are asked for by themselves: a walk passes over many at once.
+const FEW_LONE: usize = 12;
+/// Octets of a varbind of which nothing is known.
+const UNKNOWN: usize = 24;
+/// The most names of a request for columns: some agents answer no more.
+pub(super) const MOST_COLUMNS: usize = 24;
 
 /// What is remembered of columns, sorted.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +31,8 @@ pub struct Sizes {
     columns: Vec<Size>,
     indexes: Vec<Indexes>,
     frame: u32,
+    /// Columns of one row or none are so few that to ask for each costs less than to walk from one to the next.
+    few_lone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +41,8 @@ struct Size {
     rows: u32,
     /// Octets of a varbind.
     octets: u32,
+    /// Octets of all values.
+    values: usize,
     /// Where its indexes stand, when it is long.
     indexes: Option<usize>,
 }
@@ -67,15 +78,17 @@ impl Indexes {
 /// Columns that one request asks for together.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Group {
-    /// Each with the piece of work that wants it.
-    pub(super) columns: Vec<(usize, Oid)>,
-    /// How many rows each had.
-    pub(super) rows: u32,
+    /// Each with the piece of work that wants it, and how many rows it had.
+    pub(super) columns: Vec<(usize, Oid, u32)>,
     pub(super) repetitions: u32,
     /// The indexes of the rows with which all parts but the last end.
     pub(super) cuts: Vec<Vec<u32>>,
     /// Rows of every part but the last.
     pub(super) part: u32,
+    /// Octets of the varbinds of a row.
+    pub(super) octets: u32,
+    /// What is asked for in front of the first rows.
+    pub(super) questions: Vec<Question>,
 }
 
 /// A column of known size.
@@ -104,18 +117,21 @@ impl Sizes {
         let mut columns: Vec<Size> = table
             .columns()
             .iter()
-            .filter(|column| column.entries().len() > 1)
             .map(|column| {
-                let octets: usize = column
+                let names: usize = column
                     .entries()
                     .iter()
-                    .map(|entry| {
-                        6 + table.at(column, entry).encoded_len() + length(table, &entry.value)
-                    })
+                    .map(|entry| 6 + table.at(column, entry).encoded_len())
                     .sum();
+                let values = octets_of_values(table, column);
                 let rows = column.entries().len();
-                let each = octets.div_ceil(rows);
+                let each = if rows == 0 {
+                    UNKNOWN
+                } else {
+                    (names + values).div_ceil(rows)
+                };
                 Size {
+                    values,
                     column: column.prefix().clone(),
                     rows: u32::try_from(rows).unwrap_or(u32::MAX),
                     octets: u32::try_from(each).unwrap_or(u32::MAX),
@@ -124,12 +140,29 @@ impl Sizes {
             })
             .collect();
         columns.shrink_to_fit();
+        let lone = columns.iter().filter(|size| size.rows < 2).count();
         let frame = if v3 { FRAME_V3 } else { FRAME };
         Self {
             columns,
             indexes,
             frame,
+            few_lone: lone <= FEW_LONE,
         }
+    }
+
+    /// Whether this is still so of what a scrape brought: for short columns, of whose rows only the number counts.
+    #[must_use]
+    pub fn hold(&self, table: &Table) -> bool {
+        let mut columns = table.columns().iter();
+        let same = |size: &Size| {
+            columns.next().is_some_and(|column| {
+                size.column == *column.prefix()
+                    && size.rows as usize == column.entries().len()
+                    && size.indexes.is_none()
+                    && octets_of_values(table, column) <= size.values
+            })
+        };
+        self.columns.iter().all(same) && columns.next().is_none()
     }
 
     /// Octets held, for limits.
@@ -148,12 +181,19 @@ impl Sizes {
         Some(&self.columns[at])
     }
 
-    /// How to ask for those of `columns` whose size is known, at most `cap` values at a time.
+    /// The most octets of varbinds that are asked for at a time, of a target that answers no more than `frame`.
+    pub(super) fn frame(&self, frame: u32) -> u32 {
+        self.frame.min(frame)
+    }
+
+    /// How to ask for those of `columns` whose size is known, at most `cap` values and `frame` octets of varbinds at a time.
     pub(super) fn groups(
         &self,
         columns: impl IntoIterator<Item = (usize, Oid)>,
         cap: u32,
+        frame: u32,
     ) -> Vec<Group> {
+        let limits = (cap, self.frame(frame));
         let mut known: Vec<Known> = columns
             .into_iter()
             .filter_map(|(work, column)| {
@@ -168,27 +208,39 @@ impl Sizes {
             })
             .collect();
         // Columns of one height are asked for together, whichever table they stand in.
-        known.sort_by_key(|known| (known.rows, known.indexes, known.octets));
+        let height = |known: &Known| (known.rows.max(LOW), known.indexes);
+        known.sort_by_key(|known| (height(known), known.octets));
         let mut groups = Vec::new();
-        for run in known.chunk_by(|a, b| (a.rows, a.indexes) == (b.rows, b.indexes)) {
-            self.best(&mixed(run), cap, &mut groups);
+        for run in known.chunk_by(|a, b| height(a) == height(b)) {
+            self.best(&mixed(run), limits, &mut groups);
         }
         groups
     }
 
     /// Whether the size of a column is known.
     pub(super) fn knows(&self, column: &Oid) -> bool {
-        self.get(column).is_some()
+        let size = self.get(column);
+        size.is_some_and(|size| size.rows > 1 || self.few_lone)
+    }
+
+    /// Whether the target had this instance.
+    pub(super) fn has(&self, instance: &Oid) -> bool {
+        self.get(instance).is_some_and(|size| size.rows == 1)
     }
 
     /// The partition of neighbouring columns that needs the fewest requests.
-    fn best(&self, run: &[Known], cap: u32, out: &mut Vec<Group>) {
+    fn best(&self, run: &[Known], limits: (u32, u32), out: &mut Vec<Group>) {
+        // What a target could answer is tried anew, a quarter more each time: as many names are asked for as it answered for certain.
+        let most = MOST_COLUMNS.min((limits.0 - limits.0 / 5) as usize).max(1);
         // Requests for the first so many columns, and how many of them the last group has.
         let mut cost: Vec<(u32, usize)> = vec![(0, 0)];
         for end in 1..=run.len() {
             let mut best = (u32::MAX, 1);
-            for take in 1..=end.min(MOST_COLUMNS) {
-                let (requests, _) = self.requests(&run[end - take..end], cap);
+            let (mut octets, mut rows) = (0, 0);
+            for take in 1..=end.min(most) {
+                octets += run[end - take].octets;
+                rows = rows.max(run[end - take].rows);
+                let (requests, _) = requests(rows, (take, octets), limits);
                 let whole = cost[end - take].0.saturating_add(requests);
                 if whole < best.0 {
                     best = (whole, take);
@@ -200,17 +252,19 @@ impl Sizes {
         while end > 0 {
             let take = cost[end].1;
             let part = &run[end - take..end];
-            let repetitions = self.requests(part, cap).1;
-            let rows = PART * repetitions;
+            let octets = part.iter().map(|known| known.octets).sum();
+            let rows = part.iter().map(|known| known.rows).max().unwrap_or(0);
+            let repetitions = requests(rows, (take, octets), limits).1;
             out.push(Group {
-                cuts: self.cuts(part, rows),
-                part: rows,
+                cuts: self.cuts(part, PART * repetitions),
+                part: PART * repetitions,
                 columns: part
                     .iter()
-                    .map(|known| (known.work, known.column.clone()))
+                    .map(|known| (known.work, known.column.clone(), known.rows))
                     .collect(),
-                rows: part.first().map_or(0, |known| known.rows),
                 repetitions,
+                octets,
+                questions: Vec::new(),
             });
             end -= take;
         }
@@ -231,19 +285,18 @@ impl Sizes {
         }
         cuts
     }
+}
 
-    /// How many requests these columns need together, and the repetitions of each: one row more is asked for, which shows the end.
-    fn requests(&self, part: &[Known], cap: u32) -> (u32, u32) {
-        let rows = part.first().map_or(0, |known| known.rows);
-        let wide: u32 = part.iter().map(|known| known.octets).sum();
-        let by_cap = cap / part.len().max(1) as u32;
-        let fit = (self.frame / wide.max(1)).min(by_cap).min(100);
-        if fit == 0 {
-            return (u32::MAX / 2, 1);
-        }
-        let requests = (rows + 1).div_ceil(fit);
-        (requests, (rows + 1).div_ceil(requests))
+/// How many requests so many columns of so many octets a row need together, and the repetitions of each: one row more is asked for, which
+/// shows the end. `limits` are values and octets of an answer.
+fn requests(rows: u32, (columns, octets): (usize, u32), (cap, frame): (u32, u32)) -> (u32, u32) {
+    let by_cap = cap / columns.max(1) as u32;
+    let fit = (frame / octets.max(1)).min(by_cap).min(100);
+    if fit == 0 {
+        return (u32::MAX / 2, 1);
     }
+    let requests = (rows + 1).div_ceil(fit);
+    (requests, (rows + 1).div_ceil(requests))
 }
 
 /// Wide and narrow columns by turns, so that neighbours fill a frame alike.
@@ -264,6 +317,12 @@ pub(super) fn may_group(params: &Params, cap: u32) -> bool {
         && !params.allow_nonincreasing
         && cap >= USUAL
         && params.timeout > Duration::ZERO
+}
+
+/// Octets of the contents of a column's values, at most.
+fn octets_of_values(table: &Table, column: &Column) -> usize {
+    let entries = column.entries().iter();
+    entries.map(|entry| length(table, &entry.value)).sum()
 }
 
 /// Octets of a value's content, at most.
@@ -293,6 +352,7 @@ mod tests {
                 column: Oid::new([1, *column]),
                 rows: *rows,
                 octets: *octets,
+                values: 0,
                 indexes: None,
             })
             .collect();
@@ -300,12 +360,13 @@ mod tests {
             columns,
             indexes: Vec::new(),
             frame,
+            few_lone: true,
         }
     }
 
     fn asked(sizes: &Sizes, columns: std::ops::RangeInclusive<u32>, cap: u32) -> Vec<(usize, u32)> {
         let columns = columns.map(|column| (0, Oid::new([1, column])));
-        let groups = sizes.groups(columns, cap);
+        let groups = sizes.groups(columns, cap, u32::MAX);
         groups
             .iter()
             .map(|group| (group.columns.len(), group.repetitions))

@@ -1,3 +1,5 @@
+mod sparing;
+
 use super::request::{FRAME, REPETITIONS};
 use super::*;
 use crate::agent::{self, Agent};
@@ -540,7 +542,14 @@ fn a_fault_at_any_position_leaves_the_scrape_complete() {
 fn a_fault_at_any_position_of_a_later_scrape_leaves_it_complete() {
     let agent = Agent::with_interfaces(40);
     let trip = Duration::from_millis(1);
-    let first = run(if_mib(), &agent, (false, false), trip, fine);
+    let asked = || {
+        let questions = Work {
+            own: true,
+            ..get(&["1.3.6.1.2.1.1.3.0"])
+        };
+        if_mib().into_iter().chain([questions])
+    };
+    let first = run(asked().collect(), &agent, (false, false), trip, fine);
     let expected = content(&first.outcome.table);
     let known = || {
         (
@@ -548,12 +557,19 @@ fn a_fault_at_any_position_of_a_later_scrape_leaves_it_complete() {
             Sizes::of(&first.outcome.table, false),
         )
     };
-    let later = run_known(if_mib(), &agent, (false, false), known(), trip, fine);
+    let later = run_known(
+        asked().collect(),
+        &agent,
+        (false, false),
+        known(),
+        trip,
+        fine,
+    );
     for (name, fault) in FAULTS {
         for lasts in [false, true] {
             for position in (0..later.sent).step_by(if lasts { 7 } else { 1 }) {
                 let run = run_known(
-                    if_mib(),
+                    asked().collect(),
                     &agent,
                     (false, false),
                     known(),

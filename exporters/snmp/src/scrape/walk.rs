@@ -28,6 +28,8 @@ impl Scrape {
         }
         let mut names = std::mem::take(&mut self.names);
         let answer = Answer::read(pdu, &mut names, &self.table);
+        self.pace
+            .answer(pdu.varbinds.len(), answer.is_short(asked as usize));
         let after = self.take_answer(cursor, &answer, &names, octets, params);
         self.names = names;
         after

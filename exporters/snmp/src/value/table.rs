@@ -286,10 +286,17 @@ impl Table {
     /// Changes the values at or below `root`; `change` is given what stands behind `root` in each identifier.
     pub fn change(&mut self, root: &[u32], mut change: impl FnMut(&[u32], &mut Value)) {
         let ids = &self.ids;
-        for column in &mut self.columns {
+        let below = self
+            .columns
+            .partition_point(|column| column.prefix.ids() < root);
+        // The column before may be one that `root` lies in.
+        for column in &mut self.columns[below.saturating_sub(1)..] {
             let prefix = column.prefix.ids();
             let inside = oid::within(prefix, root);
             let Some(more) = root.strip_prefix(prefix).or(inside.then_some(&[][..])) else {
+                if prefix > root {
+                    break;
+                }
                 continue;
             };
             for entry in &mut column.entries {
