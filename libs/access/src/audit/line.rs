@@ -3,6 +3,9 @@
 //! A line is a JSON object whose last member is `hash`, the SHA-256 of every byte of the line before `,"hash":"`. The member before it,
 //! `prev`, is the hash of the record before, 64 zeros for the first. Hashes are 64 lower-case hexadecimal digits. Since the bytes are
 //! hashed and not what they mean, there is nothing to canonicalise and no second way to write the same record.
+//!
+//! A record without a member `v` is of version 1, which is the one that is written. One of a later version has it, with `seq`, `prev` and
+//! `hash` as they are here; what else it holds is not known, so that it is not taken for a record that was changed.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -19,6 +22,9 @@ pub(crate) const LONGEST: usize = 32 * 1024;
 /// `,"hash":"`, the digits and `"}`.
 pub(crate) const MEMBER: &[u8] = b",\"hash\":\"";
 pub(crate) const TAIL: usize = MEMBER.len() + 64 + 2;
+
+/// The version of the records that this program writes, and the latest that it reads.
+const VERSION: u32 = 1;
 
 /// Everything but the hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +105,13 @@ impl Entry {
 pub(crate) enum Parsed {
     /// What it says is what was hashed.
     Whole { entry: Box<Entry>, hash: Hash },
+    /// What it says is what was hashed, but it is of a later version of this form.
+    Later {
+        sequence: u64,
+        prev: Hash,
+        hash: Hash,
+        version: u32,
+    },
     /// It is not. The number is what the line claims; the hashes are those that the record after it may name.
     Changed {
         claim: Option<u64>,
@@ -121,6 +134,11 @@ pub(crate) fn parse(line: &[u8]) -> Parsed {
     let actual = digest(content);
     let mut object = content.to_vec();
     object.push(b'}');
+    if actual == stated
+        && let Some(later) = later(&object, actual)
+    {
+        return later;
+    }
     match serde_json::from_slice::<Entry>(&object) {
         Ok(entry) if actual == stated && unhex(&entry.prev).is_some() && entry.seq <= MOST => {
             Parsed::Whole {
@@ -133,6 +151,26 @@ pub(crate) fn parse(line: &[u8]) -> Parsed {
             hashes: vec![stated, actual],
         },
     }
+}
+
+/// A record whose version is later than ours.
+fn later(object: &[u8], hash: Hash) -> Option<Parsed> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u32,
+        seq: u64,
+        prev: String,
+    }
+    // Hardly a record has one: the others need no second reading. Within a text the quotes would have a backslash before them.
+    let named = br#""v":"#;
+    object.windows(named.len()).find(|bytes| bytes == named)?;
+    let record: Versioned = serde_json::from_slice(object).ok()?;
+    (record.v > VERSION && record.seq <= MOST).then_some(Parsed::Later {
+        sequence: record.seq,
+        prev: unhex(&record.prev)?,
+        hash,
+        version: record.v,
+    })
 }
 
 fn split(line: &[u8]) -> Option<(&[u8], Hash)> {

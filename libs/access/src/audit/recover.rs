@@ -101,7 +101,10 @@ fn mend(path: &Path) -> io::Result<Option<Event>> {
         None => return Ok(None),
     };
     let torn = &tail[begins..];
-    let whole = matches!(line::parse(torn), Parsed::Whole { .. });
+    let whole = matches!(
+        line::parse(torn),
+        Parsed::Whole { .. } | Parsed::Later { .. }
+    );
     if whole {
         file.seek(io::SeekFrom::End(0))?;
         file.write_all(b"\n")?;
@@ -166,11 +169,24 @@ impl Chain {
 
     fn line(&mut self, at: Place, bytes: &[u8], ended: bool) -> Result<(), Finding> {
         let expected = self.at.map(|at| at.sequence + 1);
-        let Parsed::Whole { entry, hash } = line::parse(bytes) else {
-            return Err(match expected {
-                Some(sequence) => Finding::Changed { sequence, at },
-                None => Finding::Foreign { at },
-            });
+        let (entry, hash) = match (line::parse(bytes), expected) {
+            (Parsed::Whole { entry, hash }, _) => (entry, hash),
+            (
+                Parsed::Later {
+                    sequence, version, ..
+                },
+                _,
+            ) => {
+                return Err(Finding::Later {
+                    sequence,
+                    version,
+                    at,
+                });
+            }
+            (Parsed::Changed { .. }, Some(sequence)) => {
+                return Err(Finding::Changed { sequence, at });
+            }
+            (Parsed::Changed { .. }, None) => return Err(Finding::Foreign { at }),
         };
         if !ended {
             return Err(Finding::Torn { at });

@@ -750,3 +750,56 @@ fn anchors_are_read_from_what_is_kept() {
         .collect();
     assert_eq!(format!("{text}{:04x}", anchor.parts()[5]), hash);
 }
+
+/// A log that a later version went on with is told from one that was changed, is not opened and is left as it is.
+#[test]
+fn a_record_of_a_later_version_is_no_changed_one_and_is_left_alone() {
+    let (dir, head) = log(4, u64::MAX);
+    let path = only(&dir);
+    let before = fs::read(&path).unwrap();
+    let with = |version: &str, end: &[u8]| {
+        let prev = hex(&head.hash);
+        let content =
+            format!(r#"{{"v":{version},"seq":5,"when":1,"event":"asked","prev":"{prev}""#);
+        let hash = hex(&line::digest(content.as_bytes()));
+        let line = format!(r#"{content},"hash":"{hash}"}}"#);
+        let text = [&before[..], line.as_bytes(), end].concat();
+        fs::write(&path, &text).unwrap();
+        text
+    };
+    for end in [&b"\n"[..], b""] {
+        let text = with("2", end);
+        let audit = Audit::open(dir.path(), forgetful(&dir)).unwrap();
+        let said = audit.refusing().unwrap();
+        assert!(
+            said.contains("record 5 is of version 2") && said.contains("go back"),
+            "{said}"
+        );
+        // Not even the end of a line that was being written is taken from it.
+        assert!(fs::read(&path).unwrap().starts_with(&text));
+    }
+    let _ = with("2", b"\n");
+    let found = findings(dir.path(), &[]);
+    assert!(
+        matches!(
+            found[..],
+            [Finding::Later {
+                sequence: 5,
+                version: 2,
+                ..
+            }]
+        ),
+        "{found:?}"
+    );
+    // One that says that it is of ours, and is none, was changed; so was one whose hash is another.
+    let _ = with("1", b"\n");
+    let found = findings(dir.path(), &[]);
+    assert!(matches!(found[..], [Finding::Changed { .. }]), "{found:?}");
+    let _ = with("2", b"\n");
+    let mut text = fs::read(&path).unwrap();
+    let at = text.len() - 100;
+    text[at] ^= 1;
+    fs::write(&path, text).unwrap();
+    let found = findings(dir.path(), &[]);
+    assert!(matches!(found[..], [Finding::Changed { .. }]), "{found:?}");
+}

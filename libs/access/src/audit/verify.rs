@@ -43,6 +43,15 @@ pub enum Finding {
         /// Where it stands.
         at: Place,
     },
+    /// A record is of a later version of this form: a later version of the program wrote it.
+    Later {
+        /// Its number.
+        sequence: u64,
+        /// Its version.
+        version: u32,
+        /// Where it stands.
+        at: Place,
+    },
     /// Records are not there.
     Dropped {
         /// Number of the first.
@@ -92,6 +101,14 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Changed { sequence, at } => write!(f, "record {sequence} was changed ({at})"),
+            Self::Later {
+                sequence,
+                version,
+                at,
+            } => write!(
+                f,
+                "record {sequence} is of version {version}, which a later version of the program wrote ({at}): go back to that one, or restore a backup from before it"
+            ),
             Self::Dropped { first, last } if first == last => {
                 write!(f, "record {first} is missing")
             }
@@ -244,6 +261,8 @@ pub(super) enum Seen {
         hash: Hash,
         time: Option<jiff::Timestamp>,
         declared: Option<Box<Lost>>,
+        /// Its version, where it is a later one.
+        later: Option<u32>,
     },
     Changed {
         claim: Option<u64>,
@@ -265,6 +284,20 @@ impl Seen {
                 hash,
                 time: entry.time.parse().ok(),
                 declared: declared(&entry),
+                later: None,
+            },
+            Parsed::Later {
+                sequence,
+                prev,
+                hash,
+                version,
+            } => Self::Whole {
+                sequence,
+                prev,
+                hash,
+                time: None,
+                declared: None,
+                later: Some(version),
             },
             Parsed::Changed { claim, hashes } => Self::Changed { claim, hashes },
         }
@@ -370,13 +403,23 @@ impl Checker {
                 hash,
                 time,
                 declared,
+                later,
             } => {
                 self.report.records += 1;
-                if time < self.time {
-                    let (_, count) = self.report.back.get_or_insert((sequence, 0));
-                    *count += 1;
+                if let Some(version) = later {
+                    let at = at.clone();
+                    self.found(Finding::Later {
+                        sequence,
+                        version,
+                        at,
+                    });
+                } else {
+                    if time < self.time {
+                        let (_, count) = self.report.back.get_or_insert((sequence, 0));
+                        *count += 1;
+                    }
+                    self.time = time;
                 }
-                self.time = time;
                 if let Some(lost) = declared {
                     self.declared(sequence, &prev, *lost);
                 }
