@@ -22,7 +22,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## our services and the lab, as the demo runs them (PROFILE=dev for a quicker build)
-	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-audit $(SERVICES)
+	$(CARGO) build --profile $(PROFILE) -p sotp-lab -p sotp-audit -p sotp-certs $(SERVICES)
 
 dashboards-pl: ## the dashboards in Polish, into target/dashboards-pl
 	$(CARGO) run -q -p sotp-checks --bin sotp-dashboards
