@@ -108,8 +108,7 @@ bench-forecast: ## how true forecasts are on public series and made-up links, be
 	python3 -m venv $(FORECAST)/python
 	$(FORECAST)/python/bin/pip install -q statsforecast==2.1.1 prophet==1.5.0 'pandas<3'
 	$(FORECAST)/python/bin/python exporters/forecast/examples/bench-forecast/peers.py $(FORECAST)/data $(FORECAST)/peers.json
-	$(CARGO) run --release -q -p sotp-forecast --example bench-forecast -- $(FORECAST)/data $(FORECAST)/peers.json
-	$(CARGO) run --release -q -p sotp-forecast --example bench-forecast -- --load 10000
+	$(CARGO) run --release -q -p sotp-forecast --example bench-forecast -- $(FORECAST)/data $(FORECAST)/peers.json --load 10000
 
 bench-inventory: ## 20,000 devices, listed, changed, discovered
 	$(CARGO) bench -q -p sotp-inventory --bench inventory

@@ -25,6 +25,30 @@ const HELD: f64 = 0.91;
 const WIDEST: f64 = 2.0;
 const NARROWEST: f64 = 0.8;
 
+/// What a day of misses, or of hits, moves a width by, as a logarithm: so far above or below nine tenths.
+const GAIN: f64 = 1.0;
+/// Furthest that a width may go, as a logarithm: a factor of 2.
+const FURTHEST: f64 = 0.7;
+
+/// How much wider or narrower bands have to be than the days played back say, learnt from what the bands that were told have held (adaptive
+/// conformal inference: Gibbs and Candès 2021). In the long run they hold nine tenths of each series, whatever it does.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Width(f64);
+
+impl Width {
+    /// Takes in whether a slot was held.
+    pub fn held(&mut self, inside: bool) {
+        let missed = if inside { 0.0 } else { 1.0 };
+        self.0 = (self.0 + GAIN / DAY as f64 * (missed - 0.1)).clamp(-FURTHEST, FURTHEST);
+    }
+
+    /// What edges are multiplied by.
+    #[must_use]
+    pub fn factor(self) -> f64 {
+        self.0.exp()
+    }
+}
+
 /// The edges, which hold nine tenths.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Band {
@@ -167,6 +191,37 @@ mod tests {
         let (covered, night) = (inside / all, night / all * 4.0);
         assert!((0.88..=0.93).contains(&covered), "{covered}");
         assert!((0.86..=0.96).contains(&night), "{night}");
+    }
+
+    /// The errors to come are smaller, alike, or larger than those of the days played back.
+    #[test]
+    fn a_width_follows_until_nine_tenths_are_held() {
+        let mut random = fastrand::Rng::with_seed(12);
+        for times in [0.6, 1.0, 1.7] {
+            let days: Vec<Vec<f64>> = (0..13).map(|_| day(&mut random)).collect();
+            let band = Band::of(&days, 0);
+            let mut width = Width::default();
+            let (mut inside, mut all) = (0.0, 0.0);
+            for past in 0..60 {
+                let factor = width.factor();
+                for (step, error) in day(&mut random).iter().enumerate() {
+                    let (low, high) = band.at(step, step);
+                    let held = (factor * low..=factor * high).contains(&(times * error));
+                    width.held(held);
+                    if past >= 20 {
+                        inside += f64::from(u8::from(held));
+                        all += 1.0;
+                    }
+                }
+            }
+            let covered = inside / all;
+            assert!((0.88..=0.92).contains(&covered), "{times}: {covered}");
+        }
+        let mut width = Width::default();
+        (0..100_000).for_each(|_| width.held(false));
+        assert!(width.factor() < 2.1);
+        (0..100_000).for_each(|_| width.held(true));
+        assert!(width.factor() > 0.48);
     }
 
     #[test]

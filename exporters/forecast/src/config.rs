@@ -21,12 +21,15 @@ const MOST: usize = 32;
 const LARGEST: u64 = 1 << 20;
 /// Longest name of a forecast.
 const LONGEST: usize = 40;
+/// Most labels that peers share.
+const MOST_PEERS: usize = 8;
 /// Names that would be those of other series.
-const TAKEN: [&str; 7] = [
+const TAKEN: [&str; 8] = [
     "anomaly",
     "absolute",
     "model",
     "saturation",
+    "outlier",
     "series",
     "state",
     "mase",
@@ -69,6 +72,10 @@ pub(crate) struct Forecast {
     /// What the same thing can carry at most, by a part of the same labels; without it there are no days until saturation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<String>,
+    /// The labels that peers share, such as the role of their devices: a series that moves apart from its peers is an outlier. Without them
+    /// series are not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) peers: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -168,6 +175,13 @@ const SPEED: &str = "max by (device, ifName) (ifHighSpeed > 0) * 1e6";
 /// Mean round trip of each device, without planned work.
 const ROUND_TRIP: &str = "sum by (device, site, role, family) (rate(ping_rtt_seconds_sum[15m])) / (sum by (device, site, role, family) (rate(ping_rtt_seconds_count[15m])) > 0) unless on (device) (sotp_device_maintenance == 1)";
 
+/// Busy part of the processors of each device, without planned work.
+const CPU: &str = "avg by (device, site, role) (avg_over_time(sotp_device_cpu_ratio[15m])) unless on (device) (sotp_device_maintenance == 1)";
+/// Used part of each pool of memory, without planned work.
+const MEMORY: &str = "max by (device, site, role, pool) (avg_over_time(sotp_device_memory_used_ratio[15m])) unless on (device) (sotp_device_maintenance == 1)";
+/// What both can be at most.
+const WHOLE: &str = "vector(1)";
+
 impl Default for Raw {
     fn default() -> Self {
         Self {
@@ -179,18 +193,23 @@ impl Default for Raw {
             state_file: None,
             shard: Part::default(),
             holidays: Holidays::default(),
-            forecasts: vec![
-                Forecast {
-                    name: "bits_per_second".to_owned(),
-                    query: BITS.to_owned(),
-                    capacity: Some(SPEED.to_owned()),
-                },
-                Forecast {
-                    name: "round_trip_seconds".to_owned(),
-                    query: ROUND_TRIP.to_owned(),
-                    capacity: None,
-                },
-            ],
+            forecasts: [
+                ("bits_per_second", BITS, Some(SPEED), "direction"),
+                ("round_trip_seconds", ROUND_TRIP, None, "family"),
+                ("cpu_ratio", CPU, Some(WHOLE), ""),
+                ("memory_used_ratio", MEMORY, Some(WHOLE), "pool"),
+            ]
+            .map(|(name, query, capacity, peers)| Forecast {
+                name: name.to_owned(),
+                query: query.to_owned(),
+                capacity: capacity.map(str::to_owned),
+                peers: ["role", peers]
+                    .into_iter()
+                    .filter(|label| !label.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            })
+            .into(),
         }
     }
 }
@@ -248,6 +267,21 @@ fn check(raw: Raw, base: &Path, shown: String) -> Result<Config, (String, String
         }
         if forecast.query.trim().is_empty() {
             return Err(wrong("query", "expected a query".to_owned()));
+        }
+        let label = |name: &String| {
+            let mut bytes = name.bytes();
+            name.len() <= LONGEST
+                && bytes
+                    .next()
+                    .is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+                && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if forecast.peers.len() > MOST_PEERS || !forecast.peers.iter().all(label) {
+            let message = format!(
+                "expected up to {MOST_PEERS} names of labels, found {:?}",
+                forecast.peers
+            );
+            return Err(wrong("peers", message));
         }
     }
     let client = raw
@@ -321,7 +355,7 @@ mod tests {
         let written = Config::parse(DEFAULT, Path::new("default.yaml")).unwrap();
         let bare = Config::parse("", Path::new("x.yaml")).unwrap();
         assert_eq!(written.shown, bare.shown);
-        assert_eq!(written.forecasts.len(), 2);
+        assert_eq!(written.forecasts.len(), 4);
     }
 
     #[test]
@@ -347,6 +381,10 @@ mod tests {
             (
                 "forecasts:\n  - {name: a, query: ' '}",
                 "x.yaml:2:22: forecasts[0].query: expected a query",
+            ),
+            (
+                "forecasts:\n  - {name: a, query: up, peers: ['a b']}",
+                "x.yaml:2:33: forecasts[0].peers: expected up to 8 names of labels, found [\"a b\"]",
             ),
             (
                 "prometheus: {url: 'prometheus:9090'}",

@@ -1,16 +1,18 @@
 //! From the history of a series to its forecast, or to the reason why there is none.
 
-use serde::{Deserialize, Serialize};
-
 use crate::anomaly::Tracker;
-use crate::backtest::{MODELS, Mix, Verdict, choose};
-use crate::band::Band;
+use crate::backtest::{Mix, Verdict, choose};
+use crate::band::{Band, Width};
 use crate::calendar::Calendar;
 use crate::capacity::{saturation, weeks};
 use crate::clean::{Unfit, clean, median};
 use crate::history::Raw;
 use crate::model::Past;
 use crate::{DAY, SLOT};
+
+mod kept;
+
+pub(crate) use kept::Kept;
 
 /// Beyond this part of its capacity nothing on a line is possible.
 const CEILING: f64 = 1.05;
@@ -72,6 +74,8 @@ pub struct Fitted {
     ceiling: Option<f64>,
     point: Box<[f32]>,
     band: Band,
+    /// What its edges are multiplied by.
+    width: f64,
     mix: Mix,
     pub(crate) tracker: Tracker,
 }
@@ -194,6 +198,7 @@ pub fn fit(raw: &Raw, end: i64, capacity: Option<f64>, calendar: &Calendar) -> O
         ceiling,
         point: point.iter().map(|log| *log as f32).collect(),
         band: Band::of(&choice.errors, phase(past.begin + choice.begin as i64)),
+        width: 1.0,
         mix: choice.mix,
         tracker,
     });
@@ -251,76 +256,35 @@ impl Prepared {
     }
 }
 
-/// What is kept of a forecast over a restart.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
-    model: String,
-    end: i64,
-    offset: f64,
-    ceiling: Option<f64>,
-    point: Box<[f32]>,
-    band: Band,
-    mix: Mix,
-    tracker: Tracker,
-    mase: Vec<(String, f64)>,
-    /// Never is nothing: JSON has no infinity.
-    saturation: Option<[Option<f64>; 2]>,
-    learnt: i64,
-    until: i64,
-}
-
-impl Outcome {
-    /// What is to be kept, where there is a forecast.
-    pub(crate) fn kept(&self) -> Option<Kept> {
-        let fitted = self.fitted.as_ref()?;
-        let mase = self.mase.iter().filter(|(_, mase)| mase.is_finite());
-        Some(Kept {
-            model: fitted.model.to_owned(),
-            end: fitted.end,
-            offset: fitted.offset,
-            ceiling: fitted.ceiling,
-            point: fitted.point.clone(),
-            band: fitted.band.clone(),
-            mix: fitted.mix.clone(),
-            tracker: fitted.tracker,
-            mase: mase
-                .map(|(model, mase)| ((*model).to_owned(), *mase))
-                .collect(),
-            saturation: self
-                .saturation
-                .map(|days| days.map(|days| Some(days).filter(|days| days.is_finite()))),
-            learnt: self.learnt,
-            until: self.until,
-        })
-    }
-}
-
-impl Kept {
-    /// What was kept; nothing where its model is none of today's.
-    pub(crate) fn outcome(self) -> Option<Outcome> {
-        let name = |name: &str| MODELS.into_iter().find(|model| *model == name);
-        let mase = self.mase.iter();
-        Some(Outcome {
-            state: State::Ok,
-            mase: mase
-                .filter_map(|(model, mase)| Some((name(model)?, *mase)))
-                .collect(),
-            saturation: self
-                .saturation
-                .map(|days| days.map(|days| days.unwrap_or(f64::INFINITY))),
-            learnt: self.learnt,
-            until: self.until,
-            fitted: Some(Fitted {
-                model: name(&self.model)?,
-                end: self.end,
-                offset: self.offset,
-                ceiling: self.ceiling,
-                point: self.point,
-                band: self.band,
-                mix: self.mix,
-                tracker: self.tracker,
-            }),
-        })
+impl Prepared {
+    /// The forecast after `end`, from what was learnt, with the level of the slot that runs: `value` is the mean of the quarter of an hour before
+    /// `at`. Nothing where it moves nothing.
+    pub(crate) fn level(
+        self,
+        end: i64,
+        (at, value): (f64, f64),
+        calendar: &Calendar,
+    ) -> Option<Box<Fitted>> {
+        let mut fitted = self.fitted.filter(|_| self.calm)?;
+        let before = fitted.error(at, value)?;
+        // The running slot will be as far from its forecast as it is so far.
+        let (expected, _) = fitted.log((end + SLOT) as f64)?;
+        let running = ((expected + before).exp() - fitted.offset).max(0.0);
+        let mut raw = self.raw;
+        raw.advance(&[running]);
+        let (ceiling, offset) = (fitted.ceiling, Some(fitted.offset));
+        let logs = Logs::of(&raw, end + SLOT, ceiling, calendar, offset).ok()?;
+        let past = logs.past(end + SLOT);
+        let mut point = fitted.mix.forecast(past, STEPS - 1)?;
+        calendar.show(past, &mut point);
+        let running = past.values.last()?;
+        let all = std::iter::once(running).chain(&point);
+        fitted.point = all.map(|log| *log as f32).collect();
+        fitted.end = end;
+        let after = fitted.error(at, value)?;
+        // The same value is as unlike the new forecast as it was unlike the old one.
+        fitted.tracker.shift(after - before);
+        Some(Box::new(fitted))
     }
 }
 
@@ -344,10 +308,15 @@ impl Fitted {
         let (low, high) = self.band.at(step, phase(slot));
         let value = |log: f64| (log.exp() - self.offset).max(0.0);
         Some(Expected {
-            low: value(log + low),
+            low: value(log + low * self.width),
             middle: value(log),
-            high: value(log + high),
+            high: value(log + high * self.width),
         })
+    }
+
+    /// Tells bands of this width from now on.
+    pub fn widen(&mut self, width: Width) {
+        self.width = width.factor();
     }
 
     /// The error of a value as a logarithm; nothing where the forecast does not reach, or the value is none.

@@ -21,6 +21,7 @@ mod flags;
 pub mod history;
 mod metrics;
 pub mod model;
+mod peers;
 mod state;
 mod store;
 mod watch;

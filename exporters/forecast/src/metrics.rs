@@ -88,6 +88,34 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
             out.sample_with(labels, forecast, score);
         }
     });
+    for (name, help, edge) in [
+        (
+            "forecast_outlier_score",
+            "How far apart from its peers the series was in the last hour, against how far it usually is: 1 at the edge",
+            false,
+        ),
+        (
+            "forecast_outlier",
+            "Whether the series moved apart from its peers in the last hour: a score above 1",
+            true,
+        ),
+    ] {
+        each(
+            out,
+            tables,
+            (name, Kind::Gauge, help),
+            |out, labels, forecast, entry| {
+                if let Some(apart) = entry.apart {
+                    let told = if edge {
+                        f64::from(u8::from(apart > 1.0))
+                    } else {
+                        apart
+                    };
+                    out.sample_with(labels, forecast, told);
+                }
+            },
+        );
+    }
     let family = (
         "forecast_mase",
         Kind::Gauge,
@@ -215,7 +243,7 @@ fn of_forecasts(out: &mut Encoder, tables: &[(Labels, &Table)]) {
     family(
         "forecast_updates_total",
         Kind::Counter,
-        "Forecasts that went on with a quarter of an hour from what had been learnt",
+        "Times that a forecast went on from what had been learnt, with a quarter of an hour or with the level of five minutes",
         &|table| Some(table.updates as f64),
     );
     family(

@@ -12,6 +12,7 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::DAY;
+use crate::band::Width;
 use crate::fit::{Kept, Outcome};
 use crate::history::Raw;
 use crate::store::{Entry, Quality, Store};
@@ -31,6 +32,8 @@ struct Head {
     labels: promapi::Labels,
     checked: [u64; 2],
     errors: [f64; 3],
+    #[serde(default)]
+    width: Width,
     fitted: Option<Kept>,
 }
 
@@ -58,6 +61,7 @@ pub(crate) fn save(path: &Path, store: &Store) -> anyhow::Result<()> {
                     labels: labels.clone(),
                     checked: entry.quality.checked,
                     errors: entry.quality.errors,
+                    width: entry.quality.width,
                     fitted: entry.outcome.as_ref().and_then(Outcome::kept),
                 };
                 let said = entry.quality.said.iter().flatten();
@@ -114,9 +118,11 @@ pub(crate) fn restore(path: &Path, store: &Store) -> anyhow::Result<usize> {
         entry.quality = Quality {
             checked: head.checked,
             errors: head.errors,
+            width: head.width,
             said,
         };
         entry.outcome = head.fitted.and_then(Kept::outcome);
+        entry.widen();
         table.entries.insert(head.labels, entry);
         count += 1;
     }

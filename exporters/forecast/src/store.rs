@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use toolkit::Labels;
 
+use crate::band::Width;
 use crate::clean::Unfit;
 use crate::fit::{Expected, Fitted, Outcome, Prepared, State, place};
 use crate::history::Raw;
+use crate::peers;
 use crate::{DAY, SLOT, WEEK};
 
 /// So many slots beyond the edge on the same side are a change for good, and the series is learnt anew.
@@ -53,6 +55,8 @@ pub(crate) enum Done {
     Learnt(Box<Outcome>),
     /// Its forecast went on, or ended.
     Followed(Result<Option<Box<Fitted>>, Unfit>),
+    /// Its forecast took the level of the slot that runs, where that moves it.
+    Levelled(Option<Box<Fitted>>),
 }
 
 /// One series.
@@ -66,8 +70,14 @@ pub(crate) struct Entry {
     pub(crate) outcome: Option<Outcome>,
     /// How unlike its forecast it was when it was last looked at.
     pub(crate) score: Option<f64>,
+    /// How far apart it is from its peers, 1 at the edge.
+    pub(crate) apart: Option<f64>,
     /// What was really said a day ahead, against what came.
     pub(crate) quality: Quality,
+    /// When it was last looked at, and what it was.
+    seen: Option<(f64, f64)>,
+    /// The end of the five minutes whose level was taken last.
+    levelled: i64,
     /// The slot that was followed last.
     followed: i64,
     /// Slots beyond the edge in a row, below 0 for those below it.
@@ -83,6 +93,8 @@ pub(crate) struct Quality {
     pub(crate) checked: [u64; 2],
     /// Sums of absolute errors in those slots: of what was said, of the day before and of the week before.
     pub(crate) errors: [f64; 3],
+    /// How wide bands have to be for it.
+    pub(crate) width: Width,
     /// What was said of each slot of the day to come: low, middle and high, NaN where nothing was.
     pub(crate) said: Box<[[f32; 3]]>,
 }
@@ -92,6 +104,7 @@ impl Default for Quality {
         Self {
             checked: [0; 2],
             errors: [0.0; 3],
+            width: Width::default(),
             said: vec![[f32::NAN; 3]; DAY].into(),
         }
     }
@@ -115,8 +128,13 @@ impl Quality {
         {
             return;
         }
-        self.checked[0] += 1;
-        self.checked[1] += u64::from((said[0]..=said[2]).contains(&is));
+        let inside = (said[0]..=said[2]).contains(&is);
+        // Where there is never anything, as of calls at night, a hit proves nothing, and would make the band of the day too narrow.
+        if !(inside && [is, day, week] == [0.0; 3]) {
+            self.checked[0] += 1;
+            self.checked[1] += u64::from(inside);
+            self.width.held(inside);
+        }
         for (sum, said) in self.errors.iter_mut().zip([said[1], day, week]) {
             *sum += (is - said).abs();
         }
@@ -193,6 +211,31 @@ impl Table {
         self.entries.retain(|_, entry| !entry.raw.is_empty());
     }
 
+    /// Holds the last hour of each series against those of its peers, which are the same in these labels.
+    pub(crate) fn compare(&mut self, labels: &[String]) {
+        if labels.is_empty() {
+            return;
+        }
+        let mut groups: BTreeMap<Vec<&str>, Vec<(&mut Option<f64>, peers::Moves)>> =
+            BTreeMap::new();
+        for (of, entry) in &mut self.entries {
+            let same = labels
+                .iter()
+                .map(|name| of.get(name).map_or("", String::as_str));
+            let moves = peers::moves(&entry.raw);
+            groups
+                .entry(same.collect())
+                .or_default()
+                .push((&mut entry.apart, moves));
+        }
+        for group in groups.into_values() {
+            let (places, moves): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            for (place, score) in places.into_iter().zip(peers::scores(&moves)) {
+                *place = score;
+            }
+        }
+    }
+
     /// Forgets scores of values that did not come: what is not known is not told.
     pub(crate) fn unknown(&mut self) {
         for entry in self.entries.values_mut() {
@@ -208,10 +251,21 @@ impl Entry {
             raw,
             outcome: None,
             score: None,
+            apart: None,
             quality: Quality::default(),
+            seen: None,
+            levelled: 0,
             followed: 0,
             beyond: 0,
             changed: false,
+        }
+    }
+
+    /// Tells bands as wide as those that were told had to be.
+    pub(crate) fn widen(&mut self) {
+        let outcome = self.outcome.as_mut();
+        if let Some(fitted) = outcome.and_then(|outcome| outcome.fitted.as_mut()) {
+            fitted.widen(self.quality.width);
         }
     }
 
@@ -223,6 +277,12 @@ impl Entry {
     /// Takes in what was learnt, or how it goes on, up to `end`.
     pub(crate) fn take(&mut self, done: Done, end: i64) {
         match (done, &mut self.outcome) {
+            (Done::Levelled(fitted), outcome) => {
+                if let (Some(fitted), Some(outcome)) = (fitted, outcome) {
+                    outcome.fitted = Some(*fitted);
+                }
+                return;
+            }
             (Done::Learnt(outcome), _) => self.outcome = Some(*outcome),
             (Done::Followed(Ok(fitted)), Some(outcome)) => {
                 outcome.fitted = fitted.map(|fitted| *fitted);
@@ -238,8 +298,9 @@ impl Entry {
         };
         outcome.until = end;
         let ahead = end + DAY as i64 * SLOT;
-        match outcome.fitted.as_ref() {
+        match outcome.fitted.as_mut() {
             Some(fitted) => {
+                fitted.widen(self.quality.width);
                 if let Some(expected) = fitted.at(ahead as f64) {
                     self.quality.say(ahead, expected);
                 }
@@ -250,6 +311,7 @@ impl Entry {
 
     /// Holds a value of now against the forecast.
     pub(crate) fn look(&mut self, now: f64, value: f64) {
+        self.seen = Some((now, value)).filter(|_| value.is_finite());
         let fitted = self
             .outcome
             .as_mut()
@@ -281,6 +343,17 @@ impl Entry {
             fitted.tracker.follow(error, place(now));
         }
         self.followed = slot;
+    }
+
+    /// What was seen of the slot that runs after `end`, once for each five minutes that have ended at `mark`.
+    pub(crate) fn running(&mut self, end: i64, mark: i64) -> Option<(f64, f64)> {
+        let (at, _) = self.seen?;
+        let new = at > end.max(self.levelled) as f64 && at <= (end + SLOT) as f64;
+        if mark <= end.max(self.levelled) || !new {
+            return None;
+        }
+        self.levelled = mark;
+        self.seen
     }
 
     /// Its history as it is learnt, or why it teaches nothing.

@@ -21,6 +21,8 @@ use crate::store::{Done, Entry, Store};
 
 /// Until a question that was not answered is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// From one level to the next, in seconds.
+const LEVEL: i64 = 300;
 /// After the end of a slot its last samples are waited for, in seconds.
 const SETTLE: f64 = 30.0;
 /// From one writing of the state to the next.
@@ -32,9 +34,9 @@ pub(crate) fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The end of the last slot that is whole at `now`.
-fn whole(now: f64) -> i64 {
-    ((now - SETTLE) as i64).div_euclid(SLOT) * SLOT
+/// The end of the last `length` seconds, a slot or the time of a level, that are whole at `now`.
+fn whole(now: f64, length: i64) -> i64 {
+    ((now - SETTLE) as i64).div_euclid(length) * length
 }
 
 /// Goes on from slot to slot, and at once when the configuration has changed.
@@ -80,8 +82,8 @@ pub(crate) async fn learn(
             saved = Instant::now();
             save(&config, &store).await?;
         }
-        let next = (whole(now()) + SLOT) as f64 + SETTLE - now();
-        let pause = Duration::from_secs_f64(next.clamp(1.0, SLOT as f64));
+        let next = (whole(now(), LEVEL) + LEVEL) as f64 + SETTLE - now();
+        let pause = Duration::from_secs_f64(next.clamp(1.0, LEVEL as f64));
         let pause = if failed { pause.min(AGAIN) } else { pause };
         tokio::select! {
             () = stop.requested() => return save(&config, &store).await,
@@ -129,7 +131,7 @@ async fn go_on(
     store: &Arc<Store>,
     room: usize,
 ) -> anyhow::Result<usize> {
-    let until = whole(now());
+    let until = whole(now(), SLOT);
     let end = store
         .lock()
         .get(&forecast.name)
@@ -152,12 +154,14 @@ async fn go_on(
                 .collect();
             table.left_out = [history.too_many, history.unnamed];
             (table.end, table.day) = (until, until);
+            table.compare(&forecast.peers);
             table.answered = true;
         }
     } else if until > end {
         let came = since(&config.client, &forecast.query, end, until, config.shard).await?;
         if let Some(table) = store.lock().get_mut(&forecast.name) {
             table.advance(came, until, room);
+            table.compare(&forecast.peers);
             table.answered = true;
         }
     }
@@ -193,6 +197,13 @@ async fn go_on(
     Ok(those.len())
 }
 
+/// What is to be done with a series.
+enum Task {
+    Learn,
+    Follow,
+    Level((f64, f64)),
+}
+
 /// Learns a series, when its time has come, or goes on from what was learnt.
 async fn one(
     config: &Config,
@@ -204,25 +215,31 @@ async fn one(
     let job = store.lock().get_mut(&forecast.name).and_then(|table| {
         let end = table.end;
         let entry = table.entries.get_mut(labels)?;
-        let due = due(labels, entry, end, config.refit);
+        let mark = whole(now(), LEVEL);
         // A slot that was gone through already has nothing new.
         let done = entry
             .outcome
             .as_ref()
             .is_some_and(|outcome| outcome.until >= end);
-        (due || !done).then(|| (std::mem::take(&mut entry.changed), due, end, entry.job()))
+        let task = if due(labels, entry, end, config.refit) {
+            Task::Learn
+        } else if !done {
+            Task::Follow
+        } else {
+            Task::Level(entry.running(end, mark)?)
+        };
+        Some((std::mem::take(&mut entry.changed), task, end, entry.job()))
     });
-    let Some((changed, due, end, prepared)) = job else {
+    let Some((changed, task, end, prepared)) = job else {
         return Ok(());
     };
     let calendar = Arc::clone(&config.holidays);
+    let due = matches!(task, Task::Learn);
     let begun = Instant::now();
-    let done = tokio::task::spawn_blocking(move || {
-        if due {
-            Done::Learnt(Box::new(fit(&prepared.raw, end, capacity, &calendar)))
-        } else {
-            Done::Followed(prepared.follow(end, &calendar))
-        }
+    let done = tokio::task::spawn_blocking(move || match task {
+        Task::Learn => Done::Learnt(Box::new(fit(&prepared.raw, end, capacity, &calendar))),
+        Task::Follow => Done::Followed(prepared.follow(end, &calendar)),
+        Task::Level(seen) => Done::Levelled(prepared.level(end, seen, &calendar)),
     })
     .await?;
     let took = begun.elapsed();

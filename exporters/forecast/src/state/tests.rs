@@ -32,6 +32,8 @@ fn learnt() -> Store {
     entry.take(Done::Learnt(Box::new(outcome)), END);
     entry.quality.checked = [7, 6];
     entry.quality.errors = [1.0, 2.0, 3.0];
+    entry.quality.width.held(false);
+    entry.widen();
     let store = store("rate(x)");
     let mut tables = store.lock();
     let table = tables.get_mut("bits").unwrap();
@@ -55,8 +57,8 @@ fn what_was_learnt_is_told_after_a_restart() {
     let (was, is) = (&was.entries[&labels()], &is.entries[&labels()]);
     assert!(is.raw.bytes().eq(was.raw.bytes()));
     assert_eq!(
-        (is.quality.checked, is.quality.errors),
-        (was.quality.checked, was.quality.errors)
+        (is.quality.checked, is.quality.errors, is.quality.width),
+        (was.quality.checked, was.quality.errors, was.quality.width)
     );
     let (said, written): (Vec<u32>, Vec<u32>) = (
         is.quality

@@ -172,6 +172,138 @@ fn a_forecast_goes_on_from_what_was_learnt() {
     assert_eq!(still.at(next), after.at(next));
 }
 
+/// Between two quarters of an hour what runs moves the forecast, once in five minutes, and is as unlike it after that as before.
+#[test]
+fn a_forecast_takes_the_level_of_the_slot_that_runs() {
+    let mark = |minutes: i64| END + minutes * 60;
+    // A level that wanders, so that what is now says something of later.
+    let mut random = fastrand::Rng::with_seed(8);
+    let mut level: f64 = 0.0;
+    let wandering = (0..(LEARNT_DAYS * DAY) as i64).rev().map(|back| {
+        level = 0.99 * level + 0.04 * (random.f64() - 0.5);
+        traffic(back) * level.exp()
+    });
+    let wandering = Raw::new(wandering, std::iter::empty());
+    let last = wandering.back(0);
+    let value = |minutes: i64, times: f64| times * last * (1.0 + 1e-4 * minutes as f64);
+    let middle = |fitted: &Fitted, minutes: i64| fitted.at(mark(minutes) as f64).unwrap().middle;
+    let levelled = |times: f64| {
+        let mut entry = Entry::new(&labels("r1"), wandering.clone());
+        let outcome = fit(&entry.raw, END, None, &Calendar::default());
+        entry.take(Done::Learnt(Box::new(outcome)), END);
+        assert_eq!(entry.running(END, mark(5)), None, "nothing was seen");
+        entry.look(mark(6) as f64, value(6, times));
+        assert_eq!(entry.running(END, END), None, "no five minutes ended");
+        let seen = entry.running(END, mark(5)).unwrap();
+        assert_eq!(seen, (mark(6) as f64, value(6, times)));
+        assert_eq!(entry.running(END, mark(5)), None, "once");
+        let before = entry.outcome.as_ref().unwrap().fitted.clone().unwrap();
+        let done = entry.job().level(END, seen, &Calendar::default());
+        entry.take(Done::Levelled(done), END);
+        let after = entry.outcome.as_ref().unwrap().fitted.clone().unwrap();
+        let as_seen = middle(&after, 6) / value(6, times) - 1.0;
+        assert!(as_seen.abs() < 5e-3, "{as_seen}");
+        assert!(after.at(mark(24 * 60 + 15) as f64).is_some());
+        let unlike = |fitted: &Fitted| {
+            let (at, value) = (mark(7) as f64, 1.1 * value(7, times));
+            fitted.clone().watch(at, value).unwrap()
+        };
+        assert!((unlike(&before) - unlike(&after)).abs() < 1e-3);
+        (entry, after)
+    };
+    let ((mut entry, higher), (_, lower)) = (levelled(1.04), levelled(0.96));
+    assert!(middle(&higher, 75) > 1.002 * middle(&lower, 75));
+    // What lies beyond the edge moves nothing, and neither does what is older than the slot.
+    entry.look(mark(11) as f64, value(11, 5.0));
+    let seen = entry.running(END, mark(10)).unwrap();
+    assert!(entry.job().level(END, seen, &Calendar::default()).is_none());
+    assert_eq!(entry.running(END + SLOT, mark(20)), None);
+}
+
+#[test]
+fn bands_become_as_wide_as_what_was_told_had_to_be() {
+    let mut entry = learnt();
+    let wide = |entry: &Entry| {
+        let fitted = entry.outcome.as_ref().unwrap().fitted.as_ref().unwrap();
+        let expected = fitted.at((END + 40 * SLOT) as f64).unwrap();
+        expected.high - expected.low
+    };
+    let before = wide(&entry);
+    // A day of which half lies outside.
+    let is = entry.raw.back(0);
+    for slot in 0..DAY {
+        let far = if slot % 2 == 0 { 2.0 } else { 1.0 };
+        let told = Expected {
+            low: 0.9 * far * is,
+            middle: far * is,
+            high: 1.1 * far * is,
+        };
+        entry.quality.say(END, told);
+        entry.quality.check(END, &entry.raw, 0);
+    }
+    entry.widen();
+    assert!(wide(&entry) > 1.3 * before, "{} {before}", wide(&entry));
+    // Nothing where there is never anything proves nothing; something there does.
+    let idle = Raw::new([0.0; LEARNT_DAYS * DAY].into_iter(), std::iter::empty());
+    let told = Expected {
+        low: 0.0,
+        middle: 0.0,
+        high: 1.0,
+    };
+    let mut quality = Quality::default();
+    quality.say(END, told);
+    quality.check(END, &idle, 0);
+    assert_eq!((quality.checked, quality.width), ([0, 0], Width::default()));
+    let mut came = idle.clone();
+    came.advance(&[5.0]);
+    quality.say(END, told);
+    quality.check(END, &came, 0);
+    assert_eq!(quality.checked, [1, 0]);
+}
+
+#[test]
+fn series_are_held_against_those_that_share_their_labels() {
+    let of = |device: usize, role: &str| {
+        let mut labels = labels(&format!("r{device}"));
+        labels.insert("role".to_owned(), role.to_owned());
+        labels
+    };
+    let mut table = table();
+    table.entries.clear();
+    for device in 0..6 {
+        for role in ["edge", "core"] {
+            let mut raw = history();
+            // All of the core fall, and one of the edge.
+            if role == "core" || device == 2 {
+                raw.advance(&[0.3, 0.3, 0.3, 0.3].map(|times| times * 1e6));
+            } else {
+                raw.advance(&[1, 2, 3, 4].map(|step| traffic(-step)));
+            }
+            let labels = of(device, role);
+            table
+                .entries
+                .insert(labels.clone(), Entry::new(&labels, raw));
+        }
+    }
+    table.compare(&["role".to_owned()]);
+    for (labels, entry) in &table.entries {
+        let alone = labels["role"] == "edge" && labels["device"] == "r2";
+        assert_eq!(
+            entry.apart.unwrap() > 1.0,
+            alone,
+            "{labels:?} {:?}",
+            entry.apart
+        );
+    }
+    let mut apart = table;
+    apart
+        .entries
+        .values_mut()
+        .for_each(|entry| entry.apart = None);
+    apart.compare(&[]);
+    assert!(apart.entries.values().all(|entry| entry.apart.is_none()));
+}
+
 #[test]
 fn what_no_longer_comes_has_no_forecast() {
     let mut entry = learnt();

@@ -21,7 +21,10 @@ async fn the_series_are_those_of_the_golden_file() {
     let needed = [
         "forecast_bits_per_second{device=\"r1\"",
         "forecast_round_trip_seconds{device=\"r1\"",
+        "forecast_cpu_ratio{device=\"r1\"",
+        "forecast_memory_used_ratio{device=\"r1\"",
         "forecast_saturation_days{",
+        "forecast_outlier{",
         "forecast_anomaly_score{device=\"r1\",direction=\"in\"",
         "forecast_anomaly_score{device=\"r1\",family=\"ipv4\"",
         "forecast_last_fit_timestamp_seconds{forecast=\"round_trip_seconds\"}",

@@ -66,8 +66,35 @@ fn history() -> &'static TempDir {
             || false,
         )
         .unwrap();
+        vitals(scratch.path(), data.path());
         data
     })
+}
+
+/// A month of the processors of five routers, and of the memory of the first, which a network's history has not.
+fn vitals(scratch: &std::path::Path, data: &std::path::Path) {
+    let now = jiff::Timestamp::now().as_second();
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut text = String::new();
+    let processors = (1..=5).map(|of| (of, "cpu_ratio", "cpu=\"0\"", 0.3));
+    let memory = (1, "memory_used_ratio", "pool=\"RAM\"", 0.5);
+    for (of, name, part, usual) in processors.chain([memory]) {
+        let series =
+            format!("sotp_device_{name}{{device=\"r{of}\",site=\"berlin\",role=\"edge\",{part}}}");
+        for at in (now - 30 * 86_400..=now).step_by(240) {
+            let season = (at as f64 / 86_400.0 * std::f64::consts::TAU).sin();
+            let value = usual + 0.1 * season + 0.02 * (random.f64() - 0.5);
+            text += &format!("{series} {value:.4} {at}\n");
+        }
+    }
+    let file = scratch.join("vitals.txt");
+    std::fs::write(&file, text + "# EOF\n").unwrap();
+    let mut promtool = std::process::Command::new("promtool");
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"]);
+    promtool
+        .arg("--max-block-duration=162h")
+        .args([file.as_path(), data]);
+    assert!(promtool.status().unwrap().success());
 }
 
 /// Copies a folder of blocks, for one Prometheus alone may write into its folder.
