@@ -1,7 +1,8 @@
 //! How unlike its forecast a series is now.
 //!
-//! A forecast that is a little high stays so for hours, which is no anomaly. So the slow part of the error is followed and taken off, and what
-//! comes suddenly is measured by what came suddenly on the days that were played back.
+//! A forecast that is a little high stays so for hours, which is no anomaly. So the slow part of the error is followed and taken off, as quickly
+//! as it was best followed on the days that were played back. What comes suddenly is measured by what came suddenly on those days and stayed
+//! for a second quarter of an hour: one strange value is nothing to wake anybody for, and a series that has many must not hide a change that lasts.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +10,12 @@ use crate::DAY;
 use crate::backtest::STRIDE;
 use crate::clean::quantile;
 
-/// The part of an error that the level follows in a slot.
-const FOLLOW: f64 = 0.5;
-/// The share of sudden errors that lie within the edge.
+/// The parts of an error that a level may follow in a slot; the one with the least edge is taken, the first of equal ones.
+const GAINS: [f64; 5] = [0.5, 0.7, 0.35, 0.2, 0.1];
+/// The share of sudden errors that stayed for a second slot and lie within the edge, which is that much wider: the days to come are a little less
+/// like those played back than these are like each other.
 const WITHIN: f64 = 0.99;
+const WIDER: f64 = 1.2;
 /// An edge is at least a tenth wide, as a logarithm: what is steadier than that is not worth waking anybody.
 const NARROWEST: f64 = 0.095;
 
@@ -27,6 +30,8 @@ const SHRINK: f64 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tracker {
     level: f64,
+    /// The part of an error that the level follows in a slot.
+    gain: f64,
     /// The edge by the hour of the day.
     edges: [f32; HOURS],
 }
@@ -35,21 +40,45 @@ impl Tracker {
     /// A tracker whose edges are those of the errors of forecasts that were played back; the slot after the first beginning is at the place
     /// `phase` of its day, and the others follow in strides.
     pub(crate) fn of(errors: &[Vec<f64>], phase: usize) -> Self {
-        let mut sudden = Vec::new();
+        let all = GAINS.map(|gain| Self::with(errors, phase, gain));
+        let wide = |tracker: &Self| tracker.edges.iter().sum::<f32>();
+        let least = |one: Self, other: Self| {
+            if wide(&other) < wide(&one) {
+                other
+            } else {
+                one
+            }
+        };
+        all.into_iter().reduce(least).unwrap_or(all[0])
+    }
+
+    /// A tracker that follows by this part.
+    fn with(errors: &[Vec<f64>], phase: usize, gain: f64) -> Self {
+        // Sudden errors, and the lesser of two in a row on the same side, with their hours.
+        let (mut sudden, mut lasting) = (Vec::new(), Vec::new());
         for (at, day) in errors.iter().enumerate() {
-            let mut level = day
-                .iter()
-                .copied()
-                .find(|error| error.is_finite())
-                .unwrap_or(0.0);
-            for (step, error) in day
-                .iter()
-                .enumerate()
-                .filter(|(_, error)| error.is_finite())
-            {
+            let known = |error: &&f64| error.is_finite();
+            let mut level = day.iter().find(known).copied().unwrap_or(0.0);
+            let mut first: Option<(f64, f64)> = None;
+            for (step, error) in day.iter().enumerate() {
+                if !error.is_finite() {
+                    first = None;
+                    continue;
+                }
                 let hour = (phase + at * STRIDE + step) % DAY / HOUR;
-                sudden.push((hour, (error - level).abs()));
-                level += FOLLOW * (error - level);
+                if let Some((before, one)) = first {
+                    let two = error - before;
+                    let least = if one * two > 0.0 {
+                        one.abs().min(two.abs())
+                    } else {
+                        0.0
+                    };
+                    lasting.push((hour, least));
+                }
+                let one = error - level;
+                sudden.push((hour, one.abs()));
+                first = Some((level, one));
+                level += gain * one;
             }
         }
         let all = sudden.iter().map(|(_, size)| size).sum::<f64>() / sudden.len().max(1) as f64;
@@ -64,13 +93,14 @@ impl Tracker {
             let own = if count > 0.0 { sum / count } else { all };
             SHRINK * all + (1.0 - SHRINK) * own
         });
-        let mut scaled: Vec<f64> = sudden
+        let mut scaled: Vec<f64> = lasting
             .iter()
             .map(|(hour, size)| size / scales[*hour].max(1e-9))
             .collect();
-        let edge = quantile(&mut scaled, WITHIN);
+        let edge = WIDER * quantile(&mut scaled, WITHIN);
         Self {
             level: 0.0,
+            gain,
             edges: scales.map(|scale| (edge * scale).max(NARROWEST) as f32),
         }
     }
@@ -88,7 +118,7 @@ impl Tracker {
     pub(crate) fn follow(&mut self, error: f64, phase: usize) {
         let edge = self.edge(phase);
         let sudden = (error - self.level).clamp(-edge, edge);
-        self.level += FOLLOW * sudden;
+        self.level += self.gain * sudden;
     }
 
     /// Whether an error is above what is followed.

@@ -81,7 +81,7 @@ fn of_series(out: &mut Encoder, tables: &[(Labels, &Table)]) {
     let family = (
         "forecast_anomaly_score",
         Kind::Gauge,
-        "How unlike its forecast the series suddenly is: 1 at the edge that the back-test stayed within in 99 of 100 quarters of an hour",
+        "How unlike its forecast the series suddenly is: 1 at the edge that two quarters of an hour in a row stayed within in 99 of 100 cases of the back-test",
     );
     each(out, tables, family, |out, labels, forecast, entry| {
         if let Some(score) = entry.score {

@@ -125,6 +125,10 @@ pub(crate) fn measure(all: &[Given]) -> BTreeMap<String, Alarms> {
             rules[1].calm.push(beside(day));
             for change in CHANGES {
                 let place = 4 + random.usize(..DAY - 8);
+                // A part of nothing is nothing.
+                if day[place..place + ROW].contains(&0.0) {
+                    continue;
+                }
                 let mut day = day.to_vec();
                 for value in &mut day[place..place + ROW] {
                     *value *= change;

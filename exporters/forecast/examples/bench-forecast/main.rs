@@ -175,7 +175,7 @@ fn main() -> anyhow::Result<()> {
             for (model, said) in &said {
                 let key = (given.set.clone(), (*model).to_owned());
                 let idle = |at: usize| given.idle(origin + at);
-                let mut add = |table: &mut Table| {
+                let add = |table: &mut Table| {
                     table
                         .entry(key.clone())
                         .or_default()
@@ -190,7 +190,8 @@ fn main() -> anyhow::Result<()> {
     }
     println!("{:.1} s\n{states:?}", begun.elapsed().as_secs_f64());
     let alarms = alarms::measure(&all);
-    let (moves, ramps) = (strain::moves(&all), strain::ramps());
+    let (moves, lost) = strain::moves(&all);
+    let ramps = strain::ramps();
     let marks = print(marks);
     if !common.is_empty() {
         println!("where all were asked:");
@@ -210,7 +211,7 @@ fn main() -> anyhow::Result<()> {
         common: &common,
         alarms: &alarms,
         moves: &moves,
-        ramps,
+        ramps: &ramps,
         load: &load,
     });
     for goal in &goals {
@@ -221,7 +222,7 @@ fn main() -> anyhow::Result<()> {
         .map(|((set, state), count)| serde_json::json!({"set": set, "state": state, "origins": count}))
         .collect();
     let written = serde_json::json!({
-        "goals": goals, "all": rows(&marks), "beside_others": rows(&common), "alarms": alarms, "moves": moves, "load": load,
+        "goals": goals, "all": rows(&marks), "beside_others": rows(&common), "alarms": alarms, "moves": moves, "no_longer_told": lost, "ramps": ramps, "load": load,
         "megabytes_of_others": others.megabytes, "states": states,
     });
     std::fs::create_dir_all("target/bench")?;
