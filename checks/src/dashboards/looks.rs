@@ -22,6 +22,10 @@ pub const LINKS: [&str; 10] = [
 ];
 /// Pixels that the 24 columns of the grid share on a screen of 1280.
 const PIXELS: u64 = 1_230;
+/// Links of the home page that stand on it; on a phone each takes a line of its own, above the first alert. The others are in its menu.
+const LINKS_OF_HOME: usize = 5;
+/// Pixels of an age, such as "59 minutes ago"; in less it is cut off at its left and reads "9 minutes ago".
+const AGE: u64 = 140;
 /// What Grafana takes for a letter of a panel's title, and for what stands beside it.
 const LETTER: u64 = 8;
 /// Queries of one refresh of a page; what lies in a closed row is not asked.
@@ -30,6 +34,10 @@ const QUERIES: usize = 20;
 const TILES: usize = 4;
 /// The least that "fit" must be allowed to zoom in: at less, sites of one town are one dot.
 const ZOOM: u64 = 12;
+/// The ground of a panel in Grafana's dark theme.
+const GROUND: u32 = 0x18_1b1f;
+/// The least contrast of a word to it, as WCAG 2 reckons; 4.5 is asked of texts, and the red-orange of "down" has 4.46.
+const CONTRAST: f64 = 4.4;
 /// Words of the code, which an operator does not know.
 const INTERNAL: [&str; 6] = ["books", "lane", "spool", "tally", "shelf", "pdu"];
 
@@ -59,8 +67,8 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
         }
         "table" => {
             ask(
-                !no_value,
-                "must not have `noValue`: it fills every empty cell; say in the description why it may be empty",
+                !no_value || taken_back(panel),
+                "has `noValue`, which fills every empty cell, without an override of all fields that takes it back",
             );
             ask(
                 defaults["custom"]["minWidth"]
@@ -71,6 +79,28 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
             ask(
                 widths(panel) <= room(panel),
                 "its columns are wider than the panel on a screen of 1280 pixels",
+            );
+            for column in cut(panel) {
+                ask(
+                    false,
+                    &format!("the heading `{column}` is cut off by the column's width"),
+                );
+            }
+            let ages = columns(panel).filter(|(_, properties)| {
+                let age =
+                    property(properties, "unit").is_some_and(|unit| unit == "dateTimeFromNow");
+                let width = property(properties, "custom.width").and_then(Value::as_u64);
+                age && width.is_some_and(|width| width < AGE)
+            });
+            for (column, _) in ages {
+                ask(
+                    false,
+                    &format!("the age in `{column}` loses its first digit"),
+                );
+            }
+            ask(
+                fills(panel),
+                "leaves a side empty: one column, and not one that may be missing, must have no width",
             );
         }
         "geomap" => {
@@ -106,6 +136,16 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
                     && panel.0["options"]["legend"]["showLegend"] != false,
                 "has no legend",
             );
+            let counts = ["pps", "bps", "Bps"]
+                .iter()
+                .any(|unit| defaults["unit"] == *unit);
+            ask(
+                !counts
+                    || custom["axisSoftMax"]
+                        .as_f64()
+                        .is_none_or(|most| most >= 5.0),
+                "an idle axis would count in thousandths (mp/s): `axisSoftMax` of 5 at least",
+            );
         }
         _ => {}
     }
@@ -125,6 +165,12 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
         !any("rate(network_event_total") && !any("increase(network_event_total"),
         "a first event is no rise of a counter: count them in Loki (`count_over_time`)",
     );
+    for color in faint(panel) {
+        ask(
+            false,
+            &format!("its words in {color} cannot be read on a dark ground"),
+        );
+    }
     let title = panel.title();
     ask(
         title.chars().count() as u64 * LETTER <= room(panel),
@@ -184,6 +230,21 @@ pub(super) fn page_faults(dashboard: &Dashboard) -> Vec<String> {
     let tiles = shown.iter().filter(|panel| panel.kind() == "stat").count();
     if tiles > TILES {
         faults.push(format!("has {tiles} tiles; {TILES} at most"));
+    }
+    if dashboard.json["time"]["to"]
+        .as_str()
+        .is_some_and(|to| to.contains('+'))
+    {
+        let instants = dashboard.panels().into_iter().filter(|panel| {
+            ["table", "stat"].contains(&panel.kind()) && !panel.0["timeFrom"].is_string()
+        });
+        faults.extend(instants.map(|panel| {
+            format!("panel `{}`: asks for an instant in the future, where nothing is; give it `timeFrom`", panel.title())
+        }));
+    }
+    let on_it = list(&dashboard.json["links"]).filter(|link| link["placement"] != "inControlsMenu");
+    if dashboard.uid == "sotp-now" && on_it.count() > LINKS_OF_HOME {
+        faults.push(format!("has more than {LINKS_OF_HOME} links: a phone shows no alert without scrolling; `placement` puts them into the menu"));
     }
     faults.extend(without_twin(dashboard));
     faults
@@ -276,6 +337,111 @@ fn widths(panel: Panel<'_>) -> u64 {
         .filter(|property| property["id"] == "custom.width")
         .filter_map(|property| property["value"].as_u64())
         .sum::<u64>()
+}
+
+/// The properties of an override by the name of the column that it is for.
+fn columns(panel: Panel<'_>) -> impl Iterator<Item = (&str, &Value)> {
+    list(&panel.0["fieldConfig"]["overrides"]).filter_map(|rule| {
+        let name = rule["matcher"]["options"].as_str()?;
+        (rule["matcher"]["id"] == "byName").then_some((name, &rule["properties"]))
+    })
+}
+
+fn property<'a>(properties: &'a Value, id: &str) -> Option<&'a Value> {
+    let mut all = list(properties);
+    Some(&all.find(|property| property["id"] == id)?["value"])
+}
+
+/// Pixels that a heading wants; an arrow stands beside that by which the table is sorted.
+pub(super) fn heading(panel: &Value, name: &str) -> u64 {
+    let sorted = list(&panel["options"]["sortBy"]).any(|by| by["displayName"] == name);
+    name.chars().count() as u64 * LETTER + 12 + if sorted { 28 } else { 0 }
+}
+
+/// Headings that want more than their column has.
+fn cut(panel: Panel<'_>) -> Vec<&str> {
+    columns(panel)
+        .filter(|(name, properties)| {
+            let width = property(properties, "custom.width").and_then(Value::as_u64);
+            width.is_some_and(|width| width < heading(panel.0, name))
+        })
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Whether a column takes what the others leave. That of `ifAlias` does not, since devices without descriptions have none.
+fn fills(panel: Panel<'_>) -> bool {
+    let renamed = list(&panel.0["transformations"])
+        .filter_map(|one| one["options"]["renameByName"].as_object());
+    let Some(names) = renamed.last().filter(|names| !names.is_empty()) else {
+        return true;
+    };
+    let fixed = |name: &str| {
+        columns(panel).any(|(column, properties)| {
+            column == name && property(properties, "custom.width").is_some()
+        })
+    };
+    let mut named = names.iter().filter(|(field, _)| *field != "ifAlias");
+    named.any(|(_, name)| name.as_str().is_some_and(|name| !fixed(name)))
+}
+
+/// Whether the text for "no data" is for the panel alone: an override of every field empties it.
+fn taken_back(panel: Panel<'_>) -> bool {
+    list(&panel.0["fieldConfig"]["overrides"]).any(|rule| {
+        rule["matcher"]["id"] == "byRegexp"
+            && rule["matcher"]["options"] == "/.*/"
+            && property(&rule["properties"], "noValue").is_some_and(|text| text == "")
+    })
+}
+
+/// Colours of words that do not stand out: those of coloured cells, and those of a map, which its names have.
+fn faint(panel: Panel<'_>) -> BTreeSet<String> {
+    let words: Vec<&Value> = if panel.kind() == "geomap" {
+        vec![&panel.0["fieldConfig"]]
+    } else {
+        let colored = |properties: &Value| {
+            property(properties, "custom.cellOptions")
+                .is_some_and(|cell| cell["type"] == "color-text")
+        };
+        let colored = columns(panel).filter(|(_, properties)| colored(properties));
+        colored.map(|(_, properties)| properties).collect()
+    };
+    let mut found = BTreeSet::new();
+    for value in words {
+        colors(value, &mut found);
+    }
+    found.retain(|color| contrast(color).is_some_and(|contrast| contrast < CONTRAST));
+    found
+}
+
+fn colors(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) if text.starts_with('#') => {
+            found.insert(text.clone());
+        }
+        Value::Array(members) => members.iter().for_each(|member| colors(member, found)),
+        Value::Object(members) => members.values().for_each(|member| colors(member, found)),
+        _ => {}
+    }
+}
+
+/// Contrast of `#rrggbb` to the ground (WCAG 2.2, contrast ratio).
+fn contrast(color: &str) -> Option<f64> {
+    let rgb = u32::from_str_radix(color.strip_prefix('#')?, 16).ok()?;
+    let (one, other) = (luminance(rgb), luminance(GROUND));
+    Some((one.max(other) + 0.05) / (one.min(other) + 0.05))
+}
+
+fn luminance(rgb: u32) -> f64 {
+    let part = |shift: u32| {
+        let part = f64::from((rgb >> shift) & 0xff) / 255.0;
+        if part <= 0.040_45 {
+            part / 12.92
+        } else {
+            ((part + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * part(16) + 0.7152 * part(8) + 0.0722 * part(0)
 }
 
 fn texts(panel: Panel<'_>) -> Vec<String> {

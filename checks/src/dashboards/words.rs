@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::looks::heading;
 use super::{Dashboard, list};
 
 /// Texts in English, each with what stands for it.
@@ -68,8 +69,10 @@ pub fn in_words(dashboard: &Dashboard, words: &Words) -> (Value, BTreeSet<String
         }
         for panel in json["panels"].as_array_mut().into_iter().flatten() {
             named(panel, &mut told);
+            widen(panel);
             for inner in panel["panels"].as_array_mut().into_iter().flatten() {
                 named(inner, &mut told);
+                widen(inner);
             }
         }
         // "6 of 7": put together by the query, and looked at by what colours it.
@@ -77,6 +80,28 @@ pub fn in_words(dashboard: &Dashboard, words: &Words) -> (Value, BTreeSet<String
         parts(&mut json, &of);
     }
     (json, missing)
+}
+
+/// Columns whose headings have become longer than they are wide.
+fn widen(panel: &mut Value) {
+    let mut rules = panel["fieldConfig"]["overrides"].take();
+    for rule in rules.as_array_mut().into_iter().flatten() {
+        let wanted = rule["matcher"]["options"]
+            .as_str()
+            .map(|name| heading(panel, name));
+        let wanted = wanted.filter(|_| rule["matcher"]["id"] == "byName");
+        for property in rule["properties"].as_array_mut().into_iter().flatten() {
+            let width = (property["id"] == "custom.width")
+                .then(|| property["value"].as_u64())
+                .flatten();
+            if let (Some(wanted), Some(width)) = (wanted, width) {
+                property["value"] = wanted.max(width).into();
+            }
+        }
+    }
+    if !rules.is_null() {
+        panel["fieldConfig"]["overrides"] = rules;
+    }
 }
 
 fn text(value: &mut Value, told: &mut impl FnMut(&str) -> String) {
@@ -123,6 +148,15 @@ fn mapped(value: &mut Value, told: &mut impl FnMut(&str) -> String) {
 /// Names of columns and legends, and whatever speaks of them.
 fn named(panel: &mut Value, told: &mut impl FnMut(&str) -> String) {
     if DRAWN.iter().any(|kind| panel["type"] == *kind) {
+        // What the legend says of a field that has a name of the drawing.
+        let overrides = panel["fieldConfig"]["overrides"].as_array_mut();
+        for rule in overrides.into_iter().flatten() {
+            for property in rule["properties"].as_array_mut().into_iter().flatten() {
+                if property["id"] == "displayName" {
+                    text(&mut property["value"], told);
+                }
+            }
+        }
         return;
     }
     let mut names = BTreeMap::new();

@@ -437,6 +437,45 @@ fn a_good_example_passes() {
         json["panels"].as_array_mut().unwrap().push(row);
     });
     assert_eq!(near, Vec::<String>::new());
+    // A text for "no data" that no cell gets, a heading that just fits, a column that takes the rest, a dim bar of a state timeline, an axis
+    // that counts whole packets, and instants of now on a page that reaches into the future.
+    let near = example(|json| {
+        let table = &mut json["panels"][2];
+        table["fieldConfig"]["defaults"]["noValue"] = json!("No alert is firing");
+        table["options"]["sortBy"] = json!([{"displayName": "Down", "desc": true}]);
+        table["transformations"] = renamed();
+        table["fieldConfig"]["overrides"] = columns(&[("Rate", 44), ("Down", 72)]);
+        let all = json!({"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": ""}]});
+        table["fieldConfig"]["overrides"]
+            .as_array_mut()
+            .unwrap()
+            .push(all);
+        json["panels"][1]["fieldConfig"]["defaults"]["mappings"][0]["options"]["1"]["color"] =
+            json!("#37546B");
+        json["panels"][4]["fieldConfig"]["defaults"]["unit"] = json!("pps");
+        json["panels"][4]["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] = json!(10);
+        let mut since = columns(&[("Since", 140)]);
+        let unit = json!({"id": "unit", "value": "dateTimeFromNow"});
+        since[0]["properties"].as_array_mut().unwrap().push(unit);
+        let overrides = json["panels"][2]["fieldConfig"]["overrides"].as_array_mut();
+        overrides.unwrap().push(since[0].take());
+        json["time"] = json!({"from": "now-24h", "to": "now+24h"});
+        for at in [0, 2] {
+            json["panels"][at]["timeFrom"] = json!("1h");
+        }
+    });
+    assert_eq!(near, Vec::<String>::new());
+}
+
+/// Overrides that give columns their widths.
+fn columns(widths: &[(&str, u64)]) -> Value {
+    let rule = |(name, width): &(&str, u64)| json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": "custom.width", "value": width}]});
+    widths.iter().map(rule).collect()
+}
+
+/// The columns Device and Rate, and a description that may be missing.
+fn renamed() -> Value {
+    json!([{"id": "organize", "options": {"renameByName": {"device": "Device", "ifAlias": "Description", "Value": "Rate"}}}])
 }
 
 type Change = fn(&mut Value);
@@ -517,6 +556,39 @@ fn each_fault_that_was_seen_is_found() {
         }),
         ("fills every empty cell", |json| {
             json["panels"][2]["fieldConfig"]["defaults"]["noValue"] = json!("No alert");
+        }),
+        ("its words in #37546B cannot be read", |json| {
+            let up = json!({"type": "value", "options": {"1": {"text": "Up", "color": "#37546B"}}});
+            json["panels"][2]["fieldConfig"]["overrides"] = json!([{"matcher": {"id": "byName", "options": "State"}, "properties": [
+                {"id": "mappings", "value": [up]}, {"id": "custom.cellOptions", "value": {"type": "color-text"}}]}]);
+        }),
+        ("its words in #37546B cannot be read", |json| {
+            json["panels"][3]["fieldConfig"]["defaults"]["thresholds"] =
+                json!({"steps": [{"color": "#37546B"}]});
+        }),
+        ("the heading `Down` is cut off", |json| {
+            json["panels"][2]["options"]["sortBy"] = json!([{"displayName": "Down", "desc": true}]);
+            json["panels"][2]["fieldConfig"]["overrides"] = columns(&[("Down", 60)]);
+        }),
+        ("the age in `Since` loses its first digit", |json| {
+            let mut since = columns(&[("Since", 100)]);
+            let unit = json!({"id": "unit", "value": "dateTimeFromNow"});
+            since[0]["properties"].as_array_mut().unwrap().push(unit);
+            json["panels"][2]["fieldConfig"]["overrides"] = since;
+        }),
+        ("shows no alert without scrolling", |json| {
+            json["uid"] = json!("sotp-now");
+        }),
+        ("leaves a side empty", |json| {
+            json["panels"][2]["transformations"] = renamed();
+            json["panels"][2]["fieldConfig"]["overrides"] =
+                columns(&[("Device", 90), ("Rate", 80)]);
+        }),
+        ("count in thousandths", |json| {
+            json["panels"][4]["fieldConfig"]["defaults"]["unit"] = json!("pps");
+        }),
+        ("asks for an instant in the future", |json| {
+            json["time"] = json!({"from": "now-24h", "to": "now+24h"});
         }),
         ("hides the last columns", |json| {
             json["panels"][2]["fieldConfig"]["defaults"]["custom"] = json!({});

@@ -164,12 +164,18 @@ fn production_problems(objects: &[Value]) -> Vec<String> {
         if !text.contains(&format!("\"secretName\":\"{own}-tls\"")) {
             problems.push(format!("{name}: has no certificate of its own"));
         }
-        let served = [
+        let config = objects
+            .iter()
+            .find(|object| manifests::name(object) == format!("ConfigMap/{own}-config"));
+        let config = config.map(ToString::to_string).unwrap_or_default();
+        let ways = [
             "/etc/sotp-web/web",
             "http-tls-client-auth=Require",
             "/etc/sotp/gate/tls.conf",
+            "http_tls_config: {cert_file: /etc/sotp-tls/tls.crt",
         ];
-        if own != "grafana" && !served.iter().any(|it| text.contains(it)) {
+        let served = |it: &&str| text.contains(it) || config.contains(it);
+        if own != "grafana" && !ways.iter().any(served) {
             problems.push(format!("{name}: serves without TLS"));
         }
         let wanted = certificates.iter().any(|certificate| {

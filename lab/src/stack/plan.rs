@@ -26,7 +26,7 @@ use super::services::{self, Devices, INVENTORY, Service};
 use super::tls::Certificates;
 
 /// Names and ports of everything that can listen, ours aside.
-const OTHERS: [(&str, u16); 13] = [
+const OTHERS: [(&str, u16); 14] = [
     ("prometheus", 9090),
     ("alertmanager", 9093),
     ("grafana", 3000),
@@ -40,7 +40,11 @@ const OTHERS: [(&str, u16); 13] = [
     ("gate-loki", 3101),
     ("gate-tempo", 3201),
     ("gate-prometheus", 9191),
+    ("gate-grafana", 3010),
 ];
+
+/// What browsers report to.
+const RUM: &str = "sotp-rum";
 
 /// Where spans are sent.
 const SPANS: &str = "otlp-http";
@@ -218,7 +222,7 @@ pub(crate) fn write(setting: &Setting) -> anyhow::Result<Plan> {
     }
     let forward = |name: &str| Inner {
         socket: Plan::socket(setting.state, name),
-        port: setting.inside[name],
+        port: setting.inside[setting.door(name)],
         certificates: setting
             .certificates
             .filter(|_| speaks_tls(name))
@@ -321,7 +325,9 @@ impl Setting<'_> {
             "mosquitto" => found.mosquitto.is_some() && !self.sensors.is_empty(),
             "tempo" | "otlp-http" => found.tempo.is_some() || self.doubles,
             "tempo-grpc" | "otlp-grpc" => found.tempo.is_some(),
-            "gate-loki" | "gate-tempo" | "gate-prometheus" => self.gate().is_some(),
+            "gate-loki" | "gate-tempo" | "gate-prometheus" | "gate-grafana" => {
+                self.gate().is_some()
+            }
             _ => true,
         };
         let names = self.inside.keys().filter(|name| there(name));
@@ -349,6 +355,15 @@ impl Setting<'_> {
         self.inner_url(gate.as_deref().unwrap_or(name))
     }
 
+    /// The part that the door of `name` leads to: people reach Grafana through the gate, where there is one.
+    fn door<'a>(&self, name: &'a str) -> &'a str {
+        if name == "grafana" && self.gate().is_some() {
+            "gate-grafana"
+        } else {
+            name
+        }
+    }
+
     fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.state.join(name);
         std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
@@ -371,9 +386,9 @@ fn web_config(setting: &Setting, name: &str, callers: Callers) -> anyhow::Result
     Ok(Some(format!("--web.config.file={file}")))
 }
 
-/// The flags of Loki and Tempo for TLS at their HTTP port.
-fn engine_tls(setting: &Setting, name: &str) -> Vec<String> {
-    let Some(files) = setting.certificates.map(|it| it.part(name)) else {
+/// The flags of Loki for TLS at its HTTP port.
+fn loki_tls(setting: &Setting) -> Vec<String> {
+    let Some(files) = setting.certificates.map(|it| it.part("loki")) else {
         return Vec::new();
     };
     let flag = |name: &str, path: &Path| format!("-server.http-tls-{name}={}", path.display());
@@ -618,7 +633,7 @@ fn loki_process(setting: &Setting, program: &Program) -> anyhow::Result<Process>
         "-config.file={}",
         setting.file("loki.yaml", &text)?
     )];
-    arguments.extend(engine_tls(setting, "loki"));
+    arguments.extend(loki_tls(setting));
     Ok(Process::new("loki", argv(&program.path, arguments))
         .ready_at(format!("{}/ready", setting.inner_url("loki"))))
 }
@@ -648,11 +663,10 @@ fn tempo_process(setting: &Setting, program: &Program) -> anyhow::Result<Process
     };
     let files = setting.certificates.map(|it| it.part("tempo"));
     let text = tempo::text(&setting.folder("tempo")?, ports, files.as_ref());
-    let mut arguments = vec![format!(
+    let arguments = [format!(
         "-config.file={}",
         setting.file("tempo.yaml", &text)?
     )];
-    arguments.extend(engine_tls(setting, "tempo"));
     Ok(Process::new("tempo", argv(&program.path, arguments))
         .ready_at(format!("{}/ready", setting.inner_url("tempo"))))
 }
@@ -668,7 +682,14 @@ fn gate_process(setting: &Setting) -> anyhow::Result<Option<Process>> {
         behind: setting.inside[name],
     });
     let files = setting.certificates.map(|it| it.part("gate"));
-    let text = gate::text(&setting.folder("gate")?, &shipped, &sources, files.as_ref());
+    let front = gate::Front {
+        gate: setting.inside["gate-grafana"],
+        grafana: setting.inside["grafana"],
+        // What the services' own table says, where it does not run.
+        rum: setting.inside.get(RUM).copied().unwrap_or(19887),
+    };
+    let data = setting.folder("gate")?;
+    let text = gate::text(&data, &shipped, &sources, front, files.as_ref());
     let file = setting.file("gate.conf", &text)?;
     let arguments = ["-e", "stderr", "-c", &file].map(str::to_owned);
     let ready = format!(
@@ -684,17 +705,18 @@ fn gate_process(setting: &Setting) -> anyhow::Result<Option<Process>> {
 
 /// What Grafana is told so that its pages report to sotp-rum: web vitals and faults, not each request and not the console.
 fn browsers(setting: &Setting) -> Vec<(&'static str, String)> {
-    const RUM: &str = "sotp-rum";
     if !setting.outside.contains_key(RUM) {
         return Vec::new();
     }
+    // On Grafana's own origin, where people reach it through the gate.
+    let endpoint = match setting.gate() {
+        Some(_) => "/rum/collect".to_owned(),
+        None => format!("{}/collect", setting.url(RUM)),
+    };
     let off = |name| (name, "false".to_owned());
     vec![
         ("GF_LOG_FRONTEND_ENABLED", "true".to_owned()),
-        (
-            "GF_LOG_FRONTEND_CUSTOM_ENDPOINT",
-            format!("{}/collect", setting.url(RUM)),
-        ),
+        ("GF_LOG_FRONTEND_CUSTOM_ENDPOINT", endpoint),
         off("GF_LOG_FRONTEND_INSTRUMENTATIONS_CONSOLE_ENABLED"),
         off("GF_LOG_FRONTEND_INSTRUMENTATIONS_PERFORMANCE_ENABLED"),
         off("GF_LOG_FRONTEND_INSTRUMENTATIONS_CSP_ENABLED"),

@@ -3,7 +3,9 @@
 //! not been run here.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -20,6 +22,10 @@ if "--version" in sys.argv:
     print("VERSION"); sys.exit(0)
 configs = [a.split("=", 1)[1] for a in sys.argv if a.startswith("-config.file=")]
 text = open(configs[0]).read() if configs else ""
+if sys.argv[0].endswith("tempo"):
+    for flag in sys.argv[1:]:
+        if not flag.startswith("-config.file="):
+            sys.exit("flag provided but not defined: " + flag)
 port = os.environ.get("GF_SERVER_HTTP_PORT") or re.search(r"http_listen_port: (\d+)", text).group(1)
 note = os.environ["NOTES"] + "/" + os.path.basename(sys.argv[0])
 open(note, "w").write("\n".join([" ".join(sys.argv[1:])] + ["%s=%s" % e for e in sorted(os.environ.items())]))
@@ -28,15 +34,15 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
     def log_message(self, *_): pass
 server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Answer)
-flags = dict(a[1:].split("=", 1) for a in sys.argv if a.startswith("-server.http-tls-"))
+section = dict(re.findall(r'^    (cert_file|key_file|client_auth_type|client_ca_file): "?(.+?)"?$', text, re.M))
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 tls.load_cert_chain(
-    os.environ.get("GF_SERVER_CERT_FILE") or flags["server.http-tls-cert-path"],
-    os.environ.get("GF_SERVER_CERT_KEY") or flags["server.http-tls-key-path"])
-if flags:
-    assert flags["server.http-tls-client-auth"] == "RequireAndVerifyClientCert"
+    os.environ.get("GF_SERVER_CERT_FILE") or section["cert_file"],
+    os.environ.get("GF_SERVER_CERT_KEY") or section["key_file"])
+if section:
+    assert "http_tls_config:" in text and section["client_auth_type"] == "RequireAndVerifyClientCert"
     tls.verify_mode = ssl.CERT_REQUIRED
-    tls.load_verify_locations(flags["server.http-tls-ca-path"])
+    tls.load_verify_locations(section["client_ca_file"])
 server.socket = tls.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 "#;
@@ -105,6 +111,23 @@ fn programs_in_the_stack_folder_are_started_and_told_of_each_other() {
             Err(out)
         }
     });
+    // People reach Grafana through the gate, and what their browsers measure goes to sotp-rum.
+    let gate = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
+    let gate = gate.iter().any(|path| path.exists());
+    if gate {
+        let door = folder.join("state/grafana.sock");
+        let ask = |request: &str, length: usize| {
+            let head = format!(
+                "{request} HTTP/1.1\r\nhost: 127.0.0.1:3000\r\norigin: http://127.0.0.1:3000\r\n\
+                 content-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            );
+            answer(&door, &head)
+        };
+        assert!(ask("GET /d/x", 0).starts_with("HTTP/1.1 200 "));
+        assert!(ask("GET /rum/collect", 0).starts_with("HTTP/1.1 403 "));
+        let said = ask("POST /rum/collect", 0);
+        assert!(said.contains("expected a payload of Faro"), "{said}");
+    }
     kill(
         Pid::from_raw(i32::try_from(child.id()).unwrap()),
         Signal::SIGTERM,
@@ -141,14 +164,18 @@ fn programs_in_the_stack_folder_are_started_and_told_of_each_other() {
     };
     assert!(grafana.starts_with("server --homepath "), "{grafana}");
     // It asks through the gate; without one nobody may look unasked.
-    let gate = ["/usr/sbin/nginx", "/usr/bin/nginx"].map(Path::new);
-    let gate = gate.iter().any(|path| path.exists());
     let port = if gate { 19191 } else { 19090 };
     assert_eq!(
         value("SOTP_PROMETHEUS_URL="),
         format!("https://127.0.0.1:{port}")
     );
     assert_eq!(value("GF_AUTH_ANONYMOUS_ENABLED="), gate.to_string());
+    let collect = if gate {
+        "/rum/collect"
+    } else {
+        "http://127.0.0.1:19887/collect"
+    };
+    assert_eq!(value("GF_LOG_FRONTEND_CUSTOM_ENDPOINT="), collect);
     assert_eq!(value("SOTP_SCRAPE_INTERVAL="), "15s");
     assert_eq!(value("GF_SERVER_HTTP_ADDR="), "127.0.0.1");
     for folder in ["datasources", "dashboards"] {
@@ -181,6 +208,18 @@ fn programs_in_the_stack_folder_are_started_and_told_of_each_other() {
         Vec::<String>::new(),
         "provisioning reads variables that are not set"
     );
+}
+
+/// What is answered behind a unix socket.
+fn answer(socket: &Path, request: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    said
 }
 
 /// The variables `${NAME}` in provisioning files that the environment lacks.

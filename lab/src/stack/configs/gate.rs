@@ -1,4 +1,5 @@
-//! `nginx.conf` of the read-only gate between Grafana and its data sources: what it lets pass is `dashboards/gate/` of the checkout.
+//! `nginx.conf` of the gate: between Grafana and its data sources only reading passes, and people reach Grafana through it, so that what their
+//! browsers measure finds sotp-rum on Grafana's own origin. What it lets pass is `dashboards/gate/` of the checkout.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,8 +19,25 @@ pub(crate) struct Source {
     pub(crate) behind: u16,
 }
 
-/// The text of the file; `data` is the gate's folder, `shipped` the folder with `allowed.conf` and `source.conf`.
-pub(crate) fn text(data: &Path, shipped: &Path, sources: &[Source], tls: Option<&Files>) -> String {
+/// Where people reach Grafana.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Front {
+    /// Where the launcher's door leads.
+    pub(crate) gate: u16,
+    /// Where Grafana listens.
+    pub(crate) grafana: u16,
+    /// Where sotp-rum listens.
+    pub(crate) rum: u16,
+}
+
+/// The text of the file; `data` is the gate's folder, `shipped` the folder with the files that it includes.
+pub(crate) fn text(
+    data: &Path,
+    shipped: &Path,
+    sources: &[Source],
+    front: Front,
+    tls: Option<&Files>,
+) -> String {
     let path = |path: &Path| quoted(path.to_string_lossy());
     let mut text = format!(
         "# Written anew at each start by `sotp-lab`.
@@ -77,6 +95,21 @@ http {{
 "
         );
     }
+    let Front { gate, grafana, rum } = front;
+    let include = path(&shipped.join("front.conf"));
+    let _ = write!(
+        text,
+        "    upstream grafana {{ server 127.0.0.1:{grafana}; }}
+    upstream rum {{ server 127.0.0.1:{rum}; }}
+    server {{
+        listen 127.0.0.1:{gate}{ssl};
+        set $gate rum;
+        set $way {way};
+        set $grafana_way {way};
+        include {include};
+    }}
+"
+    );
     text.push_str("}\n");
     text
 }
@@ -97,10 +130,15 @@ mod tests {
             behind: 9,
         };
         let sources = [source("loki", 3101), source("tempo", 3201)];
+        let front = Front {
+            gate: 3010,
+            grafana: 9,
+            rum: 9,
+        };
         crate::stack::tls::Certificates::renew(&folder.join("tls"), ["gate"]).unwrap();
         let files = Files::of(&folder.join("tls"), "gate");
         for tls in [None, Some(&files)] {
-            let text = text(&folder, &shipped, &sources, tls);
+            let text = text(&folder, &shipped, &sources, front, tls);
             for line in text.lines().filter(|line| line.contains("listen")) {
                 assert!(line.contains("listen 127.0.0.1:"), "{line}");
                 assert_eq!(line.contains(" ssl;"), tls.is_some(), "{line}");

@@ -30,6 +30,15 @@ pub(crate) fn text(data: &Path, ports: Ports, tls: Option<&Files>) -> String {
             path(&files.authority)
         )
     });
+    // Tempo, unlike Loki, has no flags for it.
+    let screens = tls.map_or_else(String::new, |files| {
+        format!(
+            "\n  http_tls_config:\n    cert_file: {}\n    key_file: {}\n    client_auth_type: RequireAndVerifyClientCert\n    client_ca_file: {}",
+            path(&files.certificate),
+            path(&files.key),
+            path(&files.authority)
+        )
+    });
     let folder = |name: &str| quoted(data.join(name).to_string_lossy());
     format!(
         "# Written anew at each start by `sotp-lab`.
@@ -41,7 +50,7 @@ server:
   http_listen_port: {http}
   grpc_listen_address: 127.0.0.1
   grpc_listen_port: {grpc}
-  graceful_shutdown_timeout: 3s
+  graceful_shutdown_timeout: 3s{screens}
 memberlist:
   bind_addr: [127.0.0.1]
   advertise_addr: 127.0.0.1
