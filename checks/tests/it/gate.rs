@@ -432,7 +432,7 @@ fn grafana_asks_the_gate() {
             let at = text.find(&key).unwrap();
             let said: String = text[at..].lines().take(2).collect();
             assert!(
-                said.contains(&format!("http://gate:{port}")),
+                said.contains(&format!("://gate:{port}")),
                 "{file}: {key} is {said}"
             );
         }
