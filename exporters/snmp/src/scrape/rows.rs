@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use super::answer::Answer;
 use super::cursor::{self, Cursor, Task};
-use super::sizes::{Group, MOST_COLUMNS};
+use super::sizes::{Group, MOST_COLUMNS, Question};
 use super::{After, Scrape, Work};
 use crate::codec;
 use crate::oid::{self, Oid};
@@ -25,15 +25,6 @@ pub(super) struct Rows {
     pub(super) repetitions: u32,
     /// Instances that the target had, asked for in front of the first rows.
     pub(super) questions: Vec<Question>,
-}
-
-/// An instance, and the piece of work that wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Question {
-    pub(super) work: usize,
-    /// Only we want to know it.
-    pub(super) own: bool,
-    pub(super) instance: Oid,
 }
 
 #[derive(Debug)]

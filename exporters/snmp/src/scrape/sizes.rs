@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Params;
-use super::rows::Question;
 use crate::oid::{self, Oid};
 use crate::value::{Column, Table, Value};
 
@@ -89,6 +88,15 @@ pub(super) struct Group {
     pub(super) octets: u32,
     /// What is asked for in front of the first rows.
     pub(super) questions: Vec<Question>,
+}
+
+/// An instance, and the piece of work that wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) work: usize,
+    /// Only we want to know it.
+    pub(super) own: bool,
+    pub(super) instance: Oid,
 }
 
 /// A column of known size.
