@@ -66,7 +66,7 @@ async fn answers_are_read_by_who_has_the_right_to_each_device_and_on_record() {
         .unwrap();
     assert_eq!(all["commands"].as_array().unwrap().len(), 3, "{all}");
     assert!(!all.to_string().contains("FRRouting"), "{all}");
-    eventually(Duration::from_secs(10), || async {
+    eventually(Duration::from_secs(60), || async {
         let records = place.records();
         let read = |user: &str, id: &str| {
             let line = |line: &str| {
@@ -86,7 +86,7 @@ async fn answers_are_read_by_who_has_the_right_to_each_device_and_on_record() {
 
 /// Waits for the answers, which alice may read.
 async fn done(place: &Place, id: &str) -> Value {
-    eventually(Duration::from_secs(20), || async {
+    eventually(Duration::from_secs(60), || async {
         let path = format!("/v1/commands/{id}");
         let (_, job) = place.ask("GET", &path, "alice", None).await?;
         anyhow::ensure!(job["state"] == "done", "{job}");
@@ -118,7 +118,7 @@ async fn without_an_access_section_nobody_reads_an_answer() {
     let id = asked.await.unwrap().1["job"].as_str().unwrap().to_owned();
     done(&place, &id).await;
     place.process.signal(testkit::Signal::SIGTERM).unwrap();
-    place.process.wait(Duration::from_secs(20)).await.unwrap();
+    place.process.wait(Duration::from_secs(60)).await.unwrap();
     place.dir.write("config.yaml", config).unwrap();
     place.process = crate::golden::start(&place.dir, &[]).await;
     place.ready().await;

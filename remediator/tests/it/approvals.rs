@@ -39,7 +39,7 @@ async fn waits(place: &Place, user: &str) -> Value {
 
 async fn stands(place: &Place, id: &str, state: &str) -> Value {
     let path = format!("/api/v1/jobs/{id}");
-    eventually(Duration::from_secs(20), || async {
+    eventually(Duration::from_secs(60), || async {
         let (_, job) = place.ask("GET", &path, "eve", None).await?;
         anyhow::ensure!(job["state"] == state, "{job}");
         Ok(job)
@@ -70,7 +70,7 @@ async fn who_asked_for_it_does_not_approve_it_and_somebody_else_does_once() {
     let opened = || device.typed().contains(&"no shutdown".to_owned());
     assert!(!opened(), "{:?}", device.typed());
     assert_eq!(approve(&place, &job, "bob").await.0, 202);
-    eventually(Duration::from_secs(20), || async {
+    eventually(Duration::from_secs(60), || async {
         anyhow::ensure!(opened(), "{:?}", device.typed());
         Ok(())
     })

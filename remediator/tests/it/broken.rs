@@ -19,7 +19,7 @@ async fn told(place: &Place, labels: &Value) -> u16 {
 
 async fn unmatched(place: &Place, reason: &str, count: u32) {
     let line = format!("remediator_alerts_unmatched_total{{reason=\"{reason}\"}} {count}");
-    eventually(Duration::from_secs(10), || async {
+    eventually(Duration::from_secs(60), || async {
         let (_, page) = place.ask("GET", "/metrics", "eve", None).await?;
         let page = page.as_str().unwrap_or_default();
         let own = page.lines().find(|own| own.contains(reason));
@@ -49,7 +49,7 @@ async fn labels_that_nobody_could_mean_make_no_job_and_are_counted() {
     }
     assert_eq!(told(&place, &many).await, 200);
     unmatched(&place, "bad_labels", 1).await;
-    eventually(Duration::from_secs(10), || async {
+    eventually(Duration::from_secs(60), || async {
         let log = place.process.log();
         anyhow::ensure!(log.contains("more than 64 labels"), "{log}");
         anyhow::ensure!(!log.contains('\u{1b}') && !log.contains('\u{0}'), "{log}");
@@ -79,7 +79,7 @@ async fn runbook_with_a_typing_error_is_told_with_its_place_and_the_old_ones_go_
     assert!(title().await.unwrap().contains("Slowly bring"));
     std::fs::write(&path, good.replace("postcheck:", "postchek:")).unwrap();
     place.process.signal(Signal::SIGHUP).unwrap();
-    eventually(Duration::from_secs(10), || async {
+    eventually(Duration::from_secs(60), || async {
         let log = place.process.log();
         anyhow::ensure!(
             log.contains("port-up.yaml") && log.contains("postchek"),
@@ -92,7 +92,7 @@ async fn runbook_with_a_typing_error_is_told_with_its_place_and_the_old_ones_go_
     assert!(title().await.unwrap().contains("Slowly bring"));
     std::fs::write(&path, good).unwrap();
     place.process.signal(Signal::SIGHUP).unwrap();
-    eventually(Duration::from_secs(10), || async {
+    eventually(Duration::from_secs(60), || async {
         let now = title().await?;
         anyhow::ensure!(!now.contains("Slowly"), "{now}");
         Ok(())

@@ -59,7 +59,7 @@ async fn incident(place: &Place, device: &str, port: &str, state: &str) -> Value
     let told = place.ask("POST", "/api/v1/webhook/alertmanager", "am", Some(&alert));
     assert_eq!(told.await.unwrap().0, 200);
     let path = format!("/api/v1/jobs?limit=1&device={device}");
-    eventually(Duration::from_secs(30), || async {
+    eventually(Duration::from_secs(60), || async {
         let (_, jobs) = place.ask("GET", &path, "eve", None).await?;
         let job = jobs["jobs"][0].clone();
         anyhow::ensure!(job["state"] == state && job["port"] == port, "{jobs}");
@@ -94,7 +94,7 @@ async fn port_is_opened_where_the_agent_says_that_it_is_shut_and_nowhere_else() 
         format!("{}:1161", router.other_address()),
     );
     for (target, port, value) in [(&own, "eth1", 2.0), (&other, "eth2", 1.0)] {
-        eventually(Duration::from_secs(30), || async {
+        eventually(Duration::from_secs(60), || async {
             let found = admin(&snmp, target, port).await?;
             anyhow::ensure!(found == value, "{target} {port}: {found}");
             Ok(())
