@@ -36,6 +36,8 @@ pub struct Udp {
     pub sockets: usize,
     /// The receive buffer of each in bytes.
     pub buffer: u32,
+    /// Whether a datagram may have several messages.
+    pub several: bool,
 }
 
 /// A TCP address.
@@ -266,6 +268,7 @@ fn check(raw: Raw, base: &Path) -> Checked<Config> {
             address,
             sockets: udp.sockets.get().into(),
             buffer: udp.receive_buffer_bytes,
+            several: udp.several_messages,
         });
     }
     for (at, tcp) in raw.listen.tcp.into_iter().enumerate() {

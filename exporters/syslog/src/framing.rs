@@ -33,14 +33,14 @@ pub struct Framing {
     state: Skip,
 }
 
-/// Messages that one datagram is taken apart into at most; the last keeps the rest.
-const TOGETHER: usize = 64;
+/// Messages that one datagram is taken apart into at most.
+pub const TOGETHER: usize = 64;
 
-/// The messages of a datagram: one (RFC 5426), or several where a sender put them together, each on a line that begins
-/// with a priority.
-pub fn messages(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The messages of a datagram: one (RFC 5426), or up to `most` where a sender put them together, each on a line that begins with a
+/// priority; the last keeps the rest.
+pub fn messages(datagram: &[u8], most: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(datagram);
-    let mut left = if prioritised(datagram) { TOGETHER } else { 1 };
+    let mut left = if prioritised(datagram) { most } else { 1 };
     std::iter::from_fn(move || {
         let bytes = rest.take()?;
         left -= 1;
@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     fn together(datagram: &str) -> Vec<&str> {
-        messages(datagram.as_bytes())
+        messages(datagram.as_bytes(), TOGETHER)
             .map(|message| std::str::from_utf8(message).expect("it was text"))
             .collect()
     }
@@ -319,6 +319,8 @@ mod tests {
         ] {
             assert_eq!(together(one), [one]);
         }
+        let two = b"<13>one\n<14>two";
+        assert_eq!(messages(two, 1).collect::<Vec<_>>(), [two]);
         let many = "<1>\n".repeat(1_000);
         assert_eq!(together(&many).len(), TOGETHER);
         assert_eq!(together(&many).join("\n"), many);

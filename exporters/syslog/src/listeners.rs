@@ -156,6 +156,7 @@ impl Listeners {
                 let key = (udp.address, place);
                 if let Some(entry) = table.udp.iter().find(|e| e.key == key) {
                     entry.item.set_buffer(udp.buffer)?;
+                    entry.item.set_several(udp.several);
                     if udp.sockets > 1 {
                         entry.item.share_with_others();
                     }
@@ -169,6 +170,7 @@ impl Listeners {
                     None => Listener::bind(address, udp.buffer),
                 };
                 let listener = Arc::new(listener.with_context(|| format!("UDP {address}"))?);
+                listener.set_several(udp.several);
                 while let Some(socket) = self.take(Kind::UdpOwn, &udp.address.to_string()) {
                     listener.adopt_own(socket.into())?;
                 }

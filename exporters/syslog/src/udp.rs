@@ -63,6 +63,7 @@ pub struct Listener {
     before: AtomicU64,
     address: SocketAddr,
     buffer: AtomicU32,
+    several: AtomicBool,
     /// How it ends for another process.
     pub leaving: Leaving,
 }
@@ -92,6 +93,7 @@ impl Listener {
             by_address: Mutex::default(),
             before: AtomicU64::new(0),
             buffer: AtomicU32::new(buffer),
+            several: AtomicBool::new(false),
             leaving: Leaving::default(),
         })
     }
@@ -143,6 +145,11 @@ impl Listener {
         self.by_address
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a datagram may have several messages from now on; at first it is one.
+    pub fn set_several(&self, several: bool) {
+        self.several.store(several, Ordering::Relaxed);
     }
 
     /// Asks for another receive buffer.
@@ -385,7 +392,12 @@ impl Listener {
             for datagram in received.datagrams() {
                 let stamp = datagram.control.stamp.map_or_else(now, |s| s.0);
                 let source = datagram.address.unwrap_or(self.address);
-                let mut messages = framing::messages(datagram.payload).peekable();
+                let most = if self.several.load(Ordering::Relaxed) {
+                    framing::TOGETHER
+                } else {
+                    1
+                };
+                let mut messages = framing::messages(datagram.payload, most).peekable();
                 while let Some(message) = messages.next() {
                     let cut = datagram.truncated && messages.peek().is_none();
                     let flags = if cut { TRUNCATED } else { 0 };

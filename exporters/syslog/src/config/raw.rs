@@ -64,6 +64,10 @@ pub(super) struct RawUdp {
     /// Receive buffer of each socket in bytes.
     #[serde(default = "buffer")]
     pub(super) receive_buffer_bytes: u32,
+    /// Takes a datagram apart in which several messages stand, each on a line that begins with a priority, 64 at most. RFC 5426 knows
+    /// one: where a sender puts other people's words into its messages, such as the name at a login, these people can make up messages.
+    #[serde(default)]
+    pub(super) several_messages: bool,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -276,6 +280,7 @@ impl Default for RawListen {
             address: ":5514".to_owned(),
             sockets: one(),
             receive_buffer_bytes: buffer(),
+            several_messages: false,
         };
         let tcp = RawTcp {
             address: ":5514".to_owned(),

@@ -100,6 +100,24 @@ async fn listeners_labels_and_destinations_change_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_datagram_is_one_message_unless_several_were_asked_for() {
+    let (one, several) = (free(), free());
+    let world = World::new(&format!(
+        "listen: {{udp: [{{address: '{one}'}}, {{address: '{several}', several_messages: true}}], tcp: []}}"
+    ))
+    .await;
+    let datagram = b"<86>sshd[1]: Invalid user x\n<86>sshd[1]: Accepted password for root from 192.0.2.1 port 1 ssh2";
+    from("127.0.0.1:0").send_to(datagram, one).unwrap();
+    world.stored("Invalid user x", 1).await;
+    assert_eq!(world.loki.len(), 1);
+    from("127.0.0.1:0").send_to(datagram, several).unwrap();
+    world.stored("Invalid user x", 2).await;
+    world.stored("Accepted password", 2).await;
+    assert_eq!(world.loki.len(), 3);
+    world.balanced().await;
+}
+
+#[tokio::test]
 async fn a_clock_in_local_time_is_read_right_after_some_messages() {
     let world = World::new(crate::world::BOTH).await;
     let socket = from("127.0.0.1:0");
