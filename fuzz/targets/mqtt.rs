@@ -15,7 +15,7 @@ crate::target!(|bytes: &[u8]| {
     let topic = String::from_utf8_lossy(parts.next().unwrap_or_default());
     let payload = parts.next().unwrap_or_default();
     let announced = match RULES.announcement(&topic, payload) {
-        Some(Announcement::Entity(rules)) => rules,
+        Some(Announcement::Entities { rules, .. }) => rules,
         _ => Vec::new(),
     };
     let matching = RULES.matching(&topic);
@@ -23,7 +23,7 @@ crate::target!(|bytes: &[u8]| {
         assert!(read.samples.iter().all(|sample| sample.value.is_finite()));
         assert!(read.samples.len() <= 200);
     }
-    // An entity that is read without its payload being one of its own.
+    // Entities that are read without its payload being one of their own.
     let _ = RULES.read(&matching, &announced, b"21.5", (true, false));
     let text = String::from_utf8_lossy(bytes);
     let _ = sotp_mqtt::commands::convert(&text, Path::new("x"));

@@ -68,7 +68,7 @@ let settings: Settings;
 function Nav() {
   return (
     <nav aria-label="SOTP">
-      <Stack gap={2}>
+      <Stack gap={2} wrap="wrap">
         {settings.includes
           .filter((include) => include.addToNav && include.shown)
           .map((include) => (

@@ -415,6 +415,19 @@ impl Browser {
             .collect())
     }
 
+    /// Shows the page as on a screen of this size, a phone's too, which no window is as narrow as; 0 by 0 as the window is.
+    ///
+    /// # Errors
+    /// The browser does not answer.
+    pub async fn sized(&self, width: u32, height: u32) -> anyhow::Result<()> {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
+        self.call("POST", "goog/cdp/execute", Some(&command))
+            .await?;
+        Ok(())
+    }
+
     /// A picture of the window, as PNG.
     ///
     /// # Errors

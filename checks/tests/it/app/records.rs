@@ -1,7 +1,8 @@
-//! The pages *Reports*, *Audit* and *Settings*, against the real services and a real Alertmanager.
+//! The pages *Reports*, *Audit* and *Settings*, against the real services and a real Alertmanager; what is done on them is done by keyboard.
 
 use std::time::Duration;
 
+use testkit::chromium::Key;
 use testkit::{eventually, skip};
 
 use super::screen::{PASSWORD, Stack, seen};
@@ -26,7 +27,8 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
     screen.open("audit").await;
     page.says("device.change").await.unwrap();
     page.says("refused: 403: forbidden").await.unwrap();
-    page.press("Check that nothing was altered").await.unwrap();
+    screen.reach("Check that nothing was altered").await;
+    page.key(Key::Enter).await.unwrap();
     page.says("is what was written.").await.unwrap();
     screen.is_sound(app, "audit").await;
     eventually(Duration::from_secs(20), || async {
@@ -43,14 +45,22 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
     .unwrap();
     page.fill("find", "nothing like it").await.unwrap();
     page.says("No record fits.").await.unwrap();
+    // The services are one stop of the tabulator, and the arrows go through them.
+    screen.open("audit").await;
+    page.says("device.change").await.unwrap();
+    screen.reach("Inventory").await;
+    page.key(Key::Down).await.unwrap();
+    page.gone("//code[.=\"device.change\"]").await.unwrap();
 
     screen.open("settings").await;
     page.says("user:").await.unwrap();
     let services = page.all("//tr[contains(., \"answers\")]").await.unwrap();
     assert_eq!(services.len(), 5, "every service answers");
-    let test = "//button[@aria-label=\"Send a test to warning\"]";
-    let test = page.find(test).await.unwrap();
-    page.click(&test).await.unwrap();
+    page.find("//button[@aria-label=\"Send a test to warning\"]")
+        .await
+        .unwrap();
+    screen.reach("Send a test to warning").await;
+    page.key(Key::Enter).await.unwrap();
     page.says("Alertmanager hands the test to warning.")
         .await
         .unwrap();
@@ -67,7 +77,13 @@ async fn what_was_done_reports_and_tests_of_receivers_are_seen_by_who_may() {
     screen.open("reports").await;
     page.says("There is no report yet").await.unwrap();
     screen.is_sound(app, "reports-none").await;
-    page.press("Make the report").await.unwrap();
+    screen.reach("Send it").await;
+    page.key(Key::Space).await.unwrap();
+    let checked = "return document.activeElement.checked";
+    assert_eq!(page.run(checked, &[]).await.unwrap(), true);
+    page.key(Key::Space).await.unwrap();
+    screen.reach("Make the report").await;
+    page.key(Key::Enter).await.unwrap();
     page.says("was not made.").await.unwrap();
     screen.is_sound(app, "reports-failed").await;
     let jobs = stack

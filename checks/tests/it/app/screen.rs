@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sotp_checks::app::{self, App, Part};
 use sotp_checks::root;
-use testkit::chromium::Browser;
+use testkit::chromium::{Browser, Key};
 use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, User};
 use testkit::otlp::Collector;
 use testkit::services::program;
@@ -260,7 +260,24 @@ impl Screen {
         self.browser.open(&url).await.unwrap();
     }
 
-    /// Nothing is in the way of a keyboard or a screen reader, and nothing broke; a picture is kept in `target/app-pictures`.
+    /// Goes on by the tabulator, from where the focus is, to what has a name for screen readers that begins so.
+    pub(crate) async fn reach(&self, name: &str) {
+        let named = "const one = document.activeElement; \
+            return one.ariaLabel ?? one.labels?.[0]?.textContent ?? one.textContent";
+        let mut seen = Vec::new();
+        for _ in 0..60 {
+            self.browser.key(Key::Tab).await.unwrap();
+            let at = self.browser.run(named, &[]).await.unwrap();
+            let at = at.as_str().unwrap_or_default().trim().to_owned();
+            if at.starts_with(name) {
+                return;
+            }
+            seen.push(at);
+        }
+        panic!("the tabulator does not reach {name}: {seen:#?}");
+    }
+
+    /// Nothing is in the way of a keyboard or a screen reader, and nothing broke; pictures are kept in `target/app-pictures`.
     pub(crate) async fn is_sound(&self, app: &App, name: &str) {
         // What fades in is judged as it will be, and the colours under the mouse are Grafana's own.
         self.browser.away().await.unwrap();
@@ -282,5 +299,19 @@ impl Screen {
         assert!(wrong.is_empty(), "{name}: axe found {wrong:#?}");
         let broken = self.browser.all("//*[@id=\"crashed\"]").await.unwrap();
         assert!(broken.is_empty(), "{name}: the app crashed");
+        // On a desk and on a phone nothing stands beside the screen.
+        for (kind, width, height) in [("desk", 1600, 1000), ("phone", 390, 844)] {
+            self.browser.sized(width, height).await.unwrap();
+            let picture = pictures.join(kind).join(format!("{name}.png"));
+            self.browser.picture(&picture).await.unwrap();
+            let script = "return document.documentElement.scrollWidth";
+            let needed = self.browser.run(script, &[]).await.unwrap();
+            let needed = needed.as_f64().unwrap();
+            assert!(
+                needed <= f64::from(width),
+                "{name}: {needed} pixels on a screen of {width}"
+            );
+        }
+        self.browser.sized(0, 0).await.unwrap();
     }
 }

@@ -18,6 +18,7 @@ import { useLocation } from 'react-router';
 
 import type { Service } from '../api';
 import { Failed } from '../parts/Failed';
+import { Sideways } from '../parts/Sideways';
 import { tracePath } from '../paths';
 import { useLoaded, useRested } from '../use';
 import { words } from '../words';
@@ -40,12 +41,14 @@ export function Audit() {
       <Stack direction="column" gap={3}>
         <Stack gap={2} wrap="wrap">
           <Field label={t.service} noMargin>
-            <RadioButtonGroup
-              aria-label={t.service}
-              options={RECORDING.map((value) => ({ value, label: settings.services[value] }))}
-              value={service}
-              onChange={setService}
-            />
+            <Sideways>
+              <RadioButtonGroup
+                aria-label={t.service}
+                options={RECORDING.map((value) => ({ value, label: settings.services[value] }))}
+                value={service}
+                onChange={setService}
+              />
+            </Sideways>
           </Field>
           <Field label={words().devices.search} htmlFor="find" noMargin>
             <Input
