@@ -63,7 +63,7 @@ reference: ## what is written from the code: docs/reference/ and the default con
 # is compiled once to run and again to be looked at; Debian's packages and the app in Grafana are made beside it. Then the tests, side
 # by side (checks/src/runner.rs).
 PHASE    = @echo "$$(date +%s.%N) $(1)" $(if $(2),>,>>) target/phases.txt
-GATE     := --bin sotp-lab --bin sotp-app --example echo
+GATE     := --bin sotp-lab --bin sotp-app --bin sotp-certs --example echo
 
 test built: export RUSTC_WORKSPACE_WRAPPER = clippy-driver
 test built: export CLIPPY_ARGS = -Dwarnings

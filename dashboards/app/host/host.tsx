@@ -49,7 +49,7 @@ function Page({ children, pageNav, subTitle, actions }: PluginPageProps) {
   }, [text]);
   return (
     <main>
-      <Stack justifyContent="space-between" alignItems="flex-start">
+      <Stack justifyContent="space-between" alignItems="flex-start" wrap="wrap">
         <div>
           <h1>{text}</h1>
           <p>{subTitle ?? pageNav?.subTitle}</p>

@@ -33,6 +33,7 @@ async fn a_line_typed_on_the_router_is_a_version_with_its_difference_and_its_aut
         .unwrap();
     page.keys("r1").await.unwrap();
     page.find("//*[@role=\"option\"]").await.unwrap();
+    page.gone("(//*[@role=\"option\"])[2]").await.unwrap();
     page.key(Key::Down).await.unwrap();
     page.key(Key::Enter).await.unwrap();
     page.says("Lines: 1 added, 0 removed").await.unwrap();

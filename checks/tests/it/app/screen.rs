@@ -312,6 +312,6 @@ impl Screen {
                 "{name}: {needed} pixels on a screen of {width}"
             );
         }
-        self.browser.sized(0, 0).await.unwrap();
+        self.browser.sized(1600, 1000).await.unwrap();
     }
 }

@@ -74,12 +74,10 @@ function Chain({ service }: { service: Service }) {
   const { audit: t } = words();
   return (
     <section aria-label={t.chain}>
-      <Stack direction="column" gap={1} alignItems="flex-start">
       <Button variant="secondary" icon="shield" onClick={() => ask(asked + 1)}>
         {t.verify}
       </Button>
       {asked > 0 && <Verdict key={asked} service={service} />}
-      </Stack>
     </section>
   );
 }
@@ -95,14 +93,14 @@ function Verdict({ service }: { service: Service }) {
   }
   const { whole, records, head, findings, lost } = got.value;
   return (
-    <div role="status">
+    <div role="status" style={{ marginTop: 8 }}>
       <Alert severity={whole ? (lost.length > 0 ? 'warning' : 'success') : 'error'} title={whole ? t.whole(records) : t.notWhole}>
         {findings.concat(lost).map((line) => (
           <p key={line}>{line}</p>
         ))}
         {head.sequence > 0 && (
           <p>
-            {t.head(head.sequence)} <code style={{ overflowWrap: 'anywhere' }}>{head.hash}</code>
+            {t.head(head.sequence)} <code style={{ overflowWrap: 'anywhere', whiteSpace: 'normal' }}>{head.hash}</code>
           </p>
         )}
       </Alert>

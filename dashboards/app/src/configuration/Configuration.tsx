@@ -37,7 +37,8 @@ export function Configuration() {
                 description: one.obstacle ?? one.failure ?? undefined,
               }))}
               value={device || null}
-              onChange={(option) => navigate(configurationPath(option.value))}
+              // Enter can come before the list is that of what was typed; there is no option then.
+              onChange={(option?: { value: string }) => option && navigate(configurationPath(option.value))}
             />
           </Field>
         )}

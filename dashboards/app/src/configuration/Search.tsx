@@ -54,7 +54,7 @@ function Found({ pattern }: { pattern: string }) {
       {
         id: 'text',
         header: t.linesHeader,
-        cell: ({ row }) => <code style={{ overflowWrap: 'anywhere' }}>{[...row.original.section, row.original.text].join(' › ')}</code>,
+        cell: ({ row }) => <code style={{ overflowWrap: 'anywhere', whiteSpace: 'normal' }}>{[...row.original.section, row.original.text].join(' › ')}</code>,
       },
     ],
     [t]

@@ -79,7 +79,7 @@ export function DeviceForm({ start, isNew, addressed, readOnly, submit, onReview
       <Input
         id={key}
         value={form[key]}
-        width={50}
+        width={40}
         disabled={more.disabled}
         readOnly={readOnly}
         aria-invalid={key in wrong}
@@ -134,7 +134,7 @@ export function DeviceForm({ start, isNew, addressed, readOnly, submit, onReview
           <Field label={t.site} description={t.siteHow} htmlFor="site" invalid={'site' in wrong} error={wrong.site} noMargin>
             <Combobox
               id="site"
-              width={50}
+              width={40}
               options={options(sites.value ?? [])}
               value={form.site || null}
               isClearable

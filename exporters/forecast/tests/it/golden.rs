@@ -26,6 +26,8 @@ async fn the_series_are_those_of_the_golden_file() {
         "forecast_saturation_days{",
         "forecast_outlier{",
         "forecast_anomaly_score{device=\"r1\",direction=\"in\"",
+        "forecast_anomaly_score{device=\"r1\",role",
+        "forecast_anomaly_score{device=\"r1\",pool",
         "forecast_anomaly_score{device=\"r1\",family=\"ipv4\"",
         "forecast_last_fit_timestamp_seconds{forecast=\"round_trip_seconds\"}",
     ];
