@@ -1,5 +1,7 @@
 //! A port goes down without a human: the link is set down behind the router's back, without a login.
 
+use std::time::Duration;
+
 use crate::demo::jobs::Jobs;
 use crate::demo::story::{Play, Step};
 use crate::demo::watch::{Alert, calm};
@@ -33,6 +35,8 @@ async fn selfheal(play: &mut Play<'_>) -> anyhow::Result<()> {
     };
     calm(stage).await?;
     let jobs = Jobs::until_now(stage, ROUTER, PORT).await?;
+    // A round ends just after Prometheus looked at its rules; a port does not wait for that to go down.
+    tokio::time::sleep(Duration::from_secs(1).mul_f64(fastrand::f64())).await;
 
     play.trigger("the link is set down in the router's namespace");
     stage
