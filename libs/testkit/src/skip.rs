@@ -8,6 +8,9 @@ use std::io::Write as _;
 /// The line goes to standard error, and to the file that `SOTP_SKIPPED` names, so that a run can count what it did not test.
 pub fn skip(reason: impl Display) {
     let thread = std::thread::current();
+    // What another program said may have several lines.
+    let reason = reason.to_string();
+    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = format!("{}: {reason}", thread.name().unwrap_or("test"));
     eprintln!("skipped: {line}");
     let Some(path) = std::env::var_os("SOTP_SKIPPED") else {
