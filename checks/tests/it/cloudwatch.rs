@@ -14,8 +14,9 @@ use testkit::{Server, TempDir, eventually, skip};
 use crate::ports;
 
 /// The Go module, at the version that the component `cloudwatch` runs.
-const YACE: &str = "github.com/prometheus-community/yet-another-cloudwatch-exporter/cmd/yace";
-const VERSION: &str = "v0.67.0";
+const YACE: &str = "github.com/prometheus-community/yet-another-cloudwatch-exporter@v0.67.0";
+/// Seconds for its build, which takes two and a half minutes of a processor; the runner ends a test that takes ten.
+const BUILD: &str = "400";
 const MOTO: &str = "moto[rds,cloudwatch,server]==5.2.5";
 
 /// A child that ends with the test.
@@ -39,28 +40,38 @@ fn yace(target: &Path) -> Result<PathBuf, String> {
         return Ok(found);
     }
     let folder = target.join("yace");
-    let (program, refused) = (folder.join("yace"), folder.join("refused"));
+    let program = folder.join("yace");
     if program.exists() {
         return Ok(program);
     }
-    // A module proxy that has it not is asked once.
-    if let Ok(before) = std::fs::read_to_string(&refused) {
-        return Err(before);
-    }
-    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let install = Command::new("go")
-        .args(["install", &format!("{YACE}@{VERSION}")])
+    let mut download = Command::new("go");
+    download.args(["mod", "download", "-json", YACE]);
+    let module = said(&mut download)?;
+    let module: Value = serde_json::from_str(&module).map_err(|error| error.to_string())?;
+    let sources = module["Dir"].as_str().ok_or("go names no folder")?;
+    // In the module's own folder: by its address Go would ask for the list of all versions too, which not every module proxy has.
+    let mut install = Command::new("timeout");
+    install
+        .args([BUILD, "go", "install", "./cmd/yace"])
+        .current_dir(sources)
         .env("GOBIN", &folder)
-        .env("GOFLAGS", "-mod=mod")
-        .output();
-    let why = match install {
-        Ok(output) if output.status.success() => return Ok(program),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        Err(error) => return Err(format!("no Go: {error}")),
-    };
-    let why = format!("go install {YACE}@{VERSION}: {why}");
-    let _ = std::fs::write(refused, &why);
-    Err(why)
+        .env("GOFLAGS", "-mod=readonly -buildvcs=false");
+    said(&mut install)?;
+    Ok(program)
+}
+
+/// What a command says; an error has what it said instead.
+fn said(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    // Go tells of a module that is not there on standard output, as JSON.
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    Err(format!("{command:?}: {}: {err}{out}", output.status))
 }
 
 /// The Python of an environment under `target/` that has moto; why there is none.
