@@ -7,7 +7,7 @@ use rumqttc::QoS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{Bytes, DurationIn, Keys, Ranged};
-use toolkit::{ConfigError, Configuration, SecretFile, http, yaml};
+use toolkit::{ClientFiles, ConfigError, Configuration, SecretFile, http, yaml};
 
 use crate::intake::Settings;
 use crate::readings::Bounds;
@@ -166,7 +166,7 @@ pub(crate) struct Broker {
     pub(crate) name: Arc<str>,
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls: Option<ClientFiles>,
     pub(crate) protocol: Protocol,
     pub(crate) qos: QoS,
     pub(crate) client_id: Option<String>,
@@ -197,15 +197,6 @@ impl Broker {
             ..self
         }
     }
-}
-
-/// The files that TLS needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    /// Authorities; those of the system without one.
-    pub(crate) ca: Option<PathBuf>,
-    /// Certificate and key of the client.
-    pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// The checked configuration.
@@ -384,27 +375,10 @@ impl RawBroker {
                 ));
             }
         };
-        let identity = match (&self.cert_file, &self.key_file) {
-            (None, None) => None,
-            (Some(cert), Some(key)) => Some((base.join(cert), base.join(key))),
-            _ => {
-                return Err(wrong(
-                    "cert_file",
-                    "expected cert_file and key_file together",
-                ));
-            }
-        };
-        let files = TlsFiles {
-            ca: self.ca_file.as_ref().map(|file| base.join(file)),
-            identity,
-        };
-        if !tls
-            && files
-                != (TlsFiles {
-                    ca: None,
-                    identity: None,
-                })
-        {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let files =
+            ClientFiles::below(base, files).map_err(|expected| wrong("cert_file", expected))?;
+        if !tls && files != ClientFiles::default() {
             return Err(wrong(
                 "url",
                 "expected mqtts:// beside ca_file, cert_file and key_file",

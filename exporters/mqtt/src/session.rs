@@ -11,8 +11,9 @@ use rustls::ClientConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use toolkit::ClientFiles;
 
-use crate::config::{Broker, Protocol, TlsFiles};
+use crate::config::{Broker, Protocol};
 
 /// How long a connection may take to come about.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -298,7 +299,7 @@ fn lost(io: &io::Error) -> Reason {
 ///
 /// # Errors
 /// A file cannot be read, or has not what it should; with its path.
-pub(crate) fn tls(files: &TlsFiles) -> io::Result<ClientConfig> {
+pub(crate) fn tls(files: &ClientFiles) -> io::Result<ClientConfig> {
     let wrong = |path: &Path, what: &dyn std::fmt::Display| {
         io::Error::other(format!("{}: {what}", path.display()))
     };
@@ -315,7 +316,7 @@ pub(crate) fn tls(files: &TlsFiles) -> io::Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    let builder = match &files.ca {
+    let builder = match &files.authority {
         None => builder.with_platform_verifier().map_err(io::Error::other)?,
         Some(path) => {
             let mut roots = rustls::RootCertStore::empty();

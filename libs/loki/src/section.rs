@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toolkit::SecretFile;
 use toolkit::config::Duration;
+use toolkit::{ClientFiles, SecretFile};
 
 use crate::{Authentication, Destination, Format, Rate};
 
@@ -122,7 +122,6 @@ impl Section {
     /// The first thing that is wrong; files with secrets are read.
     pub fn check(&self, base: &Path) -> Result<Destination, Wrong> {
         let wrong = |field: &str, message: &str| (field.to_owned(), message.to_owned());
-        let near = |file: &PathBuf| base.join(file);
         if !(self.url.starts_with("http://") || self.url.starts_with("https://")) {
             let message = format!("expected an http or https address, found {:?}", self.url);
             return Err(wrong("url", &message));
@@ -134,15 +133,10 @@ impl Section {
             self.bearer_token_file.as_deref(),
             base,
         )?;
-        to.ca_file = self.ca_file.as_ref().map(near);
-        to.identity_files = match (&self.cert_file, &self.key_file) {
-            (None, None) => None,
-            (Some(cert), Some(key)) => Some((near(cert), near(key))),
-            _ => {
-                let message = "expected cert_file and key_file together";
-                return Err(wrong("cert_file", message));
-            }
-        };
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let files =
+            ClientFiles::below(base, files).map_err(|message| wrong("cert_file", message))?;
+        (to.ca_file, to.identity_files) = (files.authority, files.identity);
         to.format = match self.format.as_deref() {
             None | Some("protobuf") => Format::Protobuf,
             Some("json") => Format::Json,

@@ -156,18 +156,9 @@ impl Section {
             let name = reqwest::header::HeaderName::from_static("x-scope-orgid");
             headers.insert(name, value);
         }
-        let near = |file: &PathBuf| base.join(file);
-        let files = ClientFiles {
-            authority: self.ca_file.as_ref().map(near),
-            identity: match (&self.cert_file, &self.key_file) {
-                (None, None) => None,
-                (Some(certificate), Some(key)) => Some((near(certificate), near(key))),
-                _ => {
-                    let expected = "expected cert_file and key_file together";
-                    return Err(wrong("cert_file", expected));
-                }
-            },
-        };
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let files =
+            ClientFiles::below(base, files).map_err(|expected| wrong("cert_file", expected))?;
         let authentication = self.authentication(base)?;
         let plain = url.scheme() == "http";
         let client = Renewing::new(files, move |certificates| {

@@ -1,6 +1,6 @@
 //! Clients whose certificates are renewed under them: files are read again when they change, without a reload of the configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,25 @@ impl<C: Clone + 'static> Renewing<C> {
 }
 
 impl ClientFiles {
+    /// The files that the keys `ca_file`, `cert_file` and `key_file` of a section name, relative to `base`.
+    ///
+    /// # Errors
+    /// A certificate without its key, or a key without its certificate: what was expected at `cert_file`.
+    pub fn below(
+        base: &Path,
+        [authority, certificate, key]: [&Option<PathBuf>; 3],
+    ) -> Result<Self, &'static str> {
+        let identity = match (certificate, key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((base.join(certificate), base.join(key))),
+            _ => return Err("expected cert_file and key_file together"),
+        };
+        Ok(Self {
+            authority: authority.as_ref().map(|file| base.join(file)),
+            identity,
+        })
+    }
+
     fn made<C: 'static>(
         &self,
         build: &Build<C>,
@@ -203,6 +222,23 @@ mod tests {
         let params = rcgen::CertificateParams::new(vec!["x".to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap();
         (certificate.pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_are_named_together() {
+        let below = |names: [Option<&str>; 3]| {
+            let names = names.map(|name| name.map(PathBuf::from));
+            ClientFiles::below(Path::new("/etc/x"), names.each_ref())
+        };
+        assert_eq!(below([None; 3]), Ok(ClientFiles::default()));
+        let whole = below([Some("ca"), Some("own"), Some("/keys/own")]).unwrap();
+        let near = Path::new("/etc/x");
+        assert_eq!(whole.authority, Some(near.join("ca")));
+        let identity = (near.join("own"), PathBuf::from("/keys/own"));
+        assert_eq!(whole.identity, Some(identity));
+        for half in [[None, Some("own"), None], [Some("ca"), None, Some("own")]] {
+            assert_eq!(below(half), Err("expected cert_file and key_file together"));
+        }
     }
 
     /// A pair that does not belong together, as halfway through a renewal, leaves the client of before; the whole one makes a new client.

@@ -9,8 +9,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use toolkit::SecretFile;
 use toolkit::config::Ranged;
+use toolkit::{ClientFiles, SecretFile};
 
 use super::kafka::{Kafka, Login, Mechanism};
 use super::{MOST_RULES, Rule, Selection};
@@ -251,12 +251,11 @@ impl TlsSection {
         };
         let certificates =
             |key: &str, path: &Path| -> Result<Vec<CertificateDer<'static>>, Wrong> {
-                let path = base.join(path);
-                let pem = std::fs::read(&path).map_err(|error| wrong(key, &path, &error))?;
+                let pem = std::fs::read(path).map_err(|error| wrong(key, path, &error))?;
                 let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-                let all = all.map_err(|error| wrong(key, &path, &error))?;
+                let all = all.map_err(|error| wrong(key, path, &error))?;
                 if all.is_empty() {
-                    return Err(wrong(key, &path, &"expected a certificate in PEM"));
+                    return Err(wrong(key, path, &"expected a certificate in PEM"));
                 }
                 Ok(all)
             };
@@ -265,7 +264,10 @@ impl TlsSection {
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(other)?;
-        let builder = match &self.ca_file {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let files = ClientFiles::below(base, files)
+            .map_err(|message| ("cert_file".to_owned(), message.to_owned()))?;
+        let builder = match &files.authority {
             None => builder.with_platform_verifier().map_err(other)?,
             Some(path) => {
                 let mut roots = rustls::RootCertStore::empty();
@@ -275,21 +277,16 @@ impl TlsSection {
                 builder.with_root_certificates(roots)
             }
         };
-        match (&self.cert_file, &self.key_file) {
-            (None, None) => Ok(builder.with_no_client_auth()),
-            (Some(cert), Some(key)) => {
-                let path = base.join(key);
+        match files.identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some((cert, path)) => {
                 let secret = toolkit::read_secret(&path);
                 let secret = secret.map_err(|error| wrong("key_file", &path, &error))?;
                 let secret = PrivateKeyDer::from_pem_slice(&secret)
                     .map_err(|error| wrong("key_file", &path, &error))?;
                 builder
-                    .with_client_auth_cert(certificates("cert_file", cert)?, secret)
-                    .map_err(|error| wrong("cert_file", &base.join(cert), &error))
-            }
-            _ => {
-                let message = "expected cert_file and key_file together";
-                Err(("cert_file".to_owned(), message.to_owned()))
+                    .with_client_auth_cert(certificates("cert_file", &cert)?, secret)
+                    .map_err(|error| wrong("cert_file", &cert, &error))
             }
         }
     }

@@ -41,21 +41,13 @@ impl Section {
         let file = folder.join(&self.secret_file);
         let secret = SecretFile::open(&file)
             .map_err(|error| ("secret_file", format!("{}: {error}", file.display())))?;
-        let identity = match (&self.cert_file, &self.key_file) {
-            (None, None) => None,
-            (Some(cert), Some(key)) => Some((folder.join(cert), folder.join(key))),
-            _ => {
-                let expected = "expected cert_file and key_file together";
-                return Err(("cert_file", expected.to_owned()));
-            }
-        };
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        let files = ClientFiles::below(folder, files)
+            .map_err(|expected| ("cert_file", expected.to_owned()))?;
         Ok(Webhook {
             url: self.url.clone(),
             secret: Arc::new(secret),
-            files: ClientFiles {
-                authority: self.ca_file.as_ref().map(|file| folder.join(file)),
-                identity,
-            },
+            files,
         })
     }
 }

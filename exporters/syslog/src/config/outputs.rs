@@ -44,25 +44,18 @@ pub(super) fn forward(at: usize, raw: RawForward, base: &Path) -> Checked<Forwar
         "udp" => Way::Udp,
         "tcp" => Way::Tcp,
         "tls" => {
-            let ca = raw.ca_file.clone().ok_or_else(|| {
+            let files = [&raw.ca_file, &raw.cert_file, &raw.key_file];
+            let files = ClientFiles::below(base, files)
+                .map_err(|message| (path("cert_file"), message.to_owned()))?;
+            let ca = files.authority.ok_or_else(|| {
                 (
                     path("ca_file"),
                     "expected the certificates that the server's descends from".to_owned(),
                 )
             })?;
-            let identity = match (raw.cert_file.clone(), raw.key_file.clone()) {
-                (None, None) => None,
-                (Some(cert), Some(key)) => Some((base.join(cert), base.join(key))),
-                _ => {
-                    return Err((
-                        path("cert_file"),
-                        "expected cert_file and key_file together".to_owned(),
-                    ));
-                }
-            };
             Way::Tls(Client {
-                ca: base.join(ca),
-                identity,
+                ca,
+                identity: files.identity,
                 name: raw.server_name.clone().unwrap_or_else(|| host.to_owned()),
             })
         }
@@ -143,27 +136,16 @@ pub(super) fn webhook(at: usize, raw: RawWebhook, base: &Path) -> Checked<Hook> 
         base,
     )
     .map_err(|(field, message)| (path(&field), message))?;
-    let near = |file: PathBuf| base.join(file);
-    let identity = match (raw.cert_file, raw.key_file) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => Some((near(certificate), near(key))),
-        _ => {
-            return Err((
-                path("cert_file"),
-                "expected cert_file and key_file together".to_owned(),
-            ));
-        }
-    };
+    let files = [&raw.ca_file, &raw.cert_file, &raw.key_file];
+    let certificates = ClientFiles::below(base, files)
+        .map_err(|message| (path("cert_file"), message.to_owned()))?;
     Ok(Hook {
         name: raw.name,
         url: raw.url,
         events,
         secret: secret("secret_file", raw.secret_file)?,
         authentication,
-        certificates: ClientFiles {
-            authority: raw.ca_file.map(near),
-            identity,
-        },
+        certificates,
         timeout: time(raw.timeout, 5),
         retry_for: time(raw.retry_for, 600),
         interval: time(raw.interval, 10),
