@@ -174,6 +174,7 @@ impl Translator {
             (fresh || rule.pattern.matches(message, &mut fields)).then_some(rule)
         })
         .map(|rule| {
+            fields.retain(|(name, value)| !pattern::unnamed(name, value));
             if let Some((_, name)) = fields.iter().find(|f| f.0 == "ifName") {
                 let full = match name {
                     Cow::Borrowed(name) => pattern::full_interface(name),
@@ -201,5 +202,7 @@ pub fn generic_fields<'a>(header: &Header<'a>, most: usize) -> Fields<'a> {
     fields
 }
 
+#[cfg(test)]
+mod audit;
 #[cfg(test)]
 mod tests;

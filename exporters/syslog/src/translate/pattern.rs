@@ -6,7 +6,7 @@ mod values;
 
 use std::borrow::Cow;
 
-pub(super) use place::{Kind, full_interface};
+pub(super) use place::{Kind, full_interface, unnamed};
 pub(super) use text::Text;
 pub(super) use values::{cells, pairs, unescaped};
 

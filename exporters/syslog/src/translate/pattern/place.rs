@@ -6,6 +6,9 @@ use std::net::IpAddr;
 /// Longest value of a place that is no free text.
 const LONGEST: usize = 80;
 
+/// Longest name of a user, as in a directory.
+const NAME: usize = 256;
+
 /// What may stand in a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::translate) enum Kind {
@@ -13,6 +16,8 @@ pub(in crate::translate) enum Kind {
     Any,
     /// Any text of one character or more.
     Text,
+    /// Text that says why: what a separator begins is the rest of something else.
+    Reason,
     /// An IPv4 or IPv6 address, and nothing glued to it.
     Address,
     /// The name of an interface: one word, or a word and a number.
@@ -33,6 +38,8 @@ pub(in crate::translate) enum Kind {
     Vlan,
     /// One word without brackets and quotes.
     Word,
+    /// The name of a host: letters, digits, dots, hyphens and underscores, and no address.
+    Host,
     /// The line that somebody came in by (`vty0`): one word, and no address.
     Line,
     /// A state: one to four words.
@@ -58,7 +65,9 @@ impl Kind {
             "count" | "pid" | "ifIndex" | "bytes" => Self::Number,
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
+            "reason" => Self::Reason,
             "line" => Self::Line,
+            "host" => Self::Host,
             "vrf" | "asn" | "protocol" | "acl" | "code" | "level" | "direction" | "szone"
             | "dzone" | "zone" => Self::Word,
             "state" | "from" => Self::State,
@@ -76,11 +85,13 @@ impl Kind {
             "interface" => Self::Interface,
             "peer" => Self::Peer,
             "user" => Self::User,
+            "name" => Self::Name,
             "port" => Self::Port,
             "number" => Self::Number,
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
             "word" => Self::Word,
+            "host" => Self::Host,
             "state" => Self::State,
             "hash" => Self::Hash,
             "duration" => Self::Duration,
@@ -97,7 +108,7 @@ impl Kind {
 
     /// Whether any text may stand here.
     pub(super) fn open(&self) -> bool {
-        matches!(self, Self::Any | Self::Text | Self::Name)
+        matches!(self, Self::Any | Self::Text | Self::Reason | Self::Name)
     }
 
     /// Whether a value that starts so can still become one that fits.
@@ -108,14 +119,14 @@ impl Kind {
     /// How far a value that begins here can reach.
     pub(super) fn reach(&self, text: &str) -> usize {
         let end = text.bytes().position(|b| match self {
-            Self::Any | Self::Text | Self::Name => false,
+            Self::Any | Self::Text | Self::Reason | Self::Name => false,
             Self::Number => !b.is_ascii_digit(),
             Self::Port => !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')),
             Self::Address | Self::Mac | Self::Hash => {
                 !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'-'))
             }
             Self::State | Self::OneOf(_) => !b.is_ascii_alphabetic(),
-            Self::User | Self::Word | Self::Line | Self::Duration => {
+            Self::User | Self::Word | Self::Host | Self::Line | Self::Duration => {
                 b <= b' ' || matches!(b, b'(' | b')' | b'[' | b']' | b',' | b';')
             }
             Self::Interface | Self::Peer | Self::Vlan => {
@@ -138,8 +149,14 @@ impl Kind {
         }
         match self {
             Self::Any | Self::Text => true,
+            Self::Reason => !matches!(first, b',' | b';' | b':' | b')' | b']'),
             // Firewalls write other things where a user would stand.
-            Self::Name => !NOBODY.contains(&value) && !value.starts_with("x-fwd-for:"),
+            Self::Name => {
+                bytes.len() <= NAME
+                    && !bytes.contains(&b'"')
+                    && !nobody(value)
+                    && !value.starts_with("x-fwd-for:")
+            }
             Self::Address => address(value),
             Self::Interface => interface(value),
             Self::Peer => {
@@ -181,6 +198,13 @@ impl Kind {
                     })
             }
             Self::Line => Self::Word.accepts(value) && !address(value),
+            Self::Host => {
+                first.is_ascii_alphanumeric()
+                    && bytes
+                        .iter()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+                    && !address(value)
+            }
             Self::State => {
                 bytes.len() <= 48
                     && first.is_ascii_alphanumeric()
@@ -200,16 +224,48 @@ impl Kind {
     }
 }
 
-/// What firewalls write where a user would stand.
-const NOBODY: [&str; 7] = [
+/// What devices write where a name would stand that they do not know.
+const NOBODY: [&str; 16] = [
+    "-",
     "No Authentication Required",
     "Not Found",
+    "Not Available",
     "N/A",
-    "Unknown",
-    "unknown",
-    "*****",
+    "NA",
+    "NIL",
+    "None",
+    "Null",
     "(null)",
+    "(none)",
+    "Undefined",
+    "Unknown",
+    "[unknown]",
+    "<unknown>",
+    "*****",
 ];
+
+pub(super) fn nobody(value: &str) -> bool {
+    NOBODY.iter().any(|n| n.eq_ignore_ascii_case(value))
+}
+
+/// Whether a field that names somebody or something, or a reason, has a value that says that none is known.
+pub(in crate::translate) fn unnamed(name: &str, value: &str) -> bool {
+    matches!(
+        name,
+        "reason"
+            | "user"
+            | "target"
+            | "host"
+            | "peer"
+            | "line"
+            | "ifName"
+            | "other"
+            | "vrf"
+            | "group"
+            | "ap"
+            | "ssid"
+    ) && nobody(value)
+}
 
 /// An address and nothing else.
 fn address(value: &str) -> bool {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 
+use super::place::nobody;
 use super::{Fields, Kind};
 
 /// How often a place may be tried longer, in one comparison: a bound on hostile text.
@@ -202,7 +203,10 @@ impl Text {
                     Some(rest) if into.ends_with('.') => rest,
                     _ => text,
                 }),
-                Piece::Place(place) => into.push_str(found(fields, place.name).unwrap_or("?")),
+                // A name that the device does not know is no field.
+                Piece::Place(place) => {
+                    into.push_str(found(fields, place.name).unwrap_or("unknown"));
+                }
                 Piece::Optional(count) => {
                     let inner = &self.0[number + 1..=number + count];
                     let whole = inner.iter().all(|piece| match piece {
@@ -237,10 +241,10 @@ impl Place {
             return self.optional;
         }
         if !self.kind.accepts(value) {
-            return false;
+            return self.optional && nobody(value);
         }
         if self.name != "_" {
-            let value = if self.kind == Kind::Text {
+            let value = if matches!(self.kind, Kind::Text | Kind::Reason) {
                 value.trim_matches(' ')
             } else {
                 value
