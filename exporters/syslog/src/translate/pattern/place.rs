@@ -6,6 +6,9 @@ use std::net::IpAddr;
 /// Longest value of a place that is no free text.
 const LONGEST: usize = 80;
 
+/// Longest reason.
+const REASON: usize = 240;
+
 /// Longest name of a user, as in a directory.
 const NAME: usize = 256;
 
@@ -18,6 +21,8 @@ pub(in crate::translate) enum Kind {
     Text,
     /// Text that says why: what a separator begins is the rest of something else.
     Reason,
+    /// What something is called or how it is: short, without quotes, and no second message.
+    Label,
     /// An IPv4 or IPv6 address, and nothing glued to it.
     Address,
     /// The name of an interface: one word, or a word and a number.
@@ -66,13 +71,18 @@ impl Kind {
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
             "reason" => Self::Reason,
+            "answer" | "app" | "application" | "attack" | "category" | "command" | "detail"
+            | "key" | "message" | "name" | "operation" | "path" | "recipient" | "relay"
+            | "request" | "sender" | "signature" | "statement" | "text" | "threat" | "time"
+            | "to" | "url" | "virus" => Self::Text,
+            "file" | "mode" => Self::Word,
             "line" => Self::Line,
             "host" => Self::Host,
             "vrf" | "asn" | "protocol" | "acl" | "code" | "level" | "direction" | "szone"
             | "dzone" | "zone" => Self::Word,
             "state" | "from" => Self::State,
             "duration" => Self::Duration,
-            _ => Self::Text,
+            _ => Self::Label,
         }
     }
 
@@ -86,6 +96,7 @@ impl Kind {
             "peer" => Self::Peer,
             "user" => Self::User,
             "name" => Self::Name,
+            "label" => Self::Label,
             "port" => Self::Port,
             "number" => Self::Number,
             "mac" => Self::Mac,
@@ -108,7 +119,10 @@ impl Kind {
 
     /// Whether any text may stand here.
     pub(super) fn open(&self) -> bool {
-        matches!(self, Self::Any | Self::Text | Self::Reason | Self::Name)
+        matches!(
+            self,
+            Self::Any | Self::Text | Self::Reason | Self::Label | Self::Name
+        )
     }
 
     /// Whether a value that starts so can still become one that fits.
@@ -119,7 +133,7 @@ impl Kind {
     /// How far a value that begins here can reach.
     pub(super) fn reach(&self, text: &str) -> usize {
         let end = text.bytes().position(|b| match self {
-            Self::Any | Self::Text | Self::Reason | Self::Name => false,
+            Self::Any | Self::Text | Self::Reason | Self::Label | Self::Name => false,
             Self::Number => !b.is_ascii_digit(),
             Self::Port => !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')),
             Self::Address | Self::Mac | Self::Hash => {
@@ -149,11 +163,17 @@ impl Kind {
         }
         match self {
             Self::Any | Self::Text => true,
-            Self::Reason => !matches!(first, b',' | b';' | b':' | b')' | b']'),
+            Self::Reason => !separator(*first) && bytes.len() <= REASON && !second(value),
+            Self::Label => {
+                !separator(*first)
+                    && bytes.len() <= LONGEST
+                    && !bytes.contains(&b'"')
+                    && !second(value)
+            }
             // Firewalls write other things where a user would stand.
             Self::Name => {
                 bytes.len() <= NAME
-                    && !bytes.contains(&b'"')
+                    && !bytes.iter().any(|b| matches!(b, b'"' | b'<' | b'>'))
                     && !nobody(value)
                     && !value.starts_with("x-fwd-for:")
             }
@@ -179,6 +199,7 @@ impl Kind {
                         b.is_ascii_alphanumeric() || matches!(b, b'-' | b',' | b'.' | b'_')
                     })
             }
+            Self::User if bytes.iter().any(|b| matches!(b, b'<' | b'>')) => false,
             Self::User | Self::Word => {
                 !matches!(*last, b',' | b';' | b':')
                     && bytes.iter().all(|b| {
@@ -252,7 +273,8 @@ pub(super) fn nobody(value: &str) -> bool {
 pub(in crate::translate) fn unnamed(name: &str, value: &str) -> bool {
     matches!(
         name,
-        "reason"
+        "file"
+            | "reason"
             | "user"
             | "target"
             | "host"
@@ -265,6 +287,19 @@ pub(in crate::translate) fn unnamed(name: &str, value: &str) -> bool {
             | "ap"
             | "ssid"
     ) && nobody(value)
+}
+
+/// What stands between a value and the next one.
+fn separator(byte: u8) -> bool {
+    matches!(byte, b',' | b';' | b':' | b')' | b']')
+}
+
+/// Whether the head of a second message of Cisco's form stands in it: `: %SYS-5-RESTART: `.
+fn second(value: &str) -> bool {
+    value.match_indices(": %").any(|(at, _)| {
+        value[at + 3..].starts_with(|c: char| c.is_ascii_uppercase())
+            && value[at + 3..].contains('-')
+    })
 }
 
 /// An address and nothing else.

@@ -244,7 +244,7 @@ impl Place {
             return self.optional && nobody(value);
         }
         if self.name != "_" {
-            let value = if matches!(self.kind, Kind::Text | Kind::Reason) {
+            let value = if matches!(self.kind, Kind::Text | Kind::Reason | Kind::Label) {
                 value.trim_matches(' ')
             } else {
                 value

@@ -67,7 +67,7 @@ impl Taken {
         let kind = |name: &str| match Kind::of(name) {
             // Names have spaces where they stand in quotes.
             Kind::User if !field.contains('/') => Kind::Name,
-            Kind::State | Kind::Peer if !field.contains('/') => Kind::Text,
+            Kind::State | Kind::Peer | Kind::Label if !field.contains('/') => Kind::Text,
             kind => kind,
         };
         Ok(Self {
