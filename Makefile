@@ -16,7 +16,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build dashboards-pl app app-page cluster deb packages-bare demo up test built soak lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help build dashboards-pl app app-page cluster deb packages-bare demo up test built soak sizing lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-prometheus bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ which-devices:
 
 tables: ## what is written from lab/services.toml: the prometheus.yml files and the tables of the documents
 	SOTP_UPDATE=1 $(CARGO) test -q -p sotp-checks --test it table::what_is_written
+
+sizing: ## docs/sizing.md from what make bench has written into target/bench
+	$(CARGO) run -q -p sotp-checks --bin sotp-sizing
 
 reference: ## what is written from the code: docs/reference/ and the default configurations
 	SOTP_UPDATE=1 $(CARGO) test -q $(SERVICES) --lib from_the_code
@@ -100,7 +103,7 @@ style: ## the part of lint that is no test; make test has it in its build
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps -q
 
-bench: bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
+bench: bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-prometheus bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit ## every benchmark; each prints a table and writes target/bench/NAME.json
 
 FORECAST = target/bench/forecast
 bench-forecast: ## how true forecasts are on public series and made-up links, beside statsforecast and Prophet; fetches all three; minutes
@@ -121,6 +124,10 @@ bench-ping: ## what a ping costs and how true it is, beside fping, smokeping_pro
 	$(CARGO) build --release -q -p sotp-ping --bin sotp-ping
 	$(CARGO) run --release -q -p sotp-ping --example bench-ping
 	$(CARGO) bench -q -p sotp-ping --bench page
+
+bench-prometheus: ## what our series cost Prometheus, on disk and in memory; needs root, Debian's prometheus and snmpd
+	$(CARGO) build --release -q -p sotp-ping -p sotp-snmp --bin sotp-ping --bin sotp-snmp
+	$(CARGO) run --release -q -p sotp-checks --example bench-prometheus
 
 bench-reporter: ## a report's pages beside Chromium's, a month of 1,000 devices, 500 reports at the full hour
 	$(CARGO) build --release -q -p sotp-reporter --bin sotp-reporter

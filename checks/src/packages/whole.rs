@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use services::{Callers, Table};
 
-use super::Packaged;
 use super::deb::{Control, Make};
+use super::{CERTIFICATES, Packaged};
 
 /// Packages of other publishers, which are not in Debian.
 const ELSEWHERE: [&str; 3] = ["grafana", "loki", "tempo"];
@@ -30,6 +31,8 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         "/etc/grafana/provisioning/datasources/sotp.yaml",
         make.with_certificates("config/datasources.yaml", "grafana-server")?,
     )?;
+    conffile("/etc/sotp/loki.yaml", loki(make)?)?;
+    conffile("/etc/sotp/tempo.yaml", tempo(make)?)?;
     for part in ["prometheus", "alertmanager"] {
         let web = Callers::Parts.web_config();
         let web = make.with_certificates(&format!("web/{web}"), part)?;
@@ -48,7 +51,13 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         let text = make.read("dashboards/provisioning/plugins/sotp.yaml")?;
         conffile(path, text)?;
     }
-    for unit in ["prometheus", "prometheus-alertmanager", "grafana-server"] {
+    for unit in [
+        "prometheus",
+        "prometheus-alertmanager",
+        "grafana-server",
+        "loki",
+        "tempo",
+    ] {
         let mut text = make.read(&format!("packaging/sotp/{unit}.conf"))?;
         if app && unit == "grafana-server" {
             text += &make.read("packaging/sotp/grafana-app.conf")?;
@@ -118,4 +127,54 @@ pub(super) fn package(make: &Make, all: &[Packaged]) -> anyhow::Result<PathBuf> 
         about: "watches a network: every service of SOTP, with Prometheus, alerts and dashboards",
     };
     make.build(&tree, &control, &conffiles)
+}
+
+/// The configuration of Loki of the cluster, for this machine.
+fn loki(make: &Make) -> anyhow::Result<String> {
+    let text = make.read("kustomize/stack/loki/loki.yaml")?;
+    let folder = format!("{CERTIFICATES}/loki");
+    let tls = format!(
+        "  http_listen_address: 127.0.0.1\n  http_listen_port: 3100\n  http_tls_config: {{cert_file: {folder}/tls.crt, key_file: {folder}/tls.key, \
+         client_auth_type: RequireAndVerifyClientCert, client_ca_file: {folder}/ca.crt}}\n"
+    );
+    changed(
+        &text,
+        &[
+            ("in the cluster", "on one machine"),
+            ("  http_listen_port: 3100\n", &tls),
+            ("inside the pod", "on this machine"),
+            (" /loki", " /var/lib/loki"),
+        ],
+    )
+}
+
+/// The configuration of Tempo of the cluster with TLS, for this machine.
+fn tempo(make: &Make) -> anyhow::Result<String> {
+    let text = make.with_certificates("config/tempo.yaml", "tempo")?;
+    let port = "  http_listen_port: 3200\n";
+    let listen = format!("  http_listen_address: 127.0.0.1\n{port}");
+    changed(
+        &text,
+        &[
+            ("in the cluster", "on one machine"),
+            (port, &listen),
+            ("inside the pod", "on this machine"),
+            ("0.0.0.0:4318", "127.0.0.1:4318"),
+            ("on its volume", "here"),
+            (" /var/tempo", " /var/lib/tempo"),
+        ],
+    )
+}
+
+/// `text` with other words in the place of these, each of which is in it.
+fn changed(text: &str, changes: &[(&str, &str)]) -> anyhow::Result<String> {
+    changes
+        .iter()
+        .try_fold(text.to_owned(), |text, (old, new)| {
+            ensure!(
+                text.contains(old),
+                "expected `{old}` in the configuration of the cluster"
+            );
+            Ok(text.replace(old, new))
+        })
 }

@@ -167,11 +167,68 @@ fn the_whole_has_the_app_where_it_was_built() {
         ] {
             assert_eq!(files.contains(file), with, "{file}");
         }
-        let drop_in = "./usr/lib/systemd/system/grafana-server.service.d/sotp.conf";
-        let packed = format!("dpkg-deb --fsys-tarfile {package} | tar -xO {drop_in}");
-        let unit = tools::run("sh", &["-c", &packed]).unwrap();
+        let unit = packed(
+            &package,
+            "/usr/lib/systemd/system/grafana-server.service.d/sotp.conf",
+        );
         assert_eq!(unit.contains("plugins/sotp-app"), with, "{unit}");
         assert!(unit.contains("SSL_CERT_DIR="), "{unit}");
+    }
+}
+
+/// What is in a file of a package.
+fn packed(package: &str, path: &str) -> String {
+    let script = format!("dpkg-deb --fsys-tarfile {package} | tar -xO .{path}");
+    tools::run("sh", &["-c", &script]).unwrap()
+}
+
+/// They listen on this machine only, let nobody in without a certificate, and write where their units let them.
+#[test]
+fn loki_and_tempo_of_their_publishers_are_set_up_by_the_whole() {
+    let folder = TempDir::new().unwrap();
+    let made = make(&folder.join("out"), "0.1.0")
+        .packages(&["sotp".to_owned()])
+        .unwrap();
+    let package = made[0].display().to_string();
+    for (part, ports) in [("loki", &["3100"][..]), ("tempo", &["3200", "4318"])] {
+        let unit = packed(
+            &package,
+            &format!("/usr/lib/systemd/system/{part}.service.d/sotp.conf"),
+        );
+        let command = format!(
+            "\nExecStart=\n# Its package has it in /usr/bin or /usr/local/bin.\nExecStart={part} -config.file=/etc/sotp/{part}.yaml\n"
+        );
+        for line in [
+            command,
+            format!("\nStateDirectory={part}\n"),
+            format!("\nSupplementaryGroups=sotp-{part}\n"),
+        ] {
+            assert!(unit.contains(&line), "{line} in {unit}");
+        }
+        let text = packed(&package, &format!("/etc/sotp/{part}.yaml"));
+        let config: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let server = &config["server"];
+        assert_eq!(server["http_listen_address"], "127.0.0.1");
+        assert_eq!(server["grpc_listen_address"], "127.0.0.1");
+        let tls = &server["http_tls_config"];
+        assert_eq!(tls["client_auth_type"], "RequireAndVerifyClientCert");
+        for (key, file) in [
+            ("cert_file", "tls.crt"),
+            ("key_file", "tls.key"),
+            ("client_ca_file", "ca.crt"),
+        ] {
+            assert_eq!(tls[key], format!("/var/lib/sotp-certs/{part}/{file}"));
+        }
+        for port in ports {
+            assert!(text.contains(port), "{port} in {text}");
+        }
+        let elsewhere = text.lines().filter(|line| {
+            line.contains(": /")
+                && !line.contains(&format!(": /var/lib/{part}"))
+                && !line.contains("/var/lib/sotp-certs/")
+        });
+        assert_eq!(elsewhere.collect::<Vec<_>>(), Vec::<&str>::new());
+        assert!(!text.contains("0.0.0.0"), "{text}");
     }
 }
 

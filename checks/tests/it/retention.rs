@@ -32,6 +32,10 @@ fn prometheus_keeps_what_the_forecast_and_the_reporter_read_everywhere() {
     let mut kept = vec![
         ("compose.yaml", number("compose.yaml", flag)),
         (
+            "the packages",
+            number("packaging/sotp/prometheus.conf", flag),
+        ),
+        (
             "make up",
             number(
                 "lab/src/stack/args.rs",
@@ -78,6 +82,12 @@ fn prometheus_keeps_what_the_forecast_and_the_reporter_read_everywhere() {
     for (place, days) in &kept {
         assert!(*days >= read, "{place} keeps {days} days; {read} are read");
     }
+    let hours = number("lab/compose/loki.yaml", "retention_period: ");
+    assert_eq!(
+        hours,
+        24 * number("compose.yaml", flag),
+        "Loki of compose.yaml"
+    );
     let page = std::fs::read_to_string(root.join("docs/sizing.md")).unwrap();
     for said in [
         format!("{forecast} days"),

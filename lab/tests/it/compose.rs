@@ -260,6 +260,38 @@ fn each_part_has_a_certificate_and_none_is_called_in_clear() {
     }
 }
 
+/// Loki takes TLS by flags, Tempo in its file only: Tempo 3 does not start with a flag that it does not know.
+#[test]
+fn loki_and_tempo_let_nobody_in_without_a_certificate() {
+    let compose = compose();
+    let own = |file: &str| format!("/etc/sotp-tls/{file}");
+    let loki = strings(&compose["services"]["loki"]["command"]);
+    for (flag, value) in [
+        ("cert-path", own("tls.crt")),
+        ("key-path", own("tls.key")),
+        ("ca-path", own("ca.crt")),
+        ("client-auth", "RequireAndVerifyClientCert".to_owned()),
+    ] {
+        let flag = format!("-server.http-tls-{flag}={value}");
+        assert!(loki.contains(&flag), "{flag} in {loki:?}");
+    }
+    let tempo = strings(&compose["services"]["tempo"]["command"]);
+    assert_eq!(tempo, ["-config.file=/etc/tempo/sotp.yaml"]);
+    let config: Value = serde_saphyr::from_str(&text("lab/compose/tempo.yaml")).unwrap();
+    let asked = &config["server"]["http_tls_config"];
+    assert_eq!(asked["client_auth_type"], "RequireAndVerifyClientCert");
+    let told = &config["distributor"]["receivers"]["otlp"]["protocols"]["http"]["tls"];
+    for tls in [asked, told] {
+        for (key, file) in [
+            ("cert_file", "tls.crt"),
+            ("key_file", "tls.key"),
+            ("client_ca_file", "ca.crt"),
+        ] {
+            assert_eq!(tls[key], own(file), "{key} in {tls}");
+        }
+    }
+}
+
 /// Nobody shall take these files for proven.
 #[test]
 fn what_has_not_been_run_says_so() {
