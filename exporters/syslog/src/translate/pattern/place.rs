@@ -62,11 +62,12 @@ impl Kind {
     pub(in crate::translate) fn of(name: &str) -> Self {
         match name {
             "_" => Self::Any,
-            "source" | "destination" | "address" => Self::Address,
+            "source" | "destination" | "address" | "natAddress" | "otherAddress" | "own"
+            | "router" => Self::Address,
             "ifName" | "other" => Self::Interface,
             "peer" => Self::Peer,
             "user" | "target" => Self::User,
-            "port" | "sport" | "dport" => Self::Port,
+            "port" | "sport" | "dport" | "natPort" | "otherPort" => Self::Port,
             "count" | "pid" | "ifIndex" | "bytes" => Self::Number,
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
