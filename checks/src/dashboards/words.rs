@@ -157,6 +157,16 @@ fn named(panel: &mut Value, told: &mut impl FnMut(&str) -> String) {
                 }
             }
         }
+        // A node graph takes no such property; its fields keep the names of the drawing under the new ones.
+        if panel["type"] == "nodeGraph" {
+            let steps = panel["transformations"].as_array_mut();
+            for step in steps.into_iter().flatten() {
+                let names = step["options"]["renameByName"].as_object_mut();
+                for name in names.into_iter().flat_map(serde_json::Map::values_mut) {
+                    text(name, told);
+                }
+            }
+        }
         return;
     }
     let mut names = BTreeMap::new();

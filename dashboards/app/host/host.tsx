@@ -40,7 +40,7 @@ interface Settings {
 const boot = (window as unknown as { grafanaBootData: { user: CurrentUserDTO } }).grafanaBootData;
 const app = 'sotp-app';
 
-function Page({ children, pageNav, subTitle, actions }: PluginPageProps) {
+function Page({ children, pageNav, renderTitle, subTitle, actions }: PluginPageProps) {
   const here = useLocation().pathname;
   const include = settings.includes.find((include) => include.path === here);
   const text = pageNav?.text ?? include?.name ?? settings.name;
@@ -51,7 +51,7 @@ function Page({ children, pageNav, subTitle, actions }: PluginPageProps) {
     <main>
       <Stack justifyContent="space-between" alignItems="flex-start" wrap="wrap">
         <div>
-          <h1>{text}</h1>
+          {renderTitle ? renderTitle(text) : <h1>{text}</h1>}
           <p>{subTitle ?? pageNav?.subTitle}</p>
         </div>
         {actions}

@@ -3,10 +3,11 @@ import { config } from '@grafana/runtime';
 /** Our services, by the first step of their plugin routes. */
 export type Service = 'inventory' | 'remediator' | 'configuration' | 'reporter' | 'alertmanager';
 
-/** What is wrong with one field, as a service names it. */
+/** What is wrong with one field, as a service names it; `line` of a list, from 1. */
 export interface FieldError {
   field: string;
   detail: string;
+  line?: number;
 }
 
 /** What came back: the body, and the tag that a change of it must name. */
@@ -27,6 +28,8 @@ export interface Ask {
   signal?: AbortSignal;
   /** The answer is text, not JSON. */
   text?: boolean;
+  /** The body is text as it is, not JSON. */
+  raw?: boolean;
 }
 
 /** A call that was not answered with success. `status` 0: no answer came at all. */
@@ -48,9 +51,14 @@ export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Where a path of a service is reached through Grafana. */
-export const proxied = (service: Service, path: string) =>
-  `${config.appSubUrl ?? ''}/api/plugin-proxy/sotp-app/${service}/${path}`;
+/**
+ * Where a path of a service is reached through Grafana. Alertmanager is asked through its data source: the routes of an app have no
+ * certificate to show, which it may want to see.
+ */
+export const proxied = (service: Service, path: string) => {
+  const way = service === 'alertmanager' ? 'datasources/proxy/uid/am' : `plugin-proxy/sotp-app/${service}`;
+  return `${config.appSubUrl ?? ''}/api/${way}/${path}`;
+};
 
 /**
  * Asks a service through Grafana, once. Grafana's own client would send a POST again after a 401 and hides the header
@@ -84,7 +92,7 @@ export async function call<T>(service: Service, path: string, ask: Ask = {}): Pr
     answer = await fetch(`${proxied(service, path)}${asked}`, {
       method: ask.method ?? 'GET',
       headers,
-      body: ask.body === undefined ? undefined : JSON.stringify(ask.body),
+      body: ask.body === undefined ? undefined : ask.raw ? String(ask.body) : JSON.stringify(ask.body),
       credentials: 'same-origin',
       cache: 'no-store',
       redirect: 'error',
@@ -116,7 +124,7 @@ function refused(answer: Response, body: unknown, trace: string | null): Refused
   const said = (body ?? {}) as Record<string, unknown>;
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
   const fields = Array.isArray(said.errors)
-    ? said.errors.map((error) => ({ field: text(error?.field), detail: text(error?.detail) }))
+    ? said.errors.map((error) => ({ field: text(error?.field), detail: text(error?.detail), line: Number(error?.line) || undefined }))
     : [];
   const seconds = Number(answer.headers.get('retry-after') ?? said.retry_after);
   return new Refused(

@@ -22,9 +22,9 @@ export function runtime(real: typeof import('@grafana/runtime')) {
         },
       },
     },
-    PluginPage: ({ children, actions }: { children: ReactNode; actions?: ReactNode }) => (
+    PluginPage: ({ children, actions, renderTitle }: { children: ReactNode; actions?: ReactNode; renderTitle?: (title: string) => ReactNode }) => (
       <main>
-        <h1>page</h1>
+        {renderTitle ? renderTitle('page') : <h1>page</h1>}
         {actions}
         {children}
       </main>
@@ -43,12 +43,21 @@ export function services(answers: Answers) {
   stub(answers, /^$/, () => undefined);
 }
 
+/** JSON, or the text of a list. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The same; what `calls` match is answered by `more`. */
 export function stub(answers: Answers, calls: RegExp, more: () => unknown) {
   sent.length = 0;
   vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
-    const call = `${init.method} ${url.replace('/api/plugin-proxy/sotp-app/', '')}`;
-    sent.push({ call, headers: new Headers(init.headers), body: init.body ? JSON.parse(String(init.body)) : undefined });
+    const call = `${init.method} ${url.replace('/api/plugin-proxy/sotp-app/', '').replace('/api/datasources/proxy/uid/am/', 'alertmanager/')}`;
+    sent.push({ call, headers: new Headers(init.headers), body: init.body ? parsed(String(init.body)) : undefined });
     const answer: Answers[string] | undefined = calls.test(call) ? { body: more() } : answers[call];
     if (!answer) {
       throw new Error(`the test has no answer for ${call}`);

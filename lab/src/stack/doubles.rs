@@ -78,7 +78,6 @@ pub(super) fn grafana_process(setting: &Setting) -> anyhow::Result<Process> {
             url("remediatorUrl", "sotp-remediator", 19095),
             url("configurationUrl", "sotp-ssh-config", 19222),
             url("reporterUrl", "sotp-reporter", 19880),
-            url("alertmanagerUrl", "alertmanager", 9093),
         ]),
     };
     let text = serde_json::to_string_pretty(&sheet)?;

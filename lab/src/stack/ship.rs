@@ -98,9 +98,47 @@ fn read(path: &Path, begin: &mut u64) -> Option<(Vec<String>, u64)> {
     let text = String::from_utf8_lossy(&bytes[..whole]);
     let lines = text
         .lines()
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned);
+        .filter(|line| !line.is_empty() && tells(line))
+        .map(without_token);
     Some((lines.collect(), *begin + whole as u64))
+}
+
+/// Paths that a browser asks by POST all the time without changing anything in Grafana; calls of the app are recorded by the services.
+const ONLY_READ: [&str; 6] = [
+    "/api/ds/query",
+    "/api/frontend-metrics",
+    "/api/plugin-proxy/",
+    "/api/datasources/proxy/",
+    "/api/live/",
+    "/apis/features.grafana.app/",
+];
+
+/// Whether a line is worth a place in Loki: of the requests that Grafana logs only those that may change something there, or let somebody in.
+fn tells(line: &str) -> bool {
+    if line.contains("logger=auth ") {
+        return line.contains("msg=\"User auth token created\"");
+    }
+    if !line.contains("msg=\"Request Completed\"") {
+        return true;
+    }
+    let value = |key| {
+        let (_, rest) = line.split_once(key)?;
+        rest.split(' ').next()
+    };
+    let reads = matches!(value(" method="), Some("GET" | "HEAD" | "OPTIONS"));
+    let path = value(" path=").unwrap_or_default();
+    !reads && !ONLY_READ.iter().any(|read| path.starts_with(read))
+}
+
+/// The line without the hash by which Grafana knows a session.
+fn without_token(line: &str) -> String {
+    match line.split_once(" authToken=") {
+        Some((before, rest)) => {
+            let after = rest.find(' ').map_or("", |end| &rest[end..]);
+            format!("{before}{after}")
+        }
+        None => line.to_owned(),
+    }
 }
 
 /// A push of Loki's JSON form; the lines keep their order by a nanosecond each.
@@ -136,6 +174,57 @@ mod tests {
     use super::*;
     use testkit::TempDir;
     use testkit::loki::Loki;
+
+    /// Lines of a Grafana 12.3.3, shortened.
+    #[test]
+    fn of_what_grafana_logs_sign_ins_and_changes_are_kept_and_nothing_that_only_reads() {
+        let request = |method: &str, path: &str, status: u16| {
+            format!(
+                "logger=context userId=4 orgId=1 uname=ann t=2026-11-30T22:53:01.607Z level=info msg=\"Request Completed\" method={method} \
+                 path={path} status={status} remote_addr=198.18.0.9 time_ms=58 referer=\"http://g/d/x?from=now-6h&to=now\" status_source=server"
+            )
+        };
+        let token = "logger=auth t=2026-11-30T22:53:01.6Z level=debug msg=\"User auth token created\" tokenID=2 userID=4 clientIP=198.18.0.9 \
+                     userAgent=\"Mozilla/5.0 (X11)\" authToken=5eb63bbbe01eeed093cb22bb8f5acdc3";
+        let kept = [
+            token.to_owned(),
+            "logger=http.server t=2026-11-30T22:53:48.8Z level=info msg=\"Successful Logout\" id=user:4".to_owned(),
+            request("POST", "/login", 401),
+            request("POST", "/api/dashboards/db", 200),
+            request("POST", "/apis/dashboard.grafana.app/v1beta1/namespaces/default/dashboards", 201),
+            request("DELETE", "/api/datasources/uid/loki", 403),
+            "logger=provisioning level=warn msg=\"cannot read\" method=GET path=/x".to_owned(),
+        ];
+        for line in &kept {
+            assert!(tells(line), "{line}");
+        }
+        let dropped = [
+            request("GET", "/api/dashboards/uid/sotp-now", 200),
+            request("POST", "/api/ds/query", 200),
+            request(
+                "POST",
+                "/api/plugin-proxy/sotp-app/inventory/api/v1/devices",
+                201,
+            ),
+            token.replace("User auth token created", "Seen token"),
+        ];
+        for line in &dropped {
+            assert!(!tells(line), "{line}");
+        }
+        assert!(!without_token(token).contains("5eb63bb"));
+        assert!(without_token(token).contains("userID=4"));
+        assert_eq!(without_token("a authToken=x b=1"), "a b=1");
+        assert_eq!(without_token(&kept[1]), kept[1]);
+        // The page Audit chooses lines by these words.
+        let page = include_str!("../../../dashboards/network/audit.json");
+        for words in [
+            "User auth token created",
+            "Successful Logout",
+            "Request Completed",
+        ] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
 
     #[test]
     fn a_line_names_its_trace_or_none() {

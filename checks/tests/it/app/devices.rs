@@ -106,6 +106,61 @@ async fn a_device_is_added_seen_changed_and_deleted() {
     assert!(other.is_empty(), "{other:#?}");
 }
 
+/// Work begins, goes on and ends; a list of another system is taken whole or not at all. Over 5 s: a browser is started, and every page is
+/// looked at by axe.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_is_planned_and_ended_and_a_list_is_taken() {
+    let app = match seen() {
+        Ok(app) => app,
+        Err(reason) => return skip(reason),
+    };
+    let stack = Stack::start(app, true).await;
+    let screen = stack.browser(Some("editor")).await;
+    let page = &screen.browser;
+
+    screen.open("maintenance?device=r1").await;
+    page.says("Nothing is planned.").await.unwrap();
+    page.fill("reason", "new line card").await.unwrap();
+    page.press("Review the change").await.unwrap();
+    page.says("Plan work on r1?").await.unwrap();
+    assert!(stack.device("r1").await.unwrap()["maintenance"].is_null());
+    screen.is_sound(app, "maintenance-plan").await;
+    page.press("Save").await.unwrap();
+    page.says("Work on r1 is planned.").await.unwrap();
+    page.says("goes on").await.unwrap();
+    screen.is_sound(app, "maintenance").await;
+    let planned = stack.device("r1").await.unwrap();
+    assert_eq!(planned["maintenance"][0]["reason"], "new line card");
+    // In UTC and of the same form, so that the earlier one is the smaller text.
+    let end = |device: &serde_json::Value| device["maintenance"][0]["end"].to_string();
+    page.press("End now").await.unwrap();
+    page.says("End the work on r1 now?").await.unwrap();
+    page.press("Save").await.unwrap();
+    page.says("The work on r1 has ended.").await.unwrap();
+    let ended = stack.device("r1").await.unwrap();
+    assert!(end(&ended) < end(&planned), "{ended}");
+
+    screen.open("devices").await;
+    page.press("Import a list").await.unwrap();
+    let wrong = "name,address,site\nr8,198.18.0.8,brno\nr 9,198.18.0.9,brno\n";
+    page.fill("list", wrong).await.unwrap();
+    page.press("Review the change").await.unwrap();
+    page.says("One line cannot be taken").await.unwrap();
+    page.find("//td[normalize-space(.)=\"3\"]").await.unwrap();
+    screen.is_sound(app, "import-wrong").await;
+    page.fill("list", &wrong.replace("r 9", "r9"))
+        .await
+        .unwrap();
+    page.press("Review the change").await.unwrap();
+    page.says("Take the list?").await.unwrap();
+    assert_eq!(stack.device("r8").await, None, "a look changes nothing");
+    page.press("Save").await.unwrap();
+    page.says("The list was taken.").await.unwrap();
+    page.says("4 devices").await.unwrap();
+    let taken = json!({"name": "r9", "address": "198.18.0.9", "site": "brno"});
+    assert_eq!(stack.device("r9").await, Some(taken));
+}
+
 /// Somebody who has no mouse gets as far.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keyboard_is_enough() {

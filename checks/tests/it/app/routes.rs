@@ -32,13 +32,6 @@ fn least(method: &Method, path: &str) -> Option<Basic> {
         ["remediator" | "reporter", "api", "v1", "whoami"] if reads => Some(Basic::Viewer),
         ["reporter", "api", "v1", "reports"] if *method == Method::POST => Some(Basic::Editor),
         ["reporter", "api", "v1", "reports" | "jobs", ..] if reads => Some(Basic::Viewer),
-        [
-            "alertmanager",
-            "api",
-            "v2",
-            "status" | "receivers" | "alerts",
-        ] if reads => Some(Basic::Viewer),
-        ["alertmanager", "api", "v2", "alerts"] if *method == Method::POST => Some(Basic::Admin),
         ["inventory", "api", "v1", ..] if reads => Some(Basic::Viewer),
         ["inventory", "api", "v1", kind, ref rest @ ..] => {
             let shaped = match rest {
@@ -48,6 +41,7 @@ fn least(method: &Method, path: &str) -> Option<Basic> {
             };
             match kind {
                 "devices" | "sites" if shaped => Some(Basic::Editor),
+                "import" if rest.is_empty() && shaped => Some(Basic::Editor),
                 "groups" | "credentials" if shaped => Some(Basic::Admin),
                 "restore" if rest.is_empty() && shaped => Some(Basic::Admin),
                 _ => None,
@@ -109,9 +103,7 @@ fn paths() -> Vec<String> {
         "reporter/api/v1/jobs/A1",
         "reporter/api/v1/openapi.json",
         "alertmanager/api/v2/status",
-        "alertmanager/api/v2/receivers",
         "alertmanager/api/v2/alerts",
-        "alertmanager/api/v2/silences",
         "alertmanager/-/reload",
     ] {
         paths.push(path.to_owned());

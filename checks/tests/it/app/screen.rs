@@ -10,7 +10,7 @@ use serde_json::Value;
 use sotp_checks::app::{self, App, Part};
 use sotp_checks::root;
 use testkit::chromium::{Browser, Key};
-use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, User};
+use testkit::grafana::{App as Plugin, Basic, Grafana, Setup, Source, SourceType, User};
 use testkit::otlp::Collector;
 use testkit::services::program;
 use testkit::{Process, Server, Spawn, TempDir, client, eventually};
@@ -111,7 +111,6 @@ impl Stack {
         let routes = root().join("alerts/alertmanager/alertmanager.yaml");
         let routes = std::fs::read_to_string(routes).unwrap();
         let alertmanager = Server::alertmanager(&routes).await.unwrap();
-        let settings = settings.chain([("alertmanagerUrl".to_owned(), alertmanager.url.clone())]);
         let basic = STANDARD.encode(format!("grafana:{PASSWORD}"));
         let secrets = BTreeMap::from([("basicAuth".to_owned(), basic)]);
         let (id, plugin) = Plugin::read(&app.plugin(), settings.collect(), secrets).unwrap();
@@ -122,6 +121,10 @@ impl Stack {
                 .to_vec(),
             anonymous: anonymous.then_some(Basic::Viewer),
             apps: BTreeMap::from([(id, plugin)]),
+            sources: BTreeMap::from([(
+                "am".to_owned(),
+                Source::new(SourceType::Alertmanager, &alertmanager.url),
+            )]),
             host: Some(app.host()),
             language: "en-US".to_owned(),
             ..Setup::default()

@@ -1,5 +1,4 @@
 import { dateTimeFormat, dateTimeFormatTimeAgo } from '@grafana/data';
-import { PluginPage } from '@grafana/runtime';
 import {
   Alert,
   Button,
@@ -18,6 +17,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { newKey } from '../api';
 import { may } from '../may';
 import { Failed } from '../parts/Failed';
+import { Page } from '../parts/Page';
 import { devicePath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -63,7 +63,7 @@ export function Approvals() {
   );
 
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about}>
+    <Page title={t.title} about={t.about}>
       <Stack direction="column" gap={3}>
         {said && <Alert severity="success" title={said} onRemove={() => say(undefined)} />}
         {!decides && <Alert severity="info" title={t.readOnly} />}
@@ -120,7 +120,7 @@ export function Approvals() {
           }}
         />
       )}
-    </PluginPage>
+    </Page>
   );
 }
 

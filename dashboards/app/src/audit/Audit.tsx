@@ -1,5 +1,4 @@
 import { dateTimeFormat } from '@grafana/data';
-import { PluginPage } from '@grafana/runtime';
 import {
   Alert,
   Button,
@@ -18,6 +17,7 @@ import { useLocation } from 'react-router';
 
 import type { Service } from '../api';
 import { Failed } from '../parts/Failed';
+import { Page } from '../parts/Page';
 import { Sideways } from '../parts/Sideways';
 import { tracePath } from '../paths';
 import { useLoaded, useRested } from '../use';
@@ -37,7 +37,7 @@ export function Audit() {
     </LinkButton>
   );
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about} actions={grafana}>
+    <Page title={t.title} about={t.about} actions={grafana}>
       <Stack direction="column" gap={3}>
         <Stack gap={2} wrap="wrap">
           <Field label={t.service} noMargin>
@@ -64,7 +64,7 @@ export function Audit() {
         <Chain key={service} service={service} />
         <Records key={`${service} ${rested}`} service={service} find={rested} />
       </Stack>
-    </PluginPage>
+    </Page>
   );
 }
 

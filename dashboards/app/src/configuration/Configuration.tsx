@@ -1,10 +1,10 @@
 import { dateTimeFormat } from '@grafana/data';
-import { PluginPage } from '@grafana/runtime';
 import { Combobox, EmptyState, Field, InteractiveTable, LoadingPlaceholder, Stack, type Column } from '@grafana/ui';
 import { useMemo, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 
 import { Failed } from '../parts/Failed';
+import { Page } from '../parts/Page';
 import { configurationPath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -21,7 +21,7 @@ export function Configuration() {
   const navigate = useNavigate();
   const devices = useLoaded('collected', collected);
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about}>
+    <Page title={t.title} about={t.about}>
       <Stack direction="column" gap={3}>
         {devices.error !== undefined && <Failed error={devices.error} again={devices.again} />}
         {!devices.value && devices.loading && <LoadingPlaceholder text={loading} />}
@@ -46,7 +46,7 @@ export function Configuration() {
         {device && devices.value && <Rules key={`rules ${device}`} device={device} />}
         {devices.value && devices.value.length > 0 && <Search />}
       </Stack>
-    </PluginPage>
+    </Page>
   );
 }
 

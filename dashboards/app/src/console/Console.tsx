@@ -1,5 +1,4 @@
 import { dateTimeFormat } from '@grafana/data';
-import { PluginPage } from '@grafana/runtime';
 import {
   Alert,
   Button,
@@ -22,6 +21,7 @@ import { newKey } from '../api';
 import { list } from '../devices/model';
 import { may } from '../may';
 import { Failed } from '../parts/Failed';
+import { Page } from '../parts/Page';
 import { runPath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -110,7 +110,7 @@ export function Console() {
   const ready = known.value && all.value;
   const failed = known.error ?? all.error;
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about}>
+    <Page title={t.title} about={t.about}>
       <Stack direction="column" gap={3}>
         {failed !== undefined && (
           <Failed
@@ -194,6 +194,6 @@ export function Console() {
           )}
         </section>
       </Stack>
-    </PluginPage>
+    </Page>
   );
 }

@@ -7,7 +7,7 @@ import { Refused } from '../api';
 import { may } from '../may';
 import { Done } from '../parts/Done';
 import { Failed } from '../parts/Failed';
-import { configurationPath, consolePath, devicePath, ROOT } from '../paths';
+import { configurationPath, consolePath, devicePath, maintenancePath, ROOT } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
 import { DeviceForm } from './DeviceForm';
@@ -79,9 +79,12 @@ export function DevicePage() {
   };
 
   const links = (
-    <Stack gap={1}>
+    <Stack gap={1} wrap="wrap">
       <LinkButton variant="secondary" icon="apps" href={`/d/sotp-device?var-device=${encodeURIComponent(name)}`}>
         {t.dashboard}
+      </LinkButton>
+      <LinkButton variant="secondary" href={maintenancePath(name)}>
+        {t.maintenance}
       </LinkButton>
       <LinkButton variant="secondary" href={consolePath(name)}>
         {t.console}

@@ -70,8 +70,16 @@ export function Devices() {
       {t.add}
     </LinkButton>
   );
+  const actions = (
+    <Stack gap={1} wrap="wrap">
+      <LinkButton variant="secondary" icon="import" href={`${ROOT}/devices/import`}>
+        {t.import}
+      </LinkButton>
+      {add}
+    </Stack>
+  );
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about} actions={writes && add}>
+    <PluginPage pageNav={{ text: t.title }} subTitle={t.about} actions={writes && actions}>
       <Done />
       <Stack direction="column" gap={2}>
         <Stack gap={2} wrap="wrap">

@@ -1,3 +1,4 @@
+import { dateTimeFormat } from '@grafana/data';
 import { Button, InteractiveTable, Modal, Field, Input, Alert } from '@grafana/ui';
 import { useMemo, useRef, useState } from 'react';
 
@@ -6,8 +7,16 @@ import { Failed } from '../parts/Failed';
 import { words } from '../words';
 import { done, type Change, type DryRun, type Intent } from './model';
 
-const shown = (value: unknown): string =>
-  value === undefined || value === null ? '—' : typeof value === 'string' ? value : JSON.stringify(value);
+/** A value in words: planned work as its times, everything else as it is written. */
+function shown(value: unknown): string {
+  if (value === undefined || value === null) {
+    return '—';
+  }
+  if (Array.isArray(value) && value.length > 0 && value.every((one) => typeof one?.start === 'string' && typeof one?.end === 'string')) {
+    return value.map((one) => `${dateTimeFormat(one.start)} – ${dateTimeFormat(one.end)}${one.reason ? `: ${one.reason}` : ''}`).join('; ');
+  }
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
 
 /** The values that a change touches, before and after, one a row. */
 export function Changes({ changes, name }: { changes: Change[]; name: string }) {

@@ -51,6 +51,9 @@ export interface Change {
 export interface DryRun {
   changes: Change[];
   rewritten: string | null;
+  /** Of a list: the state that was looked at, and what was left out of it. */
+  if_match?: string;
+  notes?: Array<{ line: number; field: string; detail: string }>;
 }
 
 export interface Version {
@@ -118,6 +121,9 @@ export interface Intent {
   body?: unknown;
   type?: string;
   ifMatch?: string;
+  /** The body is text as it is. */
+  raw?: boolean;
+  query?: Record<string, string>;
 }
 
 export const adding = (entry: Written): Intent => ({ method: 'POST', path: 'api/v1/devices', body: entry });
@@ -138,12 +144,26 @@ export const restoring = (name: string, version: string): Intent => ({
   body: { version, entry: `devices/${name}` },
 });
 
+export const FORMATS = ['csv', 'netbox', 'oxidized', 'ansible'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** Another system's list, of which nothing is taken when a line is wrong; `seen` is the state that its preview was of. */
+export const importing = (format: Format, list: string, seen?: string): Intent => ({
+  method: 'POST',
+  path: 'api/v1/import',
+  query: { format },
+  body: list,
+  raw: true,
+  type: format === 'netbox' ? 'application/json' : 'text/plain',
+  ifMatch: seen,
+});
+
 function ask({ path: _, ...intent }: Intent): Ask {
   return intent;
 }
 
 export async function tried(intent: Intent): Promise<DryRun> {
-  return (await call<DryRun>('inventory', intent.path, { ...ask(intent), query: { validate: 'true' } })).data;
+  return (await call<DryRun>('inventory', intent.path, { ...ask(intent), query: { ...intent.query, validate: 'true' } })).data;
 }
 
 export function done(intent: Intent, key: string): Promise<Got<unknown>> {

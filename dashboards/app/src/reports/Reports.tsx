@@ -1,5 +1,4 @@
 import { dateTimeFormat } from '@grafana/data';
-import { PluginPage } from '@grafana/runtime';
 import {
   Alert,
   Button,
@@ -17,6 +16,7 @@ import { type FormEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { newKey, proxied } from '../api';
 import { may } from '../may';
 import { Failed } from '../parts/Failed';
+import { Page } from '../parts/Page';
 import { useLoaded } from '../use';
 import { words } from '../words';
 import { build, job, lastMonth, reports, type Report } from './model';
@@ -67,7 +67,7 @@ export function Reports() {
   );
 
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about}>
+    <Page title={t.title} about={t.about}>
       <Stack direction="column" gap={3}>
         {!builds && <Alert severity="info" title={t.readOnly} />}
         {builds && <Order onOrdered={setMade} />}
@@ -84,7 +84,7 @@ export function Reports() {
           <InteractiveTable columns={columns} data={got.value} getRowId={(row) => row.month} pageSize={12} />
         )}
       </Stack>
-    </PluginPage>
+    </Page>
   );
 }
 

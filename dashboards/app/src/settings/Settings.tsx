@@ -1,10 +1,11 @@
-import { config, PluginPage } from '@grafana/runtime';
+import { config } from '@grafana/runtime';
 import { Alert, Badge, Button, InteractiveTable, LinkButton, LoadingPlaceholder, Stack, type Column } from '@grafana/ui';
 import { useCallback, useMemo, useState } from 'react';
 
 import { Refused } from '../api';
 import { may } from '../may';
 import { Failed, told } from '../parts/Failed';
+import { Page } from '../parts/Page';
 import { useLoaded } from '../use';
 import { words } from '../words';
 import { answering, receivers, test, type Answering } from './model';
@@ -55,7 +56,7 @@ export function Settings() {
     </LinkButton>
   );
   return (
-    <PluginPage pageNav={{ text: t.title }} subTitle={t.about} actions={platform}>
+    <Page title={t.title} about={t.about} actions={platform}>
       <Stack direction="column" gap={3}>
         <section aria-labelledby="services">
           <h2 id="services">{t.servicesTitle}</h2>
@@ -70,7 +71,7 @@ export function Settings() {
         </section>
         <Receivers />
       </Stack>
-    </PluginPage>
+    </Page>
   );
 }
 

@@ -44,6 +44,12 @@ impl Settings {
             ("GF_SERVER_ROOT_URL", self.url.clone()),
             ("GF_LOG_MODE", "console".into()),
             ("GF_LOG_LEVEL", "warn".into()),
+            // Who signed in and out, and what was saved: with router logging each request, of which the shipper keeps those that change something.
+            (
+                "GF_LOG_FILTERS",
+                "http.server:info context:info auth:debug".into(),
+            ),
+            ("GF_SERVER_ROUTER_LOGGING", "true".into()),
             ("GF_ANALYTICS_REPORTING_ENABLED", "false".into()),
             ("GF_ANALYTICS_CHECK_FOR_UPDATES", "false".into()),
             ("GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "false".into()),
