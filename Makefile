@@ -44,8 +44,9 @@ up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network
 deb: build ## Debian packages of every service and of the whole, in target/deb
 	$(CARGO) run -q -p sotp-checks --bin sotp-packages -- deb --bin-dir $(BIN)
 
-packages-bare: ## the packages installed, run, upgraded and purged on a Debian made by debootstrap; no part of make test, which does it on a view of this machine
-	$(CARGO) test -q -p sotp-checks --test it -- --ignored packages::
+packages-bare: ## the packages installed, run, upgraded and purged on a Debian made by debootstrap, as make test does
+	checks/tests/packages/bare.sh target/debian-bare
+	$(CARGO) test -q -p sotp-checks --test it -- packages::each_package
 
 cluster: ## the whole on a cluster of this machine, made with k3d or kind: build, load, apply, wait, show Grafana
 	$(CARGO) run -q -p sotp-checks --bin sotp-cluster
@@ -63,7 +64,7 @@ reference: ## what is written from the code: docs/reference/ and the default con
 	SOTP_UPDATE=1 $(CARGO) test -q $(SERVICES) --lib from_the_code
 
 # First the programs that the gate itself needs. Then one build of everything, in which clippy's driver is the compiler, so that nothing
-# is compiled once to run and again to be looked at; Debian's packages and the app in Grafana are made beside it. Then the tests, side
+# is compiled once to run and again to be looked at; Debian's packages, a bare Debian and the app in Grafana are made beside it. Then the tests, side
 # by side (checks/src/runner.rs).
 PHASE    = @echo "$$(date +%s.%N) $(1)" $(if $(2),>,>>) target/phases.txt
 GATE     := --bin sotp-lab --bin sotp-app --bin sotp-certs --example echo
@@ -75,7 +76,8 @@ test: ## everything CI runs; installs what the tests talk to
 	$(call PHASE,what the gate itself needs,first)
 	$(CARGO) build --workspace -q $(GATE)
 	$(call PHASE,build with lints and documentation beside the app in Grafana)
-	@{ target/debug/sotp-lab stack install --tests --no-download || exit 1; target/debug/sotp-app --test; } > target/app.log 2>&1 & app=$$!; \
+	@{ target/debug/sotp-lab stack install --tests --no-download || exit 1; \
+	timeout 600 checks/tests/packages/bare.sh target/debian-bare > target/debian.log 2>&1 & target/debug/sotp-app --test; app=$$?; wait; exit $$app; } > target/app.log 2>&1 & app=$$!; \
 	$(MAKE) built; built=$$?; wait $$app; app=$$?; cat target/app.log; \
 	[ $$built = 0 ] && { [ $$app = 0 ] || [ $$app = 69 ]; }
 	$(call PHASE,tests)

@@ -286,11 +286,7 @@ impl Make {
             "{}_{}_{}.deb",
             control.name, self.version, control.architecture
         ));
-        let packing: &[&str] = if self.fast {
-            &["-Zgzip", "-z1"]
-        } else {
-            &["-Zxz"]
-        };
+        let packing: &[&str] = if self.fast { &["-Znone"] } else { &["-Zxz"] };
         run(Command::new("dpkg-deb")
             .args(packing)
             .args(["--root-owner-group", "--build"])

@@ -152,7 +152,8 @@ fn loki(make: &Make) -> anyhow::Result<String> {
 fn tempo(make: &Make) -> anyhow::Result<String> {
     let text = make.with_certificates("config/tempo.yaml", "tempo")?;
     let port = "  http_listen_port: 3200\n";
-    let listen = format!("  http_listen_address: 127.0.0.1\n{port}");
+    // Loki has the usual port of both.
+    let listen = format!("  http_listen_address: 127.0.0.1\n{port}  grpc_listen_port: 9096\n");
     changed(
         &text,
         &[

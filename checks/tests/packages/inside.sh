@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs, runs, upgrades and purges the packages in /run/packages: first/ holds one version of all, second/ a later one of some.
+# Installs, runs, upgrades and purges the packages in /run/packages: first/ holds one version of all, second/ a later one.
 # No systemd runs here: each unit's command is started as its user, with its rights, on a root that can be written in its state folder only.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
@@ -200,18 +200,21 @@ is "$lines" 600 "lines of syslog over three restarts"
 stop sotp-syslog
 echo "restarted: sotp-syslog with $lines lines"
 
-# What people changed and what was recorded outlives an upgrade.
+# What people changed and what was recorded outlives an upgrade, and each service goes on with what the one before wrote.
+recorded() { (cd /var/lib && find $services -type f | sort); }
 echo "# Ours." >> /etc/sotp/ping.yaml
 echo recorded > /var/lib/sotp-ping/mark
-quiet dpkg --force-unsafe-io --force-confdef --force-confold -i /run/packages/second/*.deb
+recorded > /tmp/recorded
+if [ -n "$whole" ]; then whole=/run/packages/second/sotp_*.deb; fi
+quiet dpkg --force-unsafe-io --force-confdef --force-confold -i /run/packages/second/sotp-*.deb $whole
 tail -n 1 /etc/sotp/ping.yaml | grep -qx '# Ours.' || fail "the upgrade took the changed configuration"
-is "$(cat /var/lib/sotp-ping/mark)" recorded "state after the upgrade"
-version=$(dpkg-query -W -f '${Version}' sotp-ping)
-start sotp-inventory
-start sotp-ping
-stop sotp-ping
-stop sotp-inventory
-echo "upgraded: sotp-ping $version"
+is "$(recorded | diff /tmp/recorded -)" "" "state after the upgrade"
+for name in $services; do start "$name"; done
+for name in $services; do
+	stop "$name"
+	echo "upgraded: $name $(dpkg-query -W -f '${Version}' "$name") with $(grep -c "^$name/" /tmp/recorded || true) files"
+done
+is "$(recorded | comm -23 /tmp/recorded - | grep -v -e '\.tmp$')" "" "state after the upgraded ran"
 
 quiet dpkg --force-unsafe-io -P $(dpkg-query -W -f '${Package} ' 'sotp*')
 grep -q '/var/lib/sotp-ping was kept' /tmp/said || fail "purge does not say what it kept"
