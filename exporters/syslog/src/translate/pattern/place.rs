@@ -76,7 +76,7 @@ impl Kind {
             | "key" | "message" | "name" | "operation" | "path" | "recipient" | "relay"
             | "request" | "sender" | "signature" | "statement" | "text" | "threat" | "time"
             | "to" | "url" | "virus" => Self::Text,
-            "file" | "mode" => Self::Word,
+            "file" | "mode" | "slot" => Self::Word,
             "line" => Self::Line,
             "host" => Self::Host,
             "vrf" | "asn" | "protocol" | "acl" | "code" | "level" | "direction" | "szone"
