@@ -1,6 +1,7 @@
 //! What earlier versions stored, opened by the programs of today: `checks/testdata/upgrades/VERSION.tar.gz` holds the state folders that the
-//! programs of that version wrote. `SOTP_UPDATE=1` writes those of this version; that is done once, when it is released.
+//! programs of that version wrote. `SOTP_UPDATE=1` writes those of this version that are not there; that is done once, when it is released.
 
+use std::fmt::Write as _;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,8 @@ use anyhow::ensure;
 use serde_json::{Value, json};
 use sotp_checks::{root, tools};
 use testkit::loki::Loki;
-use testkit::{Process, Spawn, TempDir, client, eventually, services::program};
+use testkit::ssh::Device;
+use testkit::{Process, Server, Spawn, TempDir, client, eventually, services::program};
 
 /// Long enough for a loaded machine; nothing waits for it when all is well.
 const LONG: Duration = Duration::from_secs(60);
@@ -28,7 +30,7 @@ async fn start(name: &str, folder: &Path, config: &str) -> Process {
         format!("--config.file={}", file.display()),
         "--drain.timeout=2s".to_owned(),
     ];
-    if name != "sotp-rum" {
+    if !["sotp-rum", "sotp-reporter", "sotp-forecast"].contains(&name) {
         // That of the inventory is its own, and is edited.
         let inventory = folder.join(app).join("inventory.yaml");
         if !inventory.exists() {
@@ -85,6 +87,128 @@ const REMEDIATOR: &str = "journal: {folder: journal}\nprometheus: {url: 'http://
      levels: [{runbook: port-up, level: propose}]\naccess: {loopback: admin}\naudit: {folder: audit}\n";
 const INVENTORY: &str = "access: {loopback: admin}\naudit: {folder: audit}\n";
 
+const REPORTER: &str = "prometheus: {url: 'http://127.0.0.1:9'}\nstale_after: 1h\n\
+     mail: {server: localhost, port: 9, from: sotp@example.net, to: [noc@example.net]}\n";
+const SSH_CONFIG: &str = "every: 1h\nhost_keys: {file: known_hosts}\n\
+     credentials: [{name: lab, user: sotp, password_file: login, devices: [r1]}]\naccess: {loopback: admin}\naudit: {folder: audit}\n";
+const RUNNING: &str = "Building configuration...\n\nCurrent configuration:\n!\nfrr version 8.4.4\nhostname r1\n!\nend\n";
+const FORECAST: &str = "prometheus: {url: 'http://127.0.0.1:9'}\nstate_file: known\n\
+     forecasts: [{name: kept_bits_per_second, query: 'kept_bits'}]\n";
+
+/// Prometheus with these series, each sample a line of seconds and value.
+async fn past(folder: &TempDir, series: &[(&str, Vec<(i64, f64)>)]) -> Server {
+    let mut text = String::new();
+    for (name, samples) in series {
+        for (at, value) in samples {
+            writeln!(text, "{name} {value} {at}").unwrap();
+        }
+    }
+    let file = folder.write("past.om", text + "# EOF\n").unwrap();
+    let data = folder.join("past");
+    let [file, to] = [&file, &data].map(|path| path.display().to_string());
+    let blocks = [
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        "--max-block-duration=744h",
+        &file,
+        &to,
+    ];
+    tools::run("promtool", &blocks).unwrap();
+    Server::prometheus_over("scrape_configs: []\n", &data)
+        .await
+        .unwrap()
+}
+
+/// A closed month, its report, and the mail of it, which nobody took.
+async fn write_reporter(folder: &Path) {
+    let scratch = TempDir::new().unwrap();
+    let start: i64 = 1_759_276_800;
+    let month = (0..31 * 48)
+        .map(|half| (start + half * 1_800, 1.0))
+        .collect();
+    let server = past(
+        &scratch,
+        &[("ping_up{device=\"r1\",site=\"waw\",role=\"router\"}", month)],
+    )
+    .await;
+    std::fs::create_dir_all(folder.join("reporter")).unwrap();
+    let file = folder.join("reporter/config.yaml");
+    std::fs::write(&file, REPORTER.replace("http://127.0.0.1:9", &server.url)).unwrap();
+    let config = format!("--config.file={}", file.display());
+    let sent = tools::run(
+        program("sotp-reporter"),
+        &["run", &config, "--month=2025-10"],
+    );
+    assert!(sent.is_err(), "nobody takes mails: {sent:?}");
+    assert!(folder.join("reporter/data/outbox/2025-10.json").is_file());
+}
+
+/// A version of a configuration, with what was found of it.
+async fn write_ssh_config(folder: &Path) {
+    let device = Device::new("r1", "sotp", "login")
+        .answer("show running-config", RUNNING)
+        .answer("show version", "FRRouting 8.4.4 (r1) on Linux(6.1.0).\n");
+    let device = device.start().await.unwrap();
+    let own = folder.join("ssh-config");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("known_hosts"), &device.known_host).unwrap();
+    std::fs::write(own.join("login"), "login\n").unwrap();
+    let port = device.address.port();
+    let inventory = format!(
+        "devices: [{{name: r1, address: 127.0.0.1, platform: frr, ssh: {{port: {port}, credentials: lab}}}}]\n"
+    );
+    std::fs::write(own.join("inventory.yaml"), inventory).unwrap();
+    let process = start("sotp-ssh-config", folder, SSH_CONFIG).await;
+    eventually(LONG, || async {
+        let up = process
+            .scrape()
+            .await?
+            .value("sshconfig_up", &[("device", "r1")]);
+        ensure!(up == Some(1.0), "{up:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    end(process).await;
+}
+
+/// What was learnt of a month.
+async fn write_forecast(folder: &Path) {
+    let scratch = TempDir::new().unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    let wave = (now - 40 * 86_400..now).step_by(300).map(|at| {
+        let day = (at as f64 / 86_400.0 * std::f64::consts::TAU).sin();
+        (
+            at,
+            (1e8 + 5e7 * day + (at * 7_919 % 1_000_003) as f64).round(),
+        )
+    });
+    let server = past(&scratch, &[("kept_bits{device=\"r1\"}", wave.collect())]).await;
+    let config = FORECAST.replace("http://127.0.0.1:9", &server.url);
+    let process = start("sotp-forecast", folder, &config).await;
+    learnt(&process, "written").await;
+    end(process).await;
+}
+
+async fn learnt(process: &Process, version: &str) {
+    eventually(LONG, || async {
+        let page = process.scrape().await?;
+        let known = page.value(
+            "forecast_series",
+            &[("forecast", "kept_bits_per_second"), ("state", "ok")],
+        );
+        ensure!(
+            known == Some(1.0),
+            "{version}: {known:?}\n{}",
+            process.log()
+        );
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
 /// NetFlow v9 of domain 7 with these sets.
 fn datagram(sequence: u8, sets: &[u8]) -> Vec<u8> {
     let mut out = vec![
@@ -94,8 +218,23 @@ fn datagram(sequence: u8, sets: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Has every service write what it keeps.
+/// Has every service write what it keeps, but for those whose folder is there.
 async fn write(folder: &Path) {
+    if !folder.join("reporter").exists() {
+        write_reporter(folder).await;
+    }
+    if !folder.join("ssh-config").exists() {
+        write_ssh_config(folder).await;
+    }
+    if !folder.join("forecast").exists() {
+        write_forecast(folder).await;
+    }
+    if !folder.join("syslog").exists() {
+        write_others(folder).await;
+    }
+}
+
+async fn write_others(folder: &Path) {
     let [port] = crate::ports::free();
     let process = start("sotp-syslog", folder, &syslog(port, AWAY)).await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -237,6 +376,54 @@ async fn read(folder: &Path, version: &str) {
     .await
     .unwrap();
 
+    let process = start("sotp-reporter", folder, REPORTER).await;
+    let (_, reports) = ask(&process, "GET", "/api/v1/reports", None).await;
+    assert!(
+        reports.contains("2025-10") && reports.contains("queued"),
+        "{version}: {reports}"
+    );
+    let (_, devices) = ask(
+        &process,
+        "GET",
+        "/api/v1/reports/2025-10/files/devices.csv",
+        None,
+    )
+    .await;
+    assert!(devices.contains("r1"), "{version}: {devices}");
+    // Of its closed month, for Prometheus has nothing.
+    let config = format!(
+        "--config.file={}",
+        folder.join("reporter/config.yaml").display()
+    );
+    let again = format!("--output={}", folder.join("again").display());
+    let made = tools::run(
+        program("sotp-reporter"),
+        &["render", &config, "--month=2025-10", &again],
+    );
+    assert!(made.is_ok(), "{version}: {made:?}");
+
+    let process = start("sotp-ssh-config", folder, SSH_CONFIG).await;
+    let (_, kept) = ask(&process, "GET", "/api/v1/devices/r1/configuration", None).await;
+    assert!(kept.contains("hostname r1"), "{version}: {kept}");
+    let (_, versions) = ask(&process, "GET", "/api/v1/devices/r1/versions", None).await;
+    assert!(versions.contains("\"added\":5"), "{version}: {versions}");
+    // Nobody listens where the device was: what is told of it is what was written.
+    eventually(LONG, || async {
+        let page = process.scrape().await?;
+        let name = "sshconfig_last_success_timestamp_seconds";
+        let known = page.value(name, &[("device", "r1")]);
+        ensure!(
+            known.is_some_and(|known| known > 1.7e9),
+            "{version}: {known:?}"
+        );
+        Ok(())
+    })
+    .await
+    .unwrap();
+
+    let process = start("sotp-forecast", folder, FORECAST).await;
+    learnt(&process, version).await;
+
     let process = start("sotp-inventory", folder, INVENTORY).await;
     let (_, device) = ask(&process, "GET", "/api/v1/devices/r2", None).await;
     assert!(device.contains("192.0.2.2"), "{version}: {device}");
@@ -263,12 +450,15 @@ fn archives() -> PathBuf {
 async fn what_each_earlier_version_stored_is_taken_over() {
     if std::env::var_os("SOTP_UPDATE").is_some() {
         let folder = TempDir::new().unwrap();
-        write(folder.path()).await;
         let archive = archives().join(concat!(env!("CARGO_PKG_VERSION"), ".tar.gz"));
-        let (archive, folder) = (
+        let (archive, own) = (
             archive.display().to_string(),
             folder.path().display().to_string(),
         );
+        if Path::new(&archive).exists() {
+            tools::run("tar", &["--no-same-owner", "-xzf", &archive, "-C", &own]).unwrap();
+        }
+        write(folder.path()).await;
         tools::run(
             "tar",
             &[
@@ -278,7 +468,7 @@ async fn what_each_earlier_version_stored_is_taken_over() {
                 "-czf",
                 &archive,
                 "-C",
-                &folder,
+                &own,
                 ".",
             ],
         )
