@@ -219,7 +219,7 @@ impl Kind {
                             )
                     })
             }
-            Self::Line => Self::Word.accepts(value) && !address(value),
+            Self::Line => Self::Word.accepts(value) && (line(value) || nobody(value)),
             Self::Host => {
                 first.is_ascii_alphanumeric()
                     && bytes
@@ -245,6 +245,37 @@ impl Kind {
         }
     }
 }
+
+/// A line of a device: the word for the kind of line, and after it a number or
+/// what else tells one from the other, `vty0`, `pts/1`, `con0_RP0_CPU0`.
+fn line(value: &str) -> bool {
+    let value = value.strip_prefix("/dev/").unwrap_or(value);
+    let end = value
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(value.len());
+    let (word, rest) = value.split_at(end);
+    match word {
+        "" => {
+            let digits = rest.strip_prefix(':').unwrap_or(rest);
+            !digits.is_empty()
+                && digits
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'/'))
+        }
+        word => {
+            word.starts_with("tty")
+                || word.starts_with("pty")
+                || LINES.iter().any(|known| known.eq_ignore_ascii_case(word))
+        }
+    }
+}
+
+/// The kinds of lines that devices name.
+const LINES: [&str; 29] = [
+    "api", "async", "aux", "cli", "co", "con", "console", "cty", "ftp", "gui", "http", "https",
+    "line", "netconf", "ptmx", "pts", "pty", "rest", "serial", "snmp", "ssh", "sshd", "telnet",
+    "tty", "vsh", "vt", "vty", "web", "webui",
+];
 
 /// What devices write where a name would stand that they do not know.
 const NOBODY: [&str; 16] = [
