@@ -22,6 +22,7 @@ use target;
 /// The targets, a file each.
 pub mod targets {
     pub mod capture;
+    pub mod deflate;
     pub mod faro;
     pub mod icmp;
     pub mod inventory;
@@ -52,6 +53,7 @@ pub type Target = fn(&[u8]);
 /// The targets as `make fuzz` calls them.
 pub const TARGETS: &[(&str, Target)] = &[
     ("capture", targets::capture::run),
+    ("deflate", targets::deflate::run),
     ("faro", targets::faro::run),
     ("icmp", targets::icmp::run),
     ("inventory", targets::inventory::run),

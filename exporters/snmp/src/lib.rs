@@ -14,6 +14,7 @@ pub mod budget;
 pub mod codec;
 pub mod commands;
 pub mod config;
+pub mod deflate;
 pub mod discover;
 pub mod engine;
 pub mod expose;

@@ -173,7 +173,7 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
             "snmp_scrape_duration_seconds",
             [
                 "Total SNMP time scrape took (walk and processing).",
-                "Time of the scrape.",
+                "Scrape duration.",
             ],
             |_, took, _| took.as_secs_f64(),
         ),
@@ -181,7 +181,7 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
             "snmp_scrape_packets_retried",
             [
                 "Packets retried for get, bulkget, and walk.",
-                "Requests sent again.",
+                "Packets retried.",
             ],
             |stats, _, _| stats.again as f64,
         ),
@@ -189,7 +189,7 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
             "snmp_scrape_packets_sent",
             [
                 "Packets sent for get, bulkget, and walk; including retries.",
-                "Requests sent.",
+                "Packets sent.",
             ],
             |stats, _, _| stats.sent as f64,
         ),
@@ -197,13 +197,13 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
             "snmp_scrape_pdus_returned",
             [
                 "PDUs returned from get, bulkget, and walk.",
-                "Values returned.",
+                "PDUs returned.",
             ],
             |stats, _, _| stats.values as f64,
         ),
         (
             "snmp_scrape_walk_duration_seconds",
-            ["Time SNMP walk/bulkwalk took.", "Time of the requests."],
+            ["Time SNMP walk/bulkwalk took.", "Walk duration."],
             |_, _, walked| walked.as_secs_f64(),
         ),
     ];
@@ -244,11 +244,7 @@ fn per_scrape(out: &mut Page, ask: &Ask, rules: Rules, summary: &Summary<'_>) {
             }
             out.sample("snmp_error", &label, 1.0);
         }
-        out.head(
-            "snmp_scrape_complete",
-            "Whether nothing is missing.",
-            "gauge",
-        );
+        out.head("snmp_scrape_complete", "Whether it is complete.", "gauge");
         for (label, _, complete) in &labels {
             out.sample(
                 "snmp_scrape_complete",

@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::Answer;
+use crate::deflate::Deflate;
 
 impl Answer {
     /// The same with a compressed body; an error stays as it is.
     pub(super) fn packed(mut self) -> Self {
         if self.status == 200 {
-            self.body = pack(&self.body).into();
+            self.body = pack(&self.body, self.protobuf).into();
             self.packed = true;
         }
         self
@@ -22,26 +23,50 @@ const LARGE: usize = 1 << 19;
 /// Base-2 logarithm of the octets that a repetition may lie back, RFC 1951.
 const WINDOW: u8 = 15;
 
-/// Compressors that wait for the next page of usual size: to make one costs more than to pack the page of a small device.
-static IDLE: Mutex<Vec<Compress>> = Mutex::new(Vec::new());
-/// No more wait than that: more threads than this seldom pack at once.
-const MOST_IDLE: usize = 16;
+/// What is made once and used for page after page, with what it keeps of them.
+#[derive(Debug)]
+struct Idle<T>(Mutex<Vec<T>>);
 
-/// Level 7 gives what Go's usual level gives; of a large page it would cost three times the scrape, for a twentieth less.
-fn pack(text: &[u8]) -> Vec<u8> {
-    if text.len() > LARGE {
-        return pack_with(&mut Compress::new_gzip(Compression::new(5), WINDOW), text);
+impl<T> Idle<T> {
+    /// No more wait than that: more threads than this seldom pack at once.
+    const MOST: usize = 8;
+
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
     }
-    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let waiting = idle().pop();
-    let mut compressor = waiting.unwrap_or_else(|| Compress::new_gzip(Compression::new(7), WINDOW));
-    let packed = pack_with(&mut compressor, text);
-    compressor.reset();
-    let mut idle = idle();
-    if idle.len() < MOST_IDLE {
-        idle.push(compressor);
+
+    /// Uses one that waits, or a new one.
+    fn with<R>(&self, new: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
+        let idle = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = idle().pop();
+        let mut one = waiting.unwrap_or_else(new);
+        let done = work(&mut one);
+        let mut idle = idle();
+        if idle.len() < Self::MOST {
+            idle.push(one);
+        }
+        done
     }
-    packed
+}
+
+static OF_TEXT: Idle<Deflate> = Idle::new();
+static OF_PROTOBUF: Idle<Compress> = Idle::new();
+
+/// As small as what Go's usual level gives, where the page is of usual size; of a large one that would cost three times the scrape, for a
+/// twentieth less.
+fn pack(page: &[u8], protobuf: bool) -> Vec<u8> {
+    if page.len() > LARGE {
+        return pack_with(&mut Compress::new_gzip(Compression::new(5), WINDOW), page);
+    }
+    if !protobuf {
+        return OF_TEXT.with(Deflate::default, |deflate| deflate.gzip(page));
+    }
+    let new = || Compress::new_gzip(Compression::new(7), WINDOW);
+    OF_PROTOBUF.with(new, |compressor| {
+        let packed = pack_with(compressor, page);
+        compressor.reset();
+        packed
+    })
 }
 
 fn pack_with(compressor: &mut Compress, text: &[u8]) -> Vec<u8> {
@@ -74,24 +99,26 @@ mod tests {
             .take(100_000)
             .collect();
         let large = b"a{b=\"c\"} 1\n".repeat(LARGE / 10);
-        for text in [
-            b"a 1\n".as_slice(),
-            &noise,
-            b"",
-            &large,
-            b"a 1\nb 2\n",
-            b"a 1\n",
-        ] {
-            assert!(unpacked(&pack(text)) == text, "{} octets", text.len());
+        for page in [b"a 1\n".as_slice(), &noise, b"", &large, b"a 1\nb 2\n"] {
+            for protobuf in [false, true] {
+                let packed = pack(page, protobuf);
+                assert!(unpacked(&packed) == page, "{} octets", page.len());
+            }
         }
-        assert_eq!(pack(&noise), pack(&noise));
         let fresh = pack_with(&mut Compress::new_gzip(Compression::new(7), WINDOW), &noise);
-        assert!(pack(&noise) == fresh, "nothing is left of the page before");
+        assert!(
+            pack(&noise, true) == fresh,
+            "nothing is left of the page before"
+        );
     }
 
     #[test]
-    fn a_compressor_is_used_again() {
-        drop(pack(b"a 1\n"));
-        assert!(!IDLE.lock().unwrap().is_empty());
+    fn what_was_used_is_used_again() {
+        let idle: Idle<Vec<u8>> = Idle::new();
+        idle.with(Vec::new, |one| one.push(1));
+        assert_eq!(idle.with(Vec::new, |one| one.clone()), [1]);
+        // Two at a time are two, and both wait then.
+        idle.with(Vec::new, |_| idle.with(Vec::new, |_| ()));
+        assert_eq!(idle.0.lock().unwrap().len(), 2);
     }
 }
