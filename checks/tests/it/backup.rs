@@ -184,6 +184,53 @@ impl Machine {
     }
 }
 
+/// Folders of what other services wrote (`checks/testdata/upgrades`), by the names that the packages give them, and a database of Grafana. A copy of
+/// them, which is no part of the machine.
+fn recorded(machine: &Machine, kept: &std::path::Path) {
+    let archive = root().join("checks/testdata/upgrades/0.1.0.tar.gz");
+    std::fs::create_dir_all(kept).unwrap();
+    let [from, to] = [&archive, &kept.to_path_buf()].map(|path| path.display().to_string());
+    sotp_checks::tools::run("tar", &["--no-same-owner", "-xzf", &from, "-C", &to]).unwrap();
+    for written in ["syslog", "inventory"] {
+        std::fs::remove_dir_all(kept.join(written)).unwrap();
+    }
+    for name in WRITTEN {
+        let to = machine.place(&format!("var/lib/sotp-{name}"));
+        copied(&kept.join(name), &to);
+    }
+    let database = machine.place("var/lib/grafana");
+    std::fs::create_dir_all(&database).unwrap();
+    database_says(
+        &database.join("grafana.db"),
+        "CREATE TABLE user (login); INSERT INTO user VALUES ('ann');",
+    );
+}
+
+/// Services whose folders the archive has beside those that run in the rehearsal.
+const WRITTEN: [&str; 6] = [
+    "forecast",
+    "netflow",
+    "remediator",
+    "reporter",
+    "rum",
+    "ssh-config",
+];
+
+fn copied(from: &std::path::Path, to: &std::path::Path) {
+    let status = Command::new("cp")
+        .arg("-a")
+        .args([from, to])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{}", from.display());
+}
+
+/// What a database answers.
+fn database_says(file: &std::path::Path, question: &str) -> String {
+    let file = file.display().to_string();
+    sotp_checks::tools::run("sqlite3", &[&file, question]).unwrap()
+}
+
 /// Adds a device by the API of the inventory.
 async fn add(inventory: &Process, name: &str, address: &str) -> u16 {
     let device = serde_json::json!({"name": name, "address": address});
@@ -203,6 +250,8 @@ async fn a_disaster_is_rehearsed() {
         return;
     };
     let machine = Machine::new().await;
+    let kept = tools.join("kept");
+    recorded(&machine, &kept);
     tools.write("password", "of the rehearsal\n").unwrap();
     let path = format!(
         "{}:{}:/usr/bin:/bin",
@@ -272,6 +321,23 @@ async fn a_disaster_is_rehearsed() {
     let (status, said) = script("sotp-restore");
     let restored = began.elapsed();
     assert_eq!(status, Some(0), "{said}");
+    // The archive of configurations, the journal, closed months, the outbox and queues are byte for byte what they were; the database is whole.
+    for name in WRITTEN {
+        let restored = machine.place(&format!("var/lib/sotp-{name}"));
+        let [old, new] = [&kept.join(name), &restored].map(|path| path.display().to_string());
+        let differs = sotp_checks::tools::run("diff", &["-r", &old, &new]);
+        assert!(differs.is_ok(), "{name}: {differs:?}");
+    }
+    let archive = machine
+        .place("var/lib/sotp-ssh-config/ssh-config/archive.git")
+        .display()
+        .to_string();
+    sotp_checks::tools::run("git", &["-C", &archive, "fsck", "--full"]).unwrap();
+    let database = machine.place("var/cache/sotp-backup/grafana.db");
+    assert_eq!(
+        database_says(&database, "SELECT login FROM user; PRAGMA integrity_check;"),
+        "ann\nok\n"
+    );
     let anchor = anchor.trim();
     let missing = machine.audit(&["verify", "--anchor", anchor]);
     assert_eq!(missing.status.code(), Some(1), "{missing:?}");

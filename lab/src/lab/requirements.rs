@@ -34,7 +34,7 @@ const REQUIRED: [(&str, &str); 20] = [
 ];
 
 /// What the tests of this project call besides, and its Debian package.
-const TESTED: [(&str, &str); 24] = [
+const TESTED: [(&str, &str); 25] = [
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
@@ -60,6 +60,7 @@ const TESTED: [(&str, &str); 24] = [
     ("unzip", "unzip"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("debootstrap", "debootstrap"),
+    ("sqlite3", "sqlite3"),
     // Debian keeps the part of venv that installs pip in a package of its own; the program says nothing of it.
     ("/usr/share/doc/python3-venv", "python3-venv"),
     TLS,
