@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::{Device, Feed, Inventory};
 use loki::Lines;
-use ssh::{Collected, Driver, Facts, HostKeys, Masker, Output, Session, Target};
+use ssh::{Collected, Driver, Facts, HostKeys, Incomplete, Masker, Output, Seen, Session, Target};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use toolkit::trace::Origin;
@@ -37,6 +37,15 @@ const BURST: Duration = Duration::from_secs(1);
 /// How often the state is written.
 const SAVE: Duration = Duration::from_secs(1);
 
+/// What a device said when it was last looked at.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    running: Option<Seen>,
+    startup: Option<Seen>,
+    /// A digest of its other answers.
+    outputs: Option<[u8; 32]>,
+}
+
 /// All that the parts of the service share.
 pub(crate) struct Shared {
     pub(crate) config: Live<Config>,
@@ -52,9 +61,8 @@ pub(crate) struct Shared {
     pub(crate) masker: Masker,
     hops: Hops,
     pub(crate) sessions: Sessions,
-    /// What each device's configuration was when it was last looked at, before it was masked: a digest. What it has not changed since need not be
-    /// masked and compared anew.
-    seen: Mutex<HashMap<String, [u8; 32]>>,
+    /// What each device said when it was last looked at: what has not changed since need not be masked and compared anew.
+    seen: Mutex<HashMap<String, Known>>,
     keys: ArcSwap<HostKeys>,
     fleet: Mutex<Fleet>,
     wake: Notify,
@@ -110,7 +118,7 @@ impl Shared {
         taken
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<String, [u8; 32]>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -421,10 +429,12 @@ async fn collect(
         }
     };
     let before = session.seconds();
-    // What is held already needs no second reading where one is wanted.
-    let seen = shared.seen().get(&*device.name).copied();
-    let known = |text: &str| seen.is_some_and(|seen| seen == digest([text]));
-    let collected = session.collect_unless(known).await;
+    let known = shared
+        .seen()
+        .get(&*device.name)
+        .copied()
+        .unwrap_or_default();
+    let collected = session.collect_unless(known.running.as_ref()).await;
     let mut seconds = session.seconds();
     seconds.commands -= before.commands;
     let weak = session.weak().to_vec();
@@ -434,7 +444,7 @@ async fn collect(
         && collected.complete.is_ok()
     {
         let outputs = config.outputs(&driver);
-        (extra, whole) = Extra::of(&mut session, &driver, &collected.text, &outputs).await;
+        (extra, whole) = Extra::of(&mut session, &driver, collected, &known, &outputs).await;
     }
     // A session in which something went wrong is of no further use.
     let most = config.kept_sessions_most;
@@ -466,24 +476,27 @@ async fn collect(
 /// Keeps the other answers of a device, masked, where they are others than before.
 async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Extra) {
     let now = jiff::Timestamp::now().as_second();
-    if extra.outputs.is_empty() {
-        return;
-    }
-    let parts = extra.outputs.iter();
-    let digest = digest(parts.flat_map(|(name, text)| [name.as_str(), "\0", text, "\0"]));
-    let key = format!("{device} outputs");
-    if shared.seen().get(&key) == Some(&digest) {
-        return;
-    }
-    let outputs: Vec<(String, String)> = extra
-        .outputs
-        .iter()
-        .map(|(name, text)| (name.clone(), shared.masker.mask(Some(driver), text).text))
+    let own = extra.outputs.iter();
+    let digest = digest(own.flat_map(|(name, text)| [name.as_str(), "\0", text, "\0"]));
+    let known = shared.seen().get(device).and_then(|known| known.outputs);
+    let startup = extra.startup.as_ref();
+    let others = extra.outputs.iter().filter(|_| known != Some(digest));
+    let outputs: Vec<(String, String)> = startup
+        .map(|(text, _)| ("startup", text.as_str()))
+        .into_iter()
+        .chain(others.map(|(name, text)| (name.as_str(), text.as_str())))
+        .map(|(name, text)| (name.to_owned(), shared.masker.mask(Some(driver), text).text))
         .collect();
+    if outputs.is_empty() {
+        return;
+    }
     let (archive, name) = (shared.archive.clone(), device.to_owned());
     match blocking(move || archive.store_outputs(&name, &outputs, now)).await {
         Ok(_) => {
-            shared.seen().insert(key, digest);
+            let mut seen = shared.seen();
+            let known = seen.entry(device.to_owned()).or_default();
+            known.outputs = Some(digest);
+            known.startup = startup.map_or(known.startup, |(_, seen)| Some(*seen));
         }
         Err(error) => {
             tracing::error!(device, error = %format!("{error:#}"), "what it answers beside its configuration could not be kept");
@@ -505,7 +518,10 @@ fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> [u8; 32] {
 /// What is asked beside the configuration. A device that does not answer has been collected all the same.
 #[derive(Default)]
 struct Extra {
+    /// Absent where neither configuration has changed since.
     unsaved: Option<bool>,
+    /// The configuration that it starts with, not masked, where it is another one than before.
+    startup: Option<(String, Seen)>,
     facts: Option<Facts>,
     /// Name and text, not masked.
     outputs: Vec<(String, String)>,
@@ -516,14 +532,23 @@ impl Extra {
     async fn of(
         session: &mut Session,
         driver: &Driver,
-        running: &str,
+        running: &Collected,
+        known: &Known,
         outputs: &[&Output],
     ) -> (Self, bool) {
         let mut extra = Self::default();
-        match session.startup().await {
+        let is_known = |collected: &Collected, seen: &Option<Seen>| {
+            seen.as_ref().is_some_and(|seen| collected.is(seen))
+        };
+        match session.startup(known.startup.as_ref()).await {
             Ok(Some(startup)) => {
-                extra.unsaved = Some(differ(driver, running, &startup));
-                extra.outputs.push(("startup".to_owned(), startup));
+                let same = is_known(&startup, &known.startup);
+                if !same || !is_known(running, &known.running) {
+                    extra.unsaved = Some(differ(driver, running.text(), startup.text()));
+                }
+                if !same {
+                    extra.startup = Some((startup.text().to_owned(), startup.seen()));
+                }
             }
             Ok(None) => {}
             Err(error) => {
@@ -566,7 +591,7 @@ async fn kept(
 ) -> anyhow::Result<()> {
     if let Err(flaw) = &collected.complete {
         let words = match flaw {
-            ssh::Incomplete::Refused(words) => shared.masker.mask(Some(driver), words).text,
+            Incomplete::Refused(words) => shared.masker.mask(Some(driver), words).text,
             _ => String::new(),
         };
         tracing::warn!(device = %device.name, reason = flaw.reason(), said = words.trim(), "configuration is not whole: the one before stays");
@@ -575,13 +600,30 @@ async fn kept(
             .change(&device.name, |known| known.incomplete(flaw));
         return Ok(());
     }
+    let known = shared
+        .seen()
+        .get(&*device.name)
+        .and_then(|known| known.running);
+    if known.is_some_and(|known| collected.is(&known)) {
+        if let Some(known) = shared.seen().get_mut(&*device.name)
+            && known.running.is_some_and(|seen| !collected.came_as(&seen))
+        {
+            // It came in other bytes, which the next ones may be like.
+            known.running = Some(collected.seen());
+        }
+        shared.state.change(&device.name, |known| {
+            known.success = Some(unix(seconds));
+            known.reason = None;
+        });
+        return Ok(());
+    }
     if reason.user.is_none() {
         let own = config
             .credential(device)
             .map_or("", |credential| credential.user.as_str());
         // What the device writes into its configuration is surer than who was logged in.
-        reason.user = match &collected.author {
-            Some(author) if author != own => Some(author.clone()),
+        reason.user = match collected.author() {
+            Some(author) if author != own => Some(author),
             _ => shared.logins.candidates(&device.name, own, Instant::now()),
         };
     }
@@ -591,17 +633,8 @@ async fn kept(
         Arc::clone(driver),
         Arc::clone(config),
     );
-    let now = digest([&*collected.text]);
-    let unchanged = shared.seen().get(&*device.name) == Some(&now);
-    if unchanged {
-        shared.state.change(&device.name, |known| {
-            known.success = Some(unix(seconds));
-            known.reason = None;
-        });
-        return Ok(());
-    }
     blocking(move || -> anyhow::Result<()> {
-        let masked = own.masker.mask(Some(&driver), &collected.text);
+        let masked = own.masker.mask(Some(&driver), collected.text());
         let before = own.archive.latest(&device.name)?;
         let changed = before.as_ref().is_some_and(|before| *before != masked.text);
         if before.as_ref() != Some(&masked.text) {
@@ -647,7 +680,7 @@ async fn kept(
             let user = reason.user.as_deref().unwrap_or("unknown");
             tracing::info!(device = %device.name, user, trigger = reason.trigger, added = difference.added, removed = difference.removed, "configuration changed");
         }
-        own.seen().insert(device.name.to_string(), now);
+        own.seen().entry(device.name.to_string()).or_default().running = Some(collected.seen());
         own.state.change(&device.name, |known| {
             known.success = Some(unix(seconds));
             known.reason = None;

@@ -1,8 +1,9 @@
-//! What a device said, and whether it is all of it.
+//! What a device said to a command.
 
 use std::time::Duration;
 
-use crate::Facts;
+use crate::exchange::Reply;
+use crate::{Driver, Facts};
 
 /// What a device said to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,44 +32,37 @@ impl Answer {
     }
 }
 
-/// Why a configuration does not count as whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Incomplete {
-    /// The evidence that the driver wants is not there.
-    Evidence,
-    /// The device did not take a command; its words.
-    Refused(String),
-    /// Text of a pager was left in an answer.
-    Pager,
+/// What came behind a command: on a terminal as it came, from a channel already read.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Terminal(Reply),
+    Channel(Answer),
 }
 
-impl Incomplete {
-    /// Its name, fit for a label.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
+impl Said {
+    pub(crate) fn answer(&self, driver: &Driver) -> Answer {
         match self {
-            Self::Evidence => "evidence",
-            Self::Refused(_) => "refused",
-            Self::Pager => "pager",
+            Self::Channel(answer) => answer.clone(),
+            Self::Terminal(reply) => {
+                let (lines, spoilt) = reply.read(driver);
+                Answer {
+                    refused: driver.refusal(&lines).map(str::to_owned),
+                    lines,
+                    bytes: reply.bytes(),
+                    whole: !spoilt,
+                    status: None,
+                }
+            }
         }
     }
 
-    /// Every value of [`Incomplete::reason`].
-    pub const REASONS: [&'static str; 3] = ["evidence", "refused", "pager"];
-}
-
-/// A configuration as it was collected: normalised, not masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Collected {
-    /// The text; not to be stored unless `complete` is `Ok`.
-    pub text: String,
-    /// Whether there is evidence that it is whole.
-    pub complete: Result<(), Incomplete>,
     /// Bytes that came from the device.
-    pub bytes: usize,
-    /// Who changed it last, where the device writes that into its configuration.
-    pub author: Option<String>,
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Terminal(reply) => reply.bytes(),
+            Self::Channel(answer) => answer.bytes,
+        }
+    }
 }
 
 /// What a device says of itself, and what it answered to further commands.

@@ -376,15 +376,15 @@ impl Driver {
         base.map_or(prompt, |base| base.as_bytes()).to_vec()
     }
 
-    pub(crate) fn configure_prompt(&self, base: &[u8]) -> Option<Bytes> {
+    /// The pattern of the prompts of configuration mode.
+    pub(crate) fn configure_prompt(&self, base: &[u8]) -> Option<String> {
         let configure = self.configure.as_ref()?;
         let base = &base[..base.len().min(configure.base_most)];
         let base = regex::escape(&String::from_utf8_lossy(base));
-        Bytes::new(&format!(
+        Some(format!(
             "^(?:{})",
             configure.prompt.replace("{base}", &base)
         ))
-        .ok()
     }
 
     pub(crate) fn is_ignored(&self, line: &[u8]) -> bool {

@@ -5,6 +5,8 @@
 //! prompt is followed by the rest of the answer instead. Prompts left over from before are passed over, since no echo stands in
 //! front of them.
 
+use std::ops::Range;
+
 use crate::Error;
 use crate::driver::Driver;
 use crate::prompt::Prompt;
@@ -75,11 +77,6 @@ impl<'a> Exchange<'a> {
         self.echo.is_some()
     }
 
-    /// Bytes of the device.
-    pub(crate) fn bytes(&self) -> usize {
-        self.screen.bytes()
-    }
-
     /// What is known of the device.
     pub(crate) fn driver(&self) -> &'a Driver {
         self.driver
@@ -102,10 +99,10 @@ impl<'a> Exchange<'a> {
             return Err(Error::TooLarge { most: self.most });
         }
         if self.echo.is_none() {
-            let lines = self.screen.lines();
-            let found = (self.searched..lines.len()).find(|&number| self.is_echo(&lines[number]));
-            self.searched = lines.len();
-            self.echo = found;
+            let count = self.screen.count();
+            let mut lines = self.searched..count;
+            self.echo = lines.find(|&number| self.is_echo(self.screen.line(number)));
+            self.searched = count;
         }
         let Some(echo) = self.echo else {
             return Ok(Step::Wait);
@@ -117,7 +114,7 @@ impl<'a> Exchange<'a> {
         if !self.prompt.is(current, self.configuring) {
             return Ok(Step::Wait);
         }
-        let count = self.screen.lines().len();
+        let count = self.screen.count();
         if self.end(echo).is_some() {
             return Ok(Step::Done);
         }
@@ -137,14 +134,15 @@ impl<'a> Exchange<'a> {
     /// What the device may be sent when it has been quiet: an empty line where its last line is a message of its log, behind
     /// which no prompt was written again. Never anything that could answer a question.
     pub(crate) fn nudge(&mut self) -> Step {
-        let last = self.screen.lines().last().map_or(&[][..], Vec::as_slice);
-        let asked = self.asked_at == Some(self.screen.lines().len());
+        let count = self.screen.count();
+        let last = self.screen.line(count.saturating_sub(1));
+        let asked = self.asked_at == Some(count);
         if self.echo.is_some()
             && !asked
             && self.screen.current().is_empty()
             && self.driver.is_log(last)
         {
-            self.asked_at = Some(self.screen.lines().len());
+            self.asked_at = Some(count);
             return Step::Ask;
         }
         Step::Wait
@@ -162,7 +160,7 @@ impl<'a> Exchange<'a> {
             self.paged_at = None;
             return false;
         }
-        let place = self.screen.lines().len();
+        let place = self.screen.count();
         if self.paged_at == Some(place) {
             return false;
         }
@@ -181,41 +179,77 @@ impl<'a> Exchange<'a> {
     /// The number of the line with the first of the two prompts that end the answer.
     fn end(&self, echo: usize) -> Option<usize> {
         self.asked_at?;
-        let lines = self.screen.lines();
-        let before = (echo + 1..lines.len())
+        let line = |number: &usize| self.screen.line(*number);
+        let before = (echo + 1..self.screen.count())
             .rev()
-            .find(|&number| !lines[number].is_empty() && !self.driver.is_ignored(&lines[number]))?;
-        (lines[before] == self.screen.current()).then_some(before)
+            .find(|number| !line(number).is_empty() && !self.driver.is_ignored(line(number)))?;
+        (line(&before) == self.screen.current()).then_some(before)
+    }
+
+    /// The answer, once it is whole.
+    pub(crate) fn reply(self) -> Reply {
+        let found = self.echo.and_then(|echo| Some((echo, self.end(echo)?)));
+        let lines = found.map_or(0..0, |(echo, end)| {
+            // Some show the line a second time when it was sent.
+            let again = |number: &usize| {
+                self.prompt
+                    .after(self.screen.line(*number), self.configuring)
+                    == Some(self.command)
+            };
+            let again = (echo + 1..end).take_while(again).count();
+            echo + 1 + again..end
+        });
+        Reply {
+            prompt: self.prompt.text().to_vec(),
+            paged: self.paged,
+            ended: found.is_some(),
+            screen: self.screen,
+            lines,
+        }
     }
 
     /// The lines of the answer, and whether text of a pager was left in them.
     pub(crate) fn finish(self) -> (Vec<String>, bool) {
-        let Some((echo, end)) = self.echo.and_then(|echo| Some((echo, self.end(echo)?))) else {
+        let driver = self.driver;
+        self.reply().read(driver)
+    }
+}
+
+/// An answer as it came: the messages of the log are still among its lines.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    screen: Screen,
+    lines: Range<usize>,
+    prompt: Vec<u8>,
+    paged: bool,
+    ended: bool,
+}
+
+impl Reply {
+    /// Its lines, each with its line end.
+    pub(crate) fn text(&self) -> &[u8] {
+        self.screen.text(self.lines.clone())
+    }
+
+    /// Bytes that came from the device for it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.screen.bytes()
+    }
+
+    /// The lines of the answer, and whether text of a pager was left in them.
+    pub(crate) fn read(&self, driver: &Driver) -> (Vec<String>, bool) {
+        if !self.ended {
             return (Vec::new(), true);
-        };
-        let Self {
-            driver,
-            prompt,
-            command,
-            configuring,
-            paged,
-            screen,
-            ..
-        } = self;
-        let mut lines = screen.into_lines();
-        lines.truncate(end);
-        // Some show the line a second time when it was sent.
-        let again = |line: &&Vec<u8>| prompt.after(line, configuring) == Some(command);
-        let again = lines[echo + 1..].iter().take_while(again).count();
-        lines.drain(..echo + 1 + again);
-        let spoilt = paged && lines.iter().any(|line| driver.holds_pager(line));
-        lines.retain(|line| !driver.is_log(line));
-        let mut kept: Vec<String> = lines.into_iter().map(text).collect();
+        }
+        let lines = || self.lines.clone().map(|number| self.screen.line(number));
+        let spoilt = self.paged && lines().any(|line| driver.holds_pager(line));
+        let own = lines().filter(|line| !driver.is_log(line));
+        let mut kept: Vec<String> = own.map(text).collect();
         // A prompt that a message of the log was written over belongs to no answer.
         while kept
             .last()
             .map(|line| line.as_bytes())
-            .is_some_and(|line| line.is_empty() || driver.is_ignored(line) || line == prompt.text())
+            .is_some_and(|line| line.is_empty() || driver.is_ignored(line) || line == self.prompt)
         {
             kept.pop();
         }
@@ -223,9 +257,8 @@ impl<'a> Exchange<'a> {
     }
 }
 
-fn text(line: Vec<u8>) -> String {
-    String::from_utf8(line)
-        .unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned())
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).into_owned()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod algorithms;
 mod anonymise;
 mod answer;
+mod collected;
 mod driver;
 mod drivers;
 mod error;
@@ -31,7 +32,8 @@ mod timer;
 mod transport;
 
 pub use algorithms::{Profile, Weakness};
-pub use answer::{About, Answer, Collected, Incomplete, Seconds};
+pub use answer::{About, Answer, Seconds};
+pub use collected::{Collected, Incomplete, Seen};
 pub use driver::{Driver, Output, Structure, Transport};
 pub use drivers::Drivers;
 pub use error::{DriverError, Error};

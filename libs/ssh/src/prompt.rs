@@ -1,5 +1,7 @@
 //! The prompt of a device, as it was learned.
 
+use std::sync::OnceLock;
+
 use regex::bytes::Regex;
 
 use crate::driver::Driver;
@@ -9,8 +11,10 @@ use crate::driver::Driver;
 pub(crate) struct Prompt {
     /// The learned text, without trailing spaces.
     exec: Vec<u8>,
-    /// The prompts of configuration mode, made from the learned text.
-    configure: Option<Regex>,
+    /// A pattern of the prompts of configuration mode, made from the learned text.
+    configure: Option<String>,
+    /// The same, made when it is first wanted: most sessions change nothing.
+    made: OnceLock<Option<Regex>>,
 }
 
 impl Prompt {
@@ -20,7 +24,13 @@ impl Prompt {
         Self {
             exec: line.to_vec(),
             configure: driver.configure_prompt(&base),
+            made: OnceLock::new(),
         }
+    }
+
+    fn configure(&self) -> Option<&Regex> {
+        let make = || Regex::new(self.configure.as_ref()?).ok();
+        self.made.get_or_init(make).as_ref()
     }
 
     /// The learned text.
@@ -32,7 +42,7 @@ impl Prompt {
     pub(crate) fn is(&self, line: &[u8], configuring: bool) -> bool {
         line == self.exec
             || configuring
-                && self.configure.as_ref().is_some_and(|regex| {
+                && self.configure().is_some_and(|regex| {
                     regex
                         .find(line)
                         .is_some_and(|found| found.start() == 0 && found.end() == line.len())
@@ -44,7 +54,7 @@ impl Prompt {
         if let Some(rest) = line.strip_prefix(&*self.exec) {
             return Some(rest.trim_ascii_start());
         }
-        let regex = self.configure.as_ref().filter(|_| configuring)?;
+        let regex = configuring.then(|| self.configure())??;
         let found = regex.find(line).filter(|found| found.start() == 0)?;
         Some(line[found.end()..].trim_ascii_start())
     }

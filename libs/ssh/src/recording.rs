@@ -281,8 +281,8 @@ impl Recording {
 fn shown(pieces: &[Vec<u8>]) -> String {
     let mut screen = Screen::default();
     pieces.iter().for_each(|piece| screen.push(piece));
-    let lines = screen.lines().iter().map(Vec::as_slice);
-    let lines: Vec<_> = lines
+    let lines: Vec<_> = screen
+        .lines()
         .chain([screen.current()])
         .map(String::from_utf8_lossy)
         .collect();
@@ -342,10 +342,7 @@ fn raw_line(
 ) -> Vec<u8> {
     let mut screen = Screen::default();
     screen.push(line);
-    let seen = screen
-        .lines()
-        .first()
-        .map_or(screen.current(), Vec::as_slice);
+    let seen = screen.lines().next().unwrap_or(screen.current());
     let seen = String::from_utf8_lossy(seen).into_owned();
     let shown = hide(anonymiser, &seen);
     if shown == seen {

@@ -1,5 +1,7 @@
 //! What a terminal would show of the bytes of a device: lines, without control sequences.
 
+use std::ops::Range;
+
 /// Most bytes of a control sequence; a longer one is given up as text.
 const LONGEST_SEQUENCE: usize = 64;
 
@@ -9,7 +11,10 @@ const LONGEST_SEQUENCE: usize = 64;
 /// pager that erases itself leaves nothing behind. Other control sequences are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    lines: Vec<Vec<u8>>,
+    /// The complete lines, each with a line end.
+    text: Vec<u8>,
+    /// Where each complete line ends in `text`, its line end included.
+    ends: Vec<usize>,
     line: Vec<u8>,
     column: usize,
     sequence: Option<Vec<u8>>,
@@ -46,19 +51,36 @@ impl Screen {
         self.bytes
     }
 
+    /// How many lines are complete.
+    pub(crate) fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// A complete line, without trailing spaces; empty where there is none.
+    pub(crate) fn line(&self, number: usize) -> &[u8] {
+        let line = self.text(number..number + 1);
+        line.strip_suffix(b"\n").unwrap_or(line)
+    }
+
     /// The complete lines, without trailing spaces.
-    pub(crate) fn lines(&self) -> &[Vec<u8>] {
-        &self.lines
+    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        (0..self.count()).map(|number| self.line(number))
+    }
+
+    /// Complete lines one behind the other, each with a line end.
+    pub(crate) fn text(&self, lines: Range<usize>) -> &[u8] {
+        let at = |number: usize| match number.checked_sub(1) {
+            Some(before) => self.ends.get(before).map_or(self.text.len(), |end| *end),
+            None => 0,
+        };
+        self.text
+            .get(at(lines.start)..at(lines.end))
+            .unwrap_or_default()
     }
 
     /// The line that the cursor is in, without trailing spaces.
     pub(crate) fn current(&self) -> &[u8] {
         self.line.trim_ascii_end()
-    }
-
-    /// The complete lines, for who needs nothing else any more.
-    pub(crate) fn into_lines(self) -> Vec<Vec<u8>> {
-        self.lines
     }
 
     /// Empties the line that the cursor is in, as if its text had never come.
@@ -70,10 +92,10 @@ impl Screen {
     fn plain(&mut self, byte: u8) {
         match byte {
             b'\n' => {
-                let mut line = std::mem::take(&mut self.line);
-                line.truncate(line.trim_ascii_end().len());
-                self.lines.push(line);
-                self.column = 0;
+                self.text.extend_from_slice(self.line.trim_ascii_end());
+                self.text.push(b'\n');
+                self.ends.push(self.text.len());
+                self.clear_current();
             }
             b'\r' => self.column = 0,
             8 => self.column = self.column.saturating_sub(1),
@@ -208,7 +230,8 @@ mod tests {
             pieces.push(&bytes[cut..]);
             let mut whole = Screen::default();
             whole.push(&bytes);
-            prop_assert_eq!(pieces.lines(), whole.lines());
+            prop_assert_eq!(&pieces.text, &whole.text);
+            prop_assert_eq!(&pieces.ends, &whole.ends);
             prop_assert_eq!(pieces.current(), whole.current());
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
+use crate::answer::Said;
 use crate::driver::Question;
 use crate::exchange::Exchange;
 use crate::prompt::Prompt;
@@ -234,31 +235,33 @@ impl Session {
         configuring: bool,
         settle: Duration,
     ) -> Result<Answer, Error> {
-        self.asked(command, configuring, settle, None).await
+        let said = self.said(command, configuring, settle, None).await?;
+        Ok(said.answer(&self.driver))
     }
 
-    /// As [`Session::exchange`], where the device may ask something back.
-    async fn asked(
+    /// What comes behind a command; `question` is what the device may ask back.
+    async fn said(
         &mut self,
         command: &str,
         configuring: bool,
         settle: Duration,
         question: Option<&Question>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Said, Error> {
         check(command)?;
         let began = Instant::now();
         let driver = Arc::clone(&self.driver);
-        let answered = match &mut self.shell {
-            None => by_channel(&self.connection, &driver, command).await,
+        let said = match &mut self.shell {
+            None => by_channel(&self.connection, &driver, command)
+                .await
+                .map(Said::Channel),
             Some((shell, prompt)) => {
                 let exchange = Exchange::new(&driver, prompt, command, configuring, driver.most);
-                let (answer, outside) =
-                    by_shell(shell, exchange, command, settle, question).await?;
+                let (reply, outside) = by_shell(shell, exchange, command, settle, question).await?;
                 self.configuring = !outside;
-                Ok(answer)
+                Ok(Said::Terminal(reply))
             }
         };
         self.seconds.commands += began.elapsed();
-        answered
+        said
     }
 }

@@ -7,11 +7,15 @@ use bytes::Bytes;
 use russh::client::{self, Config, GexParams, Handle};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelMsg, Disconnect};
+use tokio::io::BufReader;
 use tokio::time::timeout;
 
 use crate::algorithms::weaknesses;
 use crate::target::{Target, Times};
 use crate::{Error, HostKeys, KeyNews, Login, Weakness};
+
+/// Bytes that are read from a connection at once: several packets of an answer.
+const READ_AT_ONCE: usize = 8 << 10;
 
 /// What the handshake told.
 #[derive(Clone, Debug, Default)]
@@ -155,6 +159,8 @@ impl Connection {
                 })?;
             // Without it each command waits for the acknowledgement of the one before.
             let _ = stream.set_nodelay(true);
+            // Packets are read in two parts each: length, and the rest.
+            let stream = BufReader::with_capacity(READ_AT_ONCE, stream);
             client::connect_stream(config, stream, checker)
                 .await
                 .map_err(|Failure(error)| error)

@@ -403,7 +403,12 @@ impl Line {
             _ if command == device.unpage => self.paging = false,
             "configure terminal" => "(config)".clone_into(&mut self.mode),
             "end" => self.mode.clear(),
-            "exit" => return Err(russh::Error::Disconnect),
+            // All that was said arrives, and the status, before the channel ends.
+            "exit" => {
+                session.exit_status_request(channel, 0)?;
+                session.eof(channel)?;
+                return session.close(channel);
+            }
             _ if !self.mode.is_empty() => {
                 if command.starts_with("interface ") {
                     "(config-if)".clone_into(&mut self.mode);

@@ -6,35 +6,33 @@ use std::time::Duration;
 use tracing::Instrument as _;
 
 use super::{SETTLE, Session};
-use crate::{About, Collected, Error, Facts, Incomplete, Output, Transport};
+use crate::{About, Collected, Error, Facts, Incomplete, Output, Seen};
 
 impl Session {
-    /// The configuration, normalised: the answers of the driver's commands one behind the other, each under a comment with its
-    /// command where there are several.
+    /// The configuration: the answers of the driver's commands one behind the other, each under a comment with its command where
+    /// there are several.
     ///
     /// # Errors
     /// As [`Session::run`].
     pub async fn collect(&mut self) -> Result<Collected, Error> {
-        self.collect_unless(|_| false).await
+        self.collect_unless(None).await
     }
 
-    /// As [`Session::collect`], where `known` says that a text is the one that is held already: a device whose driver wants two
-    /// readings that are the same is then read once.
+    /// As [`Session::collect`], where `seen` was whole: what is the same is neither looked through again nor, by a device whose
+    /// driver wants two readings that are the same, read a second time.
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub async fn collect_unless(
-        &mut self,
-        known: impl Fn(&str) -> bool,
-    ) -> Result<Collected, Error> {
+    pub async fn collect_unless(&mut self, seen: Option<&Seen>) -> Result<Collected, Error> {
         let span = tracing::info_span!("ssh configuration is read");
         let twice = async {
-            let mut first = self.collected().await?;
-            if first.complete.is_ok() && self.driver.complete().twice && !known(&first.text) {
-                let second = self.collected().await?;
+            let mut first = self.collected(seen).await?;
+            let known = seen.is_some_and(|seen| first.is(seen));
+            if first.complete.is_ok() && self.driver.complete().twice && !known {
+                let second = self.collected(None).await?;
                 first.bytes += second.bytes;
                 first.complete = match second.complete {
-                    Ok(()) if first.text != second.text => Err(Incomplete::Evidence),
+                    Ok(()) if first.text() != second.text() => Err(Incomplete::Evidence),
                     other => other,
                 };
             }
@@ -43,19 +41,19 @@ impl Session {
         twice.instrument(span).await
     }
 
-    /// The configuration that the device starts with, normalised; `None` where the driver knows none, or the device does not show it whole.
+    /// The configuration that the device starts with; `None` where the driver knows none, or the device does not show it whole. `seen`
+    /// as in [`Session::collect_unless`].
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub async fn startup(&mut self) -> Result<Option<String>, Error> {
+    pub async fn startup(&mut self, seen: Option<&Seen>) -> Result<Option<Collected>, Error> {
         let driver = Arc::clone(&self.driver);
         let Some(command) = &driver.startup else {
             return Ok(None);
         };
-        let answer = self.exchange(command, false, SETTLE).await?;
-        let whole = answer.refused.is_none() && answer.whole;
-        Ok((whole && driver.complete().holds(&answer.lines))
-            .then(|| driver.normalise(&answer.lines)))
+        let said = self.said(command, false, SETTLE, None).await?;
+        let collected = Collected::new(&driver, vec![said], seen);
+        Ok(Some(collected).filter(|collected| collected.complete.is_ok()))
     }
 
     /// What the device says of itself, by the commands that its driver names.
@@ -100,38 +98,12 @@ impl Session {
         Ok(about)
     }
 
-    async fn collected(&mut self) -> Result<Collected, Error> {
+    async fn collected(&mut self, seen: Option<&Seen>) -> Result<Collected, Error> {
         let driver = Arc::clone(&self.driver);
-        let mut lines = Vec::new();
-        let mut bytes = 0;
-        let mut complete = Ok(());
+        let mut said = Vec::new();
         for command in &driver.collect {
-            let answer = self.exchange(command, false, SETTLE).await?;
-            bytes += answer.bytes;
-            let flaw = match (&answer.refused, answer.status) {
-                (Some(words), _) => Some(Incomplete::Refused(words.clone())),
-                _ if !answer.whole => Some(Incomplete::Pager),
-                (None, status) if driver.transport() == Transport::Exec && status != Some(0) => {
-                    Some(Incomplete::Evidence)
-                }
-                _ => None,
-            };
-            if let (Some(flaw), Ok(())) = (flaw, &complete) {
-                complete = Err(flaw);
-            }
-            if driver.collect.len() > 1 {
-                lines.push(format!("{} {command}", driver.comment));
-            }
-            lines.extend(answer.lines);
+            said.push(self.said(command, false, SETTLE, None).await?);
         }
-        if complete.is_ok() && !driver.complete().holds(&lines) {
-            complete = Err(Incomplete::Evidence);
-        }
-        Ok(Collected {
-            text: driver.normalise(&lines),
-            complete,
-            bytes,
-            author: driver.author(&lines),
-        })
+        Ok(Collected::new(&driver, said, seen))
     }
 }

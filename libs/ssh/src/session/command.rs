@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::driver::Question;
-use crate::exchange::{Exchange, Step};
+use crate::exchange::{Exchange, Reply, Step};
 use crate::screen::Screen;
 use crate::transport::{Connection, Shell};
 use crate::{Answer, Driver, Error};
@@ -37,7 +37,7 @@ pub(super) async fn by_channel(
     let mut screen = Screen::default();
     screen.push(&output);
     let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
-    let mut lines: Vec<String> = screen.lines().iter().map(|line| text(line)).collect();
+    let mut lines: Vec<String> = screen.lines().map(text).collect();
     if !screen.current().is_empty() {
         lines.push(text(screen.current()));
     }
@@ -50,14 +50,14 @@ pub(super) async fn by_channel(
     })
 }
 
-/// The answer, and whether the prompt behind it is the one outside of configuration mode.
+/// The answer as it came, and whether the prompt behind it is the one outside of configuration mode.
 pub(super) async fn by_shell(
     shell: &mut Shell,
     mut exchange: Exchange<'_>,
     command: &str,
     settle: Duration,
     question: Option<&Question>,
-) -> Result<(Answer, bool), Error> {
+) -> Result<(Reply, bool), Error> {
     let driver = exchange.driver();
     let mut question = question;
     let until = Instant::now() + driver.answer;
@@ -116,16 +116,8 @@ pub(super) async fn by_shell(
             });
         }
     }
-    let (bytes, outside) = (exchange.bytes(), exchange.is_outside());
-    let (lines, spoilt) = exchange.finish();
-    let answer = Answer {
-        refused: driver.refusal(&lines).map(str::to_owned),
-        lines,
-        bytes,
-        whole: !spoilt,
-        status: None,
-    };
-    Ok((answer, outside))
+    let outside = exchange.is_outside();
+    Ok((exchange.reply(), outside))
 }
 
 #[cfg(test)]

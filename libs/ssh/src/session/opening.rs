@@ -97,8 +97,7 @@ impl<'a> Opening<'a> {
         let current = self.screen.current();
         for (question, answered) in driver.questions.iter().zip(&mut self.answered) {
             let asked = |line: &[u8]| question.ask.is_match(line);
-            if !*answered
-                && (asked(current) || self.screen.lines().last().is_some_and(|line| asked(line)))
+            if !*answered && (asked(current) || self.screen.lines().next_back().is_some_and(asked))
             {
                 *answered = true;
                 say.push(Say::Answer(question.send.clone()));
@@ -107,15 +106,10 @@ impl<'a> Opening<'a> {
         if !driver.is_prompt(current) {
             return Ok((say, None));
         }
-        let written = |line: &&Vec<u8>| !line.is_empty() && !driver.is_ignored(line);
-        let lines = self.screen.lines();
-        if lines
-            .iter()
-            .rev()
-            .find(written)
-            .is_none_or(|line| line != current)
-        {
-            if !lines.iter().any(|line| line == current) {
+        let written = |line: &&[u8]| !line.is_empty() && !driver.is_ignored(line);
+        let last = self.screen.lines().rev().find(written);
+        if last.is_none_or(|line| line != current) {
+            if !self.screen.lines().any(|line| line == current) {
                 say.push(Say::Enter);
             }
             return Ok((say, None));
@@ -140,8 +134,8 @@ impl<'a> Opening<'a> {
         };
         let current = self.screen.current();
         // Prompts from before the command say nothing.
-        let echo = |line: &Vec<u8>| line.ends_with(privilege.command.as_bytes());
-        if !self.screen.lines().iter().any(echo) {
+        let echo = |line: &[u8]| line.ends_with(privilege.command.as_bytes());
+        if !self.screen.lines().any(echo) {
             return Ok(Vec::new());
         }
         if privilege.ask.is_match(current) {
@@ -150,7 +144,7 @@ impl<'a> Opening<'a> {
                 return Ok(vec![Say::Secret]);
             }
             // It asks again, so the secret was wrong; a second one would lock the account.
-            return match self.screen.lines().len() > 2 {
+            return match self.screen.count() > 2 {
                 true => Err(Error::Privilege),
                 false => Ok(Vec::new()),
             };

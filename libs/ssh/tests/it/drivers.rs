@@ -96,13 +96,13 @@ async fn every_driver_stores_what_was_recorded_of_its_platform() {
             .await
             .unwrap_or_else(|error| panic!("{platform}: {error}"));
         assert_eq!(collected.complete, Ok(()), "{platform}");
-        let masked = masker().mask(Some(&driver), &collected.text);
+        let masked = masker().mask(Some(&driver), collected.text());
         hold(&folder(platform).join("stored.txt"), &masked.text, platform);
         for secret in ["s3cret", "$1$", "$6$", "$9$", "0822455D0A16"] {
             assert!(!masked.text.contains(secret), "{platform}: {secret}");
         }
         let facts = session.facts().await.unwrap();
-        let told = format!("{:?}\n{facts:#?}\n", collected.author);
+        let told = format!("{:?}\n{facts:#?}\n", collected.author());
         hold(&folder(platform).join("facts.txt"), &told, platform);
         let outputs: Vec<_> = driver.outputs().iter().collect();
         let about = session.about(&outputs).await.unwrap();
@@ -112,7 +112,7 @@ async fn every_driver_stores_what_was_recorded_of_its_platform() {
         let kept = kept.map(|(name, text)| format!("# {name}\n{}", masked(text)));
         let kept: String = kept.collect();
         hold(&folder(platform).join("outputs.txt"), &kept, platform);
-        let startup = session.startup().await.unwrap();
+        let startup = session.startup(None).await.unwrap();
         assert_eq!(startup.is_some(), driver.has_startup(), "{platform}");
         if driver.transport() == Transport::Shell {
             assert!(driver.can_configure(), "{platform}");

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ssh::{Driver, Error, HostKeys, KeyNews, Login, OnUnknown, Profile, Session, Target, Weakness};
+use ssh::{
+    Driver, Error, HostKeys, KeyNews, Login, OnUnknown, Profile, Seen, Session, Target, Weakness,
+};
 use testkit::TempDir;
 use testkit::ssh::{Device, Fault, Running};
 use toolkit::Secret;
@@ -64,11 +66,11 @@ async fn configuration_is_collected_whole_and_without_what_is_volatile() {
     let collected = session.collect().await.unwrap();
     assert_eq!(collected.complete, Ok(()));
     assert!(
-        collected.text.starts_with("!\nversion 15.2\n"),
+        collected.text().starts_with("!\nversion 15.2\n"),
         "{}",
-        collected.text
+        collected.text()
     );
-    assert!(collected.text.ends_with("!\nend\n"));
+    assert!(collected.text().ends_with("!\nend\n"));
     assert!(collected.bytes >= CONFIG.len());
     let typed: Vec<String> = device
         .typed()
@@ -94,7 +96,7 @@ async fn pager_that_cannot_be_turned_off_is_paged_through() {
     assert_eq!(paged.complete, Ok(()));
     let plain = self::device().start().await.unwrap();
     let plain = open(&plain).await.unwrap().collect().await.unwrap();
-    assert_eq!(paged.text, plain.text);
+    assert_eq!(paged.text(), plain.text());
 }
 
 #[tokio::test]
@@ -135,7 +137,7 @@ async fn answer_that_is_short_and_looks_whole_is_read_again_where_nothing_stands
     let config = "!Command: show running-config\nversion 10.4(5)\nhostname r1\nfeature bgp\nrouter bgp 65001\n";
     let text = include_str!("../../drivers/nxos.yaml");
     let driver = Arc::new(Driver::parse(text, "nxos.yaml".as_ref()).unwrap());
-    let read = async |device: Device, known: &str| {
+    let read = async |device: Device, config: &str, known: Option<Seen>| {
         let device = device
             .answer("terminal width 511", "")
             .answer("show running-config", config)
@@ -146,7 +148,7 @@ async fn answer_that_is_short_and_looks_whole_is_read_again_where_nothing_stands
         let mut session = Session::open(&target(&device), &bob("right"), &driver, &keys.keys)
             .await
             .unwrap();
-        let collected = session.collect_unless(|text| text == known).await.unwrap();
+        let collected = session.collect_unless(known.as_ref()).await.unwrap();
         let asked = device.typed();
         let times = asked.iter().filter(|line| *line == "show running-config");
         (collected, times.count())
@@ -154,16 +156,31 @@ async fn answer_that_is_short_and_looks_whole_is_read_again_where_nothing_stands
     let plain = || Device::new("r1", "bob", "right");
     // As the line ends stand: the first 62 bytes are three lines.
     let short = config.lines().take(3).map(|line| line.len() + 2).sum();
-    let (collected, times) = read(plain().fault(Fault::Short(short)), "").await;
+    let (collected, times) = read(plain().fault(Fault::Short(short)), config, None).await;
     assert_eq!(
         (collected.complete.unwrap_err().reason(), times),
         ("evidence", 2)
     );
-    let (collected, times) = read(plain(), "").await;
-    assert_eq!((collected.complete, times), (Ok(()), 2));
-    // One that is held already is not asked for a second time.
-    let (again, times) = read(plain(), &collected.text).await;
-    assert_eq!((again.complete, times), (Ok(()), 1));
+    let (collected, times) = read(plain(), config, None).await;
+    assert_eq!((&collected.complete, times), (&Ok(()), 2));
+    // One that is held already is not asked for a second time, in the same bytes or in others that come to the same text.
+    let seen = collected.seen();
+    let (again, times) = read(plain(), config, Some(seen)).await;
+    assert_eq!((&again.complete, times), (&Ok(()), 1));
+    assert!(again.came_as(&seen) && again.text() == collected.text());
+    let later = config.replace("version", "!Time: Mon Nov 30 22:00:01 2026\nversion");
+    let (again, times) = read(plain(), &later, Some(seen)).await;
+    assert_eq!((&again.complete, times), (&Ok(()), 1));
+    assert!(again.is(&seen) && !again.came_as(&seen) && again.text() == collected.text());
+    // Another one is, and one that is cut short is not whole for all that is held.
+    let (other, times) = read(plain(), &config.replace("65001", "65002"), Some(seen)).await;
+    assert_eq!((&other.complete, times), (&Ok(()), 2));
+    assert!(!other.is(&seen));
+    let (short, times) = read(plain().fault(Fault::Short(short)), config, Some(seen)).await;
+    assert_eq!(
+        (short.complete.unwrap_err().reason(), times),
+        ("evidence", 2)
+    );
 }
 
 #[tokio::test]
@@ -178,7 +195,7 @@ async fn messages_of_the_log_in_between_change_nothing() {
     let noisy = session.unwrap().collect().await.unwrap();
     let plain = open(&plain).await.unwrap().collect().await.unwrap();
     assert_eq!(noisy.complete, Ok(()));
-    assert_eq!(noisy.text, plain.text);
+    assert_eq!(noisy.text(), plain.text());
 }
 
 #[tokio::test]
