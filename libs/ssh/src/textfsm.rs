@@ -1,12 +1,12 @@
 //! Templates that make records of the answers of show commands, in the form of TextFSM.
 //!
 //! A template names values and states; a state is a list of rules, each a pattern for a line with what follows from it. The
-//! patterns are those of Python without look-around, back references and possessive repetition; everything else of
-//! <https://github.com/google/textfsm/wiki/TextFSM> is here, so that templates of ntc-templates are read unchanged.
+//! patterns are those of Python, and everything else of <https://github.com/google/textfsm/wiki/TextFSM> is here, so that templates of
+//! ntc-templates are read unchanged.
 
 use std::collections::HashMap;
 
-use regex::Regex;
+use pattern::Pattern;
 
 mod pattern;
 
@@ -70,9 +70,10 @@ enum Record {
 
 #[derive(Debug)]
 struct Rule {
-    regex: Regex,
-    /// Indices of values that its groups fill.
-    fills: Vec<(String, usize)>,
+    pattern: Pattern,
+    /// Names of its groups that fill a value, and the indices of those.
+    groups: Vec<String>,
+    fills: Vec<usize>,
     more: bool,
     fails: bool,
     record: Record,
@@ -108,7 +109,7 @@ impl Template {
     /// The template in `text`.
     ///
     /// # Errors
-    /// The text is no template, or a pattern needs what is not there (look-around).
+    /// The text is no template, or a pattern is none.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut lines = text.lines().enumerate();
         let (values, patterns) = values(&mut lines)?;
@@ -189,12 +190,11 @@ impl Template {
         let mut ended = false;
         'lines: for line in lines {
             for rule in &self.states[state] {
-                let Some(found) = rule.regex.captures(line.as_ref()) else {
+                let Some(found) = rule.pattern.found(&rule.groups, line.as_ref()) else {
                     continue;
                 };
-                for (group, index) in &rule.fills {
-                    let text = found.name(group).map(|found| found.as_str().to_owned());
-                    self.fill(*index, text, &mut cells, &mut records);
+                for (text, index) in found.into_iter().zip(&rule.fills) {
+                    self.fill(*index, text.map(str::to_owned), &mut cells, &mut records);
                 }
                 if rule.fails {
                     return None;
@@ -355,21 +355,15 @@ fn rule(
         None => (line, ""),
     };
     let pattern = pattern::filled(text, patterns)?;
-    let regex = Regex::new(&pattern::translated(&pattern)).map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        format!("the pattern cannot be used: {last}")
-    })?;
-    let fills = regex
-        .capture_names()
-        .flatten()
-        .filter_map(|name| {
-            let index = values.iter().position(|value| value.name == name)?;
-            Some((name.to_owned(), index))
-        })
-        .collect();
+    let pattern = Pattern::parse(&pattern)?;
+    let fills = |name: &str| values.iter().position(|value| value.name == name);
+    let known = pattern.names().into_iter();
+    let (groups, fills) = known
+        .filter_map(|name| Some((name.to_owned(), fills(name)?)))
+        .unzip();
     let mut rule = Rule {
-        regex,
+        pattern,
+        groups,
         fills,
         more: false,
         fails: false,

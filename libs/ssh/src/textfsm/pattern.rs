@@ -1,6 +1,68 @@
-//! Patterns of Python as the crate `regex` takes them.
+//! Patterns of Python as the crates `regex` and, where they look around or back, `fancy-regex` take them.
 
 use std::collections::HashMap;
+
+use regex::Regex;
+
+/// Most steps back that a pattern with look-around takes in one line; a line that needs more does not match.
+const MOST_STEPS: usize = 100_000;
+
+/// A pattern of a rule.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    /// Time grows with the line only.
+    Plain(Regex),
+    /// Looks around, or at what a group has found.
+    Around(Box<fancy_regex::Regex>),
+}
+
+impl Pattern {
+    /// The pattern in the form of Python.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = translated(text);
+        let plain = match Regex::new(&text) {
+            Ok(plain) => return Ok(Self::Plain(plain)),
+            Err(error) => error.to_string(),
+        };
+        let around = fancy_regex::RegexBuilder::new(&text)
+            .backtrack_limit(MOST_STEPS)
+            .build();
+        around
+            .map(|around| Self::Around(Box::new(around)))
+            .map_err(|_| {
+                let last = plain.lines().last().unwrap_or_default();
+                format!("the pattern cannot be used: {last}")
+            })
+    }
+
+    /// The names of its groups.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Plain(regex) => regex.capture_names().flatten().collect(),
+            Self::Around(regex) => regex.capture_names().flatten().collect(),
+        }
+    }
+
+    /// What each of `names` found in a line; `None` when it does not match.
+    pub(super) fn found<'a>(
+        &self,
+        names: &[String],
+        line: &'a str,
+    ) -> Option<Vec<Option<&'a str>>> {
+        match self {
+            Self::Plain(regex) => {
+                let found = regex.captures(line)?;
+                let text = |name: &String| found.name(name).map(|found| found.as_str());
+                Some(names.iter().map(text).collect())
+            }
+            Self::Around(regex) => {
+                let found = regex.captures(line).ok().flatten()?;
+                let text = |name: &String| found.name(name).map(|found| found.as_str());
+                Some(names.iter().map(text).collect())
+            }
+        }
+    }
+}
 
 /// `text` with the pattern of each value in the place of `${NAME}` or `$NAME`, and `$` for `$$`.
 pub(super) fn filled(text: &str, patterns: &HashMap<String, String>) -> Result<String, String> {
@@ -33,11 +95,13 @@ pub(super) fn filled(text: &str, patterns: &HashMap<String, String>) -> Result<S
 }
 
 /// What Python takes for itself and this crate takes for an operator.
-pub(super) fn translated(pattern: &str) -> String {
+fn translated(pattern: &str) -> String {
     let mut out = String::new();
     let chars: Vec<char> = pattern.chars().collect();
     let mut at = 0;
     let mut class = false;
+    // The groups that are open, and whether each looks around.
+    let mut groups = Vec::new();
     while let Some(&c) = chars.get(at) {
         let next = chars.get(at + 1).copied();
         match c {
@@ -82,6 +146,18 @@ pub(super) fn translated(pattern: &str) -> String {
                 out.push(c);
             }
             '-' if class && next == Some('-') => out.push_str("\\-"),
+            '(' if !class => {
+                let ahead: String = chars[at + 1..].iter().take(3).collect();
+                let around = ["?=", "?!", "?<=", "?<!"];
+                groups.push(around.iter().any(|own| ahead.starts_with(own)));
+                out.push('(');
+            }
+            ')' if !class => {
+                out.push(')');
+                // To look at the same place once more finds the same.
+                at += usize::from(groups.pop() == Some(true) && next == Some('+'));
+            }
+            '{' if !class && next == Some(',') && repeats(&chars[at + 1..]) => out.push_str("{0"),
             '{' if !class && !repeats(&chars[at + 1..]) => out.push_str("\\{"),
             '}' if !class && !closes(&chars[..at]) => out.push_str("\\}"),
             _ => out.push(c),
@@ -104,7 +180,7 @@ fn closes(before: &[char]) -> bool {
 }
 
 fn counts(inner: &[char]) -> bool {
-    inner.first().is_some_and(char::is_ascii_digit)
+    !inner.is_empty()
         && inner.iter().all(|c| c.is_ascii_digit() || *c == ',')
         && inner.iter().filter(|c| **c == ',').count() <= 1
 }

@@ -76,7 +76,7 @@ fn mistakes_are_named_with_their_line() {
         ("Value A (x)\n\nStart\n  ^${B}\n", 4),
         ("Value A (x)\n\nStart\n  ^${A} -> Continue Other\n", 4),
         ("Value A (x)\n\nStart\n  ^${A} -> Nowhere\n", 4),
-        ("Value A (x)\n\nStart\n  ^(?!a)${A}\n", 4),
+        ("Value A (x)\n\nStart\n  ^(${A}\n", 4),
         ("Value A (x)\n\nStart\n  no caret\n", 4),
     ] {
         assert_eq!(Template::parse(bad).unwrap_err().line, line, "{bad}");
@@ -98,7 +98,19 @@ fn patterns_of_python_mean_what_they_mean_there() {
         (r"{\d{1,2}}", "{12}"),
         (r"[^]]+", "a[b"),
         (r"[]a]+", "]a"),
+        (r"a{,4}b", "ab"),
+        (r"(?!ab)\w+(?<=[^()\s])+", "ac"),
+        (r"(\w)\2", "aa"),
     ] {
         assert_eq!(line(value, given).as_deref(), Some(given), "{value}");
     }
+    for (value, given) in [
+        (r"a{,4}b", "aaaaab"),
+        (r"(?!ab)\w+(?<=[^()\s])+", "abc"),
+        (r"(\w)\2", "ab"),
+    ] {
+        assert_eq!(line(value, given), None, "{value}");
+    }
+    // Looking around costs a bounded time, whatever stands in the line.
+    assert_eq!(line(r"(x+x+)+(?=y)", &"x".repeat(20_000)), None);
 }
