@@ -1,6 +1,6 @@
 //! What the collection of a configuration costs, beside netmiko, scrapli and RANCID on the same farm, and what the archive does with many versions.
 //!
-//! `bench-ssh-config --service PROGRAM [--devices 1000] [--many 10000] [--seconds 20] [--versions 100000]`. The farm is in this process: each device thinks for 100 ms
+//! `bench-ssh-config --service PROGRAM [--only PART] [--devices 1000] [--many 10000] [--seconds 20] [--versions 100000]`. The parts are `collect`, `many` and `archive`. The farm is in this process: each device thinks for 100 ms
 //! about every command and has a configuration of 60 kB. Ours is measured cold, a login for each collection as the others make it, and with kept sessions. netmiko and
 //! scrapli are installed from PyPI into `target/bench/python`, RANCID is unpacked from Debian's packages; without them their columns stay empty.
 
@@ -28,6 +28,8 @@ const THINK: Duration = Duration::from_millis(100);
 
 struct Asked {
     service: String,
+    /// The part that is measured; empty for all of them.
+    only: String,
     devices: usize,
     /// Devices of the measurement of memory; none leaves it out.
     many: usize,
@@ -38,6 +40,7 @@ struct Asked {
 fn asked() -> anyhow::Result<Asked> {
     let mut asked = Asked {
         service: String::new(),
+        only: String::new(),
         devices: 1000,
         many: 10_000,
         seconds: 20,
@@ -50,6 +53,7 @@ fn asked() -> anyhow::Result<Asked> {
             .with_context(|| format!("{flag} without a value"))?;
         match flag.as_str() {
             "--service" => asked.service = value,
+            "--only" => asked.only = value,
             "--devices" => asked.devices = value.parse()?,
             "--many" => asked.many = value.parse()?,
             "--seconds" => asked.seconds = value.parse()?,
@@ -58,6 +62,8 @@ fn asked() -> anyhow::Result<Asked> {
         }
     }
     anyhow::ensure!(!asked.service.is_empty(), "--service PROGRAM is missing");
+    let parts = ["", "collect", "many", "archive"];
+    anyhow::ensure!(parts.contains(&&*asked.only), "expected --only collect, many or archive");
     Ok(asked)
 }
 
@@ -80,39 +86,48 @@ async fn main() -> anyhow::Result<()> {
         .answer("terminal width 512", "")
         .start()
         .await?;
-    let cold = ours(&asked, asked.devices, &farm, "0s").await?;
-    figures.add("devices per second", cold.rate, None, None);
-    figures.add("processor per device, ms", cold.cpu, None, None);
-    let kept = ours(&asked, asked.devices, &farm, "1h").await?;
-    figures.add("devices per second, kept sessions", kept.rate, None, None);
-    figures.add(
-        "processor per device, kept sessions, ms",
-        kept.cpu,
-        None,
-        None,
-    );
-    let python = peers::python(Path::new("target/bench/python"));
-    for (peer, devices) in [("netmiko", 200), ("scrapli", 200), ("rancid", 40)] {
-        let devices = asked.devices.min(devices);
-        let python = python.as_ref();
-        let found = python
-            .map_err(|error| anyhow::anyhow!("{error:#}"))
-            .and_then(|python| peers::run(python, peer, farm.address.port(), devices));
-        match found {
-            Ok(found) => beside(&mut figures, peer, &found, &cold, &kept),
-            Err(error) => println!("{peer} is left out: {error:#}"),
-        }
+    let wanted = |part: &str| asked.only.is_empty() || asked.only == part;
+    if wanted("collect") {
+        collect(&asked, &farm, &mut figures).await?;
     }
-    if asked.many > 0 {
+    if wanted("many") {
         let many = ours(&asked, asked.many, &farm, "0s").await?;
         let memory = format!("resident memory with {} devices, MiB", asked.many);
         figures.add(&memory, many.memory, None, Some(Goal::AtMost(300.0)));
         let rate = format!("devices per second of {}", asked.many);
         figures.add(&rate, many.rate, None, None);
     }
-    archive::measure(asked.versions, &mut figures)?;
+    if wanted("archive") {
+        archive::measure(asked.versions, &mut figures)?;
+    }
     figures.finish(Path::new("target/bench/ssh-config.json"))?;
     figures.judge()
+}
+
+/// Every device again and again, by us and by the peers.
+async fn collect(asked: &Asked, farm: &Running, figures: &mut Figures) -> anyhow::Result<()> {
+    let cold = ours(asked, asked.devices, farm, "0s").await?;
+    let kept = ours(asked, asked.devices, farm, "1h").await?;
+    for (how, found) in [("", &cold), (", kept sessions", &kept)] {
+        let name = |what: &str| format!("{what} of {}{how}", asked.devices);
+        figures.add(&name("devices per second"), found.rate, None, None);
+        figures.add(&name("processor per device, ms,"), found.cpu, None, None);
+        figures.add(&name("resident memory, MiB,"), found.memory, None, None);
+    }
+    let python = peers::python(Path::new("target/bench/python"));
+    for (peer, devices) in [("netmiko", 1000), ("scrapli", 200), ("rancid", 40)] {
+        let devices = asked.devices.min(devices);
+        let python = python.as_ref();
+        let found = python
+            .map_err(|error| anyhow::anyhow!("{error:#}"))
+            .and_then(|python| peers::run(python, peer, farm.address.port(), devices));
+        let name = format!("{peer} on {devices}");
+        match found {
+            Ok(found) => beside(figures, &name, &found, &cold, &kept),
+            Err(error) => println!("{name} is left out: {error:#}"),
+        }
+    }
+    Ok(())
 }
 
 /// Puts what a peer needed beside what we did.

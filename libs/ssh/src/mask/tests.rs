@@ -7,7 +7,12 @@ fn masker() -> Masker {
 }
 
 /// Lines with the secret in each, by platform; `""` for those that the detector has to find alone.
-const SECRETS: [(&str, &str, &str); 40] = [
+const SECRETS: [(&str, &str, &str); 41] = [
+    (
+        "eos",
+        "   exec /usr/bin/TerminAttr -cvopt DC1.auth=key,s3cretCv -cvopt DC1.vrf=MGMT",
+        "s3cretCv",
+    ),
     ("ios", "snmp-server community s3cretRO RO 10", "s3cretRO"),
     (
         "ios",
