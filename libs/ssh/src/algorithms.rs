@@ -66,10 +66,11 @@ const KEX_EXTENSIONS: [kex::Name; 2] = [
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
+// AES in GCM first: servers without strict key exchange are open to CVE-2023-48795 with ChaCha20, and processors have it built in.
 const CIPHERS: [cipher::Name; 6] = [
-    cipher::CHACHA20_POLY1305,
     cipher::AES_256_GCM,
     cipher::AES_128_GCM,
+    cipher::CHACHA20_POLY1305,
     cipher::AES_256_CTR,
     cipher::AES_192_CTR,
     cipher::AES_128_CTR,
@@ -203,6 +204,14 @@ mod tests {
         assert!(compat.kex.contains(&kex::DH_G14_SHA1) && !compat.kex.contains(&kex::DH_G1_SHA1));
         let ancient = Profile::Ancient.preferred(&[]);
         assert!(ancient.kex.contains(&kex::DH_G1_SHA1) && ancient.key.contains(&Algorithm::Dsa));
+    }
+
+    #[test]
+    fn cipher_that_strict_key_exchange_protects_comes_behind_those_that_need_none() {
+        let offered = Profile::Default.preferred(&[]).cipher;
+        let place = |name| offered.iter().position(|own| *own == name).unwrap();
+        assert!(place(cipher::AES_256_GCM) < place(cipher::CHACHA20_POLY1305));
+        assert!(place(cipher::AES_128_GCM) < place(cipher::CHACHA20_POLY1305));
     }
 
     #[test]

@@ -63,7 +63,10 @@ fn asked() -> anyhow::Result<Asked> {
     }
     anyhow::ensure!(!asked.service.is_empty(), "--service PROGRAM is missing");
     let parts = ["", "collect", "many", "archive"];
-    anyhow::ensure!(parts.contains(&&*asked.only), "expected --only collect, many or archive");
+    anyhow::ensure!(
+        parts.contains(&&*asked.only),
+        "expected --only collect, many or archive"
+    );
     Ok(asked)
 }
 
@@ -123,29 +126,29 @@ async fn collect(asked: &Asked, farm: &Running, figures: &mut Figures) -> anyhow
             .and_then(|python| peers::run(python, peer, farm.address.port(), devices));
         let name = format!("{peer} on {devices}");
         match found {
-            Ok(found) => beside(figures, &name, &found, &cold, &kept),
+            Ok(found) => beside(figures, &name, &found, [&cold, &kept]),
             Err(error) => println!("{name} is left out: {error:#}"),
         }
     }
     Ok(())
 }
 
-/// Puts what a peer needed beside what we did.
-fn beside(figures: &mut Figures, peer: &str, found: &Found, cold: &Found, kept: &Found) {
-    for (how, ours) in [("", cold), (", kept sessions", kept)] {
+/// Puts what a peer needed beside what we did. The goals are those of kept sessions beside netmiko.
+fn beside(figures: &mut Figures, peer: &str, found: &Found, ours: [&Found; 2]) {
+    let netmiko = peer.starts_with("netmiko");
+    for (kept, ours) in [false, true].into_iter().zip(ours) {
+        let how = if kept { ", kept sessions" } else { "" };
+        let goal = || (kept && netmiko).then_some(Goal::Times(10.0));
+        let name = |what: &str| format!("{what} per device{how}, ms");
         figures.add(
-            &format!("processor per device beside {peer}{how}, ms"),
+            &name("processor"),
             ours.cpu,
             Some((peer, found.cpu)),
-            Some(Goal::Times(10.0)),
+            goal(),
         );
         // Time for each device, as less is better where there is a peer.
-        figures.add(
-            &format!("time per device beside {peer}{how}, ms"),
-            1000.0 / ours.rate,
-            Some((peer, 1000.0 / found.rate)),
-            Some(Goal::Times(10.0)),
-        );
+        let time = [ours, found].map(|own| 1000.0 / own.rate);
+        figures.add(&name("time"), time[0], Some((peer, time[1])), goal());
     }
 }
 
