@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use inventory::{Device, Feed, Inventory};
 use loki::Lines;
 use ssh::{Collected, Driver, Facts, HostKeys, Incomplete, Masker, Output, Seen, Session, Target};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use toolkit::trace::Origin;
 use toolkit::{Live, Stop};
@@ -34,6 +34,9 @@ const SPREAD: Duration = Duration::from_millis(20);
 const ENDING: Duration = Duration::from_secs(5);
 /// Time whose logins may be made at once.
 const BURST: Duration = Duration::from_secs(1);
+/// Configurations that are masked, compared and written at a time: more of them would keep the processor from sessions and pages, and each takes
+/// memory. Those that come together are written together.
+const AT_A_TIME: usize = 16;
 /// How often the state is written.
 const SAVE: Duration = Duration::from_secs(1);
 
@@ -66,6 +69,8 @@ pub(crate) struct Shared {
     keys: ArcSwap<HostKeys>,
     fleet: Mutex<Fleet>,
     wake: Notify,
+    /// Room for [`AT_A_TIME`].
+    room: Semaphore,
 }
 
 impl Shared {
@@ -99,6 +104,7 @@ impl Shared {
             keys: ArcSwap::from_pointee(keys),
             fleet: Mutex::default(),
             wake: Notify::new(),
+            room: Semaphore::new(AT_A_TIME),
         }
     }
 
@@ -491,6 +497,7 @@ async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Ex
         return;
     }
     let (archive, name) = (shared.archive.clone(), device.to_owned());
+    let _room = shared.room.acquire().await;
     match blocking(move || archive.store_outputs(&name, &outputs, now)).await {
         Ok(_) => {
             let mut seen = shared.seen();
@@ -633,6 +640,7 @@ async fn kept(
         Arc::clone(driver),
         Arc::clone(config),
     );
+    let _room = shared.room.acquire().await;
     blocking(move || -> anyhow::Result<()> {
         let masked = own.masker.mask(Some(&driver), collected.text());
         let before = own.archive.latest(&device.name)?;

@@ -218,8 +218,9 @@ async fn ours(asked: &Asked, devices: usize, farm: &Running, keep: &str) -> anyh
     // Every device once: the first version is written.
     let until = Instant::now() + Duration::from_secs(60 + devices as u64 / 5);
     loop {
-        let samples = page().await?;
-        let up = samples.sum("sshconfig_up", &[]) as usize;
+        // Whoever waits for a processor answers late.
+        let samples = page().await;
+        let up = samples.map_or(0, |samples| samples.sum("sshconfig_up", &[]) as usize);
         if up == devices {
             break;
         }
