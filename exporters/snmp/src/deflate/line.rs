@@ -26,7 +26,7 @@ pub(super) struct Lines {
     /// The newest with a label set, and with a label set and value.
     labels: Slots,
     values: Slots,
-    /// The one behind that which the last one was like.
+    /// The one behind the newest of the last one's row.
     likely: usize,
 }
 
@@ -57,33 +57,37 @@ impl Lines {
             end,
             twin,
         };
-        let best = self.most_alike(text, &line, same);
-        self.likely = if best > 0 { best + 1 } else { 0 };
-        let best = self.all.get(best).copied().filter(|_| best > 0);
+        // The newest one of the row, or of the row where it is likely to be.
+        let near = |number: usize| self.near(number, &line).is_some();
+        let newest = [twin, self.likely]
+            .into_iter()
+            .find(|number| near(*number))
+            .unwrap_or(0);
+        let best = if near(same) && text[self.all[same].value..].starts_with(&text[value..end]) {
+            same
+        } else {
+            self.most_alike(text, &line, newest)
+        };
+        self.likely = if newest > 0 { newest + 1 } else { 0 };
+        let best = self.near(best, &line).copied();
         self.all.push(line);
         (line, best)
     }
 
-    /// The number of the line with the same labels, or else in the place where the same row is likely, whose value begins most alike; 0 for
-    /// none.
-    fn most_alike(&self, text: &[u8], line: &Line, same: usize) -> usize {
-        let near = |number: usize| {
-            let other = self.all.get(number).filter(|_| number > 0)?;
-            (line.value - other.value <= WINDOW && line.labels - other.labels <= WINDOW)
-                .then_some(other)
-        };
-        let value = &text[line.value..line.end];
-        if near(same).is_some_and(|same| text[same.value..].starts_with(value)) {
-            return same;
-        }
-        let mut next = if near(line.twin).is_some() {
-            line.twin
-        } else {
-            self.likely
-        };
-        let (mut best, mut most) = (0, None);
+    /// The line of this number, if what it says may be repeated.
+    fn near(&self, number: usize, line: &Line) -> Option<&Line> {
+        let other = self.all.get(number).filter(|_| number > 0)?;
+        (line.value - other.value <= WINDOW && line.labels - other.labels <= WINDOW)
+            .then_some(other)
+    }
+
+    /// Of the newest line of the row and those before it the number of the one whose value begins most alike; 0 for none.
+    fn most_alike(&self, text: &[u8], line: &Line, newest: usize) -> usize {
+        let (mut next, mut best, mut most) = (newest, 0, None);
         for _ in 0..TWINS {
-            let Some(twin) = near(next) else { break };
+            let Some(twin) = self.near(next, line) else {
+                break;
+            };
             let pair = (word(text, line.value), word(text, twin.value));
             let alike = Some(if let (Some(one), Some(other)) = pair {
                 (one ^ other).trailing_zeros() / 8

@@ -158,6 +158,31 @@ fn pages_of_devices_are_no_larger_than_zlib_makes_them() {
     }
 }
 
+/// Rows of a family with a label more follow those of the family before, however many families there were with the same values.
+#[test]
+fn rows_are_found_again_where_their_labels_are_others() {
+    let mut text = String::new();
+    let mut sizes = Vec::new();
+    let mut deflate = Deflate::default();
+    for family in 0..6 {
+        for row in 0..48 {
+            let serial = if family == 5 {
+                format!(",serial=\"00{row:02}\"")
+            } else {
+                String::new()
+            };
+            let _ = writeln!(
+                text,
+                "family_{family}{{descr=\"Ethernet slot 0 port {row}\",index=\"{row}\"{serial}}} 1"
+            );
+        }
+        sizes.push(holds(&mut deflate, text.as_bytes()));
+    }
+    let of = |family: usize| sizes[family] - sizes[family - 1];
+    // Two repetitions a row, and two more for the label behind.
+    assert!(of(5) * 2 < of(4) * 5, "{sizes:?}");
+}
+
 /// A head that is kept reaches back over samples; where there are more of them than when it was parsed, it is parsed anew.
 #[test]
 fn a_head_that_is_kept_does_not_reach_farther_than_it_may() {
