@@ -61,8 +61,7 @@ impl Deflate {
             }
             let end =
                 memchr::memchr(b'\n', &text[start + 1..]).map_or(text.len(), |at| start + 1 + at);
-            let (line, twin) = self.lines.read(text, start, end);
-            let places = Places::of(line, before, twin);
+            let (line, places) = self.lines.read(text, (start, end), before);
             // What stands before a family is said as it was parsed.
             let until = if head::begins(text, end) {
                 end

@@ -5,6 +5,8 @@ use super::slots::{Slots, hash};
 
 /// Lines with the same labels of which the one with the most similar value is chosen.
 const TWINS: usize = 4;
+/// Octets at the end of a value, such as an exponent.
+const TAIL: usize = 4;
 /// No distance at all.
 const NOWHERE: usize = usize::MAX;
 
@@ -26,6 +28,8 @@ pub(super) struct Lines {
     /// The newest with a label set, and with a label set and value.
     labels: Slots,
     values: Slots,
+    /// The newest whose value ends so.
+    tails: Slots,
     /// The one behind the newest of the last one's row.
     likely: usize,
 }
@@ -37,11 +41,17 @@ impl Lines {
         self.all.push(Line::default());
         self.labels.begin(len + 1);
         self.values.begin(len + 1);
+        self.tails.begin(len + 1);
         self.likely = 0;
     }
 
-    /// Reads the line between two places, and finds one before it that says about the same.
-    pub(super) fn read(&mut self, text: &[u8], start: usize, end: usize) -> (Line, Option<Line>) {
+    /// Reads the line between two places, and where it was said before, the line before it being the one given.
+    pub(super) fn read(
+        &mut self,
+        text: &[u8],
+        (start, end): (usize, usize),
+        before: Option<Line>,
+    ) -> (Line, Places) {
         let value = memchr::memrchr(b' ', &text[start..end]).map_or(start, |at| start + at + 1);
         let labels = memchr::memchr(b'{', &text[start..value]).map_or(start, |at| start + at);
         let number = self.all.len();
@@ -51,6 +61,8 @@ impl Lines {
             .values
             .replace(of_labels ^ of_value.rotate_left(1), number);
         let twin = self.labels.replace(of_labels, number);
+        let tail = &text[value.max(end.saturating_sub(TAIL))..end];
+        let tail = self.tails.replace(hash(tail), number);
         let line = Line {
             labels,
             value,
@@ -69,9 +81,14 @@ impl Lines {
             self.most_alike(text, &line, newest)
         };
         self.likely = if newest > 0 { newest + 1 } else { 0 };
-        let best = self.near(best, &line).copied();
+        let places = Places::of(
+            &line,
+            before,
+            self.near(best, &line),
+            self.near(tail, &line),
+        );
         self.all.push(line);
-        (line, best)
+        (line, places)
     }
 
     /// The line of this number, if what it says may be repeated.
@@ -106,26 +123,21 @@ impl Lines {
 /// How far back that may be which a line says.
 #[derive(Debug)]
 pub(super) struct Places {
-    /// The line before, aligned by labels, value and end.
-    before: [usize; 3],
-    /// One that says about the same, aligned by labels and value.
+    /// The line before, aligned by labels and by value.
+    before: [usize; 2],
+    /// One that says about the same, aligned by labels and by value.
     twin: [usize; 2],
+    /// One whose value ends like this one's, aligned by the end.
+    tail: usize,
 }
 
 impl Places {
-    /// Of a line, by the one before and the one that says about the same.
-    pub(super) fn of(line: Line, before: Option<Line>, twin: Option<Line>) -> Self {
+    fn of(line: &Line, before: Option<Line>, twin: Option<&Line>, tail: Option<&Line>) -> Self {
+        let aligned = |other: &Line| [line.labels - other.labels, line.value - other.value];
         Self {
-            before: before.map_or([NOWHERE; 3], |before| {
-                [
-                    line.labels - before.labels,
-                    line.value - before.value,
-                    line.end - before.end,
-                ]
-            }),
-            twin: twin.map_or([NOWHERE; 2], |twin| {
-                [line.labels - twin.labels, line.value - twin.value]
-            }),
+            before: before.as_ref().map_or([NOWHERE; 2], aligned),
+            twin: twin.map_or([NOWHERE; 2], aligned),
+            tail: tail.map_or(NOWHERE, |tail| line.end - tail.end),
         }
     }
 
@@ -136,11 +148,11 @@ impl Places {
 
     /// The distances for a place of the line.
     pub(super) fn at(&self, at: usize, line: &Line) -> [usize; 3] {
-        let ([by_labels, by_value, by_end], [labels, value]) = (self.before, self.twin);
+        let ([by_labels, by_value], [labels, value]) = (self.before, self.twin);
         if at < line.value {
             [labels, by_labels, by_value]
         } else {
-            [value, by_value, by_end]
+            [value, by_value, self.tail]
         }
     }
 }
