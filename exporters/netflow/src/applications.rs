@@ -3,10 +3,7 @@
 //! The table is data: `data/applications.txt`, one line `PORT/PROTOCOL NAME`, after the service names of IANA
 //! (<https://www.iana.org/assignments/service-names-port-numbers/>) for what networks carry. A site adds lines of its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 use crate::flow::Flow;
 
@@ -23,8 +20,14 @@ pub struct Application(u16);
 #[derive(Debug, Clone)]
 pub struct Applications {
     names: Vec<Arc<str>>,
-    by_port: HashMap<(u8, u16), Application, RandomState>,
+    /// For each of [`PROTOCOLS`] the page of each 256 ports.
+    pages: [[u16; 256]; PROTOCOLS.len()],
+    /// By port, one more than the application; 0 for none. Ports of which none has one share the first page.
+    ports: Vec<[u16; 256]>,
 }
+
+/// TCP, UDP and SCTP.
+const PROTOCOLS: [u8; 3] = [6, 17, 132];
 
 /// A line that is none of the table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +44,8 @@ impl Applications {
     pub fn new<'a>(own: impl IntoIterator<Item = &'a str>) -> Result<Self, Wrong> {
         let mut table = Self {
             names: Vec::new(),
-            by_port: HashMap::default(),
+            pages: [[0; 256]; PROTOCOLS.len()],
+            ports: vec![[0; 256]],
         };
         let built_in = BUILT_IN
             .lines()
@@ -49,7 +53,7 @@ impl Applications {
         for line in built_in.chain(own) {
             let (key, name) = entry(line).ok_or_else(|| Wrong(line.to_owned()))?;
             let application = table.named(name).ok_or_else(|| Wrong(line.to_owned()))?;
-            table.by_port.insert(key, application);
+            table.put(key, application);
         }
         Ok(table)
     }
@@ -60,13 +64,37 @@ impl Applications {
             self.names.push(name.into());
             self.names.len() - 1
         });
-        u16::try_from(at).ok().map(Application)
+        let at = u16::try_from(at).ok().filter(|at| *at < u16::MAX);
+        at.map(Application)
+    }
+
+    fn put(&mut self, (protocol, port): (u8, u16), application: Application) {
+        let [upper, lower] = port.to_be_bytes().map(usize::from);
+        let Some(at) = PROTOCOLS.iter().position(|known| *known == protocol) else {
+            return;
+        };
+        let page = &mut self.pages[at][upper];
+        if *page == 0 {
+            *page = self.ports.len() as u16;
+            self.ports.push([0; 256]);
+        }
+        self.ports[usize::from(*page)][lower] = application.0 + 1;
     }
 
     /// The application of a flow: by its destination port, else by its source port, since either end may have asked.
     #[must_use]
     pub fn of(&self, flow: &Flow) -> Option<Application> {
-        let by = |port: u16| self.by_port.get(&(flow.protocol, port)).copied();
+        let pages = match flow.protocol {
+            6 => &self.pages[0],
+            17 => &self.pages[1],
+            132 => &self.pages[2],
+            _ => return None,
+        };
+        let by = |port: u16| {
+            let [upper, lower] = port.to_be_bytes().map(usize::from);
+            let page = self.ports.get(usize::from(pages[upper]))?;
+            page[lower].checked_sub(1).map(Application)
+        };
         by(flow.destination_port).or_else(|| by(flow.source_port))
     }
 

@@ -22,6 +22,7 @@ use crate::session::{Restored, Session};
 use crate::sinks::{self, Sink};
 use crate::state;
 use crate::tables::Table;
+use crate::template::plans::Plans;
 use crate::totals::spread::Accounting;
 use crate::totals::{Device, TopBounds};
 
@@ -165,6 +166,8 @@ pub struct Collector {
     windows: VecDeque<Vec<Table>>,
     began: Instant,
     held: Held,
+    /// Templates that exporters have in common.
+    plans: Plans,
     /// Who of several exporters counts a flow.
     pub duplicates: Duplicates,
     /// Where single flows go.
@@ -217,6 +220,7 @@ impl Collector {
             windows: VecDeque::new(),
             began: Instant::now(),
             held: Held::default(),
+            plans: Plans::default(),
             duplicates: Duplicates::new(Policy::All, &[], 0),
             sinks: Vec::new(),
         }
@@ -384,6 +388,7 @@ impl Collector {
             for (_, flow) in run {
                 counting.count(exporter, flow);
             }
+            exporter.traffic.settle(now);
         }
     }
 
@@ -426,6 +431,7 @@ impl Collector {
             .map(|(_, stream)| &stream.session)
             .collect();
         let mut session = Session::inherit(&others, self.held.room(key.address, 0));
+        session.plans = self.plans.clone();
         if let Some(restored) = self.restored.remove(&key) {
             restored.into_session(&mut session);
         }
@@ -510,6 +516,7 @@ impl Collector {
             let mut each = counting.each(exporter, &mut passed);
             let told = decode::adopt(&mut stream.session, others, now, &mut each);
             drop(each);
+            exporter.traffic.settle(now);
             exporter.health.told.add(told);
             relayed.push((*key, passed));
         });
@@ -632,6 +639,7 @@ fn take(
     let mut each = counting.each(exporter, &mut relayed);
     let (head, told, malformed) = decode::read(datagram, session, now, &mut each);
     drop(each);
+    exporter.traffic.settle(now);
     if let Some(seconds) = session.active_timeout {
         exporter.traffic.timeline.expect(seconds);
     }

@@ -59,6 +59,7 @@ const FARTHEST_BACK_MS: i64 = 86_400_000;
 
 impl Span {
     /// From milliseconds before the export, negative after it; a time that cannot be is taken for the export itself.
+    #[inline]
     #[must_use]
     pub fn new(start_ms: i64, end_ms: i64) -> Self {
         let sane = |ms: i64| {
@@ -144,12 +145,14 @@ impl Origin {
 
 impl Flow {
     /// Octets on the wire, by the sampling rate.
+    #[inline]
     #[must_use]
     pub fn scaled_bytes(&self) -> u64 {
         self.bytes.saturating_mul(u64::from(self.rate.one_in))
     }
 
     /// Packets on the wire, by the sampling rate.
+    #[inline]
     #[must_use]
     pub fn scaled_packets(&self) -> u64 {
         self.packets.saturating_mul(u64::from(self.rate.one_in))

@@ -18,8 +18,13 @@ use crate::collector::Collector;
 const LONGEST: usize = 65_535;
 /// Longest sleep without a datagram: until somebody asks to stop.
 const NAP_MS: u16 = 200;
-/// How long datagrams may gather once one has come: a wake-up for many costs a fraction of one for each.
-const GATHER: Duration = Duration::from_millis(1);
+/// How long datagrams may gather once one has come: a wake-up for many costs a fraction of one for each. A million flows a second fill a
+/// sixteenth of the usual buffer meanwhile.
+const GATHER: Duration = Duration::from_millis(5);
+/// The same with a buffer smaller than [`ROOMY`] octets.
+const GATHER_SHORTLY: Duration = Duration::from_millis(1);
+/// Octets of a buffer, as the kernel counts them, that holds what comes meanwhile.
+const ROOMY: u32 = 4 << 20;
 
 /// One socket with what the kernel told of it.
 #[derive(Debug)]
@@ -104,6 +109,10 @@ pub fn run(
 ) -> io::Result<()> {
     let mut batch = ReceiveBatch::new(LONGEST);
     let mut ticked = Instant::now();
+    let roomy = listeners
+        .iter()
+        .all(|listener| listener.memory().2 >= ROOMY);
+    let gather = if roomy { GATHER } else { GATHER_SHORTLY };
     while !stop.load(Relaxed) {
         let mut waits: Vec<PollFd<'_>> = listeners
             .iter()
@@ -112,14 +121,16 @@ pub fn run(
         match poll(&mut waits, PollTimeout::from(NAP_MS)) {
             Ok(0) | Err(nix::errno::Errno::EINTR) => {}
             Ok(_) => {
-                std::thread::sleep(GATHER);
-                for listener in listeners {
-                    drain(listener, &mut batch, collector);
-                }
+                std::thread::sleep(gather);
+                // Each has its turn, until there is nothing left or it is time for a tick.
+                while listeners.iter().fold(false, |left, listener| {
+                    drain(listener, &mut batch, collector) | left
+                }) && ticked.elapsed() < TICK
+                {}
             }
             Err(error) => return Err(error.into()),
         }
-        if ticked.elapsed() >= Duration::from_secs(1) {
+        if ticked.elapsed() >= TICK {
             ticked = Instant::now();
             lock(collector).tick(ticked);
         }
@@ -128,17 +139,20 @@ pub fn run(
     Ok(())
 }
 
+/// How often the collector ticks.
+const TICK: Duration = Duration::from_secs(1);
 /// Batches taken from one socket before the others have their turn.
 const TURN: usize = 16;
 
-fn drain(listener: &Listener, batch: &mut ReceiveBatch, collector: &Mutex<Collector>) {
+/// Takes what waits, as much as its turn has; whether there may be more.
+fn drain(listener: &Listener, batch: &mut ReceiveBatch, collector: &Mutex<Collector>) -> bool {
     for _ in 0..TURN {
         // An error is that of an ICMP message about something we never sent; the next call goes on.
         let Ok(count) = batch.receive(listener.socket.as_fd(), Queue::Data) else {
             continue;
         };
         if count == 0 {
-            return;
+            return false;
         }
         let now = Instant::now();
         let unix = SystemTime::now()
@@ -155,9 +169,10 @@ fn drain(listener: &Listener, batch: &mut ReceiveBatch, collector: &Mutex<Collec
         }
         drop(collector);
         if count < netio::BATCH {
-            return;
+            return false;
         }
     }
+    true
 }
 
 /// The collector; one that panicked while it held it left whole datagrams behind, since each is counted by itself.

@@ -554,10 +554,11 @@ fn traffic(
     let mut protocols = Vec::new();
     let mut applications = Vec::new();
     for (_, labels, exporter) in &exporters {
-        for (number, counts) in exporter.traffic.protocols.sorted() {
+        for (number, counts) in exporter.traffic.services.protocols() {
             protocols.push((labels.with("protocol", &protocol(number)), counts));
         }
-        for (application, counts) in exporter.traffic.applications.sorted() {
+        let (named, rest) = exporter.traffic.services.applications();
+        for (application, counts) in named {
             applications.push((
                 labels.with(
                     "application",
@@ -566,10 +567,7 @@ fn traffic(
                 counts,
             ));
         }
-        applications.push((
-            labels.with("application", "other"),
-            exporter.traffic.applications.rest(exporter.traffic.all()),
-        ));
+        applications.push((labels.with("application", "other"), rest));
     }
     counts(out, "netflow_protocol", "by IP protocol", &protocols);
     counts(
@@ -754,7 +752,7 @@ fn top(collector: &mut Collector, inventory: &Inventory, out: &mut Encoder) {
 }
 
 /// One dimension of top talkers: named slots and the exact rest.
-fn dimension<K: std::hash::Hash + Eq + Copy + Ord>(
+fn dimension<K: top::Key>(
     collector: &mut Collector,
     inventory: &Inventory,
     out: &mut Encoder,

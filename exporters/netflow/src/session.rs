@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::{Origin, Rate};
 use crate::loss::Sequence;
+use crate::template::plans::Plans;
 use crate::template::{Clock, Field, LEAD, Template};
 
 /// Most templates of one session; more are refused and counted.
@@ -27,6 +28,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub struct Session {
     templates: HashMap<u16, Arc<Template>, RandomState>,
+    /// Those that it has in common with other sessions.
+    pub(crate) plans: Plans,
     /// Sampling rates that the exporter told in options.
     pub(crate) samplers: Samplers,
     /// Times of the last datagram.
@@ -321,7 +324,8 @@ impl Restored {
             if session.template(id).is_none()
                 && let Some(template) = Template::new(fields, options).filter(|_| id >= 256)
             {
-                session.define(id, template.into());
+                let template = session.plans.share(template);
+                session.define(id, template);
             }
         }
         session.resume(self.samplers);

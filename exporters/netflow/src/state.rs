@@ -4,7 +4,7 @@
 //! whole beside its place and put there in one step, so that it is never half a file. Sequence numbers are not kept: what came while nobody
 //! listened is no loss on the way.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,10 @@ impl State {
         }
         let beside = path.with_extension("new");
         let mut file = std::fs::File::create(&beside)?;
-        serde_json::to_writer(io::BufWriter::new(&mut file), self)?;
+        let mut out = io::BufWriter::new(&mut file);
+        serde_json::to_writer(&mut out, self)?;
+        out.flush()?;
+        drop(out);
         file.sync_all()?;
         std::fs::rename(beside, path)
     }

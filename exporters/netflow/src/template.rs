@@ -12,6 +12,7 @@ pub(crate) use values::{Clock, Values};
 use values::{PLACES, Places, WINDOW};
 
 pub(crate) mod packet;
+pub(crate) mod plans;
 pub(crate) mod read;
 mod slot;
 mod values;
@@ -22,7 +23,7 @@ pub(crate) const VARIABLE: u16 = 65_535;
 pub(crate) const LEAD: usize = 8;
 
 /// One field of a template as the exporter defined it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Field {
     /// Number of the information element.
     pub(crate) element: u16,

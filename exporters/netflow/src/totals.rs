@@ -2,20 +2,21 @@
 //!
 //! Each dimension is bounded and has an exact rest: named and rest together grow exactly like the total.
 
+mod keys;
+mod services;
 pub mod spread;
 pub mod top;
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
-
-use foldhash::fast::RandomState;
-use ipnet::IpNet;
 
 use crate::applications::Application;
 use crate::flow::{Direction, Flow, Rate};
 use crate::networks::Network;
+use foldhash::fast::RandomState;
+pub use keys::{Address, Pair, Port, Prefix};
+pub use services::Services;
 use spread::{Accounting, Lay, Series, Timeline};
 use top::{Top, Window};
 
@@ -62,7 +63,7 @@ impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
     }
 
     /// Counts for a key; `false` when there is no room for it.
-    fn add(&mut self, key: K, lay: &Lay<'_>) -> bool {
+    fn add(&mut self, key: K, lay: &Lay) -> bool {
         if let Some(series) = self.named.get_mut(&key) {
             series.add(lay);
         } else if self.named.len() < self.most {
@@ -103,72 +104,6 @@ impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
     }
 }
 
-/// An address in the form that tables are kept by: of IPv6, in which IPv4 is mapped (RFC 4291, section 2.5.5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Address {
-    high: u64,
-    low: u64,
-}
-
-impl From<IpAddr> for Address {
-    fn from(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(address) => Self {
-                high: 0,
-                low: 0xffff_0000_0000 | u64::from(u32::from(address)),
-            },
-            IpAddr::V6(address) => {
-                let address = u128::from(address);
-                Self {
-                    high: (address >> 64) as u64,
-                    low: address as u64,
-                }
-            }
-        }
-    }
-}
-
-impl From<Address> for IpAddr {
-    fn from(address: Address) -> Self {
-        let address = u128::from(address.high) << 64 | u128::from(address.low);
-        Self::V6(address.into()).to_canonical()
-    }
-}
-
-/// A network of 256 addresses of IPv4 (/24), or of 2⁸⁰ of IPv6 (/48).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Prefix(Address);
-
-impl From<Address> for Prefix {
-    fn from(address: Address) -> Self {
-        if IpAddr::from(address).is_ipv4() {
-            Self(Address {
-                low: address.low & !0xff,
-                ..address
-            })
-        } else {
-            Self(Address {
-                high: address.high & !0xffff,
-                low: 0,
-            })
-        }
-    }
-}
-
-impl From<Prefix> for IpNet {
-    fn from(prefix: Prefix) -> Self {
-        let address = IpAddr::from(prefix.0);
-        let length = if address.is_ipv4() { 24 } else { 48 };
-        // Both are lengths that a network may have.
-        Self::new(address, length).unwrap_or_else(|_| address.into())
-    }
-}
-
-/// Both ends of a conversation, in the direction of the packets.
-pub type Pair = (Address, Address);
-/// IP protocol and port.
-pub type Port = (u8, u16);
-
 /// What is known of a flow beside what it says.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known {
@@ -185,21 +120,15 @@ pub struct Known {
 pub struct Device {
     /// Where its counters stand.
     pub timeline: Timeline,
-    /// Flows of which every packet was measured.
-    plain: Series,
-    /// Flows of sampled packets, by their rate.
-    sampled: Series,
-    /// The same as they were measured.
+    /// Flows of sampled packets as they were measured.
     measured: Series,
     suppressed: Series,
     /// By ifIndex and passage.
     pub interfaces: Bounded<(u32, Passage)>,
     /// Passages that found no room among those.
     pub other_interfaces: Series,
-    /// By IP protocol number: at most 256.
-    pub protocols: Bounded<u8>,
-    /// By application; flows of none are the rest.
-    pub applications: Bounded<Application>,
+    /// By IP protocol and application: everything but what is suppressed.
+    pub services: Services,
     /// By autonomous system of the source; flows of none are the rest.
     pub source_systems: Bounded<u32>,
     /// By autonomous system of the destination.
@@ -216,7 +145,21 @@ pub struct Device {
     pub prefixes: Top<Prefix>,
     /// On which port most is served: the lower one of the two.
     pub ports: Top<Port>,
+    /// Flows whose ends have not been counted yet: those of one datagram at most.
+    talks: Vec<Talk>,
 }
+
+/// Who talks in a flow.
+#[derive(Debug, Clone, Copy)]
+struct Talk {
+    source: Option<Address>,
+    destination: Option<Address>,
+    port: Option<Port>,
+    lay: Lay,
+}
+
+/// Flows whose ends are counted together: each table is then in the processor's cache while it is worked on, and it looks several keys up at once.
+const TOGETHER: usize = 64;
 
 /// Bounds of the top talkers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -264,14 +207,11 @@ impl Device {
     pub fn new(bounds: TopBounds, accounting: Accounting, now: Instant) -> Self {
         Self {
             timeline: Timeline::new(accounting, now),
-            plain: Series::default(),
-            sampled: Series::default(),
             measured: Series::default(),
             suppressed: Series::default(),
             interfaces: Bounded::new(MOST_INTERFACES),
             other_interfaces: Series::default(),
-            protocols: Bounded::new(256),
-            applications: Bounded::new(MOST_NAMED),
+            services: Services::new(MOST_NAMED),
             source_systems: Bounded::new(MOST_NAMED),
             destination_systems: Bounded::new(MOST_NAMED),
             networks: Bounded::new(MOST_NAMED),
@@ -280,25 +220,21 @@ impl Device {
             pairs: Top::new(bounds),
             prefixes: Top::new(bounds),
             ports: Top::new(bounds),
+            talks: Vec::with_capacity(TOGETHER),
         }
     }
 
     /// Everything.
     #[must_use]
     pub fn all(&self) -> Counts {
-        let (plain, sampled) = (self.plain.shown, self.sampled.shown);
-        Counts {
-            bytes: plain.bytes.saturating_add(sampled.bytes),
-            packets: plain.packets.saturating_add(sampled.packets),
-            flows: plain.flows + sampled.flows,
-        }
+        self.services.total()
     }
 
     /// Octets as measured, before the sampling rate.
     #[must_use]
     pub fn raw_bytes(&self) -> u64 {
-        let (plain, measured) = (self.plain.shown, self.measured.shown);
-        plain.bytes.saturating_add(measured.bytes)
+        let plain = self.services.plain_bytes();
+        plain.saturating_add(self.measured.shown.bytes)
     }
 
     /// What another exporter on the path counts; of all series only those of interfaces have it too.
@@ -307,7 +243,7 @@ impl Device {
         self.suppressed.shown
     }
 
-    /// Counts one flow; one that another exporter counts only where it passed.
+    /// Counts one flow; one that another exporter counts only where it passed. Who talks is known after [`Device::settle`].
     pub fn add(&mut self, flow: &Flow, known: &Known, duplicate: bool, now: Instant) {
         let is_sampled = flow.rate.one_in > 1;
         if is_sampled && !duplicate {
@@ -340,15 +276,8 @@ impl Device {
             return;
         }
         // What has no place in the following is the rest of this.
-        if is_sampled {
-            self.sampled.add(&lay);
-        } else {
-            self.plain.add(&lay);
-        }
-        self.protocols.add(flow.protocol, &lay);
-        if let Some(application) = known.application {
-            self.applications.add(application, &lay);
-        }
+        self.services
+            .add(flow.protocol, known.application, is_sampled, &lay);
         let (from, to) = known.systems;
         if from > 0 {
             self.source_systems.add(from, &lay);
@@ -359,15 +288,37 @@ impl Device {
         if known.networks.0.is_some() || known.networks.1.is_some() {
             self.networks.add(known.networks, &lay);
         }
-        let ends = (
-            flow.source.map(Address::from),
-            flow.destination.map(Address::from),
-        );
-        self.sources.add(ends.0, &lay, now);
-        self.destinations.add(ends.1, &lay, now);
-        self.pairs.add(ends.0.zip(ends.1), &lay, now);
-        self.prefixes.add(ends.1.map(Prefix::from), &lay, now);
-        self.ports.add(served(flow), &lay, now);
+        self.talks.push(Talk {
+            source: flow.source.map(Address::from),
+            destination: flow.destination.map(Address::from),
+            port: served(flow),
+            lay,
+        });
+        if self.talks.len() >= TOGETHER {
+            self.settle(now);
+        }
+    }
+
+    /// Counts who talks in the flows of a datagram; to be called behind its last one.
+    pub fn settle(&mut self, now: Instant) {
+        for talk in &self.talks {
+            self.sources.add(talk.source, &talk.lay, now);
+        }
+        for talk in &self.talks {
+            self.destinations.add(talk.destination, &talk.lay, now);
+        }
+        for talk in &self.talks {
+            let pair = talk.source.zip(talk.destination);
+            self.pairs.add(pair, &talk.lay, now);
+        }
+        for talk in &self.talks {
+            let prefix = talk.destination.map(Prefix::from);
+            self.prefixes.add(prefix, &talk.lay, now);
+        }
+        for talk in &self.talks {
+            self.ports.add(talk.port, &talk.lay, now);
+        }
+        self.talks.clear();
     }
 
     /// Gives slots to who has become heavy; to be called each second.
@@ -382,8 +333,6 @@ impl Device {
             return;
         };
         for series in [
-            &mut self.plain,
-            &mut self.sampled,
             &mut self.measured,
             &mut self.suppressed,
             &mut self.other_interfaces,
@@ -391,8 +340,7 @@ impl Device {
             series.take_over(&buckets);
         }
         self.interfaces.take_over(&buckets);
-        self.protocols.take_over(&buckets);
-        self.applications.take_over(&buckets);
+        self.services.take_over(&buckets);
         self.source_systems.take_over(&buckets);
         self.destination_systems.take_over(&buckets);
         self.networks.take_over(&buckets);
@@ -452,24 +400,4 @@ pub struct Windows {
     pub prefixes: Window<Prefix>,
     /// By port.
     pub ports: Window<Port>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_and_its_network_are_what_they_were() {
-        for (address, prefix) in [
-            ("198.18.7.9", "198.18.7.0/24"),
-            ("255.255.255.255", "255.255.255.0/24"),
-            ("2001:db8:7:8::9", "2001:db8:7::/48"),
-            ("::", "::/48"),
-        ] {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!(IpAddr::from(Address::from(address)), address);
-            let network = IpNet::from(Prefix::from(Address::from(address)));
-            assert_eq!(network.to_string(), prefix);
-        }
-    }
 }

@@ -380,7 +380,7 @@ fn a_flow_of_two_exporters_counts_once_and_at_every_interface() {
     };
     assert_eq!((interface("r1"), interface("r2")), ((1, 0, 1), (1, 1, 0)));
     let second = &collector.exporters["r2"].traffic;
-    assert_eq!(second.protocols.sorted(), []);
+    assert_eq!(second.services.protocols(), []);
     assert_eq!(second.sources.running().total, 0);
     collector.flush();
     let told = blocks.try_recv().unwrap();

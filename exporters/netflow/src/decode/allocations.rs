@@ -28,6 +28,7 @@ fn decoding_and_counting_a_record_allocates_nothing() {
                 super::read(datagram, &mut session, now, &mut |flow: &Flow| {
                     device.add(flow, &Known::default(), false, now);
                 });
+                device.settle(now);
             });
             counted.count_total
         };

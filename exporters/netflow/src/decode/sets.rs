@@ -217,7 +217,7 @@ impl<F: FnMut(&Flow)> Reading<'_, F> {
             self.told.bad_templates += 1;
             return;
         };
-        let template = Arc::new(template);
+        let template = self.session.plans.share(template);
         if !self.session.define(id, Arc::clone(&template)) {
             self.told.bad_templates += 1;
             return;

@@ -39,6 +39,85 @@ fn each_width_of_a_record_and_each_version_of_ip_is_read() {
     }
 }
 
+/// The system of an address by the tree itself, a bit at a time.
+fn by_tree(file: &[u8], bits: u64, nodes: u64, address: u32) -> u32 {
+    let tree = (nodes * bits / 4) as usize;
+    let data = Data(&file[tree + 16..]);
+    let walk = Walk {
+        tree: &file[..tree],
+        nodes,
+        bits,
+        data,
+    };
+    let mut node = 0;
+    for bit in (0..32).rev() {
+        if node < nodes {
+            node = walk.record(node, address >> bit & 1 == 1).unwrap();
+        }
+    }
+    let found = node.checked_sub(nodes + 16);
+    let number = found.and_then(|at| data.find(at as usize, NUMBER, 0).unwrap());
+    number.unwrap_or(0) as u32
+}
+
+/// A million addresses, most of them near the ends of networks, and each of them asked for while others have taken its place of the last ones.
+#[test]
+fn every_address_has_the_system_that_the_tree_says() {
+    let mut random = 1_u64;
+    let mut next = || {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 32) as u32
+    };
+    let networks: Vec<(std::net::Ipv4Addr, u32, u32)> = (0..2_000)
+        .map(|at| {
+            let length = next() % 25 + 8;
+            let first = next() & u32::MAX << (32 - length);
+            (first.into(), length, 64_500 + at % 700)
+        })
+        .collect();
+    let texts: Vec<(String, u32, u32)> = networks
+        .iter()
+        .map(|(first, length, system)| (first.to_string(), *length, *system))
+        .collect();
+    let list: Vec<(&str, u32, u32)> = texts
+        .iter()
+        .map(|(first, length, system)| (first.as_str(), *length, *system))
+        .collect();
+    let bytes = file(4, 28, &list);
+    let at = bytes
+        .windows(MARKER.len())
+        .rposition(|window| window == MARKER);
+    let about = Data(&bytes[at.unwrap() + MARKER.len()..]);
+    let nodes = about.find(0, b"node_count", 0).unwrap().unwrap();
+    let systems = Systems::read(&bytes).unwrap();
+    let mut found = 0;
+    for at in 0..1_000_000_u32 {
+        let address = match at % 4 {
+            0 => next(),
+            1 => u32::from(networks[next() as usize % networks.len()].0),
+            2 => u32::from(networks[next() as usize % networks.len()].0).wrapping_sub(1),
+            _ => {
+                let (first, length, _) = networks[next() as usize % networks.len()];
+                u32::from(first) | u32::MAX.checked_shr(length).unwrap_or(0)
+            }
+        };
+        let truth = by_tree(&bytes, 28, nodes, address);
+        assert_eq!(
+            systems.of(IpAddr::V4(address.into())),
+            truth,
+            "{address:#x}"
+        );
+        found += u32::from(truth > 0);
+    }
+    assert!((200_000..999_000).contains(&found), "{found}");
+    assert_eq!(
+        systems.of("0.0.0.0".parse().unwrap()),
+        by_tree(&bytes, 28, nodes, 0)
+    );
+}
+
 #[test]
 fn what_is_no_such_file_is_refused() {
     assert_eq!(Systems::read(b"").unwrap_err(), Wrong::Format);

@@ -5,8 +5,9 @@
 //! it is older than the *lag*, which is that of the longest flow the device has told of, at most [`MOST_LAG_MS`]. All counters of a device take the
 //! same buckets over at the same moment, so what adds up among them adds up at every scrape, to the octet.
 //!
-//! A flow has as much in each of its buckets but the first and the last, so a counter keeps by how much each bucket is *more than the one before*:
-//! whether a flow lasted for two buckets or for forty, it changes a handful of them.
+//! A flow has as much in each of its buckets but the first and the last, so a counter keeps, beside what is of one bucket alone, by how much
+//! each bucket is *more than the one before*: whether a flow lasted for three buckets or for forty, it changes three of them, and one that lasted
+//! no longer than a bucket changes one, that of its middle.
 
 use std::time::Instant;
 
@@ -19,11 +20,10 @@ use crate::flow::{Flow, Span};
 const BUCKET_MS: u64 = 2_000;
 /// Nothing is waited for any longer; what a flow did before that counts in the oldest bucket that is open.
 pub const MOST_LAG_MS: u64 = 90_000;
-/// Buckets of a ring: the lag, the one that fills, the one behind it where a flow is no more, and some that are being taken over.
-const BUCKETS: usize = (MOST_LAG_MS / BUCKET_MS) as usize + 6;
-
-/// Most buckets that a flow changes.
-const MOST_STEPS: usize = 6;
+/// Most buckets of a ring: the lag, the one that fills, and some that are being taken over.
+const MOST_BUCKETS: u64 = (MOST_LAG_MS / BUCKET_MS).next_power_of_two();
+/// Fewest buckets of a ring: those of flows of some seconds.
+const FEWEST_BUCKETS: u64 = 8;
 
 /// When a flow counts.
 #[derive(
@@ -48,51 +48,50 @@ pub struct Timeline {
     lag_ms: u64,
     /// Octets that were of an older bucket than any that was open.
     pub late_bytes: u64,
-    steps: Vec<Step>,
+    /// The moment that was asked for last, and its milliseconds.
+    clock: (Instant, u64),
 }
 
-/// What there is in a bucket, or by how much more than in the one before: then it may be less than nothing, modulo 2⁶⁴.
-#[derive(Debug, Clone, Copy, Default)]
+/// Octets and packets; where they are by how much there is more than before, that may be less than nothing, modulo 2⁶⁴.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Part {
     bytes: u64,
     packets: u64,
-    flows: u32,
 }
 
 impl Part {
     #[inline]
-    fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: Self) {
         self.bytes = self.bytes.wrapping_add(other.bytes);
         self.packets = self.packets.wrapping_add(other.packets);
-        self.flows = self.flows.wrapping_add(other.flows);
     }
 
-    fn less(self, other: &Self) -> Self {
-        Self {
-            bytes: self.bytes.wrapping_sub(other.bytes),
-            packets: self.packets.wrapping_sub(other.packets),
-            flows: self.flows.wrapping_sub(other.flows),
-        }
+    #[inline]
+    fn take(&mut self, other: Self) {
+        self.bytes = self.bytes.wrapping_sub(other.bytes);
+        self.packets = self.packets.wrapping_sub(other.packets);
     }
 }
 
-/// By how much a bucket is more than the one before it.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    place: usize,
-    more: Part,
-}
-
-/// How one flow is laid over the buckets.
-#[derive(Debug, Clone, Copy)]
-pub struct Lay<'a> {
-    /// Nothing where it counts at once.
-    steps: &'a [Step],
-    whole: Part,
+/// A flow laid over the buckets, to be added to each counter that it belongs to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lay {
     /// Its octets on the wire.
     pub bytes: u64,
     /// Its packets on the wire.
     pub packets: u64,
+    first: u64,
+    last: u64,
+    in_first: Part,
+    /// In each bucket between.
+    between: Part,
+    in_last: Part,
+    /// Where one packet more a bucket begins and ends, which rounding left.
+    more: (u64, u64),
+    /// The oldest bucket that is open.
+    edge: u64,
+    /// Buckets that a ring must have; none where the flow counts at once.
+    need: u64,
 }
 
 impl Timeline {
@@ -105,13 +104,17 @@ impl Timeline {
             edge: None,
             lag_ms: 0,
             late_bytes: 0,
-            steps: Vec::with_capacity(MOST_STEPS),
+            clock: (now, MOST_LAG_MS),
         }
     }
 
-    fn ms(&self, now: Instant) -> u64 {
-        // The first flow may have begun before we did.
-        now.saturating_duration_since(self.base).as_millis() as u64 + MOST_LAG_MS
+    fn ms(&mut self, now: Instant) -> u64 {
+        if self.clock.0 != now {
+            // The first flow may have begun before we did.
+            let passed = now.saturating_duration_since(self.base).as_millis() as u64;
+            self.clock = (now, passed + MOST_LAG_MS);
+        }
+        self.clock.1
     }
 
     /// The exporter tells of flows that go on after so long.
@@ -130,32 +133,35 @@ impl Timeline {
     }
 
     /// Lays a flow that arrives now over the buckets.
-    pub fn lay(&mut self, flow: &Flow, now: Instant) -> Lay<'_> {
-        let whole = Part {
-            bytes: flow.scaled_bytes(),
-            packets: flow.scaled_packets(),
-            flows: 1,
+    #[inline]
+    pub fn lay(&mut self, flow: &Flow, now: Instant) -> Lay {
+        let (bytes, packets) = (flow.scaled_bytes(), flow.scaled_packets());
+        let whole = Lay {
+            bytes,
+            packets,
+            in_last: Part { bytes, packets },
+            ..Lay::default()
         };
-        self.steps.clear();
-        if self.accounting == Accounting::Spread {
-            self.spread(flow.span.unwrap_or_default(), whole, now);
-        }
-        Lay {
-            steps: &self.steps,
-            whole,
-            bytes: whole.bytes,
-            packets: whole.packets,
+        match self.accounting {
+            Accounting::Arrival => whole,
+            Accounting::Spread => self.spread(flow.span.unwrap_or_default(), whole, now),
         }
     }
 
-    fn spread(&mut self, span: Span, whole: Part, now: Instant) {
+    #[inline]
+    fn spread(&mut self, span: Span, whole: Lay, now: Instant) -> Lay {
         let now_ms = self.ms(now);
         let ago = |ms: u32| now_ms - u64::from(ms).min(MOST_LAG_MS);
         let (start, end) = (ago(span.start_ms), ago(span.end_ms));
         self.lag_ms = self.lag_ms.max(now_ms - start);
-        let (first, last) = (start / BUCKET_MS, end / BUCKET_MS);
+        let lasted = end - start;
+        let (first, last) = if lasted <= BUCKET_MS {
+            let middle = (start + lasted / 2) / BUCKET_MS;
+            (middle, middle)
+        } else {
+            (start / BUCKET_MS, end / BUCKET_MS)
+        };
         let edge = *self.edge.get_or_insert(first);
-        let lasted = (end - start).max(1);
         if first < edge {
             let late = if last < edge {
                 whole.bytes
@@ -165,65 +171,19 @@ impl Timeline {
             self.late_bytes = self.late_bytes.saturating_add(late);
         }
         // A ring that nobody has taken over from for long has no more buckets.
-        let open = |bucket: u64| bucket.clamp(edge, edge + BUCKETS as u64 - 2);
+        let open = |bucket: u64| bucket.clamp(edge, edge + MOST_BUCKETS - 1);
         let (first, last) = (open(first), open(last));
+        let lay = Lay {
+            first,
+            last,
+            edge,
+            need: (last - edge + 1).next_power_of_two().max(FEWEST_BUCKETS),
+            ..whole
+        };
         if first == last {
-            self.step(first, whole);
-            self.step(first + 1, Part::default().less(&whole));
-            return;
+            return lay;
         }
-        let (begun, ended) = (
-            (first + 1) * BUCKET_MS - start,
-            end.saturating_sub(last * BUCKET_MS),
-        );
-        let between = last - first - 1;
-        // What rounding leaves of the octets is in the last bucket.
-        let (bytes, bytes_between) = (
-            share(whole.bytes, begun, lasted),
-            share(whole.bytes, BUCKET_MS, lasted),
-        );
-        let packets = |ms: u64| share(whole.packets, ms, lasted);
-        let (packets, packets_between, packets_last) =
-            (packets(begun), packets(BUCKET_MS), packets(ended));
-        let in_first = Part {
-            bytes,
-            packets,
-            flows: 0,
-        };
-        let in_between = Part {
-            bytes: bytes_between,
-            packets: packets_between,
-            flows: 0,
-        };
-        let in_last = Part {
-            bytes: whole.bytes - bytes - bytes_between * between,
-            packets: packets_last,
-            flows: whole.flows,
-        };
-        self.step(first, in_first);
-        if between == 0 {
-            self.step(last, in_last.less(&in_first));
-        } else {
-            self.step(first + 1, in_between.less(&in_first));
-            self.step(last, in_last.less(&in_between));
-        }
-        self.step(last + 1, Part::default().less(&in_last));
-        // Of few packets rounding leaves most: they are one each in as many buckets in the middle.
-        let left = whole.packets - packets - packets_between * between - packets_last;
-        if left > 0 {
-            let one = Part {
-                packets: 1,
-                ..Part::default()
-            };
-            let begin = first + (between + 2 - left) / 2;
-            self.step(begin, one);
-            self.step(begin + left, Part::default().less(&one));
-        }
-    }
-
-    fn step(&mut self, bucket: u64, more: Part) {
-        let place = place(bucket);
-        self.steps.push(Step { place, more });
+        lay.laid(start, end, lasted)
     }
 
     /// Which buckets are to be taken over now, if any: to be handed to each [`Series::take_over`].
@@ -234,6 +194,32 @@ impl Timeline {
             self.edge = Some(ready);
             edge..ready
         })
+    }
+}
+
+impl Lay {
+    /// Gives each of its buckets, of which there are two at least, its share.
+    fn laid(mut self, start: u64, end: u64, lasted: u64) -> Self {
+        let of = |ms: u64| Part {
+            bytes: share(self.bytes, ms, lasted),
+            packets: share(self.packets, ms, lasted),
+        };
+        self.in_first = of((self.first + 1) * BUCKET_MS - start);
+        self.in_last.take(self.in_first);
+        let between = self.last - self.first - 1;
+        if between > 0 {
+            self.between = of(BUCKET_MS);
+            // What rounding leaves of the octets is in the last bucket.
+            self.in_last.bytes -= self.between.bytes * between;
+            let ended = end.saturating_sub(self.last * BUCKET_MS);
+            let packets = share(self.packets, ended, lasted);
+            let left = self.in_last.packets - self.between.packets * between - packets;
+            // Of few packets rounding leaves most: they are one each in as many buckets in the middle.
+            self.in_last.packets = packets;
+            let begin = self.first + (between + 2 - left) / 2;
+            self.more = (begin, begin + left);
+        }
+        self
     }
 }
 
@@ -250,49 +236,93 @@ fn share(amount: u64, passed: u64, lasted: u64) -> u64 {
 pub struct Series {
     /// What it shows.
     pub shown: Counts,
-    /// What there was in the bucket that was taken over last.
+    /// How much goes on from the bucket that was taken over last.
     level: Part,
-    /// By how much each bucket that is open is more than the one before.
-    ring: Option<Box<[Part; BUCKETS]>>,
+    /// The buckets that are open, as many as the flows of the device need: a power of two, or none.
+    ring: Box<[Bucket]>,
 }
 
-fn place(bucket: u64) -> usize {
-    (bucket % BUCKETS as u64) as usize
+/// One bucket of a counter.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    /// What is of it alone.
+    once: Part,
+    flows: u64,
+    /// By how much more there is from it on.
+    more: Part,
 }
 
 impl Series {
     /// Counts a flow.
     #[inline]
-    pub fn add(&mut self, lay: &Lay<'_>) {
-        if lay.steps.is_empty() {
-            self.shown.add(&lay.whole);
+    pub fn add(&mut self, lay: &Lay) {
+        if lay.need > self.ring.len() as u64 {
+            self.grow(lay);
+        }
+        let ring = &mut *self.ring;
+        if ring.is_empty() {
+            self.shown.count(lay.in_last, 1);
             return;
         }
-        let ring = self
-            .ring
-            .get_or_insert_with(|| Box::new([Part::default(); BUCKETS]));
-        for step in lay.steps {
-            ring[step.place].add(&step.more);
+        let places = ring.len() - 1;
+        let place = |bucket: u64| bucket as usize & places;
+        let (first, last) = (place(lay.first), place(lay.last));
+        ring[last].once.add(lay.in_last);
+        ring[last].flows += 1;
+        if first == last {
+            return;
         }
+        ring[first].once.add(lay.in_first);
+        if lay.last - lay.first == 1 {
+            return;
+        }
+        ring[place(lay.first + 1)].more.add(lay.between);
+        ring[last].more.take(lay.between);
+        let (begin, end) = lay.more;
+        if begin < end {
+            let one = Part {
+                bytes: 0,
+                packets: 1,
+            };
+            ring[place(begin)].more.add(one);
+            ring[place(end)].more.take(one);
+        }
+    }
+
+    /// Makes as many buckets as a flow needs; those that are open keep what they hold.
+    #[cold]
+    fn grow(&mut self, lay: &Lay) {
+        let mut ring = vec![Bucket::default(); lay.need as usize].into_boxed_slice();
+        for bucket in lay.edge..lay.edge + self.ring.len() as u64 {
+            ring[place(bucket, &ring)] = self.ring[place(bucket, &self.ring)];
+        }
+        self.ring = ring;
     }
 
     /// Shows what these buckets hold.
     pub fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
-        let Some(ring) = &mut self.ring else { return };
         // Behind as many nothing is open.
-        let last = buckets.end.min(buckets.start + BUCKETS as u64);
+        let last = buckets.end.min(buckets.start + self.ring.len() as u64);
         for bucket in buckets.start..last {
-            self.level.add(&std::mem::take(&mut ring[place(bucket)]));
-            self.shown.add(&self.level);
+            let place = place(bucket, &self.ring);
+            let bucket = std::mem::take(&mut self.ring[place]);
+            self.level.add(bucket.more);
+            self.shown.count(self.level, 0);
+            self.shown.count(bucket.once, bucket.flows);
         }
     }
 }
 
+fn place(bucket: u64, ring: &[Bucket]) -> usize {
+    bucket as usize & (ring.len() - 1)
+}
+
 impl Counts {
-    fn add(&mut self, part: &Part) {
+    #[inline]
+    fn count(&mut self, part: Part, flows: u64) {
         self.bytes = self.bytes.saturating_add(part.bytes);
         self.packets = self.packets.saturating_add(part.packets);
-        self.flows += u64::from(part.flows);
+        self.flows += flows;
     }
 }
 

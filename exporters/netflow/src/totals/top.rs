@@ -10,14 +10,15 @@
 //! A window tells its keys apart exactly as long as they find room. Then the lighter half is dropped (Misra and Gries, "Finding repeated
 //! elements", 1982, with weights): by how much a row may lack is known for certain, see [`Window::error`].
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
-use std::time::{Duration, Instant};
+mod tally;
 
-use foldhash::fast::RandomState;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::TopBounds;
 use super::spread::{Lay, Series};
+pub use tally::Words;
+use tally::{NO_SLOT, Tally, Weight};
 
 /// Keys that have grown past the threshold since the last tick; more wait for their next flow.
 const MOST_CANDIDATES: usize = 256;
@@ -27,11 +28,88 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// So many times as heavy as the lightest slot takes its place at once.
 const OVERWHELMING: u64 = 8;
 
+/// What flows are told apart by. Of each kind of address there is a table of its own, so that keys of IPv4 take a quarter of the memory.
+pub trait Key: Copy + Ord {
+    /// One of IPv4 as it is kept.
+    type Small: Words;
+    /// Another one as it is kept.
+    type Large: Words;
+
+    /// How it is kept.
+    fn pack(self) -> Packed<Self::Small, Self::Large>;
+    /// The key that is kept so.
+    fn unpack(packed: Packed<Self::Small, Self::Large>) -> Self;
+}
+
+/// A key as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packed<S, L> {
+    /// Of IPv4.
+    Small(S),
+    /// Of IPv6.
+    Large(L),
+}
+
+/// The keys of a window.
+#[derive(Debug)]
+struct Weights<K: Key> {
+    small: Tally<K::Small>,
+    large: Tally<K::Large>,
+}
+
+impl<K: Key> Weights<K> {
+    fn new() -> Self {
+        Self {
+            small: Tally::default(),
+            large: Tally::default(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.small.len() + self.large.len()
+    }
+
+    #[inline]
+    fn entry(&mut self, key: K) -> &mut Weight {
+        match key.pack() {
+            Packed::Small(key) => self.small.entry(key),
+            Packed::Large(key) => self.large.entry(key),
+        }
+    }
+
+    fn get(&self, key: K) -> Option<&Weight> {
+        match key.pack() {
+            Packed::Small(key) => self.small.get(&key),
+            Packed::Large(key) => self.large.get(&key),
+        }
+    }
+
+    /// Octets of a key that has no slot.
+    fn waiting(&self, key: K) -> u64 {
+        let weight = self.get(key).filter(|weight| weight.slot == NO_SLOT);
+        weight.map_or(0, Weight::bytes)
+    }
+
+    fn get_mut(&mut self, key: K) -> Option<&mut Weight> {
+        match key.pack() {
+            Packed::Small(key) => self.small.get_mut(&key),
+            Packed::Large(key) => self.large.get_mut(&key),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (K, &Weight)> {
+        let small = self.small.iter();
+        let small = small.map(|(key, weight)| (K::unpack(Packed::Small(*key)), weight));
+        let large = self.large.iter();
+        small.chain(large.map(|(key, weight)| (K::unpack(Packed::Large(*key)), weight)))
+    }
+}
+
 /// The heaviest keys of one dimension.
 #[derive(Debug)]
-pub struct Top<K> {
+pub struct Top<K: Key> {
     bounds: TopBounds,
-    window: HashMap<K, Weight, RandomState>,
+    window: Weights<K>,
     /// Octets of the window without a key.
     unnamed: u64,
     /// Octets that any key of the window may lack.
@@ -41,37 +119,13 @@ pub struct Top<K> {
     candidates: Vec<K>,
     threshold: u64,
     /// Seconds that have passed.
-    tick: u32,
+    tick: u16,
     /// Octets that slots showed whose keys have left.
     left: u64,
     /// Slots that were given out so far.
     admitted: u64,
     /// When those of the last hour were.
     admissions: VecDeque<Instant>,
-}
-
-/// What a key of the window has.
-#[derive(Debug, Clone, Copy)]
-struct Weight {
-    bytes: u64,
-    packets: u64,
-    /// The last second in which it was a candidate.
-    asked: u32,
-    /// Its slot, or [`NO_SLOT`].
-    slot: u16,
-}
-
-const NO_SLOT: u16 = u16::MAX;
-
-impl Weight {
-    fn new(slot: u16) -> Self {
-        Self {
-            bytes: 0,
-            packets: 0,
-            asked: 0,
-            slot,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -111,13 +165,13 @@ impl<K> Default for Window<K> {
     }
 }
 
-impl<K: Hash + Eq + Copy + Ord> Top<K> {
+impl<K: Key> Top<K> {
     /// Without traffic.
     #[must_use]
     pub fn new(bounds: TopBounds) -> Self {
         Self {
             bounds,
-            window: HashMap::default(),
+            window: Weights::new(),
             unnamed: 0,
             error: 0,
             total: 0,
@@ -133,26 +187,20 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
 
     /// Counts traffic of a key; `None` when the flow has none.
     #[inline]
-    pub fn add(&mut self, key: Option<K>, lay: &Lay<'_>, now: Instant) {
+    pub fn add(&mut self, key: Option<K>, lay: &Lay, now: Instant) {
         let bytes = lay.bytes;
         self.total = self.total.saturating_add(bytes);
         let Some(key) = key else {
             self.unnamed = self.unnamed.saturating_add(bytes);
             return;
         };
-        let entry = self
-            .window
-            .entry(key)
-            .or_insert_with(|| Weight::new(NO_SLOT));
-        entry.bytes = entry.bytes.saturating_add(bytes);
-        entry.packets = entry.packets.saturating_add(lay.packets);
-        if let Some(slot) = self.slots.get_mut(usize::from(entry.slot)) {
-            slot.last = now;
-            slot.now = slot.now.saturating_add(bytes);
-            if slot.exposed {
-                slot.series.add(lay);
+        let entry = self.window.entry(key);
+        entry.add(bytes, lay.packets);
+        if entry.slot != NO_SLOT {
+            if let Some(slot) = self.slots.get_mut(usize::from(entry.slot)) {
+                slot.add(lay, now);
             }
-        } else if entry.bytes > self.threshold
+        } else if entry.bytes() > self.threshold
             && entry.asked != self.tick
             && self.candidates.len() < MOST_CANDIDATES
         {
@@ -170,21 +218,19 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         let most = most.max(2 * self.bounds.rows);
         while self.window.len() > most + most / 8 {
             let every = (self.window.len() / 1_024).max(1);
-            let mut weights: Vec<u64> = self
-                .window
-                .values()
-                .step_by(every)
-                .map(|entry| entry.bytes)
-                .collect();
+            let sample = self.window.iter().step_by(every);
+            let mut weights: Vec<u64> = sample.map(|(_, entry)| entry.bytes()).collect();
             let at = weights.len() - weights.len() * most / self.window.len();
             let at = at.min(weights.len() - 1);
             let (_, cut, _) = weights.select_nth_unstable(at);
             let cut = (*cut).max(1);
             // Whoever has a slot stays: there are at most twice as many as rows.
-            self.window.retain(|_, entry| {
-                entry.bytes = entry.bytes.saturating_sub(cut);
-                entry.bytes > 0 || entry.slot != NO_SLOT
-            });
+            let keep = |entry: &mut Weight| {
+                entry.less(cut);
+                entry.bytes() > 0 || entry.slot != NO_SLOT
+            };
+            self.window.small.retain(keep);
+            self.window.large.retain(keep);
             self.error = self.error.saturating_add(cut);
         }
     }
@@ -206,13 +252,13 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
             self.admissions.pop_front();
         }
         let mut candidates = std::mem::take(&mut self.candidates);
-        let weight = |key: &K| self.window.get(key).map_or(0, |entry| entry.bytes);
-        candidates.sort_unstable_by_key(|key| (std::cmp::Reverse(weight(key)), *key));
+        candidates.sort_unstable_by_key(|key| (std::cmp::Reverse(self.window.waiting(*key)), *key));
         for key in candidates.drain(..) {
             if self.admissions.len() >= MOST_ADMISSIONS {
                 break;
             }
-            let heavy = self.window.get(&key).map_or(0, |entry| entry.bytes);
+            // One that was a candidate on both sides of a window's end has its slot by now.
+            let heavy = self.window.waiting(key);
             if heavy > 0 && self.is_among_the_first(heavy) {
                 if self.slots.len() < self.bounds.rows * 2 {
                     self.slots.push(Slot::new(key, heavy, now));
@@ -221,7 +267,7 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
                     // What it has shown stays shown; its series ends, and what it has not shown yet is of the rest.
                     let left = std::mem::replace(&mut self.slots[at], Slot::new(key, heavy, now));
                     self.left = self.left.saturating_add(left.series.shown.bytes);
-                    if let Some(entry) = self.window.get_mut(&left.key) {
+                    if let Some(entry) = self.window.get_mut(left.key) {
                         entry.slot = NO_SLOT;
                     }
                     self.seat(key, at, now);
@@ -248,7 +294,7 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
     }
 
     fn seat(&mut self, key: K, at: usize, now: Instant) {
-        if let Some(entry) = self.window.get_mut(&key) {
+        if let Some(entry) = self.window.get_mut(key) {
             entry.slot = at as u16;
         }
         self.admitted += 1;
@@ -278,16 +324,11 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
     /// Ends the window; its table is that which [`Top::running`] told before.
     pub fn roll(&mut self) {
         (self.total, self.error, self.unnamed) = (0, 0, 0);
-        // The memory of an ordinary window is kept, that of a flood given back.
-        if self.window.capacity() > 4 * self.window.len().max(1_024) {
-            self.window =
-                HashMap::with_capacity_and_hasher(self.window.len(), RandomState::default());
-        } else {
-            self.window.clear();
-        }
+        self.window.small.roll();
+        self.window.large.roll();
         for (slot, at) in self.slots.iter_mut().zip(0..) {
             slot.weight = slot.weight / 5 * 4 + std::mem::take(&mut slot.now) / 5;
-            self.window.insert(slot.key, Weight::new(at));
+            *self.window.entry(slot.key) = Weight::of_slot(at);
         }
     }
 
@@ -297,8 +338,8 @@ impl<K: Hash + Eq + Copy + Ord> Top<K> {
         let mut rows: Vec<_> = self
             .window
             .iter()
-            .filter(|(_, entry)| entry.bytes > 0)
-            .map(|(key, entry)| (*key, entry.bytes, entry.packets))
+            .filter(|(_, entry)| entry.bytes() > 0)
+            .map(|(key, entry)| (key, entry.bytes(), entry.packets()))
             .collect();
         let order = |(key, bytes, _): &(K, u64, u64)| (std::cmp::Reverse(*bytes), *key);
         if rows.len() > self.bounds.rows {
@@ -350,6 +391,15 @@ impl<K> Slot<K> {
             last: now,
             weight: 0,
             now: heavy,
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, lay: &Lay, now: Instant) {
+        self.last = now;
+        self.now = self.now.saturating_add(lay.bytes);
+        if self.exposed {
+            self.series.add(lay);
         }
     }
 

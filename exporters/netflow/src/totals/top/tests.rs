@@ -13,6 +13,25 @@ const BOUNDS: TopBounds = TopBounds {
     hold: Duration::from_secs(60),
 };
 
+impl Key for u32 {
+    type Small = [Self; 1];
+    type Large = [Self; 2];
+
+    /// Both kinds of tables are in use.
+    fn pack(self) -> Packed<[Self; 1], [Self; 2]> {
+        if self.is_multiple_of(3) {
+            Packed::Large([self, 7])
+        } else {
+            Packed::Small([self])
+        }
+    }
+
+    fn unpack(packed: Packed<[Self; 1], [Self; 2]>) -> Self {
+        let (Packed::Small([key]) | Packed::Large([key, _])) = packed;
+        key
+    }
+}
+
 /// Counts octets of a key at once.
 fn add(top: &mut Top<u32>, key: u32, bytes: u64, now: Instant) {
     let flow = Flow {
@@ -117,6 +136,21 @@ fn only_who_would_have_a_row_gets_a_slot() {
     add(&mut top, 3, 15, now);
     top.tick(now);
     assert!(exposed(&mut top, 0).0.contains_key(&3), "now it is");
+}
+
+/// A key is asked for anew in each window, and seats are given each second.
+#[test]
+fn who_became_heavy_across_the_end_of_a_window_gets_one_slot() {
+    let mut top = Top::new(BOUNDS);
+    let now = Instant::now();
+    add(&mut top, 7, 1_000, now);
+    top.roll();
+    add(&mut top, 7, 1_000, now);
+    top.tick(now);
+    assert_eq!(top.slots(), (1, 1));
+    let mut shown = Vec::new();
+    top.expose(2_000, |key, _| shown.push(key));
+    assert_eq!(shown, [7], "a series twice is none for Prometheus");
 }
 
 /// A flood of ever heavier keys.
