@@ -38,7 +38,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// A session that says nothing for so long is forgotten.
 const SESSION_LIFE: Duration = Duration::from_secs(3 * 3_600);
 /// Most keys that all devices together tell apart within a window; with more the lightest of each are dropped.
-const MOST_KEYS: usize = 400_000;
+const MOST_KEYS: usize = 1_000_000;
 /// Windows that are kept for the page.
 const WINDOWS: usize = 16;
 /// Most rows of tables that are kept.
@@ -166,6 +166,8 @@ pub struct Collector {
     windows: VecDeque<Vec<Table>>,
     began: Instant,
     held: Held,
+    /// Keys that are told apart in the window that runs, of all devices.
+    keys: usize,
     /// Templates that exporters have in common.
     plans: Plans,
     /// Who of several exporters counts a flow.
@@ -220,6 +222,7 @@ impl Collector {
             windows: VecDeque::new(),
             began: Instant::now(),
             held: Held::default(),
+            keys: 0,
             plans: Plans::default(),
             duplicates: Duplicates::new(Policy::All, &[], 0),
             sinks: Vec::new(),
@@ -348,10 +351,27 @@ impl Collector {
             from: told_by(&name, &key, decode::number(datagram), received_ns),
             now,
         };
+        let keys = exporter.traffic.keys();
         let relayed = take(datagram, stream, exporter, &mut counting, unix_seconds);
+        self.keys = (self.keys + exporter.traffic.keys()).saturating_sub(keys);
         self.held.change(address, before, stream.session.held());
         if !relayed.is_empty() {
             self.relayed(&relayed, &key, decode::number(datagram), (now, received_ns));
+        }
+        if self.keys > MOST_KEYS {
+            self.purge();
+        }
+    }
+
+    /// Drops keys of the devices that have most of them, so that for a while there is room for new ones.
+    #[cold]
+    fn purge(&mut self) {
+        // An equal share for each dimension of each device; who needs less leaves some of it unused.
+        let share = MOST_KEYS / 2 / (5 * self.exporters.len()).max(1);
+        self.keys = 0;
+        for exporter in self.exporters.values_mut() {
+            exporter.traffic.purge(share);
+            self.keys += exporter.traffic.keys();
         }
     }
 
@@ -463,12 +483,9 @@ impl Collector {
             exporter.traffic.tick(now);
             keys += exporter.traffic.keys();
         }
-        if keys > MOST_KEYS {
-            // An equal share for each dimension of each device; who needs less leaves some of it unused.
-            let share = MOST_KEYS / (5 * self.exporters.len()).max(1);
-            for exporter in self.exporters.values_mut() {
-                exporter.traffic.purge(share);
-            }
+        self.keys = keys;
+        if self.keys > MOST_KEYS {
+            self.purge();
         }
         let silent = |stream: &Stream| now.saturating_duration_since(stream.last) > SESSION_LIFE;
         let silent: Vec<Key> = self
@@ -535,6 +552,7 @@ impl Collector {
     /// Ends the window, which was so long, at this Unix time; devices without traffic have no tables. Answers the tables.
     pub fn roll(&mut self, length: Duration, unix_seconds: f64) -> &[Table] {
         self.began = Instant::now();
+        self.keys = 0;
         let ended = self
             .exporters
             .iter_mut()

@@ -159,7 +159,7 @@ struct Talk {
 }
 
 /// Flows whose ends are counted together: each table is then in the processor's cache while it is worked on, and it looks several keys up at once.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 32;
 
 /// Bounds of the top talkers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,6 +301,14 @@ impl Device {
 
     /// Counts who talks in the flows of a datagram; to be called behind its last one.
     pub fn settle(&mut self, now: Instant) {
+        let fetched = self.talks.iter().fold(0, |fetched, talk| {
+            let (source, destination) = (talk.source, talk.destination);
+            fetched
+                ^ self.sources.fetch(source)
+                ^ self.destinations.fetch(destination)
+                ^ self.pairs.fetch(source.zip(destination))
+        });
+        std::hint::black_box(fetched);
         for talk in &self.talks {
             self.sources.add(talk.source, &talk.lay, now);
         }
@@ -348,8 +356,10 @@ impl Device {
     }
 
     /// Keys that are told apart in the window that runs.
-    pub fn keys(&mut self) -> usize {
-        tops!(self, top => top.keys()).into_iter().sum()
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        let addresses = self.sources.keys() + self.destinations.keys();
+        addresses + self.pairs.keys() + self.prefixes.keys() + self.ports.keys()
     }
 
     /// Tells at most so many keys apart in each dimension from now on in this window.

@@ -22,8 +22,8 @@ const BUCKET_MS: u64 = 2_000;
 pub const MOST_LAG_MS: u64 = 90_000;
 /// Most buckets of a ring: the lag, the one that fills, and some that are being taken over.
 const MOST_BUCKETS: u64 = (MOST_LAG_MS / BUCKET_MS).next_power_of_two();
-/// Fewest buckets of a ring: those of flows of some seconds.
-const FEWEST_BUCKETS: u64 = 8;
+/// Fewest buckets of a ring: those of flows that have ended when they are told of.
+const FEWEST_BUCKETS: u64 = 4;
 
 /// When a flow counts.
 #[derive(

@@ -22,6 +22,8 @@ use tally::{NO_SLOT, Tally, Weight};
 
 /// Keys that have grown past the threshold since the last tick; more wait for their next flow.
 const MOST_CANDIDATES: usize = 256;
+/// Places of a table whose keys are looked at to find how heavy the lighter half is.
+const SAMPLE: usize = 1_024;
 /// New series an hour.
 pub const MOST_ADMISSIONS: usize = 50;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -70,38 +72,56 @@ impl<K: Key> Weights<K> {
     }
 
     #[inline]
-    fn entry(&mut self, key: K) -> &mut Weight {
+    fn add(&mut self, key: K, lay: &Lay) -> Weight {
         match key.pack() {
-            Packed::Small(key) => self.small.entry(key),
-            Packed::Large(key) => self.large.entry(key),
+            Packed::Small(key) => self.small.add(key, lay.bytes, lay.packets),
+            Packed::Large(key) => self.large.add(key, lay.bytes, lay.packets),
         }
     }
 
-    fn get(&self, key: K) -> Option<&Weight> {
+    fn get(&self, key: K) -> Option<Weight> {
         match key.pack() {
             Packed::Small(key) => self.small.get(&key),
             Packed::Large(key) => self.large.get(&key),
         }
     }
 
-    /// Octets of a key that has no slot.
-    fn waiting(&self, key: K) -> u64 {
-        let weight = self.get(key).filter(|weight| weight.slot == NO_SLOT);
-        weight.map_or(0, Weight::bytes)
-    }
-
-    fn get_mut(&mut self, key: K) -> Option<&mut Weight> {
+    fn set(&mut self, key: K, weight: Weight) {
         match key.pack() {
-            Packed::Small(key) => self.small.get_mut(&key),
-            Packed::Large(key) => self.large.get_mut(&key),
+            Packed::Small(key) => self.small.set(key, weight),
+            Packed::Large(key) => self.large.set(key, weight),
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (K, &Weight)> {
+    /// Changes the weight of a key that is there.
+    fn change(&mut self, key: K, change: impl FnOnce(&mut Weight)) {
+        if let Some(mut weight) = self.get(key) {
+            change(&mut weight);
+            self.set(key, weight);
+        }
+    }
+
+    /// Octets of a key that has no slot.
+    fn waiting(&self, key: K) -> u64 {
+        let weight = self.get(key).filter(|weight| weight.slot == NO_SLOT);
+        weight.map_or(0, |weight| weight.bytes)
+    }
+
+    /// Octets of some of the keys, or of all where there are few.
+    fn sample(&self) -> Vec<u64> {
+        if self.len() <= SAMPLE {
+            return self.iter().map(|(_, weight)| weight.bytes).collect();
+        }
+        let small = self.small.sample(SAMPLE);
+        let sample = small.chain(self.large.sample(SAMPLE));
+        sample.map(|weight| weight.bytes).collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (K, Weight)> {
         let small = self.small.iter();
-        let small = small.map(|(key, weight)| (K::unpack(Packed::Small(*key)), weight));
+        let small = small.map(|(key, weight)| (K::unpack(Packed::Small(key)), weight));
         let large = self.large.iter();
-        small.chain(large.map(|(key, weight)| (K::unpack(Packed::Large(*key)), weight)))
+        small.chain(large.map(|(key, weight)| (K::unpack(Packed::Large(key)), weight)))
     }
 }
 
@@ -194,21 +214,31 @@ impl<K: Key> Top<K> {
             self.unnamed = self.unnamed.saturating_add(bytes);
             return;
         };
-        let entry = self.window.entry(key);
-        entry.add(bytes, lay.packets);
-        if entry.slot != NO_SLOT {
-            if let Some(slot) = self.slots.get_mut(usize::from(entry.slot)) {
+        let weight = self.window.add(key, lay);
+        if weight.slot != NO_SLOT {
+            if let Some(slot) = self.slots.get_mut(usize::from(weight.slot)) {
                 slot.add(lay, now);
             }
-        } else if entry.bytes() > self.threshold
-            && entry.asked != self.tick
+        } else if weight.bytes > self.threshold
+            && weight.asked != self.tick
             && self.candidates.len() < MOST_CANDIDATES
         {
-            entry.asked = self.tick;
+            let asked = self.tick;
+            self.window.set(key, Weight { asked, ..weight });
             self.candidates.push(key);
         }
         if self.window.len() > self.bounds.keys {
             self.purge(self.bounds.keys / 2);
+        }
+    }
+
+    /// Has the processor fetch what [`Top::add`] will look at, see [`Tally::fetch`].
+    #[inline]
+    pub(super) fn fetch(&self, key: Option<K>) -> u32 {
+        match key.map(K::pack) {
+            Some(Packed::Small(key)) => self.window.small.fetch(key),
+            Some(Packed::Large(key)) => self.window.large.fetch(key),
+            None => 0,
         }
     }
 
@@ -217,17 +247,18 @@ impl<K: Key> Top<K> {
     pub fn purge(&mut self, most: usize) {
         let most = most.max(2 * self.bounds.rows);
         while self.window.len() > most + most / 8 {
-            let every = (self.window.len() / 1_024).max(1);
-            let sample = self.window.iter().step_by(every);
-            let mut weights: Vec<u64> = sample.map(|(_, entry)| entry.bytes()).collect();
+            let mut weights = self.window.sample();
+            if weights.is_empty() {
+                return;
+            }
             let at = weights.len() - weights.len() * most / self.window.len();
             let at = at.min(weights.len() - 1);
             let (_, cut, _) = weights.select_nth_unstable(at);
             let cut = (*cut).max(1);
             // Whoever has a slot stays: there are at most twice as many as rows.
-            let keep = |entry: &mut Weight| {
-                entry.less(cut);
-                entry.bytes() > 0 || entry.slot != NO_SLOT
+            let keep = |weight: &mut Weight| {
+                weight.bytes = weight.bytes.saturating_sub(cut);
+                weight.bytes > 0 || weight.slot != NO_SLOT
             };
             self.window.small.retain(keep);
             self.window.large.retain(keep);
@@ -253,7 +284,7 @@ impl<K: Key> Top<K> {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.sort_unstable_by_key(|key| (std::cmp::Reverse(self.window.waiting(*key)), *key));
-        for key in candidates.drain(..) {
+        for key in candidates {
             if self.admissions.len() >= MOST_ADMISSIONS {
                 break;
             }
@@ -261,21 +292,19 @@ impl<K: Key> Top<K> {
             let heavy = self.window.waiting(key);
             if heavy > 0 && self.is_among_the_first(heavy) {
                 if self.slots.len() < self.bounds.rows * 2 {
+                    self.slots
+                        .reserve_exact(self.bounds.rows * 2 - self.slots.len());
                     self.slots.push(Slot::new(key, heavy, now));
                     self.seat(key, self.slots.len() - 1, now);
                 } else if let Some(at) = self.giveable(heavy, now) {
                     // What it has shown stays shown; its series ends, and what it has not shown yet is of the rest.
                     let left = std::mem::replace(&mut self.slots[at], Slot::new(key, heavy, now));
                     self.left = self.left.saturating_add(left.series.shown.bytes);
-                    if let Some(entry) = self.window.get_mut(left.key) {
-                        entry.slot = NO_SLOT;
-                    }
+                    self.window.change(left.key, |weight| weight.slot = NO_SLOT);
                     self.seat(key, at, now);
                 }
             }
         }
-        candidates.clear();
-        self.candidates = candidates;
         self.threshold = if self.slots.len() < self.bounds.rows {
             0
         } else {
@@ -294,9 +323,7 @@ impl<K: Key> Top<K> {
     }
 
     fn seat(&mut self, key: K, at: usize, now: Instant) {
-        if let Some(entry) = self.window.get_mut(key) {
-            entry.slot = at as u16;
-        }
+        self.window.change(key, |weight| weight.slot = at as u16);
         self.admitted += 1;
         self.admissions.push_back(now);
     }
@@ -328,7 +355,11 @@ impl<K: Key> Top<K> {
         self.window.large.roll();
         for (slot, at) in self.slots.iter_mut().zip(0..) {
             slot.weight = slot.weight / 5 * 4 + std::mem::take(&mut slot.now) / 5;
-            *self.window.entry(slot.key) = Weight::of_slot(at);
+            let weight = Weight {
+                slot: at,
+                ..Weight::NONE
+            };
+            self.window.set(slot.key, weight);
         }
     }
 
@@ -338,8 +369,8 @@ impl<K: Key> Top<K> {
         let mut rows: Vec<_> = self
             .window
             .iter()
-            .filter(|(_, entry)| entry.bytes() > 0)
-            .map(|(key, entry)| (key, entry.bytes(), entry.packets()))
+            .filter(|(_, weight)| weight.bytes > 0)
+            .map(|(key, weight)| (key, weight.bytes, weight.packets))
             .collect();
         let order = |(key, bytes, _): &(K, u64, u64)| (std::cmp::Reverse(*bytes), *key);
         if rows.len() > self.bounds.rows {

@@ -3,7 +3,8 @@
 //! Keys stand where their hash says or behind, an octet of the hash each in a row of their own: eight of those are looked at in one step, so a key
 //! that is new costs no look at any other, and one that is known costs a look at itself.
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash, Hasher as _};
 
 use foldhash::fast::RandomState;
 
@@ -16,19 +17,19 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGHEST: u64 = 0x80 * EACH;
 
 /// A key as it is kept.
-pub trait Words: Copy + Eq + std::fmt::Debug {
+pub trait Words: Copy + Eq + Hash + std::fmt::Debug {
     /// Of which there is nothing.
     const NOTHING: Self;
 
     /// Its hash with this seed.
-    fn hash(&self, seed: &RandomState) -> u64;
+    fn hashed(&self, seed: &RandomState) -> u64;
 }
 
 impl<const N: usize> Words for [u32; N] {
     const NOTHING: Self = [0; N];
 
     #[inline]
-    fn hash(&self, seed: &RandomState) -> u64 {
+    fn hashed(&self, seed: &RandomState) -> u64 {
         let mut hasher = seed.build_hasher();
         for two in self.chunks(2) {
             let second = two.get(1).copied().unwrap_or(0);
@@ -38,11 +39,13 @@ impl<const N: usize> Words for [u32; N] {
     }
 }
 
-/// What a key of the window has; numbers in halves, so that it stands beside a short key without a gap.
-#[derive(Debug, Clone, Copy)]
+/// What a key of the window has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Weight {
-    bytes: [u32; 2],
-    packets: [u32; 2],
+    /// Its octets.
+    pub(super) bytes: u64,
+    /// Its packets.
+    pub(super) packets: u64,
     /// The last second in which it was a candidate.
     pub(super) asked: u16,
     /// Its slot, or [`NO_SLOT`].
@@ -50,59 +53,40 @@ pub(super) struct Weight {
 }
 
 /// Of a key without a slot.
-pub(super) const NO_SLOT: u16 = u16::MAX;
-
-const fn halves(number: u64) -> [u32; 2] {
-    [number as u32, (number >> 32) as u32]
-}
-
-const fn whole([low, high]: [u32; 2]) -> u64 {
-    (high as u64) << 32 | low as u64
-}
+pub(super) const NO_SLOT: u16 = 0x7fff;
 
 impl Weight {
-    const NONE: Self = Self {
-        bytes: [0; 2],
-        packets: [0; 2],
+    /// Of a key that has just come.
+    pub(super) const NONE: Self = Self {
+        bytes: 0,
+        packets: 0,
         asked: 0,
         slot: NO_SLOT,
     };
-
-    /// Of nothing yet.
-    pub(super) fn of_slot(slot: u16) -> Self {
-        Self { slot, ..Self::NONE }
-    }
-
-    /// Its octets.
-    #[inline]
-    pub(super) fn bytes(&self) -> u64 {
-        whole(self.bytes)
-    }
-
-    /// Its packets.
-    pub(super) fn packets(&self) -> u64 {
-        whole(self.packets)
-    }
-
-    /// Counts a flow.
-    #[inline]
-    pub(super) fn add(&mut self, bytes: u64, packets: u64) {
-        self.bytes = halves(whole(self.bytes).saturating_add(bytes));
-        self.packets = halves(whole(self.packets).saturating_add(packets));
-    }
-
-    /// Takes octets from it, as many as there are.
-    pub(super) fn less(&mut self, bytes: u64) {
-        self.bytes = halves(whole(self.bytes).saturating_sub(bytes));
-    }
 }
+
+/// A key with the lower halves of its numbers. Few keys have upper halves; those are kept apart.
+#[derive(Debug, Clone, Copy)]
+struct Entry<W> {
+    key: W,
+    bytes: u32,
+    packets: u32,
+    asked: u16,
+    /// With [`UPPER`] where it has upper halves.
+    slot: u16,
+}
+
+/// Bit of a slot that says that upper halves are kept apart.
+const UPPER: u16 = 0x8000;
 
 /// The table.
 #[derive(Debug)]
 pub(super) struct Tally<W> {
     /// An octet of the hash of each key with its highest bit set, 0 where there is none; the first [`STEP`] stand again behind the last.
     tags: Vec<u8>,
-    entries: Vec<(W, Weight)>,
+    entries: Vec<Entry<W>>,
+    /// Upper halves of octets and packets.
+    upper: HashMap<W, (u32, u32), RandomState>,
     keys: usize,
     /// So many keys find room before there must be more places.
     most: usize,
@@ -114,6 +98,7 @@ impl<W> Default for Tally<W> {
         Self {
             tags: Vec::new(),
             entries: Vec::new(),
+            upper: HashMap::default(),
             keys: 0,
             most: 0,
             seed: RandomState::default(),
@@ -127,58 +112,146 @@ impl<W: Words> Tally<W> {
         self.keys
     }
 
-    /// The weight of a key, which is made where there is none.
+    /// Counts a flow of a key; answers what it has then. Of one with a slot the upper halves are left out: nobody asks for them there.
     #[inline]
-    pub(super) fn entry(&mut self, key: W) -> &mut Weight {
+    pub(super) fn add(&mut self, key: W, bytes: u64, packets: u64) -> Weight {
         if self.keys >= self.most {
             self.grow();
         }
-        let hash = key.hash(&self.seed);
-        let at = match self.find(&key, hash) {
-            Ok(at) => at,
+        let hash = key.hashed(&self.seed);
+        let before = match self.find(&key, hash) {
+            Ok(at) => {
+                let entry = &mut self.entries[at];
+                let sum = |low: u32, more: u64| low.checked_add(u32::try_from(more).ok()?);
+                if let Some(bytes) = sum(entry.bytes, bytes)
+                    && let Some(packets) = sum(entry.packets, packets)
+                {
+                    (entry.bytes, entry.packets) = (bytes, packets);
+                    let slot = entry.slot & !UPPER;
+                    if entry.slot != NO_SLOT | UPPER {
+                        return Weight {
+                            bytes: bytes.into(),
+                            packets: packets.into(),
+                            asked: entry.asked,
+                            slot,
+                        };
+                    }
+                    return self.weight(at);
+                }
+                self.weight(at)
+            }
             Err(at) => {
-                self.put(at, hash, (key, Weight::NONE));
-                at
+                self.put(
+                    at,
+                    hash,
+                    key,
+                    Weight {
+                        bytes,
+                        packets,
+                        ..Weight::NONE
+                    },
+                );
+                return Weight {
+                    bytes,
+                    packets,
+                    ..Weight::NONE
+                };
             }
         };
-        &mut self.entries[at].1
+        let weight = Weight {
+            bytes: before.bytes.saturating_add(bytes),
+            packets: before.packets.saturating_add(packets),
+            ..before
+        };
+        self.set(key, weight);
+        weight
+    }
+
+    /// Gives a key this weight, whether it was there or not.
+    pub(super) fn set(&mut self, key: W, weight: Weight) {
+        if self.keys >= self.most {
+            self.grow();
+        }
+        let hash = key.hashed(&self.seed);
+        let at = match self.find(&key, hash) {
+            Ok(at) => {
+                self.keys -= 1;
+                at
+            }
+            Err(at) => at,
+        };
+        self.put(at, hash, key, weight);
     }
 
     /// The weight of a key.
-    pub(super) fn get(&self, key: &W) -> Option<&Weight> {
-        let hash = key.hash(&self.seed);
+    pub(super) fn get(&self, key: &W) -> Option<Weight> {
+        let hash = key.hashed(&self.seed);
         let at = (self.keys > 0).then(|| self.find(key, hash))?;
-        at.ok().map(|at| &self.entries[at].1)
+        at.ok().map(|at| self.weight(at))
     }
 
-    /// The same, to be changed.
-    pub(super) fn get_mut(&mut self, key: &W) -> Option<&mut Weight> {
-        let hash = key.hash(&self.seed);
-        let at = (self.keys > 0).then(|| self.find(key, hash))?;
-        at.ok().map(|at| &mut self.entries[at].1)
+    fn weight(&self, at: usize) -> Weight {
+        let entry = &self.entries[at];
+        let upper = (entry.slot & UPPER != 0).then(|| self.upper.get(&entry.key));
+        let (bytes, packets) = upper.flatten().copied().unwrap_or((0, 0));
+        Weight {
+            bytes: u64::from(bytes) << 32 | u64::from(entry.bytes),
+            packets: u64::from(packets) << 32 | u64::from(entry.packets),
+            asked: entry.asked,
+            slot: entry.slot & !UPPER,
+        }
     }
 
     /// All keys with what they weigh, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(W, Weight)> {
-        let all = self.tags.iter().zip(&self.entries);
-        all.filter(|(tag, _)| **tag != 0).map(|(_, entry)| entry)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (W, Weight)> {
+        self.used(1)
     }
 
-    /// Keeps the keys of which this says so. Of memory that they no longer need much is given back.
+    fn used(&self, every: usize) -> impl Iterator<Item = (W, Weight)> {
+        let places = (0..self.entries.len()).step_by(every);
+        let used = places.filter(|at| self.tags[*at] != 0);
+        used.map(|at| (self.entries[at].key, self.weight(at)))
+    }
+
+    /// What some of the keys weigh, each at a place of its own that is as far from the next one.
+    pub(super) fn sample(&self, most: usize) -> impl Iterator<Item = Weight> {
+        let every = (self.entries.len() / most.max(1)).max(1);
+        self.used(every).map(|(_, weight)| weight)
+    }
+
+    /// Keeps the keys of which this says so, with what it leaves them. Of memory that they no longer need much is given back.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Weight) -> bool) {
-        let mut kept: Vec<(W, Weight)> = self.iter().copied().collect();
-        kept.retain_mut(|(_, weight)| keep(weight));
-        if places(kept.len()) * 3 < self.entries.len() {
-            self.resize(places(kept.len()));
-        } else {
-            self.clear();
+        let places = self.entries.len();
+        // From behind a free place on, so that nobody is taken out between a key's first place and where it is.
+        let Some(begin) = self.tags.iter().position(|tag| *tag == 0) else {
+            return;
+        };
+        for at in (begin..places).chain(0..begin) {
+            if self.tags[at] == 0 {
+                continue;
+            }
+            let (key, mut weight) = (self.entries[at].key, self.weight(at));
+            self.mark(at, 0);
+            self.keys -= 1;
+            if keep(&mut weight) {
+                // It was at `at`, which is free now: there is a place no farther than that.
+                let hash = key.hashed(&self.seed);
+                self.put(self.free(hash), hash, key, weight);
+            } else if self.entries[at].slot & UPPER != 0 {
+                self.upper.remove(&key);
+            }
         }
-        self.extend(kept);
+        if self::places(self.keys) * 3 < places {
+            let kept: Vec<(W, Weight)> = self.iter().collect();
+            self.resize(self::places(kept.len()));
+            self.extend(kept);
+        }
     }
 
     /// Forgets all keys, and keeps their memory.
     pub(super) fn clear(&mut self) {
         self.tags.fill(0);
+        self.upper.clear();
         self.keys = 0;
     }
 
@@ -191,19 +264,18 @@ impl<W: Words> Tally<W> {
         self.clear();
     }
 
-    fn extend(&mut self, entries: impl IntoIterator<Item = (W, Weight)>) {
-        for entry in entries {
-            let hash = entry.0.hash(&self.seed);
-            let (Ok(at) | Err(at)) = self.find(&entry.0, hash);
-            self.put(at, hash, entry);
+    fn extend(&mut self, all: impl IntoIterator<Item = (W, Weight)>) {
+        for (key, weight) in all {
+            let hash = key.hashed(&self.seed);
+            self.put(self.free(hash), hash, key, weight);
         }
     }
 
     #[cold]
     fn grow(&mut self) {
-        let all: Vec<(W, Weight)> = self.iter().copied().collect();
+        let all: Vec<(W, Weight)> = self.iter().collect();
         let more = match all.len() {
-            few @ ..4_096 => few,
+            few @ ..256 => few,
             many => many / 4,
         };
         self.resize(places(all.len() + more));
@@ -212,43 +284,104 @@ impl<W: Words> Tally<W> {
 
     /// Makes so many places, all without a key.
     fn resize(&mut self, places: usize) {
+        let nothing = Entry {
+            key: W::NOTHING,
+            bytes: 0,
+            packets: 0,
+            asked: 0,
+            slot: NO_SLOT,
+        };
         // What was there is given back first.
         (self.tags, self.entries) = (Vec::new(), Vec::new());
         self.tags = vec![0; places + STEP];
-        self.entries = vec![(W::NOTHING, Weight::NONE); places];
+        self.entries = vec![nothing; places];
+        self.upper = HashMap::default();
         self.most = places / 5 * 4;
         self.keys = 0;
     }
 
     #[inline]
-    fn put(&mut self, at: usize, hash: u64, entry: (W, Weight)) {
-        self.tags[at] = tag(hash);
+    fn put(&mut self, at: usize, hash: u64, key: W, weight: Weight) {
+        let upper = ((weight.bytes >> 32) as u32, (weight.packets >> 32) as u32);
+        let slot = if upper == (0, 0) {
+            weight.slot
+        } else {
+            self.upper.insert(key, upper);
+            weight.slot | UPPER
+        };
+        self.mark(at, tag(hash));
+        self.entries[at] = Entry {
+            key,
+            bytes: weight.bytes as u32,
+            packets: weight.packets as u32,
+            asked: weight.asked,
+            slot,
+        };
+        self.keys += 1;
+    }
+
+    #[inline]
+    fn mark(&mut self, at: usize, tag: u8) {
+        self.tags[at] = tag;
         if at < STEP {
             let again = self.entries.len() + at;
-            self.tags[again] = tag(hash);
+            self.tags[again] = tag;
         }
-        self.entries[at] = entry;
-        self.keys += 1;
+    }
+
+    /// Has the processor fetch what will be looked at for this key, and waits for none of it: memory is far, and several keys are fetched in the
+    /// time of one. What it answers is of no use but to be used.
+    #[inline]
+    pub(super) fn fetch(&self, key: W) -> u32 {
+        let hash = key.hashed(&self.seed);
+        let at = self.first(hash);
+        let same = self.step(at) ^ (EACH * u64::from(tag(hash)));
+        let same = same.wrapping_sub(EACH) & !same & HIGHEST;
+        // Without such a key the place behind is where it will be put, or near.
+        let place = at + (same.trailing_zeros() as usize / 8).min(STEP - 1);
+        self.entries.get(place).map_or(0, |entry| entry.bytes)
+    }
+
+    /// The first place that a key with this hash may have.
+    #[inline]
+    fn first(&self, hash: u64) -> usize {
+        (((hash & 0xffff_ffff) * self.entries.len() as u64) >> 32) as usize
+    }
+
+    /// The octets from a place on; of none where there are none.
+    #[inline]
+    fn step(&self, at: usize) -> u64 {
+        let step = self.tags.get(at..).and_then(<[u8]>::first_chunk);
+        step.map_or(0, |step| u64::from_le_bytes(*step))
+    }
+
+    /// Where a key with this hash is to be put that is not there.
+    fn free(&self, hash: u64) -> usize {
+        let places = self.entries.len();
+        let mut at = self.first(hash);
+        loop {
+            let free = !self.step(at) & HIGHEST;
+            if free != 0 {
+                return within(at + (free.trailing_zeros() / 8) as usize, places);
+            }
+            at = within(at + STEP, places);
+        }
     }
 
     /// Where a key is, or where it is to be put. There is a place without a key.
     #[inline]
     fn find(&self, key: &W, hash: u64) -> Result<usize, usize> {
         let places = self.entries.len();
-        let mut at = (((hash & 0xffff_ffff) * places as u64) >> 32) as usize;
+        let mut at = self.first(hash);
         let looked_for = EACH * u64::from(tag(hash));
         loop {
-            let Some(step) = self.tags.get(at..).and_then(<[u8]>::first_chunk) else {
-                // It never is: behind the last place there are as many as a step has.
-                return Err(0);
-            };
-            let tags = u64::from_le_bytes(*step);
+            let tags = self.step(at);
             let other = tags ^ looked_for;
             // Octets that are zero, and now and then one behind such.
             let mut same = other.wrapping_sub(EACH) & !other & HIGHEST;
             while same != 0 {
                 let place = within(at + (same.trailing_zeros() / 8) as usize, places);
-                if self.entries[place].0 == *key {
+                if self.entries[place].key == *key {
                     return Ok(place);
                 }
                 same &= same - 1;
