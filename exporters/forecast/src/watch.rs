@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
-use promapi::Labels;
+use promapi::{Error, Labels};
 use toolkit::{Live, Stop};
 
 use crate::SLOT;
@@ -124,13 +124,19 @@ async fn save(config: &Config, store: &Arc<Store>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Takes in what came of one forecast and goes on with its series; tells how many there are.
-async fn go_on(
+/// Whether a history up to `end` is of no use at `until`: there is none, or the clock is far off it. A clock that went back by less than a day waits
+/// for itself; one that went ahead leaves a gap.
+fn anew(end: i64, until: i64) -> bool {
+    end == 0 || !(-86_400..=LEARNT_DAYS as i64 * 43_200).contains(&(until - end))
+}
+
+/// Reads the history of one forecast, or what came after it.
+async fn read(
     config: &Config,
     forecast: &Forecast,
     store: &Arc<Store>,
     room: usize,
-) -> anyhow::Result<usize> {
+) -> Result<(), Error> {
     let until = whole(now(), SLOT);
     let end = store
         .lock()
@@ -140,9 +146,7 @@ async fn go_on(
         most: room,
         shard: config.shard,
     };
-    // A clock that went back waits for itself; what is far off is read anew.
-    let fresh = end == 0 || !(-86_400..=LEARNT_DAYS as i64 * 43_200).contains(&(until - end));
-    if fresh {
+    if anew(end, until) {
         let history = fetch(&config.client, &forecast.query, until, taken).await?;
         if let Some(table) = store.lock().get_mut(&forecast.name) {
             let series = history.series.into_iter();
@@ -164,6 +168,47 @@ async fn go_on(
             table.compare(&forecast.peers);
             table.answered = true;
         }
+    }
+    Ok(())
+}
+
+/// Tells how many series a query has whose answer is beyond all bounds; it is asked again with the next level only, for it costs Prometheus much.
+async fn too_many(
+    config: &Config,
+    forecast: &Forecast,
+    store: &Arc<Store>,
+    bytes: usize,
+) -> anyhow::Result<usize> {
+    let count = format!("count({})", forecast.query);
+    let count = config.client.instant(&count, None).await?.single();
+    let count = count.unwrap_or(0.0) as usize;
+    tracing::warn!(
+        forecast = forecast.name,
+        series = count,
+        bytes,
+        "the answer is larger than max_bytes; nothing of it is learnt"
+    );
+    let mut tables = store.lock();
+    let Some(table) = tables.get_mut(&forecast.name) else {
+        return Ok(0);
+    };
+    table.failures += 1;
+    table.answered = false;
+    table.left_out[0] = count.saturating_sub(table.entries.len());
+    Ok(table.entries.len())
+}
+
+/// Takes in what came of one forecast and goes on with its series; tells how many there are.
+async fn go_on(
+    config: &Config,
+    forecast: &Forecast,
+    store: &Arc<Store>,
+    room: usize,
+) -> anyhow::Result<usize> {
+    match read(config, forecast, store, room).await {
+        Ok(()) => {}
+        Err(Error::TooLarge(bytes)) => return too_many(config, forecast, store, bytes).await,
+        Err(error) => return Err(error.into()),
     }
     let capacities = match &forecast.capacity {
         None => Vec::new(),
@@ -327,5 +372,20 @@ pub(crate) async fn observe(
             () = stop.requested() => return Ok(()),
             () = tokio::time::sleep(config.observe) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: i64 = 1_795_046_400;
+
+    #[test]
+    fn a_clock_that_jumps_is_waited_for_and_one_far_off_reads_everything_anew() {
+        let hours = |hours: i64| anew(END, END + hours * 3_600);
+        assert!(!hours(0) && !hours(-6) && !hours(-24) && !hours(6) && !hours(14 * 24));
+        assert!(hours(-25) && hours(14 * 24 + 1) && hours(-400_000) && hours(400_000));
+        assert!(anew(0, END), "nothing was read yet");
     }
 }

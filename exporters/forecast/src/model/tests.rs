@@ -69,8 +69,11 @@ fn a_missing_value_is_refused_here_since_augurs_imputes_nothing() {
 #[test]
 fn the_specification_has_a_trend_since_those_without_never_fit() {
     let history = logs(&traffic(4));
-    let ann = AutoETS::new(1, "ANN").unwrap();
-    assert!(ann.fit(&history[..500]).is_err(), "ANN fits now");
+    for specification in ["ANN", "MNN", "ZNN"] {
+        let model = AutoETS::new(1, specification).unwrap();
+        let fits = model.fit(&history[..500]).is_ok();
+        assert!(!fits, "{specification} fits now");
+    }
     assert!(after(&mstl(), &history, DAY).is_ok());
 }
 
@@ -140,6 +143,44 @@ fn the_intervals_of_augurs_cover_less_than_they_say() {
     }
     let covered = inside / all;
     assert!(covered < 0.85, "{covered}");
+}
+
+/// Trap 5: the decomposition is one of single precision, which on a large number loses nothing that anybody sees since it is a logarithm.
+#[test]
+fn large_numbers_lose_nothing_to_single_precision() {
+    let small = logs(&traffic(4));
+    let large: Vec<f64> = small.iter().map(|value| value + 1e6_f64.ln()).collect();
+    let (small, large) = (after(&mstl(), &small, DAY), after(&mstl(), &large, DAY));
+    let shifted: Vec<f64> = small.unwrap().iter().map(|v| v + 1e6_f64.ln()).collect();
+    let lost = error(&large.unwrap(), &shifted);
+    assert!(lost < 1e-3, "{lost}");
+}
+
+/// Trap 6: without logarithms the lower edge of a quiet night is below 0, which no traffic is.
+#[test]
+fn the_lower_edge_is_never_below_zero_though_that_of_augurs_is() {
+    let mut random = fastrand::Rng::with_seed(9);
+    let mut quiet = traffic(4);
+    for (slot, value) in quiet.iter_mut().enumerate() {
+        let night = slot % DAY >= DAY / 2;
+        *value *= if night {
+            0.02 * random.f64()
+        } else {
+            0.2 + 1.6 * random.f64()
+        };
+    }
+    let trend = AutoETS::new(1, "AAN").unwrap().into_trend_model();
+    let fitted = MSTLModel::new(vec![DAY, WEEK], trend).fit(&quiet).unwrap();
+    let lower = fitted.predict(DAY, 0.9).unwrap().intervals.unwrap().lower;
+    assert!(lower.iter().any(|edge| *edge < 0.0), "augurs stays above 0");
+    let raw = crate::history::Raw::new(quiet.into_iter(), std::iter::empty());
+    let end = 1_795_046_400;
+    let outcome = crate::fit::fit(&raw, end, None, &crate::calendar::Calendar::default());
+    let fitted = outcome.fitted.unwrap();
+    for step in 0..=DAY as i64 {
+        let low = fitted.at((end + step * crate::SLOT) as f64).unwrap().low;
+        assert!(low >= 0.0, "{step}: {low}");
+    }
 }
 
 #[test]

@@ -325,3 +325,29 @@ fn another_query_is_another_forecast() {
     assert_eq!(store.lock()["a"].end, 0);
     assert!(!store.lock().contains_key("b"));
 }
+
+/// A clock that ran ahead for six hours and is right again: what could not come meanwhile is a gap, of which nothing is told or counted.
+#[test]
+fn a_clock_that_ran_ahead_leaves_a_gap_and_no_wrong_number() {
+    let mut table = table();
+    table.entries = BTreeMap::from([(labels("r1"), learnt())]);
+    let (ahead, calendar) = (24, Calendar::default());
+    table.advance(Vec::new(), END + ahead * SLOT, 9);
+    let entry = table.entries.get_mut(&labels("r1")).unwrap();
+    let done = entry.job().follow(table.end, &calendar);
+    entry.take(Done::Followed(done), table.end);
+    assert_eq!(entry.state(), Some(State::Unfit(Unfit::Stale)));
+    entry.look((END + 2 * SLOT) as f64, traffic(-2));
+    assert_eq!(entry.score, None, "there is no forecast to hold it against");
+    // Time has come up to where the clock was, and an hour and a half has passed since.
+    let came = (1..=6).map(|step| traffic(-ahead - step)).collect();
+    table.advance(vec![(labels("r1"), came)], END + (ahead + 6) * SLOT, 9);
+    let entry = table.entries.get_mut(&labels("r1")).unwrap();
+    let outcome = fit(&entry.raw, table.end, None, &calendar);
+    assert_eq!(outcome.state, State::Ok);
+    let next = ahead + 20;
+    let expected = outcome.fitted.unwrap().at((END + next * SLOT) as f64);
+    let off = expected.unwrap().middle / traffic(-next) - 1.0;
+    assert!(off.abs() < 0.1, "{off}");
+    assert_eq!(entry.quality.checked, [0; 2]);
+}
