@@ -28,6 +28,8 @@ const LINKS_OF_HOME: usize = 5;
 const AGE: u64 = 140;
 /// What Grafana takes for a letter of a panel's title, and for what stands beside it.
 const LETTER: u64 = 8;
+/// Pixels of a letter in a cell.
+const MAPPED: u64 = 7;
 /// Queries of one refresh of a page; what lies in a closed row is not asked.
 const QUERIES: usize = 20;
 /// Tiles of one page.
@@ -84,6 +86,16 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
                 ask(
                     false,
                     &format!("the heading `{column}` is cut off by the column's width"),
+                );
+            }
+            ask(
+                defaults["unit"] != "none",
+                "an empty text would read 0: a table has its units at its columns, and none of its own",
+            );
+            for (column, text) in mapped(panel) {
+                ask(
+                    false,
+                    &format!("`{text}` is cut off by the width of the column `{column}`"),
                 );
             }
             let ages = columns(panel).filter(|(_, properties)| {
@@ -160,6 +172,11 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
     ask(
         !(any("histogram_quantile") && any("ping_rtt_seconds_bucket")),
         "takes a percentile of steps of two: it is made up; show mean and largest",
+    );
+    ask(
+        !matches!(kind, "stat" | "table" | "nodeGraph" | "geomap")
+            || !texts.iter().any(|text| momentary(text)),
+        "one scrape that failed makes every port or neighbour vanish: `last_over_time(…[$__rate_interval])`",
     );
     ask(
         !any("rate(network_event_total") && !any("increase(network_event_total"),
@@ -367,6 +384,33 @@ fn cut(panel: Panel<'_>) -> Vec<&str> {
         })
         .map(|(name, _)| name)
         .collect()
+}
+
+/// Whether a query asks for the state of ports or neighbours at the very moment: after a scrape that failed there is none.
+fn momentary(text: &str) -> bool {
+    ["ifOperStatus{", "bgpPeerState{", "ospfNbrState{"]
+        .iter()
+        .flat_map(|series| text.match_indices(series))
+        .filter_map(|(at, _)| text[at..].split_once('}'))
+        .any(|(_, rest)| !rest.starts_with('['))
+}
+
+/// Texts of value mappings that want more than their column has, each with the column.
+fn mapped(panel: Panel<'_>) -> Vec<(&str, &str)> {
+    let mut cut = Vec::new();
+    for (name, properties) in columns(panel) {
+        let width = property(properties, "custom.width").and_then(Value::as_u64);
+        let (Some(width), Some(mappings)) = (width, property(properties, "mappings")) else {
+            continue;
+        };
+        let texts = list(mappings)
+            .filter_map(|mapping| mapping["options"].as_object())
+            .flat_map(serde_json::Map::values)
+            .filter_map(|option| option["text"].as_str());
+        let wide = |text: &&str| text.chars().count() as u64 * MAPPED + 12 > width;
+        cut.extend(texts.filter(wide).map(|text| (name, text)));
+    }
+    cut
 }
 
 /// Whether a column takes what the others leave. That of `ifAlias` does not, since devices without descriptions have none.

@@ -182,10 +182,13 @@ fn panel_problems(panel: Panel<'_>, sources: &BTreeSet<String>) -> Vec<String> {
         own || filled(&defaults["noValue"]),
         "does not say what it shows without data (`noValue`)",
     );
+    // The columns of a table have theirs each.
+    let at_columns = panel.kind() == "table" && defaults["unit"].is_null();
     ask(
-        defaults["unit"]
-            .as_str()
-            .is_some_and(|unit| UNITS.contains(&unit)),
+        at_columns
+            || defaults["unit"]
+                .as_str()
+                .is_some_and(|unit| UNITS.contains(&unit)),
         "has no unit, or one that is not on our list",
     );
     ask(

@@ -387,7 +387,7 @@ fn example(change: impl FnOnce(&mut Value)) -> Vec<String> {
     states["fieldConfig"]["defaults"] = json!({"unit": "none", "color": {"mode": "palette-classic"},
         "mappings": [{"type": "value", "options": {"1": {"text": "Up"}}}]});
     let mut table = panel(3, "table", "Devices", 8);
-    table["fieldConfig"]["defaults"] = json!({"unit": "none", "custom": {"minWidth": 50}});
+    table["fieldConfig"]["defaults"] = json!({"custom": {"minWidth": 50}});
     table["fieldConfig"]["overrides"] =
         json!([{"properties": [{"id": "custom.width", "value": 600}]}]);
     let mut map = panel(4, "geomap", "Sites", 12);
@@ -570,6 +570,20 @@ fn each_fault_that_was_seen_is_found() {
             json["panels"][2]["options"]["sortBy"] = json!([{"displayName": "Down", "desc": true}]);
             json["panels"][2]["fieldConfig"]["overrides"] = columns(&[("Down", 60)]);
         }),
+        ("an empty text would read 0", |json| {
+            json["panels"][2]["fieldConfig"]["defaults"]["unit"] = json!("none");
+        }),
+        ("`Maintenance, silent` is cut off by the width", |json| {
+            let mut state = columns(&[("State", 130)]);
+            let silent =
+                json!({"type": "value", "options": {"2": {"text": "Maintenance, silent"}}});
+            let property = json!({"id": "mappings", "value": [silent]});
+            state[0]["properties"]
+                .as_array_mut()
+                .unwrap()
+                .push(property);
+            json["panels"][2]["fieldConfig"]["overrides"] = state;
+        }),
         ("the age in `Since` loses its first digit", |json| {
             let mut since = columns(&[("Since", 100)]);
             let unit = json!({"id": "unit", "value": "dateTimeFromNow"});
@@ -626,6 +640,11 @@ fn each_fault_that_was_seen_is_found() {
         ("it is made up", |json| {
             json["panels"][4]["targets"][0]["expr"] = json!(
                 "histogram_quantile(0.99, sum by (le) (rate(ping_rtt_seconds_bucket[$__rate_interval])))"
+            );
+        }),
+        ("makes every port or neighbour vanish", |json| {
+            json["panels"][2]["targets"][0]["expr"] = json!(
+                "max by (device) (ifOperStatus{device=\"r1\"}) and on (device) max_over_time(ifOperStatus{site=\"s\"}[1d])"
             );
         }),
         ("no rise of a counter", |json| {
