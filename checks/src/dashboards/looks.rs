@@ -304,6 +304,8 @@ fn series(panel: Panel<'_>) -> BTreeSet<String> {
     for query in panel.queries().iter().filter(|query| query.is_prometheus()) {
         let known = crate::variables::names(&query.text)
             .into_iter()
+            // Grafana's own have values.
+            .filter(|name| !name.starts_with("__"))
             .map(str::to_owned)
             .collect();
         let Ok(text) = stand_in(&query.text, &known) else {
@@ -395,6 +397,25 @@ fn momentary(text: &str) -> bool {
         .any(|(_, rest)| !rest.starts_with('['))
 }
 
+/// Pixels that the longest text of value mappings wants.
+pub(super) fn states(properties: &Value) -> u64 {
+    let texts = property(properties, "mappings")
+        .into_iter()
+        .flat_map(texts_of);
+    texts.map(wide).max().unwrap_or(0)
+}
+
+fn texts_of(mappings: &Value) -> impl Iterator<Item = &str> {
+    list(mappings)
+        .filter_map(|mapping| mapping["options"].as_object())
+        .flat_map(serde_json::Map::values)
+        .filter_map(|option| option["text"].as_str())
+}
+
+fn wide(text: &str) -> u64 {
+    text.chars().count() as u64 * MAPPED + 12
+}
+
 /// Texts of value mappings that want more than their column has, each with the column.
 fn mapped(panel: Panel<'_>) -> Vec<(&str, &str)> {
     let mut cut = Vec::new();
@@ -403,12 +424,8 @@ fn mapped(panel: Panel<'_>) -> Vec<(&str, &str)> {
         let (Some(width), Some(mappings)) = (width, property(properties, "mappings")) else {
             continue;
         };
-        let texts = list(mappings)
-            .filter_map(|mapping| mapping["options"].as_object())
-            .flat_map(serde_json::Map::values)
-            .filter_map(|option| option["text"].as_str());
-        let wide = |text: &&str| text.chars().count() as u64 * MAPPED + 12 > width;
-        cut.extend(texts.filter(wide).map(|text| (name, text)));
+        let long = texts_of(mappings).filter(|text| wide(text) > width);
+        cut.extend(long.map(|text| (name, text)));
     }
     cut
 }

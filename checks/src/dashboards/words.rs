@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::looks::heading;
+use super::looks::{heading, states};
 use super::{Dashboard, list};
 
 /// Texts in English, each with what stands for it.
@@ -82,7 +82,7 @@ pub fn in_words(dashboard: &Dashboard, words: &Words) -> (Value, BTreeSet<String
     (json, missing)
 }
 
-/// Columns whose headings have become longer than they are wide.
+/// Columns whose headings or states have become longer than they are wide.
 fn widen(panel: &mut Value) {
     let mut rules = panel["fieldConfig"]["overrides"].take();
     for rule in rules.as_array_mut().into_iter().flatten() {
@@ -90,6 +90,7 @@ fn widen(panel: &mut Value) {
             .as_str()
             .map(|name| heading(panel, name));
         let wanted = wanted.filter(|_| rule["matcher"]["id"] == "byName");
+        let wanted = wanted.map(|wanted| wanted.max(states(&rule["properties"])));
         for property in rule["properties"].as_array_mut().into_iter().flatten() {
             let width = (property["id"] == "custom.width")
                 .then(|| property["value"].as_u64())
