@@ -111,11 +111,21 @@ async fn main() -> anyhow::Result<()> {
 async fn collect(asked: &Asked, farm: &Running, figures: &mut Figures) -> anyhow::Result<()> {
     let cold = ours(asked, asked.devices, farm, "0s").await?;
     let kept = ours(asked, asked.devices, farm, "1h").await?;
+    figures.add("devices", asked.devices as f64, None, None);
     for (how, found) in [("", &cold), (", kept sessions", &kept)] {
-        let name = |what: &str| format!("{what} of {}{how}", asked.devices);
-        figures.add(&name("devices per second"), found.rate, None, None);
-        figures.add(&name("processor per device, ms,"), found.cpu, None, None);
-        figures.add(&name("resident memory, MiB,"), found.memory, None, None);
+        figures.add(&format!("devices per second{how}"), found.rate, None, None);
+        figures.add(
+            &format!("processor per device{how}, ms"),
+            found.cpu,
+            None,
+            None,
+        );
+        figures.add(
+            &format!("resident memory{how}, MiB"),
+            found.memory,
+            None,
+            None,
+        );
     }
     let python = peers::python(Path::new("target/bench/python"));
     for (peer, devices) in [("netmiko", 1000), ("scrapli", 200), ("rancid", 40)] {
@@ -139,7 +149,7 @@ fn beside(figures: &mut Figures, peer: &str, found: &Found, ours: [&Found; 2]) {
     for (kept, ours) in [false, true].into_iter().zip(ours) {
         let how = if kept { ", kept sessions" } else { "" };
         let goal = || (kept && netmiko).then_some(Goal::Times(10.0));
-        let name = |what: &str| format!("{what} per device{how}, ms");
+        let name = |what: &str| format!("{what} per device beside {peer}{how}, ms");
         figures.add(
             &name("processor"),
             ours.cpu,
