@@ -61,6 +61,13 @@ impl Lines {
             .values
             .replace(of_labels ^ of_value.rotate_left(1), number);
         let twin = self.labels.replace(of_labels, number);
+        // Another hash may have the same place.
+        let is_twin = |other: &Line| text[other.labels..other.value] == text[labels..value];
+        let twin = if self.all.get(twin).is_some_and(is_twin) {
+            twin
+        } else {
+            0
+        };
         let tail = &text[value.max(end.saturating_sub(TAIL))..end];
         let tail = self.tails.replace(hash(tail), number);
         let line = Line {
