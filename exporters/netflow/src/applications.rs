@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::flow::Flow;
+use crate::numbers;
 
 const BUILT_IN: &str = include_str!("../data/applications.txt");
 
@@ -56,6 +57,16 @@ impl Applications {
             table.put(key, application);
         }
         Ok(table)
+    }
+
+    /// Takes over the numbers of the table before a reload; a name for which there is none any more is of no application.
+    pub fn follow(&mut self, before: &Self) {
+        let numbers = numbers::follow(&mut self.names, &before.names);
+        for entry in self.ports.iter_mut().flatten() {
+            let known = entry.checked_sub(1).map(usize::from);
+            let number = known.and_then(|known| numbers.get(known).copied().flatten());
+            *entry = number.map_or(0, |number| number + 1);
+        }
     }
 
     fn named(&mut self, name: &str) -> Option<Application> {
@@ -153,4 +164,35 @@ pub fn protocol(number: u8) -> std::borrow::Cow<'static, str> {
         other => return other.to_string().into(),
     };
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(lines: &[&'static str]) -> Applications {
+        Applications::new(lines.iter().copied()).unwrap()
+    }
+
+    #[test]
+    fn an_application_keeps_its_number_over_a_reload() {
+        let before = table(&["40000/tcp mine", "40001/udp yours"]);
+        let mut after = table(&["40001/udp yours", "40002/tcp new", "40000/tcp mine"]);
+        after.follow(&before);
+        for (protocol, port, name) in [(6, 40_000, "mine"), (17, 40_001, "yours")] {
+            let flow = Flow {
+                protocol,
+                destination_port: port,
+                ..Flow::default()
+            };
+            assert_eq!(after.of(&flow), before.of(&flow));
+            assert_eq!(after.name(after.of(&flow).unwrap()), name);
+        }
+        let new = Flow {
+            protocol: 6,
+            destination_port: 40_002,
+            ..Flow::default()
+        };
+        assert_eq!(after.name(after.of(&new).unwrap()), "new");
+    }
 }

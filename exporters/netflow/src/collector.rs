@@ -258,8 +258,10 @@ impl Collector {
             .retain(|address, _| self.inventory.by_flow_source(*address).is_none());
     }
 
-    /// Takes settings over that a reload changed.
-    pub fn configure(&mut self, knowledge: Knowledge) {
+    /// Takes settings over that a reload changed; counters keep their names, in whatever order the settings have them.
+    pub fn configure(&mut self, mut knowledge: Knowledge) {
+        Arc::make_mut(&mut knowledge.applications).follow(&self.knowledge.applications);
+        Arc::make_mut(&mut knowledge.networks).follow(&self.knowledge.networks);
         self.knowledge = knowledge;
     }
 

@@ -23,6 +23,7 @@ pub mod loss;
 mod metrics;
 pub mod names;
 pub mod networks;
+mod numbers;
 mod pages;
 pub mod reverse;
 pub mod session;

@@ -9,6 +9,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::numbers;
+
 /// Most networks of a configuration.
 pub const MOST: usize = 10_000;
 /// Longest name.
@@ -30,7 +32,7 @@ pub struct Named {
 pub struct Network(u16);
 
 /// All of them; an address belongs to the longest prefix that holds it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Networks {
     names: Vec<Arc<str>>,
     /// By length of the prefix, longest first: the networks of that length by their first address.
@@ -79,6 +81,24 @@ impl Networks {
         all.six
             .sort_unstable_by_key(|(length, _)| std::cmp::Reverse(*length));
         Ok(all)
+    }
+
+    /// Takes over the numbers of the list before a reload; a name for which there is none any more is of no network.
+    pub fn follow(&mut self, before: &Self) {
+        let numbers = numbers::follow(&mut self.names, &before.names);
+        let renamed = |network: &mut Network| {
+            let number = numbers.get(usize::from(network.0)).copied().flatten();
+            number.is_some_and(|number| {
+                *network = Network(number);
+                true
+            })
+        };
+        for (_, all) in &mut self.four {
+            all.retain(|_, network| renamed(network));
+        }
+        for (_, all) in &mut self.six {
+            all.retain(|_, network| renamed(network));
+        }
     }
 
     /// The network of an address.

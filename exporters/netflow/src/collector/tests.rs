@@ -351,6 +351,63 @@ fn the_agent_of_sflow_is_believed_behind_a_relay() {
     assert!(all[0] == 0 && all[1] > 0, "{all:?}");
 }
 
+/// Lines that are added, taken away or put into another order give no counter another name.
+#[test]
+fn counters_keep_their_names_over_a_reload() {
+    let knowledge = |applications: &[&str], networks: &[(&str, &str)]| {
+        let named = networks
+            .iter()
+            .map(|(prefix, name)| crate::networks::Named {
+                prefix: prefix.parse().unwrap(),
+                name: (*name).to_owned(),
+            });
+        let named: Vec<_> = named.collect();
+        let table = crate::applications::Applications::new(applications.iter().copied()).unwrap();
+        Knowledge {
+            applications: Arc::new(table),
+            networks: Arc::new(crate::networks::Networks::new(&named).unwrap()),
+            ..Knowledge::nothing()
+        }
+    };
+    let from = SocketAddr::from(([192, 0, 2, 1], 2_055));
+    let now = Instant::now();
+    let mut collector = three();
+    let tell = |collector: &mut Collector, sequence| {
+        let (datagram, _) = datagram(Protocol::NetFlow5, sequence, (0, 1_000), 1);
+        collector.datagram(from, &datagram, now, 1_700_000_000.0);
+        let traffic = &collector.exporters["r1"].traffic;
+        let known = collector.knowledge();
+        let (applications, _) = traffic.services.applications();
+        let mut names: Vec<String> = applications
+            .iter()
+            .map(|(application, _)| known.applications.name(*application).to_owned())
+            .collect();
+        for ((from, to), _) in traffic.networks.sorted() {
+            let name = |network: Option<crate::networks::Network>| {
+                network.map_or("other", |network| known.networks.name(network))
+            };
+            names.push(format!("{} to {}", name(from), name(to)));
+        }
+        names
+    };
+    collector.configure(knowledge(
+        &["7/tcp first", "443/tcp mine", "443/udp mine"],
+        &[("2001:db8::/32", "elsewhere"), ("0.0.0.0/0", "here")],
+    ));
+    let before = tell(&mut collector, 0);
+    assert!(!before.is_empty());
+    collector.configure(knowledge(
+        &[
+            "443/udp mine",
+            "443/tcp mine",
+            "9/tcp second",
+            "7/tcp first",
+        ],
+        &[("0.0.0.0/0", "here"), ("2001:db9::/32", "farther")],
+    ));
+    assert_eq!(tell(&mut collector, 1), before);
+}
+
 /// Two routers carry the same packet: the interfaces of both have it, everything else has it once, and sinks are told.
 #[test]
 fn a_flow_of_two_exporters_counts_once_and_at_every_interface() {
