@@ -13,6 +13,10 @@ use super::rules::{Place, Rules};
 const LIMIT: Duration = Duration::from_secs(600);
 /// Time between two looks at a running test.
 const LOOK: Duration = Duration::from_millis(5);
+/// Time over which the processors are watched before one more test begins.
+const WATCHED: Duration = Duration::from_millis(500);
+/// Per cent of the processors' time that is nobody's when there is room for one more test.
+const SPARE: u64 = 30;
 
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,52 @@ pub struct Outcome {
     pub output: String,
 }
 
-/// Runs `tests`, at most `at_once` at a time, and tells `done` of each as it ends.
+/// What the processors had to do.
+struct Processors {
+    looked: Instant,
+    /// Ticks without work and all ticks until then.
+    ticks: Option<(u64, u64)>,
+}
+
+impl Processors {
+    fn new() -> Self {
+        Self {
+            looked: Instant::now(),
+            ticks: ticks(&stat()),
+        }
+    }
+
+    /// Whether they had little to do lately; true at most once in [`WATCHED`].
+    fn spare(&mut self) -> bool {
+        if self.looked.elapsed() < WATCHED {
+            return false;
+        }
+        let before = std::mem::replace(self, Self::new()).ticks;
+        let (Some((idle, all)), Some((idle_before, all_before))) = (self.ticks, before) else {
+            return false;
+        };
+        100 * idle.saturating_sub(idle_before) > SPARE * all.saturating_sub(all_before)
+    }
+}
+
+/// Where the kernel says it: proc(5), `/proc/stat`; empty where it says nothing.
+fn stat() -> String {
+    std::fs::read_to_string("/proc/stat").unwrap_or_default()
+}
+
+/// Ticks without work (idle, and waiting for a disk) and all ticks of the first line of `/proc/stat`.
+fn ticks(stat: &str) -> Option<(u64, u64)> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .map_while(|number| number.parse().ok())
+        .collect();
+    // What guests took is counted in the first two already.
+    let all = ticks.iter().take(8).sum();
+    Some((ticks.get(3)? + ticks.get(4)?, all))
+}
+
+/// Runs `tests`, `at_once` at a time and up to as many again while the processors have little to do, and tells `done` of each as it ends.
 pub fn run(
     mut tests: Vec<Test>,
     rules: &Rules,
@@ -61,18 +110,19 @@ pub fn run(
             Place::Alone => alone.push_back((test, None)),
         }
     }
-    for (mut waiting, at_once) in [(beside, at_once.max(1)), (alone, 1)] {
+    let at_once = at_once.max(1);
+    for (mut waiting, at_once, most) in [(beside, at_once, 2 * at_once), (alone, 1, 1)] {
         let mut busy: BTreeSet<&str> = BTreeSet::new();
         let mut running = 0;
+        let mut processors = Processors::new();
         let (tell, told) = mpsc::channel::<(Outcome, Option<&str>)>();
         std::thread::scope(|scope| {
             while running > 0 || !waiting.is_empty() {
                 let next = waiting
                     .iter()
                     .position(|(_, group)| group.is_none_or(|group| !busy.contains(group)));
-                if let Some((test, group)) = next
-                    .filter(|_| running < at_once)
-                    .and_then(|at| waiting.remove(at))
+                let room = running < at_once || running < most && processors.spare();
+                if let Some((test, group)) = next.filter(|_| room).and_then(|at| waiting.remove(at))
                 {
                     running += 1;
                     busy.extend(group);
@@ -81,8 +131,9 @@ pub fn run(
                     scope.spawn(move || drop(tell.send((one(test), group))));
                     continue;
                 }
-                let Ok((outcome, group)) = told.recv() else {
-                    break;
+                // The sender of this loop lives too: nothing is told only where time is over.
+                let Ok((outcome, group)) = told.recv_timeout(WATCHED) else {
+                    continue;
                 };
                 running -= 1;
                 if let Some(group) = group {
@@ -151,4 +202,28 @@ fn process(test: &Test) -> std::io::Result<(Option<ExitStatus>, String)> {
     // The last one takes it away.
     let _ = std::fs::remove_dir(&folder);
     Ok((status, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_without_work_is_that_of_nobody_and_of_disks() {
+        let stat = "cpu  100 5 50 800 40 1 4 0 7 0\ncpu0 50 2 25 400 20 0 2 0 3 0\nintr 1\n";
+        assert_eq!(ticks(stat), Some((840, 1000)));
+        assert_eq!(ticks("cpu  1 2 3\n"), None);
+        assert_eq!(ticks(""), None);
+    }
+
+    #[test]
+    fn no_test_begins_for_spare_time_before_it_was_watched() {
+        let mut processors = Processors::new();
+        assert!(!processors.spare());
+        processors.looked = Instant::now().checked_sub(WATCHED).unwrap();
+        processors.ticks = Some((0, 0));
+        // Since the machine began, or nearly so: whatever it says, the next look is too early.
+        processors.spare();
+        assert!(!processors.spare());
+    }
 }

@@ -41,7 +41,9 @@ fn promtool_passes_the_tests() {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while let Some(file) = next() {
-                    tools::run("promtool", &["test", "rules", &file]).unwrap();
+                    // With the memory of a test of its own, a fifth of the work is saved that Go's collector makes.
+                    let test = ["GOGC=400", "promtool", "test", "rules", &file];
+                    tools::run("env", &test).unwrap();
                 }
             });
         }

@@ -268,7 +268,7 @@ mod tests {
             .map(|line| [stamp(line).to_string(), format!("line {line}")])
             .collect();
         let body = serde_json::json!({"streams": [{"stream": {"job": "a"}, "values": all}]});
-        let pushed = reqwest::Client::new()
+        let pushed = testkit::client()
             .post(server.push_url())
             .json(&body)
             .send()

@@ -143,15 +143,16 @@ impl Grafana {
         let listener = tokio::net::TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         crate::crypto();
-        let mut client = reqwest::Client::builder()
+        let trusted = match authority {
+            Some(path) => reqwest::Certificate::from_pem_bundle(&std::fs::read(path)?)?,
+            None => Vec::new(),
+        };
+        let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(std::time::Duration::from_secs(30));
-        if let Some(path) = authority {
-            let pem = std::fs::read(path)?;
-            client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
-        }
-        let client = client.build()?;
+            .timeout(std::time::Duration::from_secs(30))
+            .tls_certs_only(trusted)
+            .build()?;
         let roles = setup
             .users
             .iter()

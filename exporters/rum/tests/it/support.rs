@@ -49,8 +49,8 @@ impl Place {
         headers: &[(&'static str, &str)],
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        let client = reqwest::Client::new();
-        let mut request = client.request(method.parse().unwrap(), self.process.url(path));
+        let mut request =
+            testkit::client().request(method.parse().unwrap(), self.process.url(path));
         for (name, value) in headers {
             let value = HeaderValue::from_str(value).unwrap();
             request = request.header(HeaderName::from_static(name), value);
