@@ -2,8 +2,8 @@
 //!
 //! A page says little that it has not said before: its lines name the same rows in family after family, and what stands before a family is
 //! the same in every page. A general compressor searches for that at every octet; this one knows where to look. A line is held against the
-//! line before and against one with the same labels in a family before, and a [head] is parsed once for all pages. Only lines whose labels
-//! are new are [searched](search) for. Whatever the text is, what comes out unpacks to it; text that is no exposition only becomes larger
+//! line before and against one with the same labels in a family before, and a head is parsed once for all pages. Only lines whose labels
+//! are new are searched for. Whatever the text is, what comes out unpacks to it; text that is no exposition only becomes larger
 //! than it had to be.
 
 mod block;
