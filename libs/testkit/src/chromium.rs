@@ -59,6 +59,28 @@ impl Key {
     }
 }
 
+/// A driver and its port; nothing where it ended at once.
+fn driver() -> anyhow::Result<Option<(Child, u16)>> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("chromedriver cannot be started (Debian package chromium-driver)")?;
+    let mut lines = BufReader::new(driver.stdout.take().context("no output")?).lines();
+    // The line is among its first; without it the driver has ended, and so have the lines.
+    let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let rest = line.split_once("started successfully on port ")?.1;
+        rest.trim_end_matches('.').parse().ok()
+    });
+    if port.is_none() {
+        driver.wait()?;
+    }
+    std::thread::spawn(move || lines.map_while(Result::ok).count());
+    Ok(port.map(|port| (driver, port)))
+}
+
 impl Browser {
     /// Why there can be no browser here; `None` where there can.
     #[must_use]
@@ -81,24 +103,10 @@ impl Browser {
     /// The driver or the browser cannot be started.
     pub async fn start(width: u32, height: u32) -> anyhow::Result<Self> {
         let profile = TempDir::new()?;
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("chromedriver cannot be started (Debian package chromium-driver)")?;
-        let mut lines = BufReader::new(driver.stdout.take().context("no output")?).lines();
-        // The line is among its first; without it the driver has ended, and so have the lines.
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let rest = line.split_once("started successfully on port ")?.1;
-                rest.trim_end_matches('.').parse().ok()
-            })
-            .context("chromedriver did not say its port")?;
-        std::thread::spawn(move || lines.map_while(Result::ok).count());
+        // It looks for a port itself and ends where another program is quicker.
+        let (driver, port) = (0..5)
+            .find_map(|_| driver().transpose())
+            .context("chromedriver did not say its port, five times")??;
         let mut browser = Self {
             driver,
             port,
