@@ -227,9 +227,6 @@ impl Service for Echo {
             response::text(StatusCode::OK, thread.name().unwrap_or_default())
         });
         let gate = app.gate("the wish to be ready");
-        if !flags.never_ready {
-            gate.open();
-        }
         let flush = Duration::from_millis(flags.flush);
         let ends = flags.wait_ends.map_or(Duration::MAX, Duration::from_millis);
         app.spawn("wait", OnEnd::Fail, move |stop| async move {
@@ -248,6 +245,9 @@ impl Service for Echo {
             }
             Ok(())
         });
+        if !flags.never_ready {
+            gate.open();
+        }
         Ok(())
     }
 }

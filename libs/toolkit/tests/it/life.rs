@@ -259,6 +259,8 @@ async fn request_in_flight_is_answered_before_the_end() {
 #[tokio::test]
 async fn drain_has_a_deadline() {
     let mut service = start(&["--echo.flush=60000", "--drain.timeout=500ms"]).await;
+    // Then the task that needs so long is there.
+    service.ready(SOON).await.unwrap();
     let began = Instant::now();
     service.signal(Signal::SIGINT).unwrap();
     let status = service.wait(SOON).await.unwrap();
