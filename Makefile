@@ -91,10 +91,11 @@ built:
 	$(CARGO) build --workspace -q --example '*' --bench '*'
 	RUSTDOC=$(CURDIR)/checks/rustdoc.sh $(CARGO) test --workspace -q --doc
 
-soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire; ten repairs with their median; then histories in reports, and incidents with kills
+soak: build ## an idle lab on a busy machine for SOAK seconds, 600 unless said otherwise: no alert may fire; ten repairs with their median; then histories in reports, incidents with kills, and CloudWatch by a YACE that Go builds
 	$(BIN)/sotp-lab demo --once --no-install --name soak --steps cut --idle $(SOAK) --busy $$(nproc)
 	$(BIN)/sotp-lab demo --once --no-install --name soak --steps selfheal,left-alone --rounds 10
 	$(CARGO) test -q -p sotp-reporter --test it -- --ignored
+	SOTP_GO=1 $(CARGO) test -q -p sotp-checks --test it -- cloudwatch::
 	$(MAKE) bench-remediator INCIDENTS=10000 KILLS=500
 	SOTP_STREAMS=1000000 $(CARGO) test --release -q -p sotp-remediator --lib -- rails::
 	SOTP_STREAMS=2000 $(CARGO) test --release -q -p sotp-remediator --test it -- streams::

@@ -29,7 +29,7 @@ impl Drop for Ends {
     }
 }
 
-/// YACE: that of `SOTP_YACE` or of the system, else what Go installs under `target/`; why there is none.
+/// YACE: that of `SOTP_YACE` or of the system, else what Go installed under `target/`, or installs where `SOTP_GO` is set; why there is none.
 fn yace(target: &Path) -> Result<PathBuf, String> {
     if let Some(named) = std::env::var_os("SOTP_YACE") {
         return Ok(named.into());
@@ -43,6 +43,9 @@ fn yace(target: &Path) -> Result<PathBuf, String> {
     let program = folder.join("yace");
     if program.exists() {
         return Ok(program);
+    }
+    if std::env::var_os("SOTP_GO").is_none() {
+        return Err("make soak has Go build it, or SOTP_YACE names it".to_owned());
     }
     let mut download = Command::new("go");
     download.args(["mod", "download", "-json", YACE]);
