@@ -45,15 +45,14 @@ pub struct Outcome {
 /// What the processors had to do.
 struct Processors {
     looked: Instant,
-    /// Ticks without work and all ticks until then.
-    ticks: Option<(u64, u64)>,
+    before: Option<Ticks>,
 }
 
 impl Processors {
     fn new() -> Self {
         Self {
             looked: Instant::now(),
-            ticks: ticks(&stat()),
+            before: Ticks::of(&stat()),
         }
     }
 
@@ -62,29 +61,48 @@ impl Processors {
         if self.looked.elapsed() < WATCHED {
             return false;
         }
-        let before = std::mem::replace(self, Self::new()).ticks;
-        let (Some((idle, all)), Some((idle_before, all_before))) = (self.ticks, before) else {
-            return false;
-        };
-        100 * idle.saturating_sub(idle_before) > SPARE * all.saturating_sub(all_before)
+        let before = std::mem::replace(self, Self::new()).before;
+        let now = self.before;
+        now.zip(before)
+            .is_some_and(|(now, before)| now.spare_since(before))
+    }
+}
+
+/// Ticks of all processors: those without work (idle, and waiting for a disk), and all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ticks {
+    idle: u64,
+    all: u64,
+}
+
+impl Ticks {
+    /// Those of the first line of `/proc/stat`.
+    fn of(stat: &str) -> Option<Self> {
+        let line = stat.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u64> = line
+            .split_whitespace()
+            .map_while(|number| number.parse().ok())
+            .collect();
+        Some(Self {
+            idle: ticks.get(3)? + ticks.get(4)?,
+            // What guests took is counted in the first two already.
+            all: ticks.iter().take(8).sum(),
+        })
+    }
+
+    /// Whether more than [`SPARE`] of those since `before` were without work.
+    fn spare_since(self, before: Self) -> bool {
+        let (idle, all) = (
+            self.idle.saturating_sub(before.idle),
+            self.all.saturating_sub(before.all),
+        );
+        100 * idle > SPARE * all
     }
 }
 
 /// Where the kernel says it: proc(5), `/proc/stat`; empty where it says nothing.
 fn stat() -> String {
     std::fs::read_to_string("/proc/stat").unwrap_or_default()
-}
-
-/// Ticks without work (idle, and waiting for a disk) and all ticks of the first line of `/proc/stat`.
-fn ticks(stat: &str) -> Option<(u64, u64)> {
-    let line = stat.lines().next()?.strip_prefix("cpu ")?;
-    let ticks: Vec<u64> = line
-        .split_whitespace()
-        .map_while(|number| number.parse().ok())
-        .collect();
-    // What guests took is counted in the first two already.
-    let all = ticks.iter().take(8).sum();
-    Some((ticks.get(3)? + ticks.get(4)?, all))
 }
 
 /// Runs `tests`, `at_once` at a time and up to as many again while the processors have little to do, and tells `done` of each as it ends.
@@ -211,19 +229,26 @@ mod tests {
     #[test]
     fn time_without_work_is_that_of_nobody_and_of_disks() {
         let stat = "cpu  100 5 50 800 40 1 4 0 7 0\ncpu0 50 2 25 400 20 0 2 0 3 0\nintr 1\n";
-        assert_eq!(ticks(stat), Some((840, 1000)));
-        assert_eq!(ticks("cpu  1 2 3\n"), None);
-        assert_eq!(ticks(""), None);
+        let ticks = |idle, all| Ticks { idle, all };
+        assert_eq!(Ticks::of(stat), Some(ticks(840, 1_000)));
+        assert_eq!(Ticks::of("cpu  1 2 3\n"), None);
+        assert_eq!(Ticks::of(""), None);
+        let since =
+            |idle: u64, all: u64| ticks(840 + idle, 1_000 + all).spare_since(ticks(840, 1_000));
+        assert!(since(31, 100) && !since(30, 100) && !since(0, 0));
     }
 
     #[test]
-    fn no_test_begins_for_spare_time_before_it_was_watched() {
+    fn processors_are_looked_at_once_in_a_while() {
         let mut processors = Processors::new();
-        assert!(!processors.spare());
+        // As if all time since had been nobody's.
+        processors.before = Some(Ticks {
+            idle: 0,
+            all: 1 << 40,
+        });
+        assert!(!processors.spare(), "too early");
         processors.looked = Instant::now().checked_sub(WATCHED).unwrap();
-        processors.ticks = Some((0, 0));
-        // Since the machine began, or nearly so: whatever it says, the next look is too early.
-        processors.spare();
-        assert!(!processors.spare());
+        assert!(processors.spare());
+        assert!(!processors.spare(), "it was looked at just now");
     }
 }

@@ -1,7 +1,6 @@
 //! The whole, as a user sees it: the lab watched by our services and a real Prometheus, every query of the dashboards asked of it,
 //! paths followed, a link cut, the alert seen by a real Alertmanager, and its end, which leaves nothing.
 
-use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -32,23 +31,13 @@ fn asked(query: &str) -> String {
 }
 
 /// The network interfaces of the outside.
-/// The network interfaces of the outside, without those of routers that tests beside this one have (`testkit::Router`).
-fn links() -> BTreeSet<String> {
-    std::fs::read_dir("/sys/class/net")
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .filter(|name| !name.starts_with("rtr"))
-        .collect()
-}
-
 /// Over a minute: snmpd tells the load of processors only after its first one.
 #[test]
 fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
     let _alone = crate::alone();
     let dashboards = root().join("dashboards");
     // Its own place, so that two runs on one machine do not meet.
-    let (place, mark, before) = (TempDir::new().unwrap(), Mark::new(), links());
+    let (place, mark, before) = (TempDir::new().unwrap(), Mark::new(), testkit::links());
     let timeline = place.join("timeline.json");
     let panels = format!(
         "'{PANELS}' --within 120 --dashboards '{}'",
@@ -127,7 +116,7 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
         "no network interface is left",
         Duration::from_secs(30),
         || {
-            let left: Vec<_> = links().difference(&before).cloned().collect();
+            let left: Vec<_> = testkit::links().difference(&before).cloned().collect();
             left.is_empty()
                 .then_some(())
                 .ok_or_else(|| format!("{left:?}"))

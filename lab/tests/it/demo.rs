@@ -1,6 +1,5 @@
 //! The demo as a user starts it: it stays, it ends, it says what is missing. The cut link and its alert are in `checks`, with the dashboards.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -18,7 +17,7 @@ fn demo(name: &str, flags: &[&str]) -> Output {
 /// The same, with its state below `folder`.
 pub(crate) fn run(name: &str, folder: &TempDir, flags: &[&str]) -> Output {
     let mark = Mark::new();
-    let links = links();
+    let links = testkit::links();
     let output = Command::new("timeout")
         // A guard against a test that never ends; the demo bounds every wait of its own.
         .args([
@@ -44,7 +43,7 @@ pub(crate) fn run(name: &str, folder: &TempDir, flags: &[&str]) -> Output {
         "no network interface is left",
         Duration::from_secs(30),
         || {
-            let left: Vec<_> = self::links().difference(&links).cloned().collect();
+            let left: Vec<_> = testkit::links().difference(&links).cloned().collect();
             left.is_empty()
                 .then_some(())
                 .ok_or_else(|| format!("{left:?}"))
@@ -53,16 +52,6 @@ pub(crate) fn run(name: &str, folder: &TempDir, flags: &[&str]) -> Output {
     let left = folder.join("sotp-lab").join(name);
     assert!(!left.exists(), "{} is left", left.display());
     output
-}
-
-/// The network interfaces of the outside, without those of routers that tests beside this one have (`testkit::Router`).
-fn links() -> BTreeSet<String> {
-    std::fs::read_dir("/sys/class/net")
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .filter(|name| !name.starts_with("rtr"))
-        .collect()
 }
 
 fn said(output: &Output) -> String {

@@ -41,7 +41,7 @@ pub use measure::{gzip, timed};
 pub use process::{Process, Spawn};
 pub use prometheus::Server;
 pub use promtool::promtool;
-pub use router::Router;
+pub use router::{Router, links};
 pub use samples::{Sample, Samples};
 pub use skip::skip;
 pub use wait::{eventually, until};

@@ -3,6 +3,7 @@
 //! It has the ports `eth1` and `eth2`, whose far ends are up, and three accounts that log in with one key and have `vtysh` for a shell:
 //! `fixer`, `reader` and `person`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -147,7 +148,7 @@ impl Router {
         let mut router = Self {
             child,
             addresses: [format!("{net}.2"), format!("{net}.3")],
-            outer: format!("rtr{}", id % 100_000),
+            outer: format!("{OUTER}{}", id % 100_000),
             known: String::new(),
             dir,
         };
@@ -252,4 +253,22 @@ impl Router {
             .exec(&["ip", "-o", "link", "show", port])?
             .contains(",UP"))
     }
+}
+
+/// How the name of a router's interface on the outside begins.
+const OUTER: &str = "rtr";
+
+/// The network interfaces of the outside, without those of routers, which tests beside this one may have.
+///
+/// # Panics
+/// The kernel does not list them.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a harness without sysfs cannot go on")]
+pub fn links() -> BTreeSet<String> {
+    std::fs::read_dir("/sys/class/net")
+        .expect("sysfs lists the interfaces")
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with(OUTER))
+        .collect()
 }

@@ -202,7 +202,6 @@ async fn the_service_refuses_by_itself_what_a_wrong_route_would_pass() {
     }
 }
 
-/// The plugin asks for nothing that no role has, gives nothing that no route or page asks for, and says no secret.
 /// The actions that the pages ask for: the type of `may.ts`.
 fn actions_of_pages() -> Vec<String> {
     let path = sotp_checks::root().join("dashboards/app/src/may.ts");
@@ -217,6 +216,7 @@ fn actions_of_pages() -> Vec<String> {
     actions
 }
 
+/// The plugin asks for nothing that no role has, gives nothing that no route or page asks for, and says no secret.
 #[test]
 fn the_actions_of_roles_routes_and_pages_are_the_same() {
     let text =
