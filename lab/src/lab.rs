@@ -342,13 +342,11 @@ impl Lab {
             let _ = keeper.wait();
         }
         let deadline = Instant::now() + END;
-        while self.running.outer.runs() || self.running.first.runs() {
-            if Instant::now() > deadline {
-                return Err(Error::StillThere(self.name.clone()));
-            }
-            std::thread::sleep(Duration::from_millis(10));
+        if self.running.outer.gone(deadline) && self.running.first.gone(deadline) {
+            Ok(())
+        } else {
+            Err(Error::StillThere(self.name.clone()))
         }
-        Ok(())
     }
 
     fn order(&self, request: &Request) -> Result<(), Error> {

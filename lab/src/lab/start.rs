@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::geteuid;
 
 use super::state::{Process, Running, State};
-use super::{Error, Lab, Life, Options, requirements};
+use super::{END, Error, Lab, Life, Options, requirements};
 use crate::certificates;
 use crate::credentials::Credentials;
 use crate::files::{file, tail};
@@ -62,11 +62,15 @@ pub(crate) fn up(options: &Options) -> Result<Lab, Error> {
         }),
         Err(error) => {
             // Its first process ends with it, and everything with that.
+            let first = processes(&child).map(|(_, first)| first);
             let _ = child.kill();
             let _ = child.wait();
             let _ = fs::remove_file(state.running_file());
             if matches!(error, Error::Interrupted(_)) {
-                // Nobody will look at its logs.
+                // Nobody will look at its logs, and who still runs would make the folder again.
+                if let Some(first) = first {
+                    first.gone(Instant::now() + END);
+                }
                 let _ = state.remove();
             }
             Err(error)
@@ -231,13 +235,18 @@ fn remember(state: &State, child: &Child) -> Result<(), Error> {
             "the box's processes are not to be found",
         ))
     };
-    let pid = i32::try_from(child.id()).map_err(|_| lost())?;
-    let outer = Process::of(pid).ok_or_else(lost)?;
+    let (outer, first) = processes(child).ok_or_else(lost)?;
     let running = Running {
         outer,
-        first: outer.child().ok_or_else(lost)?,
+        first,
         user_namespace: !geteuid().is_root(),
     };
     let text = serde_json::to_string(&running).map_err(|error| failed(error.into()))?;
     file(&path, &text, 0o600).map_err(failed)
+}
+
+/// The outermost process of a box, and process 1 in it.
+fn processes(child: &Child) -> Option<(Process, Process)> {
+    let outer = Process::of(i32::try_from(child.id()).ok()?)?;
+    Some((outer, outer.child()?))
 }

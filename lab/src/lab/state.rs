@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,17 @@ impl Process {
     /// Whether it still runs.
     pub(crate) fn runs(self) -> bool {
         Self::of(self.pid) == Some(self)
+    }
+
+    /// Waits until it runs no longer; whether that came in time.
+    pub(crate) fn gone(self, deadline: Instant) -> bool {
+        while self.runs() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
     }
 
     /// Ends it at once.
@@ -161,7 +173,7 @@ impl State {
         for _ in 0..50 {
             match fs::remove_dir_all(&self.path) {
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                    std::thread::sleep(std::time::Duration::from_millis(100));
+                    std::thread::sleep(Duration::from_millis(100));
                 }
                 result => return result,
             }
