@@ -153,3 +153,86 @@ fn wrong_values_in_the_places_of_a_fixture_are_not_told_as_facts() {
     );
     assert!(tried > 10_000, "{tried}");
 }
+
+/// Words that say how something went, each with its opposite.
+const OPPOSITES: [(&str, &str); 14] = [
+    ("accepted", "rejected"),
+    ("allowed", "denied"),
+    ("fail", "success"),
+    ("failed", "succeeded"),
+    ("failure", "success"),
+    ("invalid", "valid"),
+    ("logged in", "logged out"),
+    ("logged out", "logged in"),
+    ("login", "logout"),
+    ("logout", "login"),
+    ("denied", "permitted"),
+    ("refused", "accepted"),
+    ("rejected", "accepted"),
+    ("succeeded", "failed"),
+];
+
+/// The text with every whole word `from`, in any case of letters, as `to`; none when it is not in it.
+fn turned(text: &str, from: &str, to: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let letter = |at: Option<char>| at.is_some_and(|c| c.is_ascii_alphanumeric());
+    let (mut out, mut last) = (String::new(), 0);
+    for (at, _) in lower.match_indices(from) {
+        let end = at + from.len();
+        if letter(lower[..at].chars().next_back()) || letter(lower[end..].chars().next()) {
+            continue;
+        }
+        out += &text[last..at];
+        out += to;
+        last = end;
+    }
+    (last > 0).then(|| out + &text[last..])
+}
+
+/// A rule that stands though all words of how it went say the opposite has taken its kind from the family of the
+/// message and not from the message. The number or name of a message may say it: what is under it says it again.
+#[test]
+fn a_login_is_none_when_its_words_say_the_opposite() {
+    let translator = Translator::built_in().unwrap();
+    let (mut wrong, mut tried) = (Vec::new(), 0);
+    for rule in translator.rules() {
+        // What is read by names and values has the condition on a value; an error is a failure whatever else is said.
+        if !matches!(rule.event, "login" | "login_failed" | "logout")
+            || rule.pattern.text().is_none()
+            || rule.example.to_ascii_lowercase().contains("error")
+        {
+            continue;
+        }
+        let mut text = rule.example.to_owned();
+        let mut turns = 0;
+        for (from, to) in OPPOSITES {
+            if let Some(other) = turned(rule.example, from, to) {
+                turns += 1;
+                if turns == 1 {
+                    text = other;
+                }
+            }
+        }
+        if turns != 1 {
+            continue;
+        }
+        tried += 1;
+        let line = lined(rule.vendor, rule.key, &text);
+        let header = header::parse(&line);
+        if let Some(found) = translator.translate(&header)
+            && found.rule.event == rule.event
+        {
+            wrong.push(format!(
+                "{} {} {}: {text}",
+                rule.vendor, rule.key, rule.event
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert!(tried > 100, "{tried}");
+}

@@ -1,6 +1,7 @@
 //! How a rule reads its message: by its words, by pairs, by columns, or as CEF and LEEF.
 
 mod place;
+mod states;
 mod text;
 mod values;
 

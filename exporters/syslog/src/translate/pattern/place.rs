@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::states::state;
+
 /// Longest value of a place that is no free text.
 const LONGEST: usize = 80;
 
@@ -47,7 +49,7 @@ pub(in crate::translate) enum Kind {
     Host,
     /// The line that somebody came in by (`vty0`): one word, and no address.
     Line,
-    /// A state: one to four words.
+    /// A state: one to four words that states are made of.
     State,
     /// Hexadecimal digits.
     Hash,
@@ -227,18 +229,7 @@ impl Kind {
                         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
                     && !address(value)
             }
-            Self::State => {
-                bytes.len() <= 48
-                    && first.is_ascii_alphanumeric()
-                    && last.is_ascii_alphanumeric()
-                    && bytes.iter().filter(|b| **b == b' ').count() <= 3
-                    && bytes.iter().all(|b| {
-                        b.is_ascii_alphanumeric()
-                            || matches!(b, b' ' | b'-' | b'_' | b'/' | b'.' | b'\'')
-                    })
-                    && !value.contains(" from ")
-                    && !value.contains(" to ")
-            }
+            Self::State => state(value),
             Self::Hash => bytes.iter().all(u8::is_ascii_hexdigit),
             Self::Duration => first.is_ascii_digit() && bytes.len() <= 40,
             Self::OneOf(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
