@@ -2,6 +2,7 @@
 
 mod looks;
 mod rules;
+mod said;
 mod words;
 
 use std::collections::BTreeSet;

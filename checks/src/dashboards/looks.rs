@@ -22,8 +22,8 @@ pub const LINKS: [&str; 10] = [
 ];
 /// Pixels that the 24 columns of the grid share on a screen of 1280.
 const PIXELS: u64 = 1_230;
-/// Links of the home page that stand on it; on a phone each takes a line of its own, above the first alert. The others are in its menu.
-const LINKS_OF_HOME: usize = 5;
+/// Links that stand on a page; on a phone each takes a line of its own, above what is shown. The others are in the menu of the page.
+const OPEN_LINKS: usize = 3;
 /// Pixels of an age, such as "59 minutes ago"; in less it is cut off at its left and reads "9 minutes ago".
 const AGE: u64 = 140;
 /// What Grafana takes for a letter of a panel's title, and for what stands beside it.
@@ -110,6 +110,14 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
                     &format!("the age in `{column}` loses its first digit"),
                 );
             }
+            for column in narrow(panel) {
+                ask(
+                    false,
+                    &format!(
+                        "the heading `{column}` is cut off on a phone: it has no width, and no `custom.minWidth` that holds it"
+                    ),
+                );
+            }
             ask(
                 fills(panel),
                 "leaves a side empty: one column, and not one that may be missing, must have no width",
@@ -161,8 +169,16 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
         }
         _ => {}
     }
+    let raw = |text: &str| {
+        let said = text.contains("line_format") && text.contains(".sentence");
+        text.contains("syslog") && !text.contains("count_over_time") && !said
+    };
+    let queries = panel.queries();
     ask(
-        kind != "logs" || !any("syslog") || (any("line_format") && any(".sentence")),
+        kind != "table"
+            || !queries
+                .iter()
+                .any(|query| query.source == "loki" && raw(&query.text)),
         "shows lines as they came; the sentence is in `sentence` (`line_format`)",
     );
     ask(
@@ -259,9 +275,15 @@ pub(super) fn page_faults(dashboard: &Dashboard) -> Vec<String> {
             format!("panel `{}`: asks for an instant in the future, where nothing is; give it `timeFrom`", panel.title())
         }));
     }
-    let on_it = list(&dashboard.json["links"]).filter(|link| link["placement"] != "inControlsMenu");
-    if dashboard.uid == "sotp-now" && on_it.count() > LINKS_OF_HOME {
-        faults.push(format!("has more than {LINKS_OF_HOME} links: a phone shows no alert without scrolling; `placement` puts them into the menu"));
+    let on_it = |one: &&Value| one["placement"] != "inControlsMenu";
+    if list(&dashboard.json["links"]).filter(on_it).count() > OPEN_LINKS {
+        faults.push(format!("has more than {OPEN_LINKS} links: a phone shows nothing else without scrolling; `placement` puts them into the menu"));
+    }
+    if list(&dashboard.json["annotations"]["list"]).any(|one| on_it(&one)) {
+        faults.push(
+            "has switches of annotations above what is shown; `placement` puts them into the menu"
+                .to_owned(),
+        );
     }
     faults.extend(without_twin(dashboard));
     faults
@@ -275,14 +297,8 @@ fn without_twin(dashboard: &Dashboard) -> Vec<String> {
         .filter(|panel| panel.kind() == "table")
         .flat_map(|panel| series(*panel))
         .collect();
-    let drawn = [
-        "timeseries",
-        "state-timeline",
-        "heatmap",
-        "geomap",
-        "nodeGraph",
-    ];
-    let charts = panels.iter().filter(|panel| drawn.contains(&panel.kind()));
+    let told = ["table", "stat", "logs", "traces", "text"];
+    let charts = panels.iter().filter(|panel| !told.contains(&panel.kind()));
     let alone = charts.filter(|panel| {
         let legend = panel.0["options"]["legend"]["displayMode"] == "table";
         let own = series(**panel);
@@ -353,20 +369,24 @@ fn widths(panel: Panel<'_>) -> u64 {
     let overrides = list(&panel.0["fieldConfig"]["overrides"]);
     let properties = overrides.flat_map(|rule| list(&rule["properties"]));
     properties
-        .filter(|property| property["id"] == "custom.width")
+        .filter(|property| {
+            ["custom.width", "custom.minWidth"]
+                .iter()
+                .any(|id| property["id"] == *id)
+        })
         .filter_map(|property| property["value"].as_u64())
         .sum::<u64>()
 }
 
 /// The properties of an override by the name of the column that it is for.
-fn columns(panel: Panel<'_>) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn columns(panel: Panel<'_>) -> impl Iterator<Item = (&str, &Value)> {
     list(&panel.0["fieldConfig"]["overrides"]).filter_map(|rule| {
         let name = rule["matcher"]["options"].as_str()?;
         (rule["matcher"]["id"] == "byName").then_some((name, &rule["properties"]))
     })
 }
 
-fn property<'a>(properties: &'a Value, id: &str) -> Option<&'a Value> {
+pub(super) fn property<'a>(properties: &'a Value, id: &str) -> Option<&'a Value> {
     let mut all = list(properties);
     Some(&all.find(|property| property["id"] == id)?["value"])
 }
@@ -374,7 +394,18 @@ fn property<'a>(properties: &'a Value, id: &str) -> Option<&'a Value> {
 /// Pixels that a heading wants; an arrow stands beside that by which the table is sorted.
 pub(super) fn heading(panel: &Value, name: &str) -> u64 {
     let sorted = list(&panel["options"]["sortBy"]).any(|by| by["displayName"] == name);
-    name.chars().count() as u64 * LETTER + 12 + if sorted { 28 } else { 0 }
+    let letters: u64 = name.chars().map(letter).sum();
+    letters + 14 + if sorted { 28 } else { 0 }
+}
+
+/// Pixels of a letter of a heading.
+fn letter(letter: char) -> u64 {
+    match letter {
+        'm' | 'w' | 'M' | 'W' | '%' | '@' => 12,
+        'i' | 'j' | 'l' | 't' | 'f' | 'I' | ' ' | '.' | ',' | '/' => 5,
+        letter if letter.is_uppercase() => 10,
+        _ => LETTER,
+    }
 }
 
 /// Headings that want more than their column has.
@@ -385,6 +416,22 @@ fn cut(panel: Panel<'_>) -> Vec<&str> {
             width.is_some_and(|width| width < heading(panel.0, name))
         })
         .map(|(name, _)| name)
+        .collect()
+}
+
+/// Columns without a width that may become narrower than their headings, as they do on a phone.
+fn narrow(panel: Panel<'_>) -> Vec<&str> {
+    let renamed = list(&panel.0["transformations"])
+        .filter_map(|one| one["options"]["renameByName"].as_object());
+    let names = renamed.last().into_iter().flatten();
+    let least = |name: &str, id: &str| {
+        let mut found = columns(panel).filter(|(column, _)| *column == name);
+        found.find_map(|(_, properties)| property(properties, id)?.as_u64())
+    };
+    names
+        .filter_map(|(_, name)| name.as_str())
+        .filter(|name| least(name, "custom.width").is_none())
+        .filter(|name| least(name, "custom.minWidth").unwrap_or(50) < heading(panel.0, name))
         .collect()
 }
 
@@ -447,7 +494,7 @@ fn fills(panel: Panel<'_>) -> bool {
 }
 
 /// Whether the text for "no data" is for the panel alone: an override of every field empties it.
-fn taken_back(panel: Panel<'_>) -> bool {
+pub(super) fn taken_back(panel: Panel<'_>) -> bool {
     list(&panel.0["fieldConfig"]["overrides"]).any(|rule| {
         rule["matcher"]["id"] == "byRegexp"
             && rule["matcher"]["options"] == "/.*/"

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::looks::{page_faults, panel_faults};
-use super::{Dashboard, Panel, Query, list};
+use super::{Dashboard, Panel, Query, list, said};
 use crate::short;
 use crate::variables::{self, Values};
 
 /// The classic form as Grafana 13 migrates it; newer numbers belong to versions that we do not know.
 const SCHEMAS: std::ops::RangeInclusive<u64> = 39..=41;
 /// Units that our dashboards use, as Grafana names them.
-const UNITS: [&str; 15] = [
+const UNITS: [&str; 16] = [
     "none",
     "short",
     "percentunit",
@@ -28,6 +28,7 @@ const UNITS: [&str; 15] = [
     "dateTimeFromNow",
     "decbytes",
     "time:HH:mm:ss",
+    "time:MM-DD HH:mm:ss",
 ];
 /// The source of a panel whose queries each name their own.
 const MIXED: &str = "-- Mixed --";
@@ -63,9 +64,11 @@ pub fn dashboard_problems(dashboard: &Dashboard, sources: &BTreeSet<String>) -> 
     let mut problems = head(&dashboard.json);
     let known = declared(dashboard);
     problems.extend(page_faults(dashboard));
+    problems.extend(said::page_faults(dashboard));
     for panel in dashboard.panels() {
         let mut found = panel_problems(panel, sources);
         found.extend(panel_faults(panel));
+        found.extend(said::panel_faults(panel));
         problems.extend(
             found
                 .into_iter()
@@ -176,7 +179,7 @@ fn panel_problems(panel: Panel<'_>, sources: &BTreeSet<String>) -> Vec<String> {
     // What these draw without data is not that text; their description says why they may be empty.
     let own = matches!(
         panel.kind(),
-        "table" | "state-timeline" | "nodeGraph" | "traces"
+        "table" | "state-timeline" | "nodeGraph" | "traces" | "logs" | "heatmap"
     );
     ask(
         own || filled(&defaults["noValue"]),
@@ -294,9 +297,21 @@ pub(crate) fn stand_in(text: &str, known: &BTreeSet<String>) -> Result<String, S
     values.fill(text)
 }
 
+/// Bounds of buckets that a query names: they are the service's, and change there.
+fn names_buckets(text: &str) -> bool {
+    [",le=", "{le=", ", le="]
+        .iter()
+        .any(|part| text.contains(part))
+}
+
 fn query_problems(query: &Query, known: &BTreeSet<String>) -> Vec<String> {
     let mut problems = Vec::new();
     let text = query.text.as_str();
+    if names_buckets(text) {
+        problems.push(
+            "names bounds of buckets (`le`), which may not be those of the series".to_owned(),
+        );
+    }
     match stand_in(text, known) {
         Err(name) => problems.push(format!("variable `${name}` is not declared")),
         // LogQL is another language; its windows have other variables.

@@ -78,6 +78,7 @@ pub fn in_words(dashboard: &Dashboard, words: &Words) -> (Value, BTreeSet<String
         // "6 of 7": put together by the query, and looked at by what colours it.
         let of = told(" of ");
         parts(&mut json, &of);
+        lines(&mut json, &mut told);
     }
     (json, missing)
 }
@@ -92,9 +93,10 @@ fn widen(panel: &mut Value) {
         let wanted = wanted.filter(|_| rule["matcher"]["id"] == "byName");
         let wanted = wanted.map(|wanted| wanted.max(states(&rule["properties"])));
         for property in rule["properties"].as_array_mut().into_iter().flatten() {
-            let width = (property["id"] == "custom.width")
-                .then(|| property["value"].as_u64())
-                .flatten();
+            let sized = ["custom.width", "custom.minWidth"]
+                .iter()
+                .any(|id| property["id"] == *id);
+            let width = sized.then(|| property["value"].as_u64()).flatten();
             if let (Some(wanted), Some(width)) = (wanted, width) {
                 property["value"] = wanted.max(width).into();
             }
@@ -239,6 +241,31 @@ fn parts(value: &mut Value, of: &str) {
             }
         }
         Value::Array(members) => members.iter_mut().for_each(|member| parts(member, of)),
+        _ => {}
+    }
+}
+
+/// What a query says in place of a line: `label_replace(…, "Line", "begins", "", "")`.
+fn lines(value: &mut Value, told: &mut impl FnMut(&str) -> String) {
+    const BEFORE: &str = "\"Line\", \"";
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                match (key.as_str(), member) {
+                    ("expr", Value::String(query)) => {
+                        let mut pieces = query.split(BEFORE);
+                        let mut new = pieces.next().unwrap_or_default().to_owned();
+                        for piece in pieces {
+                            let (said, rest) = piece.split_once('"').unwrap_or((piece, ""));
+                            new += &format!("{BEFORE}{}\"{rest}", told(said));
+                        }
+                        *query = new;
+                    }
+                    (_, member) => lines(member, told),
+                }
+            }
+        }
+        Value::Array(members) => members.iter_mut().for_each(|member| lines(member, told)),
         _ => {}
     }
 }

@@ -365,7 +365,12 @@ fn links() -> Value {
         } else {
             format!("{url}/devices")
         };
-        json!({"type": "link", "title": url, "url": url, "keepTime": keeps, "includeVars": keeps})
+        let mut link =
+            json!({"type": "link", "title": url, "url": url, "keepTime": keeps, "includeVars": keeps});
+        if keeps && url != dashboards::LINKS[0] {
+            link["placement"] = json!("inControlsMenu");
+        }
+        link
     });
     Value::from(links.to_vec())
 }
@@ -387,15 +392,18 @@ fn example(change: impl FnOnce(&mut Value)) -> Vec<String> {
     states["fieldConfig"]["defaults"] = json!({"unit": "none", "color": {"mode": "palette-classic"},
         "mappings": [{"type": "value", "options": {"1": {"text": "Up"}}}]});
     let mut table = panel(3, "table", "Devices", 8);
-    table["fieldConfig"]["defaults"] = json!({"custom": {"minWidth": 50}});
+    table["fieldConfig"]["defaults"] =
+        json!({"custom": {"minWidth": 50}, "noValue": "No alert is firing"});
     table["fieldConfig"]["overrides"] =
-        json!([{"properties": [{"id": "custom.width", "value": 600}]}]);
+        json!([all(), {"properties": [{"id": "custom.width", "value": 600}]}]);
     let mut map = panel(4, "geomap", "Sites", 12);
     map["options"] = json!({"view": {"id": "fit", "zoom": 13}, "basemap": {"type": "geojson"}});
     let mut lines = panel(5, "timeseries", "Over time", 16);
     lines["fieldConfig"]["defaults"]["custom"] = json!({"axisSoftMax": 1});
-    let mut said = panel(6, "logs", "Said", 20);
+    let mut said = panel(6, "table", "Said", 20);
     said["datasource"]["uid"] = json!("loki");
+    said["fieldConfig"] = table["fieldConfig"].clone();
+    said["transformations"] = json!([{"id": "partitionByValues"}]);
     said["targets"][0]["expr"] = json!("{job=\"syslog\"} | line_format \"{{.sentence}}\"");
     let mut json = json!({
         "uid": "x", "title": "X", "description": "x", "schemaVersion": 41, "editable": false, "links": links(),
@@ -441,15 +449,11 @@ fn a_good_example_passes() {
     // that counts whole packets, and instants of now on a page that reaches into the future.
     let near = example(|json| {
         let table = &mut json["panels"][2];
-        table["fieldConfig"]["defaults"]["noValue"] = json!("No alert is firing");
         table["options"]["sortBy"] = json!([{"displayName": "Down", "desc": true}]);
         table["transformations"] = renamed();
-        table["fieldConfig"]["overrides"] = columns(&[("Rate", 44), ("Down", 72)]);
-        let all = json!({"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": ""}]});
-        table["fieldConfig"]["overrides"]
-            .as_array_mut()
-            .unwrap()
-            .push(all);
+        table["fieldConfig"]["overrides"] = columns(&[("Rate", 45), ("Down", 80)]);
+        let overrides = table["fieldConfig"]["overrides"].as_array_mut().unwrap();
+        overrides.extend([all(), least("Device", 67), least("Description", 96)]);
         json["panels"][1]["fieldConfig"]["defaults"]["mappings"][0]["options"]["1"]["color"] =
             json!("#37546B");
         json["panels"][4]["fieldConfig"]["defaults"]["unit"] = json!("pps");
@@ -460,11 +464,21 @@ fn a_good_example_passes() {
         let overrides = json["panels"][2]["fieldConfig"]["overrides"].as_array_mut();
         overrides.unwrap().push(since[0].take());
         json["time"] = json!({"from": "now-24h", "to": "now+24h"});
-        for at in [0, 2] {
+        for at in [0, 2, 5] {
             json["panels"][at]["timeFrom"] = json!("1h");
         }
     });
     assert_eq!(near, Vec::<String>::new());
+}
+
+/// The override that keeps the text for "no data" out of cells.
+fn all() -> Value {
+    json!({"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": ""}]})
+}
+
+/// The override of a column that takes what the others leave, and no less than its heading.
+fn least(name: &str, pixels: u64) -> Value {
+    json!({"matcher": {"id": "byName", "options": name}, "properties": [{"id": "custom.minWidth", "value": pixels}]})
 }
 
 /// Overrides that give columns their widths.
@@ -555,7 +569,48 @@ fn each_fault_that_was_seen_is_found() {
             json["panels"][1]["fieldConfig"]["defaults"]["noValue"] = json!("None");
         }),
         ("fills every empty cell", |json| {
-            json["panels"][2]["fieldConfig"]["defaults"]["noValue"] = json!("No alert");
+            json["panels"][2]["fieldConfig"]["overrides"] = json!([]);
+        }),
+        ("does not say why it is empty", |json| {
+            json["panels"][2]["fieldConfig"]["defaults"]["noValue"] = json!("");
+        }),
+        ("shows its headings alone", |json| {
+            json["panels"][5]["transformations"] = json!([{"id": "merge"}]);
+        }),
+        ("shows its headings alone", |json| {
+            let target = json["panels"][2]["targets"][0].clone();
+            json["panels"][2]["targets"] = Value::from(vec![target; 2]);
+        }),
+        ("raw lines belong into a closed row", |json| {
+            json["panels"][5]["type"] = json!("logs");
+        }),
+        ("repeat it for each value that there is", |json| {
+            json["panels"][4]["type"] = json!("heatmap");
+        }),
+        ("tells of 1970", |json| {
+            json["panels"][0]["fieldConfig"]["defaults"]["unit"] = json!("dateTimeFromNow");
+        }),
+        ("`1` has a colour and no word", |json| {
+            json["panels"][1]["fieldConfig"]["defaults"]["mappings"] =
+                json!([{"type": "value", "options": {"1": {"color": "#D55E00"}}}]);
+        }),
+        ("states by colour alone", |json| {
+            json["panels"][1]["options"]["showValue"] = json!("never");
+        }),
+        ("its value by colour alone", |json| {
+            json["panels"][0]["options"]["textMode"] = json!("name");
+        }),
+        ("names bounds of buckets", |json| {
+            json["panels"][4]["targets"][0]["expr"] = json!(
+                "sum(rate(ping_rtt_seconds_bucket{site=\"$site\",le=\"0.1\"}[$__rate_interval]))"
+            );
+        }),
+        ("`Rate` is cut off on a phone", |json| {
+            json["panels"][2]["transformations"] = renamed();
+            json["panels"][2]["fieldConfig"]["overrides"] = json!([all(), least("Rate", 40)]);
+        }),
+        ("switches of annotations", |json| {
+            json["annotations"] = json!({"list": [{"name": "Alerts"}]});
         }),
         ("its words in #37546B cannot be read", |json| {
             let up = json!({"type": "value", "options": {"1": {"text": "Up", "color": "#37546B"}}});
@@ -590,8 +645,10 @@ fn each_fault_that_was_seen_is_found() {
             since[0]["properties"].as_array_mut().unwrap().push(unit);
             json["panels"][2]["fieldConfig"]["overrides"] = since;
         }),
-        ("shows no alert without scrolling", |json| {
-            json["uid"] = json!("sotp-now");
+        ("shows nothing else without scrolling", |json| {
+            for at in [1, 2] {
+                json["links"][at]["placement"] = json!(null);
+            }
         }),
         ("leaves a side empty", |json| {
             json["panels"][2]["transformations"] = renamed();
