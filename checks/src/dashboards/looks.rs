@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Dashboard, Panel, list};
 use crate::dashboards::rules::stand_in;
+use crate::dashboards::said::{columns, property, taken_back};
 
 /// The row of links that each page begins with, in this order; others may follow.
 pub const LINKS: [&str; 10] = [
@@ -378,19 +379,6 @@ fn widths(panel: Panel<'_>) -> u64 {
         .sum::<u64>()
 }
 
-/// The properties of an override by the name of the column that it is for.
-pub(super) fn columns(panel: Panel<'_>) -> impl Iterator<Item = (&str, &Value)> {
-    list(&panel.0["fieldConfig"]["overrides"]).filter_map(|rule| {
-        let name = rule["matcher"]["options"].as_str()?;
-        (rule["matcher"]["id"] == "byName").then_some((name, &rule["properties"]))
-    })
-}
-
-pub(super) fn property<'a>(properties: &'a Value, id: &str) -> Option<&'a Value> {
-    let mut all = list(properties);
-    Some(&all.find(|property| property["id"] == id)?["value"])
-}
-
 /// Pixels that a heading wants; an arrow stands beside that by which the table is sorted.
 pub(super) fn heading(panel: &Value, name: &str) -> u64 {
     let sorted = list(&panel["options"]["sortBy"]).any(|by| by["displayName"] == name);
@@ -491,15 +479,6 @@ fn fills(panel: Panel<'_>) -> bool {
     };
     let mut named = names.iter().filter(|(field, _)| *field != "ifAlias");
     named.any(|(_, name)| name.as_str().is_some_and(|name| !fixed(name)))
-}
-
-/// Whether the text for "no data" is for the panel alone: an override of every field empties it.
-pub(super) fn taken_back(panel: Panel<'_>) -> bool {
-    list(&panel.0["fieldConfig"]["overrides"]).any(|rule| {
-        rule["matcher"]["id"] == "byRegexp"
-            && rule["matcher"]["options"] == "/.*/"
-            && property(&rule["properties"], "noValue").is_some_and(|text| text == "")
-    })
 }
 
 /// Colours of words that do not stand out: those of coloured cells, and those of a map, which its names have.

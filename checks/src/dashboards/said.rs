@@ -3,7 +3,6 @@
 
 use serde_json::Value;
 
-use super::looks::{columns, property, taken_back};
 use super::{Dashboard, Panel, list};
 
 /// What an empty panel would show in place of a sentence, and colours that say alone what they mean.
@@ -96,4 +95,26 @@ fn colored_codes(panel: Panel<'_>) -> Vec<String> {
         code.parse::<f64>().is_ok() && shown["color"].is_string() && !filled(&shown["text"])
     });
     bare.map(|(code, _)| code.clone()).collect()
+}
+
+/// The properties of an override by the name of the column that it is for.
+pub(super) fn columns(panel: Panel<'_>) -> impl Iterator<Item = (&str, &Value)> {
+    list(&panel.0["fieldConfig"]["overrides"]).filter_map(|rule| {
+        let name = rule["matcher"]["options"].as_str()?;
+        (rule["matcher"]["id"] == "byName").then_some((name, &rule["properties"]))
+    })
+}
+
+pub(super) fn property<'a>(properties: &'a Value, id: &str) -> Option<&'a Value> {
+    let mut all = list(properties);
+    Some(&all.find(|property| property["id"] == id)?["value"])
+}
+
+/// Whether the text for "no data" is for the panel alone: an override of every field empties it.
+pub(super) fn taken_back(panel: Panel<'_>) -> bool {
+    list(&panel.0["fieldConfig"]["overrides"]).any(|rule| {
+        rule["matcher"]["id"] == "byRegexp"
+            && rule["matcher"]["options"] == "/.*/"
+            && property(&rule["properties"], "noValue").is_some_and(|text| text == "")
+    })
 }
