@@ -17,6 +17,13 @@ pub const MOST_OWN: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Application(u16);
 
+impl Application {
+    /// Its number.
+    pub(crate) fn number(self) -> u32 {
+        self.0.into()
+    }
+}
+
 /// The table.
 #[derive(Debug, Clone)]
 pub struct Applications {

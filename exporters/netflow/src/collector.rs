@@ -179,7 +179,7 @@ pub struct Collector {
 /// Octets that sessions hold, of each exporter and in all.
 #[derive(Debug, Default)]
 struct Held {
-    each: HashMap<IpAddr, usize>,
+    each: HashMap<IpAddr, usize, RandomState>,
     all: usize,
 }
 

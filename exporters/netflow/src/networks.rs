@@ -31,6 +31,13 @@ pub struct Named {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network(u16);
 
+impl Network {
+    /// Its number.
+    pub(crate) fn number(self) -> u32 {
+        self.0.into()
+    }
+}
+
 /// All of them; an address belongs to the longest prefix that holds it.
 #[derive(Debug, Clone, Default)]
 pub struct Networks {
@@ -103,7 +110,13 @@ impl Networks {
 
     /// The network of an address.
     #[must_use]
+    #[inline]
     pub fn of(&self, address: IpAddr) -> Option<Network> {
+        // Most sites name none.
+        (!self.names.is_empty()).then(|| self.longest(address))?
+    }
+
+    fn longest(&self, address: IpAddr) -> Option<Network> {
         match address {
             IpAddr::V4(address) => {
                 let address = u32::from(address);

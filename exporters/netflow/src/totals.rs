@@ -2,20 +2,20 @@
 //!
 //! Each dimension is bounded and has an exact rest: named and rest together grow exactly like the total.
 
+mod hash;
 mod keys;
+mod named;
 mod services;
 pub mod spread;
 pub mod top;
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use crate::applications::Application;
-use crate::flow::{Direction, Flow, Rate};
+use crate::flow::{Direction, Flow};
 use crate::networks::Network;
-use foldhash::fast::RandomState;
 pub use keys::{Address, Pair, Port, Prefix};
+pub use named::{Bounded, Word};
 pub use services::Services;
 use spread::{Accounting, Lay, Series, Timeline};
 use top::{Top, Window};
@@ -45,63 +45,6 @@ pub enum Passage {
     Out,
     /// It was measured coming in elsewhere and left here by its output interface: what egress accounting would have told, derived.
     DerivedOut,
-}
-
-/// Counts by key, up to a bound.
-#[derive(Debug)]
-pub struct Bounded<K> {
-    most: usize,
-    named: HashMap<K, Series, RandomState>,
-}
-
-impl<K: Hash + Eq + Copy + Ord> Bounded<K> {
-    fn new(most: usize) -> Self {
-        Self {
-            most,
-            named: HashMap::default(),
-        }
-    }
-
-    /// Counts for a key; `false` when there is no room for it.
-    fn add(&mut self, key: K, lay: &Lay) -> bool {
-        if let Some(series) = self.named.get_mut(&key) {
-            series.add(lay);
-        } else if self.named.len() < self.most {
-            self.named.entry(key).or_default().add(lay);
-        } else {
-            return false;
-        }
-        true
-    }
-
-    fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
-        for series in self.named.values_mut() {
-            series.take_over(buckets);
-        }
-    }
-
-    /// All keys in their order.
-    #[must_use]
-    pub fn sorted(&self) -> Vec<(K, Counts)> {
-        let mut all: Vec<_> = self
-            .named
-            .iter()
-            .map(|(key, series)| (*key, series.shown))
-            .collect();
-        all.sort_unstable_by_key(|(key, _)| *key);
-        all
-    }
-
-    /// What of a total has no key, or found no room.
-    #[must_use]
-    pub fn rest(&self, total: Counts) -> Counts {
-        let shown = self.named.values().map(|series| series.shown);
-        shown.fold(total, |rest, named| Counts {
-            bytes: rest.bytes.saturating_sub(named.bytes),
-            packets: rest.packets.saturating_sub(named.packets),
-            flows: rest.flows.saturating_sub(named.flows),
-        })
-    }
 }
 
 /// What is known of a flow beside what it says.
@@ -149,13 +92,25 @@ pub struct Device {
     talks: Vec<Talk>,
 }
 
-/// Who talks in a flow.
+/// Who talks in a flow, and how much.
 #[derive(Debug, Clone, Copy)]
 struct Talk {
     source: Option<Address>,
     destination: Option<Address>,
     port: Option<Port>,
     lay: Lay,
+}
+
+impl Talk {
+    #[inline]
+    fn pair(&self) -> Option<Pair> {
+        self.source.zip(self.destination)
+    }
+
+    #[inline]
+    fn prefix(&self) -> Option<Prefix> {
+        self.destination.map(Prefix::from)
+    }
 }
 
 /// Flows whose ends are counted together: each table is then in the processor's cache while it is worked on, and it looks several keys up at once.
@@ -247,13 +202,7 @@ impl Device {
     pub fn add(&mut self, flow: &Flow, known: &Known, duplicate: bool, now: Instant) {
         let is_sampled = flow.rate.one_in > 1;
         if is_sampled && !duplicate {
-            let measured = Flow {
-                rate: Rate::default(),
-                ..*flow
-            };
-            let late = self.timeline.late_bytes;
-            self.measured.add(&self.timeline.lay(&measured, now));
-            self.timeline.late_bytes = late;
+            self.measured.add(&self.timeline.lay_measured(flow, now));
         }
         let lay = self.timeline.lay(flow, now);
         let (interfaces, others) = (&mut self.interfaces, &mut self.other_interfaces);
@@ -301,31 +250,33 @@ impl Device {
 
     /// Counts who talks in the flows of a datagram; to be called behind its last one.
     pub fn settle(&mut self, now: Instant) {
-        let fetched = self.talks.iter().fold(0, |fetched, talk| {
-            let (source, destination) = (talk.source, talk.destination);
-            fetched
-                ^ self.sources.fetch(source)
-                ^ self.destinations.fetch(destination)
-                ^ self.pairs.fetch(source.zip(destination))
-        });
+        let talks = std::mem::take(&mut self.talks);
+        // First the hashes of all, and what memory they lead to; then, while that comes, table by table.
+        let mut hashes = [[0; TOGETHER]; 5];
+        let mut fetched = 0;
+        for (at, talk) in talks.iter().enumerate().take(TOGETHER) {
+            let told = [
+                self.sources.fetch(talk.source),
+                self.destinations.fetch(talk.destination),
+                self.pairs.fetch(talk.pair()),
+                self.prefixes.fetch(talk.prefix()),
+                self.ports.fetch(talk.port),
+            ];
+            for (hashes, (hash, octets)) in hashes.iter_mut().zip(told) {
+                hashes[at] = hash;
+                fetched ^= octets;
+            }
+        }
         std::hint::black_box(fetched);
-        for talk in &self.talks {
-            self.sources.add(talk.source, &talk.lay, now);
-        }
-        for talk in &self.talks {
-            self.destinations.add(talk.destination, &talk.lay, now);
-        }
-        for talk in &self.talks {
-            let pair = talk.source.zip(talk.destination);
-            self.pairs.add(pair, &talk.lay, now);
-        }
-        for talk in &self.talks {
-            let prefix = talk.destination.map(Prefix::from);
-            self.prefixes.add(prefix, &talk.lay, now);
-        }
-        for talk in &self.talks {
-            self.ports.add(talk.port, &talk.lay, now);
-        }
+        let [sources, destinations, pairs, prefixes, ports] = &hashes;
+        self.sources
+            .add_all(&talks, sources, |talk| talk.source, now);
+        self.destinations
+            .add_all(&talks, destinations, |talk| talk.destination, now);
+        self.pairs.add_all(&talks, pairs, Talk::pair, now);
+        self.prefixes.add_all(&talks, prefixes, Talk::prefix, now);
+        self.ports.add_all(&talks, ports, |talk| talk.port, now);
+        self.talks = talks;
         self.talks.clear();
     }
 

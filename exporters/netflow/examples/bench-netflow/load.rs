@@ -186,7 +186,7 @@ impl Load {
         sent
     }
 
-    fn renumber(&self, datagram: &mut [u8], number: u32) {
+    pub(crate) fn renumber(&self, datagram: &mut [u8], number: u32) {
         let at = match self.kind {
             Kind::V5 | Kind::Sflow => 16,
             Kind::V9 => 12,

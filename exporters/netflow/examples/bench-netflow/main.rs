@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "its table is what it is for")]
 
 mod bounds;
+mod count;
 mod decode;
 mod kafka;
 mod load;
@@ -49,6 +50,8 @@ struct Flags {
 enum Part {
     /// Decoding alone.
     Decode,
+    /// Counting alone, without sockets.
+    Count,
     /// The whole service beside nfcapd.
     Path,
     /// The highest rate that each takes without loss.
@@ -73,6 +76,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wants(Part::Kafka) {
         kafka::measure(&mut figures, flags.seconds.min(5.0));
+    }
+    if wants(Part::Count) {
+        count::measure(&mut figures, flags.seconds.min(3.0));
     }
     if wants(Part::Path) {
         path::measure(&mut figures, &flags.service, &flags.rates, flags.seconds);

@@ -145,6 +145,15 @@ pub(super) fn adopt(
     told
 }
 
+/// The interface where a flow was measured: options may tell a rate for each.
+#[inline]
+fn measured_at(flow: &Flow) -> u32 {
+    match flow.direction {
+        Some(Direction::Egress) => flow.output,
+        _ => flow.input,
+    }
+}
+
 /// A datagram while it is read.
 struct Reading<'a, F> {
     ipfix: bool,
@@ -174,42 +183,62 @@ impl<F: FnMut(&Flow)> Reading<'_, F> {
                     self.session.exporter = told;
                 }
             })
+        } else if has.is_plain() {
+            self.plain(template, bytes)
         } else if has.counters || has.reverse {
-            let (samplers, clock) = (&self.session.samplers, &self.clock);
-            let exporter = self.session.exporter;
-            let (each, told) = (&mut *self.each, &mut *self.told);
-            template.records(bytes, |values| {
-                let mut flow = values.flow(has, clock);
-                flow.rate = match values.rate(has) {
-                    Some(one_in) => Rate {
-                        one_in,
-                        origin: Origin::Record,
-                    },
-                    // Where it was measured: options may tell a rate for each interface.
-                    None => samplers.rate(
-                        values.sampler(has),
-                        match flow.direction {
-                            Some(Direction::Egress) => flow.output,
-                            _ => flow.input,
-                        },
-                    ),
-                };
-                flow.exporter = flow.exporter.or(exporter);
-                told.flows += 1;
-                told.ahead += u32::from(flow.span.is_some_and(|span| span.ahead));
-                each(&flow);
-                if let Some(back) = values.back(has, &flow) {
-                    told.flows += 1;
-                    told.biflows += 1;
-                    each(&back);
-                }
-            })
+            self.flows(template, bytes)
         } else {
             let told = &mut *self.told;
             template.records(bytes, |_| told.events += 1)
         };
         self.told.cut_records += u32::from(!whole);
         count
+    }
+
+    /// Flows of a template whose records say nothing unusual: one is filled again and again.
+    fn plain(&mut self, template: &Template, bytes: &[u8]) -> (u32, bool) {
+        let (has, samplers) = (&template.has, &self.session.samplers);
+        let mut flow = Flow {
+            exporter: self.session.exporter,
+            ..Flow::default()
+        };
+        let mut ahead = 0;
+        let (count, whole) = template.records(bytes, |values| {
+            values.plain(has, &self.clock, &mut flow);
+            flow.rate = samplers.rate(values.sampler(has), measured_at(&flow));
+            ahead += u32::from(flow.span.is_some_and(|span| span.ahead));
+            (self.each)(&flow);
+        });
+        self.told.flows += count;
+        self.told.ahead += ahead;
+        (count, whole)
+    }
+
+    /// Flows of any template.
+    fn flows(&mut self, template: &Template, bytes: &[u8]) -> (u32, bool) {
+        let has = &template.has;
+        let (samplers, clock) = (&self.session.samplers, &self.clock);
+        let exporter = self.session.exporter;
+        let (each, told) = (&mut *self.each, &mut *self.told);
+        template.records(bytes, |values| {
+            let mut flow = values.flow(has, clock);
+            flow.rate = match values.rate(has) {
+                Some(one_in) => Rate {
+                    one_in,
+                    origin: Origin::Record,
+                },
+                None => samplers.rate(values.sampler(has), measured_at(&flow)),
+            };
+            flow.exporter = flow.exporter.or(exporter);
+            told.flows += 1;
+            told.ahead += u32::from(flow.span.is_some_and(|span| span.ahead));
+            each(&flow);
+            if let Some(back) = values.back(has, &flow) {
+                told.flows += 1;
+                told.biflows += 1;
+                each(&back);
+            }
+        })
     }
 
     fn define(&mut self, id: u16, template: Option<Template>) {

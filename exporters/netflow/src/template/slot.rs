@@ -122,6 +122,8 @@ pub(crate) struct Groups {
     pub(crate) six: bool,
     /// Type and code of ICMP.
     pub(crate) icmp: bool,
+    /// A packet, or a frame with one.
+    pub(crate) packet: bool,
     /// How long a flow lasted.
     pub(crate) duration: bool,
     /// Octets of IE 311, which is a float.
@@ -151,12 +153,18 @@ pub(crate) enum Time {
 }
 
 impl Groups {
+    /// Whether records say octets and packets since the last one and otherwise nothing but what most say.
+    pub(crate) fn is_plain(&self) -> bool {
+        let more = self.rate || self.reverse || self.exporter || self.icmp || self.duration;
+        self.delta_bytes && self.delta_packets && !more && !self.packet
+    }
+
     pub(super) fn add(&mut self, field: &Field, what: What) {
         let slot = match what {
             What::Number(slot) => slot,
             What::Address6(slot, _) => slot,
             What::Frame | What::Packet => {
-                self.counters = true;
+                (self.counters, self.packet) = (true, true);
                 return;
             }
             _ => return,

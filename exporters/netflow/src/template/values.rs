@@ -160,38 +160,42 @@ impl Values<'_> {
         rate.filter(|rate| *rate > 0)
     }
 
+    /// Writes what the records of most templates say into a flow, see [`Groups::is_plain`]; its rate and exporter stay as they are.
+    #[inline(always)]
+    pub(crate) fn plain(&self, has: &Groups, clock: &Clock, flow: &mut Flow) {
+        flow.source = self.address(has, slot::SOURCE4, slot::SOURCE6, slot::SOURCE6_LOW);
+        let (six, low) = (slot::DESTINATION6, slot::DESTINATION6_LOW);
+        flow.destination = self.address(has, slot::DESTINATION4, six, low);
+        flow.source_port = self.get(slot::SOURCE_PORT) as u16;
+        flow.destination_port = self.get(slot::DESTINATION_PORT) as u16;
+        flow.protocol = self.get(slot::PROTOCOL) as u8;
+        flow.tos = self.get(slot::TOS) as u8;
+        flow.tcp_flags = self.get(slot::TCP_FLAGS) as u8;
+        flow.input = self.get(slot::INPUT) as u32;
+        flow.output = self.get(slot::OUTPUT) as u32;
+        flow.source_as = self.get(slot::SOURCE_AS) as u32;
+        flow.destination_as = self.get(slot::DESTINATION_AS) as u32;
+        flow.bytes = self.get(slot::BYTES);
+        flow.packets = self.get(slot::PACKETS);
+        flow.span = self.span(has, clock);
+        flow.direction = match (has.direction, self.get(slot::DIRECTION)) {
+            (true, 0) => Some(Direction::Ingress),
+            (true, 1) => Some(Direction::Egress),
+            _ => None,
+        };
+        if flow.bytes == 0 {
+            flow.bytes = self.get(slot::OUT_BYTES);
+        }
+        if flow.packets == 0 {
+            flow.packets = self.get(slot::OUT_PACKETS);
+        }
+    }
+
     /// The flow, without its rate.
     #[inline]
     pub(crate) fn flow(&self, has: &Groups, clock: &Clock) -> Flow {
-        let mut flow = Flow {
-            source: self.address(has, slot::SOURCE4, slot::SOURCE6, slot::SOURCE6_LOW),
-            destination: self.address(
-                has,
-                slot::DESTINATION4,
-                slot::DESTINATION6,
-                slot::DESTINATION6_LOW,
-            ),
-            source_port: self.get(slot::SOURCE_PORT) as u16,
-            destination_port: self.get(slot::DESTINATION_PORT) as u16,
-            protocol: self.get(slot::PROTOCOL) as u8,
-            tos: self.get(slot::TOS) as u8,
-            tcp_flags: self.get(slot::TCP_FLAGS) as u8,
-            input: self.get(slot::INPUT) as u32,
-            output: self.get(slot::OUTPUT) as u32,
-            source_as: self.get(slot::SOURCE_AS) as u32,
-            destination_as: self.get(slot::DESTINATION_AS) as u32,
-            bytes: self.get(slot::BYTES),
-            packets: self.get(slot::PACKETS),
-            span: self.span(has, clock),
-            ..Flow::default()
-        };
-        if has.direction {
-            flow.direction = match self.get(slot::DIRECTION) {
-                0 => Some(Direction::Ingress),
-                1 => Some(Direction::Egress),
-                _ => None,
-            };
-        }
+        let mut flow = Flow::default();
+        self.plain(has, clock, &mut flow);
         if has.exporter {
             flow.exporter = self.exporter(has);
         }
@@ -210,16 +214,12 @@ impl Values<'_> {
         if flow.bytes == 0 && !has.delta_bytes {
             use slot::{FRAME_BYTES, INITIATOR_BYTES, LAYER2_BYTES, TOTAL_BYTES};
             flow.bytes = self.either(&[TOTAL_BYTES, LAYER2_BYTES, INITIATOR_BYTES, FRAME_BYTES]);
-        } else if flow.bytes == 0 {
-            flow.bytes = self.get(slot::OUT_BYTES);
         }
         if flow.packets == 0 && !has.delta_packets {
             flow.packets = self.either(&[slot::TOTAL_PACKETS, slot::INITIATOR_PACKETS]);
             if flow.packets == 0 && (self.frame.is_some() || self.packet.is_some()) {
                 flow.packets = 1;
             }
-        } else if flow.packets == 0 {
-            flow.packets = self.get(slot::OUT_PACKETS);
         }
         flow
     }

@@ -1,21 +1,27 @@
 //! What a device's flows add up to by IP protocol and application: as one counter for each two that occur together, of which those of a protocol, of an
 //! application and of everything are sums. So a flow changes one counter for the three.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Counts;
-use super::spread::{Lay, Series};
+use super::named::{All, Word};
+use super::spread::Lay;
 use crate::applications::Application;
 
 /// What a counter is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Service {
     protocol: u8,
     application: Option<Application>,
     /// Its packets were sampled.
     sampled: bool,
+}
+
+impl Word for Service {
+    fn word(self) -> u64 {
+        let application = self.application.map_or(0, |known| known.number() + 1);
+        u64::from(application) << 16 | u64::from(self.protocol) << 8 | u64::from(self.sampled)
+    }
 }
 
 /// The counters.
@@ -24,7 +30,7 @@ pub struct Services {
     /// Most applications with a name.
     most: usize,
     named: BTreeSet<Application>,
-    series: HashMap<Service, Series, RandomState>,
+    series: All<Service>,
 }
 
 impl Services {
@@ -32,7 +38,7 @@ impl Services {
         Self {
             most,
             named: BTreeSet::new(),
-            series: HashMap::default(),
+            series: All::default(),
         }
     }
 
@@ -50,7 +56,7 @@ impl Services {
             application,
             sampled,
         };
-        match self.series.get_mut(&service) {
+        match self.series.get_mut(service) {
             Some(series) => series.add(lay),
             None => self.add_new(service, lay),
         }
@@ -68,18 +74,22 @@ impl Services {
                 service.application = None;
             }
         }
-        self.series.entry(service).or_default().add(lay);
+        let series = match self.series.get_mut(service) {
+            Some(series) => Some(series),
+            None => self.series.insert(service),
+        };
+        if let Some(series) = series {
+            series.add(lay);
+        }
     }
 
     pub(super) fn take_over(&mut self, buckets: &std::ops::Range<u64>) {
-        for series in self.series.values_mut() {
-            series.take_over(buckets);
-        }
+        self.series.take_over(buckets);
     }
 
     fn sums<K: Ord>(&self, of: impl Fn(&Service) -> Option<K>) -> Vec<(K, Counts)> {
         let mut sums: BTreeMap<K, Counts> = BTreeMap::new();
-        for (service, series) in &self.series {
+        for (service, series) in self.series.iter() {
             if let Some(key) = of(service) {
                 sums.entry(key).or_default().add(series.shown);
             }
@@ -106,8 +116,8 @@ impl Services {
     pub fn total(&self) -> Counts {
         let mut total = Counts::default();
         self.series
-            .values()
-            .for_each(|series| total.add(series.shown));
+            .iter()
+            .for_each(|(_, series)| total.add(series.shown));
         total
     }
 

@@ -135,7 +135,20 @@ impl Timeline {
     /// Lays a flow that arrives now over the buckets.
     #[inline]
     pub fn lay(&mut self, flow: &Flow, now: Instant) -> Lay {
-        let (bytes, packets) = (flow.scaled_bytes(), flow.scaled_packets());
+        self.laid((flow.scaled_bytes(), flow.scaled_packets()), flow.span, now)
+    }
+
+    /// Lays the packets of a flow over the buckets that were measured, without what the others were.
+    #[inline]
+    pub(super) fn lay_measured(&mut self, flow: &Flow, now: Instant) -> Lay {
+        let late = self.late_bytes;
+        let lay = self.laid((flow.bytes, flow.packets), flow.span, now);
+        self.late_bytes = late;
+        lay
+    }
+
+    #[inline]
+    fn laid(&mut self, (bytes, packets): (u64, u64), span: Option<Span>, now: Instant) -> Lay {
         let whole = Lay {
             bytes,
             packets,
@@ -144,7 +157,7 @@ impl Timeline {
         };
         match self.accounting {
             Accounting::Arrival => whole,
-            Accounting::Spread => self.spread(flow.span.unwrap_or_default(), whole, now),
+            Accounting::Spread => self.spread(span.unwrap_or_default(), whole, now),
         }
     }
 
@@ -166,7 +179,7 @@ impl Timeline {
             let late = if last < edge {
                 whole.bytes
             } else {
-                share(whole.bytes, edge * BUCKET_MS - start, lasted)
+                Shares::of(lasted).share(whole.bytes, edge * BUCKET_MS - start)
             };
             self.late_bytes = self.late_bytes.saturating_add(late);
         }
@@ -200,9 +213,10 @@ impl Timeline {
 impl Lay {
     /// Gives each of its buckets, of which there are two at least, its share.
     fn laid(mut self, start: u64, end: u64, lasted: u64) -> Self {
+        let shares = Shares::of(lasted);
         let of = |ms: u64| Part {
-            bytes: share(self.bytes, ms, lasted),
-            packets: share(self.packets, ms, lasted),
+            bytes: shares.share(self.bytes, ms),
+            packets: shares.share(self.packets, ms),
         };
         self.in_first = of((self.first + 1) * BUCKET_MS - start);
         self.in_last.take(self.in_first);
@@ -212,7 +226,7 @@ impl Lay {
             // What rounding leaves of the octets is in the last bucket.
             self.in_last.bytes -= self.between.bytes * between;
             let ended = end.saturating_sub(self.last * BUCKET_MS);
-            let packets = share(self.packets, ended, lasted);
+            let packets = shares.share(self.packets, ended);
             let left = self.in_last.packets - self.between.packets * between - packets;
             // Of few packets rounding leaves most: they are one each in as many buckets in the middle.
             self.in_last.packets = packets;
@@ -223,11 +237,33 @@ impl Lay {
     }
 }
 
-/// So much of an amount as belongs to a part of its time; at most that is 90 s, so only octets beyond any wire need the long division.
-fn share(amount: u64, passed: u64, lasted: u64) -> u64 {
-    match amount.checked_mul(passed) {
-        Some(product) => product / lasted,
-        None => (u128::from(amount) * u128::from(passed) / u128::from(lasted)) as u64,
+/// Divides amounts by the time that a flow lasted: one division for all of them.
+#[derive(Clone, Copy)]
+struct Shares {
+    lasted: u64,
+    /// 2⁶⁴ by that, rounded up.
+    inverse: u64,
+}
+
+impl Shares {
+    /// Of more than a millisecond and of at most [`MOST_LAG_MS`].
+    fn of(lasted: u64) -> Self {
+        Self {
+            lasted,
+            inverse: u64::MAX / lasted + 1,
+        }
+    }
+
+    /// So much of an amount as belongs to a part of the time, rounded down.
+    #[inline]
+    fn share(self, amount: u64, passed: u64) -> u64 {
+        match amount.checked_mul(passed) {
+            // What the inverse is too large by, less than 2¹⁷, makes no whole one more of so little.
+            Some(product) if product < 1 << 47 => {
+                ((u128::from(product) * u128::from(self.inverse)) >> 64) as u64
+            }
+            _ => (u128::from(amount) * u128::from(passed) / u128::from(self.lasted)) as u64,
+        }
     }
 }
 

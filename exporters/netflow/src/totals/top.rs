@@ -15,10 +15,10 @@ mod tally;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::TopBounds;
 use super::spread::{Lay, Series};
+use super::{Talk, TopBounds};
 pub use tally::Words;
-use tally::{NO_SLOT, Tally, Weight};
+use tally::{Added, NO_SLOT, Tally, Weight};
 
 /// Keys that have grown past the threshold since the last tick; more wait for their next flow.
 const MOST_CANDIDATES: usize = 256;
@@ -72,10 +72,18 @@ impl<K: Key> Weights<K> {
     }
 
     #[inline]
-    fn add(&mut self, key: K, lay: &Lay) -> Weight {
+    fn add(&mut self, key: K, hash: u64, lay: &Lay) -> Added {
         match key.pack() {
-            Packed::Small(key) => self.small.add(key, lay.bytes, lay.packets),
-            Packed::Large(key) => self.large.add(key, lay.bytes, lay.packets),
+            Packed::Small(key) => self.small.add(key, hash, lay.bytes, lay.packets),
+            Packed::Large(key) => self.large.add(key, hash, lay.bytes, lay.packets),
+        }
+    }
+
+    /// The key is a candidate in this second.
+    fn ask(&mut self, key: K, at: usize, tick: u16) {
+        match key.pack() {
+            Packed::Small(_) => self.small.ask(at, tick),
+            Packed::Large(_) => self.large.ask(at, tick),
         }
     }
 
@@ -205,26 +213,38 @@ impl<K: Key> Top<K> {
         }
     }
 
-    /// Counts traffic of a key; `None` when the flow has none.
+    /// Counts the traffic of these, of each by its key, if it has one, whose hash [`Top::fetch`] told.
     #[inline]
-    pub fn add(&mut self, key: Option<K>, lay: &Lay, now: Instant) {
+    pub(super) fn add_all(
+        &mut self,
+        talks: &[Talk],
+        hashes: &[u64],
+        key: impl Fn(&Talk) -> Option<K>,
+        now: Instant,
+    ) {
+        for (talk, hash) in talks.iter().zip(hashes) {
+            self.add(key(talk), *hash, &talk.lay, now);
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, key: Option<K>, hash: u64, lay: &Lay, now: Instant) {
         let bytes = lay.bytes;
         self.total = self.total.saturating_add(bytes);
         let Some(key) = key else {
             self.unnamed = self.unnamed.saturating_add(bytes);
             return;
         };
-        let weight = self.window.add(key, lay);
-        if weight.slot != NO_SLOT {
-            if let Some(slot) = self.slots.get_mut(usize::from(weight.slot)) {
+        let added = self.window.add(key, hash, lay);
+        if added.slot != NO_SLOT {
+            if let Some(slot) = self.slots.get_mut(usize::from(added.slot)) {
                 slot.add(lay, now);
             }
-        } else if weight.bytes > self.threshold
-            && weight.asked != self.tick
+        } else if added.bytes > self.threshold
+            && added.asked != self.tick
             && self.candidates.len() < MOST_CANDIDATES
         {
-            let asked = self.tick;
-            self.window.set(key, Weight { asked, ..weight });
+            self.window.ask(key, added.at, self.tick);
             self.candidates.push(key);
         }
         if self.window.len() > self.bounds.keys {
@@ -232,13 +252,13 @@ impl<K: Key> Top<K> {
         }
     }
 
-    /// Has the processor fetch what [`Top::add`] will look at, see [`Tally::fetch`].
+    /// The hash of a key; has the processor fetch what [`Top::add_all`] will look at, see [`Tally::fetch`].
     #[inline]
-    pub(super) fn fetch(&self, key: Option<K>) -> u32 {
+    pub(super) fn fetch(&self, key: Option<K>) -> (u64, u32) {
         match key.map(K::pack) {
             Some(Packed::Small(key)) => self.window.small.fetch(key),
             Some(Packed::Large(key)) => self.window.large.fetch(key),
-            None => 0,
+            None => (0, 0),
         }
     }
 

@@ -89,6 +89,13 @@ fn what_comes_too_late_for_its_bucket_counts_in_the_oldest_open_one_and_is_told(
 }
 
 proptest! {
+    #[test]
+    fn a_share_is_that_of_a_division(amount in prop_oneof![0_u64..1 << 20, 0_u64..1 << 40, any::<u64>()], lasted in 2..=MOST_LAG_MS, part in 0_u64..=90_000) {
+        let passed = part.min(lasted);
+        let exact = u128::from(amount) * u128::from(passed) / u128::from(lasted);
+        prop_assert_eq!(u128::from(Shares::of(lasted).share(amount, passed)), exact);
+    }
+
     /// Whatever comes when: two counters that share the flows between them show, together and at each moment, what one of all flows shows; none
     /// falls, and in the end nothing is missing.
     #[test]

@@ -4,9 +4,11 @@
 //! that is new costs no look at any other, and one that is known costs a look at itself.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hash, Hasher as _};
+use std::hash::Hash;
 
 use foldhash::fast::RandomState;
+
+use super::super::hash::Seed;
 
 /// Octets of the hash that are looked at in one step.
 const STEP: usize = 8;
@@ -17,26 +19,21 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 const HIGHEST: u64 = 0x80 * EACH;
 
 /// A key as it is kept.
-pub trait Words: Copy + Eq + Hash + std::fmt::Debug {
+pub trait Words: Copy + Eq + Hash + AsRef<[u32]> + std::fmt::Debug {
     /// Of which there is nothing.
     const NOTHING: Self;
-
-    /// Its hash with this seed.
-    fn hashed(&self, seed: &RandomState) -> u64;
 }
 
 impl<const N: usize> Words for [u32; N] {
     const NOTHING: Self = [0; N];
+}
 
-    #[inline]
-    fn hashed(&self, seed: &RandomState) -> u64 {
-        let mut hasher = seed.build_hasher();
-        for two in self.chunks(2) {
-            let second = two.get(1).copied().unwrap_or(0);
-            hasher.write_u64(u64::from(two[0]) << 32 | u64::from(second));
-        }
-        hasher.finish()
-    }
+#[inline]
+fn hashed<W: Words>(key: &W, seed: Seed) -> u64 {
+    seed.of(key.as_ref().chunks(2).map(|two| {
+        let second = two.get(1).copied().unwrap_or(0);
+        u64::from(two[0]) << 32 | u64::from(second)
+    }))
 }
 
 /// What a key of the window has.
@@ -49,6 +46,19 @@ pub(super) struct Weight {
     /// The last second in which it was a candidate.
     pub(super) asked: u16,
     /// Its slot, or [`NO_SLOT`].
+    pub(super) slot: u16,
+}
+
+/// What a key has that a flow was counted for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Added {
+    /// Its octets.
+    pub(super) bytes: u64,
+    /// Where it is, until the table changes.
+    pub(super) at: usize,
+    /// See [`Weight::asked`].
+    pub(super) asked: u16,
+    /// See [`Weight::slot`].
     pub(super) slot: u16,
 }
 
@@ -76,6 +86,20 @@ struct Entry<W> {
     slot: u16,
 }
 
+impl<W: Words> Entry<W> {
+    #[inline]
+    fn weight(&self, upper: &HashMap<W, (u32, u32), RandomState>) -> Weight {
+        let upper = (self.slot & UPPER != 0).then(|| upper.get(&self.key));
+        let (bytes, packets) = upper.flatten().copied().unwrap_or((0, 0));
+        Weight {
+            bytes: u64::from(bytes) << 32 | u64::from(self.bytes),
+            packets: u64::from(packets) << 32 | u64::from(self.packets),
+            asked: self.asked,
+            slot: self.slot & !UPPER,
+        }
+    }
+}
+
 /// Bit of a slot that says that upper halves are kept apart.
 const UPPER: u16 = 0x8000;
 
@@ -90,7 +114,7 @@ pub(super) struct Tally<W> {
     keys: usize,
     /// So many keys find room before there must be more places.
     most: usize,
-    seed: RandomState,
+    seed: Seed,
 }
 
 impl<W> Default for Tally<W> {
@@ -101,7 +125,7 @@ impl<W> Default for Tally<W> {
             upper: HashMap::default(),
             keys: 0,
             most: 0,
-            seed: RandomState::default(),
+            seed: Seed::default(),
         }
     }
 }
@@ -112,59 +136,59 @@ impl<W: Words> Tally<W> {
         self.keys
     }
 
-    /// Counts a flow of a key; answers what it has then. Of one with a slot the upper halves are left out: nobody asks for them there.
+    /// Counts a flow of a key with this hash; answers what it has then. Of one with a slot the upper half of its octets is left out: nobody asks
+    /// for it there.
     #[inline]
-    pub(super) fn add(&mut self, key: W, bytes: u64, packets: u64) -> Weight {
+    pub(super) fn add(&mut self, key: W, hash: u64, bytes: u64, packets: u64) -> Added {
         if self.keys >= self.most {
             self.grow();
         }
-        let hash = key.hashed(&self.seed);
-        let before = match self.find(&key, hash) {
+        match self.find(&key, hash) {
             Ok(at) => {
                 let entry = &mut self.entries[at];
-                let sum = |low: u32, more: u64| low.checked_add(u32::try_from(more).ok()?);
-                if let Some(bytes) = sum(entry.bytes, bytes)
-                    && let Some(packets) = sum(entry.packets, packets)
-                {
-                    (entry.bytes, entry.packets) = (bytes, packets);
-                    let slot = entry.slot & !UPPER;
-                    if entry.slot != NO_SLOT | UPPER {
-                        return Weight {
-                            bytes: bytes.into(),
-                            packets: packets.into(),
-                            asked: entry.asked,
-                            slot,
-                        };
-                    }
-                    return self.weight(at);
+                let sum = u64::from(entry.bytes).wrapping_add(bytes);
+                let packets_sum = u64::from(entry.packets).wrapping_add(packets);
+                let is_low = (bytes | packets | sum | packets_sum) >> 32 == 0;
+                if !is_low || entry.slot == NO_SLOT | UPPER {
+                    return self.add_large(at, hash, bytes, packets);
                 }
-                self.weight(at)
+                (entry.bytes, entry.packets) = (sum as u32, packets_sum as u32);
+                Added {
+                    bytes: sum,
+                    at,
+                    asked: entry.asked,
+                    slot: entry.slot & !UPPER,
+                }
             }
             Err(at) => {
-                self.put(
-                    at,
-                    hash,
-                    key,
-                    Weight {
-                        bytes,
-                        packets,
-                        ..Weight::NONE
-                    },
-                );
-                return Weight {
+                let weight = Weight {
                     bytes,
                     packets,
                     ..Weight::NONE
                 };
+                self.put(at, hash, key, weight);
+                added(&weight, at)
             }
-        };
+        }
+    }
+
+    /// The same where upper halves matter.
+    #[cold]
+    fn add_large(&mut self, at: usize, hash: u64, bytes: u64, packets: u64) -> Added {
+        let before = self.weight(at);
         let weight = Weight {
             bytes: before.bytes.saturating_add(bytes),
             packets: before.packets.saturating_add(packets),
             ..before
         };
-        self.set(key, weight);
-        weight
+        self.keys -= 1;
+        self.put(at, hash, self.entries[at].key, weight);
+        added(&weight, at)
+    }
+
+    /// Notes that the key there is a candidate in this second.
+    pub(super) fn ask(&mut self, at: usize, tick: u16) {
+        self.entries[at].asked = tick;
     }
 
     /// Gives a key this weight, whether it was there or not.
@@ -172,7 +196,7 @@ impl<W: Words> Tally<W> {
         if self.keys >= self.most {
             self.grow();
         }
-        let hash = key.hashed(&self.seed);
+        let hash = hashed(&key, self.seed);
         let at = match self.find(&key, hash) {
             Ok(at) => {
                 self.keys -= 1;
@@ -185,21 +209,13 @@ impl<W: Words> Tally<W> {
 
     /// The weight of a key.
     pub(super) fn get(&self, key: &W) -> Option<Weight> {
-        let hash = key.hashed(&self.seed);
+        let hash = hashed(key, self.seed);
         let at = (self.keys > 0).then(|| self.find(key, hash))?;
         at.ok().map(|at| self.weight(at))
     }
 
     fn weight(&self, at: usize) -> Weight {
-        let entry = &self.entries[at];
-        let upper = (entry.slot & UPPER != 0).then(|| self.upper.get(&entry.key));
-        let (bytes, packets) = upper.flatten().copied().unwrap_or((0, 0));
-        Weight {
-            bytes: u64::from(bytes) << 32 | u64::from(entry.bytes),
-            packets: u64::from(packets) << 32 | u64::from(entry.packets),
-            asked: entry.asked,
-            slot: entry.slot & !UPPER,
-        }
+        self.entries[at].weight(&self.upper)
     }
 
     /// All keys with what they weigh, in no order.
@@ -221,31 +237,24 @@ impl<W: Words> Tally<W> {
 
     /// Keeps the keys of which this says so, with what it leaves them. Of memory that they no longer need much is given back.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Weight) -> bool) {
-        let places = self.entries.len();
-        // From behind a free place on, so that nobody is taken out between a key's first place and where it is.
-        let Some(begin) = self.tags.iter().position(|tag| *tag == 0) else {
-            return;
-        };
-        for at in (begin..places).chain(0..begin) {
-            if self.tags[at] == 0 {
+        let mut kept = Vec::new();
+        let upper = std::mem::take(&mut self.upper);
+        for (tag, entry) in self.tags.iter().zip(&self.entries) {
+            if *tag == 0 {
                 continue;
             }
-            let (key, mut weight) = (self.entries[at].key, self.weight(at));
-            self.mark(at, 0);
-            self.keys -= 1;
+            let mut weight = entry.weight(&upper);
             if keep(&mut weight) {
-                // It was at `at`, which is free now: there is a place no farther than that.
-                let hash = key.hashed(&self.seed);
-                self.put(self.free(hash), hash, key, weight);
-            } else if self.entries[at].slot & UPPER != 0 {
-                self.upper.remove(&key);
+                kept.push((entry.key, weight));
             }
         }
-        if self::places(self.keys) * 3 < places {
-            let kept: Vec<(W, Weight)> = self.iter().collect();
-            self.resize(self::places(kept.len()));
-            self.extend(kept);
+        let places = places(kept.len());
+        if places * 3 < self.entries.len() {
+            self.resize(places);
+        } else {
+            self.clear();
         }
+        self.extend(kept);
     }
 
     /// Forgets all keys, and keeps their memory.
@@ -266,7 +275,7 @@ impl<W: Words> Tally<W> {
 
     fn extend(&mut self, all: impl IntoIterator<Item = (W, Weight)>) {
         for (key, weight) in all {
-            let hash = key.hashed(&self.seed);
+            let hash = hashed(&key, self.seed);
             self.put(self.free(hash), hash, key, weight);
         }
     }
@@ -329,17 +338,17 @@ impl<W: Words> Tally<W> {
         }
     }
 
-    /// Has the processor fetch what will be looked at for this key, and waits for none of it: memory is far, and several keys are fetched in the
-    /// time of one. What it answers is of no use but to be used.
+    /// The hash of a key; has the processor fetch what will be looked at for it, and waits for none of it: memory is far, and several keys are
+    /// fetched in the time of one. The second number is of no use but to be used.
     #[inline]
-    pub(super) fn fetch(&self, key: W) -> u32 {
-        let hash = key.hashed(&self.seed);
+    pub(super) fn fetch(&self, key: W) -> (u64, u32) {
+        let hash = hashed(&key, self.seed);
         let at = self.first(hash);
         let same = self.step(at) ^ (EACH * u64::from(tag(hash)));
         let same = same.wrapping_sub(EACH) & !same & HIGHEST;
         // Without such a key the place behind is where it will be put, or near.
         let place = at + (same.trailing_zeros() as usize / 8).min(STEP - 1);
-        self.entries.get(place).map_or(0, |entry| entry.bytes)
+        (hash, self.entries.get(place).map_or(0, |entry| entry.bytes))
     }
 
     /// The first place that a key with this hash may have.
@@ -392,6 +401,16 @@ impl<W: Words> Tally<W> {
             }
             at = within(at + STEP, places);
         }
+    }
+}
+
+#[inline]
+fn added(weight: &Weight, at: usize) -> Added {
+    Added {
+        bytes: weight.bytes,
+        at,
+        asked: weight.asked,
+        slot: weight.slot,
     }
 }
 

@@ -40,7 +40,8 @@ fn add(top: &mut Top<u32>, key: u32, bytes: u64, now: Instant) {
         ..Flow::default()
     };
     let mut timeline = Timeline::new(Accounting::Arrival, now);
-    top.add(Some(key), &timeline.lay(&flow, now), now);
+    let (hash, _) = top.fetch(Some(key));
+    top.add(Some(key), hash, &timeline.lay(&flow, now), now);
 }
 
 /// Gives the four slots to keys 0 to 3 of 1,000 octets and a few; 0 is the lightest.
