@@ -354,7 +354,6 @@ fn devices(shared: &Shared) -> Devices {
     let now = jiff::Timestamp::now().as_second();
     let one = |device: &Device| {
         let known = shared.state.of(&device.name);
-        let verdicts = shared.compliance.of(&device.name);
         DeviceShown {
             device: device.name.to_string(),
             site: device.site.to_string(),
@@ -366,7 +365,7 @@ fn devices(shared: &Shared) -> Devices {
             last_change: at(known.change),
             failure: known.reason,
             changes: known.changes,
-            violations: verdicts.iter().filter(|own| own.open(now) > 0).count(),
+            violations: shared.compliance.broken(&device.name, now).len(),
         }
     };
     Devices {
@@ -473,11 +472,11 @@ fn violations(shared: &Shared) -> Violations {
     let now = jiff::Timestamp::now().as_second();
     let mut violations = Vec::new();
     for device in inventory.devices() {
-        let verdicts = shared.compliance.of(&device.name).into_iter();
+        let verdicts = shared.compliance.of(&device.name, now).into_iter();
         let broken = verdicts.filter(|verdict| !verdict.breaches.is_empty());
         violations.extend(broken.map(|verdict| {
             Violation {
-                waived: verdict.open(now) == 0,
+                waived: verdict.open == 0,
                 device: device.name.to_string(),
                 site: device.site.to_string(),
                 since: verdict
@@ -496,7 +495,8 @@ fn violations(shared: &Shared) -> Violations {
 }
 
 fn rules(shared: &Shared, _: &Request, device: &str) -> Result<Response, Refusal> {
-    let verdicts = shared.compliance.of(device);
+    let now = jiff::Timestamp::now().as_second();
+    let verdicts = shared.compliance.of(device, now);
     if verdicts.is_empty() && shared.feed.current().device(device).is_none() {
         return Err(not_found("no such device"));
     }

@@ -630,7 +630,7 @@ async fn kept(
             .map_or("", |credential| credential.user.as_str());
         // What the device writes into its configuration is surer than who was logged in.
         reason.user = match collected.author() {
-            Some(author) if author != own => Some(author),
+            Some(author) if author != own => Some(author.to_owned()),
             _ => shared.logins.candidates(&device.name, own, Instant::now()),
         };
     }

@@ -1,7 +1,7 @@
 //! Which device breaks which rule, since when, and by whom.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inventory::Device;
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use ssh::Driver;
 
 use crate::archive::{Archive, MOST_VERSIONS};
-use crate::rules::{Breach, Rules, Severity, Waiver, vars};
+use crate::rules::{Breach, Rule, Rules, Severity, Waiver, vars};
 use crate::tree::Tree;
 
 /// How a device stands to a rule.
@@ -29,16 +29,54 @@ pub(crate) struct Verdict {
     /// Who answers for it that the device may break the rule, and until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiver: Option<Waiver>,
+    /// Places that break it and that no waiver covers.
+    #[serde(skip)]
+    pub(crate) open: usize,
 }
 
-impl Verdict {
+/// How a device stands to a rule, as it is kept: with ten thousand devices, what a rule says must not be there for each of them.
+#[derive(Clone, Debug)]
+struct Judged {
+    rule: Arc<Rule>,
+    /// Empty when it holds.
+    breaches: Box<[Breach]>,
+    introduced: Option<Introduced>,
+    waiver: Option<Box<Waiver>>,
+}
+
+impl Judged {
     /// Places that break the rule and that no waiver covers at a time (Unix seconds).
-    pub(crate) fn open(&self, now: i64) -> usize {
+    fn open(&self, now: i64) -> usize {
         match &self.waiver {
             Some(waiver) if waiver.holds(now) => 0,
             _ => self.breaches.len(),
         }
     }
+
+    fn verdict(&self, now: i64) -> Verdict {
+        Verdict {
+            rule: self.rule.id.clone(),
+            title: self.rule.title.clone(),
+            severity: self.rule.severity,
+            why: self.rule.why.clone(),
+            fix: self.rule.fix.clone(),
+            breaches: self.breaches.to_vec(),
+            introduced: self.introduced.clone(),
+            waiver: self.waiver.as_deref().cloned(),
+            open: self.open(now),
+        }
+    }
+}
+
+/// How a device stands to a rule, in numbers.
+pub(crate) struct Count {
+    pub(crate) rule: Arc<Rule>,
+    /// Places that break it and that no waiver covers.
+    pub(crate) open: usize,
+    /// When a waiver of what breaks it ends, Unix seconds.
+    pub(crate) waived_until: Option<i64>,
+    /// When the version was found that brought it, Unix seconds.
+    pub(crate) since: Option<i64>,
 }
 
 /// The version that brought a breach.
@@ -57,7 +95,7 @@ pub(crate) struct Introduced {
 
 /// The verdicts of all devices.
 #[derive(Debug, Default)]
-pub(crate) struct Compliance(Mutex<HashMap<String, BTreeMap<String, Verdict>>>);
+pub(crate) struct Compliance(Mutex<HashMap<String, Vec<Judged>>>);
 
 impl Compliance {
     /// Holds a device's configuration against the rules. `version` is its time, author and commit when it is a new one: what it
@@ -72,12 +110,12 @@ impl Compliance {
     ) {
         let tree = Tree::parse(driver.structure(), text);
         let vars = vars(device);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = all.remove(&*device.name);
-        let mut verdicts = BTreeMap::new();
+        let before = self.held().get(&*device.name).cloned();
+        let before = before.unwrap_or_default();
+        let mut judged = Vec::new();
         for rule in rules.iter().filter(|rule| rule.is_for(device)) {
             let breaches = rule.breaches(&tree, &vars);
-            let earlier = before.as_ref().and_then(|before| before.get(&rule.id));
+            let earlier = before.iter().find(|before| before.rule.id == rule.id);
             let introduced = match (breaches.is_empty(), earlier, version) {
                 (true, _, _) => None,
                 (false, Some(earlier), _) if !earlier.breaches.is_empty() => {
@@ -91,19 +129,15 @@ impl Compliance {
                 }),
                 (false, _, None) => None,
             };
-            let verdict = Verdict {
-                rule: rule.id.clone(),
-                title: rule.title.clone(),
-                severity: rule.severity,
-                why: rule.why.clone(),
-                fix: rule.fix.clone(),
-                breaches,
+            judged.push(Judged {
+                rule: Arc::clone(rule),
+                breaches: breaches.into(),
                 introduced,
-                waiver: rules.waiver(&rule.id, device).cloned(),
-            };
-            verdicts.insert(rule.id.clone(), verdict);
+                waiver: rules.waiver(&rule.id, device).cloned().map(Box::new),
+            });
         }
-        all.insert(device.name.to_string(), verdicts);
+        judged.shrink_to_fit();
+        self.held().insert(device.name.to_string(), judged);
     }
 
     /// Holds the newest version of a device against the rules, and looks back in the archive for what brought each breach.
@@ -116,30 +150,21 @@ impl Compliance {
     ) -> Result<(), git::Error> {
         let versions = archive.versions(&*device.name, MOST_VERSIONS)?;
         let Some(newest) = versions.first() else {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&*device.name);
+            self.held().remove(&*device.name);
             return Ok(());
         };
         let Some(text) = archive.text(&*device.name, &newest.id)? else {
             return Ok(());
         };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&*device.name);
+        self.held().remove(&*device.name);
         self.judge(rules, device, driver, &text, None);
         let vars = vars(device);
-        let broken: Vec<String> = self
-            .of(&device.name)
+        let judged = self.held().get(&*device.name).cloned();
+        let mut open: Vec<Arc<Rule>> = judged
             .into_iter()
-            .filter(|verdict| !verdict.breaches.is_empty())
-            .map(|verdict| verdict.rule)
-            .collect();
-        let mut open: Vec<_> = rules
-            .iter()
-            .filter(|rule| broken.contains(&rule.id))
+            .flatten()
+            .filter(|judged| !judged.breaches.is_empty())
+            .map(|judged| judged.rule)
             .collect();
         for pair in 0..versions.len() {
             if open.is_empty() {
@@ -172,37 +197,52 @@ impl Compliance {
         Ok(())
     }
 
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Vec<Judged>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn introduce(&self, device: &str, rule: &str, introduced: Introduced) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(verdict) = all
-            .get_mut(device)
-            .and_then(|verdicts| verdicts.get_mut(rule))
-        {
-            verdict.introduced = Some(introduced);
+        let mut all = self.held();
+        let mut own = all.get_mut(device).into_iter().flatten();
+        if let Some(judged) = own.find(|judged| judged.rule.id == rule) {
+            judged.introduced = Some(introduced);
         }
     }
 
-    /// The verdicts on a device, in order of rules; empty when it has not been collected.
-    pub(crate) fn of(&self, device: &str) -> Vec<Verdict> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(device)
-            .map(|verdicts| verdicts.values().cloned().collect())
-            .unwrap_or_default()
+    /// The verdicts on a device at a time (Unix seconds), in order of rules; empty when it has not been collected.
+    pub(crate) fn of(&self, device: &str, now: i64) -> Vec<Verdict> {
+        let all = self.held();
+        let own = all.get(device).into_iter().flatten();
+        own.map(|judged| judged.verdict(now)).collect()
+    }
+
+    /// The same in numbers.
+    pub(crate) fn counts(&self, device: &str, now: i64) -> Vec<Count> {
+        let all = self.held();
+        let own = all.get(device).into_iter().flatten();
+        let count = |judged: &Judged| {
+            let waiver = judged.waiver.as_ref();
+            let waiver = waiver.filter(|_| !judged.breaches.is_empty());
+            Count {
+                rule: Arc::clone(&judged.rule),
+                open: judged.open(now),
+                waived_until: waiver.map(|waiver| waiver.until),
+                since: judged.introduced.as_ref().map(|own| own.at),
+            }
+        };
+        own.map(count).collect()
     }
 
     /// The rules that a device breaks, without those that a waiver covers at a time (Unix seconds).
     pub(crate) fn broken(&self, device: &str, now: i64) -> Vec<String> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = all.get(device).into_iter().flatten();
-        own.filter(|(_, verdict)| verdict.open(now) > 0)
-            .map(|(rule, _)| rule.clone())
-            .collect()
+        let counts = self.counts(device, now).into_iter();
+        let broken = counts.filter(|count| count.open > 0);
+        broken.map(|count| count.rule.id.clone()).collect()
     }
 
     /// Forgets devices that `known` does not hold.
     pub(crate) fn retain(&self, known: impl Fn(&str) -> bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|device, _| known(device));
+        self.held().retain(|device, _| known(device));
     }
 }
 
@@ -238,7 +278,7 @@ mod tests {
         compliance.trace(&rules, device, &driver, &archive).unwrap();
         let verdict = |id: &str| {
             compliance
-                .of("r1")
+                .of("r1", 1000)
                 .into_iter()
                 .find(|verdict| verdict.rule == id)
                 .unwrap()
@@ -283,7 +323,7 @@ mod tests {
         );
         assert!(
             compliance
-                .of("r1")
+                .of("r1", 1000)
                 .iter()
                 .all(|verdict| verdict.breaches.is_empty())
         );

@@ -6,6 +6,7 @@ use ssh::{Incomplete, Weakness};
 use toolkit::{Collect, Encoder, Kind, Labels};
 
 use crate::collector::{Shared, obstacle};
+use crate::compliance::Count;
 use crate::state::Known;
 
 /// The series of each device.
@@ -239,59 +240,40 @@ fn weak(out: &mut Encoder, devices: &[(Labels, String, Known)]) {
 impl Series {
     fn verdicts(&self, out: &mut Encoder, devices: &[(Labels, String, Known)]) {
         let now = jiff::Timestamp::now().as_second();
-        let verdicts: Vec<_> = devices
+        let counts: Vec<_> = devices
             .iter()
             .flat_map(|(labels, name, _)| {
-                self.0
-                    .compliance
-                    .of(name)
-                    .into_iter()
-                    .map(move |verdict| (labels, verdict))
+                let counts = self.0.compliance.counts(name, now).into_iter();
+                counts.map(move |count| (labels, count))
             })
             .collect();
-        out.family(
+        let mut family = |name, help, value: fn(&Count) -> Option<i64>| {
+            out.family(name, Kind::Gauge, help);
+            for (labels, count) in &counts {
+                if let Some(value) = value(count) {
+                    let rule = &count.rule;
+                    let extra = Labels::new([
+                        ("rule", rule.id.as_str()),
+                        ("severity", rule.severity.name()),
+                    ]);
+                    out.sample_with(labels, &extra, value);
+                }
+            }
+        };
+        family(
             "sshconfig_rule_violations",
-            Kind::Gauge,
             "Places where the configuration breaks a rule; 0 where it holds or a waiver does.",
+            |count| i64::try_from(count.open).ok(),
         );
-        for (labels, verdict) in &verdicts {
-            let extra = Labels::new([
-                ("rule", verdict.rule.as_str()),
-                ("severity", verdict.severity.name()),
-            ]);
-            out.sample_with(labels, &extra, verdict.open(now) as u64);
-        }
-        out.family(
+        family(
             "sshconfig_waiver_expires_timestamp_seconds",
-            Kind::Gauge,
             "When the waiver of a rule that the device breaks ends.",
+            |count| count.waived_until,
         );
-        for (labels, verdict) in &verdicts {
-            if let Some(waiver) = verdict
-                .waiver
-                .as_ref()
-                .filter(|_| !verdict.breaches.is_empty())
-            {
-                let extra = Labels::new([
-                    ("rule", verdict.rule.as_str()),
-                    ("severity", verdict.severity.name()),
-                ]);
-                out.sample_with(labels, &extra, waiver.until);
-            }
-        }
-        out.family(
+        family(
             "sshconfig_rule_violated_since_timestamp_seconds",
-            Kind::Gauge,
             "When the version was found that brought a violation.",
+            |count| count.since,
         );
-        for (labels, verdict) in &verdicts {
-            if let Some(introduced) = &verdict.introduced {
-                let extra = Labels::new([
-                    ("rule", verdict.rule.as_str()),
-                    ("severity", verdict.severity.name()),
-                ]);
-                out.sample_with(labels, &extra, introduced.at);
-            }
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! What a device said to a command.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::exchange::Reply;
-use crate::{Driver, Facts};
+use crate::exchange::{Reply, owned};
+use crate::{Driver, Facts, Incomplete, Transport};
 
 /// What a device said to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +48,34 @@ impl Said {
                 let (lines, spoilt) = reply.read(driver);
                 Answer {
                     refused: driver.refusal(&lines).map(str::to_owned),
-                    lines,
+                    lines: owned(lines),
                     bytes: reply.bytes(),
                     whole: !spoilt,
                     status: None,
                 }
+            }
+        }
+    }
+
+    /// The lines, and why they are not all of a configuration where that shows.
+    pub(crate) fn read(&self, driver: &Driver) -> (Vec<Cow<'_, str>>, Option<Incomplete>) {
+        let refused = |words: &str| Incomplete::Refused(words.to_owned());
+        match self {
+            Self::Channel(answer) => {
+                let failed = driver.transport() == Transport::Exec && answer.status != Some(0);
+                let flaw = match &answer.refused {
+                    Some(words) => Some(refused(words)),
+                    None if !answer.whole => Some(Incomplete::Pager),
+                    None => failed.then_some(Incomplete::Evidence),
+                };
+                let lines = answer.lines.iter();
+                (lines.map(|line| line.as_str().into()).collect(), flaw)
+            }
+            Self::Terminal(reply) => {
+                let (lines, spoilt) = reply.read(driver);
+                let flaw = driver.refusal(&lines).map(refused);
+                let flaw = flaw.or_else(|| spoilt.then_some(Incomplete::Pager));
+                (lines, flaw)
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use ring::digest::{Context, SHA256};
 
 use crate::answer::Said;
-use crate::{Driver, Transport};
+use crate::Driver;
 
 /// Why a configuration does not count as whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Seen {
     text: [u8; 32],
 }
 
-/// A configuration as it was collected, not masked. It is read when somebody asks for it: one that is known already is not.
+/// A configuration as it was collected, not masked: its text alone, or what came where that is known already and nobody may ask for its text.
 #[derive(Debug)]
 pub struct Collected {
     /// Whether there is evidence that it is whole; without it the text is not to be stored.
@@ -49,48 +49,52 @@ pub struct Collected {
     /// Bytes that came from the device.
     pub bytes: usize,
     driver: Arc<Driver>,
+    /// Empty once it was read.
     said: Vec<Said>,
     raw: [u8; 32],
-    lines: OnceLock<Vec<String>>,
     text: OnceLock<String>,
+    author: Option<String>,
     seen: OnceLock<Seen>,
 }
 
 impl Collected {
     /// What was said to the commands of a driver. What came is not looked through where it is that of `seen`.
     pub(crate) fn new(driver: &Arc<Driver>, said: Vec<Said>, seen: Option<&Seen>) -> Self {
-        let collected = Self {
+        let mut collected = Self {
             complete: Ok(()),
             bytes: said.iter().map(Said::bytes).sum(),
             driver: Arc::clone(driver),
             raw: raw(&said),
             said,
-            lines: OnceLock::new(),
             text: OnceLock::new(),
+            author: None,
             seen: OnceLock::new(),
         };
         if seen.is_some_and(|seen| collected.came_as(seen)) {
             return collected;
         }
-        let (lines, complete) = collected.read();
-        Self {
+        let Read {
+            text,
+            author,
             complete,
-            lines: lines.into(),
-            ..collected
-        }
+        } = read(driver, &collected.said);
+        collected.said = Vec::new();
+        collected.text = text.into();
+        collected.author = author;
+        collected.complete = complete;
+        collected
     }
 
     /// The text, normalised.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.text
-            .get_or_init(|| self.driver.normalise(self.lines()))
+        self.text.get_or_init(|| read(&self.driver, &self.said).text)
     }
 
-    /// Who changed it last, where the device writes that into its configuration.
+    /// Who changed it last, where the device writes that into its configuration and it came in other bytes than those of `seen`.
     #[must_use]
-    pub fn author(&self) -> Option<String> {
-        self.driver.author(self.lines())
+    pub fn author(&self) -> Option<&str> {
+        self.author.as_deref()
     }
 
     /// Its digests.
@@ -117,37 +121,38 @@ impl Collected {
     pub fn came_as(&self, seen: &Seen) -> bool {
         self.raw == seen.raw
     }
+}
 
-    fn lines(&self) -> &[String] {
-        self.lines.get_or_init(|| self.read().0)
+/// What an answer comes to.
+struct Read {
+    text: String,
+    author: Option<String>,
+    complete: Result<(), Incomplete>,
+}
+
+/// Its lines are in memory only here: they take several times as much as the text.
+fn read(driver: &Driver, said: &[Said]) -> Read {
+    let mut lines = Vec::new();
+    let mut complete = Ok(());
+    for (one, command) in said.iter().zip(&driver.collect) {
+        let (own, flaw) = one.read(driver);
+        if let (Some(flaw), Ok(())) = (flaw, &complete) {
+            complete = Err(flaw);
+        }
+        if said.len() > 1 {
+            lines.push(format!("{} {command}", driver.comment).into());
+        }
+        lines.extend(own);
     }
-
-    fn read(&self) -> (Vec<String>, Result<(), Incomplete>) {
-        let driver = &self.driver;
-        let mut lines = Vec::new();
-        let mut complete = Ok(());
-        for (said, command) in self.said.iter().zip(&driver.collect) {
-            let answer = said.answer(driver);
-            let flaw = match (&answer.refused, answer.status) {
-                (Some(words), _) => Some(Incomplete::Refused(words.clone())),
-                _ if !answer.whole => Some(Incomplete::Pager),
-                (None, status) if driver.transport() == Transport::Exec && status != Some(0) => {
-                    Some(Incomplete::Evidence)
-                }
-                _ => None,
-            };
-            if let (Some(flaw), Ok(())) = (flaw, &complete) {
-                complete = Err(flaw);
-            }
-            if self.said.len() > 1 {
-                lines.push(format!("{} {command}", driver.comment));
-            }
-            lines.extend(answer.lines);
-        }
-        if complete.is_ok() && !driver.complete().holds(&lines) {
-            complete = Err(Incomplete::Evidence);
-        }
-        (lines, complete)
+    if complete.is_ok() && !driver.complete().holds(&lines) {
+        complete = Err(Incomplete::Evidence);
+    }
+    let mut text = driver.normalise(&lines);
+    text.shrink_to_fit();
+    Read {
+        text,
+        author: driver.author(&lines),
+        complete,
     }
 }
 

@@ -357,13 +357,13 @@ impl Driver {
     /// The first line of `lines` that says that the command was not taken. Looked for where devices say so: in the first three
     /// lines and the last one.
     #[must_use]
-    pub fn refusal<'a>(&self, lines: &'a [String]) -> Option<&'a str> {
+    pub fn refusal<'a, L: AsRef<str>>(&self, lines: &'a [L]) -> Option<&'a str> {
         let errors = self.errors.as_ref()?;
-        let written = || lines.iter().filter(|line| !line.trim().is_empty());
+        let lines = || lines.iter().map(AsRef::as_ref);
+        let written = || lines().filter(|line: &&str| !line.trim().is_empty());
         written()
             .take(3)
             .chain(written().next_back())
-            .map(String::as_str)
             .find(|line| errors.is_match(line))
     }
 

@@ -29,8 +29,9 @@ pub struct Complete {
 
 impl Complete {
     /// Whether `lines` carry the evidence; that of `status` and `twice` is for who asked the device.
-    pub(crate) fn holds(&self, lines: &[String]) -> bool {
-        let written = || lines.iter().filter(|line| !line.trim().is_empty());
+    pub(crate) fn holds<L: AsRef<str>>(&self, lines: &[L]) -> bool {
+        let all = || lines.iter().map(AsRef::as_ref);
+        let written = || all().filter(|line: &&str| !line.trim().is_empty());
         let last = |regex: &Regex| {
             written()
                 .next_back()
@@ -40,7 +41,7 @@ impl Complete {
         let every = |regex: &Regex| {
             written().next().is_some() && written().all(|line| regex.is_match(line))
         };
-        let broken = |regex: &Regex| lines.iter().any(|line| regex.is_match(line));
+        let broken = |regex: &Regex| all().any(|line| regex.is_match(line));
         self.last_line.as_ref().is_none_or(last)
             && self.header.as_ref().is_none_or(header)
             && self.every_line.as_ref().is_none_or(every)
@@ -51,12 +52,12 @@ impl Complete {
 }
 
 /// Braces outside of quotes and comments, at least one pair, never more closed than opened, and none left open.
-fn balanced(lines: &[String]) -> bool {
+fn balanced<L: AsRef<str>>(lines: &[L]) -> bool {
     let mut open = 0usize;
     let mut pairs = 0usize;
     let mut quoted = false;
     let mut comment = false;
-    for line in lines {
+    for line in lines.iter().map(AsRef::as_ref) {
         let mut bytes = line.bytes().peekable();
         let hash = line.trim_start().starts_with('#') && !quoted;
         while let Some(byte) = bytes.next() {
@@ -84,11 +85,11 @@ fn balanced(lines: &[String]) -> bool {
 }
 
 /// Each `config …` and `edit …` ended by its `end` and `next`, at least one of them, and no quote left open.
-fn closed(lines: &[String]) -> bool {
+fn closed<L: AsRef<str>>(lines: &[L]) -> bool {
     let mut open: Vec<&str> = Vec::new();
     let mut some = false;
     let mut quoted = false;
-    for line in lines {
+    for line in lines.iter().map(AsRef::as_ref) {
         let inside = quoted;
         quoted ^= is_quote_odd(line);
         if inside {
@@ -194,7 +195,7 @@ mod tests {
             ..Complete::default()
         };
         assert!(every.holds(&lines("set a\n\nset b\n")));
-        assert!(!every.holds(&lines("set a\nse\n")) && !every.holds(&[]));
+        assert!(!every.holds(&lines("set a\nse\n")) && !every.holds::<String>(&[]));
         let broken = Complete {
             broken: regex("^#error"),
             ..header

@@ -5,7 +5,7 @@
 //! prompt is followed by the rest of the answer instead. Prompts left over from before are passed over, since no echo stands in
 //! front of them.
 
-use std::ops::Range;
+use std::borrow::Cow;
 
 use crate::Error;
 use crate::driver::Driver;
@@ -203,48 +203,55 @@ impl<'a> Exchange<'a> {
             prompt: self.prompt.text().to_vec(),
             paged: self.paged,
             ended: found.is_some(),
-            screen: self.screen,
-            lines,
+            bytes: self.screen.bytes(),
+            text: self.screen.into_text(lines),
         }
     }
 
-    /// The lines of the answer, and whether text of a pager was left in them.
-    pub(crate) fn finish(self) -> (Vec<String>, bool) {
+    #[cfg(test)]
+    fn finish(self) -> (Vec<String>, bool) {
         let driver = self.driver;
-        self.reply().read(driver)
+        let reply = self.reply();
+        let (lines, spoilt) = reply.read(driver);
+        (owned(lines), spoilt)
     }
 }
 
-/// An answer as it came: the messages of the log are still among its lines.
+/// An answer as it came: the messages of the log are still among its lines. It takes no more memory than its text, since many of them
+/// may wait to be read.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    screen: Screen,
-    lines: Range<usize>,
+    /// Its lines, each with its line end.
+    text: Box<[u8]>,
     prompt: Vec<u8>,
     paged: bool,
     ended: bool,
+    bytes: usize,
 }
 
 impl Reply {
     /// Its lines, each with its line end.
     pub(crate) fn text(&self) -> &[u8] {
-        self.screen.text(self.lines.clone())
+        &self.text
     }
 
     /// Bytes that came from the device for it.
     pub(crate) fn bytes(&self) -> usize {
-        self.screen.bytes()
+        self.bytes
     }
 
     /// The lines of the answer, and whether text of a pager was left in them.
-    pub(crate) fn read(&self, driver: &Driver) -> (Vec<String>, bool) {
+    pub(crate) fn read(&self, driver: &Driver) -> (Vec<Cow<'_, str>>, bool) {
         if !self.ended {
             return (Vec::new(), true);
         }
-        let lines = || self.lines.clone().map(|number| self.screen.line(number));
+        let lines = || {
+            let lines = self.text.split_inclusive(|byte| *byte == b'\n');
+            lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+        };
         let spoilt = self.paged && lines().any(|line| driver.holds_pager(line));
         let own = lines().filter(|line| !driver.is_log(line));
-        let mut kept: Vec<String> = own.map(text).collect();
+        let mut kept: Vec<Cow<'_, str>> = own.map(String::from_utf8_lossy).collect();
         // A prompt that a message of the log was written over belongs to no answer.
         while kept
             .last()
@@ -257,8 +264,9 @@ impl Reply {
     }
 }
 
-fn text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).into_owned()
+/// Lines that no longer need the answer.
+pub(crate) fn owned(lines: Vec<Cow<'_, str>>) -> Vec<String> {
+    lines.into_iter().map(Cow::into_owned).collect()
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub fn answered(driver: &Driver, pieces: &[&[u8]]) -> Option<Vec<String>> {
         done = exchange.push(piece).ok()? == exchange::Step::Done;
         let _ = exchange.nudge();
     }
-    done.then(|| exchange.finish().0)
+    done.then(|| exchange::owned(exchange.reply().read(driver).0))
 }
 
 /// What recordings of one device come to, for tests.
@@ -124,6 +124,8 @@ impl<'a> Replay<'a> {
                 }
             };
         }
-        Some(exchange.finish())
+        let reply = exchange.reply();
+        let (lines, spoilt) = reply.read(driver);
+        Some((exchange::owned(lines), spoilt))
     }
 }

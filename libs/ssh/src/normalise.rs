@@ -11,7 +11,7 @@ impl Driver {
     /// `lines` without volatile lines and parts, without trailing spaces, and with at most one empty line or bare comment sign
     /// in a row: where a volatile line was is then not to be seen. Lines that go on in the next become one.
     #[must_use]
-    pub fn normalise(&self, lines: &[String]) -> String {
+    pub fn normalise<L: AsRef<str>>(&self, lines: &[L]) -> String {
         let mut text = String::new();
         let mut gap = true;
         let mut sign = false;
@@ -47,19 +47,19 @@ impl Driver {
     }
 
     /// The lines, where one that ends with the platform's sign for it is one with the next.
-    fn joined<'a>(&self, lines: &'a [String]) -> Vec<Cow<'a, str>> {
+    fn joined<'a, L: AsRef<str>>(&self, lines: &'a [L]) -> Vec<Cow<'a, str>> {
         let Some(sign) = self.continued.as_deref() else {
             return lines
                 .iter()
-                .map(|line| Cow::Borrowed(line.as_str()))
+                .map(|line| Cow::Borrowed(line.as_ref()))
                 .collect();
         };
         let mut joined: Vec<Cow<'a, str>> = Vec::new();
         let mut open = false;
-        for line in lines {
+        for line in lines.iter().map(AsRef::as_ref) {
             let (part, more) = match line.trim_end().strip_suffix(sign) {
                 Some(part) => (part, true),
-                None => (line.as_str(), false),
+                None => (line, false),
             };
             match joined.last_mut().filter(|_| open) {
                 Some(last) => last.to_mut().push_str(part.trim_start()),
@@ -72,8 +72,8 @@ impl Driver {
 
     /// Who made the last change, where the device writes that into its configuration.
     #[must_use]
-    pub fn author(&self, lines: &[String]) -> Option<String> {
-        let line = |line: &String| {
+    pub fn author<L: AsRef<str>>(&self, lines: &[L]) -> Option<String> {
+        let line = |line: &str| {
             let found = self.author.iter().find_map(|regex| regex.captures(line))?;
             let name: String = found
                 .name("user")?
@@ -84,7 +84,7 @@ impl Driver {
                 .collect();
             Some(name.trim().to_owned()).filter(|name| !name.is_empty())
         };
-        lines.iter().find_map(line)
+        lines.iter().map(AsRef::as_ref).find_map(line)
     }
 }
 

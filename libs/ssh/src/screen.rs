@@ -78,6 +78,18 @@ impl Screen {
             .unwrap_or_default()
     }
 
+    /// [`Screen::text`], with nothing else of the screen kept in memory.
+    pub(crate) fn into_text(mut self, lines: Range<usize>) -> Box<[u8]> {
+        let length = self.text(lines.clone()).len();
+        let begin = lines.start.checked_sub(1);
+        let begin = begin.and_then(|before| self.ends.get(before)).copied();
+        let mut text = std::mem::take(&mut self.text);
+        let begin = begin.unwrap_or(0);
+        text.truncate(begin + length);
+        text.drain(..begin.min(text.len()));
+        text.into_boxed_slice()
+    }
+
     /// The line that the cursor is in, without trailing spaces.
     pub(crate) fn current(&self) -> &[u8] {
         self.line.trim_ascii_end()
@@ -233,6 +245,9 @@ mod tests {
             prop_assert_eq!(&pieces.text, &whole.text);
             prop_assert_eq!(&pieces.ends, &whole.ends);
             prop_assert_eq!(pieces.current(), whole.current());
+            let lines = whole.count().min(2)..whole.count();
+            let text = whole.text(lines.clone()).to_vec();
+            prop_assert_eq!(&*whole.into_text(lines), &*text);
         }
     }
 }
