@@ -8,6 +8,7 @@
 
 mod commit;
 mod objects;
+mod packed;
 mod process;
 mod repository;
 

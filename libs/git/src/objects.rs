@@ -94,8 +94,9 @@ fn start(folder: &Path) -> io::Result<Process> {
 }
 
 fn ask(process: &mut Process, name: &str) -> io::Result<Option<(String, Vec<u8>)>> {
-    writeln!(process.questions, "{name}")?;
-    process.questions.flush()?;
+    process
+        .questions
+        .write_all(format!("{name}\n").as_bytes())?;
     let mut head = String::new();
     if process.answers.read_line(&mut head)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());

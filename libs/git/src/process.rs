@@ -1,6 +1,6 @@
 //! `git` as a process.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +12,9 @@ use nix::unistd::Pid;
 
 /// Longest time for what git does with another host.
 const FAR: Duration = Duration::from_secs(60);
+
+/// Bytes that git is given at once.
+const PIECE: usize = 32 << 10;
 
 /// Nothing of the user's own settings, no questions, known words.
 pub(crate) const ENVIRONMENT: [(&str, &str); 4] = [
@@ -57,7 +60,10 @@ pub fn run(
         .process_group(0);
     let mut child = command.spawn()?;
     let fed = match child.stdin.take() {
-        Some(mut stdin) => input(&mut stdin),
+        Some(stdin) => {
+            let mut stdin = BufWriter::with_capacity(PIECE, stdin);
+            input(&mut stdin).and_then(|()| stdin.flush())
+        }
         None => Ok(()),
     };
     let far = matches!(args.first(), Some(&("fetch" | "push" | "ls-remote")));

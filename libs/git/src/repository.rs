@@ -1,10 +1,18 @@
 //! A bare repository with a history of its own for each text.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::commit::{Commit, import};
-use crate::{Error, Objects, run};
+use crate::{Error, Objects, packed, run};
+
+/// References from which on they are moved together.
+const MANY: usize = 4;
+/// The branch that commits are made on before references are moved. It ends as it began, so that it never exists.
+const NOWHERE: &str = "refs/heads/import";
+/// Objects that are kept in files of their own when they are written together; more of them become a pack, which is one file to wait for.
+const LOOSE: &str = "fastimport.unpackLimit=12";
 
 /// One version of a text, newest first in lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,41 +81,72 @@ impl Repository {
     /// # Errors
     /// Git refused; then none of them counts as written.
     pub fn write(&self, changes: &[Change]) -> Result<Vec<String>, Error> {
-        let mut tips = Vec::new();
-        for (number, change) in changes.iter().enumerate() {
-            let first = !changes[..number]
-                .iter()
-                .any(|other| other.reference == change.reference);
-            tips.push(match first {
-                true => self.tip(&change.reference)?,
-                false => None,
-            });
+        let mut tips: BTreeMap<&str, Option<String>> = BTreeMap::new();
+        for change in changes {
+            if !tips.contains_key(change.reference.as_str()) {
+                tips.insert(&change.reference, self.tip(&change.reference)?);
+            }
         }
+        let plain = |reference: &&str| packed::takes(&self.folder, reference);
+        if tips.len() >= MANY && tips.keys().all(plain) {
+            let ids = self.import(changes, &tips, Some(NOWHERE))?;
+            let mut moves = BTreeMap::new();
+            for (change, id) in changes.iter().zip(&ids) {
+                let reference = change.reference.as_str();
+                let from = tips.get(reference).and_then(Option::as_deref);
+                moves.insert(reference, packed::Move { from, to: id });
+            }
+            if packed::set(&self.folder, &moves).map_err(Error::Run)? {
+                return Ok(ids);
+            }
+        }
+        self.import(changes, &tips, None)
+    }
+
+    /// Makes the commits, each behind the one before it on its reference, the first behind that of `tips`. With `onto` no reference is moved.
+    fn import(
+        &self,
+        changes: &[Change],
+        tips: &BTreeMap<&str, Option<String>>,
+        onto: Option<&str>,
+    ) -> Result<Vec<String>, Error> {
         let mut feed = |out: &mut dyn Write| -> io::Result<()> {
-            for (number, (change, tip)) in changes.iter().zip(&tips).enumerate() {
+            let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+            for (number, change) in (1..).zip(changes) {
+                let reference = change.reference.as_str();
+                let from = match last.insert(reference, number) {
+                    Some(before) => Some(format!(":{before}")),
+                    None => tips.get(reference).cloned().flatten(),
+                };
+                if let Some(onto) = onto {
+                    writeln!(out, "reset {onto}")?;
+                }
                 let commit = Commit {
                     author: &change.author,
                     committer: &self.committer,
                     seconds: change.seconds,
                     message: &change.message,
-                    from: tip.as_deref(),
+                    from: from.as_deref(),
                     merge: None,
                     tree: None,
                 };
-                let files: Vec<(&str, &str)> = change
-                    .files
-                    .iter()
+                let files = change.files.iter();
+                let files: Vec<(&str, &str)> = files
                     .map(|(path, text)| (path.as_str(), text.as_str()))
                     .collect();
-                import(out, &change.reference, number + 1, &commit, &files)?;
+                import(out, onto.unwrap_or(reference), number, &commit, &files)?;
+            }
+            if let Some(onto) = onto {
+                writeln!(out, "reset {onto}")?;
             }
             for number in 1..=changes.len() {
                 writeln!(out, "get-mark :{number}")?;
             }
             writeln!(out, "done")
         };
+        let settings = ["-c", LOOSE];
         let args = ["fast-import", "--quiet", "--done", "--cat-blob-fd=1"];
-        let said = self.fed(&args, &mut feed)?;
+        let said = self.fed(&[&settings[..], &args].concat(), &mut feed)?;
         Ok(said.split_whitespace().map(str::to_owned).collect())
     }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use ring::digest::{Context, SHA256};
 
-use crate::answer::Said;
 use crate::Driver;
+use crate::answer::Said;
 
 /// Why a configuration does not count as whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,8 @@ impl Collected {
     /// The text, normalised.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.text.get_or_init(|| read(&self.driver, &self.said).text)
+        self.text
+            .get_or_init(|| read(&self.driver, &self.said).text)
     }
 
     /// Who changed it last, where the device writes that into its configuration and it came in other bytes than those of `seen`.

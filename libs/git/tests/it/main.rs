@@ -141,3 +141,64 @@ fn plain_clone_holds_every_history_and_the_reader_survives_a_collection_of_garba
     assert_eq!(String::from_utf8_lossy(&said.stdout).lines().count(), 2);
     assert!(repository.run(&["fsck", "--strict"]).is_ok());
 }
+
+/// Those of many references at once are moved together; git finds nothing wrong with what comes of it.
+#[test]
+fn many_are_written_together_with_few_and_many_in_turn() {
+    let (_dir, repository) = repository();
+    let fsck = || {
+        let output = Command::new("git")
+            .current_dir(repository.folder())
+            .args(["fsck", "--strict"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && !said.contains("error"), "{said}");
+    };
+    // The first of them alone, so that it has a file of its own.
+    repository.write(&[change("r1", 1, "alone\n")]).unwrap();
+    for round in 2..5 {
+        let mut all: Vec<Change> = (1..=40)
+            .map(|number| change(&format!("r{number}"), round, &format!("{number} {round}\n")))
+            .collect();
+        for own in all.iter_mut().skip(20) {
+            own.files[0].0 = "other".to_owned();
+        }
+        all.push(change("r2", round, &format!("again {round}\n")));
+        let ids = repository.write(&all).unwrap();
+        assert_eq!(ids.len(), 41);
+        for (change, id) in all.iter().zip(&ids) {
+            let (path, text) = &change.files[0];
+            let found = repository.text(id, path).unwrap();
+            assert_eq!(found.as_ref(), Some(text), "{}", change.reference);
+            let others = if path == "other" {
+                "running-config"
+            } else {
+                "other"
+            };
+            assert_eq!(repository.text(id, others).unwrap(), None);
+        }
+        assert_eq!(
+            repository.tip("refs/heads/device/r2").unwrap().as_ref(),
+            ids.last()
+        );
+        fsck();
+    }
+    let count = |device: &str| {
+        let reference = format!("refs/heads/device/{device}");
+        repository.versions(&reference, |_| true).unwrap().len()
+    };
+    assert_eq!((count("r1"), count("r2"), count("r40")), (4, 6, 3));
+    repository
+        .write(&[change("r40", 9, "alone again\n")])
+        .unwrap();
+    repository.run(&["pack-refs", "--all"]).unwrap();
+    let four: Vec<Change> = ["r37", "r38", "r39", "r40"]
+        .map(|device| change(device, 10, "four\n"))
+        .into();
+    repository.write(&four).unwrap();
+    assert_eq!((count("r39"), count("r40")), (4, 5));
+    fsck();
+    let references = repository.references("refs/heads/").unwrap();
+    assert_eq!(references.len(), 40, "{references:?}");
+}
