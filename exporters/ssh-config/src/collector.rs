@@ -28,7 +28,8 @@ use crate::state::State;
 use crate::webhook::Change;
 use toolkit::chain;
 
-/// Time over which the first collections after a start are spread, for each device of which more than a few are due.
+/// Time over which the first collections after a start are spread, for each device of which more than a few are due; in all no more than from one
+/// collection of a device to the next.
 const SPREAD: Duration = Duration::from_millis(20);
 /// Time for collections under way when the service ends.
 const ENDING: Duration = Duration::from_secs(5);
@@ -142,6 +143,7 @@ impl Shared {
             .map(|device| device.name.to_string())
             .collect();
         let many = SPREAD.saturating_mul(u32::try_from(collectable.len()).unwrap_or(u32::MAX));
+        let many = many.min(config.every);
         let now = jiff::Timestamp::now().as_second();
         let wait = |name: &str| {
             // After a restart the schedule goes on where it was.

@@ -184,9 +184,10 @@ impl State {
     fn write(&self, file: &File) -> std::io::Result<()> {
         use std::io::Write as _;
         let beside = self.path.with_extension("new");
-        let mut out = std::fs::File::create(&beside)?;
-        out.write_all(&serde_json::to_vec(file).map_err(std::io::Error::other)?)?;
-        out.sync_all()?;
+        let mut out = std::io::BufWriter::new(std::fs::File::create(&beside)?);
+        serde_json::to_writer(&mut out, file)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
         std::fs::rename(&beside, &self.path)
     }
 }

@@ -72,6 +72,8 @@ pub(super) fn run(python: &Path, peer: &str, port: u16, devices: usize) -> anyho
         rate: good / seconds,
         cpu: cpu * 1000.0 / good,
         memory,
+        peak: memory,
+        first: good / seconds,
     })
 }
 
