@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use inventory::{Device, Feed, Inventory};
 use loki::Lines;
-use ssh::{Collected, Driver, Facts, HostKeys, Incomplete, Masker, Output, Seen, Session, Target};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use ssh::{
+    Collected, Driver, Facts, HostKeys, Incomplete, Masked, Masker, Output, Seen, Session, Target,
+};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use toolkit::trace::Origin;
 use toolkit::{Live, Stop};
 
 use crate::archive::{Archive, Reason};
-use crate::compliance::Compliance;
+use crate::compliance::{Breaches, Compliance, breaches};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::diff;
@@ -23,6 +24,7 @@ use crate::fleet::{Ending, Fleet, Timing};
 use crate::hops::Hops;
 use crate::journal::{self, News};
 use crate::logins::Logins;
+use crate::room::{Room, blocking};
 use crate::sessions::{Found, Opened, Sessions};
 use crate::state::State;
 use crate::webhook::Change;
@@ -35,9 +37,6 @@ const SPREAD: Duration = Duration::from_millis(20);
 const ENDING: Duration = Duration::from_secs(5);
 /// Time whose logins may be made at once.
 const BURST: Duration = Duration::from_secs(1);
-/// Configurations that are masked, compared and written at a time: more of them would keep the processor from sessions and pages, and each takes
-/// memory. Those that come together are written together.
-const AT_A_TIME: usize = 16;
 /// How often the state is written.
 const SAVE: Duration = Duration::from_secs(1);
 
@@ -70,8 +69,7 @@ pub(crate) struct Shared {
     keys: ArcSwap<HostKeys>,
     fleet: Mutex<Fleet>,
     wake: Notify,
-    /// Room for [`AT_A_TIME`].
-    room: Semaphore,
+    room: Room,
 }
 
 impl Shared {
@@ -105,7 +103,7 @@ impl Shared {
             keys: ArcSwap::from_pointee(keys),
             fleet: Mutex::default(),
             wake: Notify::new(),
-            room: Semaphore::new(AT_A_TIME),
+            room: Room::default(),
         }
     }
 
@@ -316,15 +314,6 @@ pub(crate) async fn reconsider(shared: &Arc<Shared>) {
     }
 }
 
-async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("blocking work")?
-        .map_err(Into::into)
-}
-
 /// One collection of one device.
 async fn one(shared: &Arc<Shared>, name: &str, reason: Reason) -> Ending {
     let inventory = shared.feed.current();
@@ -407,7 +396,7 @@ pub(crate) async fn target(
 
 /// Logs in and asks for the configuration. The address is the inventory's, and the account one that is bound to this device.
 async fn collect(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     config: &Config,
     device: &Device,
 ) -> Result<(Collected, Arc<Driver>), Failure> {
@@ -482,7 +471,7 @@ async fn collect(
 }
 
 /// Keeps the other answers of a device, masked, where they are others than before.
-async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Extra) {
+async fn outputs_kept(shared: &Arc<Shared>, device: &str, driver: &Arc<Driver>, extra: &Extra) {
     let now = jiff::Timestamp::now().as_second();
     let own = extra.outputs.iter();
     let digest = digest(own.flat_map(|(name, text)| [name.as_str(), "\0", text, "\0"]));
@@ -490,17 +479,28 @@ async fn outputs_kept(shared: &Shared, device: &str, driver: &Driver, extra: &Ex
     let startup = extra.startup.as_ref();
     let others = extra.outputs.iter().filter(|_| known != Some(digest));
     let outputs: Vec<(String, String)> = startup
-        .map(|(text, _)| ("startup", text.as_str()))
+        .map(|(text, _)| ("startup".to_owned(), text.clone()))
         .into_iter()
-        .chain(others.map(|(name, text)| (name.as_str(), text.as_str())))
-        .map(|(name, text)| (name.to_owned(), shared.masker.mask(Some(driver), text).text))
+        .chain(others.cloned())
         .collect();
     if outputs.is_empty() {
         return;
     }
-    let (archive, name) = (shared.archive.clone(), device.to_owned());
-    let _room = shared.room.acquire().await;
-    match blocking(move || archive.store_outputs(&name, &outputs, now)).await {
+    let (own, driver, name) = (Arc::clone(shared), Arc::clone(driver), device.to_owned());
+    let mask = move || {
+        let masked = |(name, text): (String, String)| {
+            let text = own.masker.mask(Some(&driver), &text).text;
+            (name, text)
+        };
+        Ok::<Vec<_>, git::Error>(outputs.into_iter().map(masked).collect())
+    };
+    let archive = shared.archive.clone();
+    let kept = async {
+        let masked = shared.room.look(mask).await?;
+        let store = move || archive.store_outputs(&name, &masked, now);
+        shared.room.write(store).await
+    };
+    match kept.await {
         Ok(_) => {
             let mut seen = shared.seen();
             let known = seen.entry(device.to_owned()).or_default();
@@ -636,75 +636,155 @@ async fn kept(
             _ => shared.logins.candidates(&device.name, own, Instant::now()),
         };
     }
-    let (own, device, driver, config) = (
-        Arc::clone(shared),
-        device.clone(),
-        Arc::clone(driver),
-        Arc::clone(config),
+    let work = Arc::new(Work {
+        shared: Arc::clone(shared),
+        config: Arc::clone(config),
+        device: device.clone(),
+        driver: Arc::clone(driver),
+        collected,
+    });
+    let own = Arc::clone(&work);
+    let (masked, fresh) = shared.room.look(move || own.look()).await?;
+    let changed = fresh.as_ref().is_some_and(|fresh| fresh.changed);
+    let sizes = (
+        masked.text.len(),
+        masked.text.lines().count(),
+        masked.secrets,
     );
-    let _room = shared.room.acquire().await;
-    blocking(move || -> anyhow::Result<()> {
-        let masked = own.masker.mask(Some(&driver), collected.text());
-        let before = own.archive.latest(&device.name)?;
-        let changed = before.as_ref().is_some_and(|before| *before != masked.text);
-        if before.as_ref() != Some(&masked.text) {
-            let difference = diff::difference(driver.structure(), before.as_deref().unwrap_or_default(), &masked.text);
-            if !changed {
-                // The first version is nobody's change.
-                reason.user = None;
-            }
-            let commit = own.archive.store(
-                &device.name,
-                &masked.text,
-                seconds.as_second(),
-                &reason,
-                [difference.added, difference.removed],
-            )?;
-            let now = seconds.as_second();
-            let broken = own.compliance.broken(&device.name, now);
-            own.compliance.judge(&config.rules, &device, &driver, &masked.text, Some((now, reason.user.as_deref(), &commit)));
-            if changed {
-                let news = News {
-                    device: device.name.to_string(),
-                    site: device.site.to_string(),
-                    role: device.role.to_string(),
-                    user: reason.user.clone().unwrap_or_default(),
-                    trigger: reason.trigger.to_owned(),
-                    trace_id: reason.origin.as_ref().map(Origin::trace_id).unwrap_or_default(),
-                    commit,
-                    added: difference.added,
-                    removed: difference.removed,
-                    diff: diff::unified(before.as_deref().unwrap_or_default(), &masked.text, ["before", "after"]),
-                };
-                if config.webhook.is_some() {
-                    let mut newly = own.compliance.broken(&device.name, now);
-                    newly.retain(|rule| !broken.contains(rule));
-                    if own.tell.try_send(Change::new(&news, &newly)).is_err() {
-                        own.counters.told.with_label_values(&["dropped"]).inc();
-                    }
-                }
-                if let Some(lines) = &own.lines {
-                    journal::tell(lines, news);
-                }
-            }
-            let user = reason.user.as_deref().unwrap_or("unknown");
-            tracing::info!(device = %device.name, user, trigger = reason.trigger, added = difference.added, removed = difference.removed, "configuration changed");
+    if let Some(fresh) = fresh {
+        let own = Arc::clone(&work);
+        let store = move || own.store(&masked.text, fresh, reason, seconds);
+        shared.room.write(store).await?;
+    }
+    let seen = work.collected.seen();
+    shared
+        .seen()
+        .entry(device.name.to_string())
+        .or_default()
+        .running = Some(seen);
+    shared.state.change(&device.name, |known| {
+        known.success = Some(unix(seconds));
+        known.reason = None;
+        (known.bytes, known.lines, known.masked) = sizes;
+        if changed {
+            known.changes += 1;
+            known.change = Some(unix(seconds));
         }
-        own.seen().entry(device.name.to_string()).or_default().running = Some(collected.seen());
-        own.state.change(&device.name, |known| {
-            known.success = Some(unix(seconds));
-            known.reason = None;
-            known.bytes = masked.text.len();
-            known.lines = masked.text.lines().count();
-            known.masked = masked.secrets;
-            if changed {
-                known.changes += 1;
-                known.change = Some(unix(seconds));
+    });
+    Ok(())
+}
+
+/// A whole configuration that did not come as it did before.
+struct Work {
+    shared: Arc<Shared>,
+    config: Arc<Config>,
+    device: Device,
+    driver: Arc<Driver>,
+    collected: Collected,
+}
+
+/// What is another one than in the archive.
+struct Fresh {
+    /// Whether there was one before: the first version is no change.
+    changed: bool,
+    added: usize,
+    removed: usize,
+    /// The difference in the unified form, where somebody is told of it.
+    diff: String,
+    breaches: Breaches,
+}
+
+impl Work {
+    /// Masks, compares with the newest version, and holds what is another one against the rules: what takes the processor.
+    fn look(&self) -> Result<(Masked, Option<Fresh>), git::Error> {
+        let Self {
+            shared,
+            config,
+            device,
+            driver,
+            ..
+        } = self;
+        let masked = shared.masker.mask(Some(driver), self.collected.text());
+        let before = shared.archive.latest(&device.name)?;
+        if before.as_ref() == Some(&masked.text) {
+            return Ok((masked, None));
+        }
+        let changed = before.is_some();
+        let before = before.unwrap_or_default();
+        let difference = diff::difference(driver.structure(), &before, &masked.text);
+        let told = changed && (config.webhook.is_some() || shared.lines.is_some());
+        let diff = match told {
+            true => diff::unified(&before, &masked.text, ["before", "after"]),
+            false => String::new(),
+        };
+        let breaches = breaches(&config.rules, device, driver, &masked.text);
+        let fresh = Fresh {
+            changed,
+            added: difference.added,
+            removed: difference.removed,
+            diff,
+            breaches,
+        };
+        Ok((masked, Some(fresh)))
+    }
+
+    /// Writes a version and tells of it: what waits for the disk.
+    fn store(
+        &self,
+        text: &str,
+        fresh: Fresh,
+        mut reason: Reason,
+        seconds: jiff::Timestamp,
+    ) -> Result<(), git::Error> {
+        let Self {
+            shared,
+            config,
+            device,
+            ..
+        } = self;
+        let Fresh { added, removed, .. } = fresh;
+        if !fresh.changed {
+            // The first version is nobody's change.
+            reason.user = None;
+        }
+        let now = seconds.as_second();
+        let commit = shared
+            .archive
+            .store(&device.name, text, now, &reason, [added, removed])?;
+        let compliance = &shared.compliance;
+        let broken = compliance.broken(&device.name, now);
+        let version = Some((now, reason.user.as_deref(), commit.as_str()));
+        compliance.note(&config.rules, device, fresh.breaches, version);
+        let user = reason.user.as_deref().unwrap_or("unknown");
+        tracing::info!(device = %device.name, user, trigger = reason.trigger, added, removed, "configuration changed");
+        if !fresh.changed {
+            return Ok(());
+        }
+        let origin = reason.origin.as_ref();
+        let news = News {
+            device: device.name.to_string(),
+            site: device.site.to_string(),
+            role: device.role.to_string(),
+            user: reason.user.unwrap_or_default(),
+            trigger: reason.trigger.to_owned(),
+            trace_id: origin.map(Origin::trace_id).unwrap_or_default(),
+            commit,
+            added,
+            removed,
+            diff: fresh.diff,
+        };
+        if config.webhook.is_some() {
+            let mut newly = compliance.broken(&device.name, now);
+            newly.retain(|rule| !broken.contains(rule));
+            if shared.tell.try_send(Change::new(&news, &newly)).is_err() {
+                shared.counters.told.with_label_values(&["dropped"]).inc();
             }
-        });
+        }
+        if let Some(lines) = &shared.lines {
+            journal::tell(lines, news);
+        }
         Ok(())
-    })
-    .await
+    }
 }
 
 #[expect(

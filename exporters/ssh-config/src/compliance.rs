@@ -93,6 +93,18 @@ pub(crate) struct Introduced {
     pub(crate) or_before: bool,
 }
 
+/// Rules that are meant for a device, each with where its configuration breaks it.
+pub(crate) type Breaches = Vec<(Arc<Rule>, Vec<Breach>)>;
+
+/// A device's configuration held against the rules.
+pub(crate) fn breaches(rules: &Rules, device: &Device, driver: &Driver, text: &str) -> Breaches {
+    let tree = Tree::parse(driver.structure(), text);
+    let vars = vars(device);
+    let own = rules.iter().filter(|rule| rule.is_for(device));
+    own.map(|rule| (Arc::clone(rule), rule.breaches(&tree, &vars)))
+        .collect()
+}
+
 /// The verdicts of all devices.
 #[derive(Debug, Default)]
 pub(crate) struct Compliance(Mutex<HashMap<String, Vec<Judged>>>);
@@ -108,13 +120,22 @@ impl Compliance {
         text: &str,
         version: Option<(i64, Option<&str>, &str)>,
     ) {
-        let tree = Tree::parse(driver.structure(), text);
-        let vars = vars(device);
+        let found = breaches(rules, device, driver, text);
+        self.note(rules, device, found, version);
+    }
+
+    /// [`Compliance::judge`] of what [`breaches`] found.
+    pub(crate) fn note(
+        &self,
+        rules: &Rules,
+        device: &Device,
+        found: Breaches,
+        version: Option<(i64, Option<&str>, &str)>,
+    ) {
         let before = self.held().get(&*device.name).cloned();
         let before = before.unwrap_or_default();
         let mut judged = Vec::new();
-        for rule in rules.iter().filter(|rule| rule.is_for(device)) {
-            let breaches = rule.breaches(&tree, &vars);
+        for (rule, breaches) in found {
             let earlier = before.iter().find(|before| before.rule.id == rule.id);
             let introduced = match (breaches.is_empty(), earlier, version) {
                 (true, _, _) => None,
@@ -129,11 +150,12 @@ impl Compliance {
                 }),
                 (false, _, None) => None,
             };
+            let waiver = rules.waiver(&rule.id, device).cloned().map(Box::new);
             judged.push(Judged {
-                rule: Arc::clone(rule),
+                rule,
                 breaches: breaches.into(),
                 introduced,
-                waiver: rules.waiver(&rule.id, device).cloned().map(Box::new),
+                waiver,
             });
         }
         judged.shrink_to_fit();

@@ -25,6 +25,7 @@ mod logins;
 mod metrics;
 mod push;
 mod record;
+mod room;
 mod rules;
 mod scope;
 mod sections;

@@ -16,6 +16,7 @@ mod value;
 mod waiver;
 
 use crate::tree::Tree;
+use check::Pattern;
 use toolkit::chain;
 pub(crate) use waiver::Waiver;
 
@@ -201,7 +202,7 @@ pub(crate) fn vars(device: &Device) -> Vars {
 /// How many lines may match.
 #[derive(Debug)]
 pub(crate) struct Count {
-    pub(crate) pattern: String,
+    pattern: Pattern,
     pub(crate) min: usize,
     pub(crate) max: usize,
 }
@@ -221,14 +222,14 @@ pub(crate) struct Rule {
     section: Vec<Regex>,
     section_required: bool,
     each: Option<Regex>,
-    must: Vec<String>,
-    must_not: Vec<String>,
+    must: Vec<Pattern>,
+    must_not: Vec<Pattern>,
     count: Option<Count>,
-    one_of: Vec<String>,
+    one_of: Vec<Pattern>,
     block: Option<Block>,
     value: Option<value::Check>,
-    when: Vec<String>,
-    unless: Vec<String>,
+    when: Vec<Pattern>,
+    unless: Vec<Pattern>,
     vars: Vars,
     pass: Vec<String>,
     fail: Vec<String>,
@@ -402,23 +403,34 @@ fn parse(text: &str, origin: &Path) -> Result<Parsed, ConfigError> {
         for (step, pattern) in raw.section.iter().enumerate() {
             section.push(regex(format!("section[{step}]"), pattern)?);
         }
-        for (key, patterns) in [
-            ("must", &raw.must),
-            ("must_not", &raw.must_not),
-            ("one_of", &raw.one_of),
-            ("when", &raw.when),
-            ("unless", &raw.unless),
-        ] {
-            for (step, pattern) in patterns.iter().enumerate() {
-                regex(format!("{key}[{step}]"), pattern)?;
+        let patterns = |key: &str, all: &[String]| {
+            let one = |(step, pattern): (usize, &String)| {
+                let checked = regex(format!("{key}[{step}]"), pattern)?;
+                Ok(Pattern::new(pattern, checked))
+            };
+            all.iter().enumerate().map(one).collect::<Result<_, _>>()
+        };
+        let [must, must_not, one_of, when, unless]: [Vec<Pattern>; 5] = [
+            patterns("must", &raw.must)?,
+            patterns("must_not", &raw.must_not)?,
+            patterns("one_of", &raw.one_of)?,
+            patterns("when", &raw.when)?,
+            patterns("unless", &raw.unless)?,
+        ];
+        let count = match raw.count {
+            None => None,
+            Some(own) => {
+                let checked = regex("count.pattern".to_owned(), &own.pattern)?;
+                if own.min > own.max {
+                    return Err(at("count.min", "expected at most max"));
+                }
+                Some(Count {
+                    pattern: Pattern::new(&own.pattern, checked),
+                    min: own.min,
+                    max: own.max,
+                })
             }
-        }
-        if let Some(count) = &raw.count {
-            regex("count.pattern".to_owned(), &count.pattern)?;
-            if count.min > count.max {
-                return Err(at("count.min", "expected at most max"));
-            }
-        }
+        };
         let value = match raw.value {
             None => None,
             Some(own) => {
@@ -431,7 +443,7 @@ fn parse(text: &str, origin: &Path) -> Result<Parsed, ConfigError> {
                     return Err(at("value.pattern", "expected a group (?P<value>…)"));
                 }
                 let check = value::Check {
-                    pattern: own.pattern,
+                    pattern: Pattern::new(&own.pattern, pattern),
                     one_of: own.one_of,
                     min: own.min,
                     max: own.max,
@@ -462,22 +474,18 @@ fn parse(text: &str, origin: &Path) -> Result<Parsed, ConfigError> {
             section,
             section_required: raw.section_required,
             each,
-            must: raw.must,
-            must_not: raw.must_not,
-            count: raw.count.map(|count| Count {
-                pattern: count.pattern,
-                min: count.min,
-                max: count.max,
-            }),
-            one_of: raw.one_of,
+            must,
+            must_not,
+            count,
+            one_of,
             block: raw.block.map(|block| Block {
                 lines: block.lines,
                 ordered: block.ordered,
                 exact: block.exact,
             }),
             value,
-            when: raw.when,
-            unless: raw.unless,
+            when,
+            unless,
             vars: raw.tests.vars,
             pass: raw.tests.pass,
             fail: raw.tests.fail,

@@ -1,6 +1,7 @@
 //! What is known of a platform's command line: one YAML file each.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use regex::Regex;
@@ -12,6 +13,7 @@ mod raw;
 
 pub(crate) use raw::Replace;
 
+use crate::mask::Suspects;
 use crate::textfsm::Template;
 use crate::{Complete, Timer};
 
@@ -219,6 +221,7 @@ pub struct Driver {
     pub(crate) mask: Vec<Regex>,
     pub(crate) mask_within: Vec<Within>,
     pub(crate) unstable: Vec<Regex>,
+    suspects: OnceLock<Suspects>,
 }
 
 impl Driver {
@@ -365,6 +368,12 @@ impl Driver {
             .take(3)
             .chain(written().next_back())
             .find(|line| errors.is_match(line))
+    }
+
+    /// Lines that may hold a secret, wherever they stand.
+    pub(crate) fn suspects(&self) -> &Suspects {
+        let all = || self.mask.iter().chain(&self.unstable).collect::<Vec<_>>();
+        self.suspects.get_or_init(|| Suspects::new(&all()))
     }
 
     pub(crate) fn is_prompt(&self, line: &[u8]) -> bool {

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use ring::hmac;
 use toolkit::Secret;
 
@@ -73,8 +73,33 @@ static SHAPED: LazyLock<[Regex; 5]> = LazyLock::new(|| {
     ]
 });
 
+/// Lines that one of the patterns finds something in, or that a block of PEM begins in.
+#[derive(Debug)]
+pub(crate) struct Suspects(Option<RegexSet>);
+
+/// Those of a text of which the platform is not known.
+static NO_DRIVER: LazyLock<Suspects> = LazyLock::new(|| Suspects::new(&[]));
+
+impl Suspects {
+    /// With the patterns of a driver.
+    pub(crate) fn new(own: &[&Regex]) -> Self {
+        let all = own.iter().copied().chain(&*ANNOUNCED).chain(&*SHAPED);
+        let all: Vec<&str> = all.chain([&*BLOCK_BEGIN]).map(Regex::as_str).collect();
+        let set = RegexSetBuilder::new(all).size_limit(MOST_PATTERNS).build();
+        Self(set.ok())
+    }
+
+    /// Where the patterns are too many for one look, each line is suspect.
+    fn is_match(&self, line: &str) -> bool {
+        self.0.as_ref().is_none_or(|set| set.is_match(line))
+    }
+}
+
 static BLOCK_BEGIN: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----BEGIN [A-Z0-9 ]+-----"));
 static BLOCK_END: LazyLock<Regex> = LazyLock::new(|| pattern(r"-----END [A-Z0-9 ]+-----"));
+
+/// Most memory of the patterns of one platform together, in bytes.
+const MOST_PATTERNS: usize = 32 << 20;
 
 /// What may stand where the pattern of a driver looks for a secret.
 const NO_NAMES: [&str; 6] = [
@@ -183,6 +208,7 @@ impl Masker {
         // What it holds so far, and whether the device shows another text each time.
         let mut block: Option<(String, bool)> = None;
         let mut within = Within::default();
+        let suspects = driver.map_or(&*NO_DRIVER, Driver::suspects);
         let shown = |(held, unstable): (String, bool)| match unstable {
             true => UNSTABLE.to_owned(),
             false => self.fingerprint(&held),
@@ -205,6 +231,12 @@ impl Masker {
             }
             if let Some(driver) = driver {
                 within.enter(driver, line);
+            }
+            // Most lines have nothing to hide, and one look says so.
+            if within.0.is_none() && !suspects.is_match(line) {
+                masked.push_str(line);
+                masked.push('\n');
+                continue;
             }
             if let Some(begin) = BLOCK_BEGIN.find(line)
                 && !BLOCK_END.is_match(line)

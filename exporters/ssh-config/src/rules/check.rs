@@ -1,5 +1,7 @@
 //! A rule held against a configuration.
 
+use std::borrow::Cow;
+
 use regex::{Captures, Regex};
 
 use super::{Block, Breach, Rule, Vars};
@@ -43,11 +45,43 @@ fn said((vars, captures): Values<'_>, name: &str) -> Option<String> {
         .or_else(|| vars.get(name).cloned())
 }
 
-/// The pattern with its names filled in.
-fn compiled(pattern: &str, values: Values<'_>) -> Option<Regex> {
-    let value = |name: &str| said(values, name).map(|text| regex::escape(&text));
-    // It was checked when the rule was read.
-    Regex::new(&template(pattern, value)).ok()
+/// What lines are held against. With names in double braces it is another one for each device or line, and compiled for each; otherwise once,
+/// as that takes longer than to hold a configuration against it.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    pub(super) text: String,
+    fixed: Option<Regex>,
+}
+
+impl Pattern {
+    /// `checked` is its expression, with any names filled in.
+    pub(super) fn new(text: &str, checked: Regex) -> Self {
+        Self {
+            text: text.to_owned(),
+            fixed: (!text.contains("{{")).then_some(checked),
+        }
+    }
+
+    /// With its names filled in.
+    fn compiled(&self, values: Values<'_>) -> Option<Cow<'_, Regex>> {
+        if let Some(fixed) = &self.fixed {
+            return Some(Cow::Borrowed(fixed));
+        }
+        let value = |name: &str| said(values, name).map(|text| regex::escape(&text));
+        // It was checked when the rule was read.
+        Regex::new(&template(&self.text, value))
+            .ok()
+            .map(Cow::Owned)
+    }
+}
+
+fn compiled<'a>(
+    patterns: &'a [Pattern],
+    values: Values<'a>,
+) -> impl Iterator<Item = Cow<'a, Regex>> {
+    patterns
+        .iter()
+        .filter_map(move |pattern| pattern.compiled(values))
 }
 
 /// What is wrong with the lines of a section that has to hold a block.
@@ -113,8 +147,8 @@ impl Rule {
 
     /// Whether the rule is meant for this configuration.
     fn applies(&self, tree: &Tree<'_>, vars: &Vars) -> bool {
-        let has = |pattern: &String| {
-            let regex = compiled(pattern, (vars, None));
+        let has = |pattern: &Pattern| {
+            let regex = pattern.compiled((vars, None));
             let mut lines = tree.lines.iter();
             regex.is_some_and(|regex| lines.any(|line| regex.is_match(line.text)))
         };
@@ -147,7 +181,6 @@ impl Rule {
         found: &mut Vec<Breach>,
     ) {
         let lines: Vec<(usize, &str)> = tree.children(section).collect();
-        let compiled = |pattern: &String| compiled(pattern, values);
         let mut breach = |number: Option<usize>, message: String| {
             let mut place = Vec::new();
             if let Some(number) = number {
@@ -160,18 +193,16 @@ impl Rule {
                 message,
             });
         };
-        for regex in self.must.iter().filter_map(compiled) {
+        for regex in compiled(&self.must, values) {
             if !lines.iter().any(|(_, text)| regex.is_match(text)) {
                 breach(told, format!("no line like {regex}"));
             }
         }
         if !self.one_of.is_empty() {
-            let mut patterns = self.one_of.iter().filter_map(compiled);
+            let mut patterns = compiled(&self.one_of, values);
+            let texts: Vec<&str> = self.one_of.iter().map(|own| &*own.text).collect();
             if !patterns.any(|regex| lines.iter().any(|(_, text)| regex.is_match(text))) {
-                breach(
-                    told,
-                    format!("no line like one of {}", self.one_of.join(", ")),
-                );
+                breach(told, format!("no line like one of {}", texts.join(", ")));
             }
         }
         if let Some(own) = &self.block
@@ -180,7 +211,7 @@ impl Rule {
             breach(told, message);
         }
         if let Some(check) = &self.value
-            && let Some(regex) = compiled(&check.pattern)
+            && let Some(regex) = check.pattern.compiled(values)
         {
             for (number, text) in &lines {
                 let value = regex.captures(text).and_then(|found| found.name("value"));
@@ -190,13 +221,13 @@ impl Rule {
                 }
             }
         }
-        for regex in self.must_not.iter().filter_map(compiled) {
+        for regex in compiled(&self.must_not, values) {
             for (number, _) in lines.iter().filter(|(_, text)| regex.is_match(text)) {
                 breach(Some(*number), "a line that must not be there".to_owned());
             }
         }
         if let Some(count) = &self.count
-            && let Some(regex) = compiled(&count.pattern)
+            && let Some(regex) = count.pattern.compiled(values)
         {
             let matching = lines
                 .iter()

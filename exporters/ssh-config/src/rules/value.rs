@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use super::check::Pattern;
+
 /// What every value of a pattern has to be: all that is named has to hold.
 #[derive(Debug)]
 pub(crate) struct Check {
     /// With a group `value`.
-    pub(crate) pattern: String,
+    pub(super) pattern: Pattern,
     pub(crate) one_of: Vec<String>,
     pub(crate) min: Option<f64>,
     pub(crate) max: Option<f64>,

@@ -1,8 +1,10 @@
 //! Who else is told of a change.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::{Samples, Spawn, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -114,4 +116,73 @@ async fn change_is_told_signed_with_the_rules_that_it_breaks_until_it_is_taken()
     for secret in SECRETS {
         assert!(!body.contains(secret) && !head.contains(secret), "{body}");
     }
+}
+
+/// With the remediator itself at the other end: it takes the change for one by a person, and one that is signed with another secret for none.
+#[tokio::test]
+async fn remediator_takes_a_change_for_one_by_a_person() {
+    let world = World::new().await;
+    let config = "journal: {folder: journal}\nprometheus: {url: 'http://127.0.0.1:9'}\nevents: {secret_file: events}\n";
+    let config = world.dir.write("remediator.yaml", config).unwrap();
+    let remediator = Spawn::new(testkit::services::program("sotp-remediator"))
+        .args([
+            format!("--config.file={}", config.display()),
+            format!(
+                "--inventory.source={}",
+                world.dir.join("inventory.yaml").display()
+            ),
+        ])
+        .start()
+        .await
+        .unwrap();
+    let url = remediator.url("/api/v1/events/syslog");
+    world.configure(&format!("webhook: {{url: '{url}', secret_file: events}}\n"));
+    let process = world.start().await;
+    series(&process, "sshconfig_up", &[("device", "r1")], 1.0).await;
+    let changed = CONFIG.replace("to r2", "to r2 by fibre");
+    world.r1.answer("show running-config", &changed);
+    let fields = json!({"user": "alice"});
+    let kind = "configuration_change";
+    assert_eq!(
+        event(&process, kind, "r1", fields, "s3cretEvents").await,
+        200
+    );
+    let told = "sshconfig_webhook_changes_total";
+    series(&process, told, &[("result", "taken")], 1.0).await;
+    let changes = async || {
+        let page = remediator.get("/metrics").await.unwrap().1;
+        let samples = Samples::parse(&page).unwrap();
+        samples.sum("remediator_person_changes_total", &[])
+    };
+    assert!((changes().await - 1.0).abs() < f64::EPSILON);
+
+    world.dir.write("others", "of somebody else\n").unwrap();
+    let path = world.dir.join("ssh-config.yaml");
+    let held = std::fs::read_to_string(&path).unwrap();
+    let wrong = held.replace(
+        &format!("{url}', secret_file: events"),
+        &format!("{url}', secret_file: others"),
+    );
+    assert_ne!(held, wrong);
+    std::fs::write(path, wrong).unwrap();
+    let reloaded = async || {
+        let time = "sotp_config_last_reload_success_timestamp_seconds";
+        page(&process).await.value(time, &[]).unwrap()
+    };
+    let before = reloaded().await;
+    process.hang_up().unwrap();
+    eventually(Duration::from_secs(20), || async {
+        anyhow::ensure!(reloaded().await > before, "not reloaded");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    world.r1.answer("show running-config", CONFIG);
+    let fields = json!({"user": "alice"});
+    assert_eq!(
+        event(&process, kind, "r1", fields, "s3cretEvents").await,
+        200
+    );
+    series(&process, told, &[("result", "refused")], 1.0).await;
+    assert!((changes().await - 1.0).abs() < f64::EPSILON);
 }

@@ -1,6 +1,7 @@
 //! The form of a driver file, and its check.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use regex::Regex;
@@ -513,6 +514,7 @@ pub(super) fn check(text: &str, origin: &Path) -> Result<Driver, ConfigError> {
         mask,
         mask_within,
         unstable,
+        suspects: OnceLock::new(),
     })
 }
 
