@@ -74,10 +74,10 @@ impl Kind {
             "mac" => Self::Mac,
             "vlan" => Self::Vlan,
             "reason" => Self::Reason,
-            "answer" | "app" | "application" | "attack" | "category" | "command" | "detail"
-            | "key" | "message" | "name" | "operation" | "path" | "recipient" | "relay"
-            | "request" | "sender" | "signature" | "statement" | "text" | "threat" | "time"
-            | "to" | "url" | "virus" => Self::Text,
+            "alias" | "answer" | "app" | "application" | "attack" | "category" | "command"
+            | "detail" | "initiator" | "key" | "message" | "name" | "operation" | "path"
+            | "recipient" | "relay" | "request" | "sender" | "signature" | "statement" | "text"
+            | "threat" | "time" | "to" | "url" | "virus" => Self::Text,
             "file" | "mode" | "slot" => Self::Word,
             "line" => Self::Line,
             "host" => Self::Host,
@@ -167,8 +167,10 @@ impl Kind {
         match self {
             Self::Any | Self::Text => true,
             Self::Reason => !separator(*first) && bytes.len() <= REASON && !second(value),
+            // What stands in brackets behind a word is an addition.
             Self::Label => {
                 !separator(*first)
+                    && !value.contains(" (")
                     && bytes.len() <= LONGEST
                     && !bytes.contains(&b'"')
                     && !second(value)
@@ -310,6 +312,8 @@ pub(in crate::translate) fn unnamed(name: &str, value: &str) -> bool {
             | "ap"
             | "ssid"
     ) && nobody(value)
+        // What Cisco's access server writes for a name that it does not know.
+        || name == "user" && value == "INVALID"
 }
 
 /// What stands between a value and the next one.

@@ -26,7 +26,7 @@ pub(in crate::translate) enum Reading {
 }
 
 /// A value that a rule takes: `user`, `source=srcip`, `user!` (must be there), `action^deny|block` (must begin with one of
-/// these; `_` stands for a space), `virus-` (must be missing or empty), `~login_failed` (the message must say so), `source/sport/zone=src` (parts between colons, or `first(second)`).
+/// these; `_` stands for a space), `text?^Web` (may be missing, and must begin so where it is), `virus-` (must be missing or empty), `~login_failed` (the message must say so), `source/sport/zone=src` (parts between colons, or `first(second)`).
 #[derive(Debug)]
 pub(in crate::translate) struct Taken {
     parts: Vec<(&'static str, Kind)>,
@@ -59,6 +59,7 @@ impl Taken {
             .strip_suffix('-')
             .map_or((plain, false), |n| (n, true));
         let (name, must) = name.strip_suffix('!').map_or((name, false), |n| (n, true));
+        let (name, may) = name.strip_suffix('?').map_or((name, false), |n| (n, true));
         let (field, key) = name.split_once('=').unwrap_or((name, name));
         let column = match reading {
             Reading::Columns => key.parse().map_err(|_| "expected the number of a column")?,
@@ -76,7 +77,7 @@ impl Taken {
             finder: Box::new(Finder::new(key)),
             column,
             begins: begins.split('|').filter(|word| !word.is_empty()).collect(),
-            needed: must || !begins.is_empty(),
+            needed: must || !may && !begins.is_empty(),
             absent,
             says: None,
         })
