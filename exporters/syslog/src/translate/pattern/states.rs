@@ -1,7 +1,7 @@
 //! The words that states of things are made of: what is none of them is no state, whatever stands where one is expected.
 
 /// Sorted, in lower case.
-const WORDS: [&str; 265] = [
+const WORDS: [&str; 268] = [
     "1-way",
     "1way",
     "2-way",
@@ -150,6 +150,8 @@ const WORDS: [&str; 265] = [
     "major",
     "master",
     "maxconns",
+    "mcast-down",
+    "mcast_down",
     "member",
     "minor",
     "missing",
@@ -204,6 +206,7 @@ const WORDS: [&str; 265] = [
     "restarting",
     "restored",
     "resumed",
+    "resync",
     "right",
     "role",
     "root",
