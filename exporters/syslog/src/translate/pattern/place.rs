@@ -166,7 +166,9 @@ impl Kind {
         }
         match self {
             Self::Any | Self::Text => true,
-            Self::Reason => !separator(*first) && bytes.len() <= REASON && !second(value),
+            Self::Reason => {
+                !separator(*first) && *first != b'(' && bytes.len() <= REASON && !second(value)
+            }
             // What stands in brackets behind a word is an addition.
             Self::Label => {
                 !separator(*first)
