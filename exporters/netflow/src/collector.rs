@@ -72,6 +72,8 @@ pub struct Health {
     pub clock_skew: Option<f64>,
     /// When the last datagram came.
     pub last: Option<Instant>,
+    /// Datagrams that were dropped unread, since more came than could be counted and others were not to suffer.
+    pub overrun: u64,
     /// What forgotten sessions had counted.
     ended: Ended,
 }
@@ -301,18 +303,34 @@ impl Collector {
         &self.knowledge
     }
 
+    /// The name of the device that sends flows from an address.
+    fn named(&self, address: IpAddr) -> Option<Arc<str>> {
+        let device = self.inventory.by_flow_source(address)?;
+        let (name, _) = self.exporters.get_key_value(&*device.name)?;
+        Some(Arc::clone(name))
+    }
+
+    /// Whether a device sends flows from there.
+    #[must_use]
+    pub fn knows(&self, from: SocketAddr) -> bool {
+        self.named(from.ip().to_canonical()).is_some()
+    }
+
+    /// A datagram from there was dropped unread, since its device sent more than could be counted.
+    pub fn overrun(&mut self, from: SocketAddr) {
+        let name = self.named(from.ip().to_canonical());
+        if let Some(exporter) = name.and_then(|name| self.exporters.get_mut(&name)) {
+            exporter.health.overrun += 1;
+        }
+    }
+
     /// Takes one datagram. What comes from an address that is no device's costs a counter and nothing else.
     pub fn datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant, unix_seconds: f64) {
         let address = from.ip().to_canonical();
-        let Some(device) = self.inventory.by_flow_source(address) else {
+        let Some(name) = self.named(address) else {
             self.stranger(address);
             return;
         };
-        let Some((name, _)) = self.exporters.get_key_value(&*device.name) else {
-            self.stranger(address);
-            return;
-        };
-        let name = Arc::clone(name);
         let received_ns = (unix_seconds * 1e9) as u64;
         let key = match decode::session(datagram) {
             Ok((protocol, domain)) => Key {
@@ -387,9 +405,7 @@ impl Collector {
     ) {
         for run in flows.chunk_by(|one, next| one.0 == next.0) {
             let address = run[0].0;
-            let device = self.inventory.by_flow_source(address);
-            let known = device.and_then(|device| self.exporters.get_key_value(&*device.name));
-            let Some(name) = known.map(|(name, _)| Arc::clone(name)) else {
+            let Some(name) = self.named(address) else {
                 self.stranger(address);
                 continue;
             };

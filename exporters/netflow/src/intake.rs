@@ -14,6 +14,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::collector::Collector;
 
+mod lanes;
+
+use lanes::Lanes;
+
 /// Longest datagram: what UDP carries.
 const LONGEST: usize = 65_535;
 /// Longest sleep without a datagram: until somebody asks to stop.
@@ -101,12 +105,28 @@ impl Listener {
 }
 
 impl Listener {
-    /// Whether a good part of the buffer is in use.
-    fn fills(&self) -> bool {
+    /// Whether so large a part of its buffer is in use.
+    fn fills(&self, part: u32) -> bool {
         let (_, waiting, room) = self.memory();
-        waiting > room / 16
+        waiting > room / part
+    }
+
+    /// Takes a batch of what waits into `batch`; how many datagrams it has.
+    fn take(&self, batch: &mut ReceiveBatch) -> usize {
+        // An error is that of an ICMP message about something we never sent; the next call goes on.
+        let taken = (0..TURN).find_map(|_| batch.receive(self.socket.as_fd(), Queue::Data).ok());
+        taken.unwrap_or(0)
     }
 }
+
+/// How often the collector ticks.
+const TICK: Duration = Duration::from_secs(1);
+/// Batches taken from one socket before the others have their turn.
+const TURN: usize = 16;
+/// A buffer of which more than this part is in use is emptied into the lanes.
+const ALARMING: u32 = 4;
+/// Most octets of all lanes together.
+const MOST_LANES_BYTES: usize = 8 << 20;
 
 /// Empties the sockets into the collector until `stop` is set. Each second the collector ticks.
 ///
@@ -117,7 +137,7 @@ pub fn run(
     collector: &Mutex<Collector>,
     stop: &AtomicBool,
 ) -> io::Result<()> {
-    let mut batch = ReceiveBatch::new(LONGEST);
+    let mut intake = Intake::new(listeners, collector, MOST_LANES_BYTES);
     let mut ticked = Instant::now();
     let roomy = listeners
         .iter()
@@ -128,69 +148,133 @@ pub fn run(
             .iter()
             .map(|listener| PollFd::new(listener.socket.as_fd(), PollFlags::POLLIN))
             .collect();
-        match poll(&mut waits, PollTimeout::from(NAP_MS)) {
-            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
-            Ok(_) => {
+        let wait = if intake.lanes.is_empty() { NAP_MS } else { 0 };
+        match poll(&mut waits, PollTimeout::from(wait)) {
+            Ok(1..) if intake.lanes.is_empty() => {
                 std::thread::sleep(gather);
                 if roomy {
-                    let filled = listeners.iter().any(Listener::fills);
+                    let filled = listeners.iter().any(|listener| listener.fills(16));
                     gather = if filled {
                         GATHER
                     } else {
                         (gather * 2).min(GATHER_LONGEST)
                     };
                 }
-                // Each has its turn, until there is nothing left or it is time for a tick.
-                while listeners.iter().fold(false, |left, listener| {
-                    drain(listener, &mut batch, collector) | left
-                }) && ticked.elapsed() < TICK
-                {}
             }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
+        // Until there is nothing left or it is time for a tick.
+        while intake.round() && ticked.elapsed() < TICK {}
         if ticked.elapsed() >= TICK {
             ticked = Instant::now();
             lock(collector).tick(ticked);
         }
     }
+    while !intake.lanes.is_empty() {
+        intake.count_waiting();
+    }
     lock(collector).flush();
     Ok(())
 }
 
-/// How often the collector ticks.
-const TICK: Duration = Duration::from_secs(1);
-/// Batches taken from one socket before the others have their turn.
-const TURN: usize = 16;
+/// What takes datagrams.
+struct Intake<'a> {
+    listeners: &'a [Listener],
+    collector: &'a Mutex<Collector>,
+    batch: ReceiveBatch,
+    lanes: Lanes,
+}
 
-/// Takes what waits, as much as its turn has; whether there may be more.
-fn drain(listener: &Listener, batch: &mut ReceiveBatch, collector: &Mutex<Collector>) -> bool {
-    for _ in 0..TURN {
-        // An error is that of an ICMP message about something we never sent; the next call goes on.
-        let Ok(count) = batch.receive(listener.socket.as_fd(), Queue::Data) else {
-            continue;
-        };
-        if count == 0 {
-            return false;
-        }
-        let now = Instant::now();
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64();
-        let mut collector = lock(collector);
-        for datagram in batch.datagrams() {
-            if datagram.truncated {
-                listener.truncated.fetch_add(1, Relaxed);
-            } else if let Some(from) = datagram.address {
-                collector.datagram(from, datagram.payload, now, unix);
-            }
-        }
-        drop(collector);
-        if count < netio::BATCH {
-            return false;
+impl<'a> Intake<'a> {
+    fn new(listeners: &'a [Listener], collector: &'a Mutex<Collector>, lanes: usize) -> Self {
+        Self {
+            listeners,
+            collector,
+            batch: ReceiveBatch::new(LONGEST),
+            lanes: Lanes::new(lanes),
         }
     }
-    true
+
+    /// Each socket has its turn; whether there may be more. While a buffer fills, all that waits goes to the lanes first.
+    fn round(&mut self) -> bool {
+        let listeners = self.listeners;
+        let alarmed = !self.lanes.is_empty() || listeners.iter().any(|one| one.fills(ALARMING));
+        if !alarmed {
+            let turn = |left, listener| self.drain(listener) | left;
+            return listeners.iter().fold(false, turn);
+        }
+        for listener in listeners {
+            self.set_aside(listener);
+        }
+        self.count_waiting();
+        true
+    }
+
+    /// Counts what waits, as much as a turn has; whether there may be more.
+    fn drain(&mut self, listener: &Listener) -> bool {
+        for _ in 0..TURN {
+            let count = listener.take(&mut self.batch);
+            if count == 0 {
+                return false;
+            }
+            let (now, unix) = (Instant::now(), unix_now());
+            let mut collector = lock(self.collector);
+            for datagram in self.batch.datagrams() {
+                if datagram.truncated {
+                    listener.truncated.fetch_add(1, Relaxed);
+                } else if let Some(from) = datagram.address {
+                    collector.datagram(from, datagram.payload, now, unix);
+                }
+            }
+            drop(collector);
+            if count < netio::BATCH {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes all that waits out of the buffer, to the lanes; what finds no room in its own is counted at its device.
+    fn set_aside(&mut self, listener: &Listener) {
+        // More than a buffer holds; who sends without an end does not keep the lanes from being counted.
+        for _ in 0..TURN * TURN {
+            let count = listener.take(&mut self.batch);
+            let mut collector = lock(self.collector);
+            for datagram in self.batch.datagrams().take(count) {
+                if datagram.truncated {
+                    listener.truncated.fetch_add(1, Relaxed);
+                } else if let Some(from) = datagram.address {
+                    if !collector.knows(from) {
+                        // Costs a counter, and less than a lane.
+                        collector.datagram(from, datagram.payload, Instant::now(), unix_now());
+                    } else if !self.lanes.push(from, datagram.payload) {
+                        collector.overrun(from);
+                    }
+                }
+            }
+            if count < netio::BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Counts some of what waits in the lanes.
+    fn count_waiting(&mut self) {
+        let (now, unix) = (Instant::now(), unix_now());
+        let mut collector = lock(self.collector);
+        for _ in 0..TURN * netio::BATCH {
+            let Some((from, datagram)) = self.lanes.next() else {
+                return;
+            };
+            collector.datagram(from, &datagram, now, unix);
+        }
+    }
+}
+
+fn unix_now() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs_f64()
 }
 
 /// The collector; one that panicked while it held it left whole datagrams behind, since each is counted by itself.
@@ -243,3 +327,6 @@ impl Drop for Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,6 +328,16 @@ fn health(collector: &Collector, inventory: &Inventory, out: &mut Encoder) {
     each(
         out,
         (
+            "netflow_overrun_datagrams_total",
+            counter,
+            "Datagrams that were dropped unread, since the device sent more than could be counted while the receive buffer filled; those of others were kept",
+        ),
+        &exporters,
+        |e| Some(e.health.overrun as f64),
+    );
+    each(
+        out,
+        (
             "netflow_accounting_lag_seconds",
             Kind::Gauge,
             "By how much the counters of traffic lag, so that a flow counts when it was: as long as the longest flow, at most 92 s",

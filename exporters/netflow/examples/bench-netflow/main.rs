@@ -84,10 +84,10 @@ fn main() -> anyhow::Result<()> {
         path::measure(&mut figures, &flags.service, &flags.rates, flags.seconds);
     }
     if wants(Part::Highest) {
-        path::highest(&mut figures, &flags.service, flags.seconds.min(3.0));
+        path::highest(&mut figures, &flags.service);
     }
     if wants(Part::Bounds) {
-        bounds::measure(&mut figures, &flags.service, flags.seconds);
+        bounds::measure(&mut figures, &flags.service, flags.seconds.min(5.0));
     }
     figures.finish(Path::new("target/bench/netflow.json"))
 }

@@ -44,35 +44,50 @@ pub(crate) fn measure(figures: &mut Figures, service: &Path, rates: &[f64], seco
     }
 }
 
-/// Finds the highest rate that each takes without loss; of each rate the better of two runs counts.
-pub(crate) fn highest(figures: &mut Figures, service: &Path, seconds: f64) {
+/// Finds the highest rate that each takes without loss, by halves: at a rate, most of up to three runs of a second must have lost nothing. Each
+/// has half a minute.
+pub(crate) fn highest(figures: &mut Figures, service: &Path) {
     let load = Load::new(Kind::V9, 20_000, 200_000);
-    let find = |start: &dyn Fn() -> Option<Side>| -> Option<f64> {
-        let (mut best, mut rate) = (0.0, 400_000.0);
-        loop {
-            let lost = (0..2).map(|_| {
-                let measured = start()?.measured(&load, rate, seconds);
-                Some((measured.lost, measured.rate))
-            });
-            let lost: Option<Vec<_>> = lost.collect();
-            let lossless = lost?.into_iter().find(|(lost, _)| *lost <= NOTHING_LOST);
-            match lossless {
-                Some((_, sent)) => best = sent,
-                None => return Some(best),
-            }
-            // A sender that comes to no more.
-            if best < rate * 0.9 {
-                return Some(best);
-            }
-            rate *= 1.25;
-        }
-    };
-    let Some(ours) = find(&|| Some(Side::ours(service, ONE))) else {
-        return;
-    };
     let what = "highest rate without loss: microseconds a flow";
-    let peer = find(&Side::nfcapd).map(|theirs| ("nfcapd", 1e6 / theirs));
-    figures.add(what, 1e6 / ours, peer, Some(Goal::Times(1.0)));
+    let ours = found(&|| Some(Side::ours(service, ONE)), &load);
+    let peer = found(&Side::nfcapd, &load).map(|theirs| ("nfcapd", 1e6 / theirs));
+    if let Some(ours) = ours {
+        figures.add(what, 1e6 / ours, peer, Some(Goal::Times(1.0)));
+    }
+}
+
+fn found(start: &dyn Fn() -> Option<Side>, load: &Load) -> Option<f64> {
+    let begin = Instant::now();
+    let (mut rate, mut good, mut bad) = (500_000.0, None, None);
+    while begin.elapsed() < Duration::from_secs(30) {
+        match without_loss(start, load, rate)? {
+            Some(sent) => good = Some(sent),
+            None => bad = Some(rate),
+        }
+        rate = match (good, bad) {
+            // The sender comes to no more.
+            (Some(good), _) if good < rate * 0.9 && bad.is_none() => break,
+            (Some(good), Some(bad)) if bad < good * 1.1 => break,
+            (Some(good), Some(bad)) => f64::sqrt(good * bad),
+            (Some(good), None) => good * 2.0,
+            (None, _) => rate / 2.0,
+        };
+    }
+    good
+}
+
+/// Records a second that were sent, when most runs lost nothing.
+fn without_loss(start: &dyn Fn() -> Option<Side>, load: &Load, rate: f64) -> Option<Option<f64>> {
+    let (mut sent, mut lossless, mut lossy) = (0.0, 0, 0);
+    while lossless < 2 && lossy < 2 {
+        let measured = start()?.measured(load, rate, 1.0);
+        if measured.lost <= NOTHING_LOST {
+            (sent, lossless) = (f64::max(sent, measured.rate), lossless + 1);
+        } else {
+            lossy += 1;
+        }
+    }
+    Some((lossless > lossy).then_some(sent))
 }
 
 /// An inventory with one device.
@@ -212,7 +227,7 @@ impl Side {
         let (before, begin) = (self.cpu(), Instant::now());
         let sent = load.send(self.to, rate, Duration::from_secs_f64(seconds));
         let rate = sent as f64 / begin.elapsed().as_secs_f64();
-        std::thread::sleep(Duration::from_millis(1_500));
+        std::thread::sleep(Duration::from_secs(1));
         let (cpu, peak) = (self.cpu() - before, self.peak());
         let received = match self.metrics {
             Some(address) => number(&page(address), "netflow_records_total{"),

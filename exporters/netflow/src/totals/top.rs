@@ -278,7 +278,7 @@ impl<K: Key> Top<K> {
             // Whoever has a slot stays: there are at most twice as many as rows.
             let keep = |weight: &mut Weight| {
                 weight.bytes = weight.bytes.saturating_sub(cut);
-                weight.bytes > 0 || weight.slot != NO_SLOT
+                (weight.bytes > 0) | (weight.slot != NO_SLOT)
             };
             self.window.small.retain(keep);
             self.window.large.retain(keep);

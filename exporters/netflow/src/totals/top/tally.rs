@@ -237,24 +237,37 @@ impl<W: Words> Tally<W> {
 
     /// Keeps the keys of which this says so, with what it leaves them. Of memory that they no longer need much is given back.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&mut Weight) -> bool) {
-        let mut kept = Vec::new();
         let upper = std::mem::take(&mut self.upper);
-        for (tag, entry) in self.tags.iter().zip(&self.entries) {
-            if *tag == 0 {
+        // Who stays moves to the front, without a branch: nobody can foresee who does. Who has upper halves is seldom and goes apart.
+        let (mut kept, mut large) = (0, Vec::new());
+        for at in 0..self.entries.len() {
+            let mut entry = self.entries[at];
+            let mut weight = entry.weight(&upper);
+            let stays = keep(&mut weight) & (self.tags[at] != 0);
+            if stays && (weight.bytes | weight.packets) >> 32 != 0 {
+                large.push((entry.key, weight));
                 continue;
             }
-            let mut weight = entry.weight(&upper);
-            if keep(&mut weight) {
-                kept.push((entry.key, weight));
-            }
+            (entry.bytes, entry.packets) = (weight.bytes as u32, weight.packets as u32);
+            entry.slot = weight.slot;
+            self.entries[kept] = entry;
+            kept += usize::from(stays);
         }
-        let places = places(kept.len());
+        let small = self.entries[..kept].to_vec();
+        let places = places(kept + large.len());
         if places * 3 < self.entries.len() {
             self.resize(places);
         } else {
             self.clear();
         }
-        self.extend(kept);
+        self.extend(large);
+        for entry in small {
+            let hash = hashed(&entry.key, self.seed);
+            let at = self.free(hash);
+            self.mark(at, tag(hash));
+            self.entries[at] = entry;
+            self.keys += 1;
+        }
     }
 
     /// Forgets all keys, and keeps their memory.
