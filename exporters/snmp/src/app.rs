@@ -137,11 +137,8 @@ impl toolkit::Service for Service {
             budget: budget.clone(),
         };
         let gate = gate(&flags, app).await?;
-        let engine = {
-            // Where scrapes run, so that no answer of a device takes the way over another thread.
-            let _there = app.connections().enter();
-            Engine::start(settings).context("SNMP sockets cannot be bound")?
-        };
+        let engine = Engine::start_on(settings, app.connections())
+            .context("SNMP sockets cannot be bound")?;
         let metrics = Metrics::new(app.registry())?;
         metrics.restricted.set(i64::from(gate.restricts()));
         metrics.modules(config.current().0.config.modules.keys());

@@ -17,6 +17,7 @@ pub use session::{Asked, Report, Session};
 pub use sessions::Key;
 use sessions::Sessions;
 pub use socket::{Arrival, Sockets};
+use tokio::runtime::Handle;
 
 /// How the engine talks.
 #[derive(Clone, Debug)]
@@ -65,9 +66,17 @@ impl Engine {
     /// # Errors
     /// The sockets cannot be bound, or there is no runtime.
     pub fn start(settings: Settings) -> std::io::Result<Self> {
-        tokio::runtime::Handle::try_current().map_err(std::io::Error::other)?;
-        let sockets = Sockets::bind(settings.source)?;
-        let readers = sockets.read_all();
+        let here = Handle::try_current().map_err(std::io::Error::other)?;
+        Self::start_on(settings, &[here])
+    }
+
+    /// Binds sockets for each of these runtimes, one at least: a scrape takes those of the runtime that it runs in, so that no answer of a
+    /// device takes the way over another thread.
+    ///
+    /// # Errors
+    /// The sockets cannot be bound.
+    pub fn start_on(settings: Settings, runtimes: &[Handle]) -> std::io::Result<Self> {
+        let (sockets, readers) = Sockets::bind(settings.source, runtimes)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 sockets,

@@ -149,7 +149,7 @@ impl Mibs {
                 .insert(module.name().to_owned(), file.to_owned());
         }
         for node in mib.root_node().subtree() {
-            let Some(object) = Object::of(&node) else {
+            let Some(object) = Object::of(&node, node.object()) else {
                 continue;
             };
             let at = found.objects.len();
@@ -161,6 +161,23 @@ impl Mibs {
             }
             found.by_name.insert(object.name.clone(), at);
             found.objects.push(object);
+        }
+        // Of two objects at one identifier the tree has one; a row may name the other one as its index.
+        let all = mib.modules().flat_map(|module| {
+            let objects = module.objects();
+            objects.map(move |object| (module.name().to_owned(), object))
+        });
+        for (module, object) in all {
+            let name = format!("{module}::{}", object.name());
+            let node = object.node().filter(|_| !found.by_name.contains_key(&name));
+            let made = node.and_then(|node| Object::of(&node, Some(object)));
+            let Some(made) = made else {
+                continue;
+            };
+            let at = found.objects.len();
+            found.by_name.insert(name, at);
+            found.by_name.entry(made.name.clone()).or_insert(at);
+            found.objects.push(Object { module, ..made });
         }
         found
     }

@@ -43,7 +43,7 @@ pub struct App {
     pub(crate) looks: Vec<Look>,
     pub(crate) wrong_logins: Vec<OnWrongLogin>,
     pub(crate) open_paths: Vec<&'static str>,
-    connections: tokio::runtime::Handle,
+    connections: Vec<tokio::runtime::Handle>,
 }
 
 /// Somebody who gave a user of the web configuration, or one that is none, and a wrong password.
@@ -75,7 +75,7 @@ impl App {
         registry: prometheus::Registry,
         router: Router,
         spawner: Spawner,
-        connections: tokio::runtime::Handle,
+        connections: Vec<tokio::runtime::Handle>,
     ) -> Self {
         Self {
             connections,
@@ -121,7 +121,7 @@ impl App {
 
     /// As [`route`](Self::route), with a handler that runs on the thread which carries the connection: for answers that take less time than
     /// the way to another thread and back. It never computes for more than some milliseconds at a time, and what it waits for had better be
-    /// driven by [`connections`](Self::connections). See [`Service::connection_threads`](crate::Service::connection_threads).
+    /// driven by the same event loop, one of [`connections`](Self::connections).
     pub fn route_on_connection<H, F>(&mut self, method: Method, path: &'static str, handler: H)
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
@@ -139,9 +139,9 @@ impl App {
         self.router.add(method, path, handler, runs);
     }
 
-    /// The runtime that carries connections.
+    /// The event loops of the [threads that carry connections](crate::Service::connection_threads).
     #[must_use]
-    pub fn connections(&self) -> &tokio::runtime::Handle {
+    pub fn connections(&self) -> &[tokio::runtime::Handle] {
         &self.connections
     }
 

@@ -39,10 +39,11 @@ pub trait Service: Sized + Send + Sync + 'static {
         app: &mut App,
     ) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// Threads that carry connections, two at least: more where handlers run [there](App::route_on_connection).
+    /// Threads that carry TCP connections, each with an event loop of its own, so that a connection never waits for another thread: for a
+    /// service whose handlers run [there](App::route_on_connection). Without any the two threads of the web server carry them.
     #[must_use]
     fn connection_threads() -> usize {
-        2
+        0
     }
 
     /// Checks what else the service reads, beyond its configuration: for `--config.check`. Answers a line on what was found good.

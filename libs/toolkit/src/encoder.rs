@@ -186,7 +186,7 @@ impl Encoder {
             out,
             family: Family::default(),
             format,
-            seen: HashSet::new(),
+            seen: HashSet::with_capacity(64),
             name: String::new(),
             kind: Kind::Unknown,
             refuse: true,
@@ -218,15 +218,14 @@ impl Encoder {
         name.clone_into(&mut self.name);
         self.kind = kind;
         let (family, word) = self.declared(name);
-        let family = family.to_owned();
         match self.format {
             Format::Text => {
-                self.comment("HELP", &family, help);
-                self.comment("TYPE", &family, word);
+                self.comment("HELP", family, help);
+                self.comment("TYPE", family, word);
             }
             Format::OpenMetrics => {
-                self.comment("TYPE", &family, word);
-                self.comment("HELP", &family, help);
+                self.comment("TYPE", family, word);
+                self.comment("HELP", family, help);
             }
             Format::Protobuf => self.family.begin(name, help, kind),
         }
@@ -264,14 +263,22 @@ impl Encoder {
         out.push(b' ');
         out.extend_from_slice(family.as_bytes());
         out.push(b' ');
-        for byte in rest.bytes() {
-            match byte {
+        let mut rest = rest.as_bytes();
+        while let Some(at) = memchr::memchr3(b'\\', b'\n', b'"', rest) {
+            out.extend_from_slice(&rest[..at]);
+            match rest[at] {
                 b'\\' => out.extend_from_slice(b"\\\\"),
                 b'\n' => out.extend_from_slice(b"\\n"),
-                b'"' if open => out.extend_from_slice(b"\\\""),
-                other => out.push(other),
+                quote => {
+                    if open {
+                        out.push(b'\\');
+                    }
+                    out.push(quote);
+                }
             }
+            rest = &rest[at + 1..];
         }
+        out.extend_from_slice(rest);
         out.push(b'\n');
     }
 

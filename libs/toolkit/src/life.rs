@@ -28,6 +28,7 @@ use crate::web::live_config::LoadedWebConfig;
 use crate::web::router::Router;
 use crate::web::scrape::Scrape;
 use crate::web::serve::Server;
+use crate::web::workers::Workers;
 use crate::{
     App, BadInput, Configuration as _, Flags, Live, Service, Spawner, flags, supervise, trace,
 };
@@ -172,8 +173,9 @@ fn live<S: Service>(
     let identity = S::IDENTITY;
     let registry = prometheus::Registry::new();
     // The web pool outlives the main one, so that health is answered to the end.
-    let web = pool("web", Some(S::connection_threads().max(2)))
-        .context("threads of the web server cannot be started")?;
+    let web = pool("web", Some(2)).context("threads of the web server cannot be started")?;
+    let workers = Workers::start(S::connection_threads())
+        .context("threads for connections cannot be started")?;
     let main = pool("main", None).context("threads of the main pool cannot be started")?;
     let exporter = {
         let _inside = web.enter();
@@ -200,14 +202,14 @@ fn live<S: Service>(
             registry,
             Router::new(&flags.web_telemetry_path),
             spawner.clone(),
-            web.handle().clone(),
+            workers.handles().to_vec(),
         );
         let build = main.spawn(build::<S>(own, config, app));
         let app = tokio::select! {
             built = build => built.context("the service panicked while it was built")??,
             () = signals.stop() => return Ok(true),
         };
-        let server = serve::<S>(flags, app, &metrics, &reloader, &main, bound)?;
+        let server = serve::<S>(flags, app, &metrics, &reloader, (&main, workers), bound)?;
         if let Some(file) = port_file {
             file.show()?;
         }
@@ -260,7 +262,7 @@ fn serve<S: Service>(
     app: App,
     metrics: &Arc<Metrics>,
     reloader: &Arc<Reloader<S>>,
-    main: &Runtime,
+    (main, workers): (&Runtime, Workers),
     bound: Vec<Bound>,
 ) -> anyhow::Result<Server> {
     let App {
@@ -305,7 +307,7 @@ fn serve<S: Service>(
         pool: main.handle().clone(),
         draining: AtomicBool::new(false),
     };
-    let server = Server::new(Arc::new(site));
+    let server = Server::new(Arc::new(site), workers);
     let addresses: Vec<String> = bound.iter().map(ToString::to_string).collect();
     for socket in bound {
         server

@@ -20,6 +20,7 @@ pub(crate) mod router;
 pub(crate) mod scrape;
 pub(crate) mod serve;
 mod tls;
+pub(crate) mod workers;
 
 pub use certificate::ClientCertificate;
 pub use request::Request;

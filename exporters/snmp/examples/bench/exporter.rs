@@ -54,7 +54,7 @@ impl Exporter {
         Ok(exporter)
     }
 
-    /// User and system time so far.
+    /// User and system time so far, of all threads there were. The kernel gives it in hundredths of a second: what is measured takes many.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat")?;

@@ -101,7 +101,7 @@ pub(crate) async fn measure(exporter: &Exporter, agents: &Agents) -> anyhow::Res
     let mut out = Figures::default();
     let sizes = [
         (
-            2000,
+            6000,
             [
                 "2 interfaces: requests of the first scrape",
                 "2 interfaces: requests",

@@ -52,7 +52,8 @@ impl Coalesce {
             }
         };
         if let Some(sender) = sender {
-            let scrape = begin();
+            // It is large, and a task that begins is moved many times.
+            let scrape = Box::pin(begin());
             let under_way = Arc::clone(&self.under_way);
             tokio::spawn(async move {
                 let answer = scrape.await;

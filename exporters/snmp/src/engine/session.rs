@@ -102,6 +102,8 @@ pub struct Session<'a> {
     trips: Vec<Duration>,
     /// The id of the message that tells a wrong privacy key from silence.
     probe: Option<(i32, Box<Peer>)>,
+    /// That message was answered when the most patient request had been sent so often.
+    heard_plain: Option<u32>,
     /// The target answers from another port, or from this address: heard once while the right one stayed silent.
     elsewhere: Option<IpAddr>,
 }
@@ -138,6 +140,7 @@ pub(super) async fn run(
         ignored: BTreeMap::new(),
         trips: Vec::new(),
         probe: None,
+        heard_plain: None,
         elsewhere,
     };
     let patience = works.first().map_or(Duration::from_secs(5), |work| {
@@ -211,6 +214,13 @@ impl Session<'_> {
             if scrape.silence() >= 2 && self.probe.is_none() {
                 self.probe_key(wire).await;
             }
+            // A slow target answers it before it answers what was asked first: that is waited for once more.
+            if self
+                .heard_plain
+                .is_some_and(|tries| scrape.silence() > tries)
+            {
+                scrape.abort(Reason::Decrypt);
+            }
             let first = tokio::select! {
                 biased;
                 arrival = self.line.inbox.recv() => arrival,
@@ -274,6 +284,10 @@ impl Session<'_> {
         }
         if self.probe.as_ref().is_some_and(|(probe, _)| *probe == id) {
             return self.heard_probe(&message, scrape, now);
+        }
+        // A late answer to what was asked before, such as the second to who the engine is, says nothing of what is asked now.
+        if !scrape.expects(id) {
+            return;
         }
         let octets = message.len();
         match wire {
@@ -405,16 +419,19 @@ impl Session<'_> {
         match peer.decode(message, now) {
             // The digest was right, so the key of the cipher is not.
             Heard::Pdu(_) | Heard::Refused(Reason::SecurityLevel | Reason::UnknownContext) => {
-                scrape.abort(Reason::Decrypt);
+                self.heard_plain = Some(scrape.silence());
             }
-            Heard::Refused(reason) => scrape.abort(reason),
+            Heard::Refused(reason) if scrape.silence() > 0 => scrape.abort(reason),
+            Heard::Refused(_) => {}
             Heard::Engine(..) | Heard::Clock | Heard::Nothing(_) => {}
         }
     }
 
-    /// Silence has a better name when answers came that did not count.
+    /// Silence has a better name when answers came that did not count, or one without privacy.
     fn explain(&self, outcome: &mut Outcome) {
-        let Some((reason, _)) = self.ignored.iter().max_by_key(|(_, count)| **count) else {
+        let ignored = self.ignored.iter().max_by_key(|(_, count)| **count);
+        let wrong_key = self.heard_plain.map(|_| &Reason::Decrypt);
+        let Some(reason) = wrong_key.or(ignored.map(|(reason, _)| reason)) else {
             return;
         };
         for failure in outcome

@@ -12,13 +12,14 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::codec;
 use crate::reason::Reason;
 
-/// Sockets of one address family: several, so that bursts of many targets find room in several receive buffers.
+/// Sockets of one address family in all: several, so that bursts of many targets find room in several receive buffers.
 const SPREAD: usize = 4;
 /// Receive buffer asked of the system, which may give less.
 const BUFFER: usize = 8 << 20;
@@ -47,11 +48,24 @@ struct Routes {
     next: u64,
 }
 
+/// The sockets that are read in one runtime.
+#[derive(Debug)]
+struct Local {
+    runtime: Id,
+    v4: Vec<Arc<UdpSocket>>,
+    v6: Vec<Arc<UdpSocket>>,
+}
+
+impl Local {
+    fn of(&self, target: SocketAddr) -> &[Arc<UdpSocket>] {
+        if target.is_ipv4() { &self.v4 } else { &self.v6 }
+    }
+}
+
 /// Every socket, and which scrape waits for what.
 #[derive(Debug)]
 pub struct Sockets {
-    v4: Vec<Arc<UdpSocket>>,
-    v6: Vec<Arc<UdpSocket>>,
+    all: Vec<Local>,
     routes: Arc<Mutex<Routes>>,
     stray: Arc<[AtomicU64; 3]>,
 }
@@ -69,48 +83,61 @@ pub(super) struct Open {
 }
 
 impl Sockets {
-    /// Binds the sockets. A system without IPv6 has none for it.
+    /// Binds sockets in each of these runtimes and starts a reader for each. A system without IPv6 has none for it.
     ///
     /// # Errors
     /// The IPv4 sockets, or those of the given source, cannot be bound.
-    pub fn bind(source: Option<SocketAddr>) -> io::Result<Self> {
-        let fixed = source.is_some_and(|source| source.port() != 0);
+    pub(super) fn bind(
+        source: Option<SocketAddr>,
+        runtimes: &[Handle],
+    ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
+        // There is one socket of a given port.
+        let (runtimes, each) = match source {
+            Some(source) if source.port() != 0 => (&runtimes[..runtimes.len().min(1)], 1),
+            _ => (runtimes, SPREAD.div_ceil(runtimes.len().max(1))),
+        };
         let many = |address: SocketAddr| {
-            (0..if fixed { 1 } else { SPREAD })
+            (0..each)
                 .map(|_| bind(address).map(Arc::new))
                 .collect::<io::Result<Vec<_>>>()
         };
         let any4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         let any6 = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
-        let (v4, v6) = match source {
-            Some(source) if source.is_ipv4() => (many(source)?, Vec::new()),
-            Some(source) => (Vec::new(), many(source)?),
-            None => (many(any4)?, many(any6).unwrap_or_default()),
-        };
-        Ok(Self {
-            v4,
-            v6,
+        let mut sockets = Self {
+            all: Vec::with_capacity(runtimes.len()),
             routes: Arc::default(),
             stray: Arc::default(),
-        })
+        };
+        let mut readers = Vec::new();
+        for runtime in runtimes {
+            let _there = runtime.enter();
+            let (v4, v6) = match source {
+                Some(source) if source.is_ipv4() => (many(source)?, Vec::new()),
+                Some(source) => (Vec::new(), many(source)?),
+                None => (many(any4)?, many(any6).unwrap_or_default()),
+            };
+            readers.extend(v4.iter().chain(&v6).map(|socket| {
+                tokio::spawn(read(
+                    Arc::clone(socket),
+                    Arc::clone(&sockets.routes),
+                    Arc::clone(&sockets.stray),
+                ))
+            }));
+            sockets.all.push(Local {
+                runtime: runtime.id(),
+                v4,
+                v6,
+            });
+        }
+        Ok((sockets, readers))
     }
 
-    /// Starts a reader for each socket.
-    pub(super) fn read_all(&self) -> Vec<JoinHandle<()>> {
-        let all = self.v4.iter().chain(&self.v6);
-        all.map(|socket| {
-            tokio::spawn(read(
-                Arc::clone(socket),
-                Arc::clone(&self.routes),
-                Arc::clone(&self.stray),
-            ))
-        })
-        .collect()
-    }
-
-    /// Opens a line to a target.
+    /// Opens a line to a target, on a socket of the runtime at hand where it has one.
     pub(super) fn open(&self, target: SocketAddr) -> Option<Open> {
-        let sockets = if target.is_ipv4() { &self.v4 } else { &self.v6 };
+        let here = Handle::try_current().ok().map(|here| here.id());
+        let local = |local: &&Local| Some(local.runtime) == here;
+        let local = self.all.iter().find(local).or_else(|| self.all.first())?;
+        let sockets = local.of(target);
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = Arc::clone(sockets.get(routes.next as usize % sockets.len().max(1))?);
         let (sender, inbox) = mpsc::channel(INBOX);

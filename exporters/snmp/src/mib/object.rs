@@ -64,7 +64,8 @@ pub struct Object {
 }
 
 impl Object {
-    pub(super) fn of(node: &mib_rs::Node<'_>) -> Option<Self> {
+    /// A node of the tree, as this object of it.
+    pub(super) fn of(node: &mib_rs::Node<'_>, object: Option<mib_rs::Object<'_>>) -> Option<Self> {
         let oid = Oid::new(node.oid().as_ref());
         if node.name().is_empty() || oid.ids().is_empty() {
             return None;
@@ -86,9 +87,10 @@ impl Object {
             indexes: Vec::new(),
             implied: false,
         };
-        let Some(object) = node.object() else {
+        let Some(object) = object else {
             return Some(made);
         };
+        object.name().clone_into(&mut made.name);
         made.description = one_line(object.description());
         if let Some(kind) = object.ty() {
             if let Some(convention) = kind.effective_tc() {

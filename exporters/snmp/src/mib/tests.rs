@@ -154,3 +154,30 @@ fn no_damage_to_a_file_makes_the_reader_panic() {
         }
     }
 }
+
+#[test]
+fn a_row_may_name_as_its_index_one_of_two_objects_at_one_identifier() {
+    let text = b"T-MIB DEFINITIONS ::= BEGIN
+IMPORTS OBJECT-TYPE FROM RFC-1212 enterprises FROM RFC1155-SMI;
+packs OBJECT-TYPE SYNTAX SEQUENCE OF Pack ACCESS not-accessible STATUS mandatory ::= { enterprises 99997 }
+pack OBJECT-TYPE SYNTAX Pack ACCESS not-accessible STATUS mandatory INDEX { packIndex, partIndex, , extraIndex } ::= { packs 1 }
+Pack ::= SEQUENCE { packIndex INTEGER, partIndex INTEGER, packState INTEGER }
+extraIndex OBJECT-TYPE SYNTAX INTEGER ACCESS read-only STATUS mandatory ::= { pack 2 }
+packIndex OBJECT-TYPE SYNTAX INTEGER ACCESS read-only STATUS mandatory ::= { pack 1 }
+partIndex OBJECT-TYPE SYNTAX INTEGER ACCESS read-only STATUS mandatory ::= { pack 2 }
+packState OBJECT-TYPE SYNTAX INTEGER ACCESS read-only STATUS mandatory ::= { pack 3 }
+END
+";
+    let mibs = Mibs::of_text("T-MIB", text).unwrap();
+    let state = mibs.get("packState").unwrap();
+    assert_eq!(state.indexes, ["packIndex", "partIndex", "extraIndex"]);
+    for index in ["partIndex", "extraIndex"] {
+        let one = mibs.get(&format!("T-MIB::{index}")).unwrap();
+        assert_eq!((one.name.as_str(), one.kind), (index, Kind::Number));
+        assert_eq!(one.oid.to_string(), "1.3.6.1.4.1.99997.1.2");
+    }
+    assert_eq!(
+        mibs.below(&"1.3.6.1.4.1.99997.1".parse().unwrap()).count(),
+        4
+    );
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::column_cache::{self, ColumnCache, Found};
+use super::counters::Counter;
 use super::plan::{Planned, Wanted};
 use super::prepared::Prepared;
 use super::proof::{Questions, Shortcut};
@@ -285,7 +286,7 @@ impl Frugal<'_> {
     }
 
     /// Columns that become counters, sorted.
-    fn counters(&self) -> &[Oid] {
+    fn counters(&self) -> &[Counter] {
         if self.rules.carry {
             &self.prepared.counters
         } else {

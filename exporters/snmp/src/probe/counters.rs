@@ -26,15 +26,47 @@ const MORE: f64 = 1_048_576.0;
 /// A counter that goes back by less than this part of itself has not begun anew: the device answers from several caches.
 const WAVERS: u64 = 1024;
 
+/// A column of counters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Counter {
+    column: Oid,
+    /// Its 64-bit twin.
+    twin: Option<Oid>,
+    of_interface: bool,
+}
+
+impl Counter {
+    pub(super) fn new(column: Oid) -> Self {
+        let of_interface = OF_INTERFACES
+            .iter()
+            .any(|root| oid::within(column.ids(), root));
+        let twin = || twins::twins().find(|(low, _)| *low == column);
+        let twin = if of_interface { twin() } else { None };
+        Self {
+            twin: twin.map(|(_, wide)| wide),
+            of_interface,
+            column,
+        }
+    }
+}
+
 /// Counters of one target as they were last time.
 #[derive(Debug)]
 pub struct Carried {
     up: UpTime,
     /// Since when the counters count, Unix seconds: as it was first worked out, so that it stands still.
     since: Option<f64>,
-    /// What each column's counters made together, by a hash of its identifier.
-    sums: HashMap<u64, f64>,
-    columns: HashMap<Oid, Vec<Row>>,
+    /// Sorted.
+    columns: Vec<Rows>,
+}
+
+/// What is remembered of a column.
+#[derive(Clone, Debug)]
+struct Rows {
+    column: Oid,
+    /// What its counters made together, where they were read last time.
+    sum: Option<f64>,
+    rows: Vec<Row>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,50 +120,62 @@ impl Carried {
     pub(super) fn octets_held(&self) -> usize {
         self.columns
             .iter()
-            .map(|(oid, rows)| 96 + oid.ids().len() * 4 + rows.capacity() * size_of::<Row>())
-            .sum::<usize>()
-            + self.sums.len() * size_of::<(u64, f64)>()
+            .map(|one| 96 + one.column.ids().len() * 4 + one.rows.capacity() * size_of::<Row>())
+            .sum()
+    }
+
+    fn of(&self, column: &[u32]) -> Option<&Rows> {
+        let found = |one: &Rows| one.column.ids().cmp(column);
+        let at = self.columns.binary_search_by(found).ok()?;
+        self.columns.get(at)
     }
 }
 
-/// Carries the counters of `columns`, which are sorted, on in the table; gives what to remember.
+/// Carries these counters, which are sorted, on in the table; gives what to remember.
 pub(super) fn carry(
     table: &mut Table,
-    columns: &[Oid],
+    counters: &[Counter],
     before: Option<&Carried>,
     up: UpTime,
 ) -> Carried {
-    let sums = sums(table, columns);
     let since = before
-        .filter(|before| before.up.runs_on(up) || !fell(&before.sums, &sums))
+        .filter(|before| before.up.runs_on(up) || !fell(before, table, counters))
         .and_then(|before| before.since);
     let before = before.filter(|before| before.up.runs_on(up));
     let seconds = before.map_or(0.0, |before| elapsed(before.up.read, up.read));
     let begun = begun_anew(table, before);
+    let is_read = |column: &Oid| {
+        let found = counters.binary_search_by(|counter| counter.column.cmp(column));
+        found.is_ok() || column.ids() == DISCONTINUITY
+    };
     // Other modules of the same target have columns of their own.
-    let mut after: HashMap<Oid, Vec<Row>> = before
+    let mut after: Vec<Rows> = before
         .into_iter()
         .flat_map(|before| &before.columns)
-        .filter(|(oid, _)| columns.binary_search(oid).is_err())
-        .map(|(oid, rows)| (oid.clone(), rows.clone()))
+        .filter(|one| !is_read(&one.column))
+        .map(|one| Rows {
+            sum: None,
+            ..one.clone()
+        })
         .collect();
-    let twins: HashMap<Oid, Oid> = twins::twins().collect();
-    for column in columns {
-        let wide = wide_values(table, column, twins.get(column));
-        let of_interface = OF_INTERFACES
-            .iter()
-            .any(|root| oid::within(column.ids(), root));
-        let old = before.and_then(|before| before.columns.get(column));
+    for counter in counters {
+        let column = &counter.column;
+        let wide = wide_values(table, column, counter.twin.as_ref());
+        let old = before
+            .and_then(|before| before.of(column.ids()))
+            .map(|old| &old.rows);
         let mut finder = Finder::new(old);
-        let mut rows = Vec::with_capacity(wide.len());
+        let mut rows = Vec::with_capacity(old.map_or(0, Vec::len));
+        let mut sum = 0.0;
         table.change(column.ids(), |tail, value| {
+            sum += text::number(value, false);
             let Value::Unsigned(number) = *value else {
                 return;
             };
             let index = hash(tail);
             let known = finder
                 .find(rows.len(), index)
-                .filter(|_| !(of_interface && begun.contains(&index)));
+                .filter(|_| !(counter.of_interface && begun.contains(&index)));
             let wide = wide.get(rows.len()).copied().flatten();
             let row = next(index, number as u32, wide, known, seconds);
             *value = Value::Counter64(row.value());
@@ -143,8 +187,12 @@ pub(super) fn carry(
         } else {
             rows
         };
-        if !rows.is_empty() {
-            after.insert(column.clone(), rows);
+        if !rows.is_empty() || sum > 0.0 {
+            after.push(Rows {
+                column: column.clone(),
+                sum: Some(sum),
+                rows,
+            });
         }
     }
     let stamps: Vec<Row> = stamps(table)
@@ -156,41 +204,39 @@ pub(super) fn carry(
             apart: false,
         })
         .collect();
-    if !stamps.is_empty() {
-        after.insert(Oid::new(DISCONTINUITY), stamps);
+    let known = before.and_then(|before| before.of(&DISCONTINUITY));
+    if let Some(known) = known.filter(|_| stamps.is_empty()) {
+        after.push(known.clone());
+    } else if !stamps.is_empty() {
+        after.push(Rows {
+            column: known.map_or_else(|| Oid::new(DISCONTINUITY), |known| known.column.clone()),
+            sum: None,
+            rows: stamps,
+        });
     }
+    after.sort_unstable_by(|a, b| a.column.cmp(&b.column));
     Carried {
         up,
         since,
-        sums,
         columns: after,
     }
 }
 
 /// Whether most columns of counters hold less than half of what they held: they began anew. Where sysUpTime alone went back, only the
 /// agent did.
-fn fell(before: &HashMap<u64, f64>, now: &HashMap<u64, f64>) -> bool {
-    let known = now
-        .iter()
-        .filter_map(|(column, sum)| Some((before.get(column)?, sum)))
-        .filter(|(before, _)| **before > 0.0);
+fn fell(before: &Carried, table: &Table, counters: &[Counter]) -> bool {
+    let known = counters.iter().filter_map(|counter| {
+        let before = before.of(counter.column.ids())?.sum?;
+        let now = table.below(counter.column.ids());
+        let now: f64 = now
+            .map(|(_, entry)| text::number(&entry.value, false))
+            .sum();
+        (before > 0.0).then_some((before, now))
+    });
     let (fell, all) = known.fold((0, 0), |(fell, all), (before, now)| {
-        (fell + usize::from(*now < before / 2.0), all + 1)
+        (fell + usize::from(now < before / 2.0), all + 1)
     });
     fell * 2 > all
-}
-
-fn sums(table: &Table, columns: &[Oid]) -> HashMap<u64, f64> {
-    let of = |column: &Oid| {
-        table
-            .below(column.ids())
-            .map(|(_, entry)| text::number(&entry.value, false))
-            .sum()
-    };
-    columns
-        .iter()
-        .map(|column| (hash(column.ids()), of(column)))
-        .collect()
 }
 
 fn elapsed(before: Instant, now: Instant) -> f64 {
@@ -208,10 +254,10 @@ fn stamps(table: &Table) -> impl Iterator<Item = (u64, u32)> + '_ {
 
 /// Interfaces whose counters began anew.
 fn begun_anew(table: &Table, before: Option<&Carried>) -> HashSet<u64> {
-    let Some(known) = before.and_then(|before| before.columns.get(&Oid::new(DISCONTINUITY))) else {
+    let Some(known) = before.and_then(|before| before.of(&DISCONTINUITY)) else {
         return HashSet::new();
     };
-    let mut finder = Finder::new(Some(known));
+    let mut finder = Finder::new(Some(&known.rows));
     stamps(table)
         .enumerate()
         .filter(|(at, (index, stamp))| {

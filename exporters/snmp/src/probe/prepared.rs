@@ -6,6 +6,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use super::column_cache;
+use super::counters::Counter;
 use super::plan::{self, Planned, Roots, Wanted};
 use crate::oid::Oid;
 use crate::samples::Scope;
@@ -19,7 +20,7 @@ pub(super) struct Prepared {
     /// Scalars that may be instances: see [`plan::perhaps_instances`].
     pub(super) instances: Vec<Oid>,
     /// Columns that become counters, sorted.
-    pub(super) counters: Vec<Oid>,
+    pub(super) counters: Vec<Counter>,
     /// Columns that labels are read from.
     pub(super) looked_up: BTreeSet<Oid>,
     /// The stamps of the tables that are asked for.
@@ -29,9 +30,10 @@ pub(super) struct Prepared {
 impl Prepared {
     fn new(views: &[Wanted<'_>], roots: Vec<Roots>, strict: bool) -> Self {
         let planned = plan::works(views, &roots, strict);
-        let mut counters: Vec<Oid> = views
+        let mut counters: Vec<Counter> = views
             .iter()
             .flat_map(|view| view.plan.counters(view.module))
+            .map(Counter::new)
             .collect();
         counters.sort();
         counters.dedup();

@@ -1,6 +1,6 @@
 //! Samples of one scrape: every metric of every module asked for, merged into families.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::Started;
 use super::labels::{Rows, combined_name, is_combined, named};
@@ -263,16 +263,14 @@ pub struct Style<'a> {
 #[must_use]
 pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>, room: Claim) -> Rendered {
     let filled: Vec<Filled<'_>> = views.iter().map(|view| fill(view, table)).collect();
-    let mut families: BTreeMap<&str, Vec<(&Filled<'_>, &Family)>> = BTreeMap::new();
-    for one in &filled {
-        for family in &one.view.plan.families {
-            if !one.entries[family.metric].is_empty() {
-                families
-                    .entry(&family.name)
-                    .or_default()
-                    .push((one, family));
-            }
-        }
+    let of = |one| move |family| (one, family);
+    let mut families: Vec<(&Filled<'_>, &Family)> = filled
+        .iter()
+        .flat_map(|one| one.view.plan.families.iter().map(of(one)))
+        .filter(|(one, family)| !one.entries[family.metric].is_empty())
+        .collect();
+    if filled.len() > 1 {
+        families.sort_by_key(|(_, family)| &family.name);
     }
     let page = if style.protobuf {
         Page::protobuf()
@@ -283,7 +281,7 @@ pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>, room: Claim) 
         page: page.within(room),
         ..Rendered::default()
     };
-    for (name, members) in families {
+    for members in families.chunk_by(|(_, one), (_, other)| one.name == other.name) {
         if out.page.is_full() {
             break;
         }
@@ -292,7 +290,7 @@ pub fn render(views: &[View<'_>], table: &Table, style: Style<'_>, room: Claim) 
             style,
             out: &mut out,
         }
-        .family(name, &members);
+        .family(&members[0].1.name, members);
     }
     out
 }
@@ -356,7 +354,7 @@ impl Writer<'_> {
         }
         let mut samples: Vec<(Sample, usize)> = Vec::new();
         let mut found: Vec<Sample> = Vec::new();
-        let mut head: Option<(String, &str, &str)> = None;
+        let mut head: Option<(Cow<'_, str>, &str, &str)> = None;
         for (member, (filled, family)) in members.iter().enumerate() {
             self.samples(filled, family, &mut found);
             if found.is_empty() {
@@ -574,15 +572,15 @@ fn scaled(metric: &Metric, value: f64) -> f64 {
     }) + metric.offset
 }
 
-fn help(metric: &Metric, part: Part) -> String {
+fn help(metric: &Metric, part: Part) -> Cow<'_, str> {
     let remark = match part {
-        Part::Number | Part::Text => "",
+        Part::Number | Part::Text => return metric.help.as_str().into(),
         Part::Info => " (EnumAsInfo)",
         Part::States => " (EnumAsStateSet)",
         Part::Bits => " (Bits)",
         Part::Extract(_) => " (regex extracted)",
     };
-    format!("{}{remark}", metric.help)
+    format!("{}{remark}", metric.help).into()
 }
 
 fn kind(metric: &Metric, part: Part) -> &'static str {

@@ -1,6 +1,7 @@
 //! How large a target's columns were last time: a hint for how to ask, never believed.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Params;
@@ -32,6 +33,30 @@ pub struct Sizes {
     frame: u32,
     /// Columns of one row or none are so few that to ask for each costs less than to walk from one to the next.
     few_lone: bool,
+    last: Last,
+}
+
+/// How the last scrape asked: the next one mostly asks for the same.
+#[derive(Debug, Default)]
+struct Last(Mutex<Option<Asked>>);
+
+#[derive(Debug)]
+struct Asked {
+    columns: Vec<(usize, Oid)>,
+    limits: (u32, u32),
+    groups: Vec<Group>,
+}
+
+impl Clone for Last {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Last {
+    fn lock(&self) -> MutexGuard<'_, Option<Asked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +100,7 @@ impl Indexes {
 }
 
 /// Columns that one request asks for together.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
     /// Each with the piece of work that wants it, and how many rows it had.
     pub(super) columns: Vec<(usize, Oid, u32)>,
@@ -155,6 +180,7 @@ impl Sizes {
             indexes,
             frame,
             few_lone: lone <= FEW_LONE,
+            last: Last::default(),
         }
     }
 
@@ -178,7 +204,9 @@ impl Sizes {
     pub fn octets_held(&self) -> usize {
         let one = |size: &Size| size_of::<Size>() + size.column.ids().len() * 4;
         let indexes = self.indexes.iter().map(|indexes| indexes.ids.len() * 4);
-        self.columns.iter().map(one).sum::<usize>() + indexes.sum::<usize>()
+        // As it was asked for, and the groups.
+        let last = self.columns.len() * 2 * size_of::<(usize, Oid, u32)>();
+        self.columns.iter().map(one).sum::<usize>() + indexes.sum::<usize>() + last
     }
 
     fn get(&self, column: &Oid) -> Option<&Size> {
@@ -195,20 +223,29 @@ impl Sizes {
     }
 
     /// How to ask for those of `columns` whose size is known, at most `cap` values and `frame` octets of varbinds at a time.
-    pub(super) fn groups(
-        &self,
-        columns: impl IntoIterator<Item = (usize, Oid)>,
-        cap: u32,
-        frame: u32,
-    ) -> Vec<Group> {
+    pub(super) fn groups(&self, columns: Vec<(usize, Oid)>, cap: u32, frame: u32) -> Vec<Group> {
         let limits = (cap, self.frame(frame));
+        let is_same = |last: &&Asked| last.limits == limits && last.columns == columns;
+        if let Some(last) = self.last.lock().as_ref().filter(is_same) {
+            return last.groups.clone();
+        }
+        let groups = self.grouped(&columns, limits);
+        *self.last.lock() = Some(Asked {
+            columns,
+            limits,
+            groups: groups.clone(),
+        });
+        groups
+    }
+
+    fn grouped(&self, columns: &[(usize, Oid)], limits: (u32, u32)) -> Vec<Group> {
         let mut known: Vec<Known> = columns
-            .into_iter()
+            .iter()
             .filter_map(|(work, column)| {
-                let size = self.get(&column)?;
+                let size = self.get(column)?;
                 Some(Known {
-                    work,
-                    column,
+                    work: *work,
+                    column: column.clone(),
                     rows: size.rows,
                     octets: size.octets,
                     indexes: size.indexes,
@@ -369,11 +406,12 @@ mod tests {
             indexes: Vec::new(),
             frame,
             few_lone: true,
+            last: Last::default(),
         }
     }
 
     fn asked(sizes: &Sizes, columns: std::ops::RangeInclusive<u32>, cap: u32) -> Vec<(usize, u32)> {
-        let columns = columns.map(|column| (0, Oid::new([1, column])));
+        let columns = columns.map(|column| (0, Oid::new([1, column]))).collect();
         let groups = sizes.groups(columns, cap, u32::MAX);
         groups
             .iter()

@@ -361,6 +361,51 @@ async fn a_known_engine_is_not_asked_again_and_every_change_heals_inside_one_scr
     assert_eq!(discoveries().await, first);
 }
 
+/// A port whose datagrams reach the target at once; each answer comes so much later.
+fn slow(target: u16, delay: Duration) -> u16 {
+    let bind = || std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (front, back) = (bind(), bind());
+    back.connect(("127.0.0.1", target)).unwrap();
+    let port = front.local_addr().unwrap().port();
+    let (to, behind) = (front.try_clone().unwrap(), back.try_clone().unwrap());
+    let (sender, asking) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((length, from)) = front.recv_from(&mut buffer) {
+            let _ = sender.send(from);
+            let _ = back.send(&buffer[..length]);
+        }
+    });
+    let (late, answers) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok(length) = behind.recv(&mut buffer) {
+            let _ = late.send((Instant::now() + delay, buffer[..length].to_vec()));
+        }
+    });
+    std::thread::spawn(move || {
+        let from = asking.recv().unwrap();
+        for (due, answer) in answers {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let _ = to.send_to(&answer, from);
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_answers_late_has_no_wrong_key() {
+    if !installed() {
+        return;
+    }
+    let snmpd = Snmpd::start("sotp-late");
+    // Asked twice in the first second, so that the key is probed: both answers come, that to the probe behind the first.
+    let port = slow(snmpd.port, Duration::from_millis(1500));
+    let dir = TempDir::new().unwrap();
+    let process = ours(&dir).await;
+    good(&process, port, "pSHA256AES").await;
+}
+
 /// A line of /proc/meminfo, in octets.
 fn memory(name: &str) -> f64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap();

@@ -10,6 +10,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use super::conn::{Conn, Open, Watched};
 use super::dispatch::{Peer, Site, Way};
 use super::listen::Bound;
 use super::outgoing::Sent;
+use super::workers::Workers;
 
 /// Time for a quiet connection to be closed in good order.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -40,15 +42,17 @@ pub(crate) struct Server {
     stop: CancellationToken,
     connections: TaskTracker,
     open: Arc<Open>,
+    workers: Workers,
 }
 
 impl Server {
-    pub(crate) fn new(site: Arc<Site>) -> Self {
+    pub(crate) fn new(site: Arc<Site>, workers: Workers) -> Self {
         Self {
             site,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
             open: Arc::default(),
+            workers,
         }
     }
 
@@ -67,7 +71,7 @@ impl Server {
                         tokio::select! {
                             () = own.stop.cancelled() => return,
                             accepted = listener.accept() => match accepted {
-                                Ok((stream, peer)) => own.carry(stream, peer.ip().to_string()),
+                                Ok((stream, peer)) => own.hand_over(stream, peer.ip().to_string()),
                                 Err(error) => pause(&error).await,
                             },
                         }
@@ -93,6 +97,21 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Carries the stream on the thread whose turn it is, or here.
+    fn hand_over(&self, stream: TcpStream, peer: String) {
+        let Some(worker) = self.workers.next() else {
+            return self.carry(stream, peer);
+        };
+        // An event loop has the streams that were made in it. One that cannot change has failed already.
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        let _there = worker.enter();
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            self.carry(stream, peer);
+        }
     }
 
     /// Gives the stream a place among the open connections and carries it there.

@@ -14,7 +14,9 @@ type Scrape<'a> = (u64, u32, &'a [(&'a str, u64)]);
 fn run(scrapes: &[Scrape<'_>]) -> Vec<(u64, u64)> {
     let start = Instant::now();
     let mut state: Option<Carried> = None;
-    let columns: Vec<Oid> = [OCTETS, ERRORS].map(|oid| oid.parse().unwrap()).into();
+    let columns: Vec<Counter> = [OCTETS, ERRORS]
+        .map(|oid| Counter::new(oid.parse().unwrap()))
+        .into();
     let mut out = Vec::new();
     for (at, up, values) in scrapes {
         let mut table = Table::new(
