@@ -78,8 +78,15 @@ async fn round(url: &str, client: &reqwest::Client, targets: &[String]) -> f64 {
         tokio::time::sleep_until((began + EVERY * number / FLEET).into()).await;
         scrapes.spawn(scrape(url.to_owned(), client.clone(), target.clone()));
     }
-    let wrong = scrapes.join_all().await.into_iter().filter(Result::is_err);
-    wrong.count() as f64
+    let done = scrapes.join_all().await.into_iter();
+    let wrong: Vec<String> = done
+        .filter_map(Result::err)
+        .map(|error| format!("{error:#}"))
+        .collect();
+    for why in wrong.iter().take(3) {
+        eprintln!("a scrape of the fleet failed: {why}");
+    }
+    wrong.len() as f64
 }
 
 /// All at once.
