@@ -196,6 +196,10 @@ pub(super) fn panel_faults(panel: Panel<'_>) -> Vec<String> {
         "one scrape that failed makes every port or neighbour vanish: `last_over_time(…[$__rate_interval])`",
     );
     ask(
+        !any("count(last_over_time(bgpPeerState") && !any("count(max_over_time(bgpPeerState"),
+        "counts a neighbour twice whose number of its system was not told in one scrape: `max by (device, bgpPeerRemoteAddr)`",
+    );
+    ask(
         !any("rate(network_event_total") && !any("increase(network_event_total"),
         "a first event is no rise of a counter: count them in Loki (`count_over_time`)",
     );

@@ -245,21 +245,16 @@ fn parts(value: &mut Value, of: &str) {
     }
 }
 
-/// What a query says in place of a line: `label_replace(…, "Line", "begins", "", "")`.
+/// What a query itself says: `label_replace(…, "Line", "begins", "", "")`, and the same for the label `of`.
 fn lines(value: &mut Value, told: &mut impl FnMut(&str) -> String) {
-    const BEFORE: &str = "\"Line\", \"";
     match value {
         Value::Object(members) => {
             for (key, member) in members {
                 match (key.as_str(), member) {
                     ("expr", Value::String(query)) => {
-                        let mut pieces = query.split(BEFORE);
-                        let mut new = pieces.next().unwrap_or_default().to_owned();
-                        for piece in pieces {
-                            let (said, rest) = piece.split_once('"').unwrap_or((piece, ""));
-                            new += &format!("{BEFORE}{}\"{rest}", told(said));
+                        for before in ["\"Line\", \"", "\"of\", \""] {
+                            *query = replaced(query, before, told);
                         }
-                        *query = new;
                     }
                     (_, member) => lines(member, told),
                 }
@@ -268,6 +263,25 @@ fn lines(value: &mut Value, told: &mut impl FnMut(&str) -> String) {
         Value::Array(members) => members.iter_mut().for_each(|member| lines(member, told)),
         _ => {}
     }
+}
+
+/// A query in which the replacements of `label_replace` after `before` are in the other language.
+fn replaced(query: &str, before: &str, told: &mut impl FnMut(&str) -> String) -> String {
+    let mut pieces = query.split(before);
+    let mut new = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        // In a list of labels the next one is no text: nothing but a replacement is followed by a label and its pattern.
+        let (said, rest) = piece.split_once('"').unwrap_or((piece, ""));
+        let after: Vec<&str> = rest.splitn(5, '"').collect();
+        let replacement = matches!(after[..], [", ", _, ", ", _, end] if end.starts_with(')'));
+        let said = if replacement {
+            told(said)
+        } else {
+            said.to_owned()
+        };
+        new += &format!("{before}{said}\"{rest}");
+    }
+    new
 }
 
 /// Texts that no dashboard has any more, and those that some have and the list lacks; and tables of which two columns would have one name.

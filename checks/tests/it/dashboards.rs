@@ -704,6 +704,10 @@ fn each_fault_that_was_seen_is_found() {
                 "max by (device) (ifOperStatus{device=\"r1\"}) and on (device) max_over_time(ifOperStatus{site=\"s\"}[1d])"
             );
         }),
+        ("counts a neighbour twice", |json| {
+            json["panels"][2]["targets"][0]["expr"] =
+                json!("count(last_over_time(bgpPeerState{site=\"$site\"}[$__rate_interval]) == 6)");
+        }),
         ("no rise of a counter", |json| {
             json["panels"][4]["targets"][0]["expr"] =
                 json!("sum(rate(network_event_total[$__rate_interval]))");
