@@ -153,6 +153,14 @@ fn tempo(make: &Make) -> anyhow::Result<String> {
     let text = make.with_certificates("config/tempo.yaml", "tempo")?;
     let port = "  http_listen_port: 3200\n";
     // Loki has the usual port of both.
+    // Nothing of the whole sends by gRPC, and who does need show no certificate.
+    let by_grpc = "        # Grafana's own spans: it has no certificate to show here.
+        grpc:
+          endpoint: \"0.0.0.0:4317\"
+          tls:
+            cert_file: /var/lib/sotp-certs/tempo/tls.crt
+            key_file: /var/lib/sotp-certs/tempo/tls.key
+";
     let listen = format!("  http_listen_address: 127.0.0.1\n{port}  grpc_listen_port: 9096\n");
     changed(
         &text,
@@ -160,6 +168,7 @@ fn tempo(make: &Make) -> anyhow::Result<String> {
             ("in the cluster", "on one machine"),
             (port, &listen),
             ("inside the pod", "on this machine"),
+            (by_grpc, ""),
             ("0.0.0.0:4318", "127.0.0.1:4318"),
             ("on its volume", "here"),
             (" /var/tempo", " /var/lib/tempo"),

@@ -158,6 +158,15 @@ fn traces_lines_and_series_lead_to_each_other() {
             &json!("/d/sotp-trace?var-trace=$${__value.raw}")
         )
     );
+    let field = &settings("loki")["derivedFields"][1];
+    assert_eq!(
+        (&field["matcherType"], &field["matcherRegex"], &field["url"]),
+        (
+            &json!("label"),
+            &json!("device"),
+            &json!("/d/sotp-device?var-device=$${__value.raw}")
+        )
+    );
     let exemplar = &settings("prom")["exemplarTraceIdDestinations"][0];
     assert_eq!(
         (&exemplar["name"], &exemplar["url"]),

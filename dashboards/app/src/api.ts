@@ -1,5 +1,7 @@
 import { config } from '@grafana/runtime';
 
+import { Click } from './click';
+
 /** Our services, by the first step of their plugin routes. */
 export type Service = 'inventory' | 'remediator' | 'configuration' | 'reporter' | 'alertmanager';
 
@@ -82,15 +84,16 @@ export async function call<T>(service: Service, path: string, ask: Ask = {}): Pr
     headers['Idempotency-Key'] = ask.key;
   }
   // What changes something begins a trace, which goes on to the device; what only reads would fill the trace store.
-  const trace = (ask.method ?? 'GET') === 'GET' ? null : newKey();
-  if (trace) {
-    headers.traceparent = `00-${trace}-${newKey().slice(0, 16)}-01`;
+  const method = ask.method ?? 'GET';
+  const click = method === 'GET' ? null : new Click(method, `${service}/${path}`);
+  if (click) {
+    headers.traceparent = click.traceparent;
   }
   const asked = query.size > 0 ? `?${query}` : '';
   let answer: Response;
   try {
     answer = await fetch(`${proxied(service, path)}${asked}`, {
-      method: ask.method ?? 'GET',
+      method,
       headers,
       body: ask.body === undefined ? undefined : ask.raw ? String(ask.body) : JSON.stringify(ask.body),
       credentials: 'same-origin',
@@ -99,15 +102,17 @@ export async function call<T>(service: Service, path: string, ask: Ask = {}): Pr
       signal: ask.signal,
     });
   } catch (error) {
+    click?.ended(0);
     if (ask.signal?.aborted) {
       throw error;
     }
-    throw new Refused(0, '', [], trace);
+    throw new Refused(0, '', [], click?.trace);
   }
   const text = await answer.text();
+  click?.ended(answer.status);
   const body = parsed(text);
   if (!answer.ok) {
-    throw refused(answer, body, trace);
+    throw refused(answer, body, click?.trace ?? null);
   }
   return { data: (ask.text ? text : body) as T, etag: answer.headers.get('etag'), status: answer.status };
 }

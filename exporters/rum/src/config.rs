@@ -68,7 +68,7 @@ impl Default for Raw {
         let own = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
         Self {
             origins: Vec::new(),
-            apps: own(&["grafana-frontend"]),
+            apps: own(&["grafana-frontend", "sotp-app"]),
             routes: own(&[
                 "/",
                 "/d/{uid}/**",

@@ -585,6 +585,8 @@ fn prometheus_process(setting: &Setting) -> anyhow::Result<Process> {
         format!("--storage.tsdb.retention.time={}", setting.retention),
         format!("--web.listen-address={}", setting.inner("prometheus")),
         format!("--web.external-url={}", setting.url("prometheus")),
+        // A point of a chart that leads to its trace.
+        "--enable-feature=exemplar-storage".to_owned(),
     ];
     arguments.extend(web_config(setting, "prometheus", Callers::Parts)?);
     let mut process = Process::new(
@@ -764,6 +766,19 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
     };
     let mut settings = settings;
     settings.sources.extend(browsers(setting));
+    if setting.urls().contains_key("otlp-grpc") {
+        settings.sources.extend([
+            (
+                "GF_TRACING_OPENTELEMETRY_OTLP_ADDRESS",
+                // The name that the certificate has too.
+                format!("localhost:{}", setting.inside["otlp-grpc"]),
+            ),
+            (
+                "GF_TRACING_OPENTELEMETRY_OTLP_INSECURE",
+                files.is_none().to_string(),
+            ),
+        ]);
+    }
     if let Some(files) = &files {
         let path = |path: &Path| path.display().to_string();
         // Go reads the authorities of this folder beside those of the system.

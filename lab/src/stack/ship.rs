@@ -103,11 +103,12 @@ fn read(path: &Path, begin: &mut u64) -> Option<(Vec<String>, u64)> {
     Some((lines.collect(), *begin + whole as u64))
 }
 
-/// Paths that a browser asks by POST all the time without changing anything in Grafana; calls of the app are recorded by the services.
-const ONLY_READ: [&str; 6] = [
+/// Where the app's calls pass through Grafana: each that changes something belongs to the trace that the click began.
+const OF_THE_APP: &str = " path=/api/plugin-proxy/";
+/// Paths that a browser asks by POST all the time without changing anything in Grafana.
+const ONLY_READ: [&str; 5] = [
     "/api/ds/query",
     "/api/frontend-metrics",
-    "/api/plugin-proxy/",
     "/api/datasources/proxy/",
     "/api/live/",
     "/apis/features.grafana.app/",
@@ -160,9 +161,14 @@ fn body(name: &str, lines: &[String], now: SystemTime) -> Value {
     }]})
 }
 
-/// The trace that a line names: 32 hexadecimal digits.
+/// The trace that a line names: 32 hexadecimal digits. Grafana names one on every line of a request, recorded or not: those of the app are.
 fn trace_id(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("trace_id=")?;
+    let of_grafana = || {
+        line.contains(OF_THE_APP)
+            .then(|| line.split_once(" traceID="))
+            .flatten()
+    };
+    let (_, rest) = line.split_once("trace_id=").or_else(of_grafana)?;
     let id = rest.trim_start_matches('"').get(..32)?;
     id.bytes()
         .all(|byte| byte.is_ascii_hexdigit())
@@ -193,6 +199,11 @@ mod tests {
             request("POST", "/api/dashboards/db", 200),
             request("POST", "/apis/dashboard.grafana.app/v1beta1/namespaces/default/dashboards", 201),
             request("DELETE", "/api/datasources/uid/loki", 403),
+            request(
+                "POST",
+                "/api/plugin-proxy/sotp-app/inventory/api/v1/devices",
+                201,
+            ),
             "logger=provisioning level=warn msg=\"cannot read\" method=GET path=/x".to_owned(),
         ];
         for line in &kept {
@@ -202,9 +213,9 @@ mod tests {
             request("GET", "/api/dashboards/uid/sotp-now", 200),
             request("POST", "/api/ds/query", 200),
             request(
-                "POST",
+                "GET",
                 "/api/plugin-proxy/sotp-app/inventory/api/v1/devices",
-                201,
+                200,
             ),
             token.replace("User auth token created", "Seen token"),
         ];
@@ -224,6 +235,8 @@ mod tests {
         ] {
             assert!(page.contains(words), "{words}");
         }
+        // What the app did is told there by the services' own records.
+        assert!(page.contains(&format!("!= \\\"{OF_THE_APP}\\\"")));
     }
 
     #[test]
@@ -235,6 +248,15 @@ mod tests {
         );
         assert_eq!(trace_id(&format!("trace_id=\"{id}\"")), Some(id));
         assert_eq!(trace_id("trace_id=4bf9 msg=x"), None);
+        let grafana = |path| {
+            format!(
+                "logger=context msg=\"Request Completed\" method=POST path={path} traceID={id} status=202"
+            )
+        };
+        let of_the_app = grafana("/api/plugin-proxy/sotp-app/remediator/api/v1/commands");
+        assert_eq!(trace_id(&of_the_app), Some(id));
+        // It has one, and nobody recorded it.
+        assert_eq!(trace_id(&grafana("/login")), None);
         assert_eq!(trace_id("level=info msg=x"), None);
     }
 

@@ -96,7 +96,7 @@ mod tests {
             .collect();
         let mut all = few.clone();
         all.extend(
-            ["loki", "tempo", "grafana"]
+            ["loki", "tempo", "otlp-http", "grafana"]
                 .map(|name| (name.to_owned(), "http://127.0.0.1:2".to_owned())),
         );
         let ssh = Ssh {
