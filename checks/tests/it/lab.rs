@@ -61,7 +61,7 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
             "--name",
             "panels",
             "--steps",
-            "cut",
+            "cut,storm",
             // As long as the panels take, or a little longer: nothing happens meanwhile, so nothing may fire. `make soak` has the whole.
             "--idle",
             "40",
@@ -94,9 +94,14 @@ fn every_panel_shows_data_of_the_lab_and_the_alert_comes_and_goes() {
 
     let text = std::fs::read_to_string(&timeline).unwrap();
     let steps: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(steps.as_array().unwrap().len(), 1, "{text}");
+    assert_eq!(steps.as_array().unwrap().len(), 2, "{text}");
     let cut = &steps[0];
     assert!(cut["step"] == "cut" && cut["ok"] == true, "{text}");
+    // Of all that stands behind a router one alert is told.
+    assert!(
+        steps[1]["step"] == "storm" && steps[1]["ok"] == true,
+        "{text}"
+    );
     assert!(cut["bound"] == 30 && cut["seconds"].as_f64().unwrap() < 30.0);
     let events = cut["evidence"].as_array().unwrap();
     let names = events.iter().filter_map(|event| event["what"].as_str());

@@ -17,6 +17,7 @@ mod rum;
 mod secret;
 mod selfheal;
 mod sensor;
+mod storm;
 mod syslog;
 mod trace;
 
@@ -25,6 +26,7 @@ use super::story::Step;
 /// All steps; [`Step`] says what each has.
 pub(super) const STEPS: &[Step] = &[
     cut::STEP,
+    storm::STEP,
     device::STEP,
     selfheal::STEP,
     desired::STEP,

@@ -766,6 +766,13 @@ fn grafana_process(setting: &Setting, program: &Program, home: &Path) -> anyhow:
     };
     let mut settings = settings;
     settings.sources.extend(browsers(setting));
+    if setting.interval < Duration::from_secs(REFRESH) {
+        // Network now asks that often where Grafana lets it, which is each 5 s at most by default.
+        settings.sources.push((
+            "GF_DASHBOARDS_MIN_REFRESH_INTERVAL",
+            format!("{}s", setting.interval.as_secs().max(1)),
+        ));
+    }
     if setting.urls().contains_key("otlp-grpc") {
         settings.sources.extend([
             (
