@@ -98,6 +98,8 @@ impl<'a> Tree<'a> {
             .iter()
             .enumerate()
             .skip(from)
+            // The first line that belongs to something above ends what belongs to this one.
+            .take_while(move |(_, line)| parent.is_none() || line.parent >= parent)
             .filter(move |(_, line)| line.parent == parent)
             .map(|(number, line)| (number, line.text))
     }
@@ -202,6 +204,12 @@ mod tests {
                 let tree = Tree::parse(structure, &text);
                 let printed: String = tree.lines.iter().flat_map(|line| [line.text, "\n"]).collect();
                 prop_assert_eq!(&printed, &text);
+                for parent in (0..tree.lines.len()).map(Some).chain([None]) {
+                    let own = |number: &usize| tree.lines[*number].parent == parent;
+                    let all: Vec<usize> = (0..tree.lines.len()).filter(own).collect();
+                    let found: Vec<usize> = tree.children(parent).map(|(number, _)| number).collect();
+                    prop_assert_eq!(found, all);
+                }
                 for number in 0..tree.lines.len() {
                     prop_assert!(tree.lines[number].parent.is_none_or(|parent| parent < number));
                     let _ = tree.path(number);

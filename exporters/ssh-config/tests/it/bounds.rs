@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use testkit::eventually;
-use testkit::ssh::Fault;
+use testkit::ssh::{Device, Fault};
+use testkit::{Samples, Spawn, TempDir, eventually};
 
-use crate::world::World;
+use crate::world::{EXPORTER, World};
 
 /// Two devices that stop in the middle of their configuration; five requests.
 async fn sessions(parallel: usize) -> [usize; 2] {
@@ -46,4 +46,87 @@ async fn a_device_has_one_session_and_all_have_as_many_as_are_allowed() {
     let (one, many) = tokio::join!(sessions(1), sessions(30));
     assert_eq!(one.iter().sum::<usize>(), 1, "in all: {one:?}");
     assert_eq!(many, [1, 1], "on a device");
+}
+
+/// Devices that memory is compared with, and those that come on top of them.
+const FEW: u32 = 10;
+const MORE: u32 = 40;
+/// Bytes of each configuration.
+const SIZE: usize = 250_000;
+
+/// Resident memory of a process in bytes.
+fn resident(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.unwrap().split_whitespace().next().unwrap();
+    kib.parse::<usize>().unwrap() * 1024
+}
+
+/// What is known of a device once its configuration is stored is a digest: ten thousand devices fit into little memory.
+#[tokio::test]
+async fn configurations_are_not_in_memory_once_they_are_stored() {
+    let mut text = String::from("hostname r1\nlog syslog informational\nlog commands\n!\n");
+    for number in 0.. {
+        if text.len() > SIZE {
+            break;
+        }
+        text += &format!("interface eth{number}\n description to r{number}\nexit\n!\n");
+    }
+    let farm = Device::new("r1", "sotp", "s3cretLogin")
+        .at([0, 0, 0, 0].into())
+        .piece(16 << 10)
+        .answer("show running-config", &(text + "end\n"))
+        .start()
+        .await
+        .unwrap();
+    let port = farm.address.port();
+    let dir = TempDir::new().unwrap();
+    let (_, key) = farm.known_host.split_once(' ').unwrap();
+    let all = 1..=FEW + MORE;
+    let known: String = all
+        .map(|number| format!("[127.1.0.{number}]:{port} {key}"))
+        .collect();
+    dir.write("known_hosts", known).unwrap();
+    dir.write("password", "s3cretLogin\n").unwrap();
+    let config = "every: 1h\nparallel: 4\nhost_keys: {file: known_hosts}\ncredentials: [{name: lab, user: sotp, password_file: password, everywhere: true}]\n";
+    let config = dir.write("ssh-config.yaml", config).unwrap();
+    let inventory = |count: u32| {
+        let device = |number| {
+            format!(
+                "- {{name: d{number}, address: 127.1.0.{number}, platform: frr, ssh: {{port: {port}, credentials: lab}}}}\n"
+            )
+        };
+        let devices: String = (1..=count).map(device).collect();
+        let text = format!("devices:\n{devices}");
+        dir.write("inventory.yaml", text).unwrap()
+    };
+    let process = Spawn::new(EXPORTER)
+        .args([
+            format!("--config.file={}", config.display()),
+            format!("--inventory.source={}", inventory(FEW).display()),
+        ])
+        .start()
+        .await
+        .unwrap();
+    let collected = async |count: u32| {
+        eventually(Duration::from_secs(120), || async {
+            let page = process.get("/metrics").await?.1;
+            let up = Samples::parse(&page)?.sum("sshconfig_up", &[]);
+            anyhow::ensure!(
+                (up - f64::from(count)).abs() < 0.5,
+                "{up} of {count}: {}",
+                process.log()
+            );
+            Ok(())
+        })
+        .await
+        .unwrap();
+        resident(process.pid())
+    };
+    let few = collected(FEW).await;
+    inventory(FEW + MORE);
+    process.hang_up().unwrap();
+    let all = collected(FEW + MORE).await;
+    let each = all.saturating_sub(few) / MORE as usize;
+    assert!(each < SIZE * 2 / 5, "{few} and {all}: {each} a device");
 }
