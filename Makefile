@@ -16,7 +16,7 @@ INCIDENTS ?= 1000
 KILLS   ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: which-devices help build dashboards-pl app app-page cluster deb packages-bare demo up test built soak sizing lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-prometheus bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
+.PHONY: which-devices help beside build dashboards-pl app app-page cluster deb packages-bare demo up test built soak sizing lint style tables reference bench bench-forecast bench-inventory bench-mqtt bench-netflow bench-ping bench-prometheus bench-remediator bench-reporter bench-snmp bench-ssh-config bench-syslog bench-toolkit docs fuzz miri
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -65,29 +65,32 @@ reference: ## what is written from the code: docs/reference/ and the default con
 
 # First the programs that the gate itself needs. Then one build of everything, in which clippy's driver is the compiler, so that nothing
 # is compiled once to run and again to be looked at; Debian's packages, a bare Debian and the app in Grafana are made beside it. Then the tests, side
-# by side (checks/src/runner.rs).
+# by side (checks/src/runner.rs); most of them wait, so the documentation and what no test starts are made meanwhile.
 PHASE    = @echo "$$(date +%s.%N) $(1)" $(if $(2),>,>>) target/phases.txt
-GATE     := --bin sotp-lab --bin sotp-app --bin sotp-certs --example echo
+GATE     := --bin sotp-lab --bin sotp-app --bin sotp-certs --example echo --example roster
 
-test built: export RUSTC_WORKSPACE_WRAPPER = clippy-driver
-test built: export CLIPPY_ARGS = -Dwarnings
+test built beside: export RUSTC_WORKSPACE_WRAPPER = clippy-driver
+test built beside: export CLIPPY_ARGS = -Dwarnings
 # What is compiled once and from nothing is compiled faster without notes for a next time.
-test built: export CARGO_INCREMENTAL = 0
+test built beside: export CARGO_INCREMENTAL = 0
 test: ## everything CI runs; installs what the tests talk to
 	@mkdir -p target
 	$(call PHASE,what the gate itself needs,first)
 	$(CARGO) build --workspace -q $(GATE)
-	$(call PHASE,build with lints and documentation beside the app in Grafana)
+	$(call PHASE,build with lints beside the app in Grafana)
 	@{ target/debug/sotp-lab stack install --tests --no-download || exit 1; \
 	timeout 600 checks/tests/packages/bare.sh target/debian-bare > target/debian.log 2>&1 & target/debug/sotp-app --test; app=$$?; wait; exit $$app; } > target/app.log 2>&1 & app=$$!; \
 	$(MAKE) built; built=$$?; wait $$app; app=$$?; cat target/app.log; \
 	[ $$built = 0 ] && { [ $$app = 0 ] || [ $$app = 69 ]; }
-	$(call PHASE,tests)
-	target/debug/sotp-tests target/tests.json --phases target/phases.txt
+	$(call PHASE,tests beside documentation and examples)
+	@nice $(MAKE) beside > target/beside.log 2>&1 & beside=$$!; target/debug/sotp-tests target/tests.json --phases target/phases.txt; tests=$$?; \
+	wait $$beside || { cat target/beside.log; exit 1; }; exit $$tests
 
 built:
 	$(CARGO) fmt --all --check
 	$(CARGO) test --workspace --no-run --tests --message-format=json-render-diagnostics > target/tests.json
+
+beside:
 	$(CARGO) build --workspace -q --example '*' --bench '*'
 	RUSTDOC=$(CURDIR)/checks/rustdoc.sh $(CARGO) test --workspace -q --doc
 

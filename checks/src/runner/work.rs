@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Time over which the processors are watched before one more test begins.
 const WATCHED: Duration = Duration::from_millis(500);
 /// Per cent of the processors' time that is nobody's when there is room for one more test.
-const SPARE: u64 = 30;
+const SPARE: u64 = 15;
 
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,7 @@ fn stat() -> String {
     std::fs::read_to_string("/proc/stat").unwrap_or_default()
 }
 
-/// Runs `tests`, `at_once` at a time and up to as many again while the processors have little to do, and tells `done` of each as it ends.
+/// Runs `tests`, `at_once` at a time and up to three times as many while the processors have little to do, and tells `done` of each as it ends.
 pub fn run(
     mut tests: Vec<Test>,
     rules: &Rules,
@@ -129,7 +129,7 @@ pub fn run(
         }
     }
     let at_once = at_once.max(1);
-    for (mut waiting, at_once, most) in [(beside, at_once, 2 * at_once), (alone, 1, 1)] {
+    for (mut waiting, at_once, most) in [(beside, at_once, 3 * at_once), (alone, 1, 1)] {
         let mut busy: BTreeSet<&str> = BTreeSet::new();
         let mut running = 0;
         let mut processors = Processors::new();
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(Ticks::of(""), None);
         let since =
             |idle: u64, all: u64| ticks(840 + idle, 1_000 + all).spare_since(ticks(840, 1_000));
-        assert!(since(31, 100) && !since(30, 100) && !since(0, 0));
+        assert!(since(16, 100) && !since(15, 100) && !since(0, 0));
     }
 
     #[test]

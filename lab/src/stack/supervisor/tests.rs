@@ -197,9 +197,9 @@ async fn the_end_goes_backwards_and_leaves_nothing() {
     }
     assert!(marked(&mark).len() >= 5, "{:?}", marked(&mark));
     let began = Instant::now();
-    supervisor.end(Duration::from_secs(3)).await;
+    supervisor.end(Duration::from_secs(8)).await;
     assert!(
-        began.elapsed() < Duration::from_secs(5),
+        began.elapsed() < Duration::from_secs(30),
         "{:?}",
         began.elapsed()
     );
