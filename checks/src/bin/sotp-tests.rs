@@ -14,7 +14,7 @@ struct Flags {
     /// Only tests with this in their package and name.
     #[arg(default_value = "")]
     only: String,
-    /// How many at once, and up to as many again while the processors have little to do [default: three for each processor]
+    /// How many at once, and up to three times as many while the processors have little to do [default: three for each processor]
     #[arg(long, value_name = "NUMBER")]
     at_once: Option<usize>,
     /// Lines `SECONDS PHASE` of what came before, for the report.
