@@ -26,7 +26,7 @@ const NAP_MS: u16 = 200;
 /// still in the processor's cache. A million flows a second fill a sixteenth of the usual buffer meanwhile.
 const GATHER: Duration = Duration::from_millis(5);
 /// The same at most, when little comes.
-const GATHER_LONGEST: Duration = Duration::from_millis(20);
+const GATHER_LONGEST: Duration = Duration::from_millis(10);
 /// The same with a buffer smaller than [`ROOMY`] octets.
 const GATHER_SHORTLY: Duration = Duration::from_millis(1);
 /// Octets of a buffer, as the kernel counts them, that holds what comes meanwhile.
@@ -124,9 +124,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// Batches taken from one socket before the others have their turn.
 const TURN: usize = 16;
 /// A buffer of which more than this part is in use is emptied into the lanes.
-const ALARMING: u32 = 4;
-/// Most octets of all lanes together.
-const MOST_LANES_BYTES: usize = 8 << 20;
+const ALARMING: u32 = 2;
+/// Fewest and most octets of all lanes together; between them they are twice the buffers as the kernel counts them, so that one sender's lane
+/// has room for all that a buffer holds.
+const LANES_BYTES: std::ops::RangeInclusive<usize> = 8 << 20..=64 << 20;
 
 /// Empties the sockets into the collector until `stop` is set. Each second the collector ticks.
 ///
@@ -137,7 +138,12 @@ pub fn run(
     collector: &Mutex<Collector>,
     stop: &AtomicBool,
 ) -> io::Result<()> {
-    let mut intake = Intake::new(listeners, collector, MOST_LANES_BYTES);
+    let rooms = listeners
+        .iter()
+        .map(|listener| listener.memory().2 as usize);
+    let lanes = 2 * rooms.sum::<usize>();
+    let lanes = lanes.clamp(*LANES_BYTES.start(), *LANES_BYTES.end());
+    let mut intake = Intake::new(listeners, collector, lanes);
     let mut ticked = Instant::now();
     let roomy = listeners
         .iter()
