@@ -31,6 +31,8 @@ test('the last change is shown first, its lines told by their sign', async () =>
   expect(await screen.findByText('Lines: 1 added, 1 removed')).toBeTruthy();
   expect(screen.getByText(/\+ description new/)).toBeTruthy();
   expect(screen.getByText('ed')).toBeTruthy();
+  const moments = screen.getAllByText(/^2026-01-01 /);
+  expect(moments.map(({ style }) => style.whiteSpace)).toEqual(moments.map(() => 'nowrap'));
   expect(await barriers(container)).toEqual([]);
 });
 

@@ -28,6 +28,7 @@ test('reports are listed with their mail, and downloaded by the proxy', async ()
   services(list);
   const { container } = show('reports', 'reports', <Reports />);
   expect(await screen.findByText(/99\.912 %/)).toBeTruthy();
+  expect(screen.getByText('2026-10').style.whiteSpace).toBe('nowrap');
   expect(screen.getByText(/to noc@example.net/)).toBeTruthy();
   expect(screen.getByText('not sent')).toBeTruthy();
   expect(screen.getByText(/ping_up – timed out/)).toBeTruthy();

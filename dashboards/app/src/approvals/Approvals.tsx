@@ -1,4 +1,4 @@
-import { dateTimeFormat, dateTimeFormatTimeAgo } from '@grafana/data';
+import { dateTimeFormatTimeAgo } from '@grafana/data';
 import {
   Alert,
   Button,
@@ -18,6 +18,7 @@ import { newKey } from '../api';
 import { may } from '../may';
 import { Failed } from '../parts/Failed';
 import { Page } from '../parts/Page';
+import { When } from '../parts/When';
 import { devicePath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -53,7 +54,7 @@ export function Approvals() {
 
   const columns: Array<Column<Job>> = useMemo(
     () => [
-      { id: 'updated', header: words().time, cell: ({ row }) => dateTimeFormat(row.original.updated) },
+      { id: 'updated', header: words().time, cell: ({ row }) => <When at={row.original.updated} /> },
       { id: 'runbook', header: t.plan, cell: ({ row }) => what(row.original) },
       { id: 'state', header: t.state, cell: ({ row }) => t.states[row.original.state] ?? row.original.state.replaceAll('_', ' ') },
       { id: 'reason', header: t.reason },

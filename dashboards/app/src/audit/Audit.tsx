@@ -1,4 +1,3 @@
-import { dateTimeFormat } from '@grafana/data';
 import {
   Alert,
   Button,
@@ -19,6 +18,7 @@ import type { Service } from '../api';
 import { Failed } from '../parts/Failed';
 import { Page } from '../parts/Page';
 import { Sideways } from '../parts/Sideways';
+import { When } from '../parts/When';
 import { tracePath } from '../paths';
 import { useLoaded, useRested } from '../use';
 import { words } from '../words';
@@ -117,7 +117,7 @@ function Records({ service, find }: { service: Service; find: string }) {
   const list = useMemo(() => rows(got.value?.records ?? []), [got.value]);
   const columns: Array<Column<Entry>> = useMemo(
     () => [
-      { id: 'time', header: time, cell: ({ row }) => dateTimeFormat(row.original.time) },
+      { id: 'time', header: time, cell: ({ row }) => <When at={row.original.time} /> },
       { id: 'display', header: who, cell: ({ row }) => person(row.original) },
       {
         id: 'verb',

@@ -1,8 +1,8 @@
-import { dateTimeFormat } from '@grafana/data';
 import { InteractiveTable, LoadingPlaceholder, TextLink, type Column } from '@grafana/ui';
 import { useMemo } from 'react';
 
 import { Failed } from '../parts/Failed';
+import { When } from '../parts/When';
 import { configurationPath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -17,7 +17,7 @@ export function Around({ device, at }: { device: string; at: string }) {
   const others = useMemo(() => got.value?.filter((one) => one.device !== device), [got.value, device]);
   const columns: Array<Column<Change>> = useMemo(
     () => [
-      { id: 'time', header: time, cell: ({ row }) => dateTimeFormat(row.original.time) },
+      { id: 'time', header: time, cell: ({ row }) => <When at={row.original.time} /> },
       {
         id: 'device',
         header: t.device,

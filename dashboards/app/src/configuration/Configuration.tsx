@@ -1,10 +1,10 @@
-import { dateTimeFormat } from '@grafana/data';
 import { Combobox, EmptyState, Field, InteractiveTable, LoadingPlaceholder, Stack, type Column } from '@grafana/ui';
 import { useMemo, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 
 import { Failed } from '../parts/Failed';
 import { Page } from '../parts/Page';
+import { When } from '../parts/When';
 import { configurationPath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -74,7 +74,7 @@ function Versions({ device }: { device: string }) {
     return [
       { id: 'older', header: t.older, cell: ({ row }) => choice(t.older, from, setOlder, row.original.version) },
       { id: 'newer', header: t.newer, cell: ({ row }) => choice(t.newer, to, setNewer, row.original.version) },
-      { id: 'time', header: words().time, cell: ({ row }) => dateTimeFormat(row.original.time) },
+      { id: 'time', header: words().time, cell: ({ row }) => <When at={row.original.time} /> },
       { id: 'user', header: t.changedBy, cell: ({ row }) => row.original.user || '—' },
       { id: 'summary', header: t.diff },
       {

@@ -1,10 +1,10 @@
-import { dateTimeFormat } from '@grafana/data';
 import { Button, InteractiveTable, LoadingPlaceholder, Stack, type Column } from '@grafana/ui';
 import { useMemo, useState } from 'react';
 
 import { Refused } from '../api';
 import { may } from '../may';
 import { Failed } from '../parts/Failed';
+import { When } from '../parts/When';
 import { useLoaded } from '../use';
 import { words } from '../words';
 import { changed, history, restoring, tried, type DryRun, type Intent, type Version } from './model';
@@ -39,7 +39,7 @@ export function History({ name, tag, onRestored }: Props) {
 
   const columns: Array<Column<Version>> = useMemo(
     () => [
-      { id: 'time', header: time, cell: ({ row }) => dateTimeFormat(row.original.time) },
+      { id: 'time', header: time, cell: ({ row }) => <When at={row.original.time} /> },
       { id: 'author', header: who },
       { id: 'message', header: t.message },
       { id: 'version', header: t.version, cell: ({ row }) => <code>{row.original.version.slice(0, 10)}</code> },

@@ -1,4 +1,3 @@
-import { dateTimeFormat } from '@grafana/data';
 import { Alert, Badge, Button, InteractiveTable, LoadingPlaceholder, Stack, TextLink, type Column } from '@grafana/ui';
 import { useMemo, useState } from 'react';
 import { useLocation } from 'react-router';
@@ -9,6 +8,7 @@ import { may } from '../may';
 import { Failed } from '../parts/Failed';
 import { Page } from '../parts/Page';
 import { Sideways } from '../parts/Sideways';
+import { When } from '../parts/When';
 import { devicePath } from '../paths';
 import { useLoaded } from '../use';
 import { words } from '../words';
@@ -65,8 +65,8 @@ export function Maintenance() {
           return <Badge text={t.states[now]} {...LOOK[now]} />;
         },
       },
-      { id: 'start', header: t.begins, cell: ({ row }) => dateTimeFormat(row.original.start) },
-      { id: 'end', header: t.ends, cell: ({ row }) => dateTimeFormat(row.original.end) },
+      { id: 'start', header: t.begins, cell: ({ row }) => <When at={row.original.start} /> },
+      { id: 'end', header: t.ends, cell: ({ row }) => <When at={row.original.end} /> },
       { id: 'reason', header: t.reason, cell: ({ row }) => <>{row.original.reason ?? '—'}</> },
       {
         id: 'actions',

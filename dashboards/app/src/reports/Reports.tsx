@@ -35,7 +35,8 @@ export function Reports() {
 
   const columns: Array<Column<Report>> = useMemo(
     () => [
-      { id: 'month', header: t.month },
+      // 2026-11 is one word, and no line ends at its hyphen.
+      { id: 'month', header: t.month, cell: ({ row }) => <span style={{ whiteSpace: 'nowrap' }}>{row.original.month}</span> },
       {
         id: 'availability',
         header: t.availability,
