@@ -156,7 +156,7 @@ bench-snmp: ## one device and 500, beside Debian's snmp_exporter
 	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench
 	$(CARGO) run --release -q -p sotp-snmp --example bench
 
-bench-ssh-config: ## a farm of 1,000 devices, beside netmiko and scrapli, and an archive of 100,000 versions: DEVICES='--only collect --devices 10000'
+bench-ssh-config: ## a farm of 2,000 devices, beside netmiko and scrapli, and an archive of 100,000 versions: DEVICES='--only collect --devices 10000'
 	$(CARGO) build --release -q -p sotp-ssh-config --bin sotp-ssh-config
 	$(CARGO) run --release -q -p sotp-ssh-config --example bench-ssh-config -- --service target/release/sotp-ssh-config $(DEVICES)
 

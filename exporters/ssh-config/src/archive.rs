@@ -396,8 +396,8 @@ Written by sotp-ssh-config. Each device has a branch, `device/NAME`, with one fi
 secret anyway. The branch `show/NAME` has what the device answers to further commands (`startup.txt`, `version.txt` …).
 
     git log -p device/r1
-    git diff 'device/r1@{yesterday}' device/r1            # in the archive itself
-    git diff $(git rev-list -1 --before=yesterday origin/device/r1) origin/device/r1
+    git diff $(git rev-list -1 --before=yesterday device/r1) device/r1               # in the archive itself
+    git diff $(git rev-list -1 --before=yesterday origin/device/r1) origin/device/r1 # in a clone
 
 For section names in the heads of differences:
 
@@ -463,6 +463,40 @@ mod tests {
         again.push(&copy.folder().display().to_string()).unwrap();
         assert_eq!(copy.references("refs/heads/device/").unwrap().len(), 2);
         assert_eq!(copy.text(&second, FILE).unwrap().unwrap(), "b\n");
+    }
+
+    /// What the README says, in the archive and in a clone of it.
+    #[test]
+    fn git_shows_what_changed_since_yesterday() {
+        let dir = testkit::TempDir::new().unwrap();
+        let archive = Archive::open(dir.path()).unwrap();
+        let now = jiff::Timestamp::now().as_second();
+        for (text, days) in [("a\n", 3), ("b\n", 2), ("c\n", 0)] {
+            let at = now - days * 24 * 3600;
+            archive
+                .store("r1", text, at, &reason(None), [1, 1])
+                .unwrap();
+        }
+        let run = |folder: &str, command: &str| {
+            let output = std::process::Command::new("sh")
+                .current_dir(dir.join(folder))
+                .args(["-c", command])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{command}: {said}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        run(".", "git clone -q archive.git clone");
+        let commands = README.lines().map(str::trim);
+        let commands: Vec<&str> = commands
+            .filter(|line| line.starts_with("git diff "))
+            .collect();
+        assert_eq!(commands.len(), 2);
+        for (folder, command) in ["archive.git", "clone"].iter().zip(commands) {
+            let said = run(folder, command);
+            assert!(said.ends_with("\n-b\n+c\n"), "{folder}: {command}: {said}");
+        }
     }
 
     /// Each gets its own commit, and one whose name git refuses spoils no other.
