@@ -1,9 +1,10 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 
-import { call } from '../src/api';
-
 const agent = vi.hoisted(() => ({ enabled: true, customEndpoint: '/rum/collect' }));
 vi.mock('@grafana/runtime', () => ({ config: { appSubUrl: '', grafanaJavascriptAgent: agent } }));
+// Test files share their modules: another one may have loaded it with its own runtime.
+vi.resetModules();
+const { call } = await import('../src/api');
 
 interface Sent {
   url: string;
