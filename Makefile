@@ -4,11 +4,12 @@
 CARGO   ?= cargo
 PROFILE ?= release
 SERVICES := $(shell sed -n 's/^name = "\(.*\)"$$/-p \1/p' lab/services.toml)
-BIN     := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+BIN     = target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DEMO    ?=
 INVENTORY ?=
 SYSLOG  ?=
 MQTT    ?=
+SNMP    ?=
 FUZZ    ?=
 TIME    ?= 60
 SOAK    ?= 600
@@ -41,6 +42,7 @@ up: $(if $(INVENTORY),build,which-devices) ## the same stack on your own network
 	$(BIN)/sotp-lab stack install --no-lab
 	$(BIN)/sotp-lab stack up --inventory $(INVENTORY)
 
+deb: PROFILE = dist
 deb: build ## Debian packages of every service and of the whole, in target/deb
 	$(CARGO) run -q -p sotp-checks --bin sotp-packages -- deb --bin-dir $(BIN)
 
@@ -152,9 +154,9 @@ bench-toolkit: ## one scrape of 10,000 targets, beside the prometheus crate
 bench-remediator: ## incidents of three senders while the program is killed again and again: INCIDENTS=10000 KILLS=500 as in make soak
 	SOTP_INCIDENTS=$(INCIDENTS) SOTP_KILLS=$(KILLS) $(CARGO) test --release -q -p sotp-remediator --test it -- incidents --nocapture
 
-bench-snmp: ## one device and 500, beside Debian's snmp_exporter
-	$(CARGO) build --release -q -p sotp-snmp --bin sotp-snmp --example bench
-	$(CARGO) run --release -q -p sotp-snmp --example bench
+bench-snmp: ## one device and 500, as it is shipped, beside Debian's snmp_exporter: SNMP=one for a part
+	$(CARGO) build --profile dist -q -p sotp-snmp --bin sotp-snmp --example bench
+	target/dist/examples/bench $(SNMP)
 
 bench-ssh-config: ## a farm of 2,000 devices, beside netmiko and scrapli, and an archive of 100,000 versions: DEVICES='--only collect --devices 10000'
 	$(CARGO) build --release -q -p sotp-ssh-config --bin sotp-ssh-config
