@@ -1,7 +1,8 @@
 //! A core router is cut off, and all that stands behind it: of what follows one alert is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use serde_json::Value;
@@ -14,6 +15,8 @@ const LINKS: [&str; 2] = ["r2-r3", "r1-r3"];
 /// Where it stands, with its host.
 const SITE: &str = "lisbon";
 const DEVICES: [&str; 2] = ["h2", "r3"];
+/// How long Alertmanager waits before it tells of a group that is critical (`alerts/alertmanager/alertmanager.yaml`).
+const GROUP_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) const STEP: Step = Step {
     name: "storm",
@@ -36,15 +39,20 @@ async fn storm(play: &mut Play<'_>) -> anyhow::Result<()> {
     let alerts = |which: &str| format!("{}/api/v2/alerts?{which}", stage.url("alertmanager"));
     let told = alerts("active=true&silenced=false&inhibited=false");
     let before = names(&stage.json(&told).await?);
-    // Every alert that was ever told on the way. Alertmanager takes one in first and sees a moment later that another holds it back, so that
-    // one look alone proves nothing.
-    let looks = Mutex::new((BTreeSet::new(), BTreeSet::new()));
+    // Every alert that was told on the way: that nothing has held back for as long as Alertmanager waits before it tells. A device may be down
+    // a second before the last one of its site is.
+    let looks = Mutex::new((BTreeMap::<String, Instant>::new(), BTreeSet::new()));
     let note = |alerts: &Value| {
         let now: BTreeSet<String> = names(alerts).difference(&before).cloned().collect();
         let mut looks = looks.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, all) = &mut *looks;
-        all.extend(last.intersection(&now).cloned());
-        last.clone_from(&now);
+        let (since, all) = &mut *looks;
+        since.retain(|name, _| now.contains(name));
+        for name in &now {
+            let begun = since.entry(name.clone()).or_insert_with(Instant::now);
+            if begun.elapsed() >= GROUP_WAIT {
+                all.insert(name.clone());
+            }
+        }
         now
     };
     let site = BTreeSet::from([format!("SiteDown {SITE}")]);
